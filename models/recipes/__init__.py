@@ -1,0 +1,1 @@
+"""Shared steps of the recipes that make the shipped models and samples."""

@@ -1,0 +1,78 @@
+"""Class names: where they are found, and how users write them."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError, UsageError
+
+_SEPARATORS = re.compile(r"[\W_]+")
+
+
+def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple[str, ...]:
+    """Labels in class order: the given file, else `labels.txt` or `config.json` by the model.
+
+    Without any of them the labels are the indices. Raises InputRefusedError for a file that
+    does not name each class once.
+    """
+    path = given or next(
+        (
+            path
+            for name in ("labels.txt", "config.json")
+            if (path := model_path.parent / name).is_file()
+        ),
+        None,
+    )
+    labels = _read_labels(path) if path else ()
+    if path and given is None and not labels:  # a config.json without id2label
+        path = None
+    if path is None:
+        return tuple(str(index) for index in range(num_classes))
+    if len(labels) != num_classes or len({_normalize(label) for label in labels}) != num_classes:
+        message = f"{path} names {len(set(labels))} classes, but the model has {num_classes}"
+        raise InputRefusedError(
+            message, remedy="Write each class's label once, in order, or give --labels FILE."
+        )
+    return labels
+
+
+def find_class(name: str, labels: Sequence[str]) -> int | None:
+    """The class that a user or a folder calls `name`: a label as it is, an index, a like label."""
+    if name in labels:
+        return labels.index(name)
+    if name.strip().isdecimal():
+        return int(name)
+    alike = [index for index, label in enumerate(labels) if _normalize(label) == _normalize(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...]:
+    """Classes of a command line: each text is a label, an index, or several with commas."""
+    classes: list[int] = []
+    for text in texts:
+        whole = find_class(text, labels)
+        names = [text] if whole is not None else text.split(",")
+        for name in names:
+            found = find_class(name.strip(), labels)
+            if found is None:
+                message = f"the model has no class {name.strip()!r}"
+                raise UsageError(message, remedy=f"Its classes are: {', '.join(labels)}.")
+            classes.append(found)
+    return tuple(classes)
+
+
+def _read_labels(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".json":
+            return tuple(line.strip() for line in text.splitlines() if line.strip())
+        by_index = json.loads(text).get("id2label", {})
+        return tuple(by_index[key] for key in sorted(by_index, key=int))
+    except (OSError, ValueError, AttributeError) as error:
+        message = f"{path} cannot be read as labels: {error}"
+        raise InputRefusedError(message, remedy="Give --labels FILE, one label a line.") from error
+
+
+def _normalize(label: str) -> str:
+    return _SEPARATORS.sub("_", label).strip("_").casefold()

@@ -1,0 +1,149 @@
+"""Where the preprocessing of a model is written down. Nothing is guessed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+
+METADATA_KEY = "preprocessor_config"
+_SIDECARS = ("preprocessor_config.json", "config.json")
+_INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessFlags:
+    """What the command line says of preprocessing; None where it says nothing."""
+
+    file: Path | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    pixel_range: tuple[float, float] | None = None
+
+
+def find_preprocess(
+    model: OnnxModel, target: ImageInput, flags: PreprocessFlags
+) -> Preprocess | None:
+    """Flags over a sidecar file over the model's metadata; None if none of them speaks."""
+    written = _read_file(flags.file) if flags.file else _find_written(model)
+    changes: dict[str, Any] = {}
+    if flags.mean is not None:
+        changes["mean"] = flags.mean
+    if flags.std is not None:
+        changes["std"] = flags.std
+    if flags.size is not None:
+        changes |= {"size": flags.size, "shortest_edge": None, "crop": None}
+    if flags.pixel_range is not None:
+        low, high = flags.pixel_range
+        changes |= {"scale": (high - low) / 255, "offset": low}
+    if not changes:
+        return _check(written, target) if written else None
+    source = f"flags over {written.source}" if written else "flags"
+    base = written or Preprocess(source=source, size=(target.height, target.width))
+    return _check(replace(base, source=source, **changes), target)
+
+
+def parse_config(config: Mapping[str, Any], source: str) -> Preprocess | None:
+    """A Hugging Face `preprocessor_config.json` or timm `pretrained_cfg`; None if neither."""
+    if "pretrained_cfg" in config:
+        return _parse_timm(config["pretrained_cfg"], source)
+    if not {"image_mean", "rescale_factor", "do_rescale"} & config.keys():
+        return None
+    does_resize = config.get("do_resize", True)
+    size = _parse_size(config.get("size")) if does_resize else None
+    is_edge = isinstance(size, int)
+    does_crop = config.get("do_center_crop", False)
+    crop = _parse_size(config.get("crop_size")) if does_crop else None
+    does_rescale = config.get("do_rescale", True)
+    does_normalize = config.get("do_normalize", True)
+    return Preprocess(
+        source=source,
+        size=None if is_edge else size,
+        shortest_edge=size if is_edge else None,
+        resample=int(config.get("resample", 2)),
+        crop=(crop, crop) if isinstance(crop, int) else crop,
+        scale=float(config.get("rescale_factor", 1 / 255)) if does_rescale else 1.0,
+        offset=-1.0 if does_rescale and config.get("rescale_offset") else 0.0,
+        mean=_parse_channels(config.get("image_mean", 0.0)) if does_normalize else (0.0,),
+        std=_parse_channels(config.get("image_std", 1.0)) if does_normalize else (1.0,),
+    )
+
+
+def _parse_timm(config: Mapping[str, Any], source: str) -> Preprocess:
+    _, height, width = config["input_size"]
+    edge = round(min(height, width) / config.get("crop_pct", 1.0))
+    return Preprocess(
+        source=source,
+        shortest_edge=edge,
+        resample=_INTERPOLATIONS[config.get("interpolation", "bilinear")],
+        crop=(height, width),
+        mean=_parse_channels(config["mean"]),
+        std=_parse_channels(config["std"]),
+    )
+
+
+def _parse_size(size: Any) -> tuple[int, int] | int | None:  # noqa: ANN401 - foreign JSON
+    """(height, width), or the length of the shortest edge."""
+    if isinstance(size, Mapping):
+        if "shortest_edge" in size:
+            return int(size["shortest_edge"])
+        return int(size["height"]), int(size["width"])
+    if isinstance(size, list):
+        return int(size[0]), int(size[1])
+    return None if size is None else int(size)
+
+
+def _parse_channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - foreign JSON
+    return tuple(float(item) for item in value) if isinstance(value, list) else (float(value),)
+
+
+def _find_written(model: OnnxModel) -> Preprocess | None:
+    for name in _SIDECARS:
+        path = model.path.parent / name
+        if path.is_file() and (found := _parse_text(path.read_text("utf-8"), str(path))):
+            return found
+    for entry in model.proto.metadata_props:
+        if entry.key == METADATA_KEY:
+            return _parse_text(entry.value, f"metadata {METADATA_KEY} of {model.path}")
+    return None
+
+
+def _read_file(path: Path) -> Preprocess:
+    try:
+        found = _parse_text(path.read_text("utf-8"), str(path))
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy="Give --preprocess a readable file.") from error
+    if found is None:
+        message = f"{path} says nothing of preprocessing"
+        raise InputRefusedError(
+            message, remedy="It needs image_mean, image_std and rescale_factor, or pretrained_cfg."
+        )
+    return found
+
+
+def _parse_text(text: str, source: str) -> Preprocess | None:
+    try:
+        return parse_config(json.loads(text), source)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{source} is not a readable preprocessing description: {error!r}"
+        raise InputRefusedError(message, remedy="Mend it, or give --preprocess FILE.") from error
+
+
+def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
+    for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
+        if len(values) not in {1, target.channels}:
+            message = (
+                f"preprocessing from {preprocess.source} has {len(values)} values of {name}, "
+                f"but the model's input has {target.channels} channels"
+            )
+            raise InputRefusedError(message, remedy=f"Give --{name} with one value a channel.")
+    if 0.0 in preprocess.std:
+        message = f"preprocessing from {preprocess.source} divides by a std of 0"
+        raise InputRefusedError(message, remedy="Give --std with positive values.")
+    return preprocess

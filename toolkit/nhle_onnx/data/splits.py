@@ -1,0 +1,79 @@
+"""Which samples are forgotten, which are anchors, and which are kept for evaluation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.data.samples import is_image
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.request import ForgetRequest
+
+FOLDER = "calibration_samples"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Indices into one sample source; `rest` are those not used for tuning."""
+
+    forget: tuple[int, ...]
+    anchors: tuple[int, ...]
+    rest: tuple[int, ...]
+
+
+def split_samples(
+    classes: npt.NDArray[np.int64], request: ForgetRequest, samples_per_class: int
+) -> Split:
+    """The first `samples_per_class` of each class, in order, are for tuning."""
+    first = {
+        index: np.flatnonzero(classes == index)[:samples_per_class].tolist()
+        for index in range(request.num_classes)
+    }
+    forget = [position for index in request.forget for position in first[index]]
+    anchors = [position for index in request.retained for position in first[index]]
+    tuning = {*forget, *anchors}
+    return Split(
+        forget=tuple(forget),
+        anchors=tuple(anchors),
+        rest=tuple(position for position in range(len(classes)) if position not in tuning),
+    )
+
+
+def find_samples(model: OnnxModel) -> Path:
+    """The default samples of a model.
+
+    `calibration_samples/<set>` in the current folder or in one above the model, where the set is
+    named as the model's folder or file, or as the end of that name (the set `fashion_mnist`
+    serves `mobilenetv3_small_fashion_mnist`); else `calibration_samples` itself. Raises
+    InputRefusedError that names the places looked at.
+    """
+    names = (model.path.parent.name, model.path.stem)
+    roots = [
+        parent / FOLDER for parent in dict.fromkeys((Path.cwd(), *model.path.parents[:3]))
+    ]
+    for root in filter(Path.is_dir, roots):
+        sets = sorted(item for item in root.iterdir() if item.is_dir())
+        for matches in (_is_same, _is_end):
+            for name in names:
+                for folder in sets:
+                    if matches(name, folder.name):
+                        return folder
+        if any(is_image(file) for folder in sets for file in folder.iterdir()):
+            return root
+    looked = "\n".join(f"  {root}/{name}" for root in roots for name in names)
+    message = f"no samples were given, and none were found. Looked for:\n{looked}"
+    raise InputRefusedError(
+        message,
+        remedy="Give --samples with a folder of images, one folder a class. With no samples at "
+        "all, --method cwm masks the head alone, which does not erase features.",
+    )
+
+
+def _is_same(name: str, folder: str) -> bool:
+    return name == folder
+
+
+def _is_end(name: str, folder: str) -> bool:
+    return name.endswith(f"_{folder}")

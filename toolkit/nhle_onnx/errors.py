@@ -1,0 +1,38 @@
+"""Every error a user can cause. Each carries what is wrong, the remedy, and the exit code."""
+
+from typing import ClassVar
+
+
+class NhleOnnxError(Exception):
+    """Base of all errors that are the user's to mend; shown without a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, reason: str, *, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+class UsageError(NhleOnnxError):
+    """The command line asks for something impossible, such as a class out of range."""
+
+    exit_code = 2
+
+
+class InputRefusedError(NhleOnnxError):
+    """A file is missing, unreadable, unsafe, or holds the wrong data; or an output exists."""
+
+    exit_code = 3
+
+
+class UnsupportedModelError(NhleOnnxError):
+    """The model is a valid one that this tool cannot edit; names every reason at once."""
+
+    exit_code = 4
+
+
+class DeviceUnavailableError(NhleOnnxError):
+    """The provider or device that was asked for does not work here. Never a silent fallback."""
+
+    exit_code = 5

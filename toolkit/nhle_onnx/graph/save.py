@@ -1,0 +1,64 @@
+"""Files out: whole or not at all, and never over an existing file unless asked."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError
+
+
+def check_writable(path: Path, *, force: bool) -> None:
+    """Refuse early, before long work, an output that could not be written at the end."""
+    if path.exists() and not force:
+        message = f"{path} exists already"
+        raise InputRefusedError(message, remedy="Give --force to replace it, or another --out.")
+    if path.is_dir():
+        message = f"{path} is a folder"
+        raise InputRefusedError(message, remedy="Give --out with a file name.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write every file beside its target first, then move all of them into place."""
+    staged: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            staged[path] = _stage(path, content)
+        for path, temporary in staged.items():
+            temporary.replace(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _stage(path: Path, content: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _not_writable(path: Path, error: OSError) -> InputRefusedError:
+    message = f"{path} cannot be written: {error.strerror}"
+    return InputRefusedError(message, remedy="Give --out with a path in a writable folder.")

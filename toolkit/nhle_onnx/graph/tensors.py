@@ -1,0 +1,52 @@
+"""The constant tensors of a graph: initializers, and Constant nodes that hold a tensor."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, TensorProto, numpy_helper
+
+FLOAT_TYPES = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
+
+
+def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
+    """Every constant tensor of the main graph, by the name that nodes use for it."""
+    for tensor in proto.graph.initializer:
+        yield tensor.name, tensor
+    for node in proto.graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    yield node.output[0], attribute.t
+
+
+def is_float(tensor: TensorProto) -> bool:
+    """Whether a tensor holds trainable numbers."""
+    return tensor.data_type in FLOAT_TYPES
+
+
+def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.generic]]:
+    """The values of the named constant tensors."""
+    tensors = dict(list_tensors(proto))
+    return {name: numpy_helper.to_array(tensors[name]) for name in names}
+
+
+def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Write new values into the named tensors in place: same name, shape, type and encoding."""
+    tensors = dict(list_tensors(proto))
+    for name, value in values.items():
+        _replace(tensors[name], value)
+
+
+def _replace(tensor: TensorProto, value: npt.NDArray[np.generic]) -> None:
+    current = numpy_helper.to_array(tensor)
+    if value.shape != current.shape:
+        message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
+        raise ValueError(message)
+    cast = np.ascontiguousarray(value, dtype=current.dtype)
+    if tensor.HasField("raw_data"):
+        tensor.raw_data = cast.astype(cast.dtype.newbyteorder("<"), copy=False).tobytes()
+    elif tensor.data_type == TensorProto.FLOAT:
+        tensor.float_data[:] = cast.ravel().tolist()
+    else:
+        tensor.int32_data[:] = cast.view(np.uint16).ravel().tolist()

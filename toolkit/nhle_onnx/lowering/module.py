@@ -1,0 +1,119 @@
+"""An ONNX graph as a torch module whose parameters are keyed by the tensors' ONNX names.
+
+Each operator's function is plain torch code. Given tensors it computes, which folds constants;
+given `torch.fx` proxies it records, which builds the module. So every function exists once.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor, fx, nn
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.slicing import list_ancestors
+from nhle_onnx.graph.tensors import list_tensors
+from nhle_onnx.lowering.node import Node, Value
+from nhle_onnx.lowering.operators import Operator, find_operator
+from nhle_onnx.lowering.weights import list_unsupported, list_weights
+from nhle_onnx.values.model import OnnxModel
+
+_NOT_IDENTIFIER = re.compile(r"\W")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredModel:
+    """A module from the model's image input to one tensor of its graph.
+
+    `parameter_of` maps the ONNX name of each trainable tensor to its one parameter.
+    """
+
+    module: fx.GraphModule
+    parameter_of: Mapping[str, nn.Parameter]
+
+
+def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
+    """Lower what lies between the graph input `source` and the tensor `output`.
+
+    Raises UnsupportedModelError that names every operator that cannot be lowered.
+    """
+    check_operators(model, output)
+    root = nn.Module()
+    graph = fx.Graph()
+    tracer = _make_tracer(root, graph)
+    names = list_weights(model.proto, model.opset, output)
+    values: dict[str, Value | None] = {"": None}
+    values[source] = fx.Proxy(graph.placeholder(_to_identifier(source)), tracer)
+    parameter_of: dict[str, nn.Parameter] = {}
+    for name, tensor in list_tensors(model.proto):
+        array = np.array(numpy_helper.to_array(tensor))  # a copy: torch wants writable memory
+        values[name] = torch.from_numpy(array)
+        if name in names:
+            attribute = _to_free_attribute(root, name)
+            parameter_of[name] = nn.Parameter(torch.from_numpy(array))
+            root.register_parameter(attribute, parameter_of[name])
+            values[name] = fx.Proxy(graph.get_attr(attribute), tracer)
+    for node in list_ancestors(model.proto.graph, (output,)):
+        if node.output[0] not in values:
+            _lower_node(node, model.opset, values)
+    result = values[output]
+    if not isinstance(result, fx.Proxy):
+        message = f"{model.path}: the tensor {output} does not depend on the input {source}"
+        raise UnsupportedModelError(message)
+    graph.output(result.node)
+    graph.eliminate_dead_code()
+    module = fx.GraphModule(root, graph, class_name="LoweredModel")
+    return LoweredModel(module=module, parameter_of=MappingProxyType(parameter_of))
+
+
+def check_operators(model: OnnxModel, output: str) -> None:
+    """Raise UnsupportedModelError if any node on the way to `output` cannot be lowered."""
+    unsupported = list_unsupported(model.proto, model.opset, output)
+    if unsupported:
+        kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
+        message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
+        raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
+
+
+def _lower_node(node: NodeProto, opset: int, values: dict[str, Value | None]) -> None:
+    operator = find_operator(node.domain, node.op_type, opset)
+    if operator is None:
+        message = f"{node.op_type} has no row in the operator table"
+        raise KeyError(message)
+    attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    view = Node(name=node.name, opset=opset, attributes=attributes)
+    result = _load_function(operator)(view, *(values[name] for name in node.input))
+    results = result if isinstance(result, tuple) else (result,)
+    values.update(zip(node.output, results, strict=False))
+
+
+def _load_function(operator: Operator) -> Callable[..., Value | tuple[Value, ...]]:
+    family = import_module(f"nhle_onnx.lowering.ops.{operator.family}")
+    function: Callable[..., Value | tuple[Value, ...]] = getattr(family, operator.function_name)
+    return function
+
+
+def _make_tracer(root: nn.Module, graph: fx.Graph) -> fx.Tracer:
+    """A tracer that appends to `graph` and keeps constant tensors as buffers of `root`."""
+    tracer = fx.Tracer()
+    tracer.root = root
+    tracer.graph = graph
+    tracer.tensor_attrs = {}
+    return tracer
+
+
+def _to_identifier(name: str) -> str:
+    identifier = _NOT_IDENTIFIER.sub("_", name)
+    return f"_{identifier}" if not identifier or identifier[0].isdigit() else identifier
+
+
+def _to_free_attribute(root: nn.Module, name: str) -> str:
+    attribute = _to_identifier(name)
+    while hasattr(root, attribute):
+        attribute += "_"
+    return attribute

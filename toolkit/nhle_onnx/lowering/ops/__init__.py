@@ -1,0 +1,1 @@
+"""Operators by family, one small function each, named as in `lowering.operators`."""

@@ -1,0 +1,67 @@
+"""Which tensors of a graph are trained weights, and which operators stand in the way."""
+
+from dataclasses import dataclass
+
+from onnx import ModelProto, NodeProto, TensorProto
+
+from nhle_onnx.graph.slicing import list_ancestors
+from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.lowering.operators import Operator, find_operator
+
+# A weight is still the same weight behind these.
+_ALIASES = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze"})
+_ELEMENTWISE = "elementwise"
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupportedNode:
+    """A node that cannot be lowered."""
+
+    name: str
+    op_type: str
+    domain: str
+
+
+def list_unsupported(
+    proto: ModelProto, opset: int, output: str
+) -> tuple[UnsupportedNode, ...]:
+    """Every node on the way to `output` whose operator has no row in the table."""
+    return tuple(
+        UnsupportedNode(node.name, node.op_type, node.domain)
+        for node in list_ancestors(proto.graph, (output,))
+        if find_operator(node.domain, node.op_type, opset) is None
+    )
+
+
+def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
+    """Names of the float tensors that nodes on the way to `output` learn, in order of use.
+
+    Only inputs that hold weights by the operator's definition count; a scalar operand of plain
+    arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight.
+    """
+    tensors = dict(list_tensors(proto))
+    nodes = list_ancestors(proto.graph, (output,))
+    producers = {name: node for node in nodes for name in node.output}
+    found: dict[str, None] = {}
+    for node in nodes:
+        operator = find_operator(node.domain, node.op_type, opset)
+        for position in operator.weights if operator else ():
+            source = _resolve_alias(node, position, producers)
+            if source in tensors and _is_weight(tensors[source], operator):
+                found[source] = None
+    return tuple(found)
+
+
+def _resolve_alias(node: NodeProto, position: int, producers: dict[str, NodeProto]) -> str:
+    name = node.input[position] if position < len(node.input) else ""
+    while name in producers and producers[name].op_type in _ALIASES:
+        name = producers[name].input[0]
+    return name
+
+
+def _is_weight(tensor: TensorProto, operator: Operator | None) -> bool:
+    size = 1
+    for extent in tensor.dims:
+        size *= extent
+    is_operand = operator is not None and operator.family == _ELEMENTWISE
+    return is_float(tensor) and (size > 1 or not is_operand)

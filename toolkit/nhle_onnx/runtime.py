@@ -1,0 +1,111 @@
+"""ONNX Runtime sessions as a source of outputs, on a provider that truly runs."""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnx import ModelProto
+
+from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.values.preprocess import ImageInput
+
+Provider = Literal["auto", "cpu", "cuda"]
+
+_CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+# TF32 would blur the accuracy that the gates measure.
+_OPTIONS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    _CPU: [(_CPU, {})],
+    _CUDA: [(_CUDA, {"use_tf32": 0}), (_CPU, {})],
+}
+_FATAL = 4
+_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A model loaded by ONNX Runtime, with the provider that it really runs on."""
+
+    native: ort.InferenceSession
+    provider: str
+
+    def run(
+        self, output: str, images: npt.NDArray[np.float32], target: ImageInput, batch_size: int
+    ) -> npt.NDArray[np.float32]:
+        """One output for images [N, ...] that are prepared for `target`, as float32 [N, ...].
+
+        Raises InputRefusedError where ONNX Runtime fails on them.
+        """
+        filled = _fill(images, target.batch) if target.batch else images
+        batches = range(0, len(filled), target.batch or batch_size)
+        try:
+            parts = [
+                self.native.run(
+                    [output],
+                    {target.name: filled[start : start + batches.step].astype(target.dtype)},
+                )[0]
+                for start in batches
+            ]
+        except Exception as error:  # ONNX Runtime's errors share no public base class
+            message = f"ONNX Runtime failed on {self.provider}: {_first_line(error)}"
+            raise InputRefusedError(message, remedy="Check the model with the images.") from error
+        joined: npt.NDArray[np.float32] = np.concatenate(parts).astype(np.float32, copy=False)
+        return joined[: len(images)]
+
+
+def open_session(model: ModelProto | bytes, provider: Provider = "auto") -> Session:
+    """Load a model on the provider asked for; `auto` is CUDA where it works, else the CPU.
+
+    Raises DeviceUnavailableError where CUDA was asked for and ONNX Runtime came up without it
+    (which it does silently), and InputRefusedError where it cannot load the model.
+    """
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    if provider == "cpu" or (provider == "auto" and not has_cuda_driver()):
+        return _open(content, _CPU)
+    ort.set_default_logger_severity(_FATAL)  # else a missing CUDA library fills the terminal
+    if hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()
+    session = _open(content, _CUDA if _CUDA in ort.get_available_providers() else _CPU)
+    if provider == "cuda" and session.provider != _CUDA:
+        message = f"CUDA was asked for, but ONNX Runtime started on {session.provider}"
+        raise DeviceUnavailableError(
+            message,
+            remedy="Install onnxruntime-gpu with its CUDA and cuDNN libraries and an NVIDIA "
+            "driver, or give --provider cpu.",
+        )
+    return session
+
+
+def has_cuda_driver() -> bool:
+    """Whether this machine has an NVIDIA driver at all; asks neither torch nor ONNX Runtime."""
+    for name in _DRIVERS:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _open(content: bytes, provider: str) -> Session:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    try:
+        native = ort.InferenceSession(content, options, providers=_OPTIONS[provider])
+    except Exception as error:  # ONNX Runtime's errors share no public base class
+        message = f"ONNX Runtime cannot load the model: {_first_line(error)}"
+        raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
+    return Session(native=native, provider=native.get_providers()[0])
+
+
+def _fill(images: npt.NDArray[np.float32], batch: int) -> npt.NDArray[np.float32]:
+    """Images up to a multiple of a batch size that the graph fixes, with the first repeated."""
+    missing = -len(images) % batch
+    return np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,44 @@
+"""What we know of a model: the file, and its classifier head."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxModel:
+    """A loaded model and the file it came from. The proto is never changed; edits copy it."""
+
+    path: Path
+    proto: ModelProto
+    sha256: str
+    size_bytes: int
+
+    @property
+    def opset(self) -> int:
+        """Version of the default operator set."""
+        versions = [entry.version for entry in self.proto.opset_import if entry.domain == ""]
+        return max(versions, default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierHead:
+    """The last learned layer: logits = features · weight (+ bias), one class a row.
+
+    `class_axis` is the weight's axis that counts classes. `bias_scale` is what the operator
+    multiplies the bias by (Gemm's beta). `features` [N, D] and `logits` [N, K] name tensors,
+    `output` names the graph output that the logits lead to.
+    """
+
+    op: str
+    node: str
+    weight: str
+    bias: str | None
+    bias_scale: float
+    class_axis: int
+    num_classes: int
+    feature_dim: int
+    features: str
+    logits: str
+    output: str
