@@ -1,6 +1,7 @@
 """Multi-layer perceptron."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ class MLP(nn.Module):
         widths = [in_features, *hidden_features]
         hidden = [
             layer
-            for width_in, width_out in zip(widths, widths[1:], strict=False)
+            for width_in, width_out in pairwise(widths)
             for layer in (nn.Linear(width_in, width_out), nn.ReLU())
         ]
         self.features = nn.Sequential(nn.Flatten(), *hidden)
@@ -29,4 +30,5 @@ class MLP(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch of images."""
-        return self.classifier(self.features(images))
+        logits: Tensor = self.classifier(self.features(images))
+        return logits

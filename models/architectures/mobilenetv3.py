@@ -89,7 +89,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Gated features, [N, C, H, W]."""
-        return features * self.gate(features)
+        gated: Tensor = features * self.gate(features)
+        return gated
 
 
 class InvertedResidual(nn.Module):
@@ -142,7 +143,8 @@ class MobileNetV3(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch of images."""
-        return self.classifier(self.neck(self.features(images)))
+        logits: Tensor = self.classifier(self.neck(self.features(images)))
+        return logits
 
 
 def mobilenet_v3_large(num_classes: int = 10) -> MobileNetV3:

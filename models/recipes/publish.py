@@ -5,6 +5,7 @@ import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -89,16 +90,16 @@ def publish(network: nn.Module, recipe: Recipe, data_root: Path, folder: Path) -
 def export(network: nn.Module, recipe: Recipe, path: Path) -> None:
     """Write one ONNX file with a free batch size and no path of this machine in it."""
     image = torch.zeros(2, recipe.channels, recipe.extent, recipe.extent)
-    names = {"input_names": ["image"], "output_names": ["logits"]}
+    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"]}
     if not recipe.use_dynamo:
         batch = {"image": {0: "batch"}, "logits": {0: "batch"}}
         torch.onnx.export(
             network, (image,), path, dynamo=False, opset_version=17, dynamic_axes=batch, **names
         )
         return
-    batch = {"images": {0: torch.export.Dim("batch")}}
+    free = {"images": {0: torch.export.Dim("batch")}}
     torch.onnx.export(
-        network, (image,), path, dynamo=True, dynamic_shapes=batch, external_data=False, **names
+        network, (image,), path, dynamo=True, dynamic_shapes=free, external_data=False, **names
     )
     model = onnx.load(path)
     for node in model.graph.node:

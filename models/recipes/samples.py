@@ -13,8 +13,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from recipes import fashion_mnist  # noqa: E402 - the script runs from a bare clone
-from recipes.idx import read_split  # noqa: E402
+from recipes import fashion_mnist
+from recipes.idx import read_split
 
 FOLDER = Path(__file__).resolve().parents[2] / "calibration_samples" / "fashion_mnist"
 TRAINING_IMAGES_PER_CLASS = 16

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nhle_onnx.data.preprocess import prepare_image
+from nhle_onnx.training.augmentation import flip_and_shift
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 
@@ -36,23 +37,11 @@ def prepare_images(
     )
 
 
-def augment(images: Tensor, max_shift: int, generator: torch.Generator) -> Tensor:
-    """Each image flipped half of the time, and shifted, with its edge repeated."""
-    count, _, height, width = images.shape
-    padded = functional.pad(images, [max_shift] * 4, mode="replicate")
-    top, left = torch.randint(0, 2 * max_shift + 1, (2, count, 1), generator=generator)
-    rows = top + torch.arange(height)
-    columns = left + torch.arange(width)
-    flipped = torch.rand(count, 1, generator=generator) < 0.5
-    columns = torch.where(flipped, columns.flip(1), columns)
-    picked = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-    return picked.movedim(3, 1)
-
-
 def train(model: nn.Module, images: Tensor, labels: Tensor, options: TrainingOptions) -> None:
     """Train in place on images [N, C, H, W] and labels [N]."""
     generator = torch.Generator().manual_seed(options.seed)
-    model.to(memory_format=torch.channels_last).train()  # 3x faster depthwise convolution on CPU
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
+    model.train()
     steps_per_epoch = len(images) // options.batch_size
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=options.lr, weight_decay=options.weight_decay
@@ -63,7 +52,7 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, options: TrainingOpt
     for _ in track(range(options.epochs), description="training"):
         order = torch.randperm(len(images), generator=generator)
         for batch in order.split(options.batch_size)[:steps_per_epoch]:
-            inputs = augment(images[batch], options.max_shift, generator)
+            inputs = flip_and_shift(images[batch], options.max_shift, generator)
             loss = functional.cross_entropy(
                 model(inputs.contiguous(memory_format=torch.channels_last)),
                 labels[batch],
@@ -73,7 +62,8 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, options: TrainingOpt
             loss.backward()
             optimizer.step()
             schedule.step()
-    model.to(memory_format=torch.contiguous_format).eval()
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.eval()
 
 
 @torch.no_grad()

@@ -14,6 +14,10 @@ class NhleOnnxError(Exception):
         self.remedy = remedy
 
 
+class TrainingDivergedError(NhleOnnxError):
+    """Training left the finite numbers. Nothing is written."""
+
+
 class UsageError(NhleOnnxError):
     """The command line asks for something impossible, such as a class out of range."""
 

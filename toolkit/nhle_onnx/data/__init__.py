@@ -1,0 +1,1 @@
+"""Samples, labels and preprocessing."""

@@ -16,7 +16,7 @@ def prepare_image(
     """One image as one model input, float32, in the target's layout (no batch axis)."""
     converted = image.convert(_MODES[target.channels])
     resized = _crop(_resize(converted, preprocess), preprocess.crop)
-    pixels = np.asarray(resized, dtype=np.float32)
+    pixels: npt.NDArray[np.float32] = np.asarray(resized, dtype=np.float32)
     pixels = pixels.reshape(resized.height, resized.width, target.channels)
     if pixels.shape[:2] != (target.height, target.width):
         message = (
@@ -27,7 +27,9 @@ def prepare_image(
             message, remedy=f"Give --size {target.height},{target.width}, or mend the sidecar."
         )
     pixels = pixels * np.float32(preprocess.scale) + np.float32(preprocess.offset)
-    pixels = (pixels - np.float32(preprocess.mean)) / np.float32(preprocess.std)
+    mean: npt.NDArray[np.float32] = np.array(preprocess.mean, dtype=np.float32)
+    std: npt.NDArray[np.float32] = np.array(preprocess.std, dtype=np.float32)
+    pixels = (pixels - mean) / std
     return pixels.transpose(2, 0, 1) if target.layout == "NCHW" else pixels
 
 

@@ -56,15 +56,14 @@ def parse_config(config: Mapping[str, Any], source: str) -> Preprocess | None:
         return None
     does_resize = config.get("do_resize", True)
     size = _parse_size(config.get("size")) if does_resize else None
-    is_edge = isinstance(size, int)
     does_crop = config.get("do_center_crop", False)
     crop = _parse_size(config.get("crop_size")) if does_crop else None
     does_rescale = config.get("do_rescale", True)
     does_normalize = config.get("do_normalize", True)
     return Preprocess(
         source=source,
-        size=None if is_edge else size,
-        shortest_edge=size if is_edge else None,
+        size=None if isinstance(size, int) else size,
+        shortest_edge=size if isinstance(size, int) else None,
         resample=int(config.get("resample", 2)),
         crop=(crop, crop) if isinstance(crop, int) else crop,
         scale=float(config.get("rescale_factor", 1 / 255)) if does_rescale else 1.0,

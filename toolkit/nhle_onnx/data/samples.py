@@ -97,6 +97,39 @@ def open_samples(
     raise InputRefusedError(message, remedy="Give an image folder, one folder a class, or an .npz.")
 
 
+def read_unlabelled(
+    path: Path,
+    target: ImageInput,
+    preprocess: Preprocess | None,
+    labels: Sequence[str],
+    excluded: Sequence[int],
+) -> npt.NDArray[np.float32]:
+    """All images of a folder at any depth, or the x of an `.npz`, as model inputs.
+
+    Folders named after an excluded class, and samples of one, are left out.
+    """
+    if not path.is_dir():
+        source = open_samples(path, target, preprocess, labels)
+        return source.read(np.flatnonzero(~np.isin(source.classes, excluded)).tolist())
+    files = [
+        file
+        for file in sorted(path.rglob("*"), key=_natural_order)
+        if is_image(file)
+        and (file.parent == path or find_class(file.parent.name, labels) not in excluded)
+    ]
+    if not files:
+        message = f"{path} holds no images"
+        raise InputRefusedError(message, remedy="Give --anchors a folder of images.")
+    folder = FolderSamples(
+        path=path,
+        files=tuple(files),
+        classes=np.full(len(files), -1, np.int64),
+        target=target,
+        preprocess=_require(preprocess, path),
+    )
+    return folder.read(range(len(files)))
+
+
 def is_image(path: Path) -> bool:
     """Whether a path has the name of an image file that can be read."""
     return path.suffix.lower() in _SUFFIXES

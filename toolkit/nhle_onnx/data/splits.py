@@ -50,9 +50,7 @@ def find_samples(model: OnnxModel) -> Path:
     InputRefusedError that names the places looked at.
     """
     names = (model.path.parent.name, model.path.stem)
-    roots = [
-        parent / FOLDER for parent in dict.fromkeys((Path.cwd(), *model.path.parents[:3]))
-    ]
+    roots = [parent / FOLDER for parent in dict.fromkeys((Path.cwd(), *model.path.parents[:3]))]
     for root in filter(Path.is_dir, roots):
         sets = sorted(item for item in root.iterdir() if item.is_dir())
         for matches in (_is_same, _is_end):

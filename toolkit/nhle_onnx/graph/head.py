@@ -55,7 +55,8 @@ def _trace(output: gs.Tensor) -> ClassifierHead | str:
 
 
 def _read_gemm(node: gs.Node, output: str) -> ClassifierHead | str:
-    features, weight, bias = (_resolve_alias(tensor) for tensor in _pick(node.inputs, 3))
+    features = node.inputs[0]
+    weight, bias = (_resolve_alias(tensor) for tensor in _pick(node.inputs[1:], 2))
     place = f"Gemm {node.name}"
     if not isinstance(weight, gs.Constant) or len(weight.shape) != _MATRIX_RANK:
         return f"{place} has no constant weight matrix"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, numpy_helper
 
-FLOAT_TYPES = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
+FLOAT_TYPES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 
 
 def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
@@ -25,20 +25,20 @@ def is_float(tensor: TensorProto) -> bool:
     return tensor.data_type in FLOAT_TYPES
 
 
-def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.generic]]:
-    """The values of the named constant tensors."""
+def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.floating]]:
+    """The values of the named float tensors."""
     tensors = dict(list_tensors(proto))
     return {name: numpy_helper.to_array(tensors[name]) for name in names}
 
 
-def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
+def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.floating]]) -> None:
     """Write new values into the named tensors in place: same name, shape, type and encoding."""
     tensors = dict(list_tensors(proto))
     for name, value in values.items():
         _replace(tensors[name], value)
 
 
-def _replace(tensor: TensorProto, value: npt.NDArray[np.generic]) -> None:
+def _replace(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     current = numpy_helper.to_array(tensor)
     if value.shape != current.shape:
         message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"

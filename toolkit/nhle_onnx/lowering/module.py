@@ -5,22 +5,22 @@ given `torch.fx` proxies it records, which builds the module. So every function 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 
 import numpy as np
 import torch
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from torch import Tensor, fx, nn
+from onnx import NodeProto, helper, numpy_helper
+from torch import fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.lowering.node import Node, Value
 from nhle_onnx.lowering.operators import Operator, find_operator
-from nhle_onnx.lowering.weights import list_unsupported, list_weights
+from nhle_onnx.lowering.weights import check_operators, list_weights
 from nhle_onnx.values.model import OnnxModel
 
 _NOT_IDENTIFIER = re.compile(r"\W")
@@ -69,15 +69,6 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
     graph.eliminate_dead_code()
     module = fx.GraphModule(root, graph, class_name="LoweredModel")
     return LoweredModel(module=module, parameter_of=MappingProxyType(parameter_of))
-
-
-def check_operators(model: OnnxModel, output: str) -> None:
-    """Raise UnsupportedModelError if any node on the way to `output` cannot be lowered."""
-    unsupported = list_unsupported(model.proto, model.opset, output)
-    if unsupported:
-        kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
-        message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
-        raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
 
 
 def _lower_node(node: NodeProto, opset: int, values: dict[str, Value | None]) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec
 
 from torch import Tensor, fx
 
 from nhle_onnx.errors import UnsupportedModelError
 
-Value = Tensor | fx.Proxy
+P = ParamSpec("P")
+Value = Tensor | fx.Proxy  # known while lowering, or only at run time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,12 @@ class Node:
         return value.decode() if isinstance(value, bytes) else value
 
 
-def to_ints(value: Value) -> list[int]:
+def to_ints(value: Tensor) -> list[int]:
     """A constant tensor of integers as a list."""
     return [int(item) for item in to_constant(value).reshape(-1).tolist()]
 
 
-def to_floats(value: Value) -> list[float]:
+def to_floats(value: Tensor) -> list[float]:
     """A constant tensor of floats as a list."""
     return [float(item) for item in to_constant(value).reshape(-1).tolist()]
 
@@ -44,14 +45,15 @@ def to_constant(value: Value) -> Tensor:
     raise UnsupportedModelError(message, remedy="Simplify the graph, or use --method cwm.")
 
 
-def recorded(function: Callable[..., Value]) -> Callable[..., Value]:
+def recorded(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Make a function one step of the lowered module where an argument is known at run time."""
 
     @wraps(function)
-    def compute_or_record(*args: Any) -> Value:  # noqa: ANN401 - any argument that fx can record
+    def compute_or_record(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         proxies = [argument for argument in args if isinstance(argument, fx.Proxy)]
         if not proxies:
-            return function(*args)
-        return proxies[0].tracer.create_proxy("call_function", function, args, {})
+            return function(*args, **kwargs)
+        step: Tensor = proxies[0].tracer.create_proxy("call_function", function, args, kwargs)
+        return step
 
     return compute_or_record

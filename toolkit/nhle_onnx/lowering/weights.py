@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from onnx import ModelProto, NodeProto, TensorProto
 
+from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.operators import Operator, find_operator
+from nhle_onnx.values.model import OnnxModel
 
 # A weight is still the same weight behind these.
 _ALIASES = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze"})
@@ -22,15 +24,22 @@ class UnsupportedNode:
     domain: str
 
 
-def list_unsupported(
-    proto: ModelProto, opset: int, output: str
-) -> tuple[UnsupportedNode, ...]:
+def list_unsupported(proto: ModelProto, opset: int, output: str) -> tuple[UnsupportedNode, ...]:
     """Every node on the way to `output` whose operator has no row in the table."""
     return tuple(
         UnsupportedNode(node.name, node.op_type, node.domain)
         for node in list_ancestors(proto.graph, (output,))
         if find_operator(node.domain, node.op_type, opset) is None
     )
+
+
+def check_operators(model: OnnxModel, output: str) -> None:
+    """Raise UnsupportedModelError if any node on the way to `output` cannot be lowered."""
+    unsupported = list_unsupported(model.proto, model.opset, output)
+    if unsupported:
+        kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
+        message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
+        raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
 
 
 def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:

@@ -58,15 +58,23 @@ def forgetting_loss(
     return saturating_loss(logits, labels, scale=scale, margin=margin)
 
 
+def retained_divergence(logits: Tensor, original: Tensor, request: ForgetRequest) -> Tensor:
+    """KL divergence of the distribution over the retained classes from the original one."""
+    retained = list(request.retained)
+    return functional.kl_div(
+        torch.log_softmax(logits[:, retained], 1),
+        torch.log_softmax(original[:, retained], 1),
+        reduction="batchmean",
+        log_target=True,
+    )
+
+
 def anchor_loss(
     logits: Tensor, original: Tensor, request: ForgetRequest, *, scale: float
 ) -> Tensor:
-    """How far the retained function moved on anchors: KL of the retained classes' distribution,
-    plus the squared change of their logits in units of `scale`."""
+    """How far the retained function moved: the divergence of its distribution, plus the squared
+    change of its logits in units of `scale`.
+    """
     retained = list(request.retained)
-    now, before = logits[:, retained], original[:, retained]
-    divergence = functional.kl_div(
-        torch.log_softmax(now, 1), torch.log_softmax(before, 1), reduction="batchmean",
-        log_target=True,
-    )
-    return divergence + ((now - before) / scale).square().mean()
+    change = (logits[:, retained] - original[:, retained]) / scale
+    return retained_divergence(logits, original, request) + change.square().mean()

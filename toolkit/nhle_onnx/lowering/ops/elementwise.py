@@ -2,9 +2,10 @@
 
 import torch
 from onnx import TensorProto
+from torch import Tensor
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.lowering.node import Node, Value
+from nhle_onnx.lowering.node import Node
 
 _DTYPES = {
     TensorProto.FLOAT: torch.float32,
@@ -20,44 +21,44 @@ _DTYPES = {
 }
 
 
-def add(_node: Node, a: Value, b: Value) -> Value:
+def add(_node: Node, a: Tensor, b: Tensor) -> Tensor:
     """Add."""
     return a + b
 
 
-def sub(_node: Node, a: Value, b: Value) -> Value:
+def sub(_node: Node, a: Tensor, b: Tensor) -> Tensor:
     """Sub."""
     return a - b
 
 
-def mul(_node: Node, a: Value, b: Value) -> Value:
+def mul(_node: Node, a: Tensor, b: Tensor) -> Tensor:
     """Mul."""
     return a * b
 
 
-def div(_node: Node, a: Value, b: Value) -> Value:
+def div(_node: Node, a: Tensor, b: Tensor) -> Tensor:
     """Div: integers truncate toward zero, as ONNX Runtime does."""
     if isinstance(b, torch.Tensor) and not b.is_floating_point():
         return torch.div(a, b, rounding_mode="trunc")
     return a / b
 
 
-def pow(_node: Node, a: Value, b: Value) -> Value:  # noqa: A001 - the operator's name
+def pow(_node: Node, a: Tensor, b: Tensor) -> Tensor:  # noqa: A001 - the operator's name
     """Pow."""
     return torch.pow(a, b)
 
 
-def sqrt(_node: Node, x: Value) -> Value:
+def sqrt(_node: Node, x: Tensor) -> Tensor:
     """Sqrt."""
     return torch.sqrt(x)
 
 
-def erf(_node: Node, x: Value) -> Value:
+def erf(_node: Node, x: Tensor) -> Tensor:
     """Erf."""
     return torch.erf(x)
 
 
-def cast(node: Node, x: Value) -> Value:
+def cast(node: Node, x: Tensor) -> Tensor:
     """Cast to a numeric type."""
     target = node.get("to")
     if target not in _DTYPES:

@@ -10,7 +10,6 @@ from torch.nn import functional
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.node import (
     Node,
-    Value,
     recorded,
     to_constant,
     to_floats,
@@ -18,12 +17,12 @@ from nhle_onnx.lowering.node import (
 )
 
 
-def concat(node: Node, *parts: Value) -> Value:
+def concat(node: Node, *parts: Tensor) -> Tensor:
     """Concat."""
     return torch.cat(parts, node.get("axis"))
 
 
-def constant(node: Node) -> Value:
+def constant(node: Node) -> Tensor:
     """Constant, in any of its forms that hold numbers."""
     value = node.attributes
     if "value" in value:
@@ -36,7 +35,7 @@ def constant(node: Node) -> Value:
     raise UnsupportedModelError(message)
 
 
-def flatten(node: Node, x: Value) -> Value:
+def flatten(node: Node, x: Tensor) -> Tensor:
     """Flatten to two axes, split before `axis`."""
     axis = node.get("axis", 1)
     if axis == 0:
@@ -44,22 +43,23 @@ def flatten(node: Node, x: Value) -> Value:
     return x.flatten(0, axis - 1).flatten(1) if axis != 1 else x.flatten(1)
 
 
-def gather(node: Node, x: Value, indices: Value) -> Value:
+def gather(node: Node, x: Tensor, indices: Tensor) -> Tensor:
     """Gather whole slices along one axis."""
     axis = node.get("axis", 0)
     where = to_constant(indices)
     if where.ndim == 0:
         return x.select(axis, int(where))
-    return x.index_select(axis, where.reshape(-1)).unflatten(axis, tuple(where.shape))
+    chosen: Tensor = x.index_select(axis, where.reshape(-1)).unflatten(axis, tuple(where.shape))
+    return chosen
 
 
-def identity(node: Node, x: Value) -> Value:
+def identity(node: Node, x: Tensor) -> Tensor:
     """Identity."""
     del node
     return x
 
 
-def pad(node: Node, x: Value, pads: Value | None = None, value: Value | None = None) -> Value:
+def pad(node: Node, x: Tensor, pads: Tensor | None = None, value: Tensor | None = None) -> Tensor:
     """Pad all axes: by attributes up to opset 10, constant inputs after it."""
     amounts = node.get("pads") if pads is None else to_ints(pads)
     rank = len(amounts) // 2
@@ -75,7 +75,7 @@ def pad(node: Node, x: Value, pads: Value | None = None, value: Value | None = N
     return functional.pad(x, pairs[:inner], mode="replicate" if mode == "edge" else mode)
 
 
-def reshape(node: Node, x: Value, shape: Value) -> Value:
+def reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
     """Reshape: a 0 keeps the input's extent unless `allowzero` is set."""
     if isinstance(shape, fx.Proxy):
         return reshape_to(x, shape)
@@ -91,7 +91,7 @@ def reshape_to(x: Tensor, shape: Tensor) -> Tensor:
     return x.reshape(shape.tolist())
 
 
-def shape(node: Node, x: Value) -> Value:
+def shape(node: Node, x: Tensor) -> Tensor:
     """Shape, or the part of it from `start` to `end`."""
     return shape_of(x, node.get("start", 0), node.get("end"))
 
@@ -102,18 +102,16 @@ def shape_of(x: Tensor, start: int, end: int | None) -> Tensor:
     return torch.tensor(x.shape[start:end])
 
 
-def slice(node: Node, x: Value, *inputs: Value | None) -> Value:  # noqa: A001 - the operator's name
+def slice(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor:  # noqa: A001 - the operator's
     """Slice with positive steps: by attributes up to opset 9, constant inputs after it."""
-    if inputs:
-        starts, ends, axes, steps = [
-            None if item is None else to_ints(item) for item in (*inputs, None, None)[:4]
-        ]
-    else:
-        starts, ends, axes, steps = node.get("starts"), node.get("ends"), node.get("axes"), None
-    axes = axes or list(range(len(starts)))
-    for axis, start, end, step in zip(
-        axes, starts, ends, steps or [1] * len(starts), strict=True
-    ):
+    names = ("starts", "ends", "axes", "steps")
+    given = {name: node.get(name) for name in names}
+    for name, value in zip(names, inputs, strict=False):
+        given[name] = None if value is None else to_ints(value)
+    starts, ends = given["starts"], given["ends"]
+    axes = given["axes"] or range(len(starts))
+    steps = given["steps"] or [1] * len(starts)
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         if step < 1:
             message = f"{node.name}: Slice with a negative step is not supported yet"
             raise UnsupportedModelError(message)
@@ -129,19 +127,19 @@ def slice_axis(x: Tensor, axis: int, start: int, end: int, step: int) -> Tensor:
     return x.index_select(axis, torch.arange(first, last, step, device=x.device))
 
 
-def squeeze(node: Node, x: Value, axes: Value | None = None) -> Value:
+def squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
     """Squeeze: axes are an attribute up to opset 12, an input after it; none means all ones."""
     listed = node.get("axes") if axes is None else to_ints(axes)
     return x.squeeze() if listed is None else x.squeeze(tuple(listed))
 
 
-def transpose(node: Node, x: Value) -> Value:
+def transpose(node: Node, x: Tensor) -> Tensor:
     """Transpose: by default all axes are reversed."""
     order = node.get("perm")
     return x.permute(tuple(order)) if order else x.permute(*reversed(range(x.ndim)))
 
 
-def unsqueeze(node: Node, x: Value, axes: Value | None = None) -> Value:
+def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
     """Unsqueeze: axes count in the result; an attribute up to opset 12, an input after it."""
     listed = node.get("axes") if axes is None else to_ints(axes)
     for axis in sorted(listed):

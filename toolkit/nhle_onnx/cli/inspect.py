@@ -1,0 +1,53 @@
+"""nhle-onnx inspect."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nhle_onnx.cli.options import JSON, MODEL, make_model_flags, model_options, verbosity_options
+
+
+@click.command("inspect")
+@MODEL
+@model_options
+@verbosity_options
+@JSON
+def inspect_command(model: Path, **values: Any) -> None:
+    """Show what MODEL is, and what `unlearn` can do with it."""
+    from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.inspect import inspect_model
+
+    report = inspect_model(model, make_model_flags(values))
+    if values["as_json"]:
+        click.echo(render_json(report), nl=False)
+    else:
+        _show(report)
+
+
+def _show(report: Any) -> None:
+    from nhle_onnx.cli.show import show_line
+
+    file, head = report.model, report.head
+    show_line("model", f"{file.path} ({file.size_bytes:,} bytes)")
+    show_line("sha256", file.sha256)
+    number_format = f", {report.format}" if report.format else ""
+    show_line("format", f"opset {report.opset}, IR {report.ir_version}{number_format}")
+    for name, values in (("input", report.inputs), ("output", report.outputs)):
+        for key, kind in values.items():
+            show_line(name, f"{key} {kind}")
+    if head:
+        show_line(
+            "head",
+            f"{head.op} {head.node}: {head.num_classes} classes of {head.feature_dim} features, "
+            f"weight {head.weight}, bias {head.bias or 'none (one is added)'}",
+        )
+    show_line("weights", f"{report.trainable_parameters:,} in {report.trainable_tensors} tensors")
+    if report.labels:
+        show_line("labels", ", ".join(report.labels))
+    source = report.preprocess.source if report.preprocess else "none found; image files need it"
+    show_line("images", f"preprocessing from {source}" if report.preprocess else source)
+    methods = [name for name in ("nhle-cwm", "nhle", "cwm") if report.unlearn[name]]
+    show_line("unlearn", f"can use {', '.join(methods)}" if methods else "not supported")
+    for reason in report.reasons:
+        show_line("reason", reason)

@@ -1,0 +1,55 @@
+"""The program: its commands, and the one place that catches errors."""
+
+import sys
+
+import click
+
+import nhle_onnx
+from nhle_onnx.cli.inspect import inspect_command
+from nhle_onnx.cli.unlearn import unlearn_command
+from nhle_onnx.cli.verify import verify_command
+from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.text import to_printable
+
+_USAGE = 2
+_INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "
+    "4 model not supported; 5 provider or device not available; 130 interrupted.",
+)
+@click.version_option(nhle_onnx.__version__, prog_name="nhle-onnx")
+def cli() -> None:
+    """Make a deployed ONNX image classifier forget a class, and prove it."""
+
+
+for command in (inspect_command, unlearn_command, verify_command):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run, and exit with the documented code. A user's mistake shows no traceback."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run with the given arguments (by default the process's), and return the exit code."""
+    try:
+        code = cli.main(arguments, standalone_mode=False)
+    except NhleOnnxError as error:
+        _show(f"error: {error.reason}", *([f"remedy: {error.remedy}"] if error.remedy else []))
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return _USAGE
+    except (KeyboardInterrupt, click.Abort):
+        _show("interrupted: nothing was written")
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _show(*lines: str) -> None:
+    for line in lines:
+        click.echo(to_printable(line), err=True)

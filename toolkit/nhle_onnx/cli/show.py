@@ -1,0 +1,113 @@
+"""Results as text for people, and progress on stderr."""
+
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from nhle_onnx.text import to_printable
+from nhle_onnx.values.report import Accuracy, Check
+
+
+class ProgressBar:
+    """An observer that draws on stderr: a bar on a terminal, a line a stage elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None, detail="")
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop drawing, and leave the terminal as it was."""
+        self._progress.stop()
+
+    def start_stage(self, name: str) -> None:
+        """Show what is being done."""
+        self._progress.update(self._task, description=name, total=None, completed=0, detail="")
+        if not self._console.is_terminal:
+            self._console.print(f"{name} …", highlight=False)
+
+    def advance(self, done: int, total: int, detail: str) -> None:
+        """Show how far the stage is."""
+        self._progress.update(self._task, completed=done, total=total, detail=detail)
+
+
+def show_line(name: str, text: str) -> None:
+    """One fact: a name, and what it is."""
+    click.echo(f"{name:<9}{to_printable(text)}")
+
+
+def show_notes(notes: tuple[str, ...], *, quiet: bool) -> None:
+    """Notes go to stderr."""
+    for note in () if quiet else notes:
+        click.echo(f"note: {to_printable(note)}", err=True)
+
+
+def show_table(table: Table) -> None:
+    """A table as plain text where stdout is no terminal."""
+    console = Console()
+    console.print(table, highlight=False) if console.is_terminal else Console(width=120).print(
+        table
+    )
+
+
+def make_checks_table(checks: tuple[Check, ...]) -> Table:
+    """Every check with its limit and verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("check", "value", "limit", ""):
+        table.add_column(name, justify="left" if name in {"check", ""} else "right")
+    for check in checks:
+        sign = "≤" if check.better == "lower" else "≥"
+        verdict = "[green]passed[/]" if check.passed else "[bold red]FAILED[/]"
+        table.add_row(check.name, _number(check.value), f"{sign} {_number(check.limit)}", verdict)
+    return table
+
+
+def make_accuracy_table(
+    labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
+) -> Table:
+    """Accuracy of each class, one column a measurement; forgotten classes are marked."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("class")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for index, label in enumerate(labels):
+        name = to_printable(f"{index} {label}" if label != str(index) else label)
+        shown = f"{name} (forgotten)" if index in forget else name
+        cells = [_fraction(accuracy.per_class[index]) for accuracy in columns.values()]
+        table.add_row(shown, *cells)
+    return table
+
+
+def show_verdict(*, passed: bool) -> None:
+    """The last line."""
+    click.secho("PASSED" if passed else "FAILED", fg="green" if passed else "red", bold=True)
+
+
+def _fraction(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"

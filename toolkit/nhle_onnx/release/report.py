@@ -1,0 +1,25 @@
+"""Reports as JSON: the fields of the values, and the verdicts they imply."""
+
+import dataclasses
+import json
+from typing import Any
+
+
+def render_json(report: Any) -> str:  # noqa: ANN401 - any frozen value of ours
+    """One JSON document; the keys are the field names, plus `passed` where a value has it."""
+    return json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _to_plain(value: Any) -> Any:  # noqa: ANN401 - recursive over any value
+    if dataclasses.is_dataclass(value):
+        plain = {
+            field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+        if hasattr(value, "passed"):
+            plain["passed"] = value.passed
+        return plain
+    if isinstance(value, dict):
+        return {key: _to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_to_plain(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""One seeded training loop."""

@@ -1,0 +1,44 @@
+"""The device that torch trains on: one that truly works, or an error."""
+
+from typing import Literal
+
+import torch
+
+from nhle_onnx.errors import DeviceUnavailableError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def open_device(device: Device, seed: int) -> torch.device:
+    """Seed torch, ask it for determinism, and return the device asked for.
+
+    `auto` is CUDA where a small computation on it succeeds, else the CPU. Raises
+    DeviceUnavailableError where CUDA was asked for and does not work.
+    """
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if device == "cpu":
+        return torch.device("cpu")
+    reason = _find_cuda_fault()
+    if reason is None:
+        return torch.device("cuda")
+    if device == "auto":
+        return torch.device("cpu")
+    message = f"training on CUDA was asked for, but torch {torch.__version__} cannot: {reason}"
+    raise DeviceUnavailableError(
+        message, remedy="Install a CUDA build of torch and an NVIDIA driver, or give --device cpu."
+    )
+
+
+def _find_cuda_fault() -> str | None:
+    """Why CUDA does not work here, or None if it does."""
+    if not torch.cuda.is_available():
+        return "it finds no CUDA device"
+    try:
+        image = torch.ones(1, 1, 4, 4, device="cuda")
+        torch.nn.functional.conv2d(image, image[:, :, :2, :2]).sum().item()
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return None

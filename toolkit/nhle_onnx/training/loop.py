@@ -1,0 +1,91 @@
+"""The training loop: parameters, an objective, and a rule that says when to stop."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.errors import TrainingDivergedError
+
+StopReason = Literal["forgotten and settled", "steps given", "step limit"]
+
+_SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """One step's losses. `lead` is the largest of the forget samples' leads, in logit spreads."""
+
+    total: Tensor
+    forgetting: float
+    keeping: float
+    lead: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One step of the trajectory, as the report shows it."""
+
+    step: int
+    forgetting: float
+    keeping: float
+    lead: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """How training went."""
+
+    points: tuple[Point, ...]
+    stop_reason: StopReason
+
+
+def train(
+    optimizer: torch.optim.Optimizer,
+    objective: Callable[[], Losses],
+    *,
+    max_steps: int,
+    should_stop: Callable[[Sequence[Point]], bool],
+    on_step: Callable[[Point], None],
+) -> Trajectory:
+    """Step until `should_stop` says so, or for `max_steps`.
+
+    Raises TrainingDivergedError at the first loss that is not finite.
+    """
+    points: list[Point] = []
+    for step in range(1, max_steps + 1):
+        losses = objective()
+        if not torch.isfinite(losses.total):
+            message = f"training diverged at step {step}: the loss is {losses.total.item()}"
+            raise TrainingDivergedError(
+                message, remedy="Give a smaller --lr, fewer --steps, or --loss saturating."
+            )
+        optimizer.zero_grad()
+        losses.total.backward()
+        optimizer.step()
+        point = Point(
+            step=step, forgetting=losses.forgetting, keeping=losses.keeping, lead=losses.lead
+        )
+        points.append(point)
+        on_step(point)
+        if should_stop(points):
+            return Trajectory(points=tuple(points), stop_reason="forgotten and settled")
+    return Trajectory(points=tuple(points), stop_reason="step limit")
+
+
+def make_relative_adam(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    """Adam whose step is a fraction `rate` of each tensor's own root mean square.
+
+    That needs no tuning to a network: weights that were folded with a batch norm differ in
+    magnitude by orders, and each moves in proportion.
+    """
+    groups = [
+        {
+            "params": [parameter],
+            "lr": rate * max(parameter.detach().square().mean().sqrt().item(), _SMALLEST_SCALE),
+        }
+        for parameter in parameters
+    ]
+    return torch.optim.Adam(groups, betas=(0.9, 0.99))

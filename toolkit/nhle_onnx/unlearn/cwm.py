@@ -1,0 +1,68 @@
+"""CWM, class weight masking: the edit of the head, as pure NumPy functions.
+
+Source: Wang et al., Scientific Reports 16, 11879 (2026), and its reference 44. The paper does
+not say what happens to the bias; the three readings here differ in that.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.request import ForgetRequest, Mask
+
+IMPORTANCE_SHARE = 0.5  # of the head's units, the part that `importance` masks
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadValues:
+    """Weight [K, D] or [D, K], as the graph stores it, and bias [K] (zeros where it has none)."""
+
+    weight: Array
+    bias: Array
+
+
+def mask_classes(
+    values: HeadValues,
+    head: ClassifierHead,
+    request: ForgetRequest,
+    mask: Mask,
+    activations: Array | None = None,
+) -> HeadValues:
+    """Head values with the forgotten classes masked; all other rows keep their bytes.
+
+    `floor`: row 0 and the lowest bias that the number format holds, so the class cannot win for
+    any finite features. `zero`: row and bias 0, which can still win where every other logit is
+    negative. `importance`: the entries of the units most active on the class's samples become
+    0; needs `activations`, mean features [len(forget), D].
+    """
+    weight, bias = values.weight.copy(), values.bias.copy()
+    rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
+    for position, index in enumerate(request.forget):
+        if mask == "importance":
+            if activations is None:
+                message = "the importance mask needs mean activations"
+                raise ValueError(message)
+            rows[index, find_important_units(activations[position])] = 0
+        else:
+            rows[index] = 0
+            bias[index] = find_floor(bias.dtype, head.bias_scale) if mask == "floor" else 0
+    return HeadValues(weight=weight, bias=bias)
+
+
+def find_floor(dtype: np.dtype[np.floating], bias_scale: float) -> float:
+    """The bias whose product with `bias_scale` is the format's lowest finite number, or near it.
+
+    No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax.
+    """
+    lowest = float(np.finfo(dtype).min)
+    return lowest / bias_scale if abs(bias_scale) > 1 else lowest * np.sign(bias_scale)
+
+
+def find_important_units(activations: Array) -> npt.NDArray[np.intp]:
+    """The units with the largest mean activation [D], `IMPORTANCE_SHARE` of them."""
+    count = max(1, round(IMPORTANCE_SHARE * len(activations)))
+    return np.argsort(-activations, kind="stable")[:count]

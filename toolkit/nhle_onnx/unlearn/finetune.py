@@ -1,0 +1,151 @@
+"""NHLE on a lowered model: from samples to new values of the tensors in scope."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.training.loop import Losses, Point, Trajectory, make_relative_adam, train
+from nhle_onnx.unlearn.objective import ForgetObjective, to_inputs
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.values.request import ForgetRequest
+
+RELATIVE_RATE = 5e-3
+STEP_LIMIT = 300
+_WINDOW = 20  # steps; the stop rule compares the last window with the one before
+_SETTLED = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningSamples:
+    """Model inputs in the model's layout: `forget` [N, ...] of `classes` [N], `anchors` [M, ...].
+
+    Without anchors, `synthesizes` makes them of the forget samples.
+    """
+
+    forget: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64]
+    anchors: npt.NDArray[np.float32]
+    synthesizes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finetuned:
+    """New tensors by ONNX name, how training went, and the step rule that was used."""
+
+    tensors: dict[str, npt.NDArray[np.float32]]
+    trajectory: Trajectory
+    optimizer: str
+
+
+def finetune(
+    lowered: LoweredModel,
+    names: Sequence[str],
+    samples: TuningSamples,
+    request: ForgetRequest,
+    options: UnlearnOptions,
+    target: ImageInput,
+    *,
+    device: torch.device,
+    on_step: Callable[[Point], None],
+) -> Finetuned:
+    """Train the named tensors in place in `lowered`, and return their new values."""
+    module: nn.Module = lowered.module.to(device)
+    # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    original = copy.deepcopy(module).requires_grad_(requires_grad=False)
+    module.requires_grad_(requires_grad=False)
+    parameters = [lowered.parameter_of[name] for name in names]
+    for parameter in parameters:
+        parameter.requires_grad_()
+    objective = ForgetObjective(
+        module=module,
+        original=original,
+        request=request,
+        loss=options.loss,
+        forget=_to_images(samples.forget, target),
+        forget_classes=torch.from_numpy(samples.classes),
+        anchors=_to_images(samples.anchors, target),
+        synthesizes=samples.synthesizes,
+        scale=_measure_spread(original, samples, target, device),
+        batch_size=options.batch_size,
+        layout=target.layout,
+        device=device,
+        generator=torch.Generator().manual_seed(options.seed),
+    )
+    optimizer, name = _make_optimizer(parameters, objective, options)
+    trajectory = train(
+        optimizer,
+        objective,
+        max_steps=STEP_LIMIT if options.steps is None else options.steps,
+        should_stop=is_settled if options.steps is None else _never,
+        on_step=on_step,
+    )
+    tensors = {
+        name: lowered.parameter_of[name].detach().cpu().contiguous().numpy() for name in names
+    }
+    return Finetuned(tensors=tensors, trajectory=trajectory, optimizer=name)
+
+
+def is_settled(points: Sequence[Point]) -> bool:
+    """The stop rule: for a whole window every forget sample was forgotten, and what is to be
+    kept is no longer getting closer to the original. It reads no label of a retained sample.
+    """
+    if len(points) < 2 * _WINDOW:
+        return False
+    last, before = points[-_WINDOW:], points[-2 * _WINDOW : -_WINDOW]
+    if any(point.lead > 0 for point in last):
+        return False
+    kept_last = sum(point.keeping for point in last)
+    return kept_last >= _SETTLED * sum(point.keeping for point in before)
+
+
+def _never(_points: Sequence[Point]) -> bool:
+    return False
+
+
+def _make_optimizer(
+    parameters: Sequence[nn.Parameter],
+    objective: Callable[[], Losses],
+    options: UnlearnOptions,
+) -> tuple[torch.optim.Optimizer, str]:
+    """Relative Adam by default; the paper's losses take plain SGD, as its rates of 0.1 imply."""
+    if options.loss != "saturating":
+        rate = options.lr or _find_sgd_rate(parameters, objective)
+        return torch.optim.SGD(parameters, lr=rate), f"SGD, rate {rate:.3g}"
+    if options.lr is not None:
+        return torch.optim.Adam(parameters, lr=options.lr), f"Adam, rate {options.lr:.3g}"
+    name = f"Adam, {RELATIVE_RATE:.3g} of each tensor's magnitude a step"
+    return make_relative_adam(parameters, RELATIVE_RATE), name
+
+
+def _find_sgd_rate(parameters: Sequence[nn.Parameter], objective: Callable[[], Losses]) -> float:
+    """The rate at which the first step moves the weights by `RELATIVE_RATE` of their norm."""
+    gradients = torch.autograd.grad(objective().total, parameters)
+    return RELATIVE_RATE * _measure_norm(parameters) / max(_measure_norm(gradients), 1e-12)
+
+
+def _measure_norm(tensors: Sequence[Tensor]) -> float:
+    return float(torch.stack([tensor.detach().norm() for tensor in tensors]).norm())
+
+
+@torch.no_grad()
+def _measure_spread(
+    original: nn.Module, samples: TuningSamples, target: ImageInput, device: torch.device
+) -> float:
+    """Standard deviation of the original's logits about their mean on each sample."""
+    inputs = _to_images(np.concatenate([samples.forget, samples.anchors])[:256], target)
+    logits = original(to_inputs(inputs, target.layout, device))
+    return max(float((logits - logits.mean(1, keepdim=True)).std()), 1e-6)
+
+
+def _to_images(inputs: npt.NDArray[np.float32], target: ImageInput) -> Tensor:
+    """Model inputs as [N, C, H, W]."""
+    images = torch.from_numpy(np.ascontiguousarray(inputs))
+    return images if target.layout == "NCHW" else images.permute(0, 3, 1, 2)

@@ -1,0 +1,111 @@
+"""What training minimises: NHLE on forget samples, and no change elsewhere."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.training.augmentation import flip_and_shift, synthesize_anchors
+from nhle_onnx.training.loop import Losses
+from nhle_onnx.unlearn.nhle import (
+    anchor_loss,
+    encode_negative_hot,
+    forgetting_loss,
+    measure_lead,
+    retained_divergence,
+)
+from nhle_onnx.values.preprocess import Layout
+from nhle_onnx.values.request import ForgetRequest, Loss
+
+MARGIN = 1.0  # below the mean retained logit, in logit spreads
+ANCHOR_WEIGHT = 20.0
+SHIFT_FRACTION = 0.1  # of the image's shorter side
+FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetObjective:
+    """Losses of one random step.
+
+    `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples
+    of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
+    `original` is the network before training; `scale` the spread of its logits.
+    """
+
+    module: nn.Module
+    original: nn.Module
+    request: ForgetRequest
+    loss: Loss
+    forget: Tensor
+    forget_classes: Tensor
+    anchors: Tensor
+    synthesizes: bool
+    scale: float
+    batch_size: int
+    layout: Layout
+    device: torch.device
+    generator: torch.Generator
+
+    def __call__(self) -> Losses:
+        """Draw a batch, and compare the network with its original on it."""
+        forget, classes = self._draw_forget()
+        anchors = self._draw_anchors()
+        images = torch.cat([forget, anchors])
+        views = flip_and_shift(images, _find_shift(images), self.generator)
+        inputs = to_inputs(views, self.layout, self.device)
+        logits = self.module(inputs)
+        with torch.no_grad():
+            original = self.original(inputs)
+        count = len(forget)
+        labels = encode_negative_hot(classes, self.request).to(self.device)
+        forgetting = forgetting_loss(
+            self.loss, logits[:count], labels, scale=self.scale, margin=MARGIN
+        )
+        keeping = self._measure_keeping(logits, original, count)
+        lead = measure_lead(logits[:count].detach(), labels).max() / self.scale
+        return Losses(
+            total=forgetting + keeping,
+            forgetting=forgetting.item(),
+            keeping=keeping.item(),
+            lead=lead.item(),
+        )
+
+    def _measure_keeping(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
+        if count == len(logits):
+            return logits.new_zeros(())
+        keeping = ANCHOR_WEIGHT * anchor_loss(
+            logits[count:], original[count:], self.request, scale=self.scale
+        )
+        if self.synthesizes:
+            keeping = keeping + FORGET_KEEP_WEIGHT * retained_divergence(
+                logits[:count], original[:count], self.request
+            )
+        return keeping
+
+    def _draw_forget(self) -> tuple[Tensor, Tensor]:
+        chosen = _draw(len(self.forget), self.batch_size, self.generator)
+        return self.forget[chosen], self.forget_classes[chosen]
+
+    def _draw_anchors(self) -> Tensor:
+        if self.synthesizes:
+            return synthesize_anchors(self.forget, self.generator)[: self.batch_size]
+        return self.anchors[_draw(len(self.anchors), self.batch_size, self.generator)]
+
+
+def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:
+    """Images [N, C, H, W] as the network takes them. Channels last in memory: on a CPU that
+    makes depthwise convolution several times faster.
+    """
+    placed = images.to(device).contiguous(memory_format=torch.channels_last)
+    return placed if layout == "NCHW" else placed.permute(0, 2, 3, 1)
+
+
+def _find_shift(images: Tensor) -> int:
+    return max(1, round(SHIFT_FRACTION * min(images.shape[2:])))
+
+
+def _draw(count: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """All, or a random part as large as a batch."""
+    if count <= batch_size:
+        return torch.arange(count)
+    return torch.randperm(count, generator=generator)[:batch_size]

@@ -1,0 +1,179 @@
+"""What was measured, and whether it is good enough. Fields are named as in the JSON."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.preprocess import Preprocess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """Fractions of evaluation samples whose class wins the argmax over all outputs.
+
+    `acc_f` over the forgotten, `acc_r` over the retained classes, `per_class` by index; None
+    where there is no sample.
+    """
+
+    acc_f: float | None
+    acc_r: float | None
+    per_class: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A measured value against its limit. A failed check is a result, not an exception."""
+
+    name: str
+    value: float
+    limit: float
+    better: Literal["lower", "higher"]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value is on the right side of the limit, or on it."""
+        if self.better == "lower":
+            return self.value <= self.limit
+        return self.value >= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the gates demand, as fractions. `unmasked_acc_f` is the original head put back."""
+
+    max_acc_f: float = 0.01
+    max_acc_r_drop: float = 0.035
+    max_unmasked_acc_f: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSummary:
+    """A file by its content."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSummary:
+    """The model as given. `format` is the number format of its head."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    opset: int
+    head: ClassifierHead
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSummary:
+    """How many samples served for what, and where they came from."""
+
+    forget: int
+    anchors: int
+    eval: int
+    source: str
+    anchor_source: str
+    eval_source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmasked:
+    """The edited network with the original head put back."""
+
+    acc_f: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlearnReport:
+    """The whole of `report.json`."""
+
+    schema: str = "nhle-onnx/report/v1"
+    tool: dict[str, str]
+    environment: dict[str, str]
+    command: str
+    seed: int
+    model: ModelSummary
+    edited: FileSummary
+    labels: tuple[str, ...]
+    forget: tuple[int, ...]
+    samples: SampleSummary
+    preprocess: Preprocess | None
+    method: dict[str, Any]
+    provider: str
+    device: str
+    before: Accuracy
+    after: Accuracy
+    unmasked: Unmasked
+    delta_acc_r: float | None
+    changed_tensors: tuple[str, ...]
+    added_tensors: tuple[str, ...]
+    trajectory: tuple[Any, ...]
+    elapsed_s: dict[str, float]
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderResult:
+    """One model on one ONNX Runtime provider."""
+
+    provider: str
+    accuracy: Accuracy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What `verify` found. `before`, `unmasked` and `delta_acc_r` need a baseline."""
+
+    schema: str = "nhle-onnx/verify/v1"
+    tool: dict[str, str]
+    model: FileSummary
+    baseline: FileSummary | None
+    labels: tuple[str, ...]
+    forget: tuple[int, ...]
+    samples: int
+    preprocess: Preprocess | None
+    providers: tuple[ProviderResult, ...]
+    before: Accuracy | None
+    after: Accuracy
+    unmasked: Unmasked | None
+    delta_acc_r: float | None
+    changed_tensors: tuple[str, ...] | None
+    elapsed_s: dict[str, float]
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectReport:
+    """What `inspect` found. `head` is None where there is none, and `reasons` say why not."""
+
+    schema: str = "nhle-onnx/inspect/v1"
+    tool: dict[str, str]
+    model: FileSummary
+    opset: int
+    ir_version: int
+    format: str | None
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    head: ClassifierHead | None
+    labels: tuple[str, ...] | None
+    trainable_tensors: int
+    trainable_parameters: int
+    unsupported_operators: tuple[str, ...]
+    preprocess: Preprocess | None
+    unlearn: dict[str, bool]
+    reasons: tuple[str, ...]

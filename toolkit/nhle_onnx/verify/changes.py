@@ -1,0 +1,62 @@
+"""What an edit changed in a model, and whether it kept to what it may change."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from nhle_onnx.graph.tensors import list_tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Names of changed and added tensors, and whether all else is byte-identical."""
+
+    changed: tuple[str, ...]
+    added: tuple[str, ...]
+    is_graph_same: bool
+
+
+def compare_models(before: ModelProto, after: ModelProto) -> Changes:
+    """Compare tensors one by one, and everything that is no tensor as a whole.
+
+    The added bias of a head that had none counts as a tensor, not as a changed graph.
+    """
+    old, new = dict(list_tensors(before)), dict(list_tensors(after))
+    changed = tuple(
+        name
+        for name, tensor in old.items()
+        if name in new and tensor.SerializeToString() != new[name].SerializeToString()
+    )
+    added = tuple(name for name in new if name not in old)
+    return Changes(
+        changed=changed,
+        added=added,
+        is_graph_same=_strip(before, ()) == _strip(after, added),
+    )
+
+
+def list_outside(changes: Changes, allowed: Collection[str]) -> tuple[str, ...]:
+    """Changed tensors that the edit had no business with."""
+    return tuple(name for name in changes.changed if name not in allowed)
+
+
+def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
+    """The model without the values of its tensors and without added ones."""
+    stripped = ModelProto()
+    stripped.CopyFrom(proto)
+    graph = stripped.graph
+    for tensor in [item for item in graph.initializer if item.name in added]:
+        graph.initializer.remove(tensor)
+    for value in [item for item in graph.input if item.name in added]:
+        graph.input.remove(value)
+    for _, tensor in list_tensors(stripped):
+        for field in ("raw_data", "float_data", "int32_data"):
+            tensor.ClearField(field)
+    for node in graph.node:
+        kept = [name for name in node.input if name not in added]
+        if len(kept) != len(node.input):
+            del node.input[:]
+            node.input.extend(kept)
+    content: bytes = stripped.SerializeToString(deterministic=True)
+    return content

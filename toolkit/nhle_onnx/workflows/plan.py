@@ -1,0 +1,231 @@
+"""unlearn, first half: everything that is decided before a weight changes. No torch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.data.samples import SampleSource, open_samples, read_unlabelled
+from nhle_onnx.data.splits import Split, find_samples, split_samples
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.save import check_writable
+from nhle_onnx.lowering.weights import check_operators
+from nhle_onnx.runtime import Provider, Session, open_session
+from nhle_onnx.unlearn.scope import select_tensors
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.report import Accuracy, Limits, SampleSummary
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.workflows.evaluation import (
+    choose_evaluation,
+    make_empty_evaluation,
+    read_evaluation,
+)
+from nhle_onnx.workflows.measure import Evaluation, describe_suspicion, measure_session
+from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
+
+Device = Literal["auto", "cpu", "cuda"]
+Array = npt.NDArray[np.float32]
+
+_NO_ANCHORS = (
+    "no samples of retained classes were given, so anchors were made from the forget samples; "
+    "a few dozen unlabelled images as --anchors hold the retained accuracy more surely"
+)
+_CWM_ALONE = (
+    "only the head was masked (--method cwm): the features still hold the class, and putting the "
+    "head row back brings it back"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlearnSettings:
+    """What the user asked of `unlearn`. `anchors` is auto, off, or a folder."""
+
+    model: Path
+    forget: tuple[str, ...]
+    flags: ModelFlags = ModelFlags()
+    samples: Path | None = None
+    eval_data: Path | None = None
+    anchors: str = "auto"
+    options: UnlearnOptions = UnlearnOptions()
+    limits: Limits = Limits()
+    provider: Provider = "auto"
+    device: Device = "auto"
+    out: Path | None = None
+    force: bool = False
+    command: str = ""
+
+    @property
+    def edited_path(self) -> Path:
+        """Where the edited model goes."""
+        return self.out or self.model.with_name(f"{self.model.stem}.unlearned.onnx")
+
+    @property
+    def report_path(self) -> Path:
+        """Where the report goes: beside the edited model."""
+        return self.edited_path.with_suffix(".report.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Decoded tuning samples: `forget` [N, ...] of `forget_classes` [N], `anchors` [M, ...]."""
+
+    forget: Array
+    forget_classes: npt.NDArray[np.int64]
+    anchors: Array
+    synthesizes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that was found and decided, and how good the model is as given."""
+
+    settings: UnlearnSettings
+    subject: Subject
+    request: ForgetRequest
+    names: tuple[str, ...]
+    material: Material
+    evaluation: Evaluation
+    samples: SampleSummary
+    session: Session
+    before: Accuracy
+    notes: tuple[str, ...] = field(default=())
+
+
+def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
+    """Load and check everything, and measure the model as given. Writes nothing."""
+    with watch.stage("load", "loading the model"):
+        subject = open_subject(settings.model, settings.flags)
+        request = make_request(subject, settings.forget)
+        options = settings.options
+        names: tuple[str, ...] = ()
+        if options.trains:
+            check_operators(subject.model, subject.head.logits)
+            names = select_tensors(subject.model, subject.head, options.scope)
+        for path in (settings.edited_path, settings.report_path):
+            check_writable(path, force=settings.force)
+    with watch.stage("samples", "reading the samples"):
+        material, evaluation, samples, notes = _gather(settings, subject, request)
+    with watch.stage("measure_before", "measuring the model as given"):
+        session = open_session(subject.model.proto, settings.provider)
+        before = measure_session(
+            session,
+            subject.head.output,
+            evaluation,
+            subject.image_input,
+            request,
+            options.batch_size,
+        )
+    return Plan(
+        settings=settings,
+        subject=subject,
+        request=request,
+        names=names,
+        material=material,
+        evaluation=evaluation,
+        samples=samples,
+        session=session,
+        before=before,
+        notes=(*notes, *describe_suspicion(before)),
+    )
+
+
+def _gather(
+    settings: UnlearnSettings, subject: Subject, request: ForgetRequest
+) -> tuple[Material, Evaluation, SampleSummary, tuple[str, ...]]:
+    options = settings.options
+    cwm_note = () if options.trains else (_CWM_ALONE,)
+    source = _open_source(settings, subject)
+    if source is None:
+        return (*_gather_nothing(settings, subject, request), cwm_note)
+    split = split_samples(source.classes, request, options.samples_per_class)
+    _require_forget_samples(source, request, needs=options.trains or options.mask == "importance")
+    evaluation, notes = choose_evaluation(settings.eval_data, source, split, subject, request)
+    anchors, anchor_source = _read_anchors(settings, subject, request, source, split)
+    synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
+    if synthesizes:
+        anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
+    material = Material(
+        forget=source.read(split.forget),
+        forget_classes=source.classes[list(split.forget)],
+        anchors=anchors,
+        synthesizes=synthesizes,
+    )
+    summary = SampleSummary(
+        forget=len(material.forget),
+        anchors=len(anchors),
+        eval=len(evaluation.classes),
+        source=str(source.path),
+        anchor_source=anchor_source,
+        eval_source=evaluation.source,
+    )
+    return material, evaluation, summary, (*cwm_note, *notes)
+
+
+def _open_source(settings: UnlearnSettings, subject: Subject) -> SampleSource | None:
+    """The samples given or found; None only where masking the head needs none."""
+    path = settings.samples
+    if path is None:
+        try:
+            path = find_samples(subject.model)
+        except InputRefusedError:
+            if settings.options.trains or settings.options.mask == "importance":
+                raise
+            return None
+    return open_samples(path, subject.image_input, subject.preprocess, subject.labels)
+
+
+def _require_forget_samples(source: SampleSource, request: ForgetRequest, *, needs: bool) -> None:
+    missing = [index for index in request.forget if index not in source.classes]
+    if needs and missing:
+        message = f"{source.path} holds no sample of class {missing[0]}, which is to be forgotten"
+        raise InputRefusedError(
+            message,
+            remedy="Add a few images of it (16 do), or use --method cwm, which masks the head "
+            "alone and does not erase features.",
+        )
+
+
+def _read_anchors(
+    settings: UnlearnSettings,
+    subject: Subject,
+    request: ForgetRequest,
+    source: SampleSource,
+    split: Split,
+) -> tuple[Array, str]:
+    if not settings.options.trains or settings.anchors == "off":
+        return source.read(()), "off"
+    if settings.anchors == "auto":
+        return source.read(split.anchors), str(source.path)
+    path = Path(settings.anchors)
+    anchors = read_unlabelled(
+        path, subject.image_input, subject.preprocess, subject.labels, request.forget
+    )
+    return anchors, str(path)
+
+
+def _gather_nothing(
+    settings: UnlearnSettings, subject: Subject, request: ForgetRequest
+) -> tuple[Material, Evaluation, SampleSummary]:
+    """No tuning samples; evaluation samples only where they were given."""
+    nothing = make_empty_evaluation(subject)
+    evaluation = (
+        read_evaluation(settings.eval_data, subject, request) if settings.eval_data else nothing
+    )
+    material = Material(
+        forget=nothing.inputs,
+        forget_classes=nothing.classes,
+        anchors=nothing.inputs,
+        synthesizes=False,
+    )
+    summary = SampleSummary(
+        forget=0,
+        anchors=0,
+        eval=len(evaluation.classes),
+        source="none",
+        anchor_source="none",
+        eval_source=evaluation.source,
+    )
+    return material, evaluation, summary

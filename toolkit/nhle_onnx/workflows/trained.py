@@ -1,0 +1,20 @@
+"""What training hands back to the workflow, without a trace of torch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """New tensors by ONNX name, and how it went, for the report. By default: no training."""
+
+    tensors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    device: str = "none"
+    details: dict[str, Any] = field(
+        default_factory=lambda: {"steps_run": 0, "stop_reason": "no training: --method cwm"}
+    )
+    points: tuple[dict[str, float], ...] = ()
+    parity: float | None = None

@@ -1,0 +1,75 @@
+"""unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from nhle_onnx.graph.slicing import expose_tensor
+from nhle_onnx.lowering.module import lower_model
+from nhle_onnx.lowering.parity import check_parity
+from nhle_onnx.runtime import open_session
+from nhle_onnx.training.device import open_device
+from nhle_onnx.training.loop import Point
+from nhle_onnx.unlearn import objective
+from nhle_onnx.unlearn.finetune import STEP_LIMIT, TuningSamples, finetune
+from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.trained import Training
+
+
+def train_features(plan: Plan, watch: Stopwatch) -> Training:
+    """New values of the tensors in scope. The plan's model is left as it is."""
+    subject, material, options = plan.subject, plan.material, plan.settings.options
+    with watch.stage("lower", "lowering the graph to torch"):
+        device = open_device(plan.settings.device, options.seed)
+        lowered = lower_model(
+            subject.model, source=subject.image_input.name, output=subject.head.logits
+        )
+        inputs = np.concatenate([material.forget, material.anchors])[: options.batch_size]
+        parity = check_parity(lowered, inputs, _read_logits(plan, inputs))
+    limit = STEP_LIMIT if options.steps is None else options.steps
+
+    def report_step(point: Point) -> None:
+        detail = f"lead {point.lead:+.2f}, kept {point.keeping:.4f}"
+        watch.observer.advance(point.step, limit, detail)
+
+    with watch.stage("train", "training (NHLE)"):
+        finetuned = finetune(
+            lowered,
+            plan.names,
+            TuningSamples(
+                forget=material.forget,
+                classes=material.forget_classes,
+                anchors=material.anchors,
+                synthesizes=material.synthesizes,
+            ),
+            plan.request,
+            options,
+            subject.image_input,
+            device=device,
+            on_step=report_step,
+        )
+    trajectory = finetuned.trajectory
+    return Training(
+        tensors=finetuned.tensors,
+        device=str(device),
+        details={
+            "optimizer": finetuned.optimizer,
+            "margin": objective.MARGIN,
+            "anchor_weight": objective.ANCHOR_WEIGHT,
+            "steps_run": len(trajectory.points),
+            "stop_reason": trajectory.stop_reason,
+        },
+        points=tuple(asdict(point) for point in trajectory.points),
+        parity=parity,
+    )
+
+
+def _read_logits(plan: Plan, inputs: np.ndarray) -> np.ndarray:
+    """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
+    subject = plan.subject
+    exposed = expose_tensor(subject.model.proto, subject.head.logits)
+    session = open_session(exposed, "cpu")
+    return session.run(
+        subject.head.logits, inputs, subject.image_input, plan.settings.options.batch_size
+    )

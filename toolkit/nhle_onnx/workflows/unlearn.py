@@ -1,0 +1,213 @@
+"""unlearn, second half: train, write back, mask, verify, report."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto
+
+from nhle_onnx.graph.head_values import read_head, write_head
+from nhle_onnx.graph.save import write_files
+from nhle_onnx.graph.slicing import expose_tensor
+from nhle_onnx.graph.tensors import replace_tensors
+from nhle_onnx.release.report import render_json
+from nhle_onnx.runtime import open_session
+from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE, HeadValues, mask_classes
+from nhle_onnx.values.report import Accuracy, Check, FileSummary, UnlearnReport, Unmasked
+from nhle_onnx.verify.changes import Changes, compare_models, list_outside
+from nhle_onnx.verify.gates import make_gates
+from nhle_onnx.verify.unmask import restore_head
+from nhle_onnx.workflows.measure import measure_model, subtract
+from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.subject import TOOL, list_environment, summarize_model
+from nhle_onnx.workflows.trained import Training
+
+_MAX_GROWTH_BYTES = 4096
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured on the edited model."""
+
+    after: Accuracy
+    unmasked: Unmasked
+    changes: Changes
+
+
+def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
+    """Train, edit, verify, and write the edited model and its report.
+
+    Both files are written even where a gate fails; the report says which. Raises
+    UnsupportedModelError, DeviceUnavailableError or TrainingDivergedError before anything is
+    written.
+    """
+    training = _train(plan, watch)
+    with watch.stage("edit", "writing the weights back and masking the head"):
+        edited = _edit(plan, training)
+        content = edited.SerializeToString(deterministic=True)
+    with watch.stage("verify", "verifying in ONNX Runtime"):
+        measured = _measure(plan, edited, content)
+    report = _make_report(plan, training, measured, content, watch)
+    watch.observer.start_stage("saving")
+    settings = plan.settings
+    write_files({settings.edited_path: content, settings.report_path: render_json(report).encode()})
+    return report
+
+
+def _train(plan: Plan, watch: Stopwatch) -> Training:
+    if not plan.settings.options.trains:
+        return Training()
+    with watch.stage("import_torch", "starting torch"):
+        # torch takes seconds to import: only here, once all that can be refused was refused
+        from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
+    return train_features(plan, watch)
+
+
+def _edit(plan: Plan, training: Training) -> ModelProto:
+    """A copy of the model with the trained tensors, and with the head masked."""
+    head = plan.subject.head
+    edited = ModelProto()
+    edited.CopyFrom(plan.subject.model.proto)
+    replace_tensors(edited, training.tensors)
+    if plan.settings.options.masks:
+        weight, bias = read_head(edited, head)
+        mask = plan.settings.options.mask
+        activations = _read_activations(plan, edited) if mask == "importance" else None
+        masked = mask_classes(
+            HeadValues(weight=weight, bias=bias), head, plan.request, mask, activations
+        )
+        write_head(edited, head, masked.weight, masked.bias)
+    return edited
+
+
+def _read_activations(plan: Plan, edited: ModelProto) -> Array:
+    """Mean features of each forgotten class's samples, [len(forget), D]."""
+    head, material = plan.subject.head, plan.material
+    session = open_session(expose_tensor(edited, head.features), "cpu")
+    features = session.run(
+        head.features,
+        material.forget,
+        plan.subject.image_input,
+        plan.settings.options.batch_size,
+    ).reshape(len(material.forget), head.feature_dim)
+    return np.stack(
+        [features[material.forget_classes == index].mean(0) for index in plan.request.forget]
+    )
+
+
+def _measure(plan: Plan, edited: ModelProto, content: bytes) -> Measured:
+    subject, settings = plan.subject, plan.settings
+    restored = restore_head(edited, subject.head, subject.model.proto, subject.head)
+    after, unmasked = (
+        measure_model(
+            model,
+            subject.head,
+            plan.evaluation,
+            subject.image_input,
+            plan.request,
+            provider=settings.provider,
+            batch_size=settings.options.batch_size,
+        )
+        for model in (content, restored)
+    )
+    return Measured(
+        after=after,
+        unmasked=Unmasked(acc_f=unmasked.acc_f),
+        changes=compare_models(subject.model.proto, edited),
+    )
+
+
+def _make_checks(
+    plan: Plan, measured: Measured, size_bytes: int
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """The gates on accuracy, and what the edit promised of the file."""
+    options, head = plan.settings.options, plan.subject.head
+    gates, notes = make_gates(
+        acc_f=measured.after.acc_f,
+        delta_acc_r=subtract(measured.after.acc_r, plan.before.acc_r),
+        unmasked_acc_f=measured.unmasked.acc_f,
+        limits=plan.settings.limits,
+        expects_delta=True,
+        expects_unmasked=options.trains,
+    )
+    own = (head.weight, head.bias or "") if options.masks else ()
+    outside = list_outside(measured.changes, {*plan.names, *own})
+    promises = [
+        ("tensors_changed_outside_scope", len(outside), 0),
+        ("graph_changes", int(not measured.changes.is_graph_same), 0),
+        ("growth_bytes", size_bytes - plan.subject.model.size_bytes, _MAX_GROWTH_BYTES),
+    ]
+    checks = tuple(
+        Check(name=name, value=value, limit=limit, better="lower")
+        for name, value, limit in promises
+    )
+    return (*gates, *checks), notes
+
+
+def _make_report(
+    plan: Plan, training: Training, measured: Measured, content: bytes, watch: Stopwatch
+) -> UnlearnReport:
+    settings, options = plan.settings, plan.settings.options
+    checks, notes = _make_checks(plan, measured, len(content))
+    resolved: dict[str, Any] = {
+        **asdict(options),
+        "lr": "auto" if options.lr is None else options.lr,
+        "steps": "auto" if options.steps is None else options.steps,
+        "anchors": settings.anchors,
+        "parity_with_onnxruntime": training.parity,
+        **training.details,
+    }
+    if options.masks and options.mask == "importance":
+        resolved["importance_share"] = IMPORTANCE_SHARE
+    return UnlearnReport(
+        tool=TOOL,
+        environment=list_environment(),
+        command=settings.command,
+        seed=options.seed,
+        model=summarize_model(plan.subject),
+        edited=FileSummary(
+            path=str(settings.edited_path),
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+        ),
+        labels=plan.subject.labels,
+        forget=plan.request.forget,
+        samples=plan.samples,
+        preprocess=plan.subject.preprocess,
+        method=resolved,
+        provider=plan.session.provider,
+        device=training.device,
+        before=plan.before,
+        after=measured.after,
+        unmasked=measured.unmasked,
+        delta_acc_r=subtract(measured.after.acc_r, plan.before.acc_r),
+        changed_tensors=measured.changes.changed,
+        added_tensors=measured.changes.added,
+        trajectory=training.points,
+        elapsed_s=watch.elapsed_s,
+        notes=(*plan.notes, *notes),
+        checks=checks,
+    )
+
+
+def describe_plan(plan: Plan) -> dict[str, Any]:
+    """What `--dry-run` shows: all that was decided, and the model as given."""
+    settings = plan.settings
+    return {
+        "schema": "nhle-onnx/plan/v1",
+        "model": summarize_model(plan.subject),
+        "forget": plan.request.forget,
+        "samples": plan.samples,
+        "preprocess": plan.subject.preprocess,
+        "method": settings.options,
+        "tensors": plan.names,
+        "provider": plan.session.provider,
+        "before": plan.before,
+        "would_write": [str(settings.edited_path), str(settings.report_path)],
+        "notes": plan.notes,
+    }
