@@ -10,12 +10,12 @@ from nhle_onnx.errors import InputRefusedError
 
 def check_writable(path: Path, *, force: bool) -> None:
     """Refuse early, before long work, an output that could not be written at the end."""
-    if path.exists() and not force:
-        message = f"{path} exists already"
-        raise InputRefusedError(message, remedy="Give --force to replace it, or another --out.")
     if path.is_dir():
         message = f"{path} is a folder"
         raise InputRefusedError(message, remedy="Give --out with a file name.")
+    if path.exists() and not force:
+        message = f"{path} exists already"
+        raise InputRefusedError(message, remedy="Give --force to replace it, or another --out.")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass

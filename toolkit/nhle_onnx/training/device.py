@@ -10,19 +10,20 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def open_device(device: Device, seed: int) -> torch.device:
-    """Seed torch, ask it for determinism, and return the device asked for.
+    """Seed torch and return the device asked for, which computes the same each time.
 
     `auto` is CUDA where a small computation on it succeeds, else the CPU. Raises
     DeviceUnavailableError where CUDA was asked for and does not work.
     """
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
     if device == "cpu":
         return torch.device("cpu")
     reason = _find_cuda_fault()
     if reason is None:
+        # the CPU's algorithms are deterministic as they are; asking costs a second of imports
+        torch.use_deterministic_algorithms(mode=True, warn_only=True)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda")
     if device == "auto":
         return torch.device("cpu")

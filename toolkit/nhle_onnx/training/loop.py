@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from nhle_onnx.errors import TrainingDivergedError
-
-StopReason = Literal["forgotten and settled", "steps given", "step limit"]
 
 _SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
 
@@ -36,10 +33,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """How training went."""
+    """How training went, and whether the stop rule ended it."""
 
     points: tuple[Point, ...]
-    stop_reason: StopReason
+    is_settled: bool
 
 
 def train(
@@ -71,8 +68,8 @@ def train(
         points.append(point)
         on_step(point)
         if should_stop(points):
-            return Trajectory(points=tuple(points), stop_reason="forgotten and settled")
-    return Trajectory(points=tuple(points), stop_reason="step limit")
+            return Trajectory(points=tuple(points), is_settled=True)
+    return Trajectory(points=tuple(points), is_settled=False)
 
 
 def make_relative_adam(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:

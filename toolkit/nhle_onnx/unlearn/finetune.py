@@ -41,6 +41,7 @@ class Finetuned:
 
     tensors: dict[str, npt.NDArray[np.float32]]
     trajectory: Trajectory
+    stop_reason: str
     optimizer: str
 
 
@@ -79,7 +80,7 @@ def finetune(
         device=device,
         generator=torch.Generator().manual_seed(options.seed),
     )
-    optimizer, name = _make_optimizer(parameters, objective, options)
+    optimizer, optimizer_name = _make_optimizer(parameters, objective, options)
     trajectory = train(
         optimizer,
         objective,
@@ -90,7 +91,12 @@ def finetune(
     tensors = {
         name: lowered.parameter_of[name].detach().cpu().contiguous().numpy() for name in names
     }
-    return Finetuned(tensors=tensors, trajectory=trajectory, optimizer=name)
+    return Finetuned(
+        tensors=tensors,
+        trajectory=trajectory,
+        stop_reason=_name_stop(trajectory, options),
+        optimizer=optimizer_name,
+    )
 
 
 def is_settled(points: Sequence[Point]) -> bool:
@@ -104,6 +110,12 @@ def is_settled(points: Sequence[Point]) -> bool:
         return False
     kept_last = sum(point.keeping for point in last)
     return kept_last >= _SETTLED * sum(point.keeping for point in before)
+
+
+def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
+    if trajectory.is_settled:
+        return "forgotten and settled"
+    return "steps given" if options.steps is not None else "step limit"
 
 
 def _never(_points: Sequence[Point]) -> bool:

@@ -104,8 +104,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         if options.trains:
             check_operators(subject.model, subject.head.logits)
             names = select_tensors(subject.model, subject.head, options.scope)
-        for path in (settings.edited_path, settings.report_path):
-            check_writable(path, force=settings.force)
+        _check_outputs(settings, subject)
     with watch.stage("samples", "reading the samples"):
         material, evaluation, samples, notes = _gather(settings, subject, request)
     with watch.stage("measure_before", "measuring the model as given"):
@@ -130,6 +129,14 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         before=before,
         notes=(*notes, *describe_suspicion(before)),
     )
+
+
+def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:
+    if settings.edited_path.resolve() == subject.model.path:
+        message = f"{settings.edited_path} is the model itself, which is never changed in place"
+        raise InputRefusedError(message, remedy="Give --out with another path.")
+    for path in (settings.edited_path, settings.report_path):
+        check_writable(path, force=settings.force)
 
 
 def _gather(

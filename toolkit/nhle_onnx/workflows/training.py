@@ -58,7 +58,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
             "steps_run": len(trajectory.points),
-            "stop_reason": trajectory.stop_reason,
+            "stop_reason": finetuned.stop_reason,
         },
         points=tuple(asdict(point) for point in trajectory.points),
         parity=parity,

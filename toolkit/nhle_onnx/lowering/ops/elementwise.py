@@ -44,8 +44,8 @@ def div(_node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def pow(_node: Node, a: Tensor, b: Tensor) -> Tensor:  # noqa: A001 - the operator's name
-    """Pow."""
-    return torch.pow(a, b)
+    """Pow, in the type of the base."""
+    return torch.pow(a, b).to(a.dtype)
 
 
 def sqrt(_node: Node, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Shapes, views and selections."""
 
 import builtins
+import math
 
 import torch
 from onnx import numpy_helper
@@ -38,18 +39,30 @@ def constant(node: Node) -> Tensor:
 def flatten(node: Node, x: Tensor) -> Tensor:
     """Flatten to two axes, split before `axis`."""
     axis = node.get("axis", 1)
-    if axis == 0:
-        return x.reshape(1, -1)
-    return x.flatten(0, axis - 1).flatten(1) if axis != 1 else x.flatten(1)
+    return x.flatten(1) if axis == 1 else flatten_at(x, axis)
+
+
+@recorded
+def flatten_at(x: Tensor, axis: int) -> Tensor:
+    """Two axes, of which the first holds all before `axis`."""
+    return x.reshape(math.prod(x.shape[:axis]), -1)
 
 
 def gather(node: Node, x: Tensor, indices: Tensor) -> Tensor:
-    """Gather whole slices along one axis."""
+    """Gather whole slices along one axis; negative indices count from its end."""
     axis = node.get("axis", 0)
     where = to_constant(indices)
     if where.ndim == 0:
         return x.select(axis, int(where))
-    chosen: Tensor = x.index_select(axis, where.reshape(-1)).unflatten(axis, tuple(where.shape))
+    return gather_slices(x, axis, where)
+
+
+@recorded
+def gather_slices(x: Tensor, axis: int, indices: Tensor) -> Tensor:
+    """Slices of one axis, which becomes the axes of `indices`."""
+    extent = x.shape[axis]
+    wrapped = torch.where(indices < 0, indices + extent, indices).reshape(-1)
+    chosen: Tensor = x.index_select(axis, wrapped).unflatten(axis, tuple(indices.shape))
     return chosen
 
 
@@ -99,7 +112,7 @@ def shape(node: Node, x: Tensor) -> Tensor:
 @recorded
 def shape_of(x: Tensor, start: int, end: int | None) -> Tensor:
     """Extents as a tensor."""
-    return torch.tensor(x.shape[start:end])
+    return torch.tensor(x.shape[start:end], dtype=torch.int64)
 
 
 def slice(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor:  # noqa: A001 - the operator's
@@ -136,7 +149,13 @@ def squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
 def transpose(node: Node, x: Tensor) -> Tensor:
     """Transpose: by default all axes are reversed."""
     order = node.get("perm")
-    return x.permute(tuple(order)) if order else x.permute(*reversed(range(x.ndim)))
+    return x.permute(tuple(order)) if order else reverse_axes(x)
+
+
+@recorded
+def reverse_axes(x: Tensor) -> Tensor:
+    """All axes in reverse order."""
+    return x.permute(tuple(reversed(range(x.ndim))))
 
 
 def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:

@@ -1,0 +1,78 @@
+"""What `unlearn` costs beside the bare work that no tool could avoid."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.progress import track
+
+from benchmarks.results import ROOT, make_table, write_results
+
+LIMIT = 3.0
+MODEL = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
+
+# The peer: import torch, build two sessions, and take the same steps on the original network.
+PEER = """
+import sys
+import onnxruntime
+import torch
+from architectures import mobilenet_v3_small
+
+path, steps, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for _ in "12"]
+network = mobilenet_v3_small().eval()
+images = torch.randn(batch, 3, 32, 32)
+labels = torch.arange(batch) % 10
+optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+for _ in range(steps):
+    loss = torch.nn.functional.cross_entropy(network(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@click.command()
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True)
+def overhead(runs: int) -> None:
+    """Time the whole command against the bare work, in turn, and compare medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "edited.onnx"
+        ours = [sys.executable, "-m", "nhle_onnx", "unlearn", str(MODEL), "--forget", "3"]
+        ours += ["--force", "--out", str(out)]
+        measure_seconds(ours)  # a warm-up, which also says how many steps there are
+        report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+        steps = report["method"]["steps_run"]
+        batch = report["samples"]["forget"] + report["samples"]["anchors"]
+        peer = [sys.executable, "-c", PEER, str(MODEL), str(steps), str(batch)]
+        pairs = [
+            (measure_seconds(ours), measure_seconds(peer))
+            for _ in track(range(runs), description="timing")
+        ]
+    rows = [
+        {"run": index, "unlearn s": ours_s, "bare work s": peer_s, "ratio": ours_s / peer_s}
+        for index, (ours_s, peer_s) in enumerate(pairs, start=1)
+    ]
+    ratio = statistics.median(row["ratio"] for row in rows)
+    body = (
+        "The whole of `unlearn --forget 3` on MobileNetV3-Small, as a process, against a process "
+        f"that imports torch, builds two ONNX Runtime sessions, and takes the same {steps} Adam "
+        f"steps on the original `nn.Module` with batches of the same {batch} images. In turn, "
+        f"after a warm-up.\n\n{make_table(rows)}\n\n"
+        f"Median ratio {ratio:.2f}; the limit is {LIMIT:.1f}."
+    )
+    write_results("overhead", "Overhead of the whole command", body, rows)
+    click.echo(make_table(rows))
+    click.echo(f"median ratio {ratio:.2f} (limit {LIMIT:.1f})")
+
+
+def measure_seconds(command: list[str]) -> float:
+    """Wall-clock seconds of a process."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
