@@ -45,5 +45,6 @@ def make_constant_but_first(case: TestCase) -> tuple[ModelProto, np.ndarray, np.
 def _has_plain_numbers(case: TestCase) -> bool:
     inputs, outputs = case.data_sets[0]
     return bool(inputs) and all(
-        isinstance(array, np.ndarray) and array.dtype.kind in _KINDS for array in (*inputs, *outputs)
+        isinstance(array, np.ndarray) and array.dtype.kind in _KINDS
+        for array in (*inputs, *outputs)
     )

@@ -1,0 +1,75 @@
+"""Shipped models and samples, one unlearned LeNet-5, and small models made for a purpose."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from nhle_onnx.cli.main import run
+
+ROOT = Path(__file__).resolve().parents[1]
+LENET = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"
+MOBILENET = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
+SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
+EVALUATION = SAMPLES / "evaluation.npz"
+
+
+class Result(NamedTuple):
+    """What a run of the program left."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Unlearned(NamedTuple):
+    """An original, its edited file and report."""
+
+    original: Path
+    edited: Path
+    report: dict[str, Any]
+
+
+@pytest.fixture
+def nhle(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run the program in this process."""
+
+    def call(*arguments: object) -> Result:
+        capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+def unlearn(model: Path, out: Path, *flags: str) -> Unlearned:
+    """Run `unlearn` and read its report."""
+    run(["unlearn", str(model), "--out", str(out), "--quiet", *flags])
+    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    return Unlearned(model, out, report)
+
+
+@pytest.fixture(scope="session")
+def unlearned_lenet(tmp_path_factory: pytest.TempPathFactory) -> Unlearned:
+    """LeNet-5 after `--forget 3`."""
+    return unlearn(LENET, tmp_path_factory.mktemp("lenet") / "edited.onnx", "--forget", "3")
+
+
+@pytest.fixture(scope="session")
+def unlearned_mobilenet(tmp_path_factory: pytest.TempPathFactory) -> Unlearned:
+    """MobileNetV3-Small after `--forget 3`."""
+    return unlearn(MOBILENET, tmp_path_factory.mktemp("mobile") / "edited.onnx", "--forget", "3")
+
+
+@pytest.fixture
+def lenet_copy(tmp_path: Path) -> Path:
+    """LeNet-5 with its sidecars in a folder of its own, far from any samples."""
+    folder = tmp_path / "model_folder"
+    folder.mkdir()
+    for name in ("model.onnx", "labels.txt", "preprocessor_config.json"):
+        shutil.copy(LENET.with_name(name), folder)
+    return folder / "model.onnx"
