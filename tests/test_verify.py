@@ -49,5 +49,5 @@ def test_each_provider_is_reported(nhle: Callable[..., Result]) -> None:
     flags = ("--provider", "cpu", "--provider", "auto", "--json")
     result = nhle("verify", LENET, "--forget", 3, "--data", EVALUATION, *flags)
     providers = json.loads(result.out)["providers"]
-    assert [item["provider"] for item in providers][0] == "CPUExecutionProvider"
+    assert providers[0]["provider"] == "CPUExecutionProvider"
     assert len(providers) == 2
