@@ -97,6 +97,9 @@ def make_accuracy_table(
         shown = f"{name} (forgotten)" if index in forget else name
         cells = [_fraction(accuracy.per_class[index]) for accuracy in columns.values()]
         table.add_row(shown, *cells)
+    for shown, field in (("Acc_F, forgotten", "acc_f"), ("Acc_R, retained", "acc_r")):
+        cells = [_fraction(getattr(accuracy, field)) for accuracy in columns.values()]
+        table.add_row(shown, *cells, style="bold")
     return table
 
 
