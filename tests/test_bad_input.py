@@ -76,17 +76,20 @@ def test_ort_format(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     assert_refused(result, 4, ".ort format", "Give the .onnx file")
 
 
-def test_detector(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "reason"), [(2, "no 1x1 convolution"), (1, "not one score a class")]
+)
+def test_detector(nhle: Nhle, out: Path, tmp_path: Path, kernel: int, reason: str) -> None:
     """A convolution whose output is a map of boxes has no classifier head."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])
     boxes = helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 24, 16, 16])
-    weight = numpy_helper.from_array(np.zeros((24, 3, 2, 2), np.float32), "w")
+    weight = numpy_helper.from_array(np.zeros((24, 3, kernel, kernel), np.float32), "w")
     node = helper.make_node("Conv", ["image", "w"], ["boxes"], name="detect", strides=[2, 2])
     graph = helper.make_graph([node], "detector", [image], [boxes], [weight])
     path = tmp_path / "detector.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
     result = nhle("unlearn", path, "--forget", 3, "--out", out)
-    assert_refused(result, 4, "no classifier head", "boxes comes from Conv detect")
+    assert_refused(result, 4, "no classifier head", "Conv detect", reason)
     shown = nhle("inspect", path)
     assert shown.code == 0
     assert "not supported" in shown.out

@@ -20,7 +20,8 @@ REQUEST = ForgetRequest(forget=(0, 2), num_classes=K)
 def make_head(class_axis: int = 0, bias_scale: float = 1.0) -> ClassifierHead:
     return ClassifierHead(
         op="Gemm", node="head", weight="w", bias="b", bias_scale=bias_scale,
-        class_axis=class_axis, num_classes=K, feature_dim=D, features="h", logits="z", output="z",
+        class_axis=class_axis, num_classes=K, feature_dim=D, features="h", logits="z", scores="z",
+        is_clamped=False, output="z",
     )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def test_zero_can_win() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_floor_is_finite_in_its_format(dtype: type) -> None:
-    floor = np.array(find_floor(np.dtype(dtype), 1.0), dtype)
+    floor = np.array(find_floor(np.dtype(dtype), make_head()), dtype)
     assert np.isfinite(floor)
     assert floor == np.finfo(dtype).min
 

@@ -1,100 +1,97 @@
 """Finding the classifier head: from the outputs back to the last learned layer."""
 
-from collections.abc import Sequence
-
 import onnx_graphsurgeon as gs
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
+from nhle_onnx.graph.head_layers import Trail, read_layer
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
-# What may stand between the logits and the output without changing which class wins.
-_MONOTONE = frozenset(
-    {"Softmax", "LogSoftmax", "Sigmoid", "Identity", "Cast", "Reshape", "Flatten", "Squeeze"}
-)
-_MATRIX_RANK = 2
-_MIN_CLASSES = 2
+_NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
+_POOLING = frozenset({"GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean"})
+_CLAMPING = frozenset({"Relu", "Clip"})
+_PASSING = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout"})
+
+_REMEDIES = {
+    "ai.onnx.ml": "A scikit-learn pipeline has no network to train: refit it without the class.",
+    "com.microsoft.nchwc": "This graph was optimised by ONNX Runtime: give the one before that.",
+    "com.microsoft": "This graph was fused or quantized by ONNX Runtime: give the float model.",
+}
 
 
 def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
-    """The Gemm that computes the logits of the named output, or of the only one that has one.
+    """The layer that computes the scores of the named output, or of the only one that has one.
 
     Raises UnsupportedModelError with the reason for each output where there is none, and
-    UsageError where several outputs have one and none was named.
+    UsageError where several outputs have one of their own and none was named.
     """
     graph = gs.import_onnx(model.proto)
-    outputs = [tensor for tensor in graph.outputs if output in (None, tensor.name)]
-    if not outputs:
-        known = ", ".join(tensor.name for tensor in graph.outputs)
+    names = [tensor.name for tensor in graph.outputs]
+    if output is not None and output not in names:
         message = f"{model.path} has no output {output}"
-        raise UsageError(message, remedy=f"Its outputs are: {known}.")
-    found = [_trace(tensor) for tensor in outputs]
-    heads = [head for head in found if isinstance(head, ClassifierHead)]
+        raise UsageError(message, remedy=f"Its outputs are: {', '.join(names)}.")
+    found = [_trace(tensor) for tensor in graph.outputs if output in (None, tensor.name)]
+    heads = {head.node: head for head in reversed(found) if isinstance(head, ClassifierHead)}
     if not heads:
         reasons = "; ".join(str(reason) for reason in found)
         message = f"{model.path} has no classifier head: {reasons}"
-        raise UnsupportedModelError(
-            message, remedy="The output must be the scores of classes, computed by a Gemm layer."
-        )
+        raise UnsupportedModelError(message, remedy=_find_remedy(model))
     if len(heads) > 1:
-        names = ", ".join(head.output for head in heads)
-        message = f"{model.path} has several classifier heads: {names}"
+        choices = ", ".join(head.output for head in reversed(heads.values()))
+        message = f"{model.path} has several classifier heads, of the outputs {choices}"
         raise UsageError(message, remedy="Choose one with --output.")
-    return heads[0]
+    return next(iter(heads.values()))
 
 
-def _trace(output: gs.Tensor) -> ClassifierHead | str:
-    tensor = output
-    while tensor.inputs and tensor.inputs[0].op in _MONOTONE:
-        tensor = tensor.inputs[0].inputs[0]
-    if not tensor.inputs:
-        return f"{output.name} is not computed by any node"
-    node = tensor.inputs[0]
-    if node.op != "Gemm":
-        return f"{output.name} comes from {node.op} {node.name}"
-    return _read_gemm(node, output.name)
-
-
-def _read_gemm(node: gs.Node, output: str) -> ClassifierHead | str:
-    features = node.inputs[0]
-    weight, bias = (_resolve_alias(tensor) for tensor in _pick(node.inputs[1:], 2))
-    place = f"Gemm {node.name}"
-    if not isinstance(weight, gs.Constant) or len(weight.shape) != _MATRIX_RANK:
-        return f"{place} has no constant weight matrix"
-    if node.attrs.get("transA", 0) or node.attrs.get("alpha", 1.0) == 0:
-        return f"{place} is no plain layer: transA or alpha=0"
-    class_axis = 0 if node.attrs.get("transB", 0) else 1
-    num_classes, feature_dim = weight.shape[class_axis], weight.shape[1 - class_axis]
-    if bias is not None and not _is_vector(bias, num_classes):
-        return f"{place} has a bias that is not one constant a class"
-    if num_classes < _MIN_CLASSES:
-        return f"{place} has {num_classes} output, which is no choice between classes"
-    return ClassifierHead(
-        op=node.op,
-        node=node.name,
-        weight=weight.name,
-        bias=bias.name if bias is not None else None,
-        bias_scale=float(node.attrs.get("beta", 1.0)),
-        class_axis=class_axis,
-        num_classes=num_classes,
-        feature_dim=feature_dim,
-        features=features.name,
-        logits=node.outputs[0].name,
-        output=output,
+def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
+    """Outputs with a head of their own beside the chosen one, such as an auxiliary classifier."""
+    traced = [_trace(tensor) for tensor in gs.import_onnx(model.proto).outputs]
+    return tuple(
+        other.output
+        for other in traced
+        if isinstance(other, ClassifierHead) and other.node != head.node
     )
 
 
-def _pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
-    present = [None if tensor.is_empty() else tensor for tensor in inputs]
-    return [*present, *[None] * count][:count]
+def _find_remedy(model: OnnxModel) -> str:
+    domains = {node.domain for node in model.proto.graph.node}
+    for domain, remedy in _REMEDIES.items():
+        if domain in domains:
+            return remedy
+    return "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
-def _resolve_alias(tensor: gs.Tensor | None) -> gs.Tensor | None:
-    """The constant behind Identity nodes, with which exporters share equal initializers."""
-    source = tensor
-    while source is not None and source.inputs and source.inputs[0].op == "Identity":
-        source = source.inputs[0].inputs[0]
-    return source if isinstance(source, gs.Constant) else tensor
+def _trace(output: gs.Tensor) -> ClassifierHead | str:
+    """Walk back over what does not change which class wins, to the layer; or say what is there."""
+    tensor, scores = output, output
+    is_pooled = is_clamped = False
+    while tensor.inputs:
+        node = tensor.inputs[0]
+        before_softmax = _skip_decomposed_softmax(node)
+        if before_softmax is not None:
+            tensor = scores = before_softmax
+        elif node.op in _NORMALIZING:
+            tensor = scores = node.inputs[0]
+        elif node.op in _PASSING | _POOLING | _CLAMPING:
+            is_pooled |= node.op in _POOLING
+            is_clamped |= node.op in _CLAMPING
+            tensor = node.inputs[0]
+        else:
+            trail = Trail(
+                output=output, scores=scores.name, is_pooled=is_pooled, is_clamped=is_clamped
+            )
+            return read_layer(node, trail)
+    return f"{output.name} is not computed by any node"
 
 
-def _is_vector(tensor: gs.Tensor, extent: int) -> bool:
-    return isinstance(tensor, gs.Constant) and [n for n in tensor.shape if n != 1] == [extent]
+def _skip_decomposed_softmax(node: gs.Node) -> gs.Tensor | None:
+    """X of exp(x - max x) / sum exp(x - max x), as Keras exporters write a softmax."""
+    if node.op != "Div" or _op_of(node.inputs[1]) != "ReduceSum" or _op_of(node.inputs[0]) != "Exp":
+        return None
+    exponent = node.inputs[0].inputs[0].inputs[0]
+    if _op_of(exponent) == "Sub" and _op_of(exponent.inputs[0].inputs[1]) == "ReduceMax":
+        return exponent.inputs[0].inputs[0]
+    return exponent
+
+
+def _op_of(tensor: gs.Tensor) -> str:
+    return tensor.inputs[0].op if tensor.inputs else ""

@@ -28,7 +28,7 @@ def write_head(
     bias: npt.NDArray[np.floating],
 ) -> None:
     """Write weight and bias in place. A bias that the exporter dropped, or that the head shares
-    with another layer, becomes a tensor of its own: the one addition to the graph.
+    with another layer, becomes a tensor of its own; after a MatMul that takes an Add node.
     """
     replace_tensors(proto, {head.weight: weight})
     node = next(node for node in proto.graph.node if head.logits in node.output)
@@ -36,23 +36,48 @@ def write_head(
         shape = read_tensors(proto, (head.bias,))[head.bias].shape
         replace_tensors(proto, {head.bias: bias.reshape(shape)})
     elif head.bias is not None or bias.any():
-        _add_bias(proto, node, head.weight, bias)
+        name = _add_bias(proto, head, bias)
+        if node.op_type == "Add":
+            _replace_shared_operand(proto, node, head, name)
+        elif node.op_type == "MatMul":
+            _append_add(proto, node, name)
+        else:
+            del node.input[_BIAS_POSITION:]
+            node.input.append(name)
 
 
 def _count_uses(proto: ModelProto, name: str) -> int:
     return sum(list(node.input).count(name) for node in proto.graph.node)
 
 
-def _add_bias(
-    proto: ModelProto, node: NodeProto, weight: str, bias: npt.NDArray[np.floating]
-) -> None:
+def _add_bias(proto: ModelProto, head: ClassifierHead, bias: npt.NDArray[np.floating]) -> str:
+    """Add a tensor of the shape that the head's bias has, and return its name."""
     taken = {name for other in proto.graph.node for name in (*other.input, *other.output)}
-    name = f"{weight.removesuffix('weight').rstrip('._')}.bias"
+    name = f"{head.weight.removesuffix('weight').rstrip('._')}.bias"
     while name in taken:
         name += "_"
+    if head.bias is not None:
+        bias = bias.reshape(read_tensors(proto, (head.bias,))[head.bias].shape)
     proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias), name))
     if proto.ir_version < _FIRST_IR_WITHOUT_INPUTS:
         kind = helper.np_dtype_to_tensor_dtype(bias.dtype)
         proto.graph.input.append(helper.make_tensor_value_info(name, kind, bias.shape))
-    del node.input[_BIAS_POSITION:]
-    node.input.append(name)
+    return name
+
+
+def _replace_shared_operand(
+    proto: ModelProto, node: NodeProto, head: ClassifierHead, bias: str
+) -> None:
+    """Give an Add its own bias in place of the constant that it shares."""
+    inner = next(other for other in proto.graph.node if other.name == head.node)
+    position = 1 if node.input[0] in inner.output else 0
+    node.input[position] = bias
+
+
+def _append_add(proto: ModelProto, node: NodeProto, bias: str) -> None:
+    """Put an Add behind a MatMul; the logits keep their name."""
+    logits, unbiased = node.output[0], f"{node.output[0]}.unbiased"
+    node.output[0] = unbiased
+    position = list(proto.graph.node).index(node) + 1
+    added = helper.make_node("Add", [unbiased, bias], [logits], name=f"{node.name}.bias")
+    proto.graph.node.insert(position, added)

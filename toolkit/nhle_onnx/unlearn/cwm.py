@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from ml_dtypes import finfo
 
+from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest, Mask
 
 IMPORTANCE_SHARE = 0.5  # of the head's units, the part that `importance` masks
+_POOLED_POSITIONS = 2**16
 
 Array = npt.NDArray[np.floating]
 
@@ -49,17 +52,48 @@ def mask_classes(
             rows[index, find_important_units(activations[position])] = 0
         else:
             rows[index] = 0
-            bias[index] = find_floor(bias.dtype, head.bias_scale) if mask == "floor" else 0
+            bias[index] = find_floor(bias.dtype, head) if mask == "floor" else 0
     return HeadValues(weight=weight, bias=bias)
 
 
-def find_floor(dtype: np.dtype[np.floating], bias_scale: float) -> float:
-    """The bias whose product with `bias_scale` is the format's lowest finite number, or near it.
+def find_floor(dtype: np.dtype[np.floating], head: ClassifierHead) -> float:
+    """The bias that makes the logit the format's lowest finite number, or near it.
 
-    No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax.
+    No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax. A Conv's
+    logits are averaged afterwards, and their sum must not overflow where the format has room.
     """
-    lowest = float(np.finfo(dtype).min)
-    return lowest / bias_scale if abs(bias_scale) > 1 else lowest * np.sign(bias_scale)
+    limits = finfo(dtype)
+    lowest = float(limits.min)
+    if head.op == "Conv" and float(limits.max) > _POOLED_POSITIONS**2:
+        lowest /= _POOLED_POSITIONS
+    return (
+        lowest / head.bias_scale if abs(head.bias_scale) > 1 else lowest * np.sign(head.bias_scale)
+    )
+
+
+def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> tuple[str, ...]:
+    """A note where a ReLU or Clip behind the head raises the floor, so that it can only tie.
+
+    Argmax takes the first of equal scores: the class then loses every tie if a retained class
+    stands before it. Raises UnsupportedModelError where none does, as the class could win.
+    """
+    if mask != "floor" or not head.is_clamped:
+        return ()
+    first = min(request.retained)
+    winners = [index for index in request.forget if index < first]
+    if winners:
+        message = (
+            f"a ReLU or Clip follows the head, so a masked class still scores 0, and class "
+            f"{winners[0]} wins whenever all others score 0 too, being first"
+        )
+        raise UnsupportedModelError(
+            message, remedy="Use --method nhle, which trains the features and is judged by them."
+        )
+    note = (
+        f"a ReLU or Clip follows the head: the masked score is its lower bound, which loses even "
+        f"a tie, as class {first} stands before it"
+    )
+    return (note,)
 
 
 def find_important_units(activations: Array) -> npt.NDArray[np.intp]:

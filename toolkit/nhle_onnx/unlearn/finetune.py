@@ -142,7 +142,7 @@ def _measure_spread(
 ) -> float:
     """Standard deviation of the original's logits about their mean on each sample."""
     inputs = _to_images(np.concatenate([samples.forget, samples.anchors])[:256], target)
-    logits = original(to_inputs(inputs, target.layout, device))
+    logits = original(to_inputs(inputs, target.layout, device)).flatten(1)
     return max(float((logits - logits.mean(1, keepdim=True)).std()), 1e-6)
 
 

@@ -53,9 +53,9 @@ class ForgetObjective:
         images = torch.cat([forget, anchors])
         views = flip_and_shift(images, _find_shift(images), self.generator)
         inputs = to_inputs(views, self.layout, self.device)
-        logits = self.module(inputs)
+        logits = self.module(inputs).flatten(1)
         with torch.no_grad():
-            original = self.original(inputs)
+            original = self.original(inputs).flatten(1)
         count = len(forget)
         labels = encode_negative_hot(classes, self.request).to(self.device)
         forgetting = forgetting_loss(

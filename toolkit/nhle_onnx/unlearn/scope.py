@@ -19,7 +19,7 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     strided convolution or pooling. `head`: the head's own. `all`: everything.
     """
     own = {head.weight, *([head.bias] if head.bias else [])}
-    weights = list_weights(model.proto, model.opset, head.logits)
+    weights = list_weights(model.proto, model.opset, head.scores)
     if scope == "all":
         return weights
     if scope == "head":
@@ -33,7 +33,7 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
 
 def _list_early_weights(proto: ModelProto, opset: int, head: ClassifierHead) -> Sequence[str]:
     """Weights up to and including the last node that loses resolution."""
-    nodes = list_ancestors(proto.graph, (head.logits,))
+    nodes = list_ancestors(proto.graph, (head.scores,))
     strided = [node for node in nodes if _is_strided(node)]
     return list_weights(proto, opset, strided[-1].output[0]) if strided else ()
 

@@ -27,8 +27,10 @@ class ClassifierHead:
     """The last learned layer: logits = features · weight (+ bias), one class a row.
 
     `class_axis` is the weight's axis that counts classes. `bias_scale` is what the operator
-    multiplies the bias by (Gemm's beta). `features` [N, D] and `logits` [N, K] name tensors,
-    `output` names the graph output that the logits lead to.
+    multiplies the bias by (Gemm's beta). `features` and `logits` name the layer's input and
+    output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind. `scores` names the last
+    tensor before a softmax or the like, after any pooling; `is_clamped` says that a ReLU or Clip
+    stands before it. `output` names the graph output.
     """
 
     op: str
@@ -41,4 +43,6 @@ class ClassifierHead:
     feature_dim: int
     features: str
     logits: str
+    scores: str
+    is_clamped: bool
     output: str

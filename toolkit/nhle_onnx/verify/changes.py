@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto
 
 from nhle_onnx.graph.tensors import list_tensors
 
@@ -20,7 +20,8 @@ class Changes:
 def compare_models(before: ModelProto, after: ModelProto) -> Changes:
     """Compare tensors one by one, and everything that is no tensor as a whole.
 
-    The added bias of a head that had none counts as a tensor, not as a changed graph.
+    The added bias of a head that had none counts as a tensor, not as a changed graph, with the
+    Add node that a MatMul needs for it.
     """
     old, new = dict(list_tensors(before)), dict(list_tensors(after))
     changed = tuple(
@@ -53,10 +54,19 @@ def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
     for _, tensor in list_tensors(stripped):
         for field in ("raw_data", "float_data", "int32_data"):
             tensor.ClearField(field)
-    for node in graph.node:
-        kept = [name for name in node.input if name not in added]
-        if len(kept) != len(node.input):
-            del node.input[:]
-            node.input.extend(kept)
+    _undo_added_bias(graph, added)
     content: bytes = stripped.SerializeToString(deterministic=True)
     return content
+
+
+def _undo_added_bias(graph: GraphProto, added: Collection[str]) -> None:
+    """Take added tensors out of their nodes, and an Add that holds nothing else with them."""
+    for node in [node for node in graph.node if set(node.input) & set(added)]:
+        kept = [name for name in node.input if name not in added]
+        if node.op_type == "Add":
+            producer = next(other for other in graph.node if kept[0] in other.output)
+            producer.output[0] = node.output[0]
+            graph.node.remove(node)
+        else:
+            del node.input[:]
+            node.input.extend(kept)

@@ -37,7 +37,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         labels = _attempt(lambda: find_labels(model.path, head.num_classes, flags.labels), reasons)
     if image:
         preprocess = _attempt(lambda: find_preprocess(model, image, flags.preprocess), reasons)
-    last = head.logits if head else model.proto.graph.output[0].name
+    last = head.scores if head else model.proto.graph.output[0].name
     unsupported = _list_operators(model, last)
     if unsupported:
         reasons.append(f"operators that cannot be trained: {', '.join(unsupported)}")

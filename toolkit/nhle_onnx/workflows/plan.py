@@ -10,9 +10,11 @@ import numpy.typing as npt
 from nhle_onnx.data.samples import SampleSource, open_samples, read_unlabelled
 from nhle_onnx.data.splits import Split, find_samples, split_samples
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.head import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.lowering.weights import check_operators
 from nhle_onnx.runtime import Provider, Session, open_session
+from nhle_onnx.unlearn.cwm import check_maskable
 from nhle_onnx.unlearn.scope import select_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, Limits, SampleSummary
@@ -102,8 +104,9 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         options = settings.options
         names: tuple[str, ...] = ()
         if options.trains:
-            check_operators(subject.model, subject.head.logits)
+            check_operators(subject.model, subject.head.scores)
             names = select_tensors(subject.model, subject.head, options.scope)
+        mask_notes = _check_mask(subject, request, options)
         _check_outputs(settings, subject)
     with watch.stage("samples", "reading the samples"):
         material, evaluation, samples, notes = _gather(settings, subject, request)
@@ -127,8 +130,18 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         samples=samples,
         session=session,
         before=before,
-        notes=(*notes, *describe_suspicion(before)),
+        notes=(*mask_notes, *notes, *describe_suspicion(before)),
     )
+
+
+def _check_mask(
+    subject: Subject, request: ForgetRequest, options: UnlearnOptions
+) -> tuple[str, ...]:
+    others = list_other_heads(subject.model, subject.head)
+    notes = tuple(
+        f"the output {name} has a head of its own, which was not masked" for name in others
+    )
+    return (*notes, *(check_maskable(subject.head, request, options.mask) if options.masks else ()))
 
 
 def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:

@@ -23,7 +23,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered = lower_model(
-            subject.model, source=subject.image_input.name, output=subject.head.logits
+            subject.model, source=subject.image_input.name, output=subject.head.scores
         )
         inputs = np.concatenate([material.forget, material.anchors])[: options.batch_size]
         parity = check_parity(lowered, inputs, _read_logits(plan, inputs))
@@ -68,8 +68,8 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
 def _read_logits(plan: Plan, inputs: np.ndarray) -> np.ndarray:
     """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
     subject = plan.subject
-    exposed = expose_tensor(subject.model.proto, subject.head.logits)
+    exposed = expose_tensor(subject.model.proto, subject.head.scores)
     session = open_session(exposed, "cpu")
     return session.run(
-        subject.head.logits, inputs, subject.image_input, plan.settings.options.batch_size
+        subject.head.scores, inputs, subject.image_input, plan.settings.options.batch_size
     )

@@ -1,13 +1,14 @@
 """unlearn, second half: train, write back, mask, verify, report."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.slicing import expose_tensor
@@ -89,12 +90,16 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     """Mean features of each forgotten class's samples, [len(forget), D]."""
     head, material = plan.subject.head, plan.material
     session = open_session(expose_tensor(edited, head.features), "cpu")
-    features = session.run(
-        head.features,
-        material.forget,
-        plan.subject.image_input,
-        plan.settings.options.batch_size,
-    ).reshape(len(material.forget), head.feature_dim)
+    features = (
+        session.run(
+            head.features,
+            material.forget,
+            plan.subject.image_input,
+            plan.settings.options.batch_size,
+        )
+        .reshape(len(material.forget), head.feature_dim, -1)
+        .mean(2)
+    )
     return np.stack(
         [features[material.forget_classes == index].mean(0) for index in plan.request.forget]
     )
@@ -102,7 +107,8 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
 
 def _measure(plan: Plan, edited: ModelProto, content: bytes) -> Measured:
     subject, settings = plan.subject, plan.settings
-    restored = restore_head(edited, subject.head, subject.model.proto, subject.head)
+    edited_head = find_head(replace(subject.model, proto=edited), output=subject.head.output)
+    restored = restore_head(edited, edited_head, subject.model.proto, subject.head)
     after, unmasked = (
         measure_model(
             model,
