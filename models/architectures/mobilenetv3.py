@@ -1,9 +1,12 @@
 """MobileNetV3: Howard et al., "Searching for MobileNetV3", 2019, Tables 1 (Large) and 2 (Small)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
+
+from architectures.layers import conv_bn, divisible_by_8
 
 
 class Block(NamedTuple):
@@ -48,29 +51,7 @@ SMALL = (
     Block(5, 576, 96, squeeze=True, hard_swish=True, stride=1),
 )
 STEM_CHANNELS = 16
-
-
-def _divisible_by_8(channels: float) -> int:
-    """Nearest multiple of 8 that does not fall below 90 % of the value asked for."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
-
-
-def _conv_bn(
-    channels_in: int,
-    channels_out: int,
-    kernel: int = 1,
-    stride: int = 1,
-    groups: int = 1,
-    activation: type[nn.Module] | None = None,
-) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.Conv2d(
-            channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False
-        ),
-        nn.BatchNorm2d(channels_out, eps=1e-3, momentum=0.01),
-    ]
-    return nn.Sequential(*layers, *([activation()] if activation else []))
+_conv_bn = partial(conv_bn, eps=1e-3, momentum=0.01)
 
 
 class SqueezeExcite(nn.Module):
@@ -78,7 +59,7 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        reduced = _divisible_by_8(channels / 4)
+        reduced = divisible_by_8(channels / 4)
         self.gate = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(channels, reduced, 1),

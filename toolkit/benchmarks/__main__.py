@@ -3,7 +3,11 @@
 import click
 
 from benchmarks.classes import classes
+from benchmarks.conformance import conformance
 from benchmarks.overhead import overhead
+from benchmarks.page_orientation import page_orientation
+from benchmarks.step_cost import step_cost
+from benchmarks.whole_models import whole_models
 
 
 @click.group()
@@ -12,7 +16,11 @@ def main() -> None:
 
 
 main.add_command(classes)
+main.add_command(conformance)
 main.add_command(overhead)
+main.add_command(page_orientation)
+main.add_command(step_cost)
+main.add_command(whole_models)
 
 if __name__ == "__main__":
     main()

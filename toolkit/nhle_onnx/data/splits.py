@@ -49,8 +49,9 @@ def find_samples(model: OnnxModel) -> Path:
     serves `mobilenetv3_small_fashion_mnist`); else `calibration_samples` itself. Raises
     InputRefusedError that names the places looked at.
     """
-    names = (model.path.parent.name, model.path.stem)
-    roots = [parent / FOLDER for parent in dict.fromkeys((Path.cwd(), *model.path.parents[:3]))]
+    file = model.path.resolve()
+    names = (file.parent.name, file.stem)
+    roots = [_shorten(parent / FOLDER) for parent in dict.fromkeys((Path.cwd(), *file.parents[:3]))]
     for root in filter(Path.is_dir, roots):
         sets = sorted(item for item in root.iterdir() if item.is_dir())
         for matches in (_is_same, _is_end):
@@ -58,7 +59,7 @@ def find_samples(model: OnnxModel) -> Path:
                 for folder in sets:
                     if matches(name, folder.name):
                         return folder
-        if any(is_image(file) for folder in sets for file in folder.iterdir()):
+        if any(is_image(item) for folder in sets for item in folder.iterdir()):
             return root
     looked = "\n".join(f"  {root}/{name}" for root in roots for name in names)
     message = f"no samples were given, and none were found. Looked for:\n{looked}"
@@ -67,6 +68,11 @@ def find_samples(model: OnnxModel) -> Path:
         remedy="Give --samples with a folder of images, one folder a class. With no samples at "
         "all, --method cwm masks the head alone, which does not erase features.",
     )
+
+
+def _shorten(path: Path) -> Path:
+    """A path below the current folder as users write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _is_same(name: str, folder: str) -> bool:

@@ -4,6 +4,7 @@ import onnx_graphsurgeon as gs
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.head_layers import Trail, read_layer
+from nhle_onnx.graph.origins import find_remedy
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
@@ -11,11 +12,7 @@ _POOLING = frozenset({"GlobalAveragePool", "GlobalMaxPool", "AveragePool", "Redu
 _CLAMPING = frozenset({"Relu", "Clip"})
 _PASSING = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout"})
 
-_REMEDIES = {
-    "ai.onnx.ml": "A scikit-learn pipeline has no network to train: refit it without the class.",
-    "com.microsoft.nchwc": "This graph was optimised by ONNX Runtime: give the one before that.",
-    "com.microsoft": "This graph was fused or quantized by ONNX Runtime: give the float model.",
-}
+_REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
 def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
@@ -34,7 +31,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     if not heads:
         reasons = "; ".join(str(reason) for reason in found)
         message = f"{model.path} has no classifier head: {reasons}"
-        raise UnsupportedModelError(message, remedy=_find_remedy(model))
+        raise UnsupportedModelError(message, remedy=find_remedy(model.proto, _REMEDY))
     if len(heads) > 1:
         choices = ", ".join(head.output for head in reversed(heads.values()))
         message = f"{model.path} has several classifier heads, of the outputs {choices}"
@@ -50,14 +47,6 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
         for other in traced
         if isinstance(other, ClassifierHead) and other.node != head.node
     )
-
-
-def _find_remedy(model: OnnxModel) -> str:
-    domains = {node.domain for node in model.proto.graph.node}
-    for domain, remedy in _REMEDIES.items():
-        if domain in domains:
-            return remedy
-    return "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
 def _trace(output: gs.Tensor) -> ClassifierHead | str:

@@ -1,16 +1,20 @@
 """Model files in: read once, refused clearly when they are not what they claim to be."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
-from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.graph.external import list_places, load_inline
+from nhle_onnx.graph.slicing import sort_nodes
+from nhle_onnx.values.model import OnnxModel, Place
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
+_REMEDY = "Export the model again, or copy the file anew and compare its digest."
 _ORT_FORMAT = b"ORTM"
 
 
@@ -25,17 +29,31 @@ def load_model(path: Path) -> OnnxModel:
         message = f"{path} is in ONNX Runtime's own .ort format, which cannot be trained"
         raise UnsupportedModelError(message, remedy="Give the .onnx file that it was made from.")
     proto = _parse(path, content)
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in proto.graph.initializer):
-        message = f"{path} keeps its weights in a separate file, which is not supported yet"
-        raise UnsupportedModelError(
-            message, remedy="Save it as one file: onnx.save(onnx.load(path), new_path)."
-        )
+    places = list_places(proto)
+    if places:
+        proto = load_inline(resolved)
+    _check(path, proto)
+    sidecars = _digest_sidecars(resolved.parent, places)
     return OnnxModel(
-        path=resolved,
+        path=path,
         proto=proto,
         sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content),
+        size_bytes=len(content) + sum(size for size, _ in sidecars.values()),
+        places=places,
+        sidecars={name: digest for name, (_, digest) in sidecars.items()},
     )
+
+
+def _digest_sidecars(folder: Path, places: Mapping[str, Place]) -> dict[str, tuple[int, str]]:
+    """Size and digest of each file that holds weights."""
+    contents = {
+        location: (folder / location).read_bytes()
+        for location in dict.fromkeys(place.location for place in places.values())
+    }
+    return {
+        location: (len(content), hashlib.sha256(content).hexdigest())
+        for location, content in contents.items()
+    }
 
 
 def _read(path: Path) -> tuple[Path, bytes]:
@@ -54,20 +72,22 @@ def _read(path: Path) -> tuple[Path, bytes]:
 
 
 def _parse(path: Path, content: bytes) -> ModelProto:
-    remedy = "Export the model again, or copy the file anew and compare its digest."
     proto = ModelProto()
     try:
         proto.ParseFromString(content)
     except DecodeError as error:
         message = f"{path} is not an ONNX model, or is truncated: it cannot be parsed"
-        raise InputRefusedError(message, remedy=remedy) from error
+        raise InputRefusedError(message, remedy=_REMEDY) from error
     if not proto.graph.node or not proto.opset_import:
         message = f"{path} is not an ONNX model: it has no graph"
-        raise InputRefusedError(message, remedy=remedy)
+        raise InputRefusedError(message, remedy=_REMEDY)
+    return proto
+
+
+def _check(path: Path, proto: ModelProto) -> None:
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(sort_nodes(proto))
     except onnx.checker.ValidationError as error:
         reason = str(error).strip().splitlines()[0]
         message = f"{path} is not a valid ONNX model: {reason}"
-        raise InputRefusedError(message, remedy=remedy) from error
-    return proto
+        raise InputRefusedError(message, remedy=_REMEDY) from error

@@ -6,14 +6,39 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 
 def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
-    """The nodes that the named tensors are computed from, in the graph's own order."""
-    needed = set(outputs)
-    ancestors = []
-    for node in reversed(graph.node):  # ONNX requires topological order
-        if needed.intersection(node.output):
-            ancestors.append(node)
-            needed.update(node.input)
-    return tuple(reversed(ancestors))
+    """The nodes that the named tensors are computed from, each after those that it needs.
+
+    ONNX demands that order of a graph, but converters break the rule and ONNX Runtime forgives
+    it. Nodes on a cycle are left out.
+    """
+    producers = {name: node for node in graph.node for name in node.output if name}
+    done: dict[int, NodeProto] = {}
+    entered: set[int] = set()
+    stack = [producers[name] for name in reversed(outputs) if name in producers]
+    while stack:
+        node = stack[-1]
+        needed = [producers[name] for name in node.input if name in producers]
+        waiting = [other for other in needed if id(other) not in entered]
+        entered.add(id(node))
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
+            if all(id(other) in done for other in needed):
+                done.setdefault(id(node), node)
+    return tuple(done.values())
+
+
+def sort_nodes(proto: ModelProto) -> ModelProto:
+    """A copy whose nodes are in the order that ONNX demands; nodes on a cycle keep theirs."""
+    ordered = ModelProto()
+    ordered.CopyFrom(proto)
+    names = [name for node in proto.graph.node for name in node.output]
+    nodes = list_ancestors(proto.graph, names)
+    if len(nodes) == len(proto.graph.node):
+        del ordered.graph.node[:]
+        ordered.graph.node.extend(nodes)
+    return ordered
 
 
 def expose_tensor(proto: ModelProto, name: str) -> ModelProto:

@@ -5,7 +5,7 @@ given `torch.fx` proxies it records, which builds the module. So every function 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -43,10 +43,43 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
     Raises UnsupportedModelError that names every operator that cannot be lowered.
     """
     check_operators(model, output)
+    recording = _record(model, source, (output,))
+    if not recording.outputs:
+        message = f"{model.path}: the tensor {output} does not depend on the input {source}"
+        raise UnsupportedModelError(message)
+    return recording.finish(next(iter(recording.outputs.values())))
+
+
+def lower_steps(
+    model: OnnxModel, *, source: str, outputs: Sequence[str]
+) -> tuple[fx.GraphModule, tuple[str, ...]]:
+    """A module that gives every one of `outputs` that depends on the input, and their names."""
+    recording = _record(model, source, outputs)
+    module = recording.finish(tuple(recording.outputs.values())).module
+    return module, tuple(recording.outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recording:
+    """A graph that was recorded, with the nodes of the outputs asked for."""
+
+    root: nn.Module
+    graph: fx.Graph
+    parameter_of: Mapping[str, nn.Parameter]
+    outputs: Mapping[str, fx.Node]
+
+    def finish(self, result: fx.Node | tuple[fx.Node, ...]) -> LoweredModel:
+        self.graph.output(result)
+        self.graph.eliminate_dead_code()
+        module = fx.GraphModule(self.root, self.graph, class_name="LoweredModel")
+        return LoweredModel(module=module, parameter_of=MappingProxyType(dict(self.parameter_of)))
+
+
+def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording:
     root = nn.Module()
     graph = fx.Graph()
     tracer = _make_tracer(root, graph)
-    names = list_weights(model.proto, model.opset, output)
+    names = {name for output in outputs for name in list_weights(model.proto, model.opset, output)}
     values: dict[str, Value | None] = {"": None}
     values[source] = fx.Proxy(graph.placeholder(_to_identifier(source)), tracer)
     parameter_of: dict[str, nn.Parameter] = {}
@@ -58,17 +91,16 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
             parameter_of[name] = nn.Parameter(torch.from_numpy(array))
             root.register_parameter(attribute, parameter_of[name])
             values[name] = fx.Proxy(graph.get_attr(attribute), tracer)
-    for node in list_ancestors(model.proto.graph, (output,)):
-        if node.output[0] not in values:
+    for node in list_ancestors(model.proto.graph, outputs):
+        if not values.keys() >= set(node.output):
             _lower_node(node, model.opset, values)
-    result = values[output]
-    if not isinstance(result, fx.Proxy):
-        message = f"{model.path}: the tensor {output} does not depend on the input {source}"
-        raise UnsupportedModelError(message)
-    graph.output(result.node)
-    graph.eliminate_dead_code()
-    module = fx.GraphModule(root, graph, class_name="LoweredModel")
-    return LoweredModel(module=module, parameter_of=MappingProxyType(parameter_of))
+    recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
+    return _Recording(
+        root=root,
+        graph=graph,
+        parameter_of=parameter_of,
+        outputs={name: value.node for name, value in recorded.items()},
+    )
 
 
 def _lower_node(node: NodeProto, opset: int, values: dict[str, Value | None]) -> None:
@@ -77,10 +109,17 @@ def _lower_node(node: NodeProto, opset: int, values: dict[str, Value | None]) ->
         message = f"{node.op_type} has no row in the operator table"
         raise KeyError(message)
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-    view = Node(name=node.name, opset=opset, attributes=attributes)
+    view = Node(
+        name=node.name,
+        op_type=node.op_type,
+        opset=opset,
+        attributes=attributes,
+        num_outputs=len(node.output),
+    )
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)
-    values.update(zip(node.output, results, strict=False))
+    for name, item in zip(node.output, results, strict=False):
+        values.setdefault(name, item)  # "" stays None: an output that is left out
 
 
 def _load_function(operator: Operator) -> Callable[..., Value | tuple[Value, ...]]:

@@ -1,40 +1,59 @@
 """What an operator's function sees of an ONNX node."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from torch import Tensor, fx
 
 from nhle_onnx.errors import UnsupportedModelError
 
 P = ParamSpec("P")
+R = TypeVar("R")
 Value = Tensor | fx.Proxy  # known while lowering, or only at run time
+Ints = Tensor | Sequence[int]  # known at run time, or while lowering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """Name, opset and attributes of a node; its inputs come beside it, None where left out."""
+    """Name, operator, opset, attributes of a node and how many outputs it names.
+
+    Its inputs come beside it, None where left out.
+    """
 
     name: str
+    op_type: str
     opset: int
     attributes: Mapping[str, Any]
+    num_outputs: int = 1
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - ONNX attributes vary
         """An attribute's value, or its default."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
+    def refuse(self, what: str, *, remedy: str = "") -> UnsupportedModelError:
+        """The error that says what of this node is not supported."""
+        message = f"{self.name or 'a node'}: {self.op_type} {what} is not supported"
+        return UnsupportedModelError(message, remedy=remedy or "Use --method cwm.")
 
-def to_ints(value: Tensor) -> list[int]:
-    """A constant tensor of integers as a list."""
+
+def to_ints(value: Ints) -> list[int]:
+    """Integers that are known, as a list."""
+    if isinstance(value, Sequence):
+        return list(value)
     return [int(item) for item in to_constant(value).reshape(-1).tolist()]
 
 
 def to_floats(value: Tensor) -> list[float]:
     """A constant tensor of floats as a list."""
     return [float(item) for item in to_constant(value).reshape(-1).tolist()]
+
+
+def to_ints_if_known(value: Tensor) -> Ints:
+    """A constant tensor of integers as a tuple; one known only at run time as it is."""
+    return value if isinstance(value, fx.Proxy) else tuple(to_ints(value))
 
 
 def to_constant(value: Value) -> Tensor:
@@ -45,15 +64,29 @@ def to_constant(value: Value) -> Tensor:
     raise UnsupportedModelError(message, remedy="Simplify the graph, or use --method cwm.")
 
 
-def recorded(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def find_shape(value: Value) -> tuple[int, ...] | None:
+    """The shape of a constant or of a trained weight; None where only known at run time."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    if value.node.op != "get_attr" or not isinstance(value.tracer, fx.Tracer):
+        return None
+    return tuple(getattr(value.tracer.root, str(value.node.target)).shape)
+
+
+def unpack(values: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:
+    """The first items of a sequence, which may only be known at run time."""
+    return tuple(values[index] for index in range(count))
+
+
+def recorded(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function one step of the lowered module where an argument is known at run time."""
 
     @wraps(function)
-    def compute_or_record(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def compute_or_record(*args: P.args, **kwargs: P.kwargs) -> R:
         proxies = [argument for argument in args if isinstance(argument, fx.Proxy)]
         if not proxies:
             return function(*args, **kwargs)
         step = proxies[0].tracer.create_proxy("call_function", function, args, kwargs)
-        return cast("Tensor", step)  # it stands in for one until the module runs
+        return cast("R", step)  # it stands in for the result until the module runs
 
     return compute_or_record

@@ -1,5 +1,7 @@
 """Whether a lowered model computes what ONNX Runtime computes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -7,30 +9,41 @@ import torch
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.module import LoweredModel
 
-TOLERANCE = 1e-3  # of the largest logit's magnitude
+Array = npt.NDArray[np.generic]
 
 
 def check_parity(
-    lowered: LoweredModel, inputs: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
+    lowered: LoweredModel,
+    inputs: npt.NDArray[np.float32],
+    expected: npt.NDArray[np.float32],
+    tolerance: float,
+    locate: Callable[[], str],
 ) -> float:
     """The largest difference from ONNX Runtime's logits, relative to the largest logit.
 
-    Raises UnsupportedModelError where it exceeds `TOLERANCE`: such a model must not be trained.
+    Raises UnsupportedModelError where it exceeds `tolerance`: such a model must not be trained.
+    `locate` then names the first node that departs.
     """
     try:
         with torch.no_grad():
             logits = lowered.module(torch.from_numpy(inputs)).numpy()
-        difference = np.abs(logits.reshape(expected.shape) - expected).max()
+        departure = measure_departure(logits.reshape(expected.shape), expected)
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
         raise UnsupportedModelError(
             message, remedy="Export it with a free batch size, or use --method cwm."
         ) from error
-    departure = float(difference / max(float(np.abs(expected).max()), 1e-12))
-    if not departure <= TOLERANCE:
+    if not departure <= tolerance:
         message = (
             f"the trainable form of the model departs from ONNX Runtime by {departure:.2g} of the "
-            f"largest logit, above the tolerance of {TOLERANCE:g}"
+            f"largest logit, above the tolerance of {tolerance:g}; first at {locate()}"
         )
         raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
     return departure
+
+
+def measure_departure(computed: Array, expected: Array) -> float:
+    """The largest difference, relative to the largest magnitude that was expected."""
+    difference = np.abs(computed.astype(np.float64) - expected.astype(np.float64))
+    scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
+    return float(difference.max(initial=0.0)) / max(scale, 1e-12)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, NodeProto, TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.origins import find_remedy
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.operators import Operator, find_operator
@@ -39,7 +40,8 @@ def check_operators(model: OnnxModel, output: str) -> None:
     if unsupported:
         kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
         message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
-        raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
+        remedy = find_remedy(model.proto, "Use --method cwm to edit the head alone.")
+        raise UnsupportedModelError(message, remedy=remedy)
 
 
 def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:

@@ -1,19 +1,36 @@
 """What we know of a model: the file, and its classifier head."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnx import ModelProto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a tensor's bytes lie; `entries` are its external_data as stored, in order."""
+
+    location: str
+    offset: int
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxModel:
-    """A loaded model and the file it came from. The proto is never changed; edits copy it."""
+    """A loaded model and the file it came from. The proto is never changed; edits copy it.
+
+    `path` is as the user gave it. The proto holds all weights; `places` says which of them the
+    file keeps outside, `sidecars` the digests of the files that hold those. `sha256` is the .onnx
+    file's, `size_bytes` of all.
+    """
 
     path: Path
     proto: ModelProto
     sha256: str
     size_bytes: int
+    places: Mapping[str, Place] = field(default_factory=dict)
+    sidecars: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def opset(self) -> int:

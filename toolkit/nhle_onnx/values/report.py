@@ -48,11 +48,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSummary:
-    """A file by its content."""
+    """A model by its content; `sidecars` are the digests of files that hold its weights."""
 
     path: str
     sha256: str
     size_bytes: int
+    sidecars: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class ModelSummary:
     path: str
     sha256: str
     size_bytes: int
+    sidecars: dict[str, str]
     opset: int
     head: ClassifierHead
     format: str

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from nhle_onnx.data.samples import SampleSource, open_samples, read_unlabelled
 from nhle_onnx.data.splits import Split, find_samples, split_samples
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.lowering.weights import check_operators
@@ -145,10 +146,11 @@ def _check_mask(
 
 
 def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:
-    if settings.edited_path.resolve() == subject.model.path:
+    if settings.edited_path.resolve() == subject.model.path.resolve():
         message = f"{settings.edited_path} is the model itself, which is never changed in place"
         raise InputRefusedError(message, remedy="Give --out with another path.")
-    for path in (settings.edited_path, settings.report_path):
+    sidecars = name_sidecars(subject.model.places, settings.edited_path).values()
+    for path in (settings.edited_path, settings.report_path, *sidecars):
         check_writable(path, force=settings.force)
 
 

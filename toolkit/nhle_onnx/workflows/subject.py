@@ -66,7 +66,12 @@ def make_request(subject: Subject, forget: tuple[str, ...]) -> ForgetRequest:
 
 def summarize_file(model: OnnxModel) -> FileSummary:
     """Path as given by the file system, digest and size."""
-    return FileSummary(path=str(model.path), sha256=model.sha256, size_bytes=model.size_bytes)
+    return FileSummary(
+        path=str(model.path),
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
+        sidecars=dict(model.sidecars),
+    )
 
 
 def summarize_model(subject: Subject) -> ModelSummary:
@@ -76,6 +81,7 @@ def summarize_model(subject: Subject) -> ModelSummary:
         path=str(model.path),
         sha256=model.sha256,
         size_bytes=model.size_bytes,
+        sidecars=dict(model.sidecars),
         opset=model.opset,
         head=subject.head,
         format=read_format(model, subject.head),

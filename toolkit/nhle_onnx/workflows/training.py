@@ -1,19 +1,23 @@
 """unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from nhle_onnx.graph.slicing import expose_tensor
-from nhle_onnx.lowering.module import lower_model
+from nhle_onnx.lowering.module import LoweredModel, lower_model
 from nhle_onnx.lowering.parity import check_parity
+from nhle_onnx.lowering.precision import TOLERANCES, widen_model
 from nhle_onnx.runtime import open_session
 from nhle_onnx.training.device import open_device
 from nhle_onnx.training.loop import Point
 from nhle_onnx.unlearn import objective
 from nhle_onnx.unlearn.finetune import STEP_LIMIT, TuningSamples, finetune
+from nhle_onnx.workflows.departure import find_departing_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.subject import read_format
 from nhle_onnx.workflows.trained import Training
 
 
@@ -22,11 +26,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
     subject, material, options = plan.subject, plan.material, plan.settings.options
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
-        lowered = lower_model(
-            subject.model, source=subject.image_input.name, output=subject.head.scores
-        )
-        inputs = np.concatenate([material.forget, material.anchors])[: options.batch_size]
-        parity = check_parity(lowered, inputs, _read_logits(plan, inputs))
+        lowered, parity = _lower(plan)
     limit = STEP_LIMIT if options.steps is None else options.steps
 
     def report_step(point: Point) -> None:
@@ -65,7 +65,25 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
     )
 
 
-def _read_logits(plan: Plan, inputs: np.ndarray) -> np.ndarray:
+def _lower(plan: Plan) -> tuple[LoweredModel, float]:
+    """The lowered model, and how closely it agrees with ONNX Runtime on the samples."""
+    subject, material = plan.subject, plan.material
+    source, output = subject.image_input.name, subject.head.scores
+    wide = replace(subject.model, proto=widen_model(subject.model.proto))
+    lowered = lower_model(wide, source=source, output=output)
+    inputs = np.concatenate([material.forget, material.anchors])
+    inputs = inputs[: plan.settings.options.batch_size]
+    tolerance = TOLERANCES[read_format(subject.model, subject.head)]
+
+    def locate() -> str:
+        batch = inputs[: subject.image_input.batch or 8].astype(subject.image_input.dtype)
+        return find_departing_node(subject.model.proto, wide, source, output, batch, tolerance)
+
+    expected = _read_logits(plan, inputs)
+    return lowered, check_parity(lowered, inputs, expected, tolerance, locate)
+
+
+def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
     subject = plan.subject
     exposed = expose_tensor(subject.model.proto, subject.head.scores)

@@ -2,12 +2,14 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.save import write_files
@@ -50,14 +52,24 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
         edited = _edit(plan, training)
-        content = edited.SerializeToString(deterministic=True)
+        model, path = plan.subject.model, plan.settings.edited_path
+        files = split_files(edited, model.places, model.path, path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
-        measured = _measure(plan, edited, content)
-    report = _make_report(plan, training, measured, content, watch)
+        measured = _measure(plan, edited)
+    report = _make_report(plan, training, measured, _summarize_edited(path, files), watch)
     watch.observer.start_stage("saving")
-    settings = plan.settings
-    write_files({settings.edited_path: content, settings.report_path: render_json(report).encode()})
+    write_files(files | {plan.settings.report_path: render_json(report).encode()})
     return report
+
+
+def _summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
+    digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    return FileSummary(
+        path=str(path),
+        sha256=digests[path],
+        size_bytes=sum(map(len, files.values())),
+        sidecars={file.name: digest for file, digest in digests.items() if file != path},
+    )
 
 
 def _train(plan: Plan, watch: Stopwatch) -> Training:
@@ -105,7 +117,7 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     )
 
 
-def _measure(plan: Plan, edited: ModelProto, content: bytes) -> Measured:
+def _measure(plan: Plan, edited: ModelProto) -> Measured:
     subject, settings = plan.subject, plan.settings
     edited_head = find_head(replace(subject.model, proto=edited), output=subject.head.output)
     restored = restore_head(edited, edited_head, subject.model.proto, subject.head)
@@ -119,7 +131,7 @@ def _measure(plan: Plan, edited: ModelProto, content: bytes) -> Measured:
             provider=settings.provider,
             batch_size=settings.options.batch_size,
         )
-        for model in (content, restored)
+        for model in (edited, restored)
     )
     return Measured(
         after=after,
@@ -156,10 +168,10 @@ def _make_checks(
 
 
 def _make_report(
-    plan: Plan, training: Training, measured: Measured, content: bytes, watch: Stopwatch
+    plan: Plan, training: Training, measured: Measured, edited: FileSummary, watch: Stopwatch
 ) -> UnlearnReport:
     settings, options = plan.settings, plan.settings.options
-    checks, notes = _make_checks(plan, measured, len(content))
+    checks, notes = _make_checks(plan, measured, edited.size_bytes)
     resolved: dict[str, Any] = {
         **asdict(options),
         "lr": "auto" if options.lr is None else options.lr,
@@ -176,11 +188,7 @@ def _make_report(
         command=settings.command,
         seed=options.seed,
         model=summarize_model(plan.subject),
-        edited=FileSummary(
-            path=str(settings.edited_path),
-            sha256=hashlib.sha256(content).hexdigest(),
-            size_bytes=len(content),
-        ),
+        edited=edited,
         labels=plan.subject.labels,
         forget=plan.request.forget,
         samples=plan.samples,

@@ -1,26 +1,42 @@
-"""Nonlinearities."""
+"""Nonlinearities that leave each element in its place."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch.nn import functional
 
-from nhle_onnx.lowering.node import Node, to_floats
+from nhle_onnx.lowering.node import Node, recorded, to_constant
 
 _TORCH_HARD_SIGMOID = (round(1 / 6, 6), 0.5)
+_TORCH_SELU = (1.673263, 1.050701)
+_MASK_IS_BOOLEAN = 10  # of Dropout, since this opset
 
 
 def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    """Clip: bounds are attributes up to opset 10, constant inputs after it."""
-    least = node.get("min") if low is None else to_floats(low)[0]
-    most = node.get("max") if high is None else to_floats(high)[0]
+    """Clip: bounds are attributes up to opset 10, inputs after it."""
+    if isinstance(low, fx.Proxy) or isinstance(high, fx.Proxy):
+        return torch.clamp(x, low, high)
+    least = node.get("min") if low is None else low.item()
+    most = node.get("max") if high is None else high.item()
     if least is None and most is None:
         return x
     return torch.clamp(x, least, most)
 
 
-def dropout(_node: Node, x: Tensor, *_ratio_and_mode: Tensor | None) -> Tensor:
-    """Dropout: the identity, as in inference."""
-    return x
+def dropout(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor | tuple[Tensor, Tensor]:
+    """Dropout: the identity, as in inference, and a mask that keeps everything."""
+    ratio, is_training = (*inputs, None, None)[:2]
+    drops = ratio is None or float(to_constant(ratio)) != 0.0
+    if drops and is_training is not None and bool(to_constant(is_training)):
+        raise node.refuse("in training mode")
+    if node.num_outputs == 1:
+        return x
+    is_boolean = node.opset >= _MASK_IS_BOOLEAN
+    return x, torch.ones_like(x, dtype=torch.bool if is_boolean else None)
+
+
+def celu(node: Node, x: Tensor) -> Tensor:
+    """Celu."""
+    return functional.celu(x, node.get("alpha", 1.0))
 
 
 def elu(node: Node, x: Tensor) -> Tensor:
@@ -51,9 +67,24 @@ def leaky_relu(node: Node, x: Tensor) -> Tensor:
     return functional.leaky_relu(x, node.get("alpha", 0.01))
 
 
+def mish(_node: Node, x: Tensor) -> Tensor:
+    """Mish."""
+    return functional.mish(x)
+
+
 def prelu(_node: Node, x: Tensor, slope: Tensor) -> Tensor:
-    """PRelu: the slope broadcasts as in NumPy."""
-    return torch.clamp(x, min=0.0) + slope * torch.clamp(x, max=0.0)
+    """PRelu."""
+    return rectify(x, slope)
+
+
+@recorded
+def rectify(x: Tensor, slope: Tensor) -> Tensor:
+    """The slope broadcasts as in NumPy; torch's own is for one slope a channel."""
+    is_by_channel = 1 <= slope.ndim == x.ndim - 1 and slope.numel() == slope.shape[0]
+    if is_by_channel and x.is_floating_point():
+        by_channel: Tensor = functional.prelu(x, slope.reshape(-1))
+        return by_channel
+    return torch.clamp(x, min=0) + slope * torch.clamp(x, max=0)
 
 
 def relu(_node: Node, x: Tensor) -> Tensor:
@@ -61,9 +92,40 @@ def relu(_node: Node, x: Tensor) -> Tensor:
     return functional.relu(x)
 
 
+def selu(node: Node, x: Tensor) -> Tensor:
+    """Selu: torch's own with the usual constants, else by definition."""
+    alpha, gamma = node.get("alpha", _TORCH_SELU[0]), node.get("gamma", _TORCH_SELU[1])
+    if (round(alpha, 6), round(gamma, 6)) == _TORCH_SELU:
+        return functional.selu(x)
+    return torch.mul(functional.elu(x, alpha), gamma)
+
+
+def shrink(node: Node, x: Tensor) -> Tensor:
+    """Shrink: zero between -lambd and lambd, nearer to it by `bias` outside."""
+    bias, bound = node.get("bias", 0.0), node.get("lambd", 0.5)
+    inner = torch.zeros_like(x)
+    return torch.where(x < -bound, x + bias, torch.where(x > bound, x - bias, inner))
+
+
 def sigmoid(_node: Node, x: Tensor) -> Tensor:
     """Sigmoid."""
     return torch.sigmoid(x)
+
+
+def softplus(_node: Node, x: Tensor) -> Tensor:
+    """Softplus."""
+    return functional.softplus(x)
+
+
+def softsign(_node: Node, x: Tensor) -> Tensor:
+    """Softsign."""
+    return functional.softsign(x)
+
+
+def swish(node: Node, x: Tensor) -> Tensor:
+    """Swish: x · sigmoid(alpha · x)."""
+    alpha = node.get("alpha", 1.0)
+    return functional.silu(x) if alpha == 1.0 else x * torch.sigmoid(x * alpha)
 
 
 def tanh(_node: Node, x: Tensor) -> Tensor:
@@ -71,21 +133,6 @@ def tanh(_node: Node, x: Tensor) -> Tensor:
     return torch.tanh(x)
 
 
-def softmax(node: Node, x: Tensor) -> Tensor:
-    """Softmax over one axis (opset 13)."""
-    return torch.softmax(x, node.get("axis", -1))
-
-
-def log_softmax(node: Node, x: Tensor) -> Tensor:
-    """LogSoftmax over one axis (opset 13)."""
-    return torch.log_softmax(x, node.get("axis", -1))
-
-
-def softmax_flattened(node: Node, x: Tensor) -> Tensor:
-    """Softmax up to opset 12: over all axes from `axis` on, as one."""
-    return torch.softmax(x.flatten(node.get("axis", 1)), -1).view_as(x)
-
-
-def log_softmax_flattened(node: Node, x: Tensor) -> Tensor:
-    """LogSoftmax up to opset 12: over all axes from `axis` on, as one."""
-    return torch.log_softmax(x.flatten(node.get("axis", 1)), -1).view_as(x)
+def thresholded_relu(node: Node, x: Tensor) -> Tensor:
+    """ThresholdedRelu: zero up to alpha, the identity above it."""
+    return functional.threshold(x, node.get("alpha", 1.0), 0.0)

@@ -1,24 +1,11 @@
 """Arithmetic, one element at a time."""
 
+import functools
+
 import torch
-from onnx import TensorProto
-from torch import Tensor
+from torch import Tensor, fx
 
-from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.lowering.node import Node
-
-_DTYPES = {
-    TensorProto.FLOAT: torch.float32,
-    TensorProto.FLOAT16: torch.float16,
-    TensorProto.BFLOAT16: torch.bfloat16,
-    TensorProto.DOUBLE: torch.float64,
-    TensorProto.INT8: torch.int8,
-    TensorProto.INT16: torch.int16,
-    TensorProto.INT32: torch.int32,
-    TensorProto.INT64: torch.int64,
-    TensorProto.UINT8: torch.uint8,
-    TensorProto.BOOL: torch.bool,
-}
+from nhle_onnx.lowering.node import Node, recorded
 
 
 def add(_node: Node, a: Tensor, b: Tensor) -> Tensor:
@@ -38,14 +25,68 @@ def mul(_node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 def div(_node: Node, a: Tensor, b: Tensor) -> Tensor:
     """Div: integers truncate toward zero, as ONNX Runtime does."""
-    if isinstance(b, torch.Tensor) and not b.is_floating_point():
-        return torch.div(a, b, rounding_mode="trunc")
+    known = a if isinstance(b, fx.Proxy) else b
+    if isinstance(known, fx.Proxy) or not known.is_floating_point():
+        return divide(a, b)
     return a / b
+
+
+@recorded
+def divide(a: Tensor, b: Tensor) -> Tensor:
+    """Quotient of floats, or of integers truncated toward zero."""
+    return torch.div(a, b, rounding_mode=None if a.is_floating_point() else "trunc")
+
+
+def mod(node: Node, a: Tensor, b: Tensor) -> Tensor:
+    """Mod: the sign is the divisor's, or with `fmod` the dividend's."""
+    return torch.fmod(a, b) if node.get("fmod", 0) else torch.remainder(a, b)
 
 
 def pow(_node: Node, a: Tensor, b: Tensor) -> Tensor:  # noqa: A001 - the operator's name
     """Pow, in the type of the base."""
+    if not isinstance(b, fx.Proxy) and b.ndim == 0:
+        return torch.pow(a, b.item()).to(a.dtype)
     return torch.pow(a, b).to(a.dtype)
+
+
+def max(_node: Node, *operands: Tensor) -> Tensor:  # noqa: A001 - the operator's name
+    """Max of any number of tensors."""
+    return functools.reduce(torch.maximum, operands)
+
+
+def min(_node: Node, *operands: Tensor) -> Tensor:  # noqa: A001 - the operator's name
+    """Min of any number of tensors."""
+    return functools.reduce(torch.minimum, operands)
+
+
+def sum(_node: Node, *operands: Tensor) -> Tensor:  # noqa: A001 - the operator's name
+    """Sum of any number of tensors."""
+    return functools.reduce(torch.add, operands)
+
+
+def mean(_node: Node, *operands: Tensor) -> Tensor:
+    """Mean of any number of tensors."""
+    return functools.reduce(torch.add, operands) / len(operands)
+
+
+def abs(_node: Node, x: Tensor) -> Tensor:  # noqa: A001 - the operator's name
+    """Abs."""
+    return torch.abs(x)
+
+
+def neg(_node: Node, x: Tensor) -> Tensor:
+    """Neg."""
+    return torch.neg(x)
+
+
+def sign(_node: Node, x: Tensor) -> Tensor:
+    """Sign."""
+    return torch.sign(x)
+
+
+def reciprocal(_node: Node, x: Tensor) -> Tensor:
+    """Reciprocal."""
+    return torch.reciprocal(x)
 
 
 def sqrt(_node: Node, x: Tensor) -> Tensor:
@@ -53,15 +94,31 @@ def sqrt(_node: Node, x: Tensor) -> Tensor:
     return torch.sqrt(x)
 
 
+def exp(_node: Node, x: Tensor) -> Tensor:
+    """Exp."""
+    return torch.exp(x)
+
+
+def log(_node: Node, x: Tensor) -> Tensor:
+    """Log, natural."""
+    return torch.log(x)
+
+
 def erf(_node: Node, x: Tensor) -> Tensor:
     """Erf."""
     return torch.erf(x)
 
 
-def cast(node: Node, x: Tensor) -> Tensor:
-    """Cast to a numeric type."""
-    target = node.get("to")
-    if target not in _DTYPES:
-        message = f"{node.name}: Cast to {TensorProto.DataType.Name(target)} is not supported"
-        raise UnsupportedModelError(message)
-    return x.to(_DTYPES[target])
+def floor(_node: Node, x: Tensor) -> Tensor:
+    """Floor."""
+    return torch.floor(x)
+
+
+def ceil(_node: Node, x: Tensor) -> Tensor:
+    """Ceil."""
+    return torch.ceil(x)
+
+
+def round(_node: Node, x: Tensor) -> Tensor:  # noqa: A001 - the operator's name
+    """Round: halves to the even neighbour, as torch does."""
+    return torch.round(x)

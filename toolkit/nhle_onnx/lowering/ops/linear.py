@@ -4,41 +4,65 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nhle_onnx.lowering.node import Node
-from nhle_onnx.lowering.ops.spatial import read_pads, read_symmetric_padding, to_torch_pad
+from nhle_onnx.lowering.node import Node, find_shape
+from nhle_onnx.lowering.ops.spatial import find_even_padding, pad_window, read_window
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
 
 def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Conv: torch computes the same correlation; uneven padding is applied first."""
-    rank = len(node.get("kernel_shape") or weight.shape[2:])
-    padding = read_symmetric_padding(node, rank)
+    window = read_window(node, read_kernel(node, weight))
+    rank = len(window.kernel)
+    if rank not in _CONVOLUTIONS:
+        raise node.refuse(f"over {rank} axes")
+    padding = find_even_padding(window)
     if padding is None:
-        x = functional.pad(x, to_torch_pad(read_pads(node, rank)))
+        x = pad_window(x, window, 0.0)
     result: Tensor = _CONVOLUTIONS[rank](
         x,
         weight,
         bias,
-        stride=tuple(node.get("strides", [1] * rank)),
+        stride=window.strides,
         padding=padding or (0,) * rank,
-        dilation=tuple(node.get("dilations", [1] * rank)),
+        dilation=window.dilations,
         groups=node.get("group", 1),
     )
     return result
+
+
+def read_kernel(node: Node, weight: Tensor) -> tuple[int, ...]:
+    """The kernel's extents: an attribute, or else the weight's spatial extents."""
+    kernel = node.get("kernel_shape")
+    if kernel is None:
+        shape = find_shape(weight)
+        kernel = None if shape is None else shape[2:]
+    if kernel is None:
+        raise node.refuse("without kernel_shape and with a computed weight")
+    return tuple(kernel)
+
+
+def einsum(node: Node, *operands: Tensor) -> Tensor:
+    """Einsum: the equation is NumPy's, which torch reads too."""
+    return torch.einsum(node.get("equation"), *operands)
 
 
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     """Gemm: alpha · A · B + beta · C, as one `linear` in the form that exporters write."""
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
     a = a.transpose(0, 1) if node.get("transA", 0) else a
-    if node.get("transB", 0) and alpha == beta == 1.0:
+    if node.get("transB", 0) and alpha == beta == 1.0 and _is_bias(c):
         return functional.linear(a, b, c)
     product: Tensor = torch.matmul(a, b.transpose(0, 1) if node.get("transB", 0) else b)
     product = product if alpha == 1.0 else product * alpha
     if c is None:
         return product
     return product + (c if beta == 1.0 else c * beta)
+
+
+def _is_bias(c: Tensor | None) -> bool:
+    shape = None if c is None else find_shape(c)
+    return c is None or (shape is not None and len(shape) == 1)
 
 
 def matmul(_node: Node, a: Tensor, b: Tensor) -> Tensor:

@@ -4,68 +4,134 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.lowering.node import Node
-from nhle_onnx.lowering.ops.spatial import read_pads, read_symmetric_padding, to_torch_pad
+from nhle_onnx.lowering.node import Node, recorded, unpack
+from nhle_onnx.lowering.ops.spatial import (
+    Window,
+    find_even_padding,
+    find_pads,
+    fit_ceil,
+    pad_window,
+    read_window,
+    to_torch_pad,
+)
 
 _MAX_POOLS = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
 _AVERAGE_POOLS = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
+_CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
 
-def global_average_pool(node: Node, x: Tensor) -> Tensor:
-    """GlobalAveragePool over the two spatial axes, kept as ones."""
-    del node
-    return torch.mean(x, dim=(2, 3), keepdim=True)
-
-
-def global_max_pool(node: Node, x: Tensor) -> Tensor:
-    """GlobalMaxPool over the two spatial axes, kept as ones."""
-    del node
-    return torch.amax(x, dim=(2, 3), keepdim=True)
-
-
-def max_pool(node: Node, x: Tensor) -> Tensor:
-    """MaxPool: torch's padding is -inf too, and uneven padding is applied first."""
-    kernel = tuple(node.get("kernel_shape"))
-    padding = _pad_or_none(node, kernel)
+def max_pool(node: Node, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+    """MaxPool: torch's padding is -inf too; what torch does not take is applied first."""
+    window = _read_pool_window(node)
+    if node.num_outputs > 1:
+        return max_pool_with_indices(node, x, window)
+    padding = _find_torch_padding(window)
     if padding is None:
-        x = functional.pad(x, to_torch_pad(read_pads(node, len(kernel))), value=-torch.inf)
-    result: Tensor = _MAX_POOLS[len(kernel)](
+        x = pad_window(x, window, -torch.inf)
+    result: Tensor = _MAX_POOLS[len(window.kernel)](
         x,
-        kernel,
-        stride=tuple(node.get("strides", [1] * len(kernel))),
+        window.kernel,
+        stride=window.strides,
         padding=padding or 0,
-        dilation=tuple(node.get("dilations", [1] * len(kernel))),
-        ceil_mode=bool(node.get("ceil_mode", 0)),
+        dilation=window.dilations,
+        ceil_mode=window.is_ceil and padding is not None,
     )
     return result
 
 
-def average_pool(node: Node, x: Tensor) -> Tensor:
-    """AveragePool; uneven padding only where it counts in the mean."""
-    kernel = tuple(node.get("kernel_shape"))
-    counts_padding = bool(node.get("count_include_pad", 0))
-    padding = _pad_or_none(node, kernel)
-    if set(node.get("dilations", [1])) != {1} or (padding is None and not counts_padding):
-        message = f"{node.name}: dilated or unevenly padded AveragePool is not supported yet"
-        raise UnsupportedModelError(message)
+def max_pool_with_indices(node: Node, x: Tensor, window: Window) -> tuple[Tensor, ...]:
+    """MaxPool's two outputs, for the padding that torch's pooling takes."""
+    padding = _find_torch_padding(window)
     if padding is None:
-        x = functional.pad(x, to_torch_pad(read_pads(node, len(kernel))))
-    result: Tensor = _AVERAGE_POOLS[len(kernel)](
+        raise node.refuse("with Indices and uneven padding")
+    is_row_major = not node.get("storage_order", 0)
+    return unpack(pool_with_indices(x, window, padding, is_row_major=is_row_major), 2)
+
+
+@recorded
+def pool_with_indices(
+    x: Tensor, window: Window, padding: tuple[int, ...], *, is_row_major: bool
+) -> tuple[Tensor, ...]:
+    """Largest values and their places in the whole input, which torch counts in each plane."""
+    pool = _MAX_POOLS[len(window.kernel)]
+    values, places = pool(
+        x, window.kernel, window.strides, padding, window.dilations, window.is_ceil,
+        return_indices=True,
+    )  # fmt: skip
+    extents = x.shape[2:]
+    if not is_row_major:
+        subscripts = torch.unravel_index(places, extents)
+        places = torch.zeros_like(places)
+        for extent, subscript in zip(reversed(extents), reversed(subscripts), strict=True):
+            places = places * extent + subscript
+    planes = torch.arange(x.shape[0] * x.shape[1], device=x.device) * extents.numel()
+    return values, places + planes.reshape(*x.shape[:2], *[1] * len(extents))
+
+
+def average_pool(node: Node, x: Tensor) -> Tensor:
+    """AveragePool; dilated, or with padding that torch does not take, by sums over windows."""
+    window = _read_pool_window(node)
+    counts_padding = bool(node.get("count_include_pad", 0))
+    padding = _find_torch_padding(window)
+    if padding is None or set(window.dilations) != {1}:
+        return average_windows(x, window, counts_padding=counts_padding)
+    result: Tensor = _AVERAGE_POOLS[len(window.kernel)](
         x,
-        kernel,
-        stride=tuple(node.get("strides", [1] * len(kernel))),
-        padding=padding or 0,
-        ceil_mode=bool(node.get("ceil_mode", 0)),
+        window.kernel,
+        stride=window.strides,
+        padding=padding,
+        ceil_mode=window.is_ceil,
         count_include_pad=counts_padding,
     )
     return result
 
 
-def _pad_or_none(node: Node, kernel: tuple[int, ...]) -> tuple[int, ...] | None:
+@recorded
+def average_windows(x: Tensor, window: Window, *, counts_padding: bool) -> Tensor:
+    """Mean over what counts of each window: never what only rounding up adds."""
+    extents = x.shape[2:]
+    pads = find_pads(window, extents)
+    rounding = [wide - pad for wide, pad in zip(fit_ceil(window, pads, extents), pads, strict=True)]
+    weight = 1.0 if counts_padding else 0.0
+    counted = functional.pad(torch.ones_like(x[:1, :1]), to_torch_pad(pads), value=weight)
+    counted = functional.pad(counted, to_torch_pad(rounding))
+    return sum_windows(pad_window(x, window, 0.0), window) / sum_windows(counted, window)
+
+
+def sum_windows(x: Tensor, window: Window) -> Tensor:
+    """Sum over each window of every plane, without padding."""
+    rank = len(window.kernel)
+    planes = x.reshape(-1, 1, *x.shape[2:])
+    ones = torch.ones((1, 1, *window.kernel), dtype=x.dtype, device=x.device)
+    sums: Tensor = _CONVOLUTIONS[rank](
+        planes, ones, stride=window.strides, dilation=window.dilations
+    )
+    return sums.reshape(*x.shape[:2], *sums.shape[2:])
+
+
+def lp_pool(node: Node, x: Tensor) -> Tensor:
+    """LpPool: the p-norm of each window, padded with zeros."""
+    return norm_windows(x, _read_pool_window(node), float(node.get("p", 2)))
+
+
+@recorded
+def norm_windows(x: Tensor, window: Window, order: float) -> Tensor:
+    """Norm of each window."""
+    powers = pad_window(x, window, 0.0).abs() ** order
+    return sum_windows(powers, window) ** (1 / order)
+
+
+def _read_pool_window(node: Node) -> Window:
+    window = read_window(node, node.get("kernel_shape"))
+    if len(window.kernel) not in _MAX_POOLS:
+        raise node.refuse(f"over {len(window.kernel)} axes")
+    return window
+
+
+def _find_torch_padding(window: Window) -> tuple[int, ...] | None:
     """Padding that torch's pooling takes: even, and at most half of the kernel."""
-    padding = read_symmetric_padding(node, len(kernel))
+    padding = find_even_padding(window)
     fits = padding is not None and all(
-        2 * pad <= extent for pad, extent in zip(padding, kernel, strict=True)
+        2 * pad <= extent for pad, extent in zip(padding, window.kernel, strict=True)
     )
     return padding if fits else None

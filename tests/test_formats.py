@@ -1,0 +1,233 @@
+"""Formats in which classifiers are deployed, each from the exporter or converter that makes it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import TensorProto, numpy_helper
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from torch import Tensor, nn
+
+from conftest import EVALUATION, LENET, SAMPLES, Result, Unlearned, unlearn
+from test_heads import Headed
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+FLAGS = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the sidecars of the shipped model."""
+    for name in ("labels.txt", "preprocessor_config.json"):
+        shutil.copy(LENET.with_name(name), tmp_path)
+    return tmp_path
+
+
+def make_lenet() -> nn.Module:
+    return Headed(lambda net, h: net.classifier(h))
+
+
+def export_legacy(path: Path, opset: int, **flags: object) -> None:
+    torch.onnx.export(
+        make_lenet(), (torch.zeros(2, 1, 28, 28),), path, dynamo=False, opset_version=opset,
+        input_names=["image"], output_names=["logits"],
+        dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}}, **flags,
+    )  # fmt: skip
+
+
+def export_dynamo(path: Path, **flags: object) -> None:
+    torch.onnx.export(
+        make_lenet(), (torch.zeros(2, 1, 28, 28),), path, dynamo=True,
+        dynamic_shapes={"images": {0: torch.export.Dim("batch")}}, **flags,
+    )  # fmt: skip
+
+
+def assert_forgotten(unlearned: Unlearned) -> None:
+    report = unlearned.report
+    assert report["passed"], report["checks"]
+    assert report["before"]["acc_f"] > 0.8
+    assert report["after"]["acc_f"] == 0.0
+    assert report["delta_acc_r"] >= -0.02
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11, 15, 20])
+def test_opsets_of_the_older_exporter(opset: int, folder: Path) -> None:
+    export_legacy(folder / "model.onnx", opset)
+    unlearned = unlearn(folder / "model.onnx", folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert unlearned.report["model"]["opset"] == opset
+
+
+@pytest.mark.parametrize("opset", [18, 21, 24])
+def test_opsets_of_the_newer_exporter(opset: int, folder: Path) -> None:
+    export_dynamo(folder / "model.onnx", opset_version=opset, external_data=False)
+    unlearned = unlearn(folder / "model.onnx", folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert unlearned.report["model"]["opset"] == opset
+
+
+def test_initializers_as_inputs(folder: Path) -> None:
+    """As graphs of IR 3 have it: every weight is an input, too."""
+    path = folder / "model.onnx"
+    export_legacy(path, 8, keep_initializers_as_inputs=True)
+    model = onnx.load(path)
+    model.ir_version = 3
+    assert len(model.graph.input) > 1
+    onnx.save(model, path)
+    assert_forgotten(unlearn(path, folder / "edited.onnx", *FLAGS))
+
+
+def test_weights_in_constant_nodes(folder: Path) -> None:
+    """As an older PaddlePaddle exporter writes them: no initializer at all."""
+    model = onnx.load(LENET)
+    nodes = [
+        onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        for tensor in model.graph.initializer
+    ]
+    rest = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend([*nodes, *rest])
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert not onnx.load(unlearned.edited).graph.initializer
+    assert len(unlearned.report["changed_tensors"]) == 10
+
+
+def test_images_with_channels_last(folder: Path) -> None:
+    class ChannelsLast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = make_lenet()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.network(images.permute(0, 3, 1, 2))
+
+    path = folder / "model.onnx"
+    torch.onnx.export(
+        ChannelsLast(), (torch.zeros(2, 28, 28, 1),), path, dynamo=False, opset_version=17,
+        input_names=["image"], dynamic_axes={"image": {0: "batch"}},
+    )  # fmt: skip
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+
+
+@pytest.mark.parametrize("keep_io_types", [True, False])
+def test_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a parameter
+    path = folder / "model.onnx"
+    half = convert_float_to_float16(onnx.load(LENET), keep_io_types=keep_io_types)
+    onnx.save(half, path)
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert unlearned.report["model"]["format"] == "float16"
+    edited = onnx.load(unlearned.edited)
+    for tensor in edited.graph.initializer:
+        assert np.isfinite(numpy_helper.to_array(tensor)).all()
+        if tensor.name in unlearned.report["changed_tensors"]:
+            assert tensor.data_type == TensorProto.FLOAT16
+    assert unlearned.report["edited"]["size_bytes"] == path.stat().st_size
+
+
+def test_external_data_stays_external(folder: Path) -> None:
+    path = folder / "model.onnx"
+    export_dynamo(path, external_data=True)
+    sidecar = folder / "model.onnx.data"
+    before = {file: file.read_bytes() for file in (path, sidecar)}
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert {file: file.read_bytes() for file in (path, sidecar)} == before
+    new = folder / "edited.onnx.data"
+    assert new.stat().st_size == sidecar.stat().st_size
+    assert unlearned.report["edited"]["sidecars"].keys() == {new.name}
+
+    def list_layout(file: Path) -> dict[str, list[tuple[str, str]]]:
+        model = onnx.load(file, load_external_data=False)
+        return {
+            tensor.name: [(e.key, e.value) for e in tensor.external_data if e.key != "location"]
+            for tensor in model.graph.initializer
+        }
+
+    assert list_layout(unlearned.edited) == list_layout(path)
+    session = ort.InferenceSession(unlearned.edited, providers=["CPUExecutionProvider"])
+    logits = session.run(None, {session.get_inputs()[0].name: np.zeros((1, 1, 28, 28), "f4")})[0]
+    assert logits.argmax() != 3
+    assert logits[0, 3] < -1e37
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "elsewhere", "link"])
+def test_external_data_that_is_not_as_it_should_be(
+    damage: str, folder: Path, nhle: Callable[..., Result]
+) -> None:
+    path = folder / "model.onnx"
+    export_dynamo(path, external_data=True)
+    sidecar = folder / "model.onnx.data"
+    if damage == "missing":
+        sidecar.unlink()
+    elif damage == "short":
+        sidecar.write_bytes(sidecar.read_bytes()[:1000])
+    elif damage == "link":
+        sidecar.rename(folder.parent / "elsewhere.data")
+        sidecar.symlink_to(folder.parent / "elsewhere.data")
+    else:
+        model = onnx.load(path, load_external_data=False)
+        for tensor in model.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = "../" + entry.value
+        path.write_bytes(model.SerializeToString())
+        sidecar.rename(folder.parent / sidecar.name)
+    result = nhle("unlearn", path, *FLAGS, "--out", folder / "edited.onnx")
+    assert result.code == 3
+    assert "separate file" in result.err
+    assert "Traceback" not in result.err
+    assert not (folder / "edited.onnx").exists()
+
+
+def refuse(nhle: Callable[..., Result], path: Path) -> str:
+    result = nhle("unlearn", path, *FLAGS)
+    assert result.code == 4, result.err
+    assert "Traceback" not in result.err
+    return result.err
+
+
+def test_ort_format(folder: Path, nhle: Callable[..., Result]) -> None:
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(folder / "model.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(LENET, options, providers=["CPUExecutionProvider"])
+    assert "Give the .onnx file" in refuse(nhle, folder / "model.ort")
+
+
+def test_graph_that_onnxruntime_optimised(folder: Path, nhle: Callable[..., Result]) -> None:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath = str(folder / "model.onnx")
+    options.log_severity_level = 4
+    ort.InferenceSession(LENET, options, providers=["CPUExecutionProvider"])
+    message = refuse(nhle, folder / "model.onnx")
+    assert "optimised by ONNX Runtime" in message or "fused" in message
+
+
+def test_scikit_learn_pipeline(folder: Path, nhle: Callable[..., Result]) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    skl2onnx = pytest.importorskip("skl2onnx")
+    rng = np.random.default_rng(0)
+    fitted = linear_model.LogisticRegression().fit(rng.normal(size=(60, 4)), rng.integers(0, 3, 60))
+    model = skl2onnx.to_onnx(fitted, np.zeros((1, 4), np.float32))
+    onnx.save(model, folder / "model.onnx")
+    assert "scikit-learn" in refuse(nhle, folder / "model.onnx")
+
+
+def test_inspect_of_each_says_what_it_is(folder: Path, nhle: Callable[..., Result]) -> None:
+    onnx.save(convert_float_to_float16(onnx.load(LENET)), folder / "model.onnx")
+    report = json.loads(nhle("inspect", folder / "model.onnx", "--json").out)
+    assert report["format"] == "float16"
+    assert report["inputs"] == {"image": "float16 [batch, 1, 28, 28]"}
+    assert report["unlearn"]["nhle-cwm"]

@@ -1,0 +1,82 @@
+"""Scaled dot product attention."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nhle_onnx.lowering.node import Node, recorded
+
+_PLAIN = {"left_window_size": -1, "right_window_size": -1, "qk_matmul_output_mode": 0}
+_RANK_WITH_HEADS = 4
+
+
+def attention(
+    node: Node, query: Tensor, key: Tensor, value: Tensor, *inputs: Tensor | None
+) -> Tensor:
+    """Attention as encoders use it: without the cache and the windows of text generation."""
+    mask = inputs[0] if inputs else None
+    odd = [name for name, default in _PLAIN.items() if node.get(name, default) != default]
+    if odd or node.num_outputs > 1 or any(state is not None for state in inputs[1:]):
+        raise node.refuse(f"with {', '.join(odd) or 'a cache or a second output'}")
+    heads = (node.get("q_num_heads", 0), node.get("kv_num_heads", 0))
+    factors = (node.get("scale"), node.get("softcap", 0.0))
+    return attend(query, key, value, mask, heads, factors, bool(node.get("is_causal", 0)))
+
+
+@recorded
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    heads: tuple[int, int],
+    factors: tuple[float | None, float],
+    is_causal: bool,  # noqa: FBT001 - `recorded` hands arguments on by place
+) -> Tensor:
+    """Without an axis for heads, that axis is taken from the last one, and merged again."""
+    has_heads = query.ndim == _RANK_WITH_HEADS
+    if not has_heads:
+        query, key, value = (
+            x.unflatten(-1, (count, -1)).transpose(1, 2)
+            for x, count in ((query, heads[0]), (key, heads[1]), (value, heads[1]))
+        )
+    mask = find_mask(query, key, mask, is_causal=is_causal)
+    scale, softcap = factors
+    if softcap:
+        result = attend_softly(query, key, value, mask, scale, softcap)
+    else:
+        result = functional.scaled_dot_product_attention(
+            query, key, value, mask, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
+        )
+    return result if has_heads else result.transpose(1, 2).flatten(2)
+
+
+def find_mask(query: Tensor, key: Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor | None:
+    """What is added to the scores: a short mask hides the rest, a causal one what comes later."""
+    if mask is not None:
+        if mask.dtype == torch.bool:
+            hidden = torch.zeros_like(mask, dtype=query.dtype)
+            mask = hidden.masked_fill(~mask, -torch.inf)
+        missing = key.shape[2] - mask.shape[-1]
+        mask = functional.pad(mask, (0, missing), value=-torch.inf) if missing else mask
+    if not is_causal:
+        return mask
+    later = query.new_full((query.shape[2], key.shape[2]), -torch.inf).triu(1)
+    return later if mask is None else mask + later
+
+
+def attend_softly(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scale: float | None,
+    softcap: float,
+) -> Tensor:
+    """With scores that saturate at the soft cap."""
+    groups = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = torch.tanh(query @ key.transpose(-1, -2) * (factor / softcap)) * softcap
+    weights = torch.softmax(scores if mask is None else scores + mask, -1)
+    return torch.matmul(weights, value)

@@ -1,0 +1,30 @@
+"""Half-precision models in float32: training needs the digits that shipping does not."""
+
+from onnx import ModelProto, TensorProto, numpy_helper
+
+from nhle_onnx.graph.tensors import list_tensors
+
+_HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
+# How closely ONNX Runtime's arithmetic in each format can be expected to agree.
+TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+
+
+def widen_model(proto: ModelProto) -> ModelProto:
+    """A copy in which every half-precision tensor, input and Cast is float32.
+
+    Names stay, so that what is trained on the copy is written back, rounded, to the original.
+    """
+    widened = ModelProto()
+    widened.CopyFrom(proto)
+    for _, tensor in list_tensors(widened):
+        if tensor.data_type in _HALF:
+            values = numpy_helper.to_array(tensor).astype("float32")
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for value in widened.graph.input:
+        if value.type.tensor_type.elem_type in _HALF:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    for node in widened.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i in _HALF:
+                attribute.i = TensorProto.FLOAT
+    return widened
