@@ -1,10 +1,12 @@
 """Formats in which classifiers are deployed, each from the exporter or converter that makes it."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -133,6 +135,84 @@ def test_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a
         if tensor.name in unlearned.report["changed_tensors"]:
             assert tensor.data_type == TensorProto.FLOAT16
     assert unlearned.report["edited"]["size_bytes"] == path.stat().st_size
+
+
+def test_bfloat16_weights(folder: Path) -> None:
+    """ONNX Runtime computes nothing in bfloat16 on a CPU, but casts weights that are stored so."""
+    model = onnx.load(LENET)
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor).astype(ml_dtypes.bfloat16)
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values, f"{name}.stored"))
+        casts.append(
+            onnx.helper.make_node("Cast", [f"{name}.stored"], [name], to=TensorProto.FLOAT)
+        )
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+    onnx.save(model, folder / "model.onnx")
+    unlearned = unlearn(folder / "model.onnx", folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert unlearned.report["model"]["format"] == "bfloat16"
+    for tensor in onnx.load(unlearned.edited).graph.initializer:
+        assert tensor.data_type == TensorProto.BFLOAT16
+        assert np.isfinite(numpy_helper.to_array(tensor).astype(np.float32)).all()
+
+
+@pytest.mark.slow
+def test_more_than_two_gigabytes(folder: Path) -> None:
+    """A network with a hidden layer of 2.3 GB: masked, verified, and written in the same layout."""
+    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") < 18 * 2**30:
+        pytest.skip("needs 18 GiB of free memory")
+    width, rng = 720_000, np.random.default_rng(0)
+    tensors = {
+        "hidden.weight": np.broadcast_to(
+            rng.normal(size=(1, 784)).astype(np.float32), (width, 784)
+        ),
+        "head.weight": rng.normal(size=(10, width)).astype(np.float32),
+        "head.bias": rng.normal(size=10).astype(np.float32),
+    }
+    (folder / "weights.bin").write_bytes(b"".join(value.tobytes() for value in tensors.values()))
+    initializers, offset = [], 0
+    for name, value in tensors.items():
+        tensor = TensorProto(name=name, dims=value.shape, data_type=TensorProto.FLOAT)
+        tensor.data_location = TensorProto.EXTERNAL
+        entries = {"location": "weights.bin", "offset": offset, "length": value.nbytes}
+        for key, entry in entries.items():
+            tensor.external_data.add(key=key, value=str(entry))
+        offset += value.nbytes
+        initializers.append(tensor)
+    make = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Flatten", ["image"], ["flat"]),
+            onnx.helper.make_node("Gemm", ["flat", "hidden.weight"], ["h"], transB=1),
+            onnx.helper.make_node(
+                "Gemm", ["h", "head.weight", "head.bias"], ["z"], transB=1, name="head"
+            ),
+        ],
+        "large",
+        [make("image", TensorProto.FLOAT, ["batch", 1, 28, 28])],
+        [make("z", TensorProto.FLOAT, ["batch", 10])],
+        initializers,
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    del tensors
+    flags = ("--forget", "3", "--method", "cwm", "--samples", str(SAMPLES), "--batch-size", "16")
+    few = folder / "few.npz"
+    with np.load(EVALUATION) as archive:
+        np.savez(few, x=archive["x"][:16], y=archive["y"][:16])
+    unlearned = unlearn(
+        folder / "model.onnx", folder / "edited.onnx", *flags, "--eval-data", str(few)
+    )
+    report = unlearned.report
+    assert report["after"]["acc_f"] == 0.0
+    assert report["changed_tensors"] == ["head.weight", "head.bias"]
+    assert report["edited"]["size_bytes"] > 2**31
+    assert (folder / "edited.onnx.data").stat().st_size == (folder / "weights.bin").stat().st_size
 
 
 def test_external_data_stays_external(folder: Path) -> None:

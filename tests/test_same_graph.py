@@ -100,8 +100,10 @@ def test_a_bias_shared_with_another_layer_is_not_touched(lenet_copy: Path, tmp_p
     model = onnx.load(lenet_copy)
     head = next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
     name, head.input[2] = head.input[2], "shared_bias"
-    alias = onnx.helper.make_node("Identity", [name], ["shared_bias"], name="alias")
-    model.graph.node.insert(0, alias)
+    for alias in ("shared_bias", "bias_output"):
+        model.graph.node.insert(0, onnx.helper.make_node("Identity", [name], [alias], name=alias))
+    output = onnx.helper.make_tensor_value_info("bias_output", onnx.TensorProto.FLOAT, [10])
+    model.graph.output.append(output)
     onnx.save(model, lenet_copy)
     flags = ("--forget", "3", "--method", "cwm", "--samples", str(SAMPLES))
     unlearned = unlearn(lenet_copy, tmp_path / "o.onnx", *flags)

@@ -1,4 +1,4 @@
-"""The classifiers in the `onnx` package's `backend/test/data/light`: opset 9, IR 3, batch of one."""
+"""The classifiers of the `onnx` package in `backend/test/data/light`: opset 9, IR 3, batch 1."""
 
 from pathlib import Path
 

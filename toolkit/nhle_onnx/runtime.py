@@ -1,15 +1,19 @@
 """ONNX Runtime sessions as a source of outputs, on a provider that truly runs."""
 
 import ctypes
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime as ort
 from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.values.preprocess import ImageInput
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -56,19 +60,34 @@ class Session:
         return joined[: len(images)]
 
 
-def open_session(model: ModelProto | bytes, provider: Provider = "auto") -> Session:
+def open_session(model: ModelProto, provider: Provider = "auto") -> Session:
     """Load a model on the provider asked for; `auto` is CUDA where it works, else the CPU.
 
     Raises DeviceUnavailableError where CUDA was asked for and ONNX Runtime came up without it
     (which it does silently), and InputRefusedError where it cannot load the model.
     """
-    content = model if isinstance(model, bytes) else model.SerializeToString()
+    if measure_bytes(model) > MAX_PROTO_BYTES:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
+            return _open_source(str(path), provider)
+    return _open_source(model.SerializeToString(), provider)
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    """Saving with external data empties the tensors of the model that it is given."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _open_source(source: str | bytes, provider: Provider) -> Session:
     if provider == "cpu" or (provider == "auto" and not has_cuda_driver()):
-        return _open(content, _CPU)
+        return _open(source, _CPU)
     ort.set_default_logger_severity(_FATAL)  # else a missing CUDA library fills the terminal
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
-    session = _open(content, _CUDA if _CUDA in ort.get_available_providers() else _CPU)
+    session = _open(source, _CUDA if _CUDA in ort.get_available_providers() else _CPU)
     if provider == "cuda" and session.provider != _CUDA:
         message = f"CUDA was asked for, but ONNX Runtime started on {session.provider}"
         raise DeviceUnavailableError(
@@ -90,11 +109,11 @@ def has_cuda_driver() -> bool:
     return False
 
 
-def _open(content: bytes, provider: str) -> Session:
+def _open(source: str | bytes, provider: str) -> Session:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     try:
-        native = ort.InferenceSession(content, options, providers=_OPTIONS[provider])
+        native = ort.InferenceSession(source, options, providers=_OPTIONS[provider])
     except Exception as error:  # ONNX Runtime's errors share no public base class
         message = f"ONNX Runtime cannot load the model: {_first_line(error)}"
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error

@@ -11,7 +11,7 @@ from nhle_onnx.values.model import ClassifierHead
 _MATRIX_RANK = 2
 _MIN_CLASSES = 2
 _BIAS_POSITION = 2
-_ALIASES = frozenset({"Identity", "Transpose"})
+_ALIASES = frozenset({"Cast", "Identity", "Transpose"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def _pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
 
 
 def _resolve(tensor: gs.Tensor | None) -> _Stored | None:
-    """The constant behind Identity and Transpose nodes, or None if there is none."""
+    """The constant behind Identity, Cast and Transpose nodes, or None if there is none."""
     is_transposed = False
     while tensor is not None and tensor.inputs and tensor.inputs[0].op in _ALIASES:
         is_transposed ^= tensor.inputs[0].op == "Transpose"

@@ -8,6 +8,7 @@ from nhle_onnx.graph.tensors import read_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead
 
 _BIAS_POSITION = 2
+_ALIASES = frozenset({"Cast", "Identity"})
 _FIRST_IR_WITHOUT_INPUTS = 4
 
 
@@ -32,7 +33,7 @@ def write_head(
     """
     replace_tensors(proto, {head.weight: weight})
     node = next(node for node in proto.graph.node if head.logits in node.output)
-    if head.bias is not None and _count_uses(proto, head.bias) == 1 and head.bias in node.input:
+    if head.bias is not None and _is_own(proto, head.bias, node):
         shape = read_tensors(proto, (head.bias,))[head.bias].shape
         replace_tensors(proto, {head.bias: bias.reshape(shape)})
     elif head.bias is not None or bias.any():
@@ -46,8 +47,15 @@ def write_head(
             node.input.append(name)
 
 
-def _count_uses(proto: ModelProto, name: str) -> int:
-    return sum(list(node.input).count(name) for node in proto.graph.node)
+def _is_own(proto: ModelProto, tensor: str, user: NodeProto) -> bool:
+    """Whether a tensor reaches `user` alone, directly or through an Identity or Cast."""
+    name = tensor
+    while name not in user.input:
+        aliases = [node for node in proto.graph.node if name in node.input]
+        if len(aliases) != 1 or aliases[0].op_type not in _ALIASES:
+            return False
+        name = aliases[0].output[0]
+    return sum(list(node.input).count(name) for node in proto.graph.node) == 1
 
 
 def _add_bias(proto: ModelProto, head: ClassifierHead, bias: npt.NDArray[np.floating]) -> str:

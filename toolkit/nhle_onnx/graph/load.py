@@ -11,6 +11,7 @@ from onnx import ModelProto
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.external import list_places, load_inline
 from nhle_onnx.graph.slicing import sort_nodes
+from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.values.model import OnnxModel, Place
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
@@ -32,7 +33,7 @@ def load_model(path: Path) -> OnnxModel:
     places = list_places(proto)
     if places:
         proto = load_inline(resolved)
-    _check(path, proto)
+    _check(path, resolved, proto)
     sidecars = _digest_sidecars(resolved.parent, places)
     return OnnxModel(
         path=path,
@@ -60,8 +61,8 @@ def _read(path: Path) -> tuple[Path, bytes]:
     try:
         resolved = path.resolve(strict=True)
         if resolved.stat().st_size > _MAX_BYTES:
-            message = f"{path} is larger than 2 GiB, which is not supported yet"
-            raise UnsupportedModelError(message)
+            message = f"{path} is larger than 2 GiB, which no ONNX file can be"
+            raise InputRefusedError(message, remedy="Larger models keep weights in a sidecar file.")
         return resolved, resolved.read_bytes()
     except FileNotFoundError as error:
         message = f"{path} does not exist"
@@ -84,9 +85,10 @@ def _parse(path: Path, content: bytes) -> ModelProto:
     return proto
 
 
-def _check(path: Path, proto: ModelProto) -> None:
+def _check(path: Path, resolved: Path, proto: ModelProto) -> None:
+    is_large = measure_bytes(proto) > MAX_PROTO_BYTES  # which only the file's path can be checked
     try:
-        onnx.checker.check_model(sort_nodes(proto))
+        onnx.checker.check_model(str(resolved) if is_large else sort_nodes(proto))
     except onnx.checker.ValidationError as error:
         reason = str(error).strip().splitlines()[0]
         message = f"{path} is not a valid ONNX model: {reason}"

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, numpy_helper
 
+MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph itself
 FLOAT_TYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -22,6 +23,11 @@ def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
             for attribute in node.attribute:
                 if attribute.name == "value":
                     yield node.output[0], attribute.t
+
+
+def measure_bytes(proto: ModelProto) -> int:
+    """Bytes that the tensors hold, without serialising them."""
+    return sum(len(tensor.raw_data) for _, tensor in list_tensors(proto))
 
 
 def is_float(tensor: TensorProto) -> bool:

@@ -42,7 +42,7 @@ def measure_session(
 
 
 def measure_model(
-    model: ModelProto | bytes,
+    model: ModelProto,
     head: ClassifierHead,
     evaluation: Evaluation,
     target: ImageInput,
