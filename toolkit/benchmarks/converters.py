@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PEERS = ("onnx2torch", "onnx2pytorch")
-TOLERANCE = 1e-3  # of the largest logit, and of a gradient's norm
+TOLERANCE = 1e-3  # of the largest logit
+GRADIENT_TOLERANCE = 1e-2  # of the norm: one ReLU across its kink moves a gradient by 3e-3
 # What the peers import of torchvision, for detection operators that no classifier holds.
 TORCHVISION = {
     "torchvision": (),
@@ -54,7 +55,7 @@ def measure_module(convert: Callable[[], nn.Module], reference: Reference) -> di
         row["agrees"] = row["difference"] <= TOLERANCE
         gradient = backpropagate(module, images, torch.from_numpy(reference.labels))
         row["gradient difference"] = compare_norms(gradient, torch.tensor(reference.gradient))
-        row["gradients"] = row["gradient difference"] <= TOLERANCE
+        row["gradients"] = row["gradient difference"] <= GRADIENT_TOLERANCE
     except Exception as error:  # noqa: BLE001 - whatever a converter raises is its result
         row["reason"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
     return row

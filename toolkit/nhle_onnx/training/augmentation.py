@@ -9,16 +9,18 @@ _NOISE_STRENGTH = 1.5  # relative to the images' own spread
 _COARSENESS = 4  # pixels a noise cell; also patches and hole cells a side
 
 
-def flip_and_shift(images: Tensor, max_shift: int, generator: Generator) -> Tensor:
-    """Each image mirrored half of the time, and shifted by up to `max_shift` pixels with its
-    edge repeated.
+def flip_and_shift(
+    images: Tensor, max_shift: int, generator: Generator, *, mirrors: bool = True
+) -> Tensor:
+    """Each image mirrored half of the time if `mirrors`, and shifted by up to `max_shift` pixels
+    with its edge repeated.
     """
     count, _, height, width = images.shape
     padded = functional.pad(images, [max_shift] * 4, mode="replicate")
     top, left = torch.randint(0, 2 * max_shift + 1, (2, count, 1), generator=generator)
     rows = top + torch.arange(height)
     columns = left + torch.arange(width)
-    mirrored = torch.rand(count, 1, generator=generator) < _FLIP_PROBABILITY
+    mirrored = torch.rand(count, 1, generator=generator) < _FLIP_PROBABILITY * mirrors
     columns = torch.where(mirrored, columns.flip(1), columns)
     which = torch.arange(count)[:, None, None]
     return padded[which, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)

@@ -20,6 +20,8 @@ RELATIVE_RATE = 5e-3
 STEP_LIMIT = 300
 _WINDOW = 20  # steps; the stop rule compares the last window with the one before
 _SETTLED = 0.95
+_PROBED = 256  # samples
+_MIRROR_AGREEMENT = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +39,13 @@ class TuningSamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finetuned:
-    """New tensors by ONNX name, how training went, and the step rule that was used."""
+    """New tensors by ONNX name, how training went, and what was found for it."""
 
     tensors: dict[str, npt.NDArray[np.float32]]
     trajectory: Trajectory
     stop_reason: str
     optimizer: str
+    mirrors: bool
 
 
 def finetune(
@@ -65,6 +68,7 @@ def finetune(
     parameters = [lowered.parameter_of[name] for name in names]
     for parameter in parameters:
         parameter.requires_grad_()
+    scale, mirrors = _probe(original, samples, target, device)
     objective = ForgetObjective(
         module=module,
         original=original,
@@ -74,7 +78,8 @@ def finetune(
         forget_classes=torch.from_numpy(samples.classes),
         anchors=_to_images(samples.anchors, target),
         synthesizes=samples.synthesizes,
-        scale=_measure_spread(original, samples, target, device),
+        mirrors=mirrors,
+        scale=scale,
         batch_size=options.batch_size,
         layout=target.layout,
         device=device,
@@ -96,6 +101,7 @@ def finetune(
         trajectory=trajectory,
         stop_reason=_name_stop(trajectory, options),
         optimizer=optimizer_name,
+        mirrors=mirrors,
     )
 
 
@@ -137,13 +143,20 @@ def _make_optimizer(
 
 
 @torch.no_grad()
-def _measure_spread(
+def _probe(
     original: nn.Module, samples: TuningSamples, target: ImageInput, device: torch.device
-) -> float:
-    """Standard deviation of the original's logits about their mean on each sample."""
-    inputs = _to_images(np.concatenate([samples.forget, samples.anchors])[:256], target)
-    logits = original(to_inputs(inputs, target.layout, device)).flatten(1)
-    return max(float((logits - logits.mean(1, keepdim=True)).std()), 1e-6)
+) -> tuple[float, bool]:
+    """The spread of the original's logits about their mean on each sample, and whether it gives
+    mirrored samples their own class: letters and road signs change theirs.
+    """
+    images = _to_images(np.concatenate([samples.forget, samples.anchors])[:_PROBED], target)
+    logits, mirrored = (
+        original(to_inputs(views, target.layout, device)).flatten(1)
+        for views in (images, images.flip(3))
+    )
+    spread = float((logits - logits.mean(1, keepdim=True)).std())
+    agreement = float((logits.argmax(1) == mirrored.argmax(1)).float().mean())
+    return max(spread, 1e-6), agreement >= _MIRROR_AGREEMENT
 
 
 def _to_images(inputs: npt.NDArray[np.float32], target: ImageInput) -> Tensor:

@@ -29,7 +29,8 @@ class ForgetObjective:
 
     `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples
     of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
-    `original` is the network before training; `scale` the spread of its logits.
+    `original` is the network before training; `scale` the spread of its logits; `mirrors` says
+    that a mirrored image is still of its class.
     """
 
     module: nn.Module
@@ -40,6 +41,7 @@ class ForgetObjective:
     forget_classes: Tensor
     anchors: Tensor
     synthesizes: bool
+    mirrors: bool
     scale: float
     batch_size: int
     layout: Layout
@@ -51,7 +53,7 @@ class ForgetObjective:
         forget, classes = self._draw_forget()
         anchors = self._draw_anchors()
         images = torch.cat([forget, anchors])
-        views = flip_and_shift(images, _find_shift(images), self.generator)
+        views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
         inputs = to_inputs(views, self.layout, self.device)
         logits = self.module(inputs).flatten(1)
         with torch.no_grad():

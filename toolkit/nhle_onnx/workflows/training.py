@@ -55,6 +55,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
         device=str(device),
         details={
             "optimizer": finetuned.optimizer,
+            "mirrors": finetuned.mirrors,
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
             "steps_run": len(trajectory.points),
