@@ -78,7 +78,7 @@ def make_example(name: str, *, has_biases: bool = True) -> nn.Module:
         if isinstance(bias, nn.Parameter):
             nn.init.normal_(bias, std=0.1 if has_biases else 0.0)
     with torch.no_grad():
-        network(make_images(name, 8))
+        network(make_images(name, 64))
     return network.eval()
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,17 +10,23 @@ from rich.progress import track
 
 from benchmarks.node_cases import Outcome, judge_case, list_cases
 from benchmarks.results import make_table, write_results
+from benchmarks.whole_models import whole_models
 from nhle_onnx.lowering.operators import OPERATORS
 
 
 @click.command()
-def conformance() -> None:
-    """Run the onnx package's node tests of every supported operator."""
+@click.option("--operators-only", is_flag=True, help="Leave out the whole-model table.")
+@click.option("--peers", type=click.Path(path_type=Path), help="A folder that holds the peers.")
+@click.pass_context
+def conformance(context: click.Context, operators_only: bool, peers: Path | None) -> None:  # noqa: FBT001
+    """Run the onnx package's node tests of every operator, then lower whole networks."""
     outcomes = [judge_case(case) for case in track(list_cases(), description="nodes")]
     rows = count_by_operator(outcomes)
     body = describe_operators(rows, outcomes)
     write_results("conformance", "What the lowered operators compute", body, rows)
-    click.echo(summarize(rows, outcomes))
+    click.echo(body)
+    if not operators_only:
+        context.invoke(whole_models, networks=(), peers=peers, workers=2)
 
 
 def count_by_operator(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
