@@ -78,7 +78,10 @@ def make_example(name: str, *, has_biases: bool = True) -> nn.Module:
         if isinstance(bias, nn.Parameter):
             nn.init.normal_(bias, std=0.1 if has_biases else 0.0)
     with torch.no_grad():
-        network(make_images(name, 64))
+        network(make_images(name, 8))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            module.running_var.clamp_(min=float(module.running_var.mean()) / 2)
     return network.eval()
 
 
