@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ BIASES = ("zero", "random")
 CHECKS = ("converts", "agrees", "gradients")
 COUNTED = "legacy-17.random"  # the export whose trainable parameters are shown
 BATCH, OTHER_BATCH = 3, 5
+_MERGED = re.compile(r"^KeyError: '[\w.]+'$")
 
 
 @click.command("whole-models")
@@ -218,23 +220,29 @@ def count_checks(rows: Sequence[dict[str, Any]], converter: str) -> str:
 
 
 def list_failures(rows: Sequence[dict[str, Any]]) -> str:
-    """What failed and why, most frequent first."""
-    reasons: Counter[str] = Counter()
+    """What failed, why and on which networks, most frequent first."""
+    networks: dict[str, Counter[str]] = {}
     for row in rows:
         if not row["exported"]:
-            reasons[f"{row['exporter']} did not export {row['network']}: {row['reason']}"] += 1
+            reason = f"{row['exporter']}, no export: {row['reason']}"
+            networks.setdefault(reason, Counter())[row["network"]] += 1
         for converter in (OURS, *PEERS):
             result = row.get(converter)
             if result and not all(result[check] for check in CHECKS):
-                reason = explain(result).replace(f"{row['exporter']}.{row['biases']}.onnx", "FILE")
-                reasons[f"{converter} on {row['network']}: {reason}"] += 1
-    return "\n".join(f"- {text} ({number})" for text, number in reasons.most_common()) or "- none"
+                reason = f"{converter}: {explain(result)}"
+                networks.setdefault(reason, Counter())[row["network"]] += 1
+    ranked = sorted(networks.items(), key=lambda item: -item[1].total())
+    lines = [
+        f"- {reason} ({', '.join(f'{name} {number}' for name, number in counts.items())})"
+        for reason, counts in ranked
+    ]
+    return "\n".join(lines) or "- nothing"
 
 
 def explain(result: dict[str, Any]) -> str:
     """Why a row fails: the converter's message, or which check it does not pass."""
     if "reason" in result:
-        return str(result["reason"])
+        return _MERGED.sub("KeyError: a merged tensor's name", str(result["reason"]))
     return "other logits" if not result["agrees"] else "other gradients"
 
 
