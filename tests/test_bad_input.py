@@ -283,6 +283,19 @@ def test_interrupted_in_training(out: Path) -> None:
     assert "Traceback" not in rest
 
 
+def test_interrupted_where_the_interpreter_remembers_it(tmp_path: Path) -> None:
+    """Such as in dataclasses, which exec strings, while torch is being imported."""
+    program = """
+import nhle_onnx.cli.main as program
+program.cli.main = lambda *_, **__: exec("raise KeyboardInterrupt")
+program.main()
+"""
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "-m", "program"]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 130
+
+
 def test_diverging_training(nhle: Nhle, out: Path) -> None:
     result = nhle(
         "unlearn", LENET, "--forget", 3, "--loss", "paper-gradient", "--lr", "10",

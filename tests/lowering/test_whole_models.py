@@ -1,5 +1,6 @@
 """Whole networks: the lowered module computes and learns what the original does."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,15 @@ EXPORTS += [(name, f"legacy-{opset}") for name in SMALL for opset in (11, 13)]
 
 def lower(path: Path) -> LoweredModel:
     return lower_model(load_model(path), source="image", output="logits")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Small images leave a second thread nothing to do but wait."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @cache

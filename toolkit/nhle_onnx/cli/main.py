@@ -1,5 +1,6 @@
 """The program: its commands, and the one place that catches errors."""
 
+import os
 import sys
 
 import click
@@ -31,7 +32,14 @@ for command in (inspect_command, unlearn_command, verify_command):
 
 def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
-    sys.exit(run())
+    code = run()
+    if code == _INTERRUPTED:
+        # An interrupt inside exec() of a string (dataclasses, while torch is imported) marks the
+        # interpreter to die of the signal at its end, although it was caught.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
