@@ -121,6 +121,58 @@ def test_images_with_channels_last(folder: Path) -> None:
     assert_forgotten(unlearned)
 
 
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_batch_size_that_the_graph_fixes(size: int, folder: Path) -> None:
+    """Exported without free axes, `view` is a Reshape to a constant batch size."""
+
+    class Viewed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = make_lenet()
+
+        def forward(self, images: Tensor) -> Tensor:
+            features = self.network.features(images)
+            return self.network.classifier(features.view(size, 42, 2).view(size, 84))
+
+    path = folder / "model.onnx"
+    torch.onnx.export(
+        Viewed(), (torch.zeros(size, 1, 28, 28),), path, dynamo=False, opset_version=17,
+        input_names=["image"],
+    )  # fmt: skip
+    shapes = [
+        numpy_helper.to_array(node.attribute[0].t)[0]
+        for node in onnx.load(path).graph.node
+        if node.op_type == "Constant"
+    ]
+    assert size in shapes
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    assert len(unlearned.report["changed_tensors"]) == 10
+
+
+def test_a_batch_size_that_cannot_be_freed(folder: Path) -> None:
+    """The graph is then run batch by batch: here it adds up over the batch of 1."""
+
+    class Summed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = make_lenet()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.network.classifier(self.network.features(images).sum(0, keepdim=True))
+
+    path = folder / "model.onnx"
+    torch.onnx.export(
+        Summed(), (torch.zeros(1, 1, 28, 28),), path, dynamo=False, opset_version=17,
+        input_names=["image"],
+    )  # fmt: skip
+    few = ("--samples-per-class", "2", "--steps", "8")
+    report = unlearn(path, folder / "edited.onnx", *FLAGS, *few).report
+    assert report["before"]["acc_r"] > 0.9
+    assert report["after"]["acc_f"] == 0.0
+    assert len(report["changed_tensors"]) == 10
+
+
 @pytest.mark.parametrize("keep_io_types", [True, False])
 def test_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a parameter
     path = folder / "model.onnx"

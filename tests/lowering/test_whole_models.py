@@ -153,6 +153,43 @@ def test_constants_of_a_hard_swish_are_no_weights() -> None:
     assert list_weights(model, 17, "y") == ()
 
 
+def test_an_attention_mask_is_no_weight() -> None:
+    value = onnx.helper.make_tensor_value_info
+    mask = np.where(np.tri(4, dtype=bool), 0, -np.inf).astype(np.float32)
+    initializers = [
+        onnx.numpy_helper.from_array(mask, "mask"),
+        onnx.numpy_helper.from_array(np.ones((4, 4), np.float32), "positions"),
+    ]
+    nodes = [
+        onnx.helper.make_node("Add", ["x", "mask"], ["a"]),
+        onnx.helper.make_node("Add", ["a", "positions"], ["y"]),
+    ]
+    shape = ["batch", 4, 4]
+    graph = onnx.helper.make_graph(
+        nodes, "g", [value("x", 1, shape)], [value("y", 1, shape)], initializers
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    assert list_weights(model, 17, "y") == ("positions",)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exporter", ["legacy-17", "dynamo"])
+def test_a_class_token_is_a_weight(exporter: str, tmp_path: Path) -> None:
+    """It goes through Expand and Concat into the first block."""
+    network, batch = make_example("vit"), make_images("vit", 3)
+    with torch.no_grad():
+        network.class_token.normal_()
+    path = tmp_path / "model.onnx"
+    export_example(network, batch, exporter, path)
+    lowered = lower(path)
+    assert "class_token" in lowered.parameter_of
+    lowered.module(batch).square().sum().backward()
+    gradient = lowered.parameter_of["class_token"].grad
+    network(batch).square().sum().backward()
+    assert gradient is not None
+    torch.testing.assert_close(gradient, network.class_token.grad, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_departure_from_onnxruntime_is_refused(tmp_path: Path) -> None:
     network, batch = make_example("mlp"), make_images("mlp", 3)

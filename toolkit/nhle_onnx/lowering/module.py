@@ -30,10 +30,11 @@ _NOT_IDENTIFIER = re.compile(r"\W")
 class LoweredModel:
     """A module from the model's image input to one tensor of its graph.
 
+    It is an fx.GraphModule, inside another where the graph fixes its batch size.
     `parameter_of` maps the ONNX name of each trainable tensor to its one parameter.
     """
 
-    module: fx.GraphModule
+    module: nn.Module
     parameter_of: Mapping[str, nn.Parameter]
 
 
@@ -52,7 +53,7 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
 
 def lower_steps(
     model: OnnxModel, *, source: str, outputs: Sequence[str]
-) -> tuple[fx.GraphModule, tuple[str, ...]]:
+) -> tuple[nn.Module, tuple[str, ...]]:
     """A module that gives every one of `outputs` that depends on the input, and their names."""
     recording = _record(model, source, outputs)
     module = recording.finish(tuple(recording.outputs.values())).module

@@ -154,8 +154,8 @@ OPERATORS = (
     Operator("CumSum", "search", since=11),
     Operator("NonZero", "search", since=9),
     Operator("TopK", "search", function="top_k"),
-    Operator("Concat", "shape"),
-    Operator("Expand", "shape", since=8),
+    Operator("Concat", "shape", weights=(0, 1)),  # such as a class token before the patches
+    Operator("Expand", "shape", weights=(0,), since=8),
     Operator("Flatten", "shape"),
     Operator("Identity", "shape"),
     Operator("Reshape", "shape"),

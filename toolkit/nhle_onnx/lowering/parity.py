@@ -31,7 +31,7 @@ def check_parity(
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
         raise UnsupportedModelError(
-            message, remedy="Export it with a free batch size, or use --method cwm."
+            message, remedy="Use --method cwm to edit the head alone."
         ) from error
     if not departure <= tolerance:
         message = (

@@ -1,8 +1,10 @@
 """Which tensors of a graph are trained weights, and which operators stand in the way."""
 
+import math
 from dataclasses import dataclass
 
-from onnx import ModelProto, NodeProto, TensorProto
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.origins import find_remedy
@@ -13,7 +15,7 @@ from nhle_onnx.values.model import OnnxModel
 
 # A weight is still the same weight behind these.
 _ALIASES = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze"})
-_ELEMENTWISE = "elementwise"
+_HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
     """Names of the float tensors that nodes on the way to `output` learn, in order of use.
 
     Only inputs that hold weights by the operator's definition count; a scalar operand of plain
-    arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight.
+    arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight, and so is
+    an attention mask.
     """
     tensors = dict(list_tensors(proto))
     nodes = list_ancestors(proto.graph, (output,))
@@ -71,8 +74,19 @@ def _resolve_alias(node: NodeProto, position: int, producers: dict[str, NodeProt
 
 
 def _is_weight(tensor: TensorProto, operator: Operator | None) -> bool:
-    size = 1
-    for extent in tensor.dims:
-        size *= extent
-    is_operand = operator is not None and operator.family == _ELEMENTWISE
-    return is_float(tensor) and (size > 1 or not is_operand)
+    if not is_float(tensor):
+        return False
+    size = math.prod(tensor.dims)
+    match operator.family if operator else "":
+        case "elementwise":
+            return size > 1 and not _is_mask(tensor)
+        case "shape":
+            return size > 1 and len(tensor.dims) > 1  # a vector may hold a Resize's scales
+        case _:
+            return True
+
+
+def _is_mask(tensor: TensorProto) -> bool:
+    """Whether a constant hides positions, as attention masks do, with -inf or a huge number."""
+    values = numpy_helper.to_array(tensor).astype(np.float32)
+    return bool((~np.isfinite(values) | (values <= _HIDDEN)).any())

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.graph.slicing import expose_tensor
+from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import TOLERANCES, widen_model
@@ -71,7 +72,11 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
     subject, material = plan.subject, plan.material
     source, output = subject.image_input.name, subject.head.scores
     wide = replace(subject.model, proto=widen_model(subject.model.proto))
-    lowered = lower_model(wide, source=source, output=output)
+    if fixed := subject.image_input.batch:
+        shape = material.forget.shape[1:]
+        lowered = lower_for_any_batch(wide, source=source, output=output, shape=shape, size=fixed)
+    else:
+        lowered = lower_model(wide, source=source, output=output)
     inputs = np.concatenate([material.forget, material.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
     tolerance = TOLERANCES[read_format(subject.model, subject.head)]
