@@ -121,6 +121,17 @@ def test_images_with_channels_last(folder: Path) -> None:
     assert_forgotten(unlearned)
 
 
+def test_keras_through_tf2onnx(folder: Path) -> None:
+    """NHWC input, MatMul + Add + Softmax head; see tests/converted/make_keras_cnn.py."""
+    path = folder / "model.onnx"
+    shutil.copy(Path(__file__).parent / "converted" / "keras_cnn.onnx", path)
+    preprocess = ("--mean", "0", "--std", "1")
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS, *preprocess)
+    assert_forgotten(unlearned)
+    head = unlearned.report["model"]["head"]
+    assert (head["op"], head["num_classes"], head["feature_dim"]) == ("MatMul", 10, 48)
+
+
 @pytest.mark.parametrize("size", [1, 4])
 def test_a_batch_size_that_the_graph_fixes(size: int, folder: Path) -> None:
     """Exported without free axes, `view` is a Reshape to a constant batch size."""

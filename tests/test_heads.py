@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from architectures import LeNet5
+from architectures.examples import export_example, make_example, make_images
 from conftest import EVALUATION, LENET, SAMPLES, Result, unlearn
 
 Head = Callable[[nn.Linear, Tensor], Tensor | tuple[Tensor, ...]]
@@ -186,3 +187,25 @@ def test_any_gemm(trans_b: int, alpha: float, beta: float, tmp_path: Path) -> No
     )[0]
     assert np.isfinite(logits).all()
     assert logits[0, 3] < -1e37
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_auxiliary_head_of_inception(tmp_path: Path, nhle: Callable[..., Result]) -> None:
+    """Trained weights would take hours, so forgetting is not asked of it, only a whole edit."""
+    path = tmp_path / "model.onnx"
+    name = "inceptionv3-2-outputs"
+    export_example(make_example(name), make_images(name, 2), "legacy-17", path)
+    data = tmp_path / "images.npz"
+    with np.load(EVALUATION) as archive:
+        np.savez(data, x=np.repeat(archive["x"][:40, :75, :75, None], 3, -1), y=archive["y"][:40])
+    arguments = ["unlearn", path, "--forget", 3, "--samples", data, "--eval-data", data]
+    arguments += ["--mean", "0.5", "--std", "0.5", "--steps", 1, "--json"]
+    refused = nhle(*arguments)
+    assert refused.code == 2
+    assert "logits, auxiliary" in refused.err
+    result = nhle(*arguments, "--output", "logits")
+    report = json.loads(result.out)
+    assert result.code in {0, 1}
+    assert "output auxiliary has a head of its own" in " ".join(report["notes"])
+    assert len(report["changed_tensors"]) > 100
+    assert not any("auxiliary" in name for name in report["changed_tensors"])

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def whole_models(networks: Sequence[str], peers: Path | None, workers: int) -> N
         rows = [row for task in track(tasks, description="lowering") for row in task.result()]
     table = make_table([summarise(name, select(rows, "network", name)) for name in names])
     exporters = make_table([summarise_exporter(rows, exporter) for exporter in EXPORTERS])
-    body = describe(rows, table, exporters)
+    body = f"{describe(rows, table, exporters)} {list_versions(peers)}"
     write_results("whole_models", "Whole networks from two exporters", body, rows)
     click.echo(f"{table}\n\n{exporters}\n\n{list_failures(rows)}")
 
@@ -184,6 +185,12 @@ def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
 def select(rows: Sequence[dict[str, Any]], key: str, value: str) -> list[dict[str, Any]]:
     """The rows that hold a value."""
     return [row for row in rows if row[key] == value]
+
+
+def list_versions(folder: Path | None) -> str:
+    """The peers' versions, as a sentence."""
+    found = distributions(path=[str(folder)] if folder else sys.path)
+    return f"{', '.join(f'{peer.name} {peer.version}' for peer in found if peer.name in PEERS)}."
 
 
 def summarise(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
