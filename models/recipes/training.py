@@ -17,7 +17,9 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """AdamW with a one-cycle schedule; images are flipped and shifted by up to `max_shift`."""
+    """AdamW with a one-cycle schedule; images are shifted by up to `max_shift`, and mirrored
+    unless that changes what they show, as it does with digits.
+    """
 
     epochs: int
     lr: float = 2e-3
@@ -25,6 +27,7 @@ class TrainingOptions:
     label_smoothing: float = 0.1
     batch_size: int = 128
     max_shift: int = 2
+    mirrors: bool = True
     seed: int = 0
 
 
@@ -52,7 +55,9 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, options: TrainingOpt
     for _ in track(range(options.epochs), description="training"):
         order = torch.randperm(len(images), generator=generator)
         for batch in order.split(options.batch_size)[:steps_per_epoch]:
-            inputs = flip_and_shift(images[batch], options.max_shift, generator)
+            inputs = flip_and_shift(
+                images[batch], options.max_shift, generator, mirrors=options.mirrors
+            )
             loss = functional.cross_entropy(
                 model(inputs.contiguous(memory_format=torch.channels_last)),
                 labels[batch],

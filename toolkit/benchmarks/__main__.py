@@ -4,6 +4,7 @@ import click
 
 from benchmarks.classes import classes
 from benchmarks.conformance import conformance
+from benchmarks.limits import limits
 from benchmarks.overhead import overhead
 from benchmarks.page_orientation import page_orientation
 from benchmarks.step_cost import step_cost
@@ -17,6 +18,7 @@ def main() -> None:
 
 main.add_command(classes)
 main.add_command(conformance)
+main.add_command(limits)
 main.add_command(overhead)
 main.add_command(page_orientation)
 main.add_command(step_cost)

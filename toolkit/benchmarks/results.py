@@ -33,6 +33,15 @@ def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
+def read_rows(name: str) -> list[dict[str, Any]]:
+    """The rows that an earlier run wrote; none where there was none."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return []
+    rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["rows"]
+    return rows
+
+
 def make_table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as a Markdown table; fractions with four digits."""
     names = list(rows[0])
