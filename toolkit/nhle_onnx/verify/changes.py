@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from onnx import GraphProto, ModelProto
+from onnx import GraphProto, ModelProto, TensorProto
 
 from nhle_onnx.graph.tensors import list_tensors
 
@@ -27,7 +27,7 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
     changed = tuple(
         name
         for name, tensor in old.items()
-        if name in new and tensor.SerializeToString() != new[name].SerializeToString()
+        if name in new and not _is_same(tensor, new[name])
     )
     added = tuple(name for name in new if name not in old)
     return Changes(
@@ -40,6 +40,15 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
 def list_outside(changes: Changes, allowed: Collection[str]) -> tuple[str, ...]:
     """Changed tensors that the edit had no business with."""
     return tuple(name for name in changes.changed if name not in allowed)
+
+
+def _is_same(tensor: TensorProto, other: TensorProto) -> bool:
+    """Whether bytes agree; those of one tensor may be more than protobuf serialises."""
+    if tensor.raw_data != other.raw_data:
+        return False
+    if len(tensor.raw_data) == 0:
+        return bool(tensor.SerializeToString() == other.SerializeToString())
+    return (tensor.data_type, tensor.dims) == (other.data_type, other.dims)
 
 
 def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
