@@ -2,11 +2,15 @@
 
 import click
 
+from benchmarks.ablation import ablation
 from benchmarks.classes import classes
+from benchmarks.compare import compare
 from benchmarks.conformance import conformance
 from benchmarks.limits import limits
 from benchmarks.overhead import overhead
 from benchmarks.page_orientation import page_orientation
+from benchmarks.paper import paper
+from benchmarks.retraining import retraining
 from benchmarks.step_cost import step_cost
 from benchmarks.whole_models import whole_models
 
@@ -16,11 +20,15 @@ def main() -> None:
     """Run a study from the root of a checkout; it writes its results to docs/results."""
 
 
+main.add_command(ablation)
 main.add_command(classes)
+main.add_command(compare)
 main.add_command(conformance)
 main.add_command(limits)
 main.add_command(overhead)
 main.add_command(page_orientation)
+main.add_command(paper)
+main.add_command(retraining)
 main.add_command(step_cost)
 main.add_command(whole_models)
 

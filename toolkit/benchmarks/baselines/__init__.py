@@ -1,0 +1,1 @@
+"""Peers of the tool, each written from its published formula."""

@@ -1,0 +1,60 @@
+"""The paper's own rows, as it publishes them: NHLE, CWM, both, and its simple label y(B).
+
+Wang et al., Scientific Reports 16, 11879 (2026), Eq. 2, 4-6. Plain SGD at one rate on the whole
+network; the paper names neither the optimizer nor the number of steps.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.baselines.shared import copy_network, descend, get_classifier
+from benchmarks.tasks import Task
+from nhle_onnx.unlearn.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.values.request import ForgetRequest
+
+
+def nhle(task: Task, *, rate: float, steps: int) -> nn.Module:
+    """Labels of Eq. 4 and the loss whose gradient is the p - ỹ of Eq. 2."""
+    return _train(task, _encode_negative_hot(task), rate, steps)
+
+
+def simple_label(task: Task, *, rate: float, steps: int) -> nn.Module:
+    """y(B) of Eq. 6: -1 at the class, 0 elsewhere; the gradient p - y(B) (Table 5)."""
+    labels = torch.zeros(len(task.forget), task.num_classes)
+    labels[torch.arange(len(labels)), task.forget_labels] = -1.0
+    return _train(task, labels, rate, steps)
+
+
+def cwm(task: Task, *, mask: str) -> nn.Module:
+    """The head's rows masked, the features as they were (Table 6)."""
+    return _mask_head(copy_network(task.network), task.forgotten, mask)
+
+
+def nhle_cwm(task: Task, *, rate: float, steps: int, mask: str) -> nn.Module:
+    """NHLE, then CWM."""
+    return _mask_head(nhle(task, rate=rate, steps=steps), task.forgotten, mask)
+
+
+def _encode_negative_hot(task: Task) -> Tensor:
+    request = ForgetRequest(forget=task.forgotten, num_classes=task.num_classes)
+    return encode_negative_hot(task.forget_labels, request)
+
+
+def _train(task: Task, labels: Tensor, rate: float, steps: int) -> nn.Module:
+    network = copy_network(task.network)
+
+    def measure_loss() -> Tensor:
+        return paper_gradient_loss(network(task.forget), labels)
+
+    descend(torch.optim.SGD(network.parameters(), lr=rate), measure_loss, steps)
+    return network
+
+
+@torch.no_grad()
+def _mask_head(network: nn.Module, forgotten: tuple[int, ...], mask: str) -> nn.Module:
+    """Row 0, and a bias of 0 (`zero`) or one that cannot win (`floor`)."""
+    head = get_classifier(network)
+    rows = list(forgotten)
+    head.weight[rows] = 0
+    head.bias[rows] = torch.finfo(head.bias.dtype).min if mask == "floor" else 0.0
+    return network

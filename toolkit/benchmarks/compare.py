@@ -1,0 +1,350 @@
+"""The tool beside its peers: who forgets more, who keeps more, with the same data."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any, NamedTuple
+
+import click
+from rich.progress import track
+from torch import nn
+
+from benchmarks import results
+from benchmarks.baselines.shared import STEP_LIMIT
+from benchmarks.baselines.table import CANDIDATES, METHODS, Group, Method, restrict
+from benchmarks.baselines.tuning import tune
+from benchmarks.datasets import LOADERS, load_dataset
+from benchmarks.evaluation import measure_accuracies
+from benchmarks.limits import ANCHORS_PER_CLASS, DATASETS, Subject, open_subject, write_classes
+from benchmarks.networks import NETWORKS, get_network
+from benchmarks.ours import unlearn_with_tool
+from benchmarks.results import make_table, read_rows, write_results
+from benchmarks.scatter import Place, draw_scatter
+from benchmarks.tasks import Task, draw_task
+
+NAME = "compare"
+FORGET_SAMPLES = 16
+OURS = "nhle-onnx"
+ORIGINAL, RETRAINED = "original", "retrained"
+REFERENCE = "reference"  # stands where a group would: these two are no method
+CELL = ("dataset", "network", "data", "method")
+KEY = (*CELL, "forget", "seed")
+CHOICES = (OURS, ORIGINAL, RETRAINED, *dict.fromkeys(method.name for method in METHODS))
+DEFAULT_REQUESTS = tuple(map(str, range(10)))
+
+Row = dict[str, Any]
+
+
+class Case(NamedTuple):
+    """One measurement on a network."""
+
+    data: str
+    method: str
+    forgotten: tuple[int, ...]
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """A network that has forgotten, and what it cost. References cost nothing here."""
+
+    network: nn.Module
+    seconds: float | None
+    tuning_seconds: float | None = None
+    setting: str = ""
+
+
+@click.command(NAME)
+@click.option("--data-root", type=click.Path(exists=True, path_type=Path), required=True)
+@click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
+@click.option(
+    "--dataset", "datasets", multiple=True, type=click.Choice(list(LOADERS)), default=DATASETS
+)
+@click.option(
+    "--network", "names", multiple=True, type=click.Choice(list(NETWORKS)), default=("lenet5",)
+)
+@click.option(
+    "--forget", "requests", multiple=True, default=DEFAULT_REQUESTS,
+    help="A class, or several with commas; once for each request.  [default: each of ten]",
+)  # fmt: skip
+@click.option("--method", "methods", multiple=True, type=click.Choice(CHOICES), default=CHOICES)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.json holds.")
+def compare(
+    data_root: Path,
+    cache: Path,
+    datasets: Sequence[str],
+    names: Sequence[str],
+    requests: Sequence[str],
+    methods: Sequence[str],
+    seeds: int,
+    fresh: bool,  # noqa: FBT001
+) -> None:
+    """Forget with every method; rows measured before are kept, and each is saved as it comes."""
+    rows: list[Row] = [] if fresh else read_rows(NAME)
+    wanted = [read_classes(request) for request in requests]
+    for dataset_name, name in product(datasets, names):
+        done = {get_key(row) for row in rows}
+        cases = [
+            case
+            for case in list_cases(wanted, seeds)
+            if case.method in methods and (dataset_name, name, *write_case(case)) not in done
+        ]
+        if not cases:
+            continue
+        subject = open_subject(load_dataset(dataset_name, data_root), name, cache)
+        for case in track(cases, description=f"{dataset_name} {name}"):
+            rows.append(measure_case(subject, case, cache))
+            publish(rows)
+        publish_picture(rows)
+    click.echo(describe(rows))
+
+
+def read_classes(text: str) -> tuple[int, ...]:
+    """The inverse of `write_classes`."""
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        message = f"--forget {text}: give class indices, with commas"
+        raise click.BadParameter(message) from error
+
+
+def list_cases(requests: Sequence[tuple[int, ...]], seeds: int) -> Iterator[Case]:
+    """All that can be measured on one network. The references draw no samples: one seed."""
+    for forgotten in requests:
+        yield from (Case(REFERENCE, name, forgotten, 0) for name in (ORIGINAL, RETRAINED))
+        for seed in range(seeds):
+            yield from (
+                Case(group, OURS, forgotten, seed) for group in (Group.FORGET, Group.ANCHORS)
+            )
+            yield from (Case(method.group, method.name, forgotten, seed) for method in METHODS)
+
+
+def write_case(case: Case) -> tuple[Any, ...]:
+    """A case as its row's key has it, behind data set and network."""
+    return (case.data, case.method, write_classes(case.forgotten), case.seed)
+
+
+def get_key(row: Row) -> tuple[Any, ...]:
+    """What tells one row from another."""
+    return tuple(row[name] for name in KEY)
+
+
+def measure_case(subject: Subject, case: Case, cache: Path) -> Row:
+    """Forget, and judge on all test images."""
+    outcome = carry_out(subject, case, cache)
+    after = measure_accuracies(outcome.network, subject.network, subject.test, case.forgotten)
+    key = (subject.dataset.name, subject.name, *write_case(case))
+    return {
+        **dict(zip(KEY, key, strict=True)),
+        "Acc_F": after.acc_f,
+        "Acc_R": after.acc_r,
+        # a retrained network's features never met the original head
+        "unmasked": None if case.method == RETRAINED else after.unmasked,
+        "s": outcome.seconds,
+        "tuning s": outcome.tuning_seconds,
+        "setting": outcome.setting,
+    }
+
+
+def carry_out(subject: Subject, case: Case, cache: Path) -> Outcome:
+    """The network that a case is about."""
+    if case.method == ORIGINAL:
+        return Outcome(subject.network, None)
+    if case.method == RETRAINED:
+        network = get_network(subject.dataset, subject.name, cache, without=case.forgotten)
+        return Outcome(network, None)
+    task = restrict(draw_samples(subject, case), Group(case.data))
+    if case.method == OURS:
+        start = time.perf_counter()
+        network = unlearn_with_tool(task)
+        return Outcome(network, time.perf_counter() - start)
+    tuned = tune(find_method(case), task)
+    setting = ", ".join(f"{name} {value}" for name, value in tuned.setting.items())
+    return Outcome(tuned.network, tuned.seconds, tuned.tuning_seconds, setting)
+
+
+def draw_samples(subject: Subject, case: Case) -> Task:
+    """The same samples for every method of a request and seed; groups get parts of them."""
+    return draw_task(
+        subject.dataset,
+        subject.name,
+        subject.network,
+        case.forgotten,
+        per_class=max(1, FORGET_SAMPLES // len(case.forgotten)),
+        seed=case.seed,
+        anchors_per_class=ANCHORS_PER_CLASS,
+        retained_per_class=ANCHORS_PER_CLASS,
+    )
+
+
+def find_method(case: Case) -> Method:
+    """The table's entry."""
+    return next(method for method in METHODS if (method.group, method.name) == case[:2])
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page and the rows."""
+    write_results(NAME, "The tool and its peers", describe(rows), rows)
+
+
+def publish_picture(rows: Sequence[Row]) -> None:
+    """Write the picture that the page shows."""
+    draw_scatter(arrange_panels(rows), OURS, results.RESULTS / f"{NAME}.svg")
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The page's text."""
+    cells = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    tables = "\n\n".join(
+        f"## {dataset}, {network}\n\n{make_table(summarise(select(rows, dataset, network)))}"
+        for dataset, network in cells
+    )
+    return (
+        f"Each method forgets with the same {FORGET_SAMPLES} training images of the class (shared "
+        "out among several classes), drawn by the seed; where its group has more data, with the "
+        f"same {ANCHORS_PER_CLASS} images of each retained class, without or with labels. All test "
+        "images judge it. `unmasked` is Acc_F with the original head's weight and bias put back. "
+        "Means over classes and seeds, ± their standard deviation; `s`: one run with the chosen "
+        "setting; `tuning s`: all candidates and their scoring.\n\n"
+        f"Every peer gets the same budget: at most {CANDIDATES} settings, each a run of at most "
+        f"{STEP_LIMIT} optimiser steps (the limit of `unlearn`), of which one rule takes the best "
+        "on tuning data: agreement with the original network's prediction among retained classes "
+        "(on anchors or retained samples; without any, on pictures made of the forget samples), "
+        "less the share of forget samples not forgotten (the mean of that with the network's own "
+        f"head and that with the original one). It reads no test data. `{OURS}` is the command "
+        "`unlearn` by default, on an ONNX export: nothing of it was tuned here, and it reads no "
+        "label of a retained sample, so it has no row of its own in the last group. There, and "
+        "among the anchors with the original's predictions as labels, stand the methods that need "
+        "labels. Each peer is written anew from its formulas; its docstring in "
+        "`toolkit/benchmarks/baselines` says what is simplified. NG-IR, a peer of the paper, is "
+        "missing: no public source for it was found.\n\n"
+        f"![Acc_R against unmasked Acc_F]({NAME}.svg)\n\n"
+        "Large marks are means over all networks, small ones over one. The star is ours; in the "
+        "last panel it is the one with anchors.\n\n"
+        f"## Does a peer dominate?\n\n{make_table(judge(rows))}\n\n"
+        "A peer with the same data or less dominates if its mean unmasked Acc_F and its mean "
+        "Acc_R, over the requests and seeds that both have, are no worse than ours and one is "
+        "better.\n\n"
+        f"{tables}"
+    )
+
+
+def select(rows: Sequence[Row], dataset: str, network: str) -> list[Row]:
+    """The rows of one network."""
+    return [row for row in rows if (row["dataset"], row["network"]) == (dataset, network)]
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """A row of means for each group and method of one network, ours first in its group."""
+    return [
+        {
+            "data": data,
+            "method": f"**{method}**" if method == OURS else method,
+            "runs": len(chosen),
+            "Acc_F": _write_mean(chosen, "Acc_F"),
+            "unmasked": _write_mean(chosen, "unmasked"),
+            "Acc_R": _write_mean(chosen, "Acc_R"),
+            "s": _write_seconds(chosen, "s"),
+            "tuning s": _write_seconds(chosen, "tuning s"),
+        }
+        for (data, method), chosen in split_methods(rows).items()
+    ]
+
+
+def split_methods(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Rows by group and method, in the table's order."""
+    order = [
+        *((REFERENCE, name) for name in (ORIGINAL, RETRAINED)),
+        *(
+            (group.value, name)
+            for group in Group
+            for name in (OURS, *(method.name for method in METHODS if method.group == group))
+        ),
+    ]
+    parts = {key: [row for row in rows if (row["data"], row["method"]) == key] for key in order}
+    return {key: part for key, part in parts.items() if part}
+
+
+def judge(rows: Sequence[Row]) -> list[Row]:
+    """For each network and group, the peers that dominate ours."""
+    cells = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    return [
+        {
+            "dataset": dataset,
+            "network": network,
+            "data": group.value,
+            "dominated by": ", ".join(find_dominating(select(rows, dataset, network), group))
+            or "none",
+        }
+        for (dataset, network), group in product(cells, Group)
+    ]
+
+
+def find_dominating(rows: Sequence[Row], group: Group) -> list[str]:
+    """Peers with the group's data or less that are no worse than ours on both unmasked Acc_F
+    and Acc_R, and better on one; `rows` are of one network.
+    """
+    parts = split_methods(rows)
+    ours = {_get_draw(row): row for row in parts.get((find_our_group(group), OURS), [])}
+    found = []
+    for (data, name), part in parts.items():
+        pairs = [(row, ours[_get_draw(row)]) for row in part if _get_draw(row) in ours]
+        if name == OURS or data == REFERENCE or not pairs or not _is_within(Group(data), group):
+            continue
+        remembers = fmean(row["unmasked"] - our["unmasked"] for row, our in pairs)
+        keeps = fmean(row["Acc_R"] - our["Acc_R"] for row, our in pairs)
+        if remembers <= 0 <= keeps and (remembers < 0 or keeps > 0):
+            found.append(name if data == group else f"{name} ({data})")
+    return found
+
+
+def find_our_group(group: Group) -> Group:
+    """Where our row for a group stands: labels of retained samples are nothing to us."""
+    return Group.ANCHORS if group == Group.RETAINED else group
+
+
+def arrange_panels(rows: Sequence[Row]) -> dict[str, dict[str, Place]]:
+    """What the picture shows: for each group its methods and ours."""
+    parts = split_methods(rows)
+    panels = {}
+    for group in Group:
+        chosen = {name: part for (data, name), part in parts.items() if data == group}
+        if (find_our_group(group), OURS) in parts:
+            chosen = {OURS: parts[find_our_group(group), OURS], **chosen}
+        if chosen:
+            panels[group.value] = {name: _find_place(part) for name, part in chosen.items()}
+    return panels
+
+
+def _find_place(rows: Sequence[Row]) -> Place:
+    networks = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    cells = [
+        (_average(select(rows, *network), "unmasked"), _average(select(rows, *network), "Acc_R"))
+        for network in networks
+    ]
+    return Place((fmean(x for x, _ in cells), fmean(y for _, y in cells)), cells)
+
+
+def _average(rows: Sequence[Row], name: str) -> float:
+    return fmean(row[name] for row in rows)
+
+
+def _get_draw(row: Row) -> tuple[str, int]:
+    return row["forget"], row["seed"]
+
+
+def _is_within(group: Group, other: Group) -> bool:
+    order = list(Group)
+    return order.index(group) <= order.index(other)
+
+
+def _write_mean(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows if row[name] is not None]
+    return f"{fmean(values):.4f} ± {pstdev(values):.4f}" if values else "-"
+
+
+def _write_seconds(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows if row[name] is not None]
+    return f"{fmean(values):.1f}" if values else "-"

@@ -1,0 +1,40 @@
+"""The paper's tables and figures, run again: `python -m benchmarks paper --data-root DIR`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from benchmarks.paper_figures import MAKERS, write_figure
+from benchmarks.paper_tables import TABLES, Source, write_table
+from benchmarks.paper_text import RUNS
+
+
+@click.command()
+@click.option(
+    "--table", "tables", multiple=True, type=click.Choice([key.split()[1] for key in TABLES])
+)
+@click.option(
+    "--figure", "figures", multiple=True, type=click.Choice([key.split()[1] for key in MAKERS])
+)
+@click.option(
+    "--data-root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Holds mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary, or some.",
+)
+@click.option("--runs", type=click.IntRange(1), default=RUNS, show_default=True)
+@click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
+def paper(
+    tables: Sequence[str], figures: Sequence[str], data_root: Path, runs: int, cache: Path
+) -> None:
+    """Measure the paper's tables and figures, all of them unless some are named."""
+    source = Source(data_root, cache)
+    is_all = not tables and not figures
+    measured: dict[object, list[dict[str, object]]] = {}
+    for key in TABLES:
+        if is_all or key.split()[1] in tables:
+            click.echo(f"{key}\n\n{write_table(key, source, runs, measured)}\n")
+    for key in MAKERS:
+        if is_all or key.split()[1] in figures:
+            click.echo(write_figure(key, source))
