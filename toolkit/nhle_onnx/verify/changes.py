@@ -25,9 +25,7 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
     """
     old, new = dict(list_tensors(before)), dict(list_tensors(after))
     changed = tuple(
-        name
-        for name, tensor in old.items()
-        if name in new and not _is_same(tensor, new[name])
+        name for name, tensor in old.items() if name in new and not _is_same(tensor, new[name])
     )
     added = tuple(name for name in new if name not in old)
     return Changes(
