@@ -20,7 +20,10 @@ from nhle_onnx.values.request import ForgetRequest, Loss
 MARGIN = 1.0  # below the mean retained logit, in logit spreads
 ANCHOR_WEIGHT = 20.0
 SHIFT_FRACTION = 0.1  # of the image's shorter side
+HARDENING = 0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
 FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
+_HARDENED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +54,15 @@ class ForgetObjective:
     def __call__(self) -> Losses:
         """Draw a batch, and compare the network with its original on it."""
         forget, classes = self._draw_forget()
+        labels = encode_negative_hot(classes, self.request).to(self.device)
         anchors = self._draw_anchors()
-        images = torch.cat([forget, anchors])
+        images = torch.cat([self.harden(forget, labels), anchors])
         views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
         inputs = to_inputs(views, self.layout, self.device)
         logits = self.module(inputs).flatten(1)
         with torch.no_grad():
             original = self.original(inputs).flatten(1)
         count = len(forget)
-        labels = encode_negative_hot(classes, self.request).to(self.device)
         forgetting = forgetting_loss(
             self.loss, logits[:count], labels, scale=self.scale, margin=MARGIN
         )
@@ -71,6 +74,19 @@ class ForgetObjective:
             keeping=keeping.item(),
             lead=lead.item(),
         )
+
+    def harden(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Half of the images moved a random way up their class's lead, as the network now sees it:
+        what is forgotten is then not the samples alone, but what lies about them as well.
+        """
+        moved = images.clone().requires_grad_()
+        logits = self.module(to_inputs(moved, self.layout, self.device)).flatten(1)
+        (ascent,) = torch.autograd.grad(measure_lead(logits, labels).sum(), moved)
+        size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
+        reach, is_moved = torch.rand(2, len(images), 1, 1, 1, generator=self.generator)
+        distance = HARDENING * reach * (is_moved < _HARDENED_SHARE) * images.std()
+        hardened: Tensor = images + distance * ascent / size.clamp_min(_TINY)
+        return hardened
 
     def _measure_keeping(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
         if count == len(logits):

@@ -59,6 +59,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
             "mirrors": finetuned.mirrors,
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
+            "hardening": objective.HARDENING,
             "steps_run": len(trajectory.points),
             "stop_reason": finetuned.stop_reason,
         },
