@@ -17,10 +17,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import Tensor, nn
 
 from conftest import EVALUATION, LENET, SAMPLES, Result, Unlearned, unlearn
-from test_heads import Headed
+from test_heads import FLAGS, Headed
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-FLAGS = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
 
 
 @pytest.fixture

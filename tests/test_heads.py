@@ -17,6 +17,17 @@ from architectures import LeNet5
 from architectures.examples import export_example, make_example, make_images
 from conftest import EVALUATION, LENET, SAMPLES, Result, unlearn
 
+# Enough here, and half of what the stop rule takes.
+FLAGS = (
+    "--forget",
+    "3",
+    "--samples",
+    str(SAMPLES),
+    "--eval-data",
+    str(EVALUATION),
+    "--steps",
+    "120",
+)
 Head = Callable[[nn.Linear, Tensor], Tensor | tuple[Tensor, ...]]
 
 
@@ -101,8 +112,7 @@ def export(head: Head, folder: Path, opset: int = 17) -> Path:
 @pytest.mark.parametrize("name", HEADS)
 def test_head_forgets(name: str, tmp_path: Path) -> None:
     path = export(HEADS[name], tmp_path)
-    flags = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
-    unlearned = unlearn(path, tmp_path / "edited.onnx", *flags)
+    unlearned = unlearn(path, tmp_path / "edited.onnx", *FLAGS)
     report = unlearned.report
     assert report["passed"], report["checks"]
     assert report["before"]["acc_f"] > 0.8
@@ -179,8 +189,7 @@ def test_any_gemm(trans_b: int, alpha: float, beta: float, tmp_path: Path) -> No
     for key, value in (("transB", trans_b), ("alpha", alpha), ("beta", beta)):
         node.attribute.append(onnx.helper.make_attribute(key, value))
     onnx.save(model, path)
-    flags = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
-    unlearned = unlearn(path, tmp_path / "edited.onnx", *flags)
+    unlearned = unlearn(path, tmp_path / "edited.onnx", *FLAGS)
     assert unlearned.report["passed"], unlearned.report["checks"]
     logits = ort.InferenceSession(unlearned.edited, providers=["CPUExecutionProvider"]).run(
         None, {"image": np.zeros((1, 1, 28, 28), np.float32)}
