@@ -17,17 +17,7 @@ from architectures import LeNet5
 from architectures.examples import export_example, make_example, make_images
 from conftest import EVALUATION, LENET, SAMPLES, Result, unlearn
 
-# Enough here, and half of what the stop rule takes.
-FLAGS = (
-    "--forget",
-    "3",
-    "--samples",
-    str(SAMPLES),
-    "--eval-data",
-    str(EVALUATION),
-    "--steps",
-    "120",
-)
+FLAGS = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
 Head = Callable[[nn.Linear, Tensor], Tensor | tuple[Tensor, ...]]
 
 
