@@ -1,7 +1,7 @@
 """The peers of the tool: do they compute what their papers say, with the data that they claim?"""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -34,18 +34,12 @@ from benchmarks.evaluation import Accuracies, extract_features, measure_accuraci
 from benchmarks.tasks import Task
 from conftest import EVALUATION
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FORGOTTEN = 3
 KEPT = [index for index in range(10) if index != FORGOTTEN]
 PER_CLASS = 16
 Data = tuple[evaluation.TestData, evaluation.TestData]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,10 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from benchmarks import compare, results
@@ -16,20 +14,14 @@ from benchmarks.baselines.table import Group
 from benchmarks.scatter import Place, draw_scatter
 from conftest import EVALUATION
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 METHODS = ("original", "retrained", "nhle-onnx", "CWM only", "SSD")
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), 1))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Whole networks: the lowered module computes and learns what the original does."""
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from nhle_onnx.lowering.module import LoweredModel, lower_model
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.weights import list_weights
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = ["mlp", "lenet5", "mobilenetv3-small", "squeezenet1.1", "shufflenetv2", "vit"]
 COMPARED = [*SMALL, "vgg16-bn", "densenet-short", "convnext-short"]
 # The newer exporter takes seconds for each of these, and meets their operators elsewhere.
@@ -30,15 +31,6 @@ EXPORTS += [(name, f"legacy-{opset}") for name in SMALL for opset in (11, 13)]
 
 def lower(path: Path) -> LoweredModel:
     return lower_model(load_model(path), source="image", output="logits")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small images leave a second thread nothing to do but wait."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache

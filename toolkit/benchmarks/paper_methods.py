@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.baselines.negative_hot import encode_plain_negative, mask_head
 from benchmarks.datasets import Dataset, load_dataset
 from benchmarks.evaluation import TestData, extract_features
 from benchmarks.metrics import Accuracy, Separability, measure_accuracy, measure_separability
@@ -129,29 +130,15 @@ def finetune(task: Task, rate: float, loss: Loss, encode: Encoding) -> Edited:
     return Edited(network, STEP_LIMIT)
 
 
-def encode_plain_negative(classes: Tensor, request: ForgetRequest) -> Tensor:
-    """y(B), the paper's Eq. 6: -1 at the sample's class [N], 0 elsewhere; [N, K]."""
-    return -functional.one_hot(classes, request.num_classes).float()
-
-
-@torch.no_grad()
-def mask_zero(network: nn.Module, forgotten: tuple[int, ...]) -> nn.Module:
-    """CWM: a copy whose head has 0 for the weights and the bias of the forgotten classes."""
-    masked = copy.deepcopy(network)
-    for parameter in masked.get_submodule("classifier").parameters():
-        parameter[list(forgotten)] = 0
-    return masked
-
-
 def finetune_and_mask(task: Task, rate: float, loss: Loss) -> Edited:
     """NHLE-CWM as published."""
     network, steps = finetune(task, rate, loss, encode_negative_hot)
-    return Edited(mask_zero(network, task.forgotten), steps)
+    return Edited(mask_head(network, task.forgotten, "zero"), steps)
 
 
 def mask_only(task: Task) -> Edited:
     """CWM as published."""
-    return Edited(mask_zero(task.network, task.forgotten), 0)
+    return Edited(mask_head(task.network, task.forgotten, "zero"), 0)
 
 
 def keep(task: Task) -> Edited:

@@ -6,6 +6,7 @@ network; the paper names neither the optimizer nor the number of steps.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.baselines.shared import copy_network, descend, get_classifier
 from benchmarks.tasks import Task
@@ -15,29 +16,31 @@ from nhle_onnx.values.request import ForgetRequest
 
 def nhle(task: Task, *, rate: float, steps: int) -> nn.Module:
     """Labels of Eq. 4 and the loss whose gradient is the p - ỹ of Eq. 2."""
-    return _train(task, _encode_negative_hot(task), rate, steps)
+    return _train(task, encode_negative_hot(task.forget_labels, _make_request(task)), rate, steps)
 
 
 def simple_label(task: Task, *, rate: float, steps: int) -> nn.Module:
     """y(B) of Eq. 6: -1 at the class, 0 elsewhere; the gradient p - y(B) (Table 5)."""
-    labels = torch.zeros(len(task.forget), task.num_classes)
-    labels[torch.arange(len(labels)), task.forget_labels] = -1.0
-    return _train(task, labels, rate, steps)
+    return _train(task, encode_plain_negative(task.forget_labels, _make_request(task)), rate, steps)
 
 
 def cwm(task: Task, *, mask: str) -> nn.Module:
     """The head's rows masked, the features as they were (Table 6)."""
-    return _mask_head(copy_network(task.network), task.forgotten, mask)
+    return mask_head(task.network, task.forgotten, mask)
 
 
 def nhle_cwm(task: Task, *, rate: float, steps: int, mask: str) -> nn.Module:
     """NHLE, then CWM."""
-    return _mask_head(nhle(task, rate=rate, steps=steps), task.forgotten, mask)
+    return mask_head(nhle(task, rate=rate, steps=steps), task.forgotten, mask)
 
 
-def _encode_negative_hot(task: Task) -> Tensor:
-    request = ForgetRequest(forget=task.forgotten, num_classes=task.num_classes)
-    return encode_negative_hot(task.forget_labels, request)
+def encode_plain_negative(classes: Tensor, request: ForgetRequest) -> Tensor:
+    """y(B) of Eq. 6: -1 at the sample's class [N], 0 elsewhere; [N, K]."""
+    return -functional.one_hot(classes, request.num_classes).float()
+
+
+def _make_request(task: Task) -> ForgetRequest:
+    return ForgetRequest(forget=task.forgotten, num_classes=task.num_classes)
 
 
 def _train(task: Task, labels: Tensor, rate: float, steps: int) -> nn.Module:
@@ -51,10 +54,11 @@ def _train(task: Task, labels: Tensor, rate: float, steps: int) -> nn.Module:
 
 
 @torch.no_grad()
-def _mask_head(network: nn.Module, forgotten: tuple[int, ...], mask: str) -> nn.Module:
-    """Row 0, and a bias of 0 (`zero`) or one that cannot win (`floor`)."""
-    head = get_classifier(network)
+def mask_head(network: nn.Module, forgotten: tuple[int, ...], mask: str) -> nn.Module:
+    """A copy with row 0, and a bias of 0 (`zero`) or one that cannot win (`floor`)."""
+    masked = copy_network(network)
+    head = get_classifier(masked)
     rows = list(forgotten)
     head.weight[rows] = 0
     head.bias[rows] = torch.finfo(head.bias.dtype).min if mask == "floor" else 0.0
-    return network
+    return masked

@@ -1,7 +1,7 @@
 """NHLE on a lowered model: from samples to new values of the tensors in scope."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,14 +60,8 @@ def finetune(
     on_step: Callable[[Point], None],
 ) -> Finetuned:
     """Train the named tensors in place in `lowered`, and return their new values."""
-    module: nn.Module = lowered.module.to(device)
-    # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    original = copy.deepcopy(module).requires_grad_(requires_grad=False)
-    module.requires_grad_(requires_grad=False)
-    parameters = [lowered.parameter_of[name] for name in names]
-    for parameter in parameters:
-        parameter.requires_grad_()
+    parameters = {name: lowered.parameter_of[name] for name in names}
+    module, original = _prepare(lowered.module.to(device), parameters.values())
     scale, mirrors = _probe(original, samples, target, device)
     objective = ForgetObjective(
         module=module,
@@ -85,7 +79,7 @@ def finetune(
         device=device,
         generator=torch.Generator().manual_seed(options.seed),
     )
-    optimizer, optimizer_name = _make_optimizer(parameters, options)
+    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), options)
     trajectory = train(
         optimizer,
         objective,
@@ -93,16 +87,27 @@ def finetune(
         should_stop=is_settled if options.steps is None else _never,
         on_step=on_step,
     )
-    tensors = {
-        name: lowered.parameter_of[name].detach().cpu().contiguous().numpy() for name in names
-    }
     return Finetuned(
-        tensors=tensors,
+        tensors={
+            name: parameter.detach().cpu().contiguous().numpy()
+            for name, parameter in parameters.items()
+        },
         trajectory=trajectory,
         stop_reason=_name_stop(trajectory, options),
         optimizer=optimizer_name,
         mirrors=mirrors,
     )
+
+
+def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:
+    """The module with only `trained` to learn, and a frozen copy of it as it is."""
+    # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.requires_grad_(requires_grad=False)
+    original = copy.deepcopy(module)
+    for parameter in trained:
+        parameter.requires_grad_()
+    return module, original
 
 
 def is_settled(points: Sequence[Point]) -> bool:
