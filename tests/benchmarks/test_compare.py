@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import compare, results
+from benchmarks import results
 from benchmarks.__main__ import main
 from benchmarks.baselines.table import Group
+from benchmarks.compare_page import Row, find_dominating
 from benchmarks.scatter import Place, draw_scatter
 from conftest import EVALUATION
 
@@ -77,7 +78,7 @@ def test_command_writes_rows_a_page_and_a_picture_and_resumes(
     def refuse(*_: object) -> None:
         pytest.fail("measured again")
 
-    monkeypatch.setattr(compare, "measure_case", refuse)
+    monkeypatch.setattr("benchmarks.compare.measure_case", refuse)
     run_compare(data_root)
     assert len(json.loads((tmp_path / "compare.json").read_text("utf-8"))["rows"]) == len(rows)
     with pytest.raises(pytest.fail.Exception, match="measured again"):
@@ -91,7 +92,7 @@ def test_unreadable_class_is_refused(data_root: Path) -> None:
     assert "boot" in result.output
 
 
-def make_row(data: str, method: str, unmasked: float, acc_r: float, seed: int = 0) -> compare.Row:
+def make_row(data: str, method: str, unmasked: float, acc_r: float, seed: int = 0) -> Row:
     return {
         "dataset": "mnist",
         "network": "mlp",
@@ -114,9 +115,9 @@ def test_peer_with_more_data_or_a_worse_measure_does_not_dominate() -> None:
         make_row(Group.ANCHORS, "DAMP", 0.0, 0.96),
         make_row("reference", "original", 0.0, 1.0),
     ]
-    assert compare.find_dominating(rows, Group.FORGET) == ["NegGrad"]
-    assert compare.find_dominating(rows, Group.ANCHORS) == ["DAMP"]
-    assert compare.find_dominating(rows, Group.RETAINED) == [f"DAMP ({Group.ANCHORS})"]
+    assert find_dominating(rows, Group.FORGET) == ["NegGrad"]
+    assert find_dominating(rows, Group.ANCHORS) == ["DAMP"]
+    assert find_dominating(rows, Group.RETAINED) == [f"DAMP ({Group.ANCHORS})"]
 
 
 def test_domination_is_judged_on_the_draws_that_both_have() -> None:
@@ -125,9 +126,9 @@ def test_domination_is_judged_on_the_draws_that_both_have() -> None:
         make_row(Group.FORGET, "nhle-onnx", 0.0, 0.99, seed=1),
         make_row(Group.FORGET, "DELETE", 0.0, 0.91, seed=0),
     ]
-    assert compare.find_dominating(rows, Group.FORGET) == ["DELETE"]
+    assert find_dominating(rows, Group.FORGET) == ["DELETE"]
     rows.append(make_row(Group.FORGET, "DELETE", 0.0, 0.91, seed=1))
-    assert compare.find_dominating(rows, Group.FORGET) == []
+    assert find_dominating(rows, Group.FORGET) == []
 
 
 def test_picture_names_every_method_and_is_the_same_each_time(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from rich.progress import track
 
 from benchmarks.datasets import load_dataset
 from benchmarks.evaluation import measure_accuracies
-from benchmarks.limits import ANCHORS_PER_CLASS, Subject, open_subject
+from benchmarks.options import cache_option, data_root_option
 from benchmarks.ours import run_tool
 from benchmarks.results import make_table, write_results
-from benchmarks.tasks import draw_task
+from benchmarks.subjects import Subject, open_subject
+from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.unlearn import finetune, objective
 from nhle_onnx.values.options import UnlearnOptions
@@ -89,8 +90,8 @@ VARIANTS = (
 
 
 @click.command()
-@click.option("--data-root", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
+@data_root_option
+@cache_option
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
 def ablation(data_root: Path, cache: Path, seeds: int) -> None:
     """Change one part of the default at a time, on LeNet-5 and MobileNetV3-Small."""
@@ -117,7 +118,7 @@ def measure(variant: Variant, subject: Subject, index: int, seed: int) -> dict[s
         subject.name,
         subject.network,
         (index,),
-        per_class=16,
+        per_class=FORGET_SAMPLES,
         seed=seed,
         anchors_per_class=ANCHORS_PER_CLASS if variant.has_anchors else 0,
     )

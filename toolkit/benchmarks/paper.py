@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.options import cache_option, data_root_option
 from benchmarks.paper_figures import MAKERS, write_figure
 from benchmarks.paper_tables import TABLES, Source, write_table
 from benchmarks.paper_text import RUNS
@@ -17,14 +18,9 @@ from benchmarks.paper_text import RUNS
 @click.option(
     "--figure", "figures", multiple=True, type=click.Choice([key.split()[1] for key in MAKERS])
 )
-@click.option(
-    "--data-root",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="Holds mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary, or some.",
-)
+@data_root_option
 @click.option("--runs", type=click.IntRange(1), default=RUNS, show_default=True)
-@click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
+@cache_option
 def paper(
     tables: Sequence[str], figures: Sequence[str], data_root: Path, runs: int, cache: Path
 ) -> None:

@@ -13,6 +13,7 @@ import torch
 from architectures import mobilenet_v3_small
 from benchmarks.datasets import load_dataset
 from benchmarks.networks import NETWORKS, measure_statistics, prepare_inputs
+from benchmarks.options import data_root_option
 from benchmarks.results import ROOT, make_table, write_results
 from mobilenetv3_small_fashion_mnist.recipe import RECIPE
 from recipes.training import measure_accuracy, train
@@ -22,7 +23,7 @@ LIMIT = 100
 
 
 @click.command()
-@click.option("--data-root", type=click.Path(exists=True, path_type=Path), required=True)
+@data_root_option
 @click.option("--forget", type=click.IntRange(0, 9), default=3, show_default=True)
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True)
 def retraining(data_root: Path, forget: int, runs: int) -> None:

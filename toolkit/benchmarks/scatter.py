@@ -5,11 +5,11 @@ from itertools import cycle, product
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f")
+from benchmarks.pictures import COLOURS, save_picture
+
 MARKERS = ("o", "s", "^", "D")
 STAR, HIGHLIGHT = "*", "#000000"
 
@@ -34,8 +34,7 @@ def draw_scatter(panels: Mapping[str, Mapping[str, Place]], highlight: str, path
         panel.grid(alpha=0.3)
         _draw_places(panel, places, styles)
     axes[0].set_ylabel("Acc_R (higher keeps more)")
-    with mpl.rc_context({"svg.hashsalt": path.stem}):  # the same picture, the same bytes
-        figure.savefig(path, metadata={"Date": None})
+    save_picture(figure, path)
 
 
 def _draw_places(

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from benchmarks.datasets import Dataset
 from benchmarks.networks import NETWORKS, measure_statistics, prepare_inputs
 
+FORGET_SAMPLES = 16  # shared out among the classes to forget
+ANCHORS_PER_CLASS = 16  # of a retained class, where a method is given any
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
