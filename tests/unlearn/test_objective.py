@@ -8,6 +8,18 @@ from nhle_onnx.unlearn.objective import HARDENING, ForgetObjective
 from nhle_onnx.values.request import ForgetRequest
 
 
+class Network(nn.Module):
+    """Scores and features, as a lowered model gives them."""
+
+    def __init__(self, body: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.body(images)
+        return self.head(features), features
+
+
 def make_objective(module: nn.Module, forget: torch.Tensor) -> ForgetObjective:
     return ForgetObjective(
         module=module,
@@ -29,7 +41,7 @@ def make_objective(module: nn.Module, forget: torch.Tensor) -> ForgetObjective:
 
 def test_hardened_samples_lie_near_and_lead_more() -> None:
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 3))
+    module = Network(nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Tanh()), nn.Linear(16, 3))
     images = torch.randn(16, 1, 8, 8)
     objective = make_objective(module, images)
     labels = encode_negative_hot(objective.forget_classes, objective.request)
@@ -37,7 +49,7 @@ def test_hardened_samples_lie_near_and_lead_more() -> None:
     distance = (hardened - images).square().mean((1, 2, 3)).sqrt()
     assert (distance <= HARDENING * images.std() + 1e-6).all()
     with torch.no_grad():
-        before, after = (measure_lead(module(each), labels) for each in (images, hardened))
+        before, after = (measure_lead(module(each)[0], labels) for each in (images, hardened))
     moved = distance > 0
     assert 0 < moved.sum() < len(images)
     assert (after[moved] > before[moved]).all()
@@ -46,8 +58,8 @@ def test_hardened_samples_lie_near_and_lead_more() -> None:
 
 
 def test_a_network_that_ignores_its_input_hardens_nothing() -> None:
-    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    module[1].weight.data.zero_()
+    module = Network(nn.Flatten(), nn.Linear(64, 3))
+    module.head.weight.data.zero_()
     images = torch.randn(4, 1, 8, 8)
     objective = make_objective(module, images)
     labels = encode_negative_hot(objective.forget_classes, objective.request)

@@ -1,6 +1,6 @@
 """Graphs that fix their batch size, made to take any number of images for training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,41 +9,46 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from torch import Tensor, nn
 
 from nhle_onnx.graph.tensors import list_tensors
-from nhle_onnx.lowering.module import LoweredModel, lower_model
+from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.values.model import OnnxModel
 
 
 class InBatches(nn.Module):
-    """A module for `size` images, [size, ...] to [size, ...], made to take any number."""
+    """A module from `size` images [size, ...] to several tensors, made to take any number."""
 
     def __init__(self, module: nn.Module, size: int) -> None:
         super().__init__()
         self.module = module
         self.size = size
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Outputs [N, ...] of images [N, ...]; the last batch is filled with the first image."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Outputs, each [N, ...], of images [N, ...]; the first image fills the last batch."""
         missing = -len(images) % self.size
         filled = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
         outputs = [self.module(batch) for batch in filled.split(self.size)]
-        return torch.cat(outputs)[: len(images)]
+        return tuple(torch.cat(parts)[: len(images)] for parts in zip(*outputs, strict=True))
 
 
 def lower_for_any_batch(
-    model: OnnxModel, *, source: str, output: str, shape: tuple[int, ...], size: int
+    model: OnnxModel,
+    lower: Callable[[OnnxModel], LoweredModel],
+    *,
+    source: str,
+    shape: tuple[int, ...],
+    size: int,
 ) -> LoweredModel:
-    """As `lower_model`, for a graph whose input is fixed to `size` images of `shape`.
+    """What `lower` makes of a graph whose input `source` is fixed to `size` images of `shape`.
 
     The graph as it is, if that takes more images; else with the batch size freed where it stands
     in a Reshape, as exporters write it; else `InBatches`, which is slower.
     """
     images = torch.linspace(-1, 1, 3 * size).reshape(-1, *[1] * len(shape)).expand(-1, *shape)
-    lowered = lower_model(model, source=source, output=output)
+    lowered = lower(model)
     batched = InBatches(lowered.module, size)
     if _agree(batched, lowered.module, images):
         return lowered
     free = replace(model, proto=free_reshapes(model.proto, source, size))
-    freed = lower_model(free, source=source, output=output)
+    freed = lower(free)
     if _agree(batched, freed.module, images):
         return freed
     return replace(lowered, module=batched)
@@ -78,7 +83,7 @@ def _list_target_shapes(proto: ModelProto, source: str) -> Iterator[TensorProto]
 def _agree(expected: nn.Module, module: nn.Module, images: Tensor) -> bool:
     with torch.no_grad():
         try:
-            reference, outputs = expected(images), module(images)
+            reference, outputs = expected(images)[0], module(images)[0]
         except (RuntimeError, ValueError):
             return False
     if outputs.shape != reference.shape:

@@ -21,14 +21,14 @@ from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.lowering.node import Node, Value
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.lowering.weights import check_operators, list_weights
-from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NOT_IDENTIFIER = re.compile(r"\W")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredModel:
-    """A module from the model's image input to one tensor of its graph.
+    """A module from the model's image input to one tensor of its graph, or several.
 
     It is an fx.GraphModule, inside another where the graph fixes its batch size.
     `parameter_of` maps the ONNX name of each trainable tensor to its one parameter.
@@ -49,6 +49,17 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
         message = f"{model.path}: the tensor {output} does not depend on the input {source}"
         raise UnsupportedModelError(message)
     return recording.finish(next(iter(recording.outputs.values())))
+
+
+def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> LoweredModel:
+    """As `lower_model`, to the pair of the head's scores and its features."""
+    check_operators(model, head.scores)
+    recording = _record(model, source, (head.features, head.scores))
+    outputs = recording.outputs
+    if outputs.keys() != {head.features, head.scores}:
+        message = f"{model.path}: the scores {head.scores} do not depend on the input {source}"
+        raise UnsupportedModelError(message)
+    return recording.finish((outputs[head.scores], outputs[head.features]))
 
 
 def lower_steps(

@@ -5,28 +5,28 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.lowering.module import LoweredModel
 
 Array = npt.NDArray[np.generic]
 
 
 def check_parity(
-    lowered: LoweredModel,
+    compute: Callable[[Tensor], Tensor],
     inputs: npt.NDArray[np.float32],
     expected: npt.NDArray[np.float32],
     tolerance: float,
     locate: Callable[[], str],
 ) -> float:
-    """The largest difference from ONNX Runtime's logits, relative to the largest logit.
+    """The largest difference from ONNX Runtime's logits, relative to the largest of them.
 
     Raises UnsupportedModelError where it exceeds `tolerance`: such a model must not be trained.
     `locate` then names the first node that departs.
     """
     try:
         with torch.no_grad():
-            logits = lowered.module(torch.from_numpy(inputs)).numpy()
+            logits = compute(torch.from_numpy(inputs)).numpy()
         departure = measure_departure(logits.reshape(expected.shape), expected)
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"

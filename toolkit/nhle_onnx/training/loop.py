@@ -13,11 +13,15 @@ _SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """One step's losses. `lead` is the largest of the forget samples' leads, in logit spreads."""
+    """One step's losses: on the forget samples' scores, on what is to be kept, and on what parts
+    the forget samples' features from others. `lead` is the largest of the forget samples' leads,
+    in logit spreads.
+    """
 
     total: Tensor
     forgetting: float
     keeping: float
+    parting: float
     lead: float
 
 
@@ -28,6 +32,7 @@ class Point:
     step: int
     forgetting: float
     keeping: float
+    parting: float
     lead: float
 
 
@@ -63,7 +68,11 @@ def train(
         losses.total.backward()
         optimizer.step()
         point = Point(
-            step=step, forgetting=losses.forgetting, keeping=losses.keeping, lead=losses.lead
+            step=step,
+            forgetting=losses.forgetting,
+            keeping=losses.keeping,
+            parting=losses.parting,
+            lead=losses.lead,
         )
         points.append(point)
         on_step(point)

@@ -112,15 +112,17 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
 
 def is_settled(points: Sequence[Point]) -> bool:
     """The stop rule: for a whole window every forget sample was forgotten, and what is to be
-    kept is no longer getting closer to the original. It reads no label of a retained sample.
+    kept or blurred is no longer getting better. It reads no label of a retained sample.
     """
     if len(points) < 2 * _WINDOW:
         return False
     last, before = points[-_WINDOW:], points[-2 * _WINDOW : -_WINDOW]
     if any(point.lead > 0 for point in last):
         return False
-    kept_last = sum(point.keeping for point in last)
-    return kept_last >= _SETTLED * sum(point.keeping for point in before)
+    rest_last, rest_before = (
+        sum(point.keeping + point.parting for point in window) for window in (last, before)
+    )
+    return rest_last >= _SETTLED * rest_before
 
 
 def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
@@ -156,7 +158,7 @@ def _probe(
     """
     images = _to_images(np.concatenate([samples.forget, samples.anchors])[:_PROBED], target)
     logits, mirrored = (
-        original(to_inputs(views, target.layout, device)).flatten(1)
+        original(to_inputs(views, target.layout, device))[0].flatten(1)
         for views in (images, images.flip(3))
     )
     spread = float((logits - logits.mean(1, keepdim=True)).std())

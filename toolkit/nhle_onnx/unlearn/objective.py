@@ -1,12 +1,20 @@
-"""What training minimises: NHLE on forget samples, and no change elsewhere."""
+"""What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nhle_onnx.training.augmentation import flip_and_shift, synthesize_anchors
 from nhle_onnx.training.loop import Losses
+from nhle_onnx.unlearn.blurring import (
+    draw_examples,
+    imitation_loss,
+    measure_spread,
+    pool_features,
+    separation_loss,
+)
 from nhle_onnx.unlearn.nhle import (
     anchor_loss,
     encode_negative_hot,
@@ -22,13 +30,22 @@ ANCHOR_WEIGHT = 20.0
 SHIFT_FRACTION = 0.1  # of the image's shorter side
 HARDENING = 0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
 FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
+IMITATION_WEIGHT = 1.0
+SEPARATION_WEIGHT = 0.03
 _HARDENED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
 _TINY = 1e-12
 
 
+class Outputs(NamedTuple):
+    """What a network makes of a batch: logits [N, K] and the head's features [N, D]."""
+
+    logits: Tensor
+    features: Tensor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetObjective:
-    """Losses of one random step.
+    """Losses of one random step of a module that gives a pair: scores and features.
 
     `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples
     of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
@@ -59,19 +76,23 @@ class ForgetObjective:
         images = torch.cat([self.harden(forget, labels), anchors])
         views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
         inputs = to_inputs(views, self.layout, self.device)
-        logits = self.module(inputs).flatten(1)
+        edited = _run(self.module, inputs)
         with torch.no_grad():
-            original = self.original(inputs).flatten(1)
+            original = _run(self.original, inputs)
         count = len(forget)
         forgetting = forgetting_loss(
-            self.loss, logits[:count], labels, scale=self.scale, margin=MARGIN
+            self.loss, edited.logits[:count], labels, scale=self.scale, margin=MARGIN
         )
-        keeping = self._measure_keeping(logits, original, count)
-        lead = measure_lead(logits[:count].detach(), labels).max() / self.scale
+        keeping = parting = forgetting.new_zeros(())
+        if len(anchors):
+            keeping = self._measure_keeping(edited.logits, original.logits, count)
+            parting = self._measure_parting(edited, original, classes)
+        lead = measure_lead(edited.logits[:count].detach(), labels).max() / self.scale
         return Losses(
-            total=forgetting + keeping,
+            total=forgetting + keeping + parting,
             forgetting=forgetting.item(),
             keeping=keeping.item(),
+            parting=parting.item(),
             lead=lead.item(),
         )
 
@@ -80,7 +101,7 @@ class ForgetObjective:
         what is forgotten is then not the samples alone, but what lies about them as well.
         """
         moved = images.clone().requires_grad_()
-        logits = self.module(to_inputs(moved, self.layout, self.device)).flatten(1)
+        logits = _run(self.module, to_inputs(moved, self.layout, self.device)).logits
         (ascent,) = torch.autograd.grad(measure_lead(logits, labels).sum(), moved)
         size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
         reach, is_moved = torch.rand(2, len(images), 1, 1, 1, generator=self.generator)
@@ -89,8 +110,6 @@ class ForgetObjective:
         return hardened
 
     def _measure_keeping(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
-        if count == len(logits):
-            return logits.new_zeros(())
         keeping = ANCHOR_WEIGHT * anchor_loss(
             logits[count:], original[count:], self.request, scale=self.scale
         )
@@ -100,6 +119,19 @@ class ForgetObjective:
             )
         return keeping
 
+    def _measure_parting(self, edited: Outputs, original: Outputs, classes: Tensor) -> Tensor:
+        count = len(classes)
+        spread = measure_spread(original.features[count:])
+        forget, anchors = (edited.features / spread).tensor_split([count])
+        parting = SEPARATION_WEIGHT * separation_loss(forget, classes, anchors)
+        if not self.synthesizes:  # pictures that show no class are no example of another
+            chosen = draw_examples(
+                original.logits[:count], original.logits[count:], self.request, self.generator
+            )
+            examples = (original.features / spread)[count:][chosen]
+            parting = parting + IMITATION_WEIGHT * imitation_loss(forget, examples)
+        return parting
+
     def _draw_forget(self) -> tuple[Tensor, Tensor]:
         chosen = _draw(len(self.forget), self.batch_size, self.generator)
         return self.forget[chosen], self.forget_classes[chosen]
@@ -108,6 +140,11 @@ class ForgetObjective:
         if self.synthesizes:
             return synthesize_anchors(self.forget, self.generator)[: self.batch_size]
         return self.anchors[_draw(len(self.anchors), self.batch_size, self.generator)]
+
+
+def _run(module: nn.Module, inputs: Tensor) -> Outputs:
+    logits, features = module(inputs)
+    return Outputs(logits=logits.flatten(1), features=pool_features(features))
 
 
 def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:

@@ -1,13 +1,15 @@
 """unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
 
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from nhle_onnx.graph.slicing import expose_tensor
 from nhle_onnx.lowering.batches import lower_for_any_batch
-from nhle_onnx.lowering.module import LoweredModel, lower_model
+from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import TOLERANCES, widen_model
 from nhle_onnx.runtime import open_session
@@ -31,7 +33,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
     limit = STEP_LIMIT if options.steps is None else options.steps
 
     def report_step(point: Point) -> None:
-        detail = f"lead {point.lead:+.2f}, kept {point.keeping:.4f}"
+        detail = f"lead {point.lead:+.2f}, kept {point.keeping:.4f}, apart {point.parting:.3f}"
         watch.observer.advance(point.step, limit, detail)
 
     with watch.stage("train", "training (NHLE)"):
@@ -60,6 +62,8 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
             "hardening": objective.HARDENING,
+            "imitation_weight": objective.IMITATION_WEIGHT,
+            "separation_weight": objective.SEPARATION_WEIGHT,
             "steps_run": len(trajectory.points),
             "stop_reason": finetuned.stop_reason,
         },
@@ -72,22 +76,27 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
     """The lowered model, and how closely it agrees with ONNX Runtime on the samples."""
     subject, material = plan.subject, plan.material
     source, output = subject.image_input.name, subject.head.scores
+    lower = partial(lower_classifier, source=source, head=subject.head)
     wide = replace(subject.model, proto=widen_model(subject.model.proto))
     if fixed := subject.image_input.batch:
         shape = material.forget.shape[1:]
-        lowered = lower_for_any_batch(wide, source=source, output=output, shape=shape, size=fixed)
+        lowered = lower_for_any_batch(wide, lower, source=source, shape=shape, size=fixed)
     else:
-        lowered = lower_model(wide, source=source, output=output)
+        lowered = lower(wide)
     inputs = np.concatenate([material.forget, material.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
     tolerance = TOLERANCES[read_format(subject.model, subject.head)]
+
+    def read_scores(images: Tensor) -> Tensor:
+        scores: Tensor = lowered.module(images)[0]
+        return scores
 
     def locate() -> str:
         batch = inputs[: subject.image_input.batch or 8].astype(subject.image_input.dtype)
         return find_departing_node(subject.model.proto, wide, source, output, batch, tolerance)
 
     expected = _read_logits(plan, inputs)
-    return lowered, check_parity(lowered, inputs, expected, tolerance, locate)
+    return lowered, check_parity(read_scores, inputs, expected, tolerance, locate)
 
 
 def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

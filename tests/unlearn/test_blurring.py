@@ -1,0 +1,97 @@
+"""What gives a forgotten class away beside the head, against scikit-learn and plain algebra."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from nhle_onnx.unlearn.blurring import (
+    draw_examples,
+    imitation_loss,
+    measure_spread,
+    pool_features,
+    separation_loss,
+)
+from nhle_onnx.values.request import ForgetRequest
+
+
+def draw_features(gap: float, *, features: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    """Forget features [60, D] and anchors [200, D], `gap` apart along one direction."""
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(features, features, generator=generator)
+    forget, anchors = (torch.randn(n, features, generator=generator) for n in (60, 200))
+    forget[:, 0] += gap
+    return forget @ mixing, anchors @ mixing
+
+
+def test_separation_is_what_a_linear_discriminant_finds() -> None:
+    forget, anchors = draw_features(3.0)
+    loss = separation_loss(forget * 1e3, torch.zeros(len(forget)), anchors * 1e3)
+    labels = np.repeat([0, 1], [len(forget), len(anchors)])
+    peer = LinearDiscriminantAnalysis(solver="lsqr").fit(torch.cat([forget, anchors]), labels)
+    means = peer.means_[0] - peer.means_[1]
+    expected = means @ np.linalg.solve(peer.covariance_, means)
+    assert float(loss) == pytest.approx(expected, rel=1e-3)  # at this size the ridge is nothing
+
+
+def test_separation_with_more_features_than_samples_is_the_plain_formula() -> None:
+    forget, anchors = draw_features(1.0, features=300)
+    centred = torch.cat([group - group.mean(0) for group in (forget, anchors)]).double()
+    scatter = centred.T @ centred / len(centred) + 0.1 * torch.eye(300).double()
+    gap = (forget.mean(0) - anchors.mean(0)).double()
+    expected = float(gap @ torch.linalg.solve(scatter, gap))
+    loss = separation_loss(forget, torch.zeros(len(forget)), anchors)
+    assert float(loss) == pytest.approx(expected, rel=1e-3)
+
+
+def test_each_forgotten_class_is_kept_from_standing_apart() -> None:
+    forget, anchors = draw_features(0.0)
+    classes = torch.arange(len(forget)) % 2
+    opposite = forget + 5.0 * (1 - 2 * classes)[:, None]  # whose common mean tells nothing
+    assert separation_loss(opposite, torch.zeros(len(forget)), anchors) < 1
+    assert separation_loss(opposite, classes, anchors) > 5
+
+
+def test_descent_on_separation_leaves_a_probe_nothing() -> None:
+    forget, anchors = draw_features(3.0)
+    labels = np.repeat([0, 1], [len(forget), len(anchors)])
+    moved = forget.clone().requires_grad_()
+    optimizer = torch.optim.Adam([moved], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        separation_loss(moved, torch.zeros(len(forget)), anchors).backward()
+        optimizer.step()
+    recalls = [
+        LinearDiscriminantAnalysis(priors=[0.5, 0.5])
+        .fit(torch.cat([each.detach(), anchors]), labels)
+        .score(each.detach(), labels[:60])
+        for each in (forget, moved)
+    ]
+    assert recalls[0] > 0.9
+    assert recalls[1] < 0.6
+
+
+def test_examples_are_of_classes_that_a_sample_resembles() -> None:
+    request = ForgetRequest(forget=(0,), num_classes=4)
+    anchors = 20.0 * torch.eye(4)[[1, 2, 3]].repeat(10, 1)
+    forget = torch.tensor([[30.0, 0.0, 15.0, 0.0]]).repeat(50, 1)
+    chosen = draw_examples(forget, anchors, request, torch.Generator().manual_seed(0))
+    assert (chosen % 3 == 1).all()  # anchors of class 2
+    assert len(chosen.unique()) > 1
+
+
+def test_imitation_is_nothing_where_features_are_the_same() -> None:
+    forget, anchors = draw_features(1.0)
+    assert imitation_loss(anchors[:5], anchors[:5]) == 0
+    assert imitation_loss(forget[:5], anchors[:5]) > 0
+
+
+def test_features_that_never_vary_have_a_spread() -> None:
+    assert (measure_spread(torch.zeros(5, 3)) > 0).all()
+    assert (measure_spread(torch.tensor([[0.0, 1.0], [0.0, -1.0]])) > 0).all()
+
+
+def test_convolutional_features_are_averaged_over_places() -> None:
+    features = torch.arange(24.0).reshape(1, 2, 3, 4)
+    assert torch.equal(pool_features(features), torch.tensor([[5.5, 17.5]]))
+    assert torch.equal(pool_features(features[:, :, 0, 0]), features[:, :, 0, 0])

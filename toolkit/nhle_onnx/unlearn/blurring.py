@@ -1,0 +1,70 @@
+"""Features that do not tell: what parts forget samples from others where the head does not look.
+
+A head of K classes sees K directions of its D features. NHLE moves the class along those; along all
+others it would stay as plain as before to anybody who trains a new head. Features here are in units
+of their spread over the anchors, as the original network has them.
+"""
+
+import torch
+from torch import Generator, Tensor
+
+from nhle_onnx.values.request import ForgetRequest
+
+_RIDGE = 0.1  # added to the variances: fewer samples than features leave the scatter singular
+_FLAT = 1e-3  # of the whole spread: what hardly varies is not blown up further than this
+
+
+def pool_features(features: Tensor) -> Tensor:
+    """[N, D] as they are; [N, D, H, W], before a convolutional head, averaged."""
+    return features.flatten(2).mean(2) if features.ndim > 2 else features  # noqa: PLR2004
+
+
+def measure_spread(anchors: Tensor) -> Tensor:
+    """Standard deviation of each of the features [M, D] over anchors, [D]; never 0."""
+    tiny = torch.finfo(anchors.dtype).tiny
+    return anchors.std(0).clamp_min(_FLAT * anchors.std()).clamp_min(tiny)
+
+
+def draw_examples(
+    forget: Tensor, anchors: Tensor, request: ForgetRequest, generator: Generator
+) -> Tensor:
+    """For each forget sample the index of an anchor that shows what it may be taken for, [N].
+
+    Takes the original network's logits [N, K] and [M, K]. Drawn in proportion to the chance that
+    both are of the same retained class.
+    """
+    retained = list(request.retained)
+    of_forget, of_anchors = (
+        torch.softmax(logits[:, retained].cpu(), 1) for logits in (forget, anchors)
+    )
+    return torch.multinomial(of_forget @ of_anchors.T, 1, generator=generator)[:, 0]
+
+
+def imitation_loss(features: Tensor, examples: Tensor) -> Tensor:
+    """Mean squared distance of forget samples' features [N, D] to the anchors' drawn for them."""
+    return (features - examples).square().mean()
+
+
+def separation_loss(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:
+    """Fisher's criterion: how far apart the best linear probe could put a forgotten class's mean
+    and the anchors' mean, in units of the scatter within both. Mean over the forgotten classes.
+
+    Features [N, D] of samples of `classes` [N], and [M, D] of anchors.
+    """
+    groups = [features[classes == index] for index in classes.unique()]
+    centred = torch.cat([group - group.mean(0) for group in (*groups, anchors)]).detach()
+    gaps = torch.stack([group.mean(0) - anchors.mean(0) for group in groups])
+    return (gaps * _solve_scatter(centred, gaps)).sum(1).mean()
+
+
+def _solve_scatter(centred: Tensor, gaps: Tensor) -> Tensor:
+    """(XᵀX / n + ridge I)⁻¹ applied to each of `gaps` [F, D], for X [n, D]."""
+    count, width = centred.shape
+    if width <= count:
+        scatter = centred.T @ centred / count + _RIDGE * torch.eye(width).to(centred)
+        solved: Tensor = torch.linalg.solve(scatter, gaps.T)
+        return solved.transpose(0, 1)
+    # the same by way of XXᵀ, which is n x n: a VGG has 4096 features
+    inner = centred @ centred.T + _RIDGE * count * torch.eye(count).to(centred)
+    along = torch.linalg.solve(inner, centred @ gaps.T)
+    return (gaps - (centred.T @ along).T) / _RIDGE
