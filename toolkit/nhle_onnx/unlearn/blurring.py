@@ -63,8 +63,8 @@ def _solve_scatter(centred: Tensor, gaps: Tensor) -> Tensor:
     if width <= count:
         scatter = centred.T @ centred / count + _RIDGE * torch.eye(width).to(centred)
         solved: Tensor = torch.linalg.solve(scatter, gaps.T)
-        return solved.transpose(0, 1)
+        return solved.T
     # the same by way of XXᵀ, which is n x n: a VGG has 4096 features
     inner = centred @ centred.T + _RIDGE * count * torch.eye(count).to(centred)
-    along = torch.linalg.solve(inner, centred @ gaps.T)
+    along: Tensor = torch.linalg.solve(inner, centred @ gaps.T)
     return (gaps - (centred.T @ along).T) / _RIDGE
