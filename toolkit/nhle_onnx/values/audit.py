@@ -1,0 +1,94 @@
+"""What an audit found. Fields are named as in the JSON."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.values.preprocess import Preprocess
+from nhle_onnx.values.report import Accuracy, Check, FileSummary
+
+Role = Literal["original", "edited", "reference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One figure of one attack, on each model.
+
+    `interval` holds 95 % of bootstrap draws of the edited model's figure. `position` says where
+    the edited model stands between the original, 0, and the reference, 1; None without a
+    reference, or where the two are too close to tell.
+    """
+
+    attack: str
+    name: str
+    title: str
+    original: float | None
+    edited: float | None
+    reference: float | None
+    interval: tuple[float, float] | None = None
+    position: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """An attack that could not run."""
+
+    attack: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSamples:
+    """How many samples served for what: the attacker's own, those that judge, and members of the
+    training set of the original.
+    """
+
+    attack: int
+    judge: int
+    members: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """The whole of an audit. `flows` are the shares of forgotten samples that go to each class;
+    `curves` Acc_F after each step of relearning, from step 0.
+    """
+
+    schema: str = "nhle-onnx/audit/v1"
+    tool: dict[str, str]
+    environment: dict[str, str]
+    command: str
+    seed: int
+    model: FileSummary
+    baseline: FileSummary
+    reference: FileSummary | None
+    labels: tuple[str, ...]
+    forget: tuple[int, ...]
+    samples: AuditSamples
+    preprocess: Preprocess | None
+    provider: str
+    device: str
+    accuracies: dict[Role, Accuracy]
+    flows: dict[Role, tuple[float, ...]]
+    curves: dict[Role, tuple[float, ...]]
+    measures: tuple[Measure, ...]
+    skipped: tuple[Skipped, ...]
+    elapsed_s: dict[str, float]
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """Features of samples of `classes` [N] in two dimensions, `points` [N, 2] for each model."""
+
+    classes: npt.NDArray[np.int64]
+    points: dict[Role, npt.NDArray[np.float64]]
