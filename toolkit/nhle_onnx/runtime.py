@@ -2,6 +2,7 @@
 
 import ctypes
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,21 +44,33 @@ class Session:
 
         Raises InputRefusedError where ONNX Runtime fails on them.
         """
+        return self.run_several((output,), images, target, batch_size)[0]
+
+    def run_several(
+        self,
+        outputs: Sequence[str],
+        images: npt.NDArray[np.float32],
+        target: ImageInput,
+        batch_size: int,
+    ) -> tuple[npt.NDArray[np.float32], ...]:
+        """As `run`, for several outputs in one pass."""
         filled = _fill(images, target.batch) if target.batch else images
         batches = range(0, len(filled), target.batch or batch_size)
         try:
             parts = [
                 self.native.run(
-                    [output],
+                    list(outputs),
                     {target.name: filled[start : start + batches.step].astype(target.dtype)},
-                )[0]
+                )
                 for start in batches
             ]
         except Exception as error:  # ONNX Runtime's errors share no public base class
             message = f"ONNX Runtime failed on {self.provider}: {_first_line(error)}"
             raise InputRefusedError(message, remedy="Check the model with the images.") from error
-        joined: npt.NDArray[np.float32] = np.concatenate(parts).astype(np.float32, copy=False)
-        return joined[: len(images)]
+        return tuple(
+            np.concatenate(output).astype(np.float32, copy=False)[: len(images)]
+            for output in zip(*parts, strict=True)
+        )
 
 
 def open_session(model: ModelProto, provider: Provider = "auto") -> Session:

@@ -41,13 +41,14 @@ def sort_nodes(proto: ModelProto) -> ModelProto:
     return ordered
 
 
-def expose_tensor(proto: ModelProto, name: str) -> ModelProto:
-    """A copy of the model whose only output is the named tensor, of any type and shape."""
+def expose_tensors(proto: ModelProto, *names: str) -> ModelProto:
+    """A copy of the model whose only outputs are the named tensors, of any type and shape."""
     exposed = ModelProto()
     exposed.CopyFrom(proto)
-    nodes = list_ancestors(proto.graph, (name,))
+    nodes = list_ancestors(proto.graph, names)
     del exposed.graph.node[:]
     exposed.graph.node.extend(nodes)
     del exposed.graph.output[:]
-    exposed.graph.output.add().name = name
+    for name in names:
+        exposed.graph.output.add().name = name
     return exposed

@@ -45,16 +45,23 @@ def imitation_loss(features: Tensor, examples: Tensor) -> Tensor:
     return (features - examples).square().mean()
 
 
-def separation_loss(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:
+def measure_separation(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:
     """Fisher's criterion: how far apart the best linear probe could put a forgotten class's mean
-    and the anchors' mean, in units of the scatter within both. Mean over the forgotten classes.
+    and the anchors' mean, in units of the scatter within both, for each class [F].
 
     Features [N, D] of samples of `classes` [N], and [M, D] of anchors.
     """
     groups = [features[classes == index] for index in classes.unique()]
     centred = torch.cat([group - group.mean(0) for group in (*groups, anchors)]).detach()
     gaps = torch.stack([group.mean(0) - anchors.mean(0) for group in groups])
-    return (gaps * _solve_scatter(centred, gaps)).sum(1).mean()
+    return (gaps * _solve_scatter(centred, gaps)).sum(1)
+
+
+def separation_loss(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:
+    """Mean log(1 + separation): the logarithm, as one network's classes stand ten times as far
+    apart as another's.
+    """
+    return measure_separation(features, classes, anchors).log1p().mean()
 
 
 def _solve_scatter(centred: Tensor, gaps: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ SHIFT_FRACTION = 0.1  # of the image's shorter side
 HARDENING = 0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
 FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
 IMITATION_WEIGHT = 1.0
-SEPARATION_WEIGHT = 0.03
+SEPARATION_WEIGHT = 0.3
 _HARDENED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
 _TINY = 1e-12
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nhle_onnx.graph.slicing import expose_tensor
+from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
@@ -102,7 +102,7 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
 def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
     subject = plan.subject
-    exposed = expose_tensor(subject.model.proto, subject.head.scores)
+    exposed = expose_tensors(subject.model.proto, subject.head.scores)
     session = open_session(exposed, "cpu")
     return session.run(
         subject.head.scores, inputs, subject.image_input, plan.settings.options.batch_size

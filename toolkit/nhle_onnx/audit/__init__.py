@@ -1,0 +1,1 @@
+"""Attacks on an edited model, as somebody who holds the file could make them."""

@@ -1,0 +1,114 @@
+"""Does rounding the weights, as deployment does, bring the class back?"""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
+from nhle_onnx.values.preprocess import ImageInput
+
+WIDTHS = (8, 4)  # bits
+_BATCH = 32
+_WEIGHT_POSITION = 1
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
+
+def round_weights(proto: ModelProto, bits: int) -> ModelProto:
+    """A copy whose weights are rounded to `bits`, symmetric, one scale for each output channel."""
+    rounded = ModelProto()
+    rounded.CopyFrom(proto)
+    axes = _find_channel_axes(proto)
+    values = read_tensors(proto, tuple(axes))
+    replace_tensors(
+        rounded, {name: round_channels(values[name], axes[name], bits) for name in axes}
+    )
+    return rounded
+
+
+def round_channels(
+    weight: npt.NDArray[np.floating], axis: int, bits: int
+) -> npt.NDArray[np.floating]:
+    """Each channel's weights as integers of -(2^(bits-1) - 1) to 2^(bits-1) - 1, times a scale."""
+    steps = 2 ** (bits - 1) - 1
+    others = tuple(index for index in range(weight.ndim) if index != axis)
+    scale = np.abs(weight).max(axis=others, keepdims=True) / steps
+    scale = np.where(scale > 0, scale, 1).astype(weight.dtype)
+    rounded: npt.NDArray[np.floating] = np.rint(weight / scale) * scale
+    return rounded.astype(weight.dtype)
+
+
+def quantize_statically(
+    proto: ModelProto, target: ImageInput, images: npt.NDArray[np.float32]
+) -> ModelProto:
+    """What ONNX Runtime's own static quantizer makes of the model: int8 weights and activations,
+    calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
+    """
+    from onnxruntime.quantization import (  # noqa: PLC0415 - slow to import, and seldom needed
+        QuantFormat,
+        quantize_static,
+    )
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, result = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
+        onnx.save_model(proto, source)
+        level = logging.root.level
+        logging.root.setLevel(logging.ERROR)  # it advises to preprocess, for speed
+        try:
+            quantize_static(
+                source, result, _Calibration(target, images),
+                quant_format=QuantFormat.QDQ, per_channel=True,
+            )  # fmt: skip
+            return onnx.load_model(result)
+        except Exception as error:  # the quantizer's errors share no base class
+            message = f"ONNX Runtime's quantizer fails: {str(error).strip().splitlines()[:1]}"
+            raise UnsupportedModelError(message) from error
+        finally:
+            logging.root.setLevel(level)
+
+
+class _Calibration:
+    """Images as the quantizer asks for them; it wants an object with `get_next`."""
+
+    def __init__(self, target: ImageInput, images: npt.NDArray[np.float32]) -> None:
+        self._feeds = _make_feeds(target, images)
+
+    def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
+        """The next batch, or None."""
+        return next(self._feeds, None)
+
+
+def _make_feeds(
+    target: ImageInput, images: npt.NDArray[np.float32]
+) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
+    size = target.batch or _BATCH
+    whole = len(images) - len(images) % size if target.batch else len(images)
+    for start in range(0, whole, size):
+        yield {target.name: images[start : start + size].astype(target.dtype)}
+
+
+def _find_channel_axes(proto: ModelProto) -> dict[str, int]:
+    """The axis that counts output channels, for each float weight of a layer."""
+    tensors: dict[str, TensorProto] = dict(list_tensors(proto))
+    found: dict[str, int] = {}
+    for node in proto.graph.node:
+        if node.op_type not in _WEIGHTED or len(node.input) <= _WEIGHT_POSITION:
+            continue
+        weight = tensors.get(node.input[_WEIGHT_POSITION])
+        if weight is not None and is_float(weight) and len(weight.dims) > 1:
+            found[weight.name] = 0 if _has_channels_first(node) else len(weight.dims) - 1
+    return found
+
+
+def _has_channels_first(node: NodeProto) -> bool:
+    if node.op_type == "Gemm":
+        return any(
+            item.name == "transB" and helper.get_attribute_value(item) for item in node.attribute
+        )
+    return node.op_type == "Conv"

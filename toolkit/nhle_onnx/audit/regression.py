@@ -1,0 +1,64 @@
+"""Logistic regression: the linear probe, and the judge in membership attacks."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+_ITERATIONS = 200
+_TOLERANCE = 1e-7
+
+
+class Regression(NamedTuple):
+    """Standardises features, then scores classes: weight [K, D], bias [K]."""
+
+    mean: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+    weight: npt.NDArray[np.float64]
+    bias: npt.NDArray[np.float64]
+
+    def score(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Logits [N, K] of features [N, D]."""
+        standard = (features.astype(np.float64) - self.mean) / self.spread
+        scores: npt.NDArray[np.float64] = standard @ self.weight.T + self.bias
+        return scores
+
+
+def fit_regression(
+    features: npt.NDArray[np.floating],
+    classes: npt.NDArray[np.int64],
+    num_classes: int,
+    *,
+    inverse_penalty: float = 0.1,
+    balances: bool = False,
+) -> Regression:
+    """The minimum of C Σ cross-entropy + ½ ‖weight‖², C being `inverse_penalty`; convex, so there
+    is one. `balances` weighs each class the same, however many samples it has.
+    """
+    wide = features.astype(np.float64)
+    mean, spread = wide.mean(0), wide.std(0)
+    spread = np.where(spread > 0, spread, 1.0)
+    inputs = torch.from_numpy((wide - mean) / spread)
+    labels = torch.from_numpy(classes)
+    counts = torch.bincount(labels, minlength=num_classes).double()
+    shares = len(labels) / (len(counts.nonzero()) * counts[labels])
+    importance = shares if balances else torch.ones(len(labels), dtype=torch.float64)
+    weight = torch.zeros(num_classes, inputs.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(num_classes, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=_ITERATIONS, tolerance_grad=_TOLERANCE, tolerance_change=1e-12,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def measure() -> torch.Tensor:
+        optimizer.zero_grad()
+        losses = functional.cross_entropy(inputs @ weight.T + bias, labels, reduction="none")
+        penalty = weight.square().sum() / (2 * inverse_penalty)
+        loss = ((losses * importance).sum() + penalty) / len(labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(measure)
+    return Regression(mean, spread, weight.detach().numpy(), bias.detach().numpy())
