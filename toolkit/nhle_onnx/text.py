@@ -1,4 +1,4 @@
-"""Text that is safe to print."""
+"""Text that is safe to print, and how numbers and classes are written wherever they are shown."""
 
 _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 
@@ -6,3 +6,16 @@ _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 def to_printable(text: str) -> str:
     """Text without control characters, which a file's names could smuggle into a terminal."""
     return "".join(mark if mark.isprintable() or mark == "\n" else _SUBSTITUTE for mark in text)
+
+
+def format_number(value: float | None) -> str:
+    """A count as it is, any other number with four digits; a dash where nothing was measured."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def name_class(index: int, label: str) -> str:
+    """A class by its index and label, on one line."""
+    name = str(index) if label == str(index) else f"{index} {label}"
+    return " ".join(to_printable(name).split())

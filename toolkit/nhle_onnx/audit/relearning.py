@@ -67,7 +67,7 @@ def relearn(
 ) -> tuple[float, ...]:
     """Acc_F before the first step and after each, until it is `goal` or the steps run out.
 
-    Trains all weights of `lowered`, which gives logits, by cross-entropy.
+    Trains all weights of `lowered`, which gives scores and features, by cross-entropy.
     """
     module = lowered.module.to(device)
     parameters = list(lowered.parameter_of.values())
@@ -80,7 +80,7 @@ def relearn(
         if curve[-1] >= goal:
             break
         chosen = torch.randperm(len(images), generator=generator)[:_BATCH]
-        logits = module(images[chosen].to(device)).flatten(1)
+        logits = module(images[chosen].to(device))[0].flatten(1)
         loss = functional.cross_entropy(logits, labels[chosen].to(device))
         if not torch.isfinite(loss):
             break
@@ -101,7 +101,7 @@ def count_steps(curve: Sequence[float], goal: float) -> int:
 def _measure(module: nn.Module, samples: RelearnSamples, device: torch.device) -> float:
     hits: Tensor = torch.cat(
         [
-            module(torch.from_numpy(images).to(device)).flatten(1).argmax(1).cpu()
+            module(torch.from_numpy(images).to(device))[0].flatten(1).argmax(1).cpu()
             for images in np.array_split(samples.judged[:_JUDGED], max(1, _JUDGED // _BATCH))
             if len(images)
         ]

@@ -6,6 +6,7 @@ import sys
 import click
 
 import nhle_onnx
+from nhle_onnx.cli.audit import audit_command
 from nhle_onnx.cli.inspect import inspect_command
 from nhle_onnx.cli.unlearn import unlearn_command
 from nhle_onnx.cli.verify import verify_command
@@ -26,7 +27,7 @@ def cli() -> None:
     """Make a deployed ONNX image classifier forget a class, and prove it."""
 
 
-for command in (inspect_command, unlearn_command, verify_command):
+for command in (inspect_command, unlearn_command, verify_command, audit_command):
     cli.add_command(command)
 
 

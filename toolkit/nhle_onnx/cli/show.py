@@ -5,10 +5,12 @@ from typing import Self
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from nhle_onnx.text import to_printable
+from nhle_onnx.text import format_number, name_class, to_printable
+from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.report import Accuracy, Check
 
 
@@ -80,7 +82,8 @@ def make_checks_table(checks: tuple[Check, ...]) -> Table:
     for check in checks:
         sign = "≤" if check.better == "lower" else "≥"
         verdict = "[green]passed[/]" if check.passed else "[bold red]FAILED[/]"
-        table.add_row(check.name, _number(check.value), f"{sign} {_number(check.limit)}", verdict)
+        limit = f"{sign} {format_number(check.limit)}"
+        table.add_row(check.name, format_number(check.value), limit, verdict)
     return table
 
 
@@ -93,24 +96,27 @@ def make_accuracy_table(
     for name in columns:
         table.add_column(name, justify="right")
     for index, label in enumerate(labels):
-        name = to_printable(f"{index} {label}" if label != str(index) else label)
+        name = escape(name_class(index, label))
         shown = f"{name} (forgotten)" if index in forget else name
-        cells = [_fraction(accuracy.per_class[index]) for accuracy in columns.values()]
+        cells = [format_number(accuracy.per_class[index]) for accuracy in columns.values()]
         table.add_row(shown, *cells)
     for shown, field in (("Acc_F, forgotten", "acc_f"), ("Acc_R, retained", "acc_r")):
-        cells = [_fraction(getattr(accuracy, field)) for accuracy in columns.values()]
+        cells = [format_number(getattr(accuracy, field)) for accuracy in columns.values()]
         table.add_row(shown, *cells, style="bold")
+    return table
+
+
+def make_measures_table(measures: tuple[Measure, ...]) -> Table:
+    """What each attack found on each model, and where the edited one stands."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("measure", "original", "edited", "reference", "position"):
+        table.add_column(name, justify="left" if name == "measure" else "right")
+    for measure in measures:
+        figures = (measure.original, measure.edited, measure.reference, measure.position)
+        table.add_row(measure.name, *map(format_number, figures))
     return table
 
 
 def show_verdict(*, passed: bool) -> None:
     """The last line."""
     click.secho("PASSED" if passed else "FAILED", fg="green" if passed else "red", bold=True)
-
-
-def _fraction(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.4f}"

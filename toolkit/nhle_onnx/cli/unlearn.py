@@ -101,6 +101,7 @@ class AutoOr(click.ParamType[float | None]):
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=_PATH, help="The edited model.  [default: MODEL-stem.unlearned.onnx]")
+@click.option("--report", "page", type=_PATH, help="The report as a page for people, FILE.html.")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @click.option("--dry-run", is_flag=True, help="Check everything, measure, and change nothing.")
 @model_options
@@ -137,7 +138,9 @@ def _make_settings(model: Path, values: dict[str, Any]) -> Any:
     from nhle_onnx.workflows.plan import UnlearnSettings
 
     option_names = UnlearnOptions.__dataclass_fields__
-    plain = ("forget", "samples", "eval_data", "anchors", "provider", "device", "out", "force")
+    plain = (
+        "forget", "samples", "eval_data", "anchors", "provider", "device", "out", "page", "force"
+    )  # fmt: skip
     return UnlearnSettings(
         model=model,
         flags=make_model_flags(values),
@@ -180,4 +183,6 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     click.echo()
     show_line("edited", str(settings.edited_path))
     show_line("report", str(settings.report_path))
+    if settings.page:
+        show_line("page", str(settings.page))
     show_verdict(passed=report.passed)

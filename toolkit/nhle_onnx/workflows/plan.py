@@ -44,7 +44,9 @@ _CWM_ALONE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnSettings:
-    """What the user asked of `unlearn`. `anchors` is auto, off, or a folder."""
+    """What the user asked of `unlearn`. `anchors` is auto, off, or a folder; `page` is where the
+    report goes as HTML.
+    """
 
     model: Path
     forget: tuple[str, ...]
@@ -57,6 +59,7 @@ class UnlearnSettings:
     provider: Provider = "auto"
     device: Device = "auto"
     out: Path | None = None
+    page: Path | None = None
     force: bool = False
     command: str = ""
 
@@ -69,6 +72,11 @@ class UnlearnSettings:
     def report_path(self) -> Path:
         """Where the report goes: beside the edited model."""
         return self.edited_path.with_suffix(".report.json")
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All that is written, but for files beside the edited model that hold its weights."""
+        return (self.edited_path, self.report_path, *((self.page,) if self.page else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +154,16 @@ def _check_mask(
 
 
 def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:
-    if settings.edited_path.resolve() == subject.model.path.resolve():
-        message = f"{settings.edited_path} is the model itself, which is never changed in place"
-        raise InputRefusedError(message, remedy="Give --out with another path.")
+    for path in settings.outputs:
+        if path.resolve() == subject.model.path.resolve():
+            message = f"{path} is the model itself, which is never changed in place"
+            raise InputRefusedError(message, remedy="Give --out and --report other paths.")
     sidecars = name_sidecars(subject.model.places, settings.edited_path).values()
-    for path in (settings.edited_path, settings.report_path, *sidecars):
+    outputs = (*settings.outputs, *sidecars)
+    if settings.page and [path.resolve() for path in outputs].count(settings.page.resolve()) > 1:
+        message = f"{settings.page} is to hold another output as well"
+        raise InputRefusedError(message, remedy="Give --report another path.")
+    for path in outputs:
         check_writable(path, force=settings.force)
 
 

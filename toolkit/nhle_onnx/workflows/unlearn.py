@@ -13,7 +13,7 @@ from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.save import write_files
-from nhle_onnx.graph.slicing import expose_tensor
+from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime import open_session
@@ -24,7 +24,7 @@ from nhle_onnx.verify.gates import make_gates
 from nhle_onnx.verify.unmask import restore_head
 from nhle_onnx.workflows.measure import measure_model, subtract
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.plan import Plan, UnlearnSettings
 from nhle_onnx.workflows.subject import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.trained import Training
 
@@ -45,7 +45,7 @@ class Measured:
 def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     """Train, edit, verify, and write the edited model and its report.
 
-    Both files are written even where a gate fails; the report says which. Raises
+    All files are written even where a gate fails; the report says which. Raises
     UnsupportedModelError, DeviceUnavailableError or TrainingDivergedError before anything is
     written.
     """
@@ -58,8 +58,20 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         measured = _measure(plan, edited)
     report = _make_report(plan, training, measured, _summarize_edited(path, files), watch)
     watch.observer.start_stage("saving")
-    write_files(files | {plan.settings.report_path: render_json(report).encode()})
+    write_files(files | _render(plan.settings, report))
     return report
+
+
+def _render(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path, bytes]:
+    """The report, for programs and, where asked for, for people."""
+    rendered = {settings.report_path: render_json(report).encode()}
+    if settings.page:
+        # matplotlib is slow to import: only where a page is wanted
+        from nhle_onnx.release.page.content import describe_unlearning  # noqa: PLC0415
+        from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
+
+        rendered[settings.page] = render_page(describe_unlearning(report)).encode()
+    return rendered
 
 
 def _summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
@@ -101,7 +113,7 @@ def _edit(plan: Plan, training: Training) -> ModelProto:
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     """Mean features of each forgotten class's samples, [len(forget), D]."""
     head, material = plan.subject.head, plan.material
-    session = open_session(expose_tensor(edited, head.features), "cpu")
+    session = open_session(expose_tensors(edited, head.features), "cpu")
     features = (
         session.run(
             head.features,
@@ -222,6 +234,6 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "tensors": plan.names,
         "provider": plan.session.provider,
         "before": plan.before,
-        "would_write": [str(settings.edited_path), str(settings.report_path)],
+        "would_write": [str(path) for path in settings.outputs],
         "notes": plan.notes,
     }

@@ -1,0 +1,340 @@
+"""audit: attack an edited model as somebody who holds the file could, and place what is found."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.audit.bench import Answers, Bench, CannotRunError, Target, read_answers, split_halves
+from nhle_onnx.audit.placement import NEARER
+from nhle_onnx.data.samples import SampleSource, open_samples
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.runtime import Provider, open_session
+from nhle_onnx.values.audit import (
+    AuditReport,
+    AuditSamples,
+    Measure,
+    Projection,
+    Role,
+    Skipped,
+)
+from nhle_onnx.values.report import Check, Limits
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
+from nhle_onnx.workflows.measure import describe_suspicion
+from nhle_onnx.workflows.observer import Observer, Stopwatch
+from nhle_onnx.workflows.subject import (
+    TOOL,
+    ModelFlags,
+    Subject,
+    list_environment,
+    make_request,
+    open_subject,
+    summarize_file,
+)
+
+Device = Literal["auto", "cpu", "cuda"]
+
+_PLOTTED = 600  # samples in the picture of the features
+_PLACED = ("unmasking.rebuilt_row", "probe.recall", "relearning.steps")
+_NO_REFERENCE = (
+    "no --reference was given: whether a new head, relearning or membership inference find more "
+    "than they would in a model that never saw the class cannot be concluded"
+)
+_TOO_CLOSE = (
+    "{name}: original and reference are too close to tell where the edited model stands between"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """What the user asked of `audit`; `page` is where the report goes as HTML."""
+
+    model: Path
+    baseline: Path
+    forget: tuple[str, ...]
+    data: Path
+    flags: ModelFlags
+    reference: Path | None = None
+    members: Path | None = None
+    page: Path | None = None
+    unlearn_report: Path | None = None
+    force: bool = False
+    provider: Provider = "auto"
+    device: Device = "auto"
+    limits: Limits = Limits()
+    batch_size: int = 256
+    seed: int = 0
+    command: str = ""
+
+
+class Audit(NamedTuple):
+    """The report, and the picture of the features."""
+
+    report: AuditReport
+    projection: Projection
+
+
+class _Loaded(NamedTuple):
+    """The models, and the samples."""
+
+    subjects: dict[Role, Subject]
+    request: ForgetRequest
+    data: SampleSource
+    members: SampleSource | None
+
+
+def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
+    """Load, attack, judge. Changes no file."""
+    watch = Stopwatch(observer)
+    with watch.stage("load", "loading"):
+        loaded = _load(settings)
+    with watch.stage("answers", "reading each model's answers"):
+        bench = _set_up(settings, loaded)
+    with watch.stage("import_torch", "starting torch"):
+        # torch takes seconds to import: only here, once all that can be refused was refused
+        from nhle_onnx.workflows.attacks import list_attacks  # noqa: PLC0415
+    curves: dict[Role, tuple[float, ...]] = {}
+    device, attacks = list_attacks(bench, settings.device, curves, watch)
+    measures, skipped = _run(attacks, watch)
+    accuracies = {
+        role: measure_accuracy(predict_classes(target.answers.scores), bench.classes, bench.request)
+        for role, target in bench.targets.items()
+    }
+    notes, checks = _judge(bench, measures, settings.limits, accuracies["edited"].acc_f)
+    subjects = loaded.subjects
+    report = AuditReport(
+        tool=TOOL,
+        environment=list_environment(),
+        command=settings.command,
+        seed=settings.seed,
+        model=summarize_file(subjects["edited"].model),
+        baseline=summarize_file(subjects["original"].model),
+        reference=(
+            summarize_file(subjects["reference"].model) if "reference" in subjects else None
+        ),
+        labels=subjects["original"].labels,
+        forget=bench.forgotten,
+        samples=AuditSamples(
+            attack=int(bench.is_attack.sum()),
+            judge=int((~bench.is_attack).sum()),
+            members=len(bench.member_classes),
+            source=str(settings.data),
+        ),
+        preprocess=subjects["original"].preprocess,
+        provider=open_session(subjects["edited"].model.proto, settings.provider).provider,
+        device=device,
+        accuracies=accuracies,
+        flows={role: _measure_flow(bench, target) for role, target in bench.targets.items()},
+        curves=curves,
+        measures=measures,
+        skipped=skipped,
+        elapsed_s=watch.elapsed_s,
+        notes=(*describe_suspicion(accuracies["original"]), *notes),
+        checks=checks,
+    )
+    return Audit(report, project_features(bench))
+
+
+def check_page(settings: AuditSettings) -> None:
+    """Refuse early what could not be written or read at the end."""
+    if settings.page:
+        check_writable(settings.page, force=settings.force)
+    _read_trajectory(settings.unlearn_report)
+
+
+def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
+    """Write the report as a page, where one was asked for."""
+    if settings.page is None:
+        return
+    observer.start_stage("drawing the page")
+    # matplotlib is slow to import, so only where a page is made
+    from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
+    from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
+
+    trajectory = _read_trajectory(settings.unlearn_report)
+    page = render_page(describe_audit(audit.report, audit.projection, trajectory))
+    write_files({settings.page: page.encode()})
+
+
+def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
+    """How training went, from the report of `unlearn`."""
+    if path is None:
+        return []
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        trajectory: list[dict[str, Any]] = document["trajectory"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{path} is no report of `unlearn`: {error}"
+        raise InputRefusedError(message, remedy="Give its .report.json.") from error
+    return trajectory
+
+
+def _load(settings: AuditSettings) -> _Loaded:
+    paths: dict[Role, Path | None] = {
+        "original": settings.baseline,
+        "edited": settings.model,
+        "reference": settings.reference,
+    }
+    subjects = {role: open_subject(path, settings.flags) for role, path in paths.items() if path}
+    original = subjects["original"]
+    for role, subject in subjects.items():
+        _check_same_task(original, subject, role)
+    sources = [
+        open_samples(path, original.image_input, original.preprocess, original.labels)
+        for path in (settings.data, settings.members)
+        if path
+    ]
+    request = make_request(original, settings.forget)
+    data, members = sources[0], sources[1] if settings.members else None
+    _check_samples(data, request)
+    return _Loaded(subjects, request, data, members)
+
+
+def _check_same_task(original: Subject, subject: Subject, role: Role) -> None:
+    was, now = original.image_input, subject.image_input
+    if subject.head.num_classes != original.head.num_classes:
+        message = (
+            f"{subject.model.path} tells {subject.head.num_classes} classes apart, "
+            f"{original.model.path} {original.head.num_classes}"
+        )
+        raise InputRefusedError(message, remedy=f"Give a {role} model of the same classes.")
+    if now.sample_shape != was.sample_shape:
+        message = f"{subject.model.path} and {original.model.path} take images of other shapes"
+        raise InputRefusedError(message, remedy=f"Give a {role} model of the same input.")
+
+
+def _check_samples(data: SampleSource, request: ForgetRequest) -> None:
+    """Each forgotten class needs two samples, one for either side, and the rest two as well."""
+    counts = np.bincount(data.classes, minlength=request.num_classes)
+    short = [index for index in request.forget if counts[index] < 2]  # noqa: PLR2004 - see above
+    if short or counts[list(request.retained)].max(initial=0) < 2:  # noqa: PLR2004
+        wanted = f"class {short[0]}, which was to be forgotten" if short else "any retained class"
+        message = f"{data.path} holds fewer than two samples of {wanted}"
+        raise InputRefusedError(message, remedy="Give --data more images of it.")
+
+
+def _set_up(settings: AuditSettings, loaded: _Loaded) -> Bench:
+    inputs = loaded.data.read(range(len(loaded.data.classes)))
+    member_inputs = inputs[:0]
+    member_classes = loaded.data.classes[:0]
+    if loaded.members is not None:
+        chosen = np.flatnonzero(np.isin(loaded.members.classes, loaded.request.forget))
+        member_inputs = loaded.members.read(chosen.tolist())
+        member_classes = loaded.members.classes[chosen]
+
+    def read(subject: Subject, images: npt.NDArray[np.float32]) -> Answers:
+        return read_answers(
+            subject.model.proto, subject.head, subject.image_input, images,
+            provider=settings.provider, batch_size=settings.batch_size,
+        )  # fmt: skip
+
+    targets = {
+        role: Target(
+            model=subject.model,
+            head=subject.head,
+            image_input=subject.image_input,
+            answers=read(subject, inputs),
+            member_answers=read(subject, member_inputs) if len(member_inputs) else None,
+        )
+        for role, subject in loaded.subjects.items()
+    }
+    return Bench(
+        request=loaded.request,
+        inputs=inputs,
+        classes=loaded.data.classes,
+        is_attack=split_halves(loaded.data.classes, settings.seed),
+        member_classes=member_classes,
+        targets=targets,
+        provider=settings.provider,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+    )
+
+
+def _run(
+    attacks: dict[str, Callable[[], tuple[Measure, ...]]], watch: Stopwatch
+) -> tuple[tuple[Measure, ...], tuple[Skipped, ...]]:
+    """Every attack; one that cannot run is listed with its reason."""
+    measures: list[Measure] = []
+    skipped: list[Skipped] = []
+    for name, attack in attacks.items():
+        with watch.stage(name, f"attack: {name.replace('_', ' ')}"):
+            try:
+                measures += attack()
+            except CannotRunError as error:
+                skipped.append(Skipped(attack=name, reason=str(error)))
+    return tuple(measures), tuple(skipped)
+
+
+def _judge(
+    bench: Bench, measures: tuple[Measure, ...], limits: Limits, acc_f: float | None
+) -> tuple[tuple[str, ...], tuple[Check, ...]]:
+    """The gates, and what could not be judged."""
+    found = {measure.name: measure for measure in measures}
+    checks = [Check(name="acc_f", value=acc_f or 0.0, limit=limits.max_acc_f, better="lower")]
+    checks += [
+        Check(name=measure.name, value=measure.edited, limit=limit, better="lower")
+        for measure, limit in _list_limited(found, limits)
+        if measure.edited is not None
+    ]
+    placed = [found[name] for name in _PLACED if name in found]
+    checks += [
+        Check(
+            name=f"{measure.name}.position", value=measure.position, limit=NEARER, better="higher"
+        )
+        for measure in placed
+        if measure.position is not None
+    ]
+    if "reference" not in bench.targets:
+        return (_NO_REFERENCE,), tuple(checks)
+    close = [measure.name for measure in placed if measure.position is None]
+    return tuple(_TOO_CLOSE.format(name=name) for name in close), tuple(checks)
+
+
+def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:
+    """What must stay below a limit: nothing that a model which never saw the class exceeds."""
+    for name, measure in found.items():
+        if name == "unmasking.original_head":
+            yield measure, max(limits.max_unmasked_acc_f, measure.reference or 0.0)
+        elif name.startswith("quantization.") and name.endswith(".acc_f"):
+            yield measure, limits.max_unmasked_acc_f
+
+
+def _measure_flow(bench: Bench, target: Target) -> tuple[float, ...]:
+    """The shares of forgotten samples that go to each class, [K]."""
+    winners = target.answers.scores[bench.is_forgotten].argmax(1)
+    counts = np.bincount(winners, minlength=bench.request.num_classes)
+    return tuple(float(share) for share in counts / counts.sum())
+
+
+def project_features(bench: Bench) -> Projection:
+    """The two directions in which each model's features vary most (PCA), for some samples."""
+    rng = np.random.default_rng(bench.seed)
+    chosen = np.sort(rng.permutation(len(bench.classes))[:_PLOTTED])
+    return Projection(
+        classes=bench.classes[chosen],
+        points={
+            role: _project(target.answers.features[chosen].astype(np.float64))
+            for role, target in bench.targets.items()
+        },
+    )
+
+
+def _project(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Principal components [N, 2] of [N, D]; each component's largest loading is positive, so
+    that the same features give the same picture.
+    """
+    centred = features - features.mean(0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    axes = (
+        axes[:2] * np.sign(axes[:2][np.arange(len(axes[:2])), np.abs(axes[:2]).argmax(1)])[:, None]
+    )
+    points = centred @ axes.T
+    padded: npt.NDArray[np.float64] = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
+    return padded
