@@ -3,6 +3,7 @@
 import click
 
 from benchmarks.ablation import ablation
+from benchmarks.audit import audit
 from benchmarks.classes import classes
 from benchmarks.compare import compare
 from benchmarks.conformance import conformance
@@ -21,6 +22,7 @@ def main() -> None:
 
 
 main.add_command(ablation)
+main.add_command(audit)
 main.add_command(classes)
 main.add_command(compare)
 main.add_command(conformance)
