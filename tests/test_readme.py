@@ -57,7 +57,8 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_documented_flag_exists(nhle: Callable[..., Result]) -> None:
-    known = "".join(nhle(command, "--help").out for command in ("inspect", "unlearn", "verify"))
+    commands = ("inspect", "unlearn", "verify", "audit")
+    known = "".join(nhle(command, "--help").out for command in commands)
     documents = [README, *(p.read_text("utf-8") for p in (ROOT / "docs").rglob("*.md"))]
     ours = {"--data-root"}  # of the recipes
     for flag in set(re.findall(r"`(--[a-z-]+)", "".join(documents))) - ours:
