@@ -12,10 +12,10 @@ def check_writable(path: Path, *, force: bool) -> None:
     """Refuse early, before long work, an output that could not be written at the end."""
     if path.is_dir():
         message = f"{path} is a folder"
-        raise InputRefusedError(message, remedy="Give --out with a file name.")
+        raise InputRefusedError(message, remedy="Give the output the name of a file.")
     if path.exists() and not force:
         message = f"{path} exists already"
-        raise InputRefusedError(message, remedy="Give --force to replace it, or another --out.")
+        raise InputRefusedError(message, remedy="Give --force to replace it, or another name.")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -61,4 +61,4 @@ def _umask() -> int:
 
 def _not_writable(path: Path, error: OSError) -> InputRefusedError:
     message = f"{path} cannot be written: {error.strerror}"
-    return InputRefusedError(message, remedy="Give --out with a path in a writable folder.")
+    return InputRefusedError(message, remedy="Give it a path in a writable folder.")
