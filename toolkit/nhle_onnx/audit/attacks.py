@@ -93,7 +93,6 @@ def compare_features(bench: Bench) -> tuple[Measure, ...]:
             name,
             title,
             {role: getattr(value, name) for role, value in found.items()},
-            places=name == "ratio",
         )
         for name, title in titles.items()
     )
