@@ -45,6 +45,19 @@ def test_separation_with_more_features_than_samples_is_the_plain_formula() -> No
     assert float(loss) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e5])
+def test_separation_is_finite_and_no_less_than_nothing_at_any_size(size: float) -> None:
+    anchors = size * torch.randn(50, 2000, generator=torch.Generator().manual_seed(0))
+    anchors[:, ::2] = 0
+    forget = anchors[:8].clone().requires_grad_()  # where rounding is all that parts them
+    loss = separation_loss(forget, torch.zeros(8), anchors)
+    loss.backward()
+    assert loss >= 0
+    assert loss.isfinite()
+    assert forget.grad is not None
+    assert forget.grad.isfinite().all()
+
+
 def test_each_forgotten_class_is_kept_from_standing_apart() -> None:
     forget, anchors = draw_features(0.0)
     classes = torch.arange(len(forget)) % 2

@@ -3,6 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.audit.bench import Bench, read_answers
+from nhle_onnx.audit.measures import make_measure
+from nhle_onnx.audit.untrained import reset_weights
+from nhle_onnx.values.audit import Measure
+
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -29,7 +34,32 @@ def measure_zrf(probabilities: Probabilities, untrained: Probabilities) -> float
 
 def _relative_entropy(first: Probabilities, second: Probabilities) -> npt.NDArray[np.float64]:
     terms = np.zeros_like(first)
-    present = first > 0
+    present = (first > 0) & (second > 0)  # half of the smallest number is 0
     terms[present] = first[present] * np.log2(first[present] / second[present])
     bits: npt.NDArray[np.float64] = terms.sum(axis=1)
     return bits
+
+
+def compare_answers(bench: Bench) -> tuple[Measure, ...]:
+    """Output divergence on samples of the forgotten classes."""
+    answers = {
+        role: to_probabilities(target.answers.scores[bench.is_judge])
+        for role, target in bench.targets.items()
+    }
+    edited = bench.targets["edited"]
+    untrained = reset_weights(edited.model.proto, edited.head, bench.seed)
+    scores = read_answers(
+        untrained, edited.head, edited.image_input, bench.inputs[bench.is_judge],
+        provider=bench.provider, batch_size=bench.batch_size,
+    ).scores  # fmt: skip
+    random = to_probabilities(scores)
+    zrf = {role: measure_zrf(found, random) for role, found in answers.items()}
+    measures = [make_measure("divergence", "zrf", "likeness to an untrained network (ZRF)", zrf)]
+    if "reference" in answers:
+        distances = {
+            role: float(measure_divergence(found, answers["reference"]).mean())
+            for role, found in answers.items()
+        }
+        title = "difference from the retrained model's answers (JS, bits)"
+        measures.append(make_measure("divergence", "js_to_reference", title, distances))
+    return tuple(measures)

@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+from onnx import ModelProto, helper
 
 from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.values.model import ClassifierHead
 
 
 class HeadRows(NamedTuple):
-    """Weight [K, D] and bias [K]; what the operator multiplies the bias by is in it."""
+    """Weight [K, D] and bias [K]; what the operator multiplies either by is in them."""
 
     weight: npt.NDArray[np.float64]
     bias: npt.NDArray[np.float64]
@@ -22,7 +22,7 @@ def read_rows(proto: ModelProto, head: ClassifierHead) -> HeadRows:
     weight, bias = read_head(proto, head)
     rows = np.moveaxis(weight.astype(np.float64), head.class_axis, 0)
     return HeadRows(
-        rows.reshape(head.num_classes, head.feature_dim),
+        rows.reshape(head.num_classes, head.feature_dim) * _read_alpha(proto, head),
         bias.astype(np.float64) * head.bias_scale,
     )
 
@@ -33,7 +33,17 @@ def with_rows(proto: ModelProto, head: ClassifierHead, rows: HeadRows) -> ModelP
     changed.CopyFrom(proto)
     weight, bias = read_head(proto, head)
     moved_shape = np.moveaxis(weight, head.class_axis, 0).shape
-    stored = np.moveaxis(rows.weight.reshape(moved_shape), 0, head.class_axis)
+    own = rows.weight / _read_alpha(proto, head)
+    stored = np.moveaxis(own.reshape(moved_shape), 0, head.class_axis)
     scale = head.bias_scale or 1.0
     write_head(changed, head, stored.astype(weight.dtype), (rows.bias / scale).astype(bias.dtype))
     return changed
+
+
+def _read_alpha(proto: ModelProto, head: ClassifierHead) -> float:
+    """What a Gemm multiplies its weight by."""
+    for node in proto.graph.node:
+        if node.op_type == "Gemm" and node.name == head.node and head.features in node.input:
+            found = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+            return float(found.get("alpha", 1.0))
+    return 1.0

@@ -5,12 +5,17 @@ attackers know some of each and are judged on the rest (five folds), which favou
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.audit.bench import Bench, CannotRunError, Target
+from nhle_onnx.audit.divergence import to_probabilities
+from nhle_onnx.audit.measures import make_measure
 from nhle_onnx.audit.regression import fit_regression
+from nhle_onnx.values.audit import Measure, Role
 
 FALSE_ALARMS = 0.01
 MIN_SAMPLES = 20  # of each kind
@@ -33,7 +38,7 @@ class Leak(NamedTuple):
     true_alarms_interval: tuple[float, float]
 
 
-def attack_membership(clues: Array, is_member: npt.NDArray[np.bool_], seed: int) -> Leak:
+def measure_leak(clues: Array, is_member: npt.NDArray[np.bool_], seed: int) -> Leak:
     """A logistic regression on clues [N, C] about N samples."""
     scores = score_out_of_fold(clues, is_member, seed)
     rng = np.random.default_rng(seed)
@@ -118,3 +123,52 @@ def _draw_both(is_member: npt.NDArray[np.bool_], rng: np.random.Generator) -> La
 def _bound(values: list[float]) -> tuple[float, float]:
     low, high = np.percentile(values, _INTERVAL)
     return float(low), float(high)
+
+
+def attack_membership(bench: Bench) -> tuple[Measure, ...]:
+    """Membership inference: are samples that the original was trained on told from others?"""
+    classes = np.concatenate([bench.member_classes, bench.classes[bench.is_forgotten]])
+    is_member = np.arange(len(classes)) < len(bench.member_classes)
+    if min(is_member.sum(), (~is_member).sum()) < MIN_SAMPLES:
+        message = (
+            f"it needs at least {MIN_SAMPLES} samples of the forgotten classes that the original "
+            "was trained on (--members), and as many that it was not"
+        )
+        raise CannotRunError(message)
+    measures: list[Measure] = []
+    for name, read_clues in ATTACKS.items():
+        leaks = {
+            role: measure_leak(
+                read_clues(_read_member_probabilities(bench, target), classes),
+                is_member,
+                bench.seed,
+            )
+            for role, target in bench.targets.items()
+        }
+        measures += _describe_leaks(name, leaks)
+    return tuple(measures)
+
+
+def _read_member_probabilities(bench: Bench, target: Target) -> np.ndarray:
+    if target.member_answers is None:
+        message = "no members were given"
+        raise CannotRunError(message)
+    scores = (target.member_answers.scores, target.answers.scores[bench.is_forgotten])
+    return to_probabilities(np.concatenate(scores))
+
+
+def _describe_leaks(name: str, leaks: Mapping[Role, Leak]) -> list[Measure]:
+    accuracy, alarms = (
+        make_measure("membership", f"{name}.{field}", f"{title}, from {name}", {
+            role: getattr(leak, field) for role, leak in leaks.items()
+        })
+        for field, title in (
+            ("balanced_accuracy", "members told from others (balanced accuracy)"),
+            ("true_alarms", "members found at 1 % false alarms"),
+        )
+    )  # fmt: skip
+    edited = leaks["edited"]
+    return [
+        replace(accuracy, interval=edited.balanced_accuracy_interval),
+        replace(alarms, interval=edited.true_alarms_interval),
+    ]

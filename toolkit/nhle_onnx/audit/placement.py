@@ -18,4 +18,6 @@ def place(
     if original is None or edited is None or reference is None:
         return None
     span = reference - original
-    return (edited - original) / span if abs(span) > resolution else None
+    if abs(span) <= resolution:
+        return None
+    return (edited - original) / span + 0.0  # never -0

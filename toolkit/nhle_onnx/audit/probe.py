@@ -1,11 +1,18 @@
 """Linear probe: a new head, trained on labelled samples of all classes (METHOD §4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.audit.bench import Bench
+from nhle_onnx.audit.measures import make_measure
 from nhle_onnx.audit.regression import fit_regression
+from nhle_onnx.values.audit import Measure
+
+_DRAWS = 1000
+_INTERVAL = (2.5, 97.5)
 
 
 def probe_hits(
@@ -25,3 +32,21 @@ def probe_hits(
         known[regression.score(features[judged]).argmax(1)] == classes[judged]
     )
     return found
+
+
+def attack_by_probe(bench: Bench) -> tuple[Measure, ...]:
+    """A new linear head on the features, trained on labelled samples of all classes."""
+    hits = {
+        role: probe_hits(target.answers.features, bench.classes, bench.is_attack, bench.forgotten)
+        for role, target in bench.targets.items()
+    }
+    rng = np.random.default_rng(bench.seed)
+    draws = rng.choice(hits["edited"], (_DRAWS, len(hits["edited"]))).mean(1)
+    low, high = np.percentile(draws, _INTERVAL)
+    measure = make_measure(
+        "probe",
+        "recall",
+        "recall of a new linear head",
+        {role: float(found.mean()) for role, found in hits.items()},
+    )
+    return (replace(measure, interval=(float(low), float(high))),)

@@ -10,11 +10,16 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from nhle_onnx.audit.bench import Bench, CannotRunError
+from nhle_onnx.audit.head_rows import with_rows
+from nhle_onnx.audit.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
+from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.preprocess import ImageInput
 
 WIDTHS = (8, 4)  # bits
+_CALIBRATION = 128  # images for ONNX Runtime's static quantizer
 _BATCH = 32
 _WEIGHT_POSITION = 1
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -38,9 +43,10 @@ def round_channels(
     """Each channel's weights as integers of -(2^(bits-1) - 1) to 2^(bits-1) - 1, times a scale."""
     steps = 2 ** (bits - 1) - 1
     others = tuple(index for index in range(weight.ndim) if index != axis)
-    scale = np.abs(weight).max(axis=others, keepdims=True) / steps
-    scale = np.where(scale > 0, scale, 1).astype(weight.dtype)
-    rounded: npt.NDArray[np.floating] = np.rint(weight / scale) * scale
+    wide = weight.astype(np.float64)  # a scale of 16 bits would itself be rounded
+    scale = np.abs(wide).max(axis=others, keepdims=True) / steps
+    scale = np.where(scale > 0, scale, 1)
+    rounded: npt.NDArray[np.floating] = np.rint(wide / scale) * scale
     return rounded.astype(weight.dtype)
 
 
@@ -113,3 +119,39 @@ def _has_channels_first(node: NodeProto) -> bool:
             item.name == "transB" and helper.get_attribute_value(item) for item in node.attribute
         )
     return node.op_type == "Conv"
+
+
+def attack_by_rounding(bench: Bench) -> tuple[Measure, ...]:
+    """Weights rounded as deployment does: own head, and the original's put back before."""
+    edited, original = bench.targets["edited"], bench.targets["original"]
+    measures = []
+    for bits in WIDTHS:
+        rounded = round_weights(edited.model.proto, bits)
+        measures.append(_describe(f"int{bits}.acc_f", f"Acc_F, weights rounded to {bits} bits",
+                                       bench.recognise(rounded, edited)))  # fmt: skip
+        if edited.rows.weight.shape == original.rows.weight.shape:
+            restored = with_rows(rounded, edited.head, original.rows)
+            measures.append(
+                _describe(
+                    f"int{bits}.unmasked",
+                    f"the same with the original's head, {bits} bits",
+                    bench.recognise(restored, edited),
+                )
+            )
+    return tuple(measures)
+
+
+def attack_by_quantizing(bench: Bench) -> tuple[Measure, ...]:
+    """A real static int8 model by ONNX Runtime's quantizer."""
+    edited = bench.targets["edited"]
+    images = bench.inputs[bench.is_attack & ~bench.is_forgotten][:_CALIBRATION]
+    try:
+        quantized = quantize_statically(edited.model.proto, edited.image_input, images)
+        value = bench.recognise(quantized, edited)
+    except UnsupportedModelError as error:
+        raise CannotRunError(error.reason) from error
+    return (_describe("static_int8.acc_f", "Acc_F, static int8 by ONNX Runtime", value),)
+
+
+def _describe(name: str, title: str, value: float) -> Measure:
+    return make_measure("quantization", name, title, {"edited": value})

@@ -5,7 +5,8 @@ measures the mask. AIN = steps(edited) / steps(retrained); 1 is ideal (Chundawat
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.audit.head_rows import HeadRows
-from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.audit.bench import Bench, CannotRunError, Target
+from nhle_onnx.audit.head_rows import HeadRows, with_rows
+from nhle_onnx.audit.measures import make_measure
+from nhle_onnx.audit.samples import choose_known
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.lowering.batches import lower_for_any_batch
+from nhle_onnx.lowering.module import LoweredModel, lower_classifier
+from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.training.loop import make_relative_adam
+from nhle_onnx.values.audit import Measure, Role
 
-SAMPLES_PER_CLASS = 16
 STEP_LIMIT = 40
 TOLERANCE = 0.05  # of the original Acc_F: the class is back once this close to it
+_STEPS_RESOLUTION = 2.0  # closer than this, two networks relearn as fast
 _RATE = 5e-3  # of each tensor's magnitude
 _BATCH = 256
 _JUDGED = 300  # samples of the forgotten classes, after each step
@@ -42,18 +50,6 @@ def reset_rows(rows: HeadRows, forgotten: Sequence[int]) -> HeadRows:
     weight[list(forgotten)] = 0.0
     bias[list(forgotten)] = bias[kept].mean()
     return HeadRows(weight, bias)
-
-
-def choose_known(
-    classes: npt.NDArray[np.int64], is_attack: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """The attacker's first samples of each class, as indices."""
-    return np.concatenate(
-        [
-            np.flatnonzero(is_attack & (classes == index))[:SAMPLES_PER_CLASS]
-            for index in np.unique(classes)
-        ]
-    )
 
 
 def relearn(
@@ -107,3 +103,68 @@ def _measure(module: nn.Module, samples: RelearnSamples, device: torch.device) -
         ]
     )
     return float((hits == torch.from_numpy(samples.judged_classes[:_JUDGED])).double().mean())
+
+
+def attack_by_relearning(
+    bench: Bench,
+    device: torch.device,
+    curves: dict[Role, tuple[float, ...]],
+    on_step: Callable[[Role, int, int], None],
+) -> tuple[Measure, ...]:
+    """Train on a few labelled samples until the class is back; fills `curves`."""
+    known = choose_known(bench.classes, bench.is_attack)
+    samples = RelearnSamples(
+        known=bench.inputs[known],
+        known_classes=bench.classes[known],
+        judged=bench.inputs[bench.is_judge],
+        judged_classes=bench.classes[bench.is_judge],
+    )
+    original = bench.targets["original"].answers.scores[bench.is_judge]
+    was = float((original.argmax(1) == bench.classes[bench.is_judge]).mean())
+    goal = (1 - TOLERANCE) * was
+    if not goal:
+        message = "the original does not know the class"
+        raise CannotRunError(message)
+    for role, target in bench.targets.items():
+        try:
+            lowered = _lower(bench, target)
+        except UnsupportedModelError as error:
+            message = f"the {role} model cannot be trained: {error.reason}"
+            raise CannotRunError(message) from error
+        curves[role] = relearn(
+            lowered,
+            samples,
+            goal=goal,
+            device=device,
+            seed=bench.seed,
+            on_step=partial(_pass_on, on_step, role),
+        )
+    steps = {role: float(count_steps(curve, goal)) for role, curve in curves.items()}
+    reported = make_measure(
+        "relearning",
+        "steps",
+        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back (at most {STEP_LIMIT})",
+        steps,
+        resolution=_STEPS_RESOLUTION,
+    )
+    if "reference" not in steps:
+        return (reported,)
+    ratios = {role: count / max(1.0, steps["reference"]) for role, count in steps.items()}
+    title = "steps relative to the retrained model's (AIN)"
+    return reported, make_measure("relearning", "ain", title, ratios, places=False)
+
+
+def _pass_on(on_step: Callable[[Role, int, int], None], role: Role, step: int) -> None:
+    on_step(role, step, STEP_LIMIT)
+
+
+def _lower(bench: Bench, target: Target) -> LoweredModel:
+    rows = reset_rows(target.rows, bench.forgotten)
+    proto = with_rows(target.model.proto, target.head, rows)
+    model = replace(target.model, proto=widen_model(proto))
+    source = target.image_input.name
+    lower = partial(lower_classifier, source=source, head=target.head)
+    if size := target.image_input.batch:
+        shape = bench.inputs.shape[1:]
+        return lower_for_any_batch(model, lower, source=source, shape=shape, size=size)
+    return lower(model)

@@ -6,6 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.audit.bench import Bench
+from nhle_onnx.audit.measures import make_measure
+from nhle_onnx.values.audit import Measure
+
 
 class Separability(NamedTuple):
     """Euclidean distances. `inter`: from a forgotten class's centroid to the retained ones, mean;
@@ -34,3 +38,25 @@ def measure_separability(
         ]
     )
     return Separability(float(inter), float(intra), float(inter / max(intra, 1e-12)))
+
+
+def compare_features(bench: Bench) -> tuple[Measure, ...]:
+    """Separability: how far the forgotten classes stand from the others."""
+    found = {
+        role: measure_separability(target.answers.features, bench.classes, bench.forgotten)
+        for role, target in bench.targets.items()
+    }
+    titles = {
+        "inter": "distance to the retained classes' centroids (D_inter)",
+        "intra": "distance to its own centroid (D_intra)",
+        "ratio": "separability, D_inter / D_intra",
+    }
+    return tuple(
+        make_measure(
+            "separability",
+            name,
+            title,
+            {role: getattr(value, name) for role, value in found.items()},
+        )
+        for name, title in titles.items()
+    )

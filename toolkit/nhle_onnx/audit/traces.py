@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.audit.bench import Bench
 from nhle_onnx.audit.head_rows import HeadRows
+from nhle_onnx.audit.measures import make_measure, measure_each
+from nhle_onnx.values.audit import Measure
 
 VISIBLE = 3.5  # robust standard deviations; the usual bound for an outlier
 _TO_SIGMA = 1.4826  # of a median absolute deviation, for a normal distribution
@@ -39,3 +42,31 @@ def guess_forgotten(rows: HeadRows, count: int) -> tuple[int, ...]:
 def is_visible(rows: HeadRows, forgotten: Sequence[int]) -> bool:
     """Whether any forgotten class's row or bias stands out as an outlier."""
     return bool((measure_suspicion(rows)[list(forgotten)] > VISIBLE).any())
+
+
+def look_for_traces(bench: Bench) -> tuple[Measure, ...]:
+    """Whether the weights alone show that a class was masked, and which."""
+    forgotten = list(bench.forgotten)
+    suspicion = measure_each(
+        bench, lambda target: float(measure_suspicion(target.rows)[forgotten].max())
+    )
+    guessed = measure_each(
+        bench,
+        lambda target: float(guess_forgotten(target.rows, len(forgotten)) == bench.forgotten),
+    )
+    return (
+        make_measure(
+            "traces",
+            "outlier",
+            "how far its row or bias stands out (robust sd)",
+            suspicion,
+            places=False,
+        ),
+        make_measure(
+            "traces",
+            "guessed",
+            "the class can be guessed from the head's weights",
+            guessed,
+            places=False,
+        ),
+    )

@@ -1,13 +1,17 @@
 """Unmasking: a head that knows the class, put on the edited network (METHOD §4)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.audit.head_rows import HeadRows
+from nhle_onnx.audit.bench import Bench, CannotRunError, Target
+from nhle_onnx.audit.head_rows import HeadRows, with_rows
+from nhle_onnx.audit.measures import make_measure, measure_each
+from nhle_onnx.audit.samples import SAMPLES_PER_CLASS, choose_known
+from nhle_onnx.values.audit import Measure
 
-SAMPLES_PER_CLASS = 16  # that the attacker uses
 FALSE_ALARMS = 0.05  # of the attacker's retained samples: a row that takes all proves nothing
 
 
@@ -34,3 +38,38 @@ def rebuild_rows(
         weight[index] = direction * length / max(float(np.linalg.norm(direction)), 1e-12)
         bias[index] = np.quantile(best - others @ weight[index], FALSE_ALARMS)
     return HeadRows(weight, bias)
+
+
+def attack_by_unmasking(bench: Bench) -> tuple[Measure, ...]:
+    """Unmasking: the original's head on the features, and rows rebuilt from a few samples."""
+    original = bench.targets["original"]
+    for role, target in bench.targets.items():
+        if target.rows.weight.shape != original.rows.weight.shape:
+            message = f"the {role} model's head has another shape than the original's"
+            raise CannotRunError(message)
+    put_back = measure_each(
+        bench,
+        lambda target: bench.recognise(
+            with_rows(target.model.proto, target.head, original.rows), target
+        ),
+    )
+    rebuilt = measure_each(bench, partial(_measure_rebuilt, bench))
+    return (
+        make_measure(
+            "unmasking", "original_head", "Acc_F with the original's head", put_back, places=False
+        ),
+        make_measure(
+            "unmasking",
+            "rebuilt_row",
+            f"Acc_F with rows rebuilt from {SAMPLES_PER_CLASS} samples",
+            rebuilt,
+        ),
+    )
+
+
+def _measure_rebuilt(bench: Bench, target: Target) -> float:
+    known = choose_known(bench.classes, bench.is_attack)
+    rows = rebuild_rows(
+        target.rows, target.answers.features[known], bench.classes[known], bench.forgotten
+    )
+    return bench.recognise(with_rows(target.model.proto, target.head, rows), target)

@@ -51,10 +51,12 @@ def measure_separation(features: Tensor, classes: Tensor, anchors: Tensor) -> Te
 
     Features [N, D] of samples of `classes` [N], and [M, D] of anchors.
     """
+    # in double precision: what is left of a difference of large sums is the result
+    features, anchors = features.double(), anchors.double()
     groups = [features[classes == index] for index in classes.unique()]
     centred = torch.cat([group - group.mean(0) for group in (*groups, anchors)]).detach()
     gaps = torch.stack([group.mean(0) - anchors.mean(0) for group in groups])
-    return (gaps * _solve_scatter(centred, gaps)).sum(1)
+    return (gaps * _solve_scatter(centred, gaps)).sum(1).clamp_min(0)
 
 
 def separation_loss(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:

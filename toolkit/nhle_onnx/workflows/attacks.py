@@ -3,8 +3,15 @@
 from collections.abc import Callable
 from functools import partial
 
-from nhle_onnx.audit import attacks
 from nhle_onnx.audit.bench import Bench
+from nhle_onnx.audit.divergence import compare_answers
+from nhle_onnx.audit.membership import attack_membership
+from nhle_onnx.audit.probe import attack_by_probe
+from nhle_onnx.audit.quantization import attack_by_quantizing, attack_by_rounding
+from nhle_onnx.audit.relearning import attack_by_relearning
+from nhle_onnx.audit.separability import compare_features
+from nhle_onnx.audit.traces import look_for_traces
+from nhle_onnx.audit.unmasking import attack_by_unmasking
 from nhle_onnx.training.device import Device, open_device
 from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.workflows.observer import Stopwatch
@@ -22,18 +29,16 @@ def list_attacks(
     def report_step(role: Role, step: int, limit: int) -> None:
         watch.observer.advance(step, limit, f"{role} model")
 
-    relearn = partial(
-        attacks.attack_by_relearning, device=device, curves=curves, on_step=report_step
-    )
+    relearn = partial(attack_by_relearning, device=device, curves=curves, on_step=report_step)
     listed: dict[str, Callable[[Bench], tuple[Measure, ...]]] = {
-        "unmasking": attacks.attack_head,
-        "separability": attacks.compare_features,
-        "probe": attacks.attack_by_probe,
+        "unmasking": attack_by_unmasking,
+        "separability": compare_features,
+        "probe": attack_by_probe,
         "relearning": relearn,
-        "membership": attacks.attack_privacy,
-        "divergence": attacks.compare_answers,
-        "rounding": attacks.attack_by_rounding,
-        "static_quantization": attacks.attack_by_quantizing,
-        "traces": attacks.look_for_traces,
+        "membership": attack_membership,
+        "divergence": compare_answers,
+        "rounding": attack_by_rounding,
+        "static_quantization": attack_by_quantizing,
+        "traces": look_for_traces,
     }
     return str(device), {name: partial(attack, bench) for name, attack in listed.items()}

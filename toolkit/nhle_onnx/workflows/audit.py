@@ -46,6 +46,10 @@ _NO_REFERENCE = (
     "no --reference was given: whether a new head, relearning or membership inference find more "
     "than they would in a model that never saw the class cannot be concluded"
 )
+_NOT_RETRAINED = (
+    "the reference answers to the original's head, so it was not trained from scratch without the "
+    "class: positions on the scale mean nothing"
+)
 _TOO_CLOSE = (
     "{name}: original and reference are too close to tell where the edited model stands between"
 )
@@ -293,17 +297,31 @@ def _judge(
     ]
     if "reference" not in bench.targets:
         return (_NO_REFERENCE,), tuple(checks)
+    suspect = (_NOT_RETRAINED,) if _has_relative(found) else ()
     close = [measure.name for measure in placed if measure.position is None]
-    return tuple(_TOO_CLOSE.format(name=name) for name in close), tuple(checks)
+    return (*suspect, *(_TOO_CLOSE.format(name=name) for name in close)), tuple(checks)
 
 
 def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:
     """What must stay below a limit: nothing that a model which never saw the class exceeds."""
     for name, measure in found.items():
         if name == "unmasking.original_head":
-            yield measure, max(limits.max_unmasked_acc_f, measure.reference or 0.0)
+            reference = 0.0 if _is_relative(measure) else measure.reference or 0.0
+            yield measure, max(limits.max_unmasked_acc_f, reference)
         elif name.startswith("quantization.") and name.endswith(".acc_f"):
             yield measure, limits.max_unmasked_acc_f
+
+
+def _has_relative(found: dict[str, Measure]) -> bool:
+    return "unmasking.original_head" in found and _is_relative(found["unmasking.original_head"])
+
+
+def _is_relative(measure: Measure) -> bool:
+    """Whether the original's head knows the class on the reference's features as well: features
+    that were trained anew never met that head.
+    """
+    known, found = measure.original or 0.0, measure.reference or 0.0
+    return found > known / 2
 
 
 def _measure_flow(bench: Bench, target: Target) -> tuple[float, ...]:
