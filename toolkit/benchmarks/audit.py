@@ -38,6 +38,7 @@ SHOWN = {
     "unmasking.rebuilt_row": "rebuilt row",
     "probe.recall": "probe",
     "relearning.steps": "relearning steps",
+    "relearning.mean_acc_f": "relearned in 20 steps",
     "relearning.ain": "AIN",
     "separability.ratio": "Ratio_D",
     "membership.confidence.balanced_accuracy": "membership",

@@ -41,7 +41,7 @@ from nhle_onnx.workflows.subject import (
 Device = Literal["auto", "cpu", "cuda"]
 
 _PLOTTED = 600  # samples in the picture of the features
-_PLACED = ("unmasking.rebuilt_row", "probe.recall", "relearning.steps")
+_PLACED = ("unmasking.rebuilt_row", "probe.recall", "relearning.mean_acc_f")
 _NO_REFERENCE = (
     "no --reference was given: whether a new head, relearning or membership inference find more "
     "than they would in a model that never saw the class cannot be concluded"
@@ -148,6 +148,13 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
 def check_page(settings: AuditSettings) -> None:
     """Refuse early what could not be written or read at the end."""
     if settings.page:
+        given = (
+            settings.model, settings.baseline, settings.reference, settings.data, settings.members,
+            settings.unlearn_report,
+        )  # fmt: skip
+        if settings.page.resolve() in {path.resolve() for path in given if path}:
+            message = f"{settings.page} is read by the audit, which changes no file"
+            raise InputRefusedError(message, remedy="Give --report another path.")
         check_writable(settings.page, force=settings.force)
     _read_trajectory(settings.unlearn_report)
 
@@ -172,8 +179,11 @@ def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
         return []
     try:
         document = json.loads(path.read_text("utf-8"))
-        trajectory: list[dict[str, Any]] = document["trajectory"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        trajectory: list[dict[str, Any]] = [
+            {name: float(value) for name, value in point.items()}
+            for point in document["trajectory"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
     return trajectory
@@ -233,10 +243,14 @@ def _set_up(settings: AuditSettings, loaded: _Loaded) -> Bench:
         member_classes = loaded.members.classes[chosen]
 
     def read(subject: Subject, images: npt.NDArray[np.float32]) -> Answers:
-        return read_answers(
+        answers = read_answers(
             subject.model.proto, subject.head, subject.image_input, images,
             provider=settings.provider, batch_size=settings.batch_size,
         )  # fmt: skip
+        if not (np.isfinite(answers.features).all() and (answers.scores < np.inf).all()):
+            message = f"{subject.model.path} computes numbers that are not finite"
+            raise InputRefusedError(message, remedy="Nothing can be said of such a model.")
+        return answers
 
     targets = {
         role: Target(
