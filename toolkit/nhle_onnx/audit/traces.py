@@ -10,7 +10,6 @@ from nhle_onnx.audit.head_rows import HeadRows
 from nhle_onnx.audit.measures import make_measure, measure_each
 from nhle_onnx.values.audit import Measure
 
-VISIBLE = 3.5  # robust standard deviations; the usual bound for an outlier
 _TO_SIGMA = 1.4826  # of a median absolute deviation, for a normal distribution
 _FARTHEST = 1e6  # a floor is farther than JSON should say
 
@@ -37,11 +36,6 @@ def guess_forgotten(rows: HeadRows, count: int) -> tuple[int, ...]:
     """The `count` most conspicuous classes: what somebody with the file would guess."""
     order = np.argsort(-measure_suspicion(rows), kind="stable")
     return tuple(sorted(int(index) for index in order[:count]))
-
-
-def is_visible(rows: HeadRows, forgotten: Sequence[int]) -> bool:
-    """Whether any forgotten class's row or bias stands out as an outlier."""
-    return bool((measure_suspicion(rows)[list(forgotten)] > VISIBLE).any())
 
 
 def look_for_traces(bench: Bench) -> tuple[Measure, ...]:

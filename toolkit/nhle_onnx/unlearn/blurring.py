@@ -2,7 +2,7 @@
 
 A head of K classes sees K directions of its D features. NHLE moves the class along those; along all
 others it would stay as plain as before to anybody who trains a new head. Features here are in units
-of their spread over the anchors, as the original network has them.
+of their spread in the original network.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from nhle_onnx.values.request import ForgetRequest
 
 _RIDGE = 0.1  # added to the variances: fewer samples than features leave the scatter singular
-_FLAT = 1e-3  # of the whole spread: what hardly varies is not blown up further than this
+_FLAT = 0.1  # of the whole spread: what hardly varies is not blown up further than this
 
 
 def pool_features(features: Tensor) -> Tensor:
@@ -19,10 +19,14 @@ def pool_features(features: Tensor) -> Tensor:
     return features.flatten(2).mean(2) if features.ndim > 2 else features  # noqa: PLR2004
 
 
-def measure_spread(anchors: Tensor) -> Tensor:
-    """Standard deviation of each of the features [M, D] over anchors, [D]; never 0."""
-    tiny = torch.finfo(anchors.dtype).tiny
-    return anchors.std(0).clamp_min(_FLAT * anchors.std()).clamp_min(tiny)
+def measure_spread(features: Tensor) -> Tensor:
+    """Standard deviation of each feature over samples [N, D], forgotten and others; never 0.
+
+    Over the others alone, a feature that only the forgotten class uses would have none, and would
+    outweigh all the rest.
+    """
+    tiny = torch.finfo(features.dtype).tiny
+    return features.std(0).clamp_min(_FLAT * features.std()).clamp_min(tiny)
 
 
 def draw_examples(

@@ -121,7 +121,7 @@ class ForgetObjective:
 
     def _measure_parting(self, edited: Outputs, original: Outputs, classes: Tensor) -> Tensor:
         count = len(classes)
-        spread = measure_spread(original.features[count:])
+        spread = measure_spread(original.features)
         forget, anchors = (edited.features / spread).tensor_split([count])
         parting = SEPARATION_WEIGHT * separation_loss(forget, classes, anchors)
         if not self.synthesizes:  # pictures that show no class are no example of another
