@@ -79,13 +79,18 @@ class Bench:
         """Which samples of a forgotten class judge, [N]."""
         return self.is_forgotten & ~self.is_attack
 
-    def recognise(self, proto: ModelProto, target: Target) -> float:
-        """The share of judging samples whose class a changed form of a target's graph gives."""
+    def recognise(
+        self, proto: ModelProto, target: Target, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> float:
+        """The share of the chosen samples whose class a changed form of a target's graph gives; by
+        default those of forgotten classes that judge.
+        """
+        chosen = self.is_judge if chosen is None else chosen
         scores = read_answers(
-            proto, target.head, target.image_input, self.inputs[self.is_judge],
+            proto, target.head, target.image_input, self.inputs[chosen],
             provider=self.provider, batch_size=self.batch_size,
         ).scores  # fmt: skip
-        return float((scores.argmax(1) == self.classes[self.is_judge]).mean())
+        return float((scores.argmax(1) == self.classes[chosen]).mean())
 
 
 def read_answers(

@@ -46,10 +46,10 @@ def compare_answers(bench: Bench) -> tuple[Measure, ...]:
         role: to_probabilities(target.answers.scores[bench.is_judge])
         for role, target in bench.targets.items()
     }
-    edited = bench.targets["edited"]
-    untrained = reset_weights(edited.model.proto, edited.head, bench.seed)
+    original = bench.targets["original"]
+    untrained = reset_weights(original.model.proto, original.head, bench.seed)
     scores = read_answers(
-        untrained, edited.head, edited.image_input, bench.inputs[bench.is_judge],
+        untrained, original.head, original.image_input, bench.inputs[bench.is_judge],
         provider=bench.provider, batch_size=bench.batch_size,
     ).scores  # fmt: skip
     random = to_probabilities(scores)

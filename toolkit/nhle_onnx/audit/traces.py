@@ -1,7 +1,5 @@
 """What the weights alone give away: that a class was masked, and which."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 

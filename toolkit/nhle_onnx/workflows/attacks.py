@@ -11,7 +11,7 @@ from nhle_onnx.audit.quantization import attack_by_quantizing, attack_by_roundin
 from nhle_onnx.audit.relearning import attack_by_relearning
 from nhle_onnx.audit.separability import compare_features
 from nhle_onnx.audit.traces import look_for_traces
-from nhle_onnx.audit.unmasking import attack_by_unmasking
+from nhle_onnx.audit.unmasking import attack_by_rebuilding, attack_by_unmasking
 from nhle_onnx.training.device import Device, open_device
 from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.workflows.observer import Stopwatch
@@ -32,6 +32,7 @@ def list_attacks(
     relearn = partial(attack_by_relearning, device=device, curves=curves, on_step=report_step)
     listed: dict[str, Callable[[Bench], tuple[Measure, ...]]] = {
         "unmasking": attack_by_unmasking,
+        "rebuilding": attack_by_rebuilding,
         "separability": compare_features,
         "probe": attack_by_probe,
         "relearning": relearn,

@@ -318,12 +318,16 @@ def _judge(
 
 def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:
     """What must stay below a limit: nothing that a model which never saw the class exceeds."""
+    limit = limits.max_unmasked_acc_f
+    unmasked = found.get("unmasking.original_head")
+    with_head = limit
+    if unmasked and not _is_relative(unmasked):
+        with_head = max(limit, unmasked.reference or 0.0)
     for name, measure in found.items():
-        if name == "unmasking.original_head":
-            reference = 0.0 if _is_relative(measure) else measure.reference or 0.0
-            yield measure, max(limits.max_unmasked_acc_f, reference)
-        elif name.startswith("quantization.") and name.endswith(".acc_f"):
-            yield measure, limits.max_unmasked_acc_f
+        if name == "unmasking.original_head" or name.endswith(".unmasked"):
+            yield measure, with_head
+        elif name.startswith("quantization."):
+            yield measure, limit
 
 
 def _has_relative(found: dict[str, Measure]) -> bool:
