@@ -111,6 +111,12 @@ def test_features_alone_leave_the_head(tmp_path: Path) -> None:
     assert not any(name.startswith("classifier") for name in unlearned.report["changed_tensors"])
 
 
+def test_a_class_with_features_of_its_own_costs_the_others_nothing(tmp_path: Path) -> None:
+    """Ankle boots have some that no other class uses; blurring once paid for them with Acc_R."""
+    unlearned = unlearn(LENET, tmp_path / "o.onnx", "--forget", "9")
+    assert unlearned.report["delta_acc_r"] >= -0.01
+
+
 def test_several_classes_at_once(tmp_path: Path) -> None:
     unlearned = unlearn(LENET, tmp_path / "o.onnx", "--forget", "0", "--forget", "Coat")
     predictions, _ = predict(unlearned.edited)
