@@ -45,7 +45,7 @@ SHOWN = {
     "membership.neighbours.balanced_accuracy": "by neighbours",
     "divergence.js_to_reference": "JS to retrained",
     "divergence.zrf": "ZRF",
-    "quantization.static_int8.acc_f": "int8 Acc_F",
+    "quantization.static_int8.unmasked": "int8, unmasked",
     "traces.guessed": "guessed",
 }
 
@@ -105,7 +105,8 @@ def audit(
             if all(tuple(row[part] for part in KEY) != key for row in rows):
                 found = measure(subject, method, index, seed, cache)
                 rows.append(dict(zip(KEY, key, strict=True)) | found)
-                write_results(NAME, "What the audit finds", describe(rows), rows)
+                publish(rows)
+    publish(rows)
     click.echo(describe(rows))
 
 
@@ -162,6 +163,11 @@ def summarise_report(report: AuditReport) -> Row:
         "passed": report.passed,
         "s": sum(report.elapsed_s.values()),
     }
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page and the rows."""
+    write_results(NAME, "What the audit finds", describe(rows), rows)
 
 
 def describe(rows: Sequence[Row]) -> str:

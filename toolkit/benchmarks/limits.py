@@ -73,6 +73,7 @@ def limits(
         for cell in track(cells, description=f"{dataset_name} {name}"):
             rows.append(measure_cell(subject, cell))
             publish(rows)
+    publish(rows)
     publish_picture(rows)
     click.echo(describe(rows))
 
