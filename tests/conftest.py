@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,13 @@ LENET = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"
 MOBILENET = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 EVALUATION = SAMPLES / "evaluation.npz"
+
+
+# A shell's background job ignores interrupts, and so would what it starts.
+_INTERRUPTIBLE = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.executable, [sys.executable, '-m', 'nhle_onnx', *sys.argv[1:]])"
+)
 
 
 class Result(NamedTuple):
@@ -42,6 +50,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def make_interruptible(*arguments: object) -> list[str]:
+    """The command of a process of its own that heeds SIGINT."""
+    return [sys.executable, "-c", _INTERRUPTIBLE, *map(str, arguments)]
 
 
 @pytest.fixture

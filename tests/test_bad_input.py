@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import EVALUATION, LENET, MOBILENET, SAMPLES, Result
+from conftest import EVALUATION, LENET, MOBILENET, SAMPLES, Result, make_interruptible
 
 Nhle = Callable[..., Result]
 
@@ -264,8 +264,8 @@ def test_read_only_folder(tmp_path: Path) -> None:
 
 
 def test_interrupted_in_training(out: Path) -> None:
-    command = [sys.executable, "-m", "nhle_onnx", "unlearn", str(MOBILENET), "--forget", "3"]
-    command += ["--steps", "100000", "--out", str(out)]
+    arguments = ("unlearn", MOBILENET, "--forget", 3, "--steps", 100_000, "--out", out)
+    command = make_interruptible(*arguments)
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as run:
@@ -277,7 +277,10 @@ def test_interrupted_in_training(out: Path) -> None:
             shown += line
         time.sleep(1)
         run.send_signal(signal.SIGINT)
-        rest = run.communicate(timeout=60)[1]
+        try:
+            rest = run.communicate(timeout=60)[1]
+        finally:
+            run.kill()
     assert run.returncode == 130
     assert rest.splitlines()[-1] == "interrupted: nothing was written"
     assert "Traceback" not in rest

@@ -22,7 +22,7 @@ from onnx import numpy_helper
 from torch.nn import functional
 
 from architectures import LeNet5
-from conftest import EVALUATION, LENET, Result, unlearn
+from conftest import EVALUATION, LENET, Result, make_interruptible, unlearn
 from nhle_onnx.cli.main import run
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features
@@ -408,8 +408,8 @@ def test_no_page_replaces_what_is_read(
 
 @pytest.fixture
 def started(few: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "nhle_onnx", "audit", str(LENET), "--baseline", str(LENET)]
-    command += ["--forget", "3", "--data", str(few), "--report", str(tmp_path / "page.html")]
+    arguments = ("audit", LENET, "--baseline", LENET, "--forget", 3, "--data", few)
+    command = make_interruptible(*arguments, "--report", tmp_path / "page.html")
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

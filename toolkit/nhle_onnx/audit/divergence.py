@@ -24,7 +24,8 @@ def measure_divergence(first: Probabilities, second: Probabilities) -> npt.NDArr
     both terms, which some published code gets wrong.
     """
     mixture = (first + second) / 2
-    return (_relative_entropy(first, mixture) + _relative_entropy(second, mixture)) / 2
+    bits = (_relative_entropy(first, mixture) + _relative_entropy(second, mixture)) / 2
+    return bits.clip(min=0)  # rounding may leave a little less
 
 
 def measure_zrf(probabilities: Probabilities, untrained: Probabilities) -> float:
