@@ -34,6 +34,7 @@ from nhle_onnx.audit.membership import (
 )
 from nhle_onnx.audit.placement import place
 from nhle_onnx.audit.probe import probe_hits
+from nhle_onnx.audit.projection import _project
 from nhle_onnx.audit.quantization import round_channels, round_weights
 from nhle_onnx.audit.regression import fit_regression
 from nhle_onnx.audit.relearning import count_steps, reset_rows
@@ -42,7 +43,6 @@ from nhle_onnx.audit.traces import guess_forgotten, measure_outliers
 from nhle_onnx.audit.unmasking import rebuild_rows
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.workflows.audit import _project
 
 Samples = tuple[np.ndarray, np.ndarray]
 

@@ -4,7 +4,7 @@ The attacker first resets what masks the class in the head: against a floor mask
 measures the mask. AIN = steps(edited) / steps(retrained); 1 is ideal (Chundawat et al., 2023).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
@@ -129,19 +129,18 @@ def attack_by_relearning(
         message = "the original does not know the class"
         raise CannotRunError(message)
     for role, target in bench.targets.items():
-        try:
-            lowered = _lower(bench, target)
-        except UnsupportedModelError as error:
-            message = f"the {role} model cannot be trained: {error.reason}"
-            raise CannotRunError(message) from error
         curves[role] = relearn(
-            lowered,
+            _lower(bench, role, target),
             samples,
             goal=goal,
             device=device,
             seed=bench.seed,
             on_step=partial(_pass_on, on_step, role),
         )
+    return _describe_curves(curves, goal)
+
+
+def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> tuple[Measure, ...]:
     steps = {role: float(count_steps(curve, goal)) for role, curve in curves.items()}
     reported = make_measure(
         "relearning",
@@ -167,7 +166,16 @@ def _pass_on(on_step: Callable[[Role, int, int], None], role: Role, step: int) -
     on_step(role, step, STEP_LIMIT)
 
 
-def _lower(bench: Bench, target: Target) -> LoweredModel:
+def _lower(bench: Bench, role: Role, target: Target) -> LoweredModel:
+    """The model with its head reset, to train."""
+    try:
+        return _lower_reset(bench, target)
+    except UnsupportedModelError as error:
+        message = f"the {role} model cannot be trained: {error.reason}"
+        raise CannotRunError(message) from error
+
+
+def _lower_reset(bench: Bench, target: Target) -> LoweredModel:
     rows = reset_rows(target.rows, bench.forgotten)
     proto = with_rows(target.model.proto, target.head, rows)
     model = replace(target.model, proto=widen_model(proto))

@@ -68,7 +68,8 @@ def audit_command(model: Path, **values: Any) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
     from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.audit import AuditSettings, audit_model, check_page, write_page
+    from nhle_onnx.workflows.audit import AuditSettings, audit_model
+    from nhle_onnx.workflows.audit_page import check_page, write_page
 
     settings = AuditSettings(
         model=model,

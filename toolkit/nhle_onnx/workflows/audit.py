@@ -1,19 +1,18 @@
 """audit: attack an edited model as somebody who holds the file could, and place what is found."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.audit.bench import Answers, Bench, CannotRunError, Target, read_answers, split_halves
-from nhle_onnx.audit.placement import NEARER
+from nhle_onnx.audit.judging import judge
+from nhle_onnx.audit.projection import project_features
 from nhle_onnx.data.samples import SampleSource, open_samples
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.runtime import Provider, open_session
 from nhle_onnx.values.audit import (
     AuditReport,
@@ -23,7 +22,7 @@ from nhle_onnx.values.audit import (
     Role,
     Skipped,
 )
-from nhle_onnx.values.report import Check, Limits
+from nhle_onnx.values.report import Limits
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.workflows.measure import describe_suspicion
@@ -39,20 +38,6 @@ from nhle_onnx.workflows.subject import (
 )
 
 Device = Literal["auto", "cpu", "cuda"]
-
-_PLOTTED = 600  # samples in the picture of the features
-_PLACED = ("unmasking.rebuilt_row", "probe.recall", "relearning.mean_acc_f")
-_NO_REFERENCE = (
-    "no --reference was given: whether a new head, relearning or membership inference find more "
-    "than they would in a model that never saw the class cannot be concluded"
-)
-_NOT_RETRAINED = (
-    "the reference answers to the original's head, so it was not trained from scratch without the "
-    "class: positions on the scale mean nothing"
-)
-_TOO_CLOSE = (
-    "{name}: original and reference are too close to tell where the edited model stands between"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +95,7 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         role: measure_accuracy(predict_classes(target.answers.scores), bench.classes, bench.request)
         for role, target in bench.targets.items()
     }
-    notes, checks = _judge(bench, measures, settings.limits, accuracies["edited"].acc_f)
+    notes, checks = judge(bench, measures, settings.limits, accuracies["edited"].acc_f)
     subjects = loaded.subjects
     report = AuditReport(
         tool=TOOL,
@@ -143,50 +128,6 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         checks=checks,
     )
     return Audit(report, project_features(bench))
-
-
-def check_page(settings: AuditSettings) -> None:
-    """Refuse early what could not be written or read at the end."""
-    if settings.page:
-        given = (
-            settings.model, settings.baseline, settings.reference, settings.data, settings.members,
-            settings.unlearn_report,
-        )  # fmt: skip
-        if settings.page.resolve() in {path.resolve() for path in given if path}:
-            message = f"{settings.page} is read by the audit, which changes no file"
-            raise InputRefusedError(message, remedy="Give --report another path.")
-        check_writable(settings.page, force=settings.force)
-    _read_trajectory(settings.unlearn_report)
-
-
-def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
-    """Write the report as a page, where one was asked for."""
-    if settings.page is None:
-        return
-    observer.start_stage("drawing the page")
-    # matplotlib is slow to import, so only where a page is made
-    from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
-    from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
-
-    trajectory = _read_trajectory(settings.unlearn_report)
-    page = render_page(describe_audit(audit.report, audit.projection, trajectory))
-    write_files({settings.page: page.encode()})
-
-
-def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
-    """How training went, from the report of `unlearn`."""
-    if path is None:
-        return []
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        trajectory: list[dict[str, Any]] = [
-            {name: float(value) for name, value in point.items()}
-            for point in document["trajectory"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{path} is no report of `unlearn`: {error}"
-        raise InputRefusedError(message, remedy="Give its .report.json.") from error
-    return trajectory
 
 
 def _load(settings: AuditSettings) -> _Loaded:
@@ -290,87 +231,8 @@ def _run(
     return tuple(measures), tuple(skipped)
 
 
-def _judge(
-    bench: Bench, measures: tuple[Measure, ...], limits: Limits, acc_f: float | None
-) -> tuple[tuple[str, ...], tuple[Check, ...]]:
-    """The gates, and what could not be judged."""
-    found = {measure.name: measure for measure in measures}
-    checks = [Check(name="acc_f", value=acc_f or 0.0, limit=limits.max_acc_f, better="lower")]
-    checks += [
-        Check(name=measure.name, value=measure.edited, limit=limit, better="lower")
-        for measure, limit in _list_limited(found, limits)
-        if measure.edited is not None
-    ]
-    placed = [found[name] for name in _PLACED if name in found]
-    checks += [
-        Check(
-            name=f"{measure.name}.position", value=measure.position, limit=NEARER, better="higher"
-        )
-        for measure in placed
-        if measure.position is not None
-    ]
-    if "reference" not in bench.targets:
-        return (_NO_REFERENCE,), tuple(checks)
-    suspect = (_NOT_RETRAINED,) if _has_relative(found) else ()
-    close = [measure.name for measure in placed if measure.position is None]
-    return (*suspect, *(_TOO_CLOSE.format(name=name) for name in close)), tuple(checks)
-
-
-def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:
-    """What must stay below a limit: nothing that a model which never saw the class exceeds."""
-    limit = limits.max_unmasked_acc_f
-    unmasked = found.get("unmasking.original_head")
-    with_head = limit
-    if unmasked and not _is_relative(unmasked):
-        with_head = max(limit, unmasked.reference or 0.0)
-    for name, measure in found.items():
-        if name == "unmasking.original_head" or name.endswith(".unmasked"):
-            yield measure, with_head
-        elif name.startswith("quantization."):
-            yield measure, limit
-
-
-def _has_relative(found: dict[str, Measure]) -> bool:
-    return "unmasking.original_head" in found and _is_relative(found["unmasking.original_head"])
-
-
-def _is_relative(measure: Measure) -> bool:
-    """Whether the original's head knows the class on the reference's features as well: features
-    that were trained anew never met that head.
-    """
-    known, found = measure.original or 0.0, measure.reference or 0.0
-    return found > known / 2
-
-
 def _measure_flow(bench: Bench, target: Target) -> tuple[float, ...]:
     """The shares of forgotten samples that go to each class, [K]."""
     winners = target.answers.scores[bench.is_forgotten].argmax(1)
     counts = np.bincount(winners, minlength=bench.request.num_classes)
     return tuple(float(share) for share in counts / counts.sum())
-
-
-def project_features(bench: Bench) -> Projection:
-    """The two directions in which each model's features vary most (PCA), for some samples."""
-    rng = np.random.default_rng(bench.seed)
-    chosen = np.sort(rng.permutation(len(bench.classes))[:_PLOTTED])
-    return Projection(
-        classes=bench.classes[chosen],
-        points={
-            role: _project(target.answers.features[chosen].astype(np.float64))
-            for role, target in bench.targets.items()
-        },
-    )
-
-
-def _project(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Principal components [N, 2] of [N, D]; each component's largest loading is positive, so
-    that the same features give the same picture.
-    """
-    centred = features - features.mean(0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = (
-        axes[:2] * np.sign(axes[:2][np.arange(len(axes[:2])), np.abs(axes[:2]).argmax(1)])[:, None]
-    )
-    points = centred @ axes.T
-    padded: npt.NDArray[np.float64] = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
-    return padded

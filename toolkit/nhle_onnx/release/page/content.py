@@ -40,18 +40,7 @@ def describe_audit(
         verdict=judge_audit(report),
         sections=_drop_empty(
             Section(title="Checks", tables=(tabulate_checks(report.checks, report.measures),)),
-            Section(
-                title="What the models answer",
-                pictures=_keep(
-                    picture_accuracy(report.labels, report.forget, report.accuracies)
-                    if report.accuracies
-                    else None,
-                    picture_flows(report) if report.flows else None,
-                ),
-                tables=(tabulate_accuracy(report.labels, report.forget, report.accuracies),)
-                if report.accuracies
-                else (),
-            ),
+            _show_answers(report),
             Section(
                 title="What an attacker gets out of them",
                 pictures=_keep(
@@ -82,21 +71,7 @@ def describe_audit(
                             "retrained": report.reference,
                         }
                     ),
-                    tabulate_facts(
-                        "What was run",
-                        {
-                            "command": report.command,
-                            "seed": report.seed,
-                            "provider": report.provider,
-                            "device": report.device,
-                            "samples of the attacker": report.samples.attack,
-                            "samples to judge by": report.samples.judge,
-                            "samples of the training set": report.samples.members,
-                            "samples from": report.samples.source,
-                            **list_preprocess(report.preprocess),
-                            **_list_surroundings(report),
-                        },
-                    ),
+                    tabulate_facts("What was run", _list_audit(report)),
                 ),
             ),
         ),
@@ -128,10 +103,7 @@ def describe_unlearning(report: UnlearnReport) -> Page:
                     tabulate_facts(
                         "What was run",
                         {
-                            "command": report.command,
-                            "seed": report.seed,
-                            "provider": report.provider,
-                            "device": report.device,
+                            **_list_run(report),
                             "head": f"{model.head.op}, {model.head.feature_dim} features, "
                             f"{model.head.num_classes} classes, {model.format}",
                             "opset": model.opset,
@@ -149,6 +121,42 @@ def describe_unlearning(report: UnlearnReport) -> Page:
             ),
         ),
     )
+
+
+def _show_answers(report: AuditReport) -> Section:
+    title = "What the models answer"
+    if not report.accuracies:
+        return Section(title=title)
+    of_classes = (report.labels, report.forget, report.accuracies)
+    return Section(
+        title=title,
+        pictures=_keep(
+            picture_accuracy(*of_classes), picture_flows(report) if report.flows else None
+        ),
+        tables=(tabulate_accuracy(*of_classes),),
+    )
+
+
+def _list_audit(report: AuditReport) -> dict[str, Any]:
+    return {
+        **_list_run(report),
+        "samples of the attacker": report.samples.attack,
+        "samples to judge by": report.samples.judge,
+        "samples of the training set": report.samples.members,
+        "samples from": report.samples.source,
+        **list_preprocess(report.preprocess),
+        **_list_surroundings(report),
+    }
+
+
+def _list_run(report: AuditReport | UnlearnReport) -> dict[str, Any]:
+    """What was run, and where."""
+    return {
+        "command": report.command,
+        "seed": report.seed,
+        "provider": report.provider,
+        "device": report.device,
+    }
 
 
 def _show_training(trajectory: Trajectory) -> Section:

@@ -1,0 +1,54 @@
+"""audit: the report as a page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.workflows.audit import Audit, AuditSettings
+from nhle_onnx.workflows.observer import Observer
+
+
+def check_page(settings: AuditSettings) -> None:
+    """Refuse early what could not be written or read at the end."""
+    if settings.page:
+        given = (
+            settings.model, settings.baseline, settings.reference, settings.data, settings.members,
+            settings.unlearn_report,
+        )  # fmt: skip
+        if settings.page.resolve() in {path.resolve() for path in given if path}:
+            message = f"{settings.page} is read by the audit, which changes no file"
+            raise InputRefusedError(message, remedy="Give --report another path.")
+        check_writable(settings.page, force=settings.force)
+    _read_trajectory(settings.unlearn_report)
+
+
+def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
+    """Write the report as a page, where one was asked for."""
+    if settings.page is None:
+        return
+    observer.start_stage("drawing the page")
+    # matplotlib is slow to import, so only where a page is made
+    from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
+    from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
+
+    trajectory = _read_trajectory(settings.unlearn_report)
+    page = render_page(describe_audit(audit.report, audit.projection, trajectory))
+    write_files({settings.page: page.encode()})
+
+
+def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
+    """How training went, from the report of `unlearn`."""
+    if path is None:
+        return []
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        trajectory: list[dict[str, Any]] = [
+            {name: float(value) for name, value in point.items()}
+            for point in document["trajectory"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path} is no report of `unlearn`: {error}"
+        raise InputRefusedError(message, remedy="Give its .report.json.") from error
+    return trajectory
