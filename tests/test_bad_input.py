@@ -241,6 +241,42 @@ def test_output_that_is_the_model(nhle: Nhle, lenet_copy: Path) -> None:
     assert lenet_copy.read_bytes() == before
 
 
+def keep_weights_outside(model: Path, sidecar: str) -> Path:
+    """Move a model's weights to a file beside it, and return that."""
+    onnx.save_model(
+        onnx.load(model), model, save_as_external_data=True, location=sidecar, size_threshold=0
+    )
+    return model.with_name(sidecar)
+
+
+def test_output_that_holds_the_models_weights(nhle: Nhle, lenet_copy: Path) -> None:
+    weights = keep_weights_outside(lenet_copy, "edited.onnx.data")
+    before = weights.read_bytes()
+    result = nhle(
+        "unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--force",
+        "--out", lenet_copy.with_name("edited.onnx"),
+    )  # fmt: skip
+    assert_refused(result, 3, "never changed in place")
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize("is_weights", [False, True])
+def test_page_that_is_a_file_of_the_model(
+    nhle: Nhle,
+    lenet_copy: Path,
+    is_weights: bool,  # noqa: FBT001
+) -> None:
+    weights = keep_weights_outside(lenet_copy, "weights.bin")
+    page = weights if is_weights else lenet_copy
+    before = page.read_bytes()
+    result = nhle(
+        "audit", lenet_copy, "--baseline", LENET, "--forget", 3, "--data", EVALUATION,
+        "--report", page, "--force",
+    )  # fmt: skip
+    assert_refused(result, 3, "is read by the audit")
+    assert page.read_bytes() == before
+
+
 def test_output_in_a_folder_that_is_not_there(nhle: Nhle, tmp_path: Path) -> None:
     result = nhle("unlearn", LENET, "--forget", 3, "--out", tmp_path / "no" / "edited.onnx")
     assert_refused(result, 3, "cannot be written")

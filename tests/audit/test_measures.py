@@ -41,6 +41,7 @@ from nhle_onnx.audit.relearning import count_steps, reset_rows
 from nhle_onnx.audit.separability import measure_separability
 from nhle_onnx.audit.traces import guess_forgotten, measure_outliers
 from nhle_onnx.audit.unmasking import rebuild_rows
+from nhle_onnx.audit.untrained import reset_weights
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.load import load_model
 
@@ -498,3 +499,31 @@ def test_rounded_lenet_keeps_biases() -> None:
     assert changed == {name for name in before if name.endswith("weight")}
     for name in changed:
         assert all(len(np.unique(row)) <= 15 for row in after[name])
+
+
+@pytest.mark.parametrize(
+    ("operator", "shape", "attributes"),
+    [("MatMul", (300, 50), {}), ("Gemm", (300, 50), {}), ("Gemm", (50, 300), {"transB": 1})],
+)
+def test_an_untrained_layer_keeps_the_size_of_its_input(
+    tmp_path: Path, operator: str, shape: tuple[int, int], attributes: dict[str, int]
+) -> None:
+    """He et al.'s initialisation: variance 2 / fan-in, however the weight is laid out."""
+    path = tmp_path / "model.onnx"
+    weights = {"hidden": np.ones(shape, np.float32), "head": np.ones((10, 50), np.float32)}
+    graph = helper.make_graph(
+        [
+            helper.make_node(operator, ["x", "hidden"], ["h"], **attributes),
+            helper.make_node("Gemm", ["h", "head"], ["y"], transB=1),
+        ],
+        "layers",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 300])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    model = load_model(path)
+    untrained = reset_weights(model.proto, find_head(model), seed=0)
+    spread = np.std(numpy_helper.to_array(untrained.graph.initializer[0]))
+    assert spread == pytest.approx(np.sqrt(2 / 300), rel=0.05)

@@ -33,6 +33,12 @@ class OnnxModel:
     sidecars: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def files(self) -> frozenset[Path]:
+        """Every file that holds a part of the model, with links followed."""
+        resolved = self.path.resolve()
+        return frozenset({resolved, *(resolved.parent / name for name in self.sidecars)})
+
+    @property
     def opset(self) -> int:
         """Version of the default operator set."""
         versions = [entry.version for entry in self.proto.opset_import if entry.domain == ""]

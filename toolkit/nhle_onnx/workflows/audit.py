@@ -137,6 +137,8 @@ def _load(settings: AuditSettings) -> _Loaded:
         "reference": settings.reference,
     }
     subjects = {role: open_subject(path, settings.flags) for role, path in paths.items() if path}
+    for subject in subjects.values():
+        _check_outputs(settings, subject)
     original = subjects["original"]
     for role, subject in subjects.items():
         _check_same_task(original, subject, role)
@@ -149,6 +151,13 @@ def _load(settings: AuditSettings) -> _Loaded:
     data, members = sources[0], sources[1] if settings.members else None
     _check_samples(data, request)
     return _Loaded(subjects, request, data, members)
+
+
+def _check_outputs(settings: AuditSettings, subject: Subject) -> None:
+    """The page may not replace a file with weights either."""
+    if settings.page and settings.page.resolve() in subject.model.files:
+        message = f"{settings.page} is read by the audit, which changes no file"
+        raise InputRefusedError(message, remedy="Give --report another path.")
 
 
 def _check_same_task(original: Subject, subject: Subject, role: Role) -> None:

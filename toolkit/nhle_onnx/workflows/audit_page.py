@@ -13,10 +13,7 @@ from nhle_onnx.workflows.observer import Observer
 def check_page(settings: AuditSettings) -> None:
     """Refuse early what could not be written or read at the end."""
     if settings.page:
-        given = (
-            settings.model, settings.baseline, settings.reference, settings.data, settings.members,
-            settings.unlearn_report,
-        )  # fmt: skip
+        given = (settings.data, settings.members, settings.unlearn_report)
         if settings.page.resolve() in {path.resolve() for path in given if path}:
             message = f"{settings.page} is read by the audit, which changes no file"
             raise InputRefusedError(message, remedy="Give --report another path.")

@@ -154,12 +154,12 @@ def _check_mask(
 
 
 def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:
-    for path in settings.outputs:
-        if path.resolve() == subject.model.path.resolve():
-            message = f"{path} is the model itself, which is never changed in place"
-            raise InputRefusedError(message, remedy="Give --out and --report other paths.")
     sidecars = name_sidecars(subject.model.places, settings.edited_path).values()
     outputs = (*settings.outputs, *sidecars)
+    for path in outputs:
+        if path.resolve() in subject.model.files:
+            message = f"{path} is the model itself, which is never changed in place"
+            raise InputRefusedError(message, remedy="Give --out and --report other paths.")
     if settings.page and [path.resolve() for path in outputs].count(settings.page.resolve()) > 1:
         message = f"{settings.page} is to hold another output as well"
         raise InputRefusedError(message, remedy="Give --report another path.")
