@@ -77,9 +77,10 @@ def test_zero_can_win() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_floor_is_finite_in_its_format(dtype: type) -> None:
-    floor = np.array(find_floor(np.dtype(dtype), make_head()), dtype)
-    assert np.isfinite(floor)
-    assert floor == np.finfo(dtype).min
+    values = HeadValues(weight=np.zeros((K, D), dtype), bias=np.zeros(K, dtype))
+    floor = find_floor(values, make_head()).astype(dtype)
+    assert np.isfinite(floor).all()
+    assert (floor == np.finfo(dtype).min).all()
 
 
 def test_importance_masks_the_most_active_units() -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.audit.head_rows import HeadRows, read_rows
+from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.runtime import Provider, open_session
 from nhle_onnx.values.audit import Role
@@ -102,7 +103,8 @@ def read_answers(
     provider: Provider,
     batch_size: int,
 ) -> Answers:
-    """A model's answers to images [N, ...], in one pass."""
+    """A model's answers to images [N, ...], in one pass, as real numbers."""
+    proto, head = with_real_values(proto, head)
     session = open_session(expose_tensors(proto, head.features, head.scores), provider)
     names = (head.features, head.scores)
     features, scores = session.run_several(names, inputs, image_input, batch_size)

@@ -1,14 +1,22 @@
 """Finding the classifier head: from the outputs back to the last learned layer."""
 
+from dataclasses import replace
+
 import onnx_graphsurgeon as gs
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
+from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_input_grid
 from nhle_onnx.graph.head_layers import Trail, read_layer
 from nhle_onnx.graph.origins import find_remedy
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
-_NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
-_POOLING = frozenset({"GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean"})
+_NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid"})
+_POOLING = frozenset(
+    {
+        "GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean",
+        "QLinearGlobalAveragePool", "QLinearAveragePool",
+    }
+)  # fmt: skip
 _CLAMPING = frozenset({"Relu", "Clip"})
 _PASSING = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout"})
 
@@ -51,23 +59,25 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 def _trace(output: gs.Tensor) -> ClassifierHead | str:
     """Walk back over what does not change which class wins, to the layer; or say what is there."""
-    tensor, scores = output, output
-    is_pooled = is_clamped = False
+    tensor, trail = output, Trail(output=output, scores=output.name)
     while tensor.inputs:
         node = tensor.inputs[0]
         before_softmax = _skip_decomposed_softmax(node)
+        if before_softmax is None and node.op in _NORMALIZING:
+            before_softmax = node.inputs[0]
         if before_softmax is not None:
-            tensor = scores = before_softmax
-        elif node.op in _NORMALIZING:
-            tensor = scores = node.inputs[0]
-        elif node.op in _PASSING | _POOLING | _CLAMPING:
-            is_pooled |= node.op in _POOLING
-            is_clamped |= node.op in _CLAMPING
+            tensor = before_softmax
+            grid = read_input_grid(node) if node.op.startswith("QLinear") else None
+            trail = Trail(output=output, scores=tensor.name, score_grid=grid)
+        elif node.op in _PASSING | _POOLING | _CLAMPING | QUANTIZING:
             tensor = node.inputs[0]
-        else:
-            trail = Trail(
-                output=output, scores=scores.name, is_pooled=is_pooled, is_clamped=is_clamped
+            trail = replace(
+                trail,
+                is_pooled=trail.is_pooled or node.op in _POOLING,
+                is_clamped=trail.is_clamped or node.op in _CLAMPING,
+                limits=(*trail.limits, *list_output_grids(node)),
             )
+        else:
             return read_layer(node, trail)
     return f"{output.name} is not computed by any node"
 

@@ -1,17 +1,21 @@
 """The layers that can be a head: Gemm, MatMul with or without Add, and Conv."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import onnx_graphsurgeon as gs
 
-from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_grid, read_input_grid
+from nhle_onnx.values.model import ClassifierHead, Grid
 
 _MATRIX_RANK = 2
 _MIN_CLASSES = 2
 _BIAS_POSITION = 2
-_ALIASES = frozenset({"Cast", "Identity", "Transpose"})
+_ALIASES = frozenset({"Cast", "Identity", "Transpose", "DequantizeLinear"})
+_ADDING = frozenset({"Add", "QLinearAdd"})
+_QUANTIZED_WEIGHT = 3
+_QUANTIZED_BIASES = {"QGemm": 6, "QLinearConv": 8, "QLinearMatMul": 8}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +24,10 @@ class Trail:
 
     output: gs.Tensor
     scores: str
-    is_pooled: bool
-    is_clamped: bool
+    score_grid: Grid | None = None
+    is_pooled: bool = False
+    is_clamped: bool = False
+    limits: tuple[Grid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,7 @@ class _Stored:
     shape: tuple[int, ...]
     is_transposed: bool
     is_shared: bool
+    grid: Grid | None = None
 
     def is_vector(self, num_classes: int) -> bool:
         """Whether it holds one number a class, whatever axes of one it has."""
@@ -42,28 +49,30 @@ class _Stored:
 class _Layer:
     """A layer's parts; `class_axis` counts on the weight as the graph stores it."""
 
+    features: gs.Tensor
     weight: _Stored
     bias: _Stored | None
-    bias_scale: float
     class_axis: int
+    bias_scale: float = 1.0
+    feature_grid: Grid | None = None
 
 
 def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
     """The head that `node` is (or the Add of its bias), or the reason why it is none."""
     bias = None
-    logits = node.outputs[0]
-    if node.op == "Add":
+    last = node
+    if node.op in _ADDING:
         bias, inner = _split_add(node)
         if inner is None:
             return f"{trail.output.name} comes from {node.op} {node.name}"
         node = inner
-    readers = {"Gemm": _read_gemm, "MatMul": _read_matmul, "Conv": _read_conv}
-    if node.op not in readers:
+    node = _skip_dynamic_scale(node)
+    if node.op not in _READERS:
         return f"{trail.output.name} comes from {node.op} {node.name}"
-    layer = readers[node.op](node, bias)
+    layer = _READERS[node.op](node, bias)
     if isinstance(layer, str):
         return f"{node.op} {node.name} {layer}"
-    fault = _find_fault(layer, trail, is_matrix=node.op != "Conv")
+    fault = _find_fault(layer, trail, is_matrix="Conv" not in node.op)
     if fault:
         return f"{node.op} {node.name} {fault}"
     num_classes = layer.weight.shape[layer.class_axis]
@@ -76,11 +85,16 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         class_axis=layer.class_axis,
         num_classes=num_classes,
         feature_dim=math.prod(layer.weight.shape) // num_classes,
-        features=node.inputs[0].name,
-        logits=logits.name,
+        features=layer.features.name,
+        logits=last.outputs[0].name,
         scores=trail.scores,
         is_clamped=trail.is_clamped,
         output=trail.output.name,
+        weight_grid=layer.weight.grid,
+        bias_grid=layer.bias.grid if layer.bias is not None else None,
+        feature_grid=layer.feature_grid,
+        score_grid=trail.score_grid,
+        score_limits=(*trail.limits, *list_output_grids(last)),
     )
 
 
@@ -111,6 +125,7 @@ def _read_gemm(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
         return "has two biases"
     has_rows = bool(node.attrs.get("transB", 0)) != weight.is_transposed
     return _Layer(
+        features=node.inputs[0],
         weight=weight,
         bias=added_bias or own_bias,
         bias_scale=1.0 if added_bias else beta,
@@ -122,9 +137,8 @@ def _read_matmul(node: gs.Node, bias: _Stored | None) -> _Layer | str:
     weight = _resolve(node.inputs[1])
     if weight is None or len(weight.shape) != _MATRIX_RANK:
         return "has no constant weight matrix on its right"
-    return _Layer(
-        weight=weight, bias=bias, bias_scale=1.0, class_axis=0 if weight.is_transposed else 1
-    )
+    class_axis = 0 if weight.is_transposed else 1
+    return _Layer(features=node.inputs[0], weight=weight, bias=bias, class_axis=class_axis)
 
 
 def _read_conv(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
@@ -135,17 +149,106 @@ def _read_conv(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
         return "is no 1x1 convolution"
     if added_bias is not None and (own_bias is not None or added_bias.shape[-2:] != (1, 1)):
         return "is followed by an Add that is no bias"
-    return _Layer(weight=weight, bias=added_bias or own_bias, bias_scale=1.0, class_axis=0)
+    return _Layer(features=node.inputs[0], weight=weight, bias=added_bias or own_bias, class_axis=0)
+
+
+def _read_integer_product(node: gs.Node, bias: _Stored | None) -> _Layer | str:
+    """MatMulInteger of a dynamically quantized layer, whose scales are multiplied in after it."""
+    weight = _resolve(node.inputs[1])
+    scale = _find_dynamic_scale(node)
+    source = node.inputs[0].inputs[0] if node.inputs[0].inputs else None
+    if weight is None or len(weight.shape) != _MATRIX_RANK or scale is None:
+        return "has no constant weight matrix with a constant scale"
+    if source is None or source.op != "DynamicQuantizeLinear":
+        return "does not read the result of a DynamicQuantizeLinear"
+    class_axis = 0 if weight.is_transposed else 1
+    zero_point = _pick(node.inputs, 4)[3]
+    grid = Grid(
+        scales=(scale.name,),
+        zero_point=None if zero_point is None else zero_point.name,
+        axis=class_axis,
+    )
+    return _Layer(
+        features=source.inputs[0],
+        weight=replace(weight, grid=grid),
+        bias=bias,
+        class_axis=class_axis,
+    )
+
+
+def _read_quantized(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
+    """QGemm, QLinearMatMul and QLinearConv: operands with their scales and zero points."""
+    weight = _resolve(node.inputs[_QUANTIZED_WEIGHT])
+    own_bias = _resolve(_pick(node.inputs, 9)[_QUANTIZED_BIASES[node.op]])
+    if weight is None or any(extent != 1 for extent in weight.shape[_MATRIX_RANK:]):
+        return "has no constant weight matrix"
+    if node.attrs.get("transA", 0) or node.attrs.get("group", 1) != 1:
+        return "is no plain layer: transA, or groups"
+    has_rows = node.op == "QLinearConv" or bool(node.attrs.get("transB", 0))
+    class_axis = 0 if has_rows != weight.is_transposed else 1
+    weight_grid = read_grid(node, _QUANTIZED_WEIGHT + 1, axis=class_axis)
+    if own_bias is not None:
+        scales = (node.inputs[1].name, *weight_grid.scales)
+        own_bias = replace(own_bias, grid=Grid(scales=scales, zero_point=None))
+    return _Layer(
+        features=node.inputs[0],
+        weight=replace(weight, grid=weight_grid),
+        bias=added_bias or own_bias,
+        class_axis=class_axis,
+        feature_grid=read_input_grid(node),
+    )
+
+
+_Reader = Callable[[gs.Node, _Stored | None], _Layer | str]
+_READERS: Mapping[str, _Reader] = {
+    "Gemm": _read_gemm,
+    "MatMul": _read_matmul,
+    "Conv": _read_conv,
+    "MatMulInteger": _read_integer_product,
+    "QGemm": _read_quantized,
+    "QLinearMatMul": _read_quantized,
+    "QLinearConv": _read_quantized,
+}
+
+
+def _skip_dynamic_scale(node: gs.Node) -> gs.Node:
+    """The integer product before a Cast and the Mul of its scales; any other node as it is."""
+    if node.op != "Mul" or not node.inputs[0].inputs:
+        return node
+    before = node.inputs[0].inputs[0]
+    if before.op == "Cast" and before.inputs[0].inputs:
+        product = before.inputs[0].inputs[0]
+        return product if product.op == "MatMulInteger" else node
+    return node
+
+
+def _find_dynamic_scale(product: gs.Node) -> gs.Tensor | None:
+    """The constant factor of the scales that an integer product is multiplied with."""
+    multiplied = product.outputs[0].outputs[0].outputs[0].outputs[0]
+    scales = multiplied.inputs[1].inputs
+    if multiplied.op != "Mul" or not scales or scales[0].op != "Mul":
+        return None
+    constants = [tensor for tensor in scales[0].inputs if isinstance(tensor, gs.Constant)]
+    return constants[0] if len(constants) == 1 else None
 
 
 def _split_add(node: gs.Node) -> tuple[_Stored | None, gs.Node | None]:
     """The constant operand of an Add, in either order, and the node that computes the other."""
-    for position, operand in enumerate(node.inputs):
-        other = node.inputs[1 - position]
-        constant = _resolve(operand)
+    places = (0, 1) if node.op == "Add" else (0, _QUANTIZED_WEIGHT)
+    for position, operand in enumerate(places):
+        other = _skip_rounding(node.inputs[places[1 - position]])
+        constant = _resolve(node.inputs[operand])
         if constant is not None and other.inputs:
-            return constant, other.inputs[0]
+            grid = constant.grid if node.op == "Add" else read_grid(node, operand + 1)
+            return replace(constant, grid=grid), other.inputs[0]
     return None, None
+
+
+def _skip_rounding(tensor: gs.Tensor) -> gs.Tensor:
+    """What was rounded by a QuantizeLinear and a DequantizeLinear."""
+    while tensor.inputs and tensor.inputs[0].op in QUANTIZING:
+        tensor = tensor.inputs[0].inputs[0]
+    return tensor
 
 
 def _gives_one_score_a_class(trail: Trail, num_classes: int, *, is_matrix: bool) -> bool:
@@ -162,11 +265,18 @@ def _pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
 
 
 def _resolve(tensor: gs.Tensor | None) -> _Stored | None:
-    """The constant behind Identity, Cast and Transpose nodes, or None if there is none."""
+    """The constant behind Identity, Cast, Transpose and DequantizeLinear nodes, or None."""
     is_transposed = False
+    grid = None
     while tensor is not None and tensor.inputs and tensor.inputs[0].op in _ALIASES:
-        is_transposed ^= tensor.inputs[0].op == "Transpose"
-        tensor = tensor.inputs[0].inputs[0]
+        node = tensor.inputs[0]
+        if node.op == "DequantizeLinear":
+            grid = read_input_grid(node)
+        elif node.op == "Transpose":
+            if grid is not None:
+                return None  # the grid's axis would be another one on what is stored
+            is_transposed = not is_transposed
+        tensor = node.inputs[0]
     if tensor is None:
         return None
     if tensor.inputs and tensor.inputs[0].op == "Constant" and "value" in tensor.inputs[0].attrs:
@@ -180,4 +290,5 @@ def _resolve(tensor: gs.Tensor | None) -> _Stored | None:
         shape=tuple(int(extent) for extent in shape),
         is_transposed=is_transposed,
         is_shared=len(tensor.outputs) > 1,
+        grid=grid,
     )

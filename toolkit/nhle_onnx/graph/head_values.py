@@ -4,22 +4,43 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from nhle_onnx.graph.tensors import read_tensors, replace_tensors
-from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.grids import RANGES, express_reals, read_reals, round_reals
+from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
+from nhle_onnx.values.model import ClassifierHead, Grid
 
 _BIAS_POSITION = 2
-_ALIASES = frozenset({"Cast", "Identity"})
+_ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
+_WITHOUT_BIAS = frozenset({"MatMul", "Mul"})  # Mul: the scales after an integer product
+_HALVED_ABOVE = 2**16
 _FIRST_IR_WITHOUT_INPUTS = 4
 
 
 def read_head(
     proto: ModelProto, head: ClassifierHead
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    """Weight as stored, and bias [K]: zeros of the same type where the head has none."""
-    weight = read_tensors(proto, (head.weight,))[head.weight]
+    """Weight in the stored layout, and bias [K]: zeros where the head has none.
+
+    In the stored type, or as the real numbers that a quantized head's stand for.
+    """
+    weight = _read(proto, head.weight, head.weight_grid)
     if head.bias is None:
-        return weight, np.zeros(head.num_classes, weight.dtype)
-    return weight, read_tensors(proto, (head.bias,))[head.bias].reshape(head.num_classes)
+        kind = np.float32 if head.weight_grid else weight.dtype
+        return weight, np.zeros(head.num_classes, kind)
+    return weight, _read(proto, head.bias, head.bias_grid).reshape(head.num_classes)
+
+
+def read_lowest_bias(proto: ModelProto, head: ClassifierHead) -> npt.NDArray[np.float64] | None:
+    """The lowest bias [K] that a quantized head holds; None where its bias is a float.
+
+    Of 32 bits only half the range: kernels add products to a bias, and must not overflow.
+    """
+    if head.bias is None or head.bias_grid is None:
+        return None
+    tensor = dict(list_tensors(proto))[head.bias]
+    low, high = RANGES[tensor.data_type]
+    numbers = np.full(tensor.dims, low // 2 if high > _HALVED_ABOVE else low, np.float64)
+    return express_reals(proto, numbers, head.bias_grid).reshape(head.num_classes)
 
 
 def write_head(
@@ -28,23 +49,42 @@ def write_head(
     weight: npt.NDArray[np.floating],
     bias: npt.NDArray[np.floating],
 ) -> None:
-    """Write weight and bias in place. A bias that the exporter dropped, or that the head shares
-    with another layer, becomes a tensor of its own; after a MatMul that takes an Add node.
+    """Write weight and bias in place, on their grids where they have any. A bias that the exporter
+    dropped, or that the head shares with another layer, becomes a tensor of its own; after a
+    MatMul that takes an Add node.
+
+    Raises UnsupportedModelError where a quantized operator has no room for a bias.
     """
-    replace_tensors(proto, {head.weight: weight})
+    _write(proto, head.weight, head.weight_grid, weight)
     node = next(node for node in proto.graph.node if head.logits in node.output)
     if head.bias is not None and _is_own(proto, head.bias, node):
-        shape = read_tensors(proto, (head.bias,))[head.bias].shape
-        replace_tensors(proto, {head.bias: bias.reshape(shape)})
+        shape = _read(proto, head.bias, None).shape
+        _write(proto, head.bias, head.bias_grid, bias.reshape(shape))
     elif head.bias is not None or bias.any():
+        if node.domain or node.op_type.startswith("QLinear"):
+            message = f"{node.op_type} {node.name} has no bias of its own to mask with"
+            raise UnsupportedModelError(message, remedy="Give the model before quantization.")
         name = _add_bias(proto, head, bias)
         if node.op_type == "Add":
             _replace_shared_operand(proto, node, head, name)
-        elif node.op_type == "MatMul":
+        elif node.op_type in _WITHOUT_BIAS:
             _append_add(proto, node, name)
         else:
             del node.input[_BIAS_POSITION:]
             node.input.append(name)
+
+
+def _read(proto: ModelProto, name: str, grid: Grid | None) -> npt.NDArray[np.floating]:
+    if grid is None:
+        return read_tensors(proto, (name,))[name]
+    return read_reals(proto, name, grid)
+
+
+def _write(
+    proto: ModelProto, name: str, grid: Grid | None, values: npt.NDArray[np.floating]
+) -> None:
+    stored = values if grid is None else round_reals(proto, name, grid, values)
+    replace_tensors(proto, {name: stored})
 
 
 def _is_own(proto: ModelProto, tensor: str, user: NodeProto) -> bool:
@@ -65,7 +105,9 @@ def _add_bias(proto: ModelProto, head: ClassifierHead, bias: npt.NDArray[np.floa
     while name in taken:
         name += "_"
     if head.bias is not None:
-        bias = bias.reshape(read_tensors(proto, (head.bias,))[head.bias].shape)
+        bias = bias.reshape(_read(proto, head.bias, None).shape)
+    if head.weight_grid is not None:
+        bias = bias.astype(np.float32)
     proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias), name))
     if proto.ir_version < _FIRST_IR_WITHOUT_INPUTS:
         kind = helper.np_dtype_to_tensor_dtype(bias.dtype)

@@ -5,7 +5,7 @@ from onnx import ModelProto
 _REMEDIES = {
     "ai.onnx.ml": "A scikit-learn pipeline has no network to train: refit it without the class.",
     "com.microsoft.nchwc": "This graph was optimised by ONNX Runtime: give the one before that.",
-    "com.microsoft": "This graph was fused or quantized by ONNX Runtime: give the float model.",
+    "com.microsoft": "This graph was fused by ONNX Runtime: give the one before that.",
 }
 
 

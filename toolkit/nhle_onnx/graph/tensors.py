@@ -1,12 +1,16 @@
 """The constant tensors of a graph: initializers, and Constant nodes that hold a tensor."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ml_dtypes import iinfo
 from onnx import ModelProto, TensorProto, numpy_helper
 
 MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph itself
+_HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
+_PACKED = frozenset({TensorProto.INT4, TensorProto.UINT4})
 FLOAT_TYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -53,10 +57,28 @@ def _replace(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     if value.shape != current.shape:
         message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
         raise ValueError(message)
-    cast = np.ascontiguousarray(value, dtype=current.dtype)
+    if is_float(tensor):
+        cast = np.ascontiguousarray(value, dtype=current.dtype)
+    else:
+        cast = _round(value, current)
+    encoded = numpy_helper.from_array(cast)
     if tensor.HasField("raw_data"):
-        tensor.raw_data = cast.astype(cast.dtype.newbyteorder("<"), copy=False).tobytes()
+        tensor.raw_data = encoded.raw_data
     elif tensor.data_type == TensorProto.FLOAT:
         tensor.float_data[:] = cast.ravel().tolist()
-    else:
+    elif tensor.data_type in _HALF:
         tensor.int32_data[:] = cast.view(np.uint16).ravel().tolist()
+    elif tensor.data_type in _PACKED:
+        tensor.int32_data[:] = list(encoded.raw_data)
+    else:
+        tensor.int32_data[:] = cast.ravel().tolist()
+
+
+def _round(value: npt.NDArray[np.floating], current: npt.NDArray[np.generic]) -> npt.NDArray[Any]:
+    """Whole numbers of the tensor's type. What is the same in `value`'s precision keeps its bits:
+    float32 does not hold every number of 32 bits.
+    """
+    wide = current.astype(np.int64)
+    rounded = np.where(value == wide.astype(value.dtype), wide, np.rint(value).astype(np.int64))
+    limits = iinfo(current.dtype)
+    return rounded.clip(limits.min, limits.max).astype(current.dtype)

@@ -6,24 +6,33 @@ given `torch.fx` proxies it records, which builds the module. So every function 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
-from onnx import NodeProto, helper, numpy_helper
-from torch import fx, nn
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.grids import RANGES
+from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import list_ancestors
-from nhle_onnx.graph.tensors import list_tensors
-from nhle_onnx.lowering.node import Node, Value
+from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.lowering.node import Node, Value, with_shape
 from nhle_onnx.lowering.operators import Operator, find_operator
+from nhle_onnx.lowering.ops.quantized import read_whole
 from nhle_onnx.lowering.weights import check_operators, list_weights
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NOT_IDENTIFIER = re.compile(r"\W")
+_WIDER: Mapping[int, Any] = {
+    TensorProto.INT4: np.int8,
+    TensorProto.UINT4: np.uint8,
+    TensorProto.UINT16: np.int32,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +40,13 @@ class LoweredModel:
     """A module from the model's image input to one tensor of its graph, or several.
 
     It is an fx.GraphModule, inside another where the graph fixes its batch size.
-    `parameter_of` maps the ONNX name of each trainable tensor to its one parameter.
+    `parameter_of` maps the ONNX name of each trainable tensor to its one parameter; those of
+    tensors in `whole` move between the whole numbers that are read of them.
     """
 
     module: nn.Module
     parameter_of: Mapping[str, nn.Parameter]
+    whole: frozenset[str]
 
 
 def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
@@ -52,7 +63,9 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
 
 
 def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> LoweredModel:
-    """As `lower_model`, to the pair of the head's scores and its features."""
+    """As `lower_model`, to the pair of the head's scores and its features, both real numbers."""
+    proto, head = with_real_values(model.proto, head)
+    model = replace(model, proto=proto)
     check_operators(model, head.scores)
     recording = _record(model, source, (head.features, head.scores))
     outputs = recording.outputs
@@ -78,13 +91,18 @@ class _Recording:
     root: nn.Module
     graph: fx.Graph
     parameter_of: Mapping[str, nn.Parameter]
+    whole: frozenset[str]
     outputs: Mapping[str, fx.Node]
 
     def finish(self, result: fx.Node | tuple[fx.Node, ...]) -> LoweredModel:
         self.graph.output(result)
         self.graph.eliminate_dead_code()
         module = fx.GraphModule(self.root, self.graph, class_name="LoweredModel")
-        return LoweredModel(module=module, parameter_of=MappingProxyType(dict(self.parameter_of)))
+        return LoweredModel(
+            module=module,
+            parameter_of=MappingProxyType(dict(self.parameter_of)),
+            whole=self.whole,
+        )
 
 
 def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording:
@@ -95,27 +113,50 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
     values: dict[str, Value | None] = {"": None}
     values[source] = fx.Proxy(graph.placeholder(_to_identifier(source)), tracer)
     parameter_of: dict[str, nn.Parameter] = {}
+    types: dict[str, int] = {}
     for name, tensor in list_tensors(model.proto):
-        array = np.array(numpy_helper.to_array(tensor))  # a copy: torch wants writable memory
-        values[name] = torch.from_numpy(array)
+        values[name], types[name] = _to_torch(tensor), tensor.data_type
         if name in names:
             attribute = _to_free_attribute(root, name)
-            parameter_of[name] = nn.Parameter(torch.from_numpy(array))
+            parameter_of[name] = nn.Parameter(_to_parameter(tensor))
             root.register_parameter(attribute, parameter_of[name])
-            values[name] = fx.Proxy(graph.get_attr(attribute), tracer)
+            weight = fx.Proxy(graph.get_attr(attribute), tracer)
+            read = weight if is_float(tensor) else _read_whole(weight, tensor)
+            values[name] = with_shape(read, tensor.dims)
     for node in list_ancestors(model.proto.graph, outputs):
         if not values.keys() >= set(node.output):
-            _lower_node(node, model.opset, values)
+            _lower_node(node, model.opset, values, types)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
     return _Recording(
         root=root,
         graph=graph,
         parameter_of=parameter_of,
+        whole=frozenset(name for name in parameter_of if types[name] in RANGES),
         outputs={name: value.node for name, value in recorded.items()},
     )
 
 
-def _lower_node(node: NodeProto, opset: int, values: dict[str, Value | None]) -> None:
+def _to_torch(tensor: TensorProto) -> Tensor:
+    """A stored tensor; types narrower than torch's in the next wider one."""
+    array = numpy_helper.to_array(tensor)
+    wider = _WIDER.get(tensor.data_type, array.dtype)
+    return torch.from_numpy(np.array(array, wider))  # a copy: torch wants writable memory
+
+
+def _to_parameter(tensor: TensorProto) -> Tensor:
+    """What is trained: whole numbers as floats, which move between them until they are read."""
+    stored = _to_torch(tensor)
+    return stored if is_float(tensor) else stored.float()
+
+
+def _read_whole(weight: fx.Proxy, tensor: TensorProto) -> Value:
+    function: Callable[..., Value] = read_whole  # typed for tensors, records what it is given
+    return function(weight, tensor.data_type)
+
+
+def _lower_node(
+    node: NodeProto, opset: int, values: dict[str, Value | None], types: Mapping[str, int]
+) -> None:
     operator = find_operator(node.domain, node.op_type, opset)
     if operator is None:
         message = f"{node.op_type} has no row in the operator table"
@@ -127,6 +168,7 @@ def _lower_node(node: NodeProto, opset: int, values: dict[str, Value | None]) ->
         opset=opset,
         attributes=attributes,
         num_outputs=len(node.output),
+        types=tuple(types.get(name, 0) for name in node.input),
     )
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)

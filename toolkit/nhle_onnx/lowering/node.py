@@ -1,7 +1,7 @@
 """What an operator's function sees of an ONNX node."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -12,6 +12,7 @@ from nhle_onnx.errors import UnsupportedModelError
 P = ParamSpec("P")
 R = TypeVar("R")
 Value = Tensor | fx.Proxy  # known while lowering, or only at run time
+_SHAPE = "nhle_onnx_shape"
 Ints = Tensor | Sequence[int]  # known at run time, or while lowering
 
 
@@ -19,7 +20,8 @@ Ints = Tensor | Sequence[int]  # known at run time, or while lowering
 class Node:
     """Name, operator, opset, attributes of a node and how many outputs it names.
 
-    Its inputs come beside it, None where left out.
+    Its inputs come beside it, None where left out. `types` are the ONNX element types of those
+    that the graph stores, 0 for others.
     """
 
     name: str
@@ -27,11 +29,16 @@ class Node:
     opset: int
     attributes: Mapping[str, Any]
     num_outputs: int = 1
+    types: tuple[int, ...] = ()
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - ONNX attributes vary
         """An attribute's value, or its default."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
+
+    def with_attributes(self, **attributes: Any) -> "Node":  # noqa: ANN401 - ONNX attributes vary
+        """The same node with other attributes as well."""
+        return replace(self, attributes={**self.attributes, **attributes})
 
     def refuse(self, what: str, *, remedy: str = "") -> UnsupportedModelError:
         """The error that says what of this node is not supported."""
@@ -68,9 +75,15 @@ def find_shape(value: Value) -> tuple[int, ...] | None:
     """The shape of a constant or of a trained weight; None where only known at run time."""
     if isinstance(value, Tensor):
         return tuple(value.shape)
-    if value.node.op != "get_attr" or not isinstance(value.tracer, fx.Tracer):
-        return None
-    return tuple(getattr(value.tracer.root, str(value.node.target)).shape)
+    shape: tuple[int, ...] | None = value.node.meta.get(_SHAPE)
+    return shape
+
+
+def with_shape(value: Value, shape: Sequence[int] | None) -> Value:
+    """The value, with its shape noted where that would only be known at run time."""
+    if isinstance(value, fx.Proxy) and shape is not None:
+        value.node.meta[_SHAPE] = tuple(shape)
+    return value
 
 
 def unpack(values: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:

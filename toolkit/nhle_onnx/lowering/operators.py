@@ -185,6 +185,30 @@ OPERATORS = (
     Operator("Resize", "resize", since=10),
     Operator("SpaceToDepth", "image"),
     Operator("Upsample", "resize", until=9),
+    Operator("ConvInteger", "quantized", weights=(1,), since=10),
+    Operator("DequantizeLinear", "quantized", since=10),
+    Operator("DynamicQuantizeLinear", "quantized", since=11),
+    Operator("MatMulInteger", "quantized", weights=(0, 1), since=10),
+    Operator("QLinearConv", "quantized", weights=(3, 8), since=10, function="q_linear_conv"),
+    Operator("QLinearMatMul", "quantized", weights=(0, 3), since=10, function="q_linear_matmul"),
+    Operator("QuantizeLinear", "quantized", since=10),
+    *(
+        Operator(op_type, family, weights=weights, domain="com.microsoft", function=function)
+        for op_type, family, weights, function in (
+            ("DequantizeLinear", "quantized", (), ""),
+            ("QGemm", "quantized", (3, 6), "q_gemm"),
+            ("QLinearAdd", "quantized_elementwise", (0, 3), "q_linear_add"),
+            ("QLinearAveragePool", "quantized", (), "q_linear_average_pool"),
+            ("QLinearConcat", "quantized_elementwise", (), "q_linear_concat"),
+            ("QLinearConv", "quantized", (3, 8), "q_linear_conv"),
+            ("QLinearGlobalAveragePool", "quantized", (), "q_linear_global_average_pool"),
+            ("QLinearLeakyRelu", "quantized_elementwise", (), "q_linear_leaky_relu"),
+            ("QLinearMul", "quantized_elementwise", (0, 3), "q_linear_mul"),
+            ("QLinearSigmoid", "quantized_elementwise", (), "q_linear_sigmoid"),
+            ("QLinearSoftmax", "quantized_elementwise", (), "q_linear_softmax"),
+            ("QuantizeLinear", "quantized", (), ""),
+        )
+    ),
 )
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")

@@ -5,8 +5,13 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from nhle_onnx.graph.tensors import list_tensors
 
 _HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
-# How closely ONNX Runtime's arithmetic in each format can be expected to agree.
-TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+_TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
+_QUANTIZED_TOLERANCE = 1e-1  # a few steps: a number between two steps may go to either
+
+
+def get_tolerance(number_format: str) -> float:
+    """How far logits may depart from ONNX Runtime's, relative to the largest."""
+    return _TOLERANCES.get(number_format, _QUANTIZED_TOLERANCE)
 
 
 def widen_model(proto: ModelProto) -> ModelProto:

@@ -7,6 +7,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.grids import RANGES
 from nhle_onnx.graph.origins import find_remedy
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
@@ -14,7 +15,10 @@ from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.values.model import OnnxModel
 
 # A weight is still the same weight behind these.
-_ALIASES = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze"})
+_ALIASES = frozenset(
+    {"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "DequantizeLinear"}
+)
+_QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
 _HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
 
@@ -59,27 +63,49 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for node in nodes:
         operator = find_operator(node.domain, node.op_type, opset)
+        if _is_product_of_scales(node, producers):
+            continue
         for position in operator.weights if operator else ():
-            source = _resolve_alias(node, position, producers)
-            if source in tensors and _is_weight(tensors[source], operator):
+            source, is_quantized = _resolve_alias(node, position, producers)
+            if source in tensors and _is_weight(
+                tensors[source], operator, is_quantized=is_quantized
+            ):
                 found[source] = None
     return tuple(found)
 
 
-def _resolve_alias(node: NodeProto, position: int, producers: dict[str, NodeProto]) -> str:
+def _is_product_of_scales(node: NodeProto, producers: dict[str, NodeProto]) -> bool:
+    """Whether an operand is the scale that a DynamicQuantizeLinear found: the other is one too."""
+    return node.op_type == "Mul" and any(
+        name in producers
+        and producers[name].op_type == "DynamicQuantizeLinear"
+        and name == producers[name].output[1]
+        for name in node.input
+    )
+
+
+def _resolve_alias(
+    node: NodeProto, position: int, producers: dict[str, NodeProto]
+) -> tuple[str, bool]:
+    """The tensor behind an input, and whether a scale turns its whole numbers into real ones."""
     name = node.input[position] if position < len(node.input) else ""
+    is_quantized = False
     while name in producers and producers[name].op_type in _ALIASES:
+        is_quantized |= producers[name].op_type == "DequantizeLinear"
         name = producers[name].input[0]
-    return name
+    return name, is_quantized
 
 
-def _is_weight(tensor: TensorProto, operator: Operator | None) -> bool:
-    if not is_float(tensor):
+def _is_weight(tensor: TensorProto, operator: Operator | None, *, is_quantized: bool) -> bool:
+    family = operator.family if operator else ""
+    if not is_float(tensor) and not (
+        tensor.data_type in RANGES and (is_quantized or family in _QUANTIZED)
+    ):
         return False
     size = math.prod(tensor.dims)
-    match operator.family if operator else "":
-        case "elementwise":
-            return size > 1 and not _is_mask(tensor)
+    match family:
+        case "elementwise" | "quantized_elementwise":
+            return size > 1 and not (is_float(tensor) and _is_mask(tensor))
         case "shape":
             return size > 1 and len(tensor.dims) > 1  # a vector may hold a Resize's scales
         case _:

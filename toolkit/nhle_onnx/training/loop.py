@@ -1,6 +1,6 @@
 """The training loop: parameters, an objective, and a rule that says when to stop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,17 +81,26 @@ def train(
     return Trajectory(points=tuple(points), is_settled=False)
 
 
-def make_relative_adam(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+def make_relative_adam(
+    parameters: Sequence[nn.Parameter], rate: float, whole: Collection[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """Adam whose step is a fraction `rate` of each tensor's own root mean square.
 
     That needs no tuning to a network: weights that were folded with a batch norm differ in
-    magnitude by orders, and each moves in proportion.
+    magnitude by orders, and each moves in proportion. `whole` are parameters of whole numbers,
+    which may count from a zero point of theirs: their magnitude is that about their mean.
     """
+    centred = {id(parameter) for parameter in whole}
     groups = [
         {
             "params": [parameter],
-            "lr": rate * max(parameter.detach().square().mean().sqrt().item(), _SMALLEST_SCALE),
+            "lr": rate * _measure_magnitude(parameter.detach(), centres=id(parameter) in centred),
         }
         for parameter in parameters
     ]
     return torch.optim.Adam(groups, betas=(0.9, 0.99))
+
+
+def _measure_magnitude(parameter: Tensor, *, centres: bool) -> float:
+    values = parameter - parameter.mean() if centres and parameter.numel() > 1 else parameter
+    return max(values.square().mean().sqrt().item(), _SMALLEST_SCALE)

@@ -4,7 +4,7 @@ Source: Wang et al., Scientific Reports 16, 11879 (2026), and its reference 44. 
 not say what happens to the bias; the three readings here differ in that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,13 @@ Array = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadValues:
-    """Weight [K, D] or [D, K], as the graph stores it, and bias [K] (zeros where it has none)."""
+    """Weight [K, D] or [D, K], as the graph stores it, and bias [K] (zeros where it has none);
+    `lowest_bias` [K] is what a quantized head holds at least; by default the type of `bias` says.
+    """
 
     weight: Array
     bias: Array
+    lowest_bias: Array | None = None
 
 
 def mask_classes(
@@ -43,6 +46,7 @@ def mask_classes(
     0; needs `activations`, mean features [len(forget), D].
     """
     weight, bias = values.weight.copy(), values.bias.copy()
+    floor = find_floor(values, head)
     rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
     for position, index in enumerate(request.forget):
         if mask == "importance":
@@ -52,23 +56,26 @@ def mask_classes(
             rows[index, find_important_units(activations[position])] = 0
         else:
             rows[index] = 0
-            bias[index] = find_floor(bias.dtype, head) if mask == "floor" else 0
-    return HeadValues(weight=weight, bias=bias)
+            bias[index] = floor[index] if mask == "floor" else 0
+    return replace(values, weight=weight, bias=bias)
 
 
-def find_floor(dtype: np.dtype[np.floating], head: ClassifierHead) -> float:
-    """The bias that makes the logit the format's lowest finite number, or near it.
+def find_floor(values: HeadValues, head: ClassifierHead) -> Array:
+    """The biases [K] that make each logit the format's lowest finite number, or near it.
 
     No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax. A Conv's
     logits are averaged afterwards, and their sum must not overflow where the format has room.
     """
-    limits = finfo(dtype)
-    lowest = float(limits.min)
-    if head.op == "Conv" and float(limits.max) > _POOLED_POSITIONS**2:
-        lowest /= _POOLED_POSITIONS
-    return (
-        lowest / head.bias_scale if abs(head.bias_scale) > 1 else lowest * np.sign(head.bias_scale)
-    )
+    lowest = values.lowest_bias
+    if lowest is None:
+        lowest = np.full(head.num_classes, float(finfo(values.bias.dtype).min))
+    if head.op == "Conv":
+        has_room = lowest < -(float(_POOLED_POSITIONS) ** 2)
+        lowest = np.where(has_room, lowest / _POOLED_POSITIONS, lowest)
+    if abs(head.bias_scale) > 1:
+        return lowest / head.bias_scale
+    turned: Array = lowest * np.sign(head.bias_scale)
+    return turned
 
 
 def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> tuple[str, ...]:

@@ -79,7 +79,8 @@ def finetune(
         device=device,
         generator=torch.Generator().manual_seed(options.seed),
     )
-    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), options)
+    whole = [parameters[name] for name in names if name in lowered.whole]
+    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     trajectory = train(
         optimizer,
         objective,
@@ -136,14 +137,14 @@ def _never(_points: Sequence[Point]) -> bool:
 
 
 def _make_optimizer(
-    parameters: Sequence[nn.Parameter], options: UnlearnOptions
+    parameters: Sequence[nn.Parameter], whole: Sequence[nn.Parameter], options: UnlearnOptions
 ) -> tuple[torch.optim.Optimizer, str]:
     """Relative Adam, unless a rate was given: then plain SGD for the paper's losses, as its
     rates of 0.1 to 0.2 imply, and Adam for ours.
     """
     if options.lr is None:
         name = f"Adam, {RELATIVE_RATE:.3g} of each tensor's magnitude a step"
-        return make_relative_adam(parameters, RELATIVE_RATE), name
+        return make_relative_adam(parameters, RELATIVE_RATE, whole), name
     if options.loss != "saturating":
         return torch.optim.SGD(parameters, lr=options.lr), f"SGD, rate {options.lr:.3g}"
     return torch.optim.Adam(parameters, lr=options.lr), f"Adam, rate {options.lr:.3g}"

@@ -46,6 +46,20 @@ class OnnxModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """How whole numbers stand for real ones: (number - zero point) · product of the scales.
+
+    All are names of tensors in the graph. Those that hold more than one number hold one for each
+    index of `axis`, or for each block of `block_size` of them.
+    """
+
+    scales: tuple[str, ...]
+    zero_point: str | None
+    axis: int = 0
+    block_size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierHead:
     """The last learned layer: logits = features · weight (+ bias), one class a row.
 
@@ -54,6 +68,10 @@ class ClassifierHead:
     output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind. `scores` names the last
     tensor before a softmax or the like, after any pooling; `is_clamped` says that a ReLU or Clip
     stands before it. `output` names the graph output.
+
+    In a quantized model a grid says what the numbers of a tensor stand for; None where they are
+    real. `score_limits` are the grids, nearest to the scores first, that the logits pass: nothing
+    can be below the lowest number of each.
     """
 
     op: str
@@ -69,3 +87,8 @@ class ClassifierHead:
     scores: str
     is_clamped: bool
     output: str
+    weight_grid: Grid | None = None
+    bias_grid: Grid | None = None
+    feature_grid: Grid | None = None
+    score_grid: Grid | None = None
+    score_limits: tuple[Grid, ...] = ()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from onnx import TensorProto
+
 import nhle_onnx
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
@@ -90,7 +92,8 @@ def summarize_model(subject: Subject) -> ModelSummary:
 
 def read_format(model: OnnxModel, head: ClassifierHead) -> str:
     """Number format of the head."""
-    return FLOAT_TYPES.get(dict(list_tensors(model.proto))[head.weight].data_type, "other")
+    kind = dict(list_tensors(model.proto))[head.weight].data_type
+    return FLOAT_TYPES.get(kind, TensorProto.DataType.Name(kind).lower())
 
 
 def list_environment() -> dict[str, str]:

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
-from nhle_onnx.lowering.precision import TOLERANCES, widen_model
+from nhle_onnx.lowering.precision import get_tolerance, widen_model
 from nhle_onnx.runtime import open_session
 from nhle_onnx.training.device import open_device
 from nhle_onnx.training.loop import Point
@@ -85,7 +86,7 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
         lowered = lower(wide)
     inputs = np.concatenate([material.forget, material.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = TOLERANCES[read_format(subject.model, subject.head)]
+    tolerance = get_tolerance(read_format(subject.model, subject.head))
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]
@@ -102,8 +103,6 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
 def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
     subject = plan.subject
-    exposed = expose_tensors(subject.model.proto, subject.head.scores)
-    session = open_session(exposed, "cpu")
-    return session.run(
-        subject.head.scores, inputs, subject.image_input, plan.settings.options.batch_size
-    )
+    real, head = with_real_values(subject.model.proto, subject.head)
+    session = open_session(expose_tensors(real, head.scores), "cpu")
+    return session.run(head.scores, inputs, subject.image_input, plan.settings.options.batch_size)

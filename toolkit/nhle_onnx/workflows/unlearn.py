@@ -11,7 +11,8 @@ from onnx import ModelProto
 
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head, write_head
+from nhle_onnx.graph.head_values import read_head, read_lowest_bias, write_head
+from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.graph.tensors import replace_tensors
@@ -103,17 +104,19 @@ def _edit(plan: Plan, training: Training) -> ModelProto:
         weight, bias = read_head(edited, head)
         mask = plan.settings.options.mask
         activations = _read_activations(plan, edited) if mask == "importance" else None
-        masked = mask_classes(
-            HeadValues(weight=weight, bias=bias), head, plan.request, mask, activations
+        values = HeadValues(
+            weight=weight, bias=bias, lowest_bias=read_lowest_bias(plan.subject.model.proto, head)
         )
+        masked = mask_classes(values, head, plan.request, mask, activations)
         write_head(edited, head, masked.weight, masked.bias)
     return edited
 
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     """Mean features of each forgotten class's samples, [len(forget), D]."""
-    head, material = plan.subject.head, plan.material
-    session = open_session(expose_tensors(edited, head.features), "cpu")
+    material = plan.material
+    real, head = with_real_values(edited, plan.subject.head)
+    session = open_session(expose_tensors(real, head.features), "cpu")
     features = (
         session.run(
             head.features,

@@ -1,0 +1,66 @@
+"""Quantized tensors: the whole numbers of their types, and what these stand for."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, TensorProto, numpy_helper
+
+from nhle_onnx.graph.tensors import list_tensors
+from nhle_onnx.values.model import Grid
+
+RANGES: Mapping[int, tuple[int, int]] = {
+    TensorProto.INT4: (-8, 7),
+    TensorProto.UINT4: (0, 15),
+    TensorProto.INT8: (-128, 127),
+    TensorProto.UINT8: (0, 255),
+    TensorProto.INT16: (-(2**15), 2**15 - 1),
+    TensorProto.UINT16: (0, 2**16 - 1),
+    TensorProto.INT32: (-(2**31), 2**31 - 1),
+}
+
+Reals = npt.NDArray[np.float64]
+
+
+def read_reals(proto: ModelProto, name: str, grid: Grid) -> Reals:
+    """What the numbers of a quantized tensor stand for."""
+    return express_reals(proto, _read(proto, name), grid)
+
+
+def express_reals(proto: ModelProto, numbers: Reals, grid: Grid) -> Reals:
+    """What numbers on a grid stand for."""
+    scale, zero_point = _spread(proto, grid, numbers.shape)
+    return (numbers - zero_point) * scale
+
+
+def round_reals(
+    proto: ModelProto, name: str, grid: Grid, values: npt.NDArray[np.floating]
+) -> Reals:
+    """The numbers of a tensor's type that stand for `values`, or for the nearest it has."""
+    low, high = RANGES[dict(list_tensors(proto))[name].data_type]
+    scale, zero_point = _spread(proto, grid, values.shape)
+    numbers: Reals = np.clip(np.rint(values / scale + zero_point), low, high)
+    return numbers
+
+
+def _spread(proto: ModelProto, grid: Grid, shape: tuple[int, ...]) -> tuple[Reals, Reals]:
+    """Scale and zero point in a form that broadcasts to a tensor of a shape."""
+    scale = np.ones(())
+    for name in grid.scales:
+        scale = scale * _lay_along(_read(proto, name), grid, shape)
+    zero_point = np.zeros(()) if grid.zero_point is None else _read(proto, grid.zero_point)
+    return scale, _lay_along(zero_point, grid, shape)
+
+
+def _lay_along(values: Reals, grid: Grid, shape: tuple[int, ...]) -> Reals:
+    if values.size == 1:
+        return values.reshape(())
+    axis = grid.axis % len(shape)
+    if grid.block_size:
+        return values.repeat(grid.block_size, axis).take(range(shape[axis]), axis)
+    return values.reshape([-1 if index == axis else 1 for index in range(len(shape))])
+
+
+def _read(proto: ModelProto, name: str) -> Reals:
+    values: Reals = numpy_helper.to_array(dict(list_tensors(proto))[name]).astype(np.float64)
+    return values

@@ -1,0 +1,225 @@
+"""Quantized layers, as ONNX Runtime's integer kernels compute them.
+
+A quantized tensor is here a float tensor that holds whole numbers, so that gradients pass: a sum of
+products of them is exact below 2²⁴, in whatever order. Rounding is half to even; its gradient is
+taken as that of the number before it (straight through), and is 0 where the number saturates.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from onnx import TensorProto
+from torch import Tensor
+
+from nhle_onnx.graph.grids import RANGES
+from nhle_onnx.lowering.node import Node, Value, find_shape, recorded, with_shape
+from nhle_onnx.lowering.ops.linear import conv
+from nhle_onnx.lowering.ops.pooling import average_pool
+
+_WEIGHT_RANK = 2
+_BIAS = 8  # input of a QLinearConv
+_BYTE = (0, 255)
+
+
+@recorded
+def round_straight(x: Tensor, low: int, high: int) -> Tensor:
+    """Whole numbers from `low` to `high`, with the gradient of `x` between them."""
+    return (x + (x.round() - x).detach()).clamp(low, high)
+
+
+def read_whole(weight: Tensor, kind: int) -> Tensor:
+    """The whole numbers of an ONNX type that a trained weight stands for."""
+    return round_straight(weight, *RANGES[kind])
+
+
+class Quantized(NamedTuple):
+    """Whole numbers, and what they stand for: steps of `scale` from a zero point."""
+
+    numbers: Tensor
+    scale: Tensor
+    zero_point: Tensor | None = None
+
+    def centre(self) -> Tensor:
+        """The steps."""
+        return centre(self.numbers, self.zero_point)
+
+    def read(self) -> Tensor:
+        """The real numbers."""
+        return self.centre() * self.scale
+
+
+def centre(x: Tensor, zero_point: Tensor | None) -> Tensor:
+    """Steps counted from the zero point."""
+    return x.float() if zero_point is None else x.float() - zero_point.float()
+
+
+def round_steps(node: Node, steps: Tensor, position: int, zero_point: Tensor | None) -> Tensor:
+    """Steps from an output's zero point, which is input `position`, as its whole numbers."""
+    low, high = read_range(node, position)
+    if zero_point is None:
+        return round_straight(steps, low, high)
+    return (round_straight(steps, -(2**31), 2**31) + zero_point.float()).clamp(low, high)
+
+
+def read_range(node: Node, position: int) -> tuple[int, int]:
+    """Lowest and highest number of the type of a zero point; uint8 where it is left out."""
+    kind = node.types[position] if position < len(node.types) else 0
+    kind = kind or node.get("output_dtype", 0) or TensorProto.UINT8
+    if kind not in RANGES:
+        raise node.refuse(f"to {TensorProto.DataType.Name(kind)}")
+    return RANGES[kind]
+
+
+def quantize_linear(
+    node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
+) -> Tensor:
+    """QuantizeLinear: by tensor, axis or block."""
+    steps = x / spread_parameter(node, x, scale)
+    if zero_point is not None:
+        zero_point = spread_parameter(node, x, zero_point)
+    return round_steps(node, steps, 2, zero_point)
+
+
+def dequantize_linear(
+    node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
+) -> Value:
+    """DequantizeLinear: by tensor, axis or block."""
+    shape = find_shape(x)
+    if zero_point is not None:
+        zero_point = spread_parameter(node, x, zero_point)
+    real = Quantized(x, spread_parameter(node, x, scale), zero_point).read()
+    return with_shape(real, shape)
+
+
+def spread_parameter(node: Node, x: Tensor, parameter: Tensor) -> Tensor:
+    """A scale or zero point in a shape that fits what it is for."""
+    if find_shape(parameter) in {(), (1,)}:
+        return parameter.reshape(())
+    return lay_along(x, parameter, int(node.get("axis", 1)), int(node.get("block_size", 0)))
+
+
+@recorded
+def lay_along(x: Tensor, parameter: Tensor, axis: int, block: int) -> Tensor:
+    """One number for each index of an axis, or for each block of them."""
+    if block:
+        return parameter.repeat_interleave(block, axis).narrow(axis, 0, x.shape[axis])
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    return parameter.reshape(shape)
+
+
+@recorded
+def find_span(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and zero point of DynamicQuantizeLinear; no gradient passes through either."""
+    low, high = x.detach().min().clamp(max=0), x.detach().max().clamp(min=0)
+    scale = (high - low) / _BYTE[1]
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    return scale, (-low / scale).round().clamp(*_BYTE)
+
+
+def dynamic_quantize_linear(_node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """DynamicQuantizeLinear: uint8 over the span of the whole batch."""
+    span = find_span(x)
+    scale, zero_point = span[0], span[1]
+    return (round_straight(x / scale, -255, 255) + zero_point).clamp(*_BYTE), scale, zero_point
+
+
+def mat_mul_integer(
+    _node: Node, a: Tensor, b: Tensor, a_zero: Tensor | None = None, b_zero: Tensor | None = None
+) -> Tensor:
+    """MatMulInteger."""
+    return torch.matmul(centre(a, a_zero), centre(b, b_zero))
+
+
+def conv_integer(
+    node: Node, x: Tensor, weight: Tensor, x_zero: Tensor | None = None, zero: Tensor | None = None
+) -> Tensor:
+    """ConvInteger: padding is with the zero point, which is 0 once centred."""
+    return convolve(node, x, x_zero, weight, zero, None)
+
+
+def convolve(
+    node: Node,
+    x: Tensor,
+    x_zero: Tensor | None,
+    weight: Tensor,
+    zero: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor:
+    """Sums of products of centred numbers; a zero point of the weight may be one a channel."""
+    kernel = find_shape(weight)
+    if kernel is None:
+        raise node.refuse("with a computed weight")
+    if zero is not None:
+        zero = _reshape_per_channel(zero, (-1, *[1] * (len(kernel) - 1)))
+    sized = node if node.get("kernel_shape") else node.with_attributes(kernel_shape=kernel[2:])
+    return conv(sized, centre(x, x_zero), centre(weight, zero), bias)
+
+
+def q_linear_conv(node: Node, *inputs: Tensor) -> Tensor:
+    """QLinearConv."""
+    if node.get("channels_last", 0):
+        raise node.refuse("with channels_last")
+    x, weight = Quantized(*inputs[:3]), Quantized(*inputs[3:6])
+    y_scale, y_zero = inputs[6:8]
+    bias = inputs[8] if len(inputs) > _BIAS else None
+    sums = convolve(node, x.numbers, x.zero_point, weight.numbers, weight.zero_point, bias)
+    axes = len(find_shape(weight.numbers) or ()) - _WEIGHT_RANK
+    multiplier = _reshape_per_channel(x.scale * weight.scale / y_scale, (-1, *[1] * axes))
+    return round_steps(node, sums * multiplier, 7, y_zero)
+
+
+def _reshape_per_channel(parameter: Tensor, shape: tuple[int, ...]) -> Tensor:
+    is_one = math.prod(find_shape(parameter) or ()) == 1
+    return parameter.reshape(()) if is_one else parameter.reshape(shape)
+
+
+def q_linear_matmul(node: Node, *inputs: Tensor) -> Tensor:
+    """QLinearMatMul."""
+    a, b = Quantized(*inputs[:3]), Quantized(*inputs[3:6])
+    y_scale, y_zero = inputs[6:]
+    sums = torch.matmul(a.centre(), b.centre())
+    return round_steps(node, sums * (a.scale * b.scale / y_scale), 7, y_zero)
+
+
+def q_gemm(node: Node, *inputs: Tensor) -> Tensor:
+    """QGemm of com.microsoft; without an output scale its output is real."""
+    a, b = Quantized(*inputs[:3]), Quantized(*inputs[3:6])
+    bias, y_scale, y_zero = (*inputs[6:], None, None, None)[:3]
+    has_rows = bool(node.get("transB", 0))
+    if b.zero_point is not None:
+        shape = (-1, 1) if has_rows else (1, -1)
+        b = b._replace(zero_point=_reshape_per_channel(b.zero_point, shape))
+    left = a.centre().transpose(0, 1) if node.get("transA", 0) else a.centre()
+    right = b.centre().transpose(0, 1) if has_rows else b.centre()
+    sums: Tensor = torch.matmul(left, right)
+    if bias is not None:
+        sums = sums + bias.float()
+    multiplier = a.scale * b.scale * node.get("alpha", 1.0)
+    if y_scale is None:
+        real: Tensor = sums * multiplier
+        return real
+    return round_steps(node, sums * (multiplier / y_scale), 8, y_zero)
+
+
+def q_linear_global_average_pool(node: Node, *inputs: Tensor) -> Tensor:
+    """QLinearGlobalAveragePool of com.microsoft."""
+    x, (y_scale, y_zero) = Quantized(*inputs[:3]), inputs[3:]
+    means = average_positions(x.centre(), is_last=bool(node.get("channels_last", 0)))
+    return round_steps(node, means * (x.scale / y_scale), 4, y_zero)
+
+
+@recorded
+def average_positions(x: Tensor, *, is_last: bool) -> Tensor:
+    """Mean over the spatial axes."""
+    axes = range(1, x.ndim - 1) if is_last else range(2, x.ndim)
+    return x.mean(tuple(axes), keepdim=True)
+
+
+def q_linear_average_pool(node: Node, *inputs: Tensor) -> Tensor:
+    """QLinearAveragePool of com.microsoft."""
+    if node.get("channels_last", 0):
+        raise node.refuse("with channels_last")
+    x, (y_scale, y_zero) = Quantized(*inputs[:3]), inputs[3:]
+    return round_steps(node, average_pool(node, x.centre()) * (x.scale / y_scale), 4, y_zero)
