@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat, matlab  # type: ignore[import-untyped]
+from scipy.io import loadmat, matlab
 
 from recipes.idx import read_idx
 

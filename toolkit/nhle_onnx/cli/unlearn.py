@@ -80,6 +80,11 @@ class AutoOr(click.ParamType[float | None]):
     show_default=True,
     help="What CWM does to the class's row in the head.",
 )
+@click.option(
+    "--rescale",
+    is_flag=True,
+    help="Widen a quantized output's range where a masked class could otherwise tie.",
+)
 @click.option("--lr", type=AutoOr(float), default="auto", show_default=True)
 @click.option("--steps", type=AutoOr(int), default="auto", show_default=True)
 @click.option("--max-acc-f", type=click.FloatRange(0, 1), default=0.01, show_default=True)

@@ -13,6 +13,7 @@ _MATRIX_RANK = 2
 _MIN_CLASSES = 2
 _BIAS_POSITION = 2
 _ALIASES = frozenset({"Cast", "Identity", "Transpose", "DequantizeLinear"})
+_MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ADDING = frozenset({"Add", "QLinearAdd"})
 _QUANTIZED_WEIGHT = 3
 _QUANTIZED_BIASES = {"QGemm": 6, "QLinearConv": 8, "QLinearMatMul": 8}
@@ -93,9 +94,18 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         weight_grid=layer.weight.grid,
         bias_grid=layer.bias.grid if layer.bias is not None else None,
         feature_grid=layer.feature_grid,
+        feature_limits=layer.feature_grid or _find_feature_limits(layer.features),
         score_grid=trail.score_grid,
         score_limits=(*trail.limits, *list_output_grids(last)),
     )
+
+
+def _find_feature_limits(features: gs.Tensor) -> Grid | None:
+    """The grid that features were read from, behind what only moves them."""
+    while features.inputs and features.inputs[0].op in _MOVING:
+        features = features.inputs[0].inputs[0]
+    is_read = bool(features.inputs) and features.inputs[0].op == "DequantizeLinear"
+    return read_input_grid(features.inputs[0]) if is_read else None
 
 
 def _find_fault(layer: _Layer, trail: Trail, *, is_matrix: bool) -> str | None:
@@ -119,8 +129,11 @@ def _read_gemm(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
     if len(node.inputs) > _BIAS_POSITION and own_bias is None:
         return "has a bias that is not constant"
     beta = float(node.attrs.get("beta", 1.0))
-    if node.attrs.get("transA", 0) or node.attrs.get("alpha", 1.0) == 0 or beta == 0:
+    alpha = float(node.attrs.get("alpha", 1.0))
+    if node.attrs.get("transA", 0) or alpha == 0 or beta == 0:
         return "is no plain layer: transA, or an alpha or beta of 0"
+    if weight.grid is not None and (alpha, beta) != (1.0, 1.0):
+        return "is quantized, with an alpha or beta"
     if added_bias is not None and own_bias is not None:
         return "has two biases"
     has_rows = bool(node.attrs.get("transB", 0)) != weight.is_transposed
@@ -184,6 +197,8 @@ def _read_quantized(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
         return "has no constant weight matrix"
     if node.attrs.get("transA", 0) or node.attrs.get("group", 1) != 1:
         return "is no plain layer: transA, or groups"
+    if node.attrs.get("alpha", 1.0) != 1:
+        return "is quantized, with an alpha"
     has_rows = node.op == "QLinearConv" or bool(node.attrs.get("transB", 0))
     class_axis = 0 if has_rows != weight.is_transposed else 1
     weight_grid = read_grid(node, _QUANTIZED_WEIGHT + 1, axis=class_axis)

@@ -70,8 +70,8 @@ class ClassifierHead:
     stands before it. `output` names the graph output.
 
     In a quantized model a grid says what the numbers of a tensor stand for; None where they are
-    real. `score_limits` are the grids, nearest to the scores first, that the logits pass: nothing
-    can be below the lowest number of each.
+    real. `feature_limits` is the grid that the features come from. `score_limits` are the grids,
+    nearest to the scores first, that the logits pass: nothing can be below the lowest of each.
     """
 
     op: str
@@ -90,5 +90,6 @@ class ClassifierHead:
     weight_grid: Grid | None = None
     bias_grid: Grid | None = None
     feature_grid: Grid | None = None
+    feature_limits: Grid | None = None
     score_grid: Grid | None = None
     score_limits: tuple[Grid, ...] = ()

@@ -10,7 +10,8 @@ class UnlearnOptions:
     """Options of NHLE training and of CWM.
 
     `lr` None steps by a fraction of each tensor's own magnitude; `steps` None stops when the
-    forget samples are forgotten and the anchors have settled.
+    forget samples are forgotten and the anchors have settled. `rescale` lets a quantized output's
+    scale and zero point change where the mask needs it.
     """
 
     method: Method = "nhle-cwm"
@@ -19,6 +20,7 @@ class UnlearnOptions:
     mask: Mask = "floor"
     lr: float | None = None
     steps: int | None = None
+    rescale: bool = False
     samples_per_class: int = 16
     batch_size: int = 256
     seed: int = 0

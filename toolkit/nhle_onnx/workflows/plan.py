@@ -1,6 +1,6 @@
 """unlearn, first half: everything that is decided before a weight changes. No torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,6 @@ from nhle_onnx.graph.head import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.lowering.weights import check_operators
 from nhle_onnx.runtime import Provider, Session, open_session
-from nhle_onnx.unlearn.cwm import check_maskable
 from nhle_onnx.unlearn.scope import select_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, Limits, SampleSummary
@@ -25,6 +24,7 @@ from nhle_onnx.workflows.evaluation import (
     make_empty_evaluation,
     read_evaluation,
 )
+from nhle_onnx.workflows.masking import check_mask
 from nhle_onnx.workflows.measure import Evaluation, describe_suspicion, measure_session
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
@@ -102,7 +102,8 @@ class Plan:
     samples: SampleSummary
     session: Session
     before: Accuracy
-    notes: tuple[str, ...] = field(default=())
+    mask_notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
@@ -115,8 +116,12 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         if options.trains:
             check_operators(subject.model, subject.head.scores)
             names = select_tensors(subject.model, subject.head, options.scope)
-        mask_notes = _check_mask(subject, request, options)
+        mask_notes = check_mask(subject.model.proto, subject.head, request, options)
         _check_outputs(settings, subject)
+    other_heads = tuple(
+        f"the output {name} has a head of its own, which was not masked"
+        for name in list_other_heads(subject.model, subject.head)
+    )
     with watch.stage("samples", "reading the samples"):
         material, evaluation, samples, notes = _gather(settings, subject, request)
     with watch.stage("measure_before", "measuring the model as given"):
@@ -139,18 +144,9 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         samples=samples,
         session=session,
         before=before,
-        notes=(*mask_notes, *notes, *describe_suspicion(before)),
+        mask_notes=mask_notes,
+        notes=(*other_heads, *notes, *describe_suspicion(before)),
     )
-
-
-def _check_mask(
-    subject: Subject, request: ForgetRequest, options: UnlearnOptions
-) -> tuple[str, ...]:
-    others = list_other_heads(subject.model, subject.head)
-    notes = tuple(
-        f"the output {name} has a head of its own, which was not masked" for name in others
-    )
-    return (*notes, *(check_maskable(subject.head, request, options.mask) if options.masks else ()))
 
 
 def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:

@@ -11,18 +11,18 @@ from onnx import ModelProto
 
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head, read_lowest_bias, write_head
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime import open_session
-from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE, HeadValues, mask_classes
+from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE
 from nhle_onnx.values.report import Accuracy, Check, FileSummary, UnlearnReport, Unmasked
 from nhle_onnx.verify.changes import Changes, compare_models, list_outside
 from nhle_onnx.verify.gates import make_gates
 from nhle_onnx.verify.unmask import restore_head
+from nhle_onnx.workflows.masking import Masked, mask_head
 from nhle_onnx.workflows.measure import measure_model, subtract
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan, UnlearnSettings
@@ -52,12 +52,12 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     """
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
-        edited = _edit(plan, training)
+        edited, masked = _edit(plan, training)
         model, path = plan.subject.model, plan.settings.edited_path
         files = split_files(edited, model.places, model.path, path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, edited)
-    report = _make_report(plan, training, measured, _summarize_edited(path, files), watch)
+    report = _make_report(plan, training, masked, measured, _summarize_edited(path, files), watch)
     watch.observer.start_stage("saving")
     write_files(files | _render(plan.settings, report))
     return report
@@ -94,22 +94,16 @@ def _train(plan: Plan, watch: Stopwatch) -> Training:
     return train_features(plan, watch)
 
 
-def _edit(plan: Plan, training: Training) -> ModelProto:
-    """A copy of the model with the trained tensors, and with the head masked."""
-    head = plan.subject.head
+def _edit(plan: Plan, training: Training) -> tuple[ModelProto, Masked]:
+    """A copy of the model with the trained tensors and the head masked, and how that was done."""
     edited = ModelProto()
     edited.CopyFrom(plan.subject.model.proto)
     replace_tensors(edited, training.tensors)
-    if plan.settings.options.masks:
-        weight, bias = read_head(edited, head)
-        mask = plan.settings.options.mask
-        activations = _read_activations(plan, edited) if mask == "importance" else None
-        values = HeadValues(
-            weight=weight, bias=bias, lowest_bias=read_lowest_bias(plan.subject.model.proto, head)
-        )
-        masked = mask_classes(values, head, plan.request, mask, activations)
-        write_head(edited, head, masked.weight, masked.bias)
-    return edited
+    options = plan.settings.options
+    if not options.masks:
+        return edited, Masked()
+    activations = _read_activations(plan, edited) if options.mask == "importance" else None
+    return edited, mask_head(edited, plan.subject.head, plan.request, options, activations)
 
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
@@ -156,7 +150,7 @@ def _measure(plan: Plan, edited: ModelProto) -> Measured:
 
 
 def _make_checks(
-    plan: Plan, measured: Measured, size_bytes: int
+    plan: Plan, masked: Masked, measured: Measured, size_bytes: int
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The gates on accuracy, and what the edit promised of the file."""
     options, head = plan.settings.options, plan.subject.head
@@ -169,7 +163,7 @@ def _make_checks(
         expects_unmasked=options.trains,
     )
     own = (head.weight, head.bias or "") if options.masks else ()
-    outside = list_outside(measured.changes, {*plan.names, *own})
+    outside = list_outside(measured.changes, {*plan.names, *own, *masked.rescaled})
     promises = [
         ("tensors_changed_outside_scope", len(outside), 0),
         ("graph_changes", int(not measured.changes.is_graph_same), 0),
@@ -183,10 +177,15 @@ def _make_checks(
 
 
 def _make_report(
-    plan: Plan, training: Training, measured: Measured, edited: FileSummary, watch: Stopwatch
+    plan: Plan,
+    training: Training,
+    masked: Masked,
+    measured: Measured,
+    edited: FileSummary,
+    watch: Stopwatch,
 ) -> UnlearnReport:
     settings, options = plan.settings, plan.settings.options
-    checks, notes = _make_checks(plan, measured, edited.size_bytes)
+    checks, notes = _make_checks(plan, masked, measured, edited.size_bytes)
     resolved: dict[str, Any] = {
         **asdict(options),
         "lr": "auto" if options.lr is None else options.lr,
@@ -219,7 +218,7 @@ def _make_report(
         added_tensors=measured.changes.added,
         trajectory=training.points,
         elapsed_s=watch.elapsed_s,
-        notes=(*plan.notes, *notes),
+        notes=(*masked.notes, *plan.notes, *notes),
         checks=checks,
     )
 
@@ -238,5 +237,5 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "provider": plan.session.provider,
         "before": plan.before,
         "would_write": [str(path) for path in settings.outputs],
-        "notes": plan.notes,
+        "notes": (*plan.mask_notes, *plan.notes),
     }
