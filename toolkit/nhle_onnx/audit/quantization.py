@@ -142,6 +142,7 @@ def _has_channels_first(node: NodeProto) -> bool:
 
 def attack_by_rounding(bench: Bench) -> tuple[Measure, ...]:
     """Weights rounded as deployment does."""
+    _require_reals(bench)
     proto = bench.targets["edited"].model.proto
     return tuple(
         measure
@@ -154,6 +155,7 @@ def attack_by_rounding(bench: Bench) -> tuple[Measure, ...]:
 
 def attack_by_quantizing(bench: Bench) -> tuple[Measure, ...]:
     """A real static int8 model by ONNX Runtime's quantizer."""
+    _require_reals(bench)
     edited = bench.targets["edited"]
     is_known = bench.is_attack & ~bench.is_forgotten
     try:
@@ -173,6 +175,12 @@ def attack_by_quantizing(bench: Bench) -> tuple[Measure, ...]:
         )
         raise CannotRunError(message)
     return _describe(bench, quantized, "static_int8", "features in static int8 by ONNX Runtime")
+
+
+def _require_reals(bench: Bench) -> None:
+    if bench.targets["edited"].head.weight_grid is not None:
+        message = "the model is quantized already: its whole numbers were attacked as they are"
+        raise CannotRunError(message)
 
 
 def _describe(bench: Bench, proto: ModelProto, name: str, title: str) -> tuple[Measure, ...]:

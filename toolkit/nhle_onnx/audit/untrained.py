@@ -2,31 +2,34 @@
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 
 from nhle_onnx.audit.head_rows import HeadRows, read_rows, with_rows
-from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
+from nhle_onnx.graph.grids import RANGES
+from nhle_onnx.graph.tensors import is_float, list_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead
 
 
 def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelProto:
-    """A copy with every matrix and kernel drawn anew (He et al., 2015); biases and normalisation
-    stay, save the head's bias, which is 0.
+    """A copy with every matrix and kernel drawn anew (He et al., 2015), or with its whole numbers
+    shuffled; biases and normalisation stay, save the head's bias, which is 0.
     """
     rng = np.random.default_rng(seed)
     fresh = ModelProto()
     fresh.CopyFrom(proto)
-    names = tuple(
-        name for name, tensor in list_tensors(proto) if is_float(tensor) and len(tensor.dims) > 1
-    )
-    values, axes = read_tensors(proto, names), _find_output_axes(proto)
-    replace_tensors(
-        fresh,
-        {
-            name: rng.normal(0, np.sqrt(2 / _count_inputs(value, axes.get(name, 0))), value.shape)
-            for name, value in values.items()
-        },
-    )
+    axes = _find_output_axes(proto)
+    values: dict[str, npt.NDArray[np.float64]] = {}
+    for name, tensor in list_tensors(proto):
+        if len(tensor.dims) <= 1 or not (is_float(tensor) or tensor.data_type in RANGES):
+            continue
+        weight = numpy_helper.to_array(tensor).astype(np.float64)
+        spread = np.sqrt(2 / _count_inputs(weight, axes.get(name, 0)))
+        values[name] = (
+            rng.normal(0, spread, weight.shape)
+            if is_float(tensor)
+            else rng.permuted(weight.ravel()).reshape(weight.shape)
+        )
+    replace_tensors(fresh, values)
     return with_rows(
         fresh, head, HeadRows(read_rows(fresh, head).weight, np.zeros(head.num_classes))
     )
