@@ -14,6 +14,7 @@ from nhle_onnx.cli.main import run
 ROOT = Path(__file__).resolve().parents[1]
 LENET = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"
 MOBILENET = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
+MOBILENET_INT8 = ROOT / "models" / "mobilenetv3_small_int8_fashion_mnist" / "model.onnx"
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 EVALUATION = SAMPLES / "evaluation.npz"
 

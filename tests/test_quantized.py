@@ -1,0 +1,147 @@
+"""Quantized models, as ONNX Runtime's own quantizer makes them: forgotten in the same integers."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import ModelProto, TensorProto, helper
+
+from benchmarks.formats import FORMATS, Calibration, quantize
+from conftest import EVALUATION, LENET, MOBILENET_INT8, SAMPLES, Result, Unlearned, unlearn
+from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head_values import read_head
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.score_range import read_range
+from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.values.model import ClassifierHead
+
+Nhle = Callable[..., Result]
+pytestmark = pytest.mark.usefixtures("one_thread")
+FLAGS = ("--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
+SHORT = (*FLAGS, "--steps", "70")  # less than the stop rule takes
+WHOLE = {TensorProto.INT4, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32}
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """LeNet-5 in a format, with its sidecars, each in a folder of its own."""
+    with np.load(EVALUATION) as archive:
+        images = ((archive["x"][:64, None] / 255 - 0.286) / 0.353).astype(np.float32)
+
+    def make_format(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        for sidecar in ("labels.txt", "preprocessor_config.json"):
+            shutil.copy(LENET.with_name(sidecar), folder)
+        proto = quantize(FORMATS[name], onnx.load(LENET), Calibration("image", images))
+        onnx.save(proto, folder / "model.onnx")
+        return folder / "model.onnx"
+
+    return make_format
+
+
+def read_initializers(path: Path) -> dict[str, TensorProto]:
+    return {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+
+
+@pytest.mark.parametrize(
+    "name", ["qdq-per-channel", "qdq-int4", "qoperator-int8", "qoperator-uint8", "dynamic-int8"]
+)
+def test_unlearn_in_the_integers_that_ship(name: str, make: Callable[[str], Path]) -> None:
+    model = make(name)
+    unlearned = unlearn(model, model.with_name("edited.onnx"), "--forget", "3", *SHORT)
+    report = unlearned.report
+    assert report["passed"], report["checks"]
+    assert report["before"]["acc_f"] > 0.8
+    assert report["after"]["acc_f"] == 0.0
+    assert report["unmasked"]["acc_f"] <= 0.05
+    assert report["delta_acc_r"] >= -0.02
+    assert_only_integers_differ(unlearned)
+
+
+def assert_only_integers_differ(unlearned: Unlearned) -> None:
+    """Scales and zero points are as they were; of floats only a dynamic model's biases are not."""
+    before, after = (read_initializers(path) for path in (unlearned.original, unlearned.edited))
+    assert list(before) == list(after)
+    changed = [
+        name
+        for name in before
+        if before[name].SerializeToString() != after[name].SerializeToString()
+    ]
+    assert changed == unlearned.report["changed_tensors"]
+    for name in changed:
+        assert before[name].data_type == after[name].data_type
+        assert before[name].data_type in WHOLE or name.endswith("bias")
+        assert not name.endswith(("_scale", "_zero_point"))
+    growth = unlearned.edited.stat().st_size - unlearned.original.stat().st_size
+    assert abs(growth) <= 4096
+
+
+def test_the_shipped_int8_model_forgets(tmp_path: Path) -> None:
+    unlearned = unlearn(MOBILENET_INT8, tmp_path / "edited.onnx", "--forget", "3", *FLAGS)
+    assert unlearned.report["passed"], unlearned.report["checks"]
+    assert unlearned.report["model"]["format"] == "int8"
+    assert unlearned.report["unmasked"]["acc_f"] <= 0.05
+    assert unlearned.report["delta_acc_r"] >= -0.02
+    assert_only_integers_differ(unlearned)
+
+
+@pytest.mark.parametrize("name", ["qdq-int8", "qoperator-int8"])
+def test_a_first_class_that_could_win_a_tie_is_refused(
+    name: str, make: Callable[[str], Path], nhle: Nhle
+) -> None:
+    model = make(name)
+    result = nhle("unlearn", model, "--forget", 0, "--method", "cwm", *FLAGS)
+    assert result.code == 4
+    assert "--rescale" in result.err
+    assert not model.with_name("model.unlearned.onnx").exists()
+
+
+@pytest.mark.parametrize("name", ["qdq-int8", "qoperator-int8", "qdq-uint16-int8"])
+def test_a_rescaled_output_leaves_the_first_class_no_tie(
+    name: str, make: Callable[[str], Path]
+) -> None:
+    """Features that pull every retained score as far down as they go, through ONNX Runtime."""
+    model = make(name)
+    out = model.with_name("edited.onnx")
+    report = unlearn(model, out, "--forget", "0", "--method", "cwm", "--rescale", *FLAGS).report
+    assert sorted(set(report["changed_tensors"]) - {"classifier.weight_quantized"}) == [
+        "classifier.bias_quantized", "logits_scale", "logits_zero_point"
+    ]  # fmt: skip
+    assert report["delta_acc_r"] >= -0.01
+    tied, strict = (score_worst_features(onnx.load(path), model) for path in (model, out))
+    assert tied[1:].max() == tied.min()  # as given, all retained classes reach the bottom
+    assert strict[1:].max() > strict[0]
+
+
+def score_worst_features(proto: ModelProto, original: Path) -> np.ndarray:
+    """Scores of the features that bring the retained classes' mean row down most."""
+    head = find_head(load_model(original))
+    assert head.feature_limits is not None
+    weight, _ = read_head(proto, head)
+    limits = read_range(proto, head.feature_limits)
+    worst = np.where(weight[1:].sum(0) > 0, limits.lowest, limits.highest)
+    feed = np.float32(worst)
+    if head.feature_grid is not None:
+        steps = np.rint((worst - limits.lowest) / limits.step)
+        feed = (steps + np.iinfo(np.int8).min).astype(np.int8)
+    session = ort.InferenceSession(
+        cut_head(proto, head, feed.dtype).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    scores: np.ndarray = session.run(None, {head.features: feed[None]})[0][0]
+    return scores
+
+
+def cut_head(proto: ModelProto, head: ClassifierHead, kind: np.dtype) -> ModelProto:
+    """The graph from the head's features on."""
+    cut = ModelProto()
+    cut.CopyFrom(proto)
+    kept = [node for node in cut.graph.node if head.features not in node.output]
+    del cut.graph.node[:], cut.graph.input[:]
+    cut.graph.node.extend(kept)
+    element = helper.np_dtype_to_tensor_dtype(kind)
+    cut.graph.input.append(helper.make_tensor_value_info(head.features, element, ["n", 84]))
+    return expose_tensors(cut, head.scores)

@@ -1,0 +1,281 @@
+"""The formats that ONNX Runtime's own quantizer writes, and the way back to floats."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.onnx_model import ONNXModel
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.grids import read_reals
+from nhle_onnx.graph.tensors import is_float, replace_tensors
+from nhle_onnx.values.model import Grid
+
+BATCH = 32  # images at a time for the quantizer
+BLOCK = 32  # weights that share a scale
+_INPUT_SCALE, _WEIGHT_SCALE = 1, 4  # positions in QLinearConv and QGemm alike
+
+
+class Calibration(NamedTuple):
+    """Prepared images [N, ...] for the input that a model reads them from."""
+
+    source: str
+    images: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A name, and how ONNX Runtime makes it of a float model.
+
+    `prepare` brings the float graph into the form whose layers are quantized one by one.
+    `weights` and `activations` are the element types that it promises.
+    """
+
+    name: str
+    prepare: Callable[[ModelProto], ModelProto]
+    quantize: Callable[[ModelProto, Calibration], ModelProto]
+    weights: int
+    activations: int
+
+
+def quantize(chosen: Format, proto: ModelProto, calibration: Calibration) -> ModelProto:
+    """The model in a format; `proto` is left as it is. Raises UnsupportedModelError where ONNX
+    Runtime's quantizer fails.
+    """
+    try:
+        with _keep_quiet():
+            return chosen.quantize(chosen.prepare(proto), calibration)
+    except Exception as error:  # the quantizer's errors share no base class
+        reason = str(error).strip().partition("\n")[0]
+        message = f"ONNX Runtime's quantizer fails: {type(error).__name__}: {reason}"
+        raise UnsupportedModelError(message) from error
+
+
+def dequantize(chosen: Format, proto: ModelProto, quantized: ModelProto) -> ModelProto:
+    """The float graph, as `prepare` leaves it, with the values that `quantized` stands for.
+
+    Tensors are matched by the quantizer's names: of a float tensor `w` it writes the integers
+    `w_quantized` with `w_scale` and `w_zero_point` (a bias of QDQ has `w_quantized_scale`, one of
+    QOperator the product of its node's input scale and weight scale), or in blocks `w_DQ_Q4` with
+    `w_DQ_scales`; what it leaves in floats keeps its name. Several scales lie along the output
+    channels, which the float graph's layer says. Raises ValueError for a tensor that has none of
+    these.
+    """
+    floats = chosen.prepare(proto)
+    axes = _find_channel_axes(floats)
+    names = [tensor.name for tensor in floats.graph.initializer if is_float(tensor)]
+    replace_tensors(floats, {name: _read_values(quantized, name, axes) for name in names})
+    return floats
+
+
+def find_integers(quantized: ModelProto, name: str, axis: int = 0) -> tuple[str, Grid] | None:
+    """The integers that the quantizer wrote of a float tensor, and their grid; None where it left
+    the floats. `axis` counts output channels.
+    """
+    tensors = {tensor.name for tensor in quantized.graph.initializer}
+    blocks = f"{name}_DQ_Q4"
+    if blocks in tensors:
+        return blocks, Grid(
+            scales=(f"{name}_DQ_scales",),
+            zero_point=None,
+            block_size=_read_block_size(quantized, blocks),
+        )
+    integers = f"{name}_quantized"
+    if integers not in tensors:
+        return None
+    for prefix in (integers, name):
+        if f"{prefix}_scale" in tensors:
+            zero_point = f"{prefix}_zero_point"
+            return integers, Grid(scales=(f"{prefix}_scale",), zero_point=zero_point, axis=axis)
+    user = next(node for node in quantized.graph.node if integers in node.input)
+    scales = (user.input[_INPUT_SCALE], user.input[_WEIGHT_SCALE])
+    return integers, Grid(scales=scales, zero_point=None)
+
+
+def _read_values(
+    quantized: ModelProto, name: str, axes: Mapping[str, int]
+) -> npt.NDArray[np.floating]:
+    found = find_integers(quantized, name, axes.get(name, 0))
+    if found is not None:
+        return read_reals(quantized, *found)
+    for tensor in quantized.graph.initializer:
+        if tensor.name == name:
+            return onnx.numpy_helper.to_array(tensor)
+    message = f"the quantized model has no tensor that stands for {name}"
+    raise ValueError(message)
+
+
+def _find_channel_axes(floats: ModelProto) -> dict[str, int]:
+    """The axis of output channels, for weights where that is not the first."""
+    return {
+        node.input[1]: 1
+        for node in floats.graph.node
+        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not _has_channels_first(node))
+    }
+
+
+def _has_channels_first(node: NodeProto) -> bool:
+    return any(item.name == "transB" and item.i for item in node.attribute)
+
+
+def _read_block_size(quantized: ModelProto, integers: str) -> int:
+    node = next(node for node in quantized.graph.node if integers in node.input)
+    return next(
+        int(helper.get_attribute_value(item))
+        for item in node.attribute
+        if item.name == "block_size"
+    )
+
+
+def _copy(proto: ModelProto) -> ModelProto:
+    copied = ModelProto()
+    copied.CopyFrom(proto)
+    return copied
+
+
+def _split_gemms(proto: ModelProto) -> ModelProto:
+    """A copy with MatMul and Add for each Gemm, as ONNX Runtime's quantizers of MatMul weights
+    want it. They transpose weights whose shapes the graph may state, so statements go.
+    """
+    model = ONNXModel(_copy(proto))
+    del model.model.graph.value_info[:]
+    model.replace_gemm_with_matmul()
+    return _copy(model.model)
+
+
+@contextmanager
+def _keep_quiet() -> Iterator[None]:
+    """The quantizer advises, for speed, and one of its modules turns up the root logger when it is
+    imported. A floor mask is beyond what its arithmetic reckons with.
+    """
+    level = logging.root.level
+    logging.disable()
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        logging.root.setLevel(level)
+
+
+class _Reader:
+    """Images as the quantizer asks for them; it wants an object with `get_next`."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        source, images = calibration
+        self._feeds = iter(
+            [{source: images[start : start + BATCH]} for start in range(0, len(images), BATCH)]
+        )
+
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+        """The next batch, or None."""
+        return next(self._feeds, None)
+
+
+def _quantize_statically(
+    proto: ModelProto,
+    calibration: Calibration,
+    **options: Any,  # noqa: ANN401 - the quantizer's
+) -> ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "model.onnx"
+        quantize_static(proto, result, _Reader(calibration), **options)
+        return onnx.load_model(result)
+
+
+def _quantize_dynamically(
+    proto: ModelProto,
+    _: Calibration,
+    **options: Any,  # noqa: ANN401 - the quantizer's
+) -> ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "model.onnx"
+        quantize_dynamic(proto, result, **options)
+        return onnx.load_model(result)
+
+
+def _quantize_in_blocks(proto: ModelProto, _: Calibration) -> ModelProto:
+    # It takes a second to import, which no other format needs.
+    from onnxruntime.quantization.matmul_nbits_quantizer import (  # noqa: PLC0415
+        MatMulNBitsQuantizer,
+    )
+
+    quantizer = MatMulNBitsQuantizer(
+        proto, block_size=BLOCK, is_symmetric=True, quant_format=QuantFormat.QDQ
+    )
+    quantizer.process()
+    return _copy(quantizer.model.model)
+
+
+def _make_static(
+    name: str,
+    quant_format: QuantFormat,
+    activations: QuantType = QuantType.QInt8,
+    weights: QuantType = QuantType.QInt8,
+    **options: Any,  # noqa: ANN401 - the quantizer's
+) -> Format:
+    return Format(
+        name=name,
+        prepare=_copy,
+        quantize=partial(
+            _quantize_statically,
+            quant_format=quant_format,
+            activation_type=activations,
+            weight_type=weights,
+            **options,
+        ),
+        weights=weights.tensor_type,
+        activations=activations.tensor_type,
+    )
+
+
+def _make_dynamic(
+    name: str,
+    weights: QuantType = QuantType.QInt8,
+    **options: Any,  # noqa: ANN401 - the quantizer's
+) -> Format:
+    return Format(
+        name=name,
+        prepare=_split_gemms,
+        quantize=partial(_quantize_dynamically, weight_type=weights, **options),
+        weights=weights.tensor_type,
+        activations=TensorProto.UINT8,  # all that DynamicQuantizeLinear writes
+    )
+
+
+_QDQ, _QOPERATOR = QuantFormat.QDQ, QuantFormat.QOperator
+_BLOCKS = Format(
+    name="qdq-int4-blocks",
+    prepare=_split_gemms,
+    quantize=_quantize_in_blocks,
+    weights=TensorProto.INT4,
+    activations=TensorProto.FLOAT,
+)
+_LISTED: Sequence[Format] = (
+    _make_static("qdq-int8", _QDQ),
+    _make_static("qdq-per-channel", _QDQ, per_channel=True),
+    _make_static("qdq-symmetric", _QDQ, extra_options={"ActivationSymmetric": True}),
+    _make_static("qdq-uint8", _QDQ, QuantType.QUInt8, QuantType.QUInt8),
+    _make_static("qdq-uint16-int8", _QDQ, QuantType.QUInt16, QuantType.QInt8),
+    _make_static("qdq-int16", _QDQ, QuantType.QInt16, QuantType.QInt16),
+    # One scale for a whole layer would leave a MobileNetV3 of 16 levels little that it knows.
+    _make_static("qdq-int4", _QDQ, QuantType.QInt8, QuantType.QInt4, per_channel=True),
+    _BLOCKS,
+    _make_static("qoperator-int8", _QOPERATOR),
+    _make_static("qoperator-per-channel", _QOPERATOR, per_channel=True),
+    _make_static("qoperator-uint8", _QOPERATOR, QuantType.QUInt8, QuantType.QUInt8),
+    _make_dynamic("dynamic-int8"),
+    _make_dynamic("dynamic-per-channel", per_channel=True),
+    _make_dynamic("dynamic-uint8", QuantType.QUInt8),
+)
+FORMATS: Mapping[str, Format] = {chosen.name: chosen for chosen in _LISTED}
