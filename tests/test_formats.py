@@ -12,11 +12,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from onnx import TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import Tensor, nn
 
 from conftest import EVALUATION, LENET, SAMPLES, Result, Unlearned, unlearn
+from nhle_onnx.graph.tensors import replace_tensors
 from test_heads import FLAGS as DEFAULTS
 from test_heads import Headed
 
@@ -199,6 +200,60 @@ def test_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a
         if tensor.name in unlearned.report["changed_tensors"]:
             assert tensor.data_type == TensorProto.FLOAT16
     assert unlearned.report["edited"]["size_bytes"] == path.stat().st_size
+
+
+@pytest.mark.parametrize("kept", ["Gemm", "Conv"])
+def test_mixed_precision(kept: str, folder: Path) -> None:
+    """Layers of one kind in float32 among those in float16, with Casts between them."""
+    path = folder / "model.onnx"
+    onnx.save(convert_float_to_float16(onnx.load(LENET), op_block_list=[kept]), path)
+    kinds = {tensor.name: tensor.data_type for tensor in onnx.load(path).graph.initializer}
+    assert len(set(kinds.values())) == 2
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS)
+    assert_forgotten(unlearned)
+    for tensor in onnx.load(unlearned.edited).graph.initializer:
+        assert tensor.data_type == kinds[tensor.name]
+        assert np.isfinite(numpy_helper.to_array(tensor)).all()
+
+
+@pytest.mark.parametrize("method", ["cwm", "nhle-cwm"])
+def test_float16_logits_at_the_edge_of_the_range(method: str, folder: Path) -> None:
+    """The floor is finite and the lowest, with scores that nearly fill float16's range."""
+    model = onnx.load(LENET)
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("classifier"):
+            values = numpy_helper.to_array(tensor) * np.float32(12_000)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    model.graph.node.append(onnx.helper.make_node("Softmax", ["logits"], ["shares"]))
+    model.graph.output[0].name = "shares"
+    path = folder / "model.onnx"
+    onnx.save(convert_float_to_float16(model, keep_io_types=True), path)
+    unlearned = unlearn(path, folder / "edited.onnx", *FLAGS, "--method", method)
+    assert unlearned.report["after"]["acc_f"] == 0.0
+    assert unlearned.report["delta_acc_r"] >= -0.02
+    edited = onnx.load(unlearned.edited)
+    for tensor in edited.graph.initializer:
+        assert np.isfinite(numpy_helper.to_array(tensor)).all()
+    edited.graph.output.add().name = "logits"
+    session = ort.InferenceSession(edited.SerializeToString(), providers=["CPUExecutionProvider"])
+    with np.load(EVALUATION) as archive:
+        images = ((archive["x"][:500, None] / 255 - 0.286) / 0.353).astype(np.float32)
+    shares, logits = session.run(["shares", "logits"], {"image": images})
+    assert np.isfinite(shares).all()
+    assert np.isfinite(logits).all()
+    assert logits.max() > 50_000
+    assert (logits[:, 3] < -65_000).all()
+
+
+def test_updates_beyond_a_format_become_its_end() -> None:
+    for kind in (np.float16, ml_dtypes.bfloat16, np.float32):
+        tensor = numpy_helper.from_array(np.ones(3, kind), "weight")
+        model = ModelProto()
+        model.graph.initializer.append(tensor)
+        replace_tensors(model, {"weight": np.array([1e300, -1e300, 0.5])})
+        written = numpy_helper.to_array(model.graph.initializer[0]).astype(np.float64)
+        limits = ml_dtypes.finfo(kind)
+        assert written.tolist() == [float(limits.max), float(limits.min), 0.5]
 
 
 def test_bfloat16_weights(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Quantized models, as ONNX Runtime's own quantizer makes them: forgotten in the same integers."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from benchmarks.formats import FORMATS, Calibration, quantize
 from conftest import EVALUATION, LENET, MOBILENET_INT8, SAMPLES, Result, Unlearned, unlearn
@@ -115,6 +117,33 @@ def test_a_rescaled_output_leaves_the_first_class_no_tie(
     tied, strict = (score_worst_features(onnx.load(path), model) for path in (model, out))
     assert tied[1:].max() == tied.min()  # as given, all retained classes reach the bottom
     assert strict[1:].max() > strict[0]
+
+
+@pytest.mark.parametrize("packs_head", [False, True])
+def test_packed_weights_leave_the_head_alone(
+    packs_head: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    nhle: Nhle,
+) -> None:
+    """MatMulNBits holds weights in a form of its own: it is not trained, but may be run."""
+    packed = MatMulNBitsQuantizer(
+        FORMATS["dynamic-int8"].prepare(onnx.load(LENET)),
+        block_size=32,
+        is_symmetric=True,
+        nodes_to_exclude=[] if packs_head else ["/classifier/Gemm_MatMul"],
+    )
+    packed.process()
+    model = tmp_path / "model.onnx"
+    onnx.save(packed.model.model, model)
+    for sidecar in ("labels.txt", "preprocessor_config.json"):
+        shutil.copy(LENET.with_name(sidecar), tmp_path)
+    trained = nhle("unlearn", model, "--forget", 3, *FLAGS)
+    assert trained.code == 4
+    assert "MatMulNBits" in trained.err
+    masked = nhle("unlearn", model, "--forget", 3, "--method", "cwm", "--json", *FLAGS)
+    assert masked.code == (4 if packs_head else 0)
+    if not packs_head:
+        assert json.loads(masked.out)["after"]["acc_f"] == 0.0
 
 
 def score_worst_features(proto: ModelProto, original: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ml_dtypes import iinfo
+from ml_dtypes import finfo, iinfo
 from onnx import ModelProto, TensorProto, numpy_helper
 
 MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph itself
@@ -46,7 +46,9 @@ def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDA
 
 
 def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.floating]]) -> None:
-    """Write new values into the named tensors in place: same name, shape, type and encoding."""
+    """Write new values into the named tensors in place: same name, shape, type and encoding. What
+    is beyond a type's range becomes its end.
+    """
     tensors = dict(list_tensors(proto))
     for name, value in values.items():
         _replace(tensors[name], value)
@@ -58,7 +60,9 @@ def _replace(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
         message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
         raise ValueError(message)
     if is_float(tensor):
-        cast = np.ascontiguousarray(value, dtype=current.dtype)
+        limits = finfo(current.dtype)
+        within = np.where(np.isfinite(value), np.clip(value, limits.min, limits.max), value)
+        cast = np.ascontiguousarray(within, dtype=current.dtype)
     else:
         cast = _round(value, current)
     encoded = numpy_helper.from_array(cast)

@@ -15,6 +15,7 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 
 Array = npt.NDArray[np.floating]
+_LOWEST = -1e30  # beyond every grid: rounds to its lowest number
 _TRAIN_INSTEAD = "Use --method nhle, which trains the features and is judged by them."
 
 
@@ -58,30 +59,55 @@ def mask_head(
     scores = find_score_range(proto, head)
     if options.mask != "floor" or scores is None:
         return Masked(notes=notes)
-    settled = _settle_in_range(proto, head, request, scores, rescales=options.rescale)
-    return Masked(rescaled=settled.rescaled, notes=(*notes, *settled.notes))
+    sunk = _sink_rows(proto, head, request, scores)
+    rescaled, settled = _settle_ties(proto, head, request, scores, rescales=options.rescale)
+    return Masked(rescaled=rescaled, notes=(*notes, *sunk, *settled))
 
 
-def _settle_in_range(
+def _sink_rows(
+    proto: ModelProto, head: ClassifierHead, request: ForgetRequest, scores: Range
+) -> tuple[str, ...]:
+    """Where the bias's format does not reach down to the lowest score, as one of 8 bits may not:
+    see that no forgotten class wins, if need be with its row at the lowest too.
+    """
+    forgotten = list(request.forget)
+    floor = read_head(proto, head)[1][forgotten].max()
+    if floor <= scores.lowest + scores.step:
+        return ()
+    if _find_lowest_lead(proto, head, request) > scores.step:
+        return ()
+    weight, bias = read_head(proto, head)
+    rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
+    rows[forgotten] = _LOWEST
+    write_head(proto, head, weight, bias)
+    if _find_lowest_lead(proto, head, request) <= scores.step:
+        message = (
+            f"the head's bias goes down to {floor:.3g} only, and all other scores can fall below "
+            "that: a masked class could win"
+        )
+        raise UnsupportedModelError(message, remedy=_TRAIN_INSTEAD)
+    note = (
+        f"the head's bias goes down to {floor:.3g} only, so the masked row is the lowest that its "
+        "format holds, too: for no features does it win"
+    )
+    return (note,)
+
+
+def _settle_ties(
     proto: ModelProto,
     head: ClassifierHead,
     request: ForgetRequest,
     scores: Range,
     *,
     rescales: bool,
-) -> Masked:
-    """See that no forgotten class wins where the output's own grid clamps the floor."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """See that no forgotten class wins a tie where the output's own grid clamps all scores; what
+    was rescaled for it, and what is to be said.
+    """
     best = _find_lowest_best(proto, head, request)
-    floor = max(read_head(proto, head)[1][list(request.forget)].max(), scores.lowest)
-    if floor > scores.lowest + scores.step and best <= floor + scores.step:
-        message = (
-            f"the head's bias goes down to {floor:.3g} only, and all other scores can fall to "
-            f"{max(best, scores.lowest):.3g}: a masked class could win"
-        )
-        raise UnsupportedModelError(message, remedy=_TRAIN_INSTEAD)
     if best > scores.lowest + scores.step:
-        return Masked()
-    if rescales:
+        return (), ()
+    if rescales and np.isfinite(best):
         rescaled = widen_scores(proto, head, best)
         now = find_score_range(proto, head) or scores
         note = (
@@ -89,12 +115,12 @@ def _settle_in_range(
             f"every retained class down to the masked score; a step grew from {scores.step:.3g} "
             f"to {now.step:.3g}"
         )
-        return Masked(rescaled=rescaled, notes=(note,))
-    first, winners = min(request.retained), min(request.forget)
-    if winners < first:
+        return rescaled, (note,)
+    first, winner = min(request.retained), min(request.forget)
+    if winner < first:
         message = (
             f"the output's own quantization ends at {scores.lowest:.3g}, where all retained scores "
-            f"can come to lie with the masked one, and class {winners} wins such a tie, being first"
+            f"can come to lie with the masked one, and class {winner} wins such a tie, being first"
         )
         raise UnsupportedModelError(
             message, remedy="Give --rescale to widen the output's range, or --method nhle."
@@ -104,18 +130,37 @@ def _settle_in_range(
         f"retained score down to it tie with the mask, which loses, as class {first} stands before "
         "it; --rescale rules the tie out"
     )
-    return Masked(notes=(note,))
+    return (), (note,)
 
 
 def _find_lowest_best(proto: ModelProto, head: ClassifierHead, request: ForgetRequest) -> float:
     """The score that some retained class reaches whatever the features are."""
+    rows, biases = _read_rows(proto, head)
+    kept = list(request.retained)
+    return _minimize(proto, head, rows[kept], biases[kept])
+
+
+def _find_lowest_lead(proto: ModelProto, head: ClassifierHead, request: ForgetRequest) -> float:
+    """By how much some retained class is above each forgotten one whatever the features are."""
+    rows, biases = _read_rows(proto, head)
+    kept = list(request.retained)
+    return min(
+        _minimize(proto, head, rows[kept] - rows[index], biases[kept] - biases[index])
+        for index in request.forget
+    )
+
+
+def _minimize(proto: ModelProto, head: ClassifierHead, rows: Array, biases: Array) -> float:
     if head.feature_limits is None:
         return -np.inf
     # scipy takes a while to import, and only quantized heads need it
     from nhle_onnx.unlearn.winning import find_lowest_best  # noqa: PLC0415
 
     features = read_range(proto, head.feature_limits)
-    weight, bias = read_head(proto, head)
+    return find_lowest_best(rows, biases, features.lowest, features.highest)
+
+
+def _read_rows(proto: ModelProto, head: ClassifierHead) -> tuple[Array, Array]:
+    weight, biases = read_head(proto, head)
     rows = np.moveaxis(weight, head.class_axis, 0).reshape(head.num_classes, head.feature_dim)
-    kept = list(request.retained)
-    return find_lowest_best(rows[kept], bias[kept], features.lowest, features.highest)
+    return rows, biases
