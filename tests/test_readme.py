@@ -10,10 +10,9 @@ from conftest import MOBILENET, ROOT, Result
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def read_shown_output() -> list[str]:
-    shown = re.search(r"```text\n(.*?)```", README, re.DOTALL)
-    assert shown is not None
-    return shown[1].splitlines()
+def read_shown_output(index: int = 0) -> list[str]:
+    shown: str = re.findall(r"```text\n(.*?)```", README, re.DOTALL)[index]
+    return shown.splitlines()
 
 
 def keep_names(lines: list[str]) -> list[str]:

@@ -13,11 +13,13 @@ import onnx
 import pytest
 from PIL import Image
 
-from conftest import EVALUATION, LENET, MOBILENET, ROOT, SAMPLES
+from conftest import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, ROOT, SAMPLES
 from nhle_onnx.cli.main import run
 
 
-@pytest.mark.parametrize(("path", "least"), [(LENET, 0.90), (MOBILENET, 0.91)])
+@pytest.mark.parametrize(
+    ("path", "least"), [(LENET, 0.90), (MOBILENET, 0.91), (MOBILENET_INT8, 0.91)]
+)
 def test_cards(path: Path, least: float) -> None:
     card = path.with_name("card.md").read_text("utf-8")
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
@@ -28,7 +30,9 @@ def test_cards(path: Path, least: float) -> None:
         assert word in card
 
 
-@pytest.mark.parametrize(("path", "least"), [(LENET, 0.90), (MOBILENET, 0.91)])
+@pytest.mark.parametrize(
+    ("path", "least"), [(LENET, 0.90), (MOBILENET, 0.91), (MOBILENET_INT8, 0.91)]
+)
 def test_accuracy_on_the_shipped_images(
     path: Path, least: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,7 +41,7 @@ def test_accuracy_on_the_shipped_images(
     assert np.mean(report["after"]["per_class"]) >= least
 
 
-@pytest.mark.parametrize("path", [LENET, MOBILENET])
+@pytest.mark.parametrize("path", [LENET, MOBILENET, MOBILENET_INT8])
 def test_models_are_one_file_that_names_no_machine(path: Path) -> None:
     content = path.read_bytes()
     assert not re.search(rb"/(home|root|tmp|work|usr)/", content)
