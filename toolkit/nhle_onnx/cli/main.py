@@ -7,7 +7,9 @@ import click
 
 import nhle_onnx
 from nhle_onnx.cli.audit import audit_command
+from nhle_onnx.cli.diff import diff_command
 from nhle_onnx.cli.inspect import inspect_command
+from nhle_onnx.cli.patch import patch_command
 from nhle_onnx.cli.unlearn import unlearn_command
 from nhle_onnx.cli.verify import verify_command
 from nhle_onnx.errors import NhleOnnxError
@@ -27,7 +29,14 @@ def cli() -> None:
     """Make a deployed ONNX image classifier forget a class, and prove it."""
 
 
-for command in (inspect_command, unlearn_command, verify_command, audit_command):
+for command in (
+    inspect_command,
+    unlearn_command,
+    verify_command,
+    audit_command,
+    diff_command,
+    patch_command,
+):
     cli.add_command(command)
 
 

@@ -1,5 +1,6 @@
 """Results as text for people, and progress on stderr."""
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from nhle_onnx.text import format_number, name_class, to_printable
 from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.difference import TensorDifference
 from nhle_onnx.values.report import Accuracy, Check
 
 
@@ -120,3 +122,22 @@ def make_measures_table(measures: tuple[Measure, ...]) -> Table:
 def show_verdict(*, passed: bool) -> None:
     """The last line."""
     click.secho("PASSED" if passed else "FAILED", fg="green" if passed else "red", bold=True)
+
+
+def make_differences_table(tensors: Iterable[TensorDifference]) -> Table:
+    """One row for each tensor that is not the same in two models."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("tensor", "what", "type"):
+        table.add_column(column)
+    for column in ("rows changed", "largest change"):
+        table.add_column(column, justify="right")
+    for tensor in tensors:
+        shape = "x".join(map(str, tensor.shape))
+        table.add_row(
+            escape(to_printable(tensor.name)),
+            tensor.kind,
+            f"{tensor.dtype} {shape}",
+            f"{tensor.changed_rows} of {tensor.row_count}" if tensor.row_count else "",
+            "" if tensor.largest is None else f"{tensor.largest:.4g}",
+        )
+    return table

@@ -2,8 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from nhle_onnx.errors import InputRefusedError
 
@@ -25,10 +27,15 @@ def check_writable(path: Path, *, force: bool) -> None:
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
     """Write every file beside its target first, then move all of them into place."""
+    write_streams({path: partial(_write, content) for path, content in contents.items()})
+
+
+def write_streams(writers: Mapping[Path, Callable[[BinaryIO], None]]) -> None:
+    """As `write_files`, for content that is made while it is written."""
     staged: dict[Path, Path] = {}
     try:
-        for path, content in contents.items():
-            staged[path] = _stage(path, content)
+        for path, write in writers.items():
+            staged[path] = _stage(path, write)
         for path, temporary in staged.items():
             temporary.replace(path)
     except OSError as error:
@@ -38,12 +45,16 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _stage(path: Path, content: bytes) -> Path:
+def _write(content: bytes, stream: BinaryIO) -> None:
+    stream.write(content)
+
+
+def _stage(path: Path, write: Callable[[BinaryIO], None]) -> Path:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())

@@ -6,7 +6,9 @@ from typing import Any
 
 
 def render_json(report: Any) -> str:  # noqa: ANN401 - any frozen value of ours
-    """One JSON document; the keys are the field names, plus `passed` where a value has it."""
+    """One JSON document; the keys are the field names, and `verdict` and `passed` where a value has
+    them.
+    """
     return json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -15,8 +17,9 @@ def _to_plain(value: Any) -> Any:  # noqa: ANN401 - recursive over any value
         plain = {
             field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)
         }
-        if hasattr(value, "passed"):
-            plain["passed"] = value.passed
+        for verdict in ("verdict", "passed"):
+            if hasattr(value, verdict):
+                plain[verdict] = getattr(value, verdict)
         return plain
     if isinstance(value, dict):
         return {key: _to_plain(item) for key, item in value.items()}

@@ -1,0 +1,54 @@
+"""nhle-onnx diff."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nhle_onnx.cli.options import JSON
+
+_SHOWN = 8  # of each kind
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("diff")
+@click.argument("first", metavar="A", type=_PATH)
+@click.argument("second", metavar="B", type=_PATH)
+@click.option("--report", type=_PATH, help="The report of `unlearn` on B.  [default: beside B]")
+@JSON
+def diff_command(first: Path, second: Path, report: Path | None, *, as_json: bool) -> int:
+    """Show what differs between A and B, and whether that is only what B's report claims."""
+    from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.diff import compare_files
+
+    difference = compare_files(first, second, report)
+    if as_json:
+        click.echo(render_json(difference), nl=False)
+    else:
+        _show(difference)
+    return 0 if difference.passed else 1
+
+
+def _show(difference: Any) -> None:
+    from nhle_onnx.cli.show import make_differences_table, show_line, show_table
+    from nhle_onnx.text import to_printable
+
+    for name, file in (("A", difference.first), ("B", difference.second)):
+        show_line(name, f"{file.path} ({file.size_bytes:,} bytes, {file.sha256})")
+    parts = {
+        "graph": difference.structure,
+        "metadata": difference.metadata,
+        "unnamed": difference.unclaimed,
+    }
+    for name, lines in parts.items():
+        for line in lines[:_SHOWN]:
+            show_line(name, line)
+        if len(lines) > _SHOWN:
+            show_line(name, f"and {len(lines) - _SHOWN} more: see --json")
+    show_line("size", f"{difference.growth_bytes:+,} bytes")
+    if difference.tensors:
+        click.echo()
+        show_table(make_differences_table(difference.tensors))
+    click.echo()
+    colour = "green" if difference.passed else "red"
+    click.secho(to_printable(difference.verdict), fg=colour)

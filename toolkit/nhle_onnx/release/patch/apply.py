@@ -1,0 +1,158 @@
+"""Applying a patch: in one pass, in little memory, and nothing is kept unless it is right."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.save import write_streams
+from nhle_onnx.release.patch.container import Container, Span
+from nhle_onnx.release.patch.differences import add_differences
+from nhle_onnx.values.patch import MadeFile, Piece
+
+_CHUNK_BYTES = 2**20  # a multiple of every width
+
+
+def locate_base(container: Container, base: Path) -> dict[int, Path]:
+    """The base's files: the model as named by the user, others beside it."""
+    folder = base.resolve().parent
+    names = [file.name for file in container.manifest.base[1:]]
+    return {0: base} | {index: folder / name for index, name in enumerate(names, 1)}
+
+
+def locate_result(container: Container, out: Path) -> dict[int, Path]:
+    """Where the result goes: the model as named by the user, others beside it."""
+    names = [file.name for file in container.manifest.result[1:]]
+    return {0: out} | {index: out.parent / name for index, name in enumerate(names, 1)}
+
+
+def check_base(container: Container, base: Path) -> None:
+    """Raise InputRefusedError unless every file of the base is the one that the patch is for."""
+    for index, path in locate_base(container, base).items():
+        expected = container.manifest.base[index]
+        if digest_file(path) != expected.sha256:
+            made = container.manifest.result[0]
+            message = f"{path} is not the model that {container.path} is for"
+            remedy = f"It is for one of SHA-256 {expected.sha256}."
+            if index == 0 and digest_file(path) == made.sha256:
+                message, remedy = f"{path} is patched already", "There is nothing to do."
+            raise InputRefusedError(message, remedy=remedy)
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy="Give the model that was patched.") from error
+
+
+def apply_patch(container: Container, base: Path, out: Path) -> None:
+    """Write the result's files. Raises InputRefusedError where they are not what was promised;
+    then nothing is written.
+    """
+    manifest = container.manifest
+    with ExitStack() as stack:
+        sources = {
+            index: stack.enter_context(path.open("rb"))
+            for index, path in locate_base(container, base).items()
+        }
+        patch = _Streams(container, stack)
+        writers = {
+            path: _Writer(manifest.result[index], sources, patch).write
+            for index, path in locate_result(container, out).items()
+        }
+        write_streams(writers)
+
+
+class _Streams:
+    """The patch's streams, each read from start to end."""
+
+    def __init__(self, container: Container, stack: ExitStack) -> None:
+        self._path = container.path
+        self._readers = {
+            name: stack.enter_context(_open_stream(container.path, span, stack))
+            for name, span in container.streams.items()
+        }
+
+    def read(self, name: str, size: int) -> bytes:
+        """The next bytes of a stream."""
+        try:
+            content: bytes = self._readers[name].read(size)
+        except (KeyError, zstandard.ZstdError) as error:
+            raise self._damage() from error
+        if len(content) != size:
+            raise self._damage()
+        return content
+
+    def _damage(self) -> InputRefusedError:
+        message = f"{self._path} is damaged: it does not hold what its header promises"
+        return InputRefusedError(message, remedy="Fetch it anew, and compare its digest.")
+
+
+def _open_stream(path: Path, span: Span, stack: ExitStack) -> zstandard.ZstdDecompressionReader:
+    file = stack.enter_context(path.open("rb"))
+    file.seek(span.start)
+    window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read
+    return zstandard.ZstdDecompressor().stream_reader(window)
+
+
+class _Window:
+    """The next bytes of a file, and no more."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's."""
+        content = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(content)
+        return content
+
+
+class _Writer:
+    """Writes one file of the result."""
+
+    def __init__(self, made: MadeFile, sources: Mapping[int, BinaryIO], patch: _Streams) -> None:
+        self._made, self._sources, self._patch = made, sources, patch
+
+    def write(self, target: BinaryIO) -> None:
+        """Raises InputRefusedError where the digest is not the promised one."""
+        digest, size = hashlib.sha256(), 0
+        for piece in self._made.pieces:
+            read: Callable[[Piece, int, int], bytes] = getattr(self, f"_{piece.kind}")
+            for start in range(0, piece.size, _CHUNK_BYTES):
+                content = read(piece, start, min(_CHUNK_BYTES, piece.size - start))
+                digest.update(content)
+                target.write(content)
+                size += len(content)
+        if (digest.hexdigest(), size) != (self._made.sha256, self._made.size_bytes):
+            message = f"the patch does not give the file {self._made.name} that it promises"
+            raise InputRefusedError(message, remedy="Fetch the patch anew.")
+
+    def _copy(self, piece: Piece, start: int, size: int) -> bytes:
+        source = self._sources.get(piece.source)
+        if source is None:
+            message = "the patch names a file that the base does not have"
+            raise InputRefusedError(message, remedy="Fetch the patch anew.")
+        source.seek(piece.offset + start)
+        return source.read(size)
+
+    def _insert(self, _piece: Piece, _start: int, size: int) -> bytes:
+        return self._patch.read("insert", size)
+
+    def _delta(self, piece: Piece, start: int, size: int) -> bytes:
+        old = self._copy(piece, start, size)
+        count, rest = divmod(size, piece.width)
+        names = [f"delta{piece.width}.{index}" for index in range(piece.width)]
+        planes = tuple(self._patch.read(name, count) for name in names)
+        if rest or len(old) != size:
+            message = "the patch changes numbers that the base does not hold"
+            raise InputRefusedError(message, remedy="Fetch the patch anew.")
+        return add_differences(old, planes)

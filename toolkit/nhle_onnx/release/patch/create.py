@@ -1,0 +1,305 @@
+"""Making a patch: what of the result lies in the base, and what is new."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from nhle_onnx.graph.runs import find_runs
+from nhle_onnx.release.patch.differences import split_differences
+from nhle_onnx.release.patch.layout import Stored, group_by_file
+from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece, Width
+
+Rows = tuple[tuple[int, int], ...] | Literal["all"]
+
+_HELD = {"delta": "delta", "insert": "new values"}
+_MATRIX_RANK = 2
+_FEW = 0.25  # of a tensor's rows, or a vector's numbers: more are one run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFiles:
+    """A model's files by name, the model itself first, and where its tensors lie. The model is
+    named "" among tensors.
+    """
+
+    contents: Mapping[str, bytes]
+    tensors: tuple[Stored, ...]
+
+    @property
+    def main(self) -> str:
+        """Name of the .onnx file."""
+        return next(iter(self.contents))
+
+    def read(self, tensor: Stored) -> bytes:
+        """A tensor's bytes."""
+        content = self.contents[tensor.file or self.main]
+        return content[tensor.start : tensor.start + tensor.size]
+
+
+@dataclass(slots=True)
+class Streams:
+    """New bytes, and differences by width and byte, in the order in which they are used."""
+
+    inserted: bytearray = field(default_factory=bytearray)
+    differences: dict[int, list[bytearray]] = field(default_factory=dict)
+
+    def name_all(self) -> dict[str, bytes]:
+        """Every stream that holds anything, by name."""
+        named = {"insert": bytes(self.inserted)}
+        for width, planes in self.differences.items():
+            named |= {f"delta{width}.{index}": bytes(plane) for index, plane in enumerate(planes)}
+        return {name: stream for name, stream in named.items() if stream}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the result is made of the base, and the bytes that takes."""
+
+    base: tuple[PatchedFile, ...]
+    result: tuple[MadeFile, ...]
+    tensors: tuple[PatchedTensor, ...]
+    streams: Mapping[str, bytes]
+
+
+def make_recipe(base: ModelFiles, result: ModelFiles, *, deltas: bool = True) -> Recipe:
+    """Compare two models tensor by tensor. Without `deltas` every changed number is new."""
+    author = _Author(base, result, deltas=deltas)
+    made = tuple(author.describe(name) for name in result.contents)
+    return Recipe(
+        base=tuple(_describe_file(name, content) for name, content in base.contents.items()),
+        result=made,
+        tensors=tuple(author.changed),
+        streams=author.streams.name_all(),
+    )
+
+
+def _describe_file(name: str, content: bytes) -> PatchedFile:
+    return PatchedFile(
+        name=name, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
+    )
+
+
+class _Author:
+    """Goes through the result's files from start to end."""
+
+    def __init__(self, base: ModelFiles, result: ModelFiles, *, deltas: bool) -> None:
+        self.streams = Streams()
+        self.changed: list[PatchedTensor] = []
+        self._base, self._result, self._deltas = base, result, deltas
+        self._sources = {name: index for index, name in enumerate(base.contents)}
+        self._old = {tensor.name: tensor for tensor in base.tensors}
+        self._gaps = {
+            tensor.name: gap
+            for name, tensors in group_by_file(base.tensors).items()
+            for tensor, gap in zip(tensors, _list_gaps(tensors), strict=False)
+        }
+
+    def describe(self, name: str) -> MadeFile:
+        """One file of the result."""
+        content = self._result.contents[name]
+        key = "" if name == self._result.main else name
+        tensors = group_by_file(self._result.tensors).get(key, [])
+        pieces: list[Piece] = []
+        end = 0
+        for tensor in tensors:
+            pieces += self._describe_gap(tensor, content[end : tensor.start])
+            pieces += self._describe_tensor(tensor)
+            end = tensor.start + tensor.size
+        pieces += self._describe_tail(name, content[end:])
+        described = _describe_file(name, content)
+        return MadeFile(**described.model_dump(), pieces=tuple(_join(pieces)))
+
+    def _describe_gap(self, tensor: Stored, gap: bytes) -> Iterator[Piece]:
+        """What lies before a tensor: mostly what lay before it in the base."""
+        old = self._old.get(tensor.name)
+        if old is None:
+            yield from self._insert(gap)
+            return
+        start, end = self._gaps.get(tensor.name, (old.start, old.start))
+        yield from self._describe_bytes(gap, self._name(old), start, end)
+
+    def _describe_tail(self, name: str, tail: bytes) -> Iterator[Piece]:
+        base = self._base
+        source = base.main if name == self._result.main else name
+        if source not in base.contents:
+            source = next((key for key in base.contents if key != base.main), base.main)
+        content = base.contents[source]
+        key = "" if source == base.main else source
+        last = group_by_file(base.tensors).get(key, [])
+        start = last[-1].start + last[-1].size if last else 0
+        yield from self._describe_bytes(tail, source, start, len(content))
+
+    def _describe_bytes(self, new: bytes, source: str, start: int, end: int) -> Iterator[Piece]:
+        """New bytes in place of the base's from `start` to `end`: both ends alike, mostly."""
+        old = self._base.contents[source][start:end]
+        head = _count_common(new, old)
+        tail = _count_common(new[head:][::-1], old[head:][::-1])
+        yield self._copy(source, start, head)
+        yield from self._insert(new[head : len(new) - tail])
+        yield self._copy(source, end - tail, tail)
+
+    def _describe_tensor(self, tensor: Stored) -> Iterator[Piece]:
+        new = self._result.read(tensor)
+        old_place = self._old.get(tensor.name)
+        old = self._base.read(old_place) if old_place else None
+        if old_place is None or old is None or not _is_like(old_place, tensor):
+            self._note(tensor, new, old, "all", {"insert"})
+            yield from self._insert(new)
+            return
+        if new == old:
+            yield self._copy(self._name(old_place), old_place.start, tensor.size)
+            return
+        rows = _split_rows(tensor, old, new)
+        changed = [index for index, row in enumerate(rows) if old[slice(*row)] != new[slice(*row)]]
+        skips = len(changed) < _FEW * len(rows)  # else a row without differences costs less
+        kinds: set[str] = set()
+        for start, end in rows:
+            was, now = old[start:end], new[start:end]
+            if was == now and (skips or not self._deltas):
+                yield self._copy(self._name(old_place), old_place.start + start, end - start)
+            elif self._deltas and _may_differ(tensor, was, now, rows):
+                kinds.add("delta")
+                yield self._differ(old_place, start, was, now, tensor.width)
+            else:
+                kinds.add("insert")
+                yield from self._insert(now)
+        runs: Rows = find_runs(changed) if len(changed) < len(rows) else "all"
+        self._note(tensor, new, old, runs, kinds)
+
+    def _name(self, tensor: Stored) -> str:
+        return tensor.file or self._base.main
+
+    def _copy(self, source: str, offset: int, size: int) -> Piece:
+        return Piece("copy", size, self._sources[source], offset)
+
+    def _insert(self, content: bytes) -> Iterator[Piece]:
+        self.streams.inserted += content
+        yield Piece("insert", len(content))
+
+    def _differ(self, place: Stored, start: int, was: bytes, now: bytes, width: Width) -> Piece:
+        planes = self.streams.differences.setdefault(width, [bytearray() for _ in range(width)])
+        for index, part in enumerate(split_differences(was, now, width)):
+            planes[index].extend(part)
+        source = self._sources[self._name(place)]
+        return Piece("delta", len(now), source, place.start + start, width)
+
+    def _note(
+        self,
+        tensor: Stored,
+        new: bytes,
+        old: bytes | None,
+        rows: Rows,
+        kinds: AbstractSet[str],
+    ) -> None:
+        held = "both" if len(set(kinds)) > 1 else _HELD[next(iter(kinds))]
+        self.changed.append(
+            PatchedTensor.model_validate(
+                {
+                    "name": tensor.name,
+                    "dtype": TensorProto.DataType.Name(tensor.kind).lower(),
+                    "shape": tensor.shape,
+                    "rows": rows,
+                    "encoding": held,
+                    "before": None if old is None else hashlib.sha256(old).hexdigest(),
+                    "after": hashlib.sha256(new).hexdigest(),
+                }
+            )
+        )
+
+
+def _list_gaps(tensors: Sequence[Stored]) -> Iterator[tuple[int, int]]:
+    """What lies before each tensor of a file."""
+    end = 0
+    for tensor in tensors:
+        yield end, tensor.start
+        end = tensor.start + tensor.size
+
+
+def _count_common(first: bytes, second: bytes) -> int:
+    """Length of what both begin with."""
+    size = min(len(first), len(second))
+    differ = np.frombuffer(first, np.uint8, size) != np.frombuffer(second, np.uint8, size)
+    return int(differ.argmax()) if differ.any() else size
+
+
+def _is_like(old: Stored, new: Stored) -> bool:
+    return (old.kind, old.shape, old.size) == (new.kind, new.shape, new.size)
+
+
+def _split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]:
+    """Runs of bytes that are coded in one way: rows along the first axis. A vector is one by
+    number, as a bias of a masked class stands beside others.
+    """
+    count = tensor.shape[0] if tensor.shape else 1
+    if _has_masked_column(tensor, old, new):
+        count = 1
+    if len(tensor.shape) == 1:
+        changed = (_read_words(tensor, old) != _read_words(tensor, new)).mean()
+        count = count if changed < _FEW else 1
+    if count < 1 or tensor.size % count:
+        count = 1
+    size = tensor.size // count
+    return [(start, start + size) for start in range(0, tensor.size, size)]
+
+
+def _read_words(tensor: Stored, content: bytes) -> np.ndarray:
+    return np.frombuffer(content, f"<u{tensor.width}")
+
+
+def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
+    """Whether a class counted by the last axis was masked: what changed is one value for all."""
+    if len(tensor.shape) != _MATRIX_RANK or tensor.size != tensor.width * np.prod(tensor.shape):
+        return False
+    was, now = (_read_words(tensor, each).reshape(tensor.shape) for each in (old, new))
+    return bool(((now == now[:1]).all(0) & (was != now).any(0)).any())
+
+
+def _may_differ(tensor: Stored, was: bytes, now: bytes, rows: Sequence[tuple[int, int]]) -> bool:
+    """Whether differences give nothing away of a masked class: with the new values known, they
+    are the old ones. So what became constant, or zero, is held as it now is.
+    """
+    if len(tensor.shape) < _MATRIX_RANK:
+        return False
+    old, new = _read_words(tensor, was), _read_words(tensor, now)
+    if was == now:
+        return True
+    if (new == new[0]).all() or (len(rows) == 1 and _has_masked_column(tensor, was, now)):
+        return False
+    is_float = helper.tensor_dtype_to_np_dtype(tensor.kind).kind not in "iu"
+    return not (is_float and ((new == 0) & (old != 0)).any())
+
+
+def _join(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Neighbouring pieces of one kind as one."""
+    last: Piece | None = None
+    for piece in pieces:
+        if not piece.size:
+            continue
+        if last is not None and _continues(last, piece):
+            last = last._replace(size=last.size + piece.size)
+            continue
+        if last is not None:
+            yield last
+        last = piece
+    if last is not None:
+        yield last
+
+
+def _continues(last: Piece, piece: Piece) -> bool:
+    if last.kind != piece.kind:
+        return False
+    follows = (last.source, last.offset + last.size, last.width)
+    return piece.kind == "insert" or follows == (piece.source, piece.offset, piece.width)
+
+
+def read_model_files(path: Path, locations: Iterable[str]) -> dict[str, bytes]:
+    """The bytes of a model and of the files beside it, by name."""
+    return {path.name: path.read_bytes()} | {
+        name: (path.parent / name).read_bytes() for name in locations
+    }

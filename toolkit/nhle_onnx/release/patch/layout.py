@@ -1,0 +1,151 @@
+"""Where the numbers of each tensor lie in a model's files. Reads ONNX's wire format, as protobuf
+does not tell positions.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from nhle_onnx.values.patch import Width
+
+_GRAPH = ModelProto.GRAPH_FIELD_NUMBER
+_NODE = GraphProto.NODE_FIELD_NUMBER
+_INITIALIZER = GraphProto.INITIALIZER_FIELD_NUMBER
+_ATTRIBUTE = NodeProto.ATTRIBUTE_FIELD_NUMBER
+_TENSOR = AttributeProto.T_FIELD_NUMBER
+_RAW = TensorProto.RAW_DATA_FIELD_NUMBER
+_WIDTHS: Mapping[int, Width] = {1: 1, 2: 2, 4: 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A tensor's numbers: `size` bytes of a file from `start`."""
+
+    name: str
+    kind: int
+    shape: tuple[int, ...]
+    file: str
+    start: int
+    size: int
+
+    @property
+    def width(self) -> Width:
+        """Bytes of one number; 1 for those of less."""
+        return _WIDTHS.get(helper.tensor_dtype_to_np_dtype(self.kind).itemsize, 1)
+
+
+def list_stored(path: Path, content: bytes) -> tuple[Stored, ...]:
+    """The tensors whose numbers lie as plain bytes, in the model's file (named "") or beside it."""
+    proto = onnx.load_from_string(content)
+    tensors = _collect_tensors(proto)
+    inside = [
+        Stored(
+            name=name,
+            kind=tensor.data_type,
+            shape=tuple(tensor.dims),
+            file="",
+            start=start,
+            size=size,
+        )
+        for (name, tensor), (start, size) in zip(
+            ((name, tensor) for name, tensor in tensors if tensor.HasField("raw_data")),
+            _find_raw(memoryview(content)),
+            strict=True,
+        )
+    ]
+    outside = [_locate(tensor, path) for _, tensor in tensors if uses_external_data(tensor)]
+    return tuple(each for each in (*inside, *outside) if each.size)
+
+
+def _collect_tensors(proto: ModelProto) -> list[tuple[str, TensorProto]]:
+    """Tensors with the names that nodes use, in the order of the file."""
+    in_nodes = [
+        (node.output[0] if node.output else "", attribute.t)
+        for node in proto.graph.node
+        for attribute in node.attribute
+        if attribute.HasField("t")
+    ]
+    return [*in_nodes, *((tensor.name, tensor) for tensor in proto.graph.initializer)]
+
+
+def _locate(tensor: TensorProto, path: Path) -> Stored:
+    info = ExternalDataInfo(tensor)
+    size = info.length
+    if size is None:
+        size = (path.parent / info.location).stat().st_size - (info.offset or 0)
+    return Stored(
+        name=tensor.name,
+        kind=tensor.data_type,
+        shape=tuple(tensor.dims),
+        file=info.location,
+        start=info.offset or 0,
+        size=size,
+    )
+
+
+def _find_raw(content: memoryview) -> list[tuple[int, int]]:
+    """Start and size of the raw data of each tensor that has some; nodes' tensors first."""
+    in_nodes: list[tuple[int, int]] = []
+    initializers: list[tuple[int, int]] = []
+    for start, end in _find_fields(content, (_GRAPH,), 0, len(content)):
+        in_nodes += _find_fields(content, (_NODE, _ATTRIBUTE, _TENSOR, _RAW), start, end)
+        initializers += _find_fields(content, (_INITIALIZER, _RAW), start, end)
+    return [(start, end - start) for start, end in (*in_nodes, *initializers)]
+
+
+def _find_fields(
+    content: memoryview, path: tuple[int, ...], start: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Start and end of every field at a path of field numbers."""
+    for number, first, last in _list_fields(content, start, end):
+        if number == path[0]:
+            if len(path) == 1:
+                yield first, last
+            else:
+                yield from _find_fields(content, path[1:], first, last)
+
+
+def _list_fields(content: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, start and end of each length-delimited field of a message."""
+    position = start
+    while position < end:
+        key, position = _read_varint(content, position)
+        match key & 7:
+            case 0:  # a varint
+                _, position = _read_varint(content, position)
+            case 1:  # eight bytes
+                position += 8
+            case 5:  # four bytes
+                position += 4
+            case 2:  # as many as it says
+                size, position = _read_varint(content, position)
+                yield key >> 3, position, position + size
+                position += size
+            case kind:
+                message = f"wire type {kind} is not in use"
+                raise ValueError(message)
+
+
+def _read_varint(content: memoryview, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the last of a varint's bytes
+            return value, position
+        shift += 7
+
+
+def group_by_file(tensors: tuple[Stored, ...]) -> Mapping[str, list[Stored]]:
+    """Tensors of each file in the order in which they lie there, without those that overlap."""
+    grouped: dict[str, list[Stored]] = {}
+    for tensor in sorted(tensors, key=lambda each: each.start):
+        found = grouped.setdefault(tensor.file, [])
+        if not found or tensor.start >= found[-1].start + found[-1].size:
+            found.append(tensor)
+    return grouped

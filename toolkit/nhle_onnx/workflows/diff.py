@@ -1,0 +1,49 @@
+"""diff: what differs between two models. Never imports torch."""
+
+import json
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.values.difference import Difference
+from nhle_onnx.verify.changes import compare_models
+from nhle_onnx.verify.differences import (
+    list_metadata_differences,
+    list_structure_differences,
+    list_tensor_differences,
+)
+from nhle_onnx.workflows.subject import summarize_file
+
+
+def compare_files(first: Path, second: Path, report: Path | None) -> Difference:
+    """Load and compare; what may differ is read from the report of `unlearn`, by default the one
+    beside the second model.
+    """
+    old, new = load_model(first), load_model(second)
+    claimed = _read_claim(second, report)
+    tensors = tuple(list_tensor_differences(old.proto, new.proto))
+    names = [tensor.name for tensor in tensors]
+    # a head without a bias gets one, which is no change of structure: ADR 6
+    is_graph_same = compare_models(old.proto, new.proto).is_graph_same
+    return Difference(
+        first=summarize_file(old),
+        second=summarize_file(new),
+        tensors=tensors,
+        structure=() if is_graph_same else tuple(list_structure_differences(old.proto, new.proto)),
+        metadata=tuple(list_metadata_differences(old.proto, new.proto)),
+        claimed=claimed,
+        unclaimed=tuple(name for name in names if claimed is not None and name not in claimed),
+        growth_bytes=new.size_bytes - old.size_bytes,
+    )
+
+
+def _read_claim(edited: Path, report: Path | None) -> tuple[str, ...] | None:
+    path = report or edited.with_suffix(".report.json")
+    if report is None and not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        return (*map(str, document["changed_tensors"]), *map(str, document["added_tensors"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{path} is no report of `unlearn`: {error}"
+        raise InputRefusedError(message, remedy="Give its .report.json.") from error

@@ -1,0 +1,80 @@
+"""patch create: from two models to a patch that makes one of the other. Never imports torch."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.release.patch.apply import apply_patch
+from nhle_onnx.release.patch.container import Container, open_patch, pack
+from nhle_onnx.release.patch.create import ModelFiles, make_recipe
+from nhle_onnx.release.patch.layout import list_stored
+from nhle_onnx.values.patch import SCHEMA, Manifest
+from nhle_onnx.workflows.subject import TOOL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSettings:
+    """What the user asked of `patch create`. `report` is the one of `unlearn`, by default the one
+    beside the edited model.
+    """
+
+    base: Path
+    edited: Path
+    out: Path
+    report: Path | None = None
+    deltas: bool = True
+    force: bool = False
+
+
+def create_patch(settings: CreateSettings) -> Container:
+    """Write the patch, after it was applied and gave the edited model."""
+    check_writable(settings.out, force=settings.force)
+    base, edited = (_read_files(path) for path in (settings.base, settings.edited))
+    recipe = make_recipe(base, edited, deltas=settings.deltas)
+    forget, digest = _read_report(settings)
+    manifest = Manifest(
+        schema=SCHEMA,
+        tool=TOOL,
+        base=recipe.base,
+        result=recipe.result,
+        tensors=recipe.tensors,
+        forget=forget,
+        report_sha256=digest,
+    )
+    content = pack(manifest, recipe.streams)
+    with tempfile.TemporaryDirectory(dir=settings.out.parent) as folder:
+        trial = Path(folder) / "trial.nhlepatch"
+        trial.write_bytes(content)
+        apply_patch(open_patch(trial), settings.base, Path(folder) / settings.edited.name)
+    write_files({settings.out: content})
+    return open_patch(settings.out)
+
+
+def _read_files(path: Path) -> ModelFiles:
+    """A model's files; each is read whole, as making a patch compares them."""
+    model = load_model(path)
+    content = path.read_bytes()
+    beside = {name: (path.parent / name).read_bytes() for name in model.sidecars}
+    if any(Path(name).name != name for name in beside):
+        message = f"{path} keeps weights in another folder"
+        raise InputRefusedError(message, remedy="Put them beside the model.")
+    return ModelFiles(contents={path.name: content} | beside, tensors=list_stored(path, content))
+
+
+def _read_report(settings: CreateSettings) -> tuple[tuple[int, ...], str | None]:
+    """What was forgotten, and the digest of the report that says so."""
+    path = settings.report or settings.edited.with_suffix(".report.json")
+    if settings.report is None and not path.is_file():
+        return (), None
+    try:
+        content = path.read_bytes()
+        forget = tuple(int(index) for index in json.loads(content)["forget"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{path} is no report of `unlearn`: {error}"
+        raise InputRefusedError(message, remedy="Give its .report.json.") from error
+    return forget, hashlib.sha256(content).hexdigest()
