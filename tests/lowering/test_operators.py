@@ -160,9 +160,9 @@ def check_against_onnxruntime(graph: GraphProto, opset: int, inputs: np.ndarray)
 
 
 def test_every_operator_has_a_case() -> None:
-    """Constant has no input; a model without it is rare."""
+    """Constant has no input; a model without it is rare. Microsoft's domain has its own tests."""
     tested = {case.op_type for case in CASES} | {op_type for op_type, *_ in FORMS}
-    operators = {row.op_type for row in OPERATORS}
+    operators = {row.op_type for row in OPERATORS if not row.domain}
     assert operators - tested == {"Constant"}
     assert len(operators) >= 90
     assert len(CASES) > 700
@@ -193,7 +193,8 @@ def test_rows_start_where_onnx_has_the_operator() -> None:
     for schema in defs.get_all_schemas_with_history():
         if schema.domain == "":
             first[schema.name] = min(schema.since_version, first.get(schema.name, 99))
-    starts = {row.op_type: row.since for row in sorted(OPERATORS, key=lambda row: -row.since)}
+    rows = sorted((row for row in OPERATORS if not row.domain), key=lambda row: -row.since)
+    starts = {row.op_type: row.since for row in rows}
     assert {name: max(start, 7) for name, start in starts.items()} == {
         name: max(first[name], 7) for name in starts
     }

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
-from conftest import LENET, MOBILENET, MOBILENET_INT8, ROOT, SAMPLES, Result, unlearn
+from conftest import LENET, MOBILENET, MOBILENET_INT8, ROOT, SAMPLES, Result, Unlearned, unlearn
 from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.release.patch.differences import add_differences, split_differences
 from nhle_onnx.workflows.patch_apply import apply_patch_file
@@ -47,6 +47,14 @@ def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("masked") / "edited.onnx"
     unlearn(LENET, out, "--forget", "3", "--method", "cwm")
     return out
+
+
+def test_a_trained_model_is_patched_in_steps(unlearned_lenet: Unlearned, tmp_path: Path) -> None:
+    """All weights moved, and the patch is a fraction of the model."""
+    patch = assert_round_trip(unlearned_lenet.original, unlearned_lenet.edited, tmp_path)
+    matrices = [each for each in open_patch(patch).manifest.tensors if len(each.shape) > 1]
+    assert [each.encoding for each in matrices] == ["sum"] * 4 + ["new values"]
+    assert patch.stat().st_size < 0.2 * unlearned_lenet.edited.stat().st_size
 
 
 @pytest.mark.parametrize("model", [LENET, MOBILENET, MOBILENET_INT8])

@@ -11,6 +11,7 @@ from benchmarks.limits import limits
 from benchmarks.overhead import overhead
 from benchmarks.page_orientation import page_orientation
 from benchmarks.paper import paper
+from benchmarks.quantized import quantized
 from benchmarks.retraining import retraining
 from benchmarks.step_cost import step_cost
 from benchmarks.whole_models import whole_models
@@ -30,6 +31,7 @@ main.add_command(limits)
 main.add_command(overhead)
 main.add_command(page_orientation)
 main.add_command(paper)
+main.add_command(quantized)
 main.add_command(retraining)
 main.add_command(step_cost)
 main.add_command(whole_models)

@@ -82,7 +82,7 @@ def _round(value: npt.NDArray[np.floating], current: npt.NDArray[np.generic]) ->
     """Whole numbers of the tensor's type. What is the same in `value`'s precision keeps its bits:
     float32 does not hold every number of 32 bits.
     """
-    wide = current.astype(np.int64)
-    rounded = np.where(value == wide.astype(value.dtype), wide, np.rint(value).astype(np.int64))
+    is_same = value == current.astype(value.dtype)
     limits = iinfo(current.dtype)
-    return rounded.clip(limits.min, limits.max).astype(current.dtype)
+    nearest = np.rint(value.astype(np.float64)).clip(limits.min, limits.max).astype(np.int64)
+    return np.where(is_same, current.astype(np.int64), nearest).astype(current.dtype)

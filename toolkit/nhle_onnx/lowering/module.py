@@ -31,7 +31,6 @@ _NOT_IDENTIFIER = re.compile(r"\W")
 _WIDER: Mapping[int, Any] = {
     TensorProto.INT4: np.int8,
     TensorProto.UINT4: np.uint8,
-    TensorProto.UINT16: np.int32,
 }
 
 

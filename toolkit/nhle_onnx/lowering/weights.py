@@ -19,6 +19,7 @@ _ALIASES = frozenset(
     {"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "DequantizeLinear"}
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
+_NARROW = ("FLOAT4", "FLOAT6", "FLOAT8", "INT2", "UINT2")  # types that torch has no numbers for
 _HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
 
@@ -41,13 +42,20 @@ def list_unsupported(proto: ModelProto, opset: int, output: str) -> tuple[Unsupp
 
 
 def check_operators(model: OnnxModel, output: str) -> None:
-    """Raise UnsupportedModelError if any node on the way to `output` cannot be lowered."""
+    """Raise UnsupportedModelError if a node on the way to `output`, or a constant, cannot be
+    lowered.
+    """
     unsupported = list_unsupported(model.proto, model.opset, output)
     if unsupported:
         kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
         message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
         remedy = find_remedy(model.proto, "Use --method cwm to edit the head alone.")
         raise UnsupportedModelError(message, remedy=remedy)
+    for name, tensor in list_tensors(model.proto):
+        kind = TensorProto.DataType.Name(tensor.data_type)
+        if kind.startswith(_NARROW):
+            message = f"{model.path}: the tensor {name} is of type {kind}, which cannot be trained"
+            raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
 
 
 def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:

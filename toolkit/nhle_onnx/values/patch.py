@@ -15,14 +15,16 @@ FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f]{1,200}$")]
 
 class Piece(NamedTuple):
     """The next bytes of a result: `size` bytes of base file `source` from `offset`, as they are
-    (`copy`) or with differences added to each word of `width` bytes (`delta`); or new (`insert`).
+    (`copy`), with differences added to each word of `width` bytes (`delta`), or with multiples of
+    2 to the `exponent` added to each float (`sum`); or new (`insert`).
     """
 
-    kind: Literal["copy", "delta", "insert"]
+    kind: Literal["copy", "delta", "sum", "insert"]
     size: Count
     source: Count = 0
     offset: Count = 0
     width: Width = 1
+    exponent: Annotated[int, Field(ge=-100, le=100)] = 0
 
 
 class _Part(BaseModel):
@@ -52,7 +54,7 @@ class PatchedTensor(_Part):
     dtype: str
     shape: tuple[Count, ...]
     rows: tuple[tuple[Count, Count], ...] | Literal["all"]
-    encoding: Literal["delta", "new values", "both"]
+    encoding: Literal["delta", "sum", "new values", "several"]
     before: Digest | None
     after: Digest
 

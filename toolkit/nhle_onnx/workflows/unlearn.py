@@ -1,20 +1,25 @@
 """unlearn, second half: train, write back, mask, verify, report."""
 
 import hashlib
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.slicing import expose_tensors
-from nhle_onnx.graph.tensors import replace_tensors
+from nhle_onnx.graph.steps import round_update
+from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
+from nhle_onnx.release.bom import render_bom
+from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime import open_session
 from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE
@@ -22,6 +27,7 @@ from nhle_onnx.values.report import Accuracy, Check, FileSummary, UnlearnReport,
 from nhle_onnx.verify.changes import Changes, compare_models, list_outside
 from nhle_onnx.verify.gates import make_gates
 from nhle_onnx.verify.unmask import restore_head
+from nhle_onnx.workflows.conversion import Conversion, convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
 from nhle_onnx.workflows.measure import measure_model, subtract
 from nhle_onnx.workflows.observer import Stopwatch
@@ -57,15 +63,20 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         files = split_files(edited, model.places, model.path, path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, edited)
-    report = _make_report(plan, training, masked, measured, _summarize_edited(path, files), watch)
+    with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
+        conversion = convert_edited(plan, edited)
+    summary = _summarize_edited(path, files)
+    report = _make_report(plan, training, masked, measured, conversion, summary, watch)
     watch.observer.start_stage("saving")
-    write_files(files | _render(plan.settings, report))
+    write_files(files | conversion.contents | _render(plan.settings, report))
     return report
 
 
 def _render(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path, bytes]:
-    """The report, for programs and, where asked for, for people."""
+    """The report, for programs and, where asked for, for people and for inventories."""
     rendered = {settings.report_path: render_json(report).encode()}
+    if settings.bom:
+        rendered[settings.bom] = render_bom(report).encode()
     if settings.page:
         # matplotlib is slow to import: only where a page is wanted
         from nhle_onnx.release.page.content import describe_unlearning  # noqa: PLC0415
@@ -98,12 +109,23 @@ def _edit(plan: Plan, training: Training) -> tuple[ModelProto, Masked]:
     """A copy of the model with the trained tensors and the head masked, and how that was done."""
     edited = ModelProto()
     edited.CopyFrom(plan.subject.model.proto)
-    replace_tensors(edited, training.tensors)
+    replace_tensors(edited, _round_updates(edited, training.tensors))
     options = plan.settings.options
     if not options.masks:
         return edited, Masked()
     activations = _read_activations(plan, edited) if options.mask == "importance" else None
     return edited, mask_head(edited, plan.subject.head, plan.request, options, activations)
+
+
+def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """New values of float32 tensors in whole steps from the old: few bits each in a patch."""
+    kinds = {name: tensor.data_type for name, tensor in list_tensors(proto)}
+    floats = tuple(name for name in tensors if kinds[name] == TensorProto.FLOAT)
+    old = read_tensors(proto, floats)
+    return {
+        name: round_update(old[name], value) if name in old else value
+        for name, value in tensors.items()
+    }
 
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
@@ -181,6 +203,7 @@ def _make_report(
     training: Training,
     masked: Masked,
     measured: Measured,
+    conversion: Conversion,
     edited: FileSummary,
     watch: Stopwatch,
 ) -> UnlearnReport:
@@ -196,7 +219,7 @@ def _make_report(
     }
     if options.masks and options.mask == "importance":
         resolved["importance_share"] = IMPORTANCE_SHARE
-    return UnlearnReport(
+    report = UnlearnReport(
         tool=TOOL,
         environment=list_environment(),
         command=settings.command,
@@ -218,9 +241,22 @@ def _make_report(
         added_tensors=measured.changes.added,
         trajectory=training.points,
         elapsed_s=watch.elapsed_s,
-        notes=(*masked.notes, *plan.notes, *notes),
-        checks=checks,
+        notes=(*masked.notes, *plan.notes, *notes, *conversion.notes),
+        also=conversion.files,
+        checks=(*checks, *conversion.checks),
     )
+    return replace(report, provenance=make_statement(report, _digest_sources(plan)))
+
+
+def _digest_sources(plan: Plan) -> dict[str, str | None]:
+    """The samples that were read, by path, with a digest of each that is a single file."""
+    samples = plan.samples
+    named = (samples.source, samples.anchor_source, samples.eval_source)
+    paths = [path for path in map(Path, dict.fromkeys(named)) if path.exists()]
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        for path in paths
+    }
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _BYTE = (0, 255)
 @recorded
 def round_straight(x: Tensor, low: int, high: int) -> Tensor:
     """Whole numbers from `low` to `high`, with the gradient of `x` between them."""
+    x = x.clamp(low - 0.5, high + 0.5)  # of an infinity, the difference below would be none
     return (x + (x.round() - x).detach()).clamp(low, high)
 
 
@@ -62,6 +63,12 @@ def round_steps(node: Node, steps: Tensor, position: int, zero_point: Tensor | N
     return (round_straight(steps, -(2**31), 2**31) + zero_point.float()).clamp(low, high)
 
 
+def round_numbers(node: Node, steps: Tensor, position: int, zero_point: Tensor | None) -> Tensor:
+    """As `round_steps`, in kernels that add the zero point first: a tie goes to an even number."""
+    low, high = read_range(node, position)
+    return round_straight(steps if zero_point is None else steps + zero_point.float(), low, high)
+
+
 def read_range(node: Node, position: int) -> tuple[int, int]:
     """Lowest and highest number of the type of a zero point; uint8 where it is left out."""
     kind = node.types[position] if position < len(node.types) else 0
@@ -94,7 +101,7 @@ def dequantize_linear(
 
 def spread_parameter(node: Node, x: Tensor, parameter: Tensor) -> Tensor:
     """A scale or zero point in a shape that fits what it is for."""
-    if find_shape(parameter) in {(), (1,)}:
+    if find_shape(parameter) in {None, (), (1,)}:  # only a whole tensor's is computed
         return parameter.reshape(())
     return lay_along(x, parameter, int(node.get("axis", 1)), int(node.get("block_size", 0)))
 
@@ -196,7 +203,7 @@ def q_gemm(node: Node, *inputs: Tensor) -> Tensor:
     sums: Tensor = torch.matmul(left, right)
     if bias is not None:
         sums = sums + bias.float()
-    multiplier = a.scale * b.scale * node.get("alpha", 1.0)
+    multiplier = node.get("alpha", 1.0) * a.scale * b.scale
     if y_scale is None:
         real: Tensor = sums * multiplier
         return real
@@ -206,20 +213,31 @@ def q_gemm(node: Node, *inputs: Tensor) -> Tensor:
 def q_linear_global_average_pool(node: Node, *inputs: Tensor) -> Tensor:
     """QLinearGlobalAveragePool of com.microsoft."""
     x, (y_scale, y_zero) = Quantized(*inputs[:3]), inputs[3:]
-    means = average_positions(x.centre(), is_last=bool(node.get("channels_last", 0)))
-    return round_steps(node, means * (x.scale / y_scale), 4, y_zero)
+    is_last = bool(node.get("channels_last", 0))
+    return round_steps(node, pool_steps(x.centre(), x.scale, y_scale, is_last=is_last), 4, y_zero)
 
 
 @recorded
-def average_positions(x: Tensor, *, is_last: bool) -> Tensor:
-    """Mean over the spatial axes."""
-    axes = range(1, x.ndim - 1) if is_last else range(2, x.ndim)
-    return x.mean(tuple(axes), keepdim=True)
+def pool_steps(x: Tensor, scale: Tensor, y_scale: Tensor, *, is_last: bool) -> Tensor:
+    """Mean over the spatial axes, in steps of the output: sums that are scaled once."""
+    axes = tuple(range(1, x.ndim - 1) if is_last else range(2, x.ndim))
+    count = math.prod(x.shape[axis] for axis in axes)
+    return x.sum(axes, keepdim=True) * (scale / (y_scale * count))
 
 
 def q_linear_average_pool(node: Node, *inputs: Tensor) -> Tensor:
-    """QLinearAveragePool of com.microsoft."""
+    """QLinearAveragePool of com.microsoft: of real numbers, unless a window covers the input."""
     if node.get("channels_last", 0):
         raise node.refuse("with channels_last")
     x, (y_scale, y_zero) = Quantized(*inputs[:3]), inputs[3:]
-    return round_steps(node, average_pool(node, x.centre()) * (x.scale / y_scale), 4, y_zero)
+    windows = round_numbers(node, average_pool(node, x.read()) / y_scale, 4, y_zero)
+    if any(node.get("pads", ())):
+        return windows
+    whole = q_linear_global_average_pool(node, *inputs)
+    return choose_pool(x.numbers, tuple(node.get("kernel_shape")), whole, windows)
+
+
+@recorded
+def choose_pool(x: Tensor, kernel: tuple[int, ...], whole: Tensor, windows: Tensor) -> Tensor:
+    """The global pool's numbers where one window covers the input."""
+    return whole if x.shape[2:] == kernel and whole.shape == windows.shape else windows

@@ -1,7 +1,7 @@
 """Applying a patch: in one pass, in little memory, and nothing is kept unless it is right."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,7 +11,7 @@ import zstandard
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import write_streams
 from nhle_onnx.release.patch.container import Container, Span
-from nhle_onnx.release.patch.differences import add_differences
+from nhle_onnx.release.patch.differences import add_counts, add_differences
 from nhle_onnx.values.patch import MadeFile, Piece
 
 _CHUNK_BYTES = 2**20  # a multiple of every width
@@ -148,11 +148,20 @@ class _Writer:
         return self._patch.read("insert", size)
 
     def _delta(self, piece: Piece, start: int, size: int) -> bytes:
-        old = self._copy(piece, start, size)
-        count, rest = divmod(size, piece.width)
         names = [f"delta{piece.width}.{index}" for index in range(piece.width)]
-        planes = tuple(self._patch.read(name, count) for name in names)
+        return add_differences(*self._read_planes(piece, start, size, piece.width, names))
+
+    def _sum(self, piece: Piece, start: int, size: int) -> bytes:
+        old, planes = self._read_planes(piece, start, size, 4, ["sum.0", "sum.1"])
+        return add_counts(old, planes, piece.exponent)
+
+    def _read_planes(
+        self, piece: Piece, start: int, size: int, width: int, names: Sequence[str]
+    ) -> tuple[bytes, tuple[bytes, ...]]:
+        """The base's words, and what is to be added to each."""
+        old = self._copy(piece, start, size)
+        count, rest = divmod(size, width)
         if rest or len(old) != size:
             message = "the patch changes numbers that the base does not hold"
             raise InputRefusedError(message, remedy="Fetch the patch anew.")
-        return add_differences(old, planes)
+        return old, tuple(self._patch.read(name, count) for name in names)

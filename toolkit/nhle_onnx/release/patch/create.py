@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +11,14 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from nhle_onnx.graph.runs import find_runs
-from nhle_onnx.release.patch.differences import split_differences
+from nhle_onnx.graph.steps import find_steps
+from nhle_onnx.release.patch.differences import split_counts, split_differences
 from nhle_onnx.release.patch.layout import Stored, group_by_file
-from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece, Width
+from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece
 
 Rows = tuple[tuple[int, int], ...] | Literal["all"]
 
-_HELD = {"delta": "delta", "insert": "new values"}
+_HELD = {"delta": "delta", "sum": "sum", "insert": "new values"}
 _MATRIX_RANK = 2
 _FEW = 0.25  # of a tensor's rows, or a vector's numbers: more are one run
 
@@ -42,19 +43,19 @@ class ModelFiles:
         return content[tensor.start : tensor.start + tensor.size]
 
 
-@dataclass(slots=True)
 class Streams:
-    """New bytes, and differences by width and byte, in the order in which they are used."""
+    """What a patch holds, in the order in which it is used: each stream by name."""
 
-    inserted: bytearray = field(default_factory=bytearray)
-    differences: dict[int, list[bytearray]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._contents: dict[str, bytearray] = {}
 
-    def name_all(self) -> dict[str, bytes]:
-        """Every stream that holds anything, by name."""
-        named = {"insert": bytes(self.inserted)}
-        for width, planes in self.differences.items():
-            named |= {f"delta{width}.{index}": bytes(plane) for index, plane in enumerate(planes)}
-        return {name: stream for name, stream in named.items() if stream}
+    def append(self, name: str, content: bytes) -> None:
+        """Add to a stream."""
+        self._contents.setdefault(name, bytearray()).extend(content)
+
+    def read_all(self) -> dict[str, bytes]:
+        """Every stream that holds anything."""
+        return {name: bytes(content) for name, content in self._contents.items() if content}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def make_recipe(base: ModelFiles, result: ModelFiles, *, deltas: bool = True) ->
         base=tuple(_describe_file(name, content) for name, content in base.contents.items()),
         result=made,
         tensors=tuple(author.changed),
-        streams=author.streams.name_all(),
+        streams=author.streams.read_all(),
     )
 
 
@@ -158,14 +159,16 @@ class _Author:
         rows = _split_rows(tensor, old, new)
         changed = [index for index, row in enumerate(rows) if old[slice(*row)] != new[slice(*row)]]
         skips = len(changed) < _FEW * len(rows)  # else a row without differences costs less
+        exponent = _find_exponent(tensor, old, new, rows) if self._deltas else None
         kinds: set[str] = set()
         for start, end in rows:
             was, now = old[start:end], new[start:end]
             if was == now and (skips or not self._deltas):
                 yield self._copy(self._name(old_place), old_place.start + start, end - start)
             elif self._deltas and _may_differ(tensor, was, now, rows):
-                kinds.add("delta")
-                yield self._differ(old_place, start, was, now, tensor.width)
+                piece = self._differ(old_place, start, (was, now), exponent)
+                kinds.add(piece.kind)
+                yield piece
             else:
                 kinds.add("insert")
                 yield from self._insert(now)
@@ -179,15 +182,24 @@ class _Author:
         return Piece("copy", size, self._sources[source], offset)
 
     def _insert(self, content: bytes) -> Iterator[Piece]:
-        self.streams.inserted += content
+        self.streams.append("insert", content)
         yield Piece("insert", len(content))
 
-    def _differ(self, place: Stored, start: int, was: bytes, now: bytes, width: Width) -> Piece:
-        planes = self.streams.differences.setdefault(width, [bytearray() for _ in range(width)])
-        for index, part in enumerate(split_differences(was, now, width)):
-            planes[index].extend(part)
+    def _differ(
+        self, place: Stored, start: int, words: tuple[bytes, bytes], exponent: int | None
+    ) -> Piece:
+        """Old words made new ones, by steps where they are whole steps apart."""
+        was, now = words
         source = self._sources[self._name(place)]
-        return Piece("delta", len(now), source, place.start + start, width)
+        if exponent is None:
+            for index, part in enumerate(split_differences(was, now, place.width)):
+                self.streams.append(f"delta{place.width}.{index}", part)
+            return Piece("delta", len(now), source, place.start + start, place.width)
+        old, new = (np.frombuffer(each, "<f4").astype(np.float64) for each in words)
+        counts = np.rint((new - old) * 2.0**-exponent).astype(np.int32)
+        for index, part in enumerate(split_counts(counts)):
+            self.streams.append(f"sum.{index}", part)
+        return Piece("sum", len(now), source, place.start + start, exponent=exponent)
 
     def _note(
         self,
@@ -197,7 +209,7 @@ class _Author:
         rows: Rows,
         kinds: AbstractSet[str],
     ) -> None:
-        held = "both" if len(set(kinds)) > 1 else _HELD[next(iter(kinds))]
+        held = "several" if len(set(kinds)) > 1 else _HELD[next(iter(kinds))]
         self.changed.append(
             PatchedTensor.model_validate(
                 {
@@ -246,6 +258,21 @@ def _split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]
         count = 1
     size = tensor.size // count
     return [(start, start + size) for start in range(0, tensor.size, size)]
+
+
+def _find_exponent(
+    tensor: Stored, old: bytes, new: bytes, rows: Sequence[tuple[int, int]]
+) -> int | None:
+    """The step in which all floats that may be told by differences moved, if there is one."""
+    if tensor.kind != TensorProto.FLOAT:
+        return None
+    parts = [(old[start:end], new[start:end]) for start, end in rows]
+    told = [part for part in parts if part[0] == part[1] or _may_differ(tensor, *part, rows)]
+    if not told:
+        return None
+    was, now = (np.frombuffer(b"".join(each), "<f4") for each in zip(*told, strict=True))
+    steps = find_steps(was, now)
+    return None if steps is None else steps[1]
 
 
 def _read_words(tensor: Stored, content: bytes) -> np.ndarray:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.graph.steps import add_steps
+
 Words = npt.NDArray[Any]
 _TYPES: dict[int, np.dtype[Any]] = {width: np.dtype(f"<u{width}") for width in (1, 2, 4)}
 
@@ -29,6 +31,22 @@ def add_differences(old: bytes, planes: tuple[bytes, ...]) -> bytes:
     folded = np.stack(columns, axis=1).reshape(-1).view(_TYPES[width])
     new = np.frombuffer(old, _TYPES[width]) + _unfold(folded)
     content: bytes = new.astype(_TYPES[width]).tobytes()
+    return content
+
+
+def split_counts(counts: npt.NDArray[np.int32]) -> tuple[bytes, bytes]:
+    """The bytes of each folded count of less than 2¹⁵, lowest first."""
+    folded = _fold(counts.astype("<i2").view(_TYPES[2]))
+    low, high = folded.view(np.uint8).reshape(-1, 2).T
+    return np.ascontiguousarray(low).tobytes(), np.ascontiguousarray(high).tobytes()
+
+
+def add_counts(old: bytes, planes: tuple[bytes, ...], exponent: int) -> bytes:
+    """The new floats: the old ones and counts of steps; the inverse of `split_counts`."""
+    low, high = (np.frombuffer(plane, np.uint8) for plane in planes)
+    folded = np.stack([low, high], axis=1).reshape(-1).view(_TYPES[2])
+    counts = _unfold(folded).astype(_TYPES[2]).view("<i2")
+    content: bytes = add_steps(np.frombuffer(old, "<f4"), counts, exponent).tobytes()
     return content
 
 

@@ -1,0 +1,531 @@
+"""Quantized models forget as they are: how they are computed, what the tool makes of them, and
+what the two ways around it through floats would.
+"""
+
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import cache as remember
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from onnx import ModelProto, TensorProto
+from rich.progress import track
+
+from benchmarks.formats import FORMATS, Calibration, dequantize, quantize
+from benchmarks.quantized_page import (
+    DEQUANTIZED,
+    FLOAT_FIRST,
+    FLOAT_STEP,
+    KEY,
+    NAME,
+    PARITY,
+    TOOL,
+    Row,
+    describe,
+    publish,
+    publish_pictures,
+)
+from benchmarks.results import ROOT, read_rows
+from nhle_onnx.data.samples import open_samples
+from nhle_onnx.errors import NhleOnnxError, UnsupportedModelError
+from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
+from nhle_onnx.lowering.module import lower_model
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.report import Accuracy, UnlearnReport
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verify.changes import compare_models
+from nhle_onnx.verify.unmask import restore_head
+from nhle_onnx.workflows.evaluation import read_evaluation
+from nhle_onnx.workflows.measure import Evaluation, measure_model, subtract
+from nhle_onnx.workflows.observer import Silence, Stopwatch
+from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
+from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
+from nhle_onnx.workflows.unlearn import carry_out
+
+NETWORKS = {
+    "lenet5": "lenet5_fashion_mnist",
+    "mobilenetv3-small": "mobilenetv3_small_fashion_mnist",
+}
+SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
+EVALUATION = SAMPLES / "evaluation.npz"
+CLASSES = range(10)
+PARITY_IMAGES, PARITY_BATCH = 1000, 50
+SESSIONS, TIMED_RUNS, WARM_UP_RUNS = 5, 60, 10  # runs of each of so many sessions of each model
+ROUNDING = 1e-3  # of a step: a difference of one step is a float as well
+FATAL = 4
+DEFAULTS = UnlearnOptions()
+PARTS = ("parity", "unlearn")
+SIDECARS = ("labels.txt", "preprocessor_config.json")
+NAMED_KINDS = {
+    ("_scale", "_scales"): "scales",
+    ("_zero_point", "_zero_points"): "zero points",
+}
+
+Array = npt.NDArray[np.float32]
+
+
+class Cell(NamedTuple):
+    """One measurement, as its row's key has it; parity forgets nothing."""
+
+    kind: str
+    network: str
+    format: str
+    forget: int | None
+
+
+class Shipped(NamedTuple):
+    """A shipped float model with the images that calibrate and judge it."""
+
+    subject: Subject
+    calibration: Calibration
+    evaluation: Evaluation
+
+
+class FloatEdit(NamedTuple):
+    """A float model that forgot, and the same with the head that it had."""
+
+    edited: ModelProto
+    restored: ModelProto
+    steps: int
+    seconds: float
+
+
+class Outcome(NamedTuple):
+    """What a route made of a quantized model, and how that does."""
+
+    edited: ModelProto
+    before: Accuracy
+    after: Accuracy
+    unmasked: float | None
+    steps: int
+    seconds: float
+    restored_acc_r: float | None = None  # with the original head put back, where that is known
+    is_rescaled: bool = False
+
+
+@click.command(NAME)
+@click.option(
+    "--network", "networks", multiple=True, type=click.Choice(list(NETWORKS)), default=NETWORKS
+)
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), default=FORMATS
+)
+@click.option(
+    "--forget",
+    "classes",
+    multiple=True,
+    type=click.IntRange(min(CLASSES), max(CLASSES)),
+    default=CLASSES,
+    show_default="every class",
+)
+@click.option(
+    "--route",
+    "routes",
+    multiple=True,
+    type=click.Choice([TOOL, FLOAT_FIRST, DEQUANTIZED]),
+    default=[TOOL, FLOAT_FIRST, DEQUANTIZED],
+    show_default=True,
+    help="How it forgets: the tool on the quantized file, or in floats before it is quantized.",
+)
+@click.option("--only", type=click.Choice(PARTS), help="Measure one part.  [default: both]")
+@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.json holds.")
+def quantized(
+    networks: Sequence[str],
+    formats: Sequence[str],
+    classes: Sequence[int],
+    routes: Sequence[str],
+    only: str | None,
+    fresh: bool,  # noqa: FBT001
+) -> None:
+    """Forget each class of both shipped models in every format; rows measured before are kept."""
+    rows = [] if fresh else read_rows(NAME)
+    done = {tuple(row[name] for name in KEY) for row in rows}
+    wanted = {"parity": (PARITY,), "unlearn": routes}
+    kinds = [kind for part in PARTS if only in (None, part) for kind in wanted[part]]
+    cells = [
+        cell for cell in list_cells(kinds, networks, formats, classes) if tuple(cell) not in done
+    ]
+    for cell in track(cells, description="quantized models"):
+        rows.append(measure_cell(cell))
+        publish(rows)
+    publish(rows)
+    publish_pictures(rows)
+    click.echo(describe(rows))
+
+
+def list_cells(
+    kinds: Sequence[str], networks: Sequence[str], formats: Sequence[str], classes: Sequence[int]
+) -> list[Cell]:
+    """Parity first, then class by class, so that what is there after an interrupt covers every
+    format.
+    """
+    parity = [Cell(PARITY, *model, None) for model in product(networks, formats)]
+    routes = [kind for kind in kinds if kind != PARITY]
+    runs = [
+        Cell(route, network, chosen, forget)
+        for forget, network, chosen, route in product(classes, networks, formats, routes)
+    ]
+    return [*(parity if PARITY in kinds else ()), *runs]
+
+
+def measure_cell(cell: Cell) -> Row:
+    """One row; where the tool or the quantizer refuses, it says why."""
+    key = dict(zip(KEY, cell, strict=True))
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            measure = measure_parity if cell.kind == PARITY else measure_unlearning
+            return {**key, "refused": None, **measure(cell, Path(name))}
+        except NhleOnnxError as error:
+            reason = error.reason.replace(f"{Path(name)}/", "").replace(f"{ROOT}/", "")
+            return {**key, "refused": reason}
+
+
+@remember
+def open_shipped(network: str) -> Shipped:
+    """The float model, and all the images of the checkout."""
+    subject = open_subject(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
+    samples = open_samples(SAMPLES, subject.image_input, subject.preprocess, subject.labels)
+    images = samples.read(range(len(samples.classes)))
+    return Shipped(
+        subject,
+        Calibration(subject.image_input.name, images),
+        read_evaluation(EVALUATION, subject, make_request(subject, ("0",))),
+    )
+
+
+@remember
+def make_given(network: str, chosen: str) -> ModelProto:
+    """The quantized model as a user has it."""
+    shipped = open_shipped(network)
+    return quantize(FORMATS[chosen], shipped.subject.model.proto, shipped.calibration)
+
+
+def write_model(proto: ModelProto, network: str, folder: Path) -> Path:
+    """A model file beside the labels and the preprocessing of the shipped one."""
+    for name in SIDECARS:
+        shutil.copy(open_shipped(network).subject.model.path.with_name(name), folder)
+    path = folder / "model.onnx"
+    onnx.save_model(proto, path)
+    return path
+
+
+def measure_parity(cell: Cell, folder: Path) -> Row:
+    """The lowered module against ONNX Runtime; and ONNX Runtime against itself without its
+    optimizations, and with other roundings.
+    """
+    subject, _, evaluation = open_shipped(cell.network)
+    proto = make_given(cell.network, cell.format)
+    source, output = subject.image_input.name, subject.head.output
+    images, classes = evaluation.inputs[:PARITY_IMAGES], evaluation.classes[:PARITY_IMAGES]
+    model = load_model(write_model(proto, cell.network, folder))
+    module = lower_model(model, source=source, output=output).module
+
+    def run_module(batch: Array) -> Array:
+        with torch.no_grad():
+            logits: Array = module(torch.from_numpy(batch)).numpy()
+        return logits
+
+    def run_session(form: ModelProto, *, optimizes: bool = True) -> Array:
+        session = open_one_thread(form, optimizes=optimizes)
+        return run_in_batches(lambda batch: session.run([output], {source: batch})[0], images)
+
+    expected = run_session(proto)
+    scale, largest = find_output_scale(proto, output), float(np.abs(expected).max())
+    step = FLOAT_STEP * largest if scale is None else read_number(proto, scale)
+    others = {
+        "lowered": run_in_batches(run_module, images),
+        "unoptimized": run_session(proto, optimizes=False),
+        "nudged": run_session(nudge(proto, scale)),
+    }
+    return {
+        "accuracy": float((expected.argmax(1) == classes).mean()),
+        "step": step,
+        "largest logit": largest,
+        "float output": scale is None,
+        **{name: compare_logits(logits, expected, step) for name, logits in others.items()},
+    }
+
+
+def run_in_batches(compute: Callable[[Array], Array], images: Array) -> Array:
+    """Logits [N, K]; what quantizes as it runs takes a scale from each batch."""
+    starts = range(0, len(images), PARITY_BATCH)
+    return np.concatenate([compute(images[start : start + PARITY_BATCH]) for start in starts])
+
+
+def open_one_thread(proto: ModelProto, *, optimizes: bool = True) -> Any:  # noqa: ANN401 - untyped
+    """An ONNX Runtime session on the CPU, whose times do not depend on other cores."""
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL
+    options.intra_op_num_threads = 1
+    if not optimizes:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    content = proto.SerializeToString()
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def find_output_scale(proto: ModelProto, output: str) -> str | None:
+    """The tensor that holds the step between two values of the output; None where it is computed
+    in floats.
+    """
+    last = next(node for node in proto.graph.node if output in node.output)
+    return last.input[1] if last.op_type == "DequantizeLinear" else None
+
+
+def read_number(proto: ModelProto, name: str) -> float:
+    """The one number of a tensor."""
+    return float(read_tensors(proto, (name,))[name])
+
+
+def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
+    """A copy whose stored floats are each the next one below or above, but for the tensor `kept`:
+    the least that rounding in another order can do.
+    """
+    nudged = ModelProto()
+    nudged.CopyFrom(proto)
+    draw = np.random.default_rng(0)
+    names = [name for name, tensor in list_tensors(proto) if is_float(tensor) and name != kept]
+    replace_tensors(
+        nudged,
+        {
+            name: np.nextafter(value, draw.choice((-np.inf, np.inf), value.shape), dtype=np.float32)
+            for name, value in read_tensors(proto, tuple(names)).items()
+        },
+    )
+    return nudged
+
+
+def compare_logits(computed: Array, expected: Array, step: float) -> dict[str, float]:
+    """How near logits are, in steps."""
+    distance = np.abs(computed.astype(np.float64) - expected) / step
+    return {
+        "agreement": float((computed.argmax(1) == expected.argmax(1)).mean()),
+        "within": float((distance <= 1 + ROUNDING).mean()),
+        "largest": float(distance.max()),
+    }
+
+
+def measure_unlearning(cell: Cell, folder: Path) -> Row:
+    """Forget one class by a route, against the quantized model as given."""
+    given = make_given(cell.network, cell.format)
+    outcome = ROUTES[cell.kind](cell, folder)
+    changes = compare_models(given, outcome.edited)
+    # Quantized anew it is another network, whose pace is no claim of ours.
+    times = compare_pace(cell, outcome.edited) if cell.kind == TOOL else {}
+    return {
+        "Acc_F before": outcome.before.acc_f,
+        "Acc_F": outcome.after.acc_f,
+        "unmasked": outcome.unmasked,
+        "Acc_R before": outcome.before.acc_r,
+        "ΔAcc_R": subtract(outcome.after.acc_r, outcome.before.acc_r),
+        "ΔAcc_R restored": subtract(outcome.restored_acc_r, outcome.before.acc_r),
+        "steps": outcome.steps,
+        "bytes": outcome.edited.ByteSize() - given.ByteSize(),
+        "changed": count_kinds(given, changes.changed),
+        "added": len(changes.added),
+        "same graph": changes.is_graph_same,
+        "rescaled": outcome.is_rescaled,
+        **times,
+        "s": outcome.seconds,
+    }
+
+
+def use_tool(cell: Cell, folder: Path) -> Outcome:
+    """The tool on the quantized file."""
+    path = write_model(make_given(cell.network, cell.format), cell.network, folder)
+    report, is_rescaled = unlearn_or_rescale(path, get_class(cell), folder)
+    return Outcome(
+        edited=onnx.load_model(Path(report.edited.path)),
+        before=report.before,
+        after=report.after,
+        unmasked=report.unmasked.acc_f,
+        steps=report.method["steps_run"],
+        seconds=sum(report.elapsed_s.values()),
+        is_rescaled=is_rescaled,
+    )
+
+
+def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnReport, bool]:
+    """The defaults; where they refuse the model, with new scales if the tool can make them."""
+    try:
+        return unlearn_file(path, forget, folder), False
+    except UnsupportedModelError:
+        if "rescale" not in {field.name for field in fields(UnlearnOptions)}:
+            raise
+        flags: dict[str, Any] = {"rescale": True}
+        return unlearn_file(path, forget, folder, replace(DEFAULTS, **flags)), True
+
+
+def unlearn_file(
+    path: Path, forget: int, folder: Path, options: UnlearnOptions = DEFAULTS
+) -> UnlearnReport:
+    """What `unlearn PATH --forget CLASS` does; the edited file is in the folder."""
+    settings = UnlearnSettings(
+        model=path,
+        forget=(str(forget),),
+        samples=SAMPLES,
+        eval_data=EVALUATION,
+        options=options,
+        out=folder / "edited.onnx",
+    )
+    watch = Stopwatch(Silence())
+    return carry_out(plan_unlearning(settings, watch), watch)
+
+
+def use_float_first(cell: Cell, _: Path) -> Outcome:
+    """The tool on the float model that the quantized one was made of, which then is quantized."""
+    return requantize(cell, edit_shipped(cell.network, get_class(cell)))
+
+
+def use_dequantized(cell: Cell, folder: Path) -> Outcome:
+    """The tool on the float graph with the quantized model's values, which then is quantized."""
+    original = open_shipped(cell.network).subject.model.proto
+    floats = dequantize(FORMATS[cell.format], original, make_given(cell.network, cell.format))
+    path = write_model(floats, cell.network, folder)
+    return requantize(cell, edit_floats(path, get_class(cell), folder))
+
+
+@remember
+def edit_shipped(network: str, forget: int) -> FloatEdit:
+    """The shipped float model, which forgets once for all formats."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = open_shipped(network).subject.model.path
+        return edit_floats(path, forget, Path(folder))
+
+
+def edit_floats(path: Path, forget: int, folder: Path) -> FloatEdit:
+    """The tool on a float file."""
+    report = unlearn_file(path, forget, folder)
+    original, edited = load_model(path), load_model(Path(report.edited.path))
+    restored = restore_head(edited.proto, find_head(edited), original.proto, find_head(original))
+    steps = report.method["steps_run"]
+    return FloatEdit(edited.proto, restored, steps, sum(report.elapsed_s.values()))
+
+
+def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
+    """What forgot in floats, quantized and calibrated as the model as given was.
+
+    Integers of another calibration do not fit its head, so unmasked is the restored float model
+    quantized likewise.
+    """
+    subject, calibration, _ = open_shipped(cell.network)
+    request = make_request(subject, (str(cell.forget),))
+    start = time.perf_counter()
+    edited = quantize(FORMATS[cell.format], edit.edited, calibration)
+    spent = time.perf_counter() - start
+    restored = quantize(FORMATS[cell.format], edit.restored, calibration)
+    unmasked = measure(restored, cell.network, request)
+    return Outcome(
+        edited=edited,
+        before=measure_given(cell.network, cell.format, get_class(cell)),
+        after=measure(edited, cell.network, request),
+        unmasked=unmasked.acc_f,
+        steps=edit.steps,
+        seconds=edit.seconds + spent,
+        restored_acc_r=unmasked.acc_r,
+    )
+
+
+@remember
+def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
+    """The quantized model as given, once for both ways around."""
+    request = make_request(open_shipped(network).subject, (str(forget),))
+    return measure(make_given(network, chosen), network, request)
+
+
+def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy:
+    """Accuracies on all evaluation images, in batches as large as the tool's."""
+    subject, _, evaluation = open_shipped(network)
+    return measure_model(
+        proto,
+        subject.head,
+        evaluation,
+        subject.image_input,
+        request,
+        provider="auto",
+        batch_size=DEFAULTS.batch_size,
+    )
+
+
+def get_class(cell: Cell) -> int:
+    """The class that a cell forgets."""
+    if cell.forget is None:
+        message = f"{cell.kind} forgets nothing"
+        raise ValueError(message)
+    return cell.forget
+
+
+def count_kinds(proto: ModelProto, names: Sequence[str]) -> dict[str, int]:
+    """How many of the named tensors are of which kind."""
+    tensors = dict(list_tensors(proto))
+    return dict(Counter(find_kind(tensors[name]) for name in names))
+
+
+def find_kind(tensor: TensorProto) -> str:
+    """What a tensor is to the quantizer: its name says so of scales and zero points."""
+    for endings, kind in NAMED_KINDS.items():
+        if tensor.name.endswith(endings):
+            return kind
+    if is_float(tensor):
+        return "floats"
+    return "int32 biases" if tensor.data_type == TensorProto.INT32 else "integer weights"
+
+
+def compare_pace(cell: Cell, edited: ModelProto) -> dict[str, float]:
+    """Latency of the edited model by the given one's, and what the given one has by its own: the
+    median of runs next to each other, which is what other work on the machine disturbs least.
+    """
+    given = make_given(cell.network, cell.format)
+    image = open_shipped(cell.network).evaluation.inputs[:1]
+    times = time_in_turn((given, edited, given), image)
+    itself, changed, again = times
+    return {
+        "ms": float(np.median(itself)),
+        "latency": float(np.median(changed / itself)),
+        "given again": float(np.median(again / itself)),
+    }
+
+
+def time_in_turn(models: Sequence[ModelProto], image: Array) -> npt.NDArray[np.float64]:
+    """Milliseconds of each model on one image, round by round, every round in another order.
+
+    Two sessions of one file differ by some percent, by where their memory lies: so each model has
+    several, opened in another order each time.
+    """
+    shuffle = random.Random(0).shuffle  # noqa: S311 - an order, no secret
+    order = list(range(len(models)))
+    sets: list[dict[int, Any]] = []
+    for _ in range(SESSIONS):
+        shuffle(order)
+        sets.append({which: open_one_thread(models[which]) for which in order})
+    feed = {sets[0][0].get_inputs()[0].name: image}
+    rounds = list(product(range(WARM_UP_RUNS + TIMED_RUNS), sets))
+    times = np.empty((len(models), len(rounds)))
+    for index, (_, sessions) in enumerate(rounds):
+        shuffle(order)
+        for which in order:
+            start = time.perf_counter()
+            sessions[which].run(None, feed)
+            times[which, index] = 1000 * (time.perf_counter() - start)
+    timed: npt.NDArray[np.float64] = times[:, WARM_UP_RUNS * SESSIONS :]
+    return timed
+
+
+ROUTES: Mapping[str, Callable[[Cell, Path], Outcome]] = {
+    TOOL: use_tool,
+    FLOAT_FIRST: use_float_first,
+    DEQUANTIZED: use_dequantized,
+}

@@ -1,0 +1,54 @@
+"""Updates of floats in whole steps: what a patch has to hold of them are small whole numbers.
+
+A step is a power of two, so that the multiple is exact, and the sum is rounded as IEEE 754 says:
+the same on every machine.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+_SHARE = 4  # steps to the root mean square of an update
+_MOST = 2**15  # steps either way
+
+
+def round_update(old: Floats, new: Floats) -> Floats:
+    """New values whose differences from the old are whole steps: a quarter of the update's root
+    mean square at most. That moves the update by a twentieth of its size.
+    """
+    exponent = _find_exponent(old, new)
+    if exponent is None:
+        return new
+    counts = np.rint((new.astype(np.float64) - old) * 2.0**-exponent)
+    return add_steps(old, counts.clip(-_MOST, _MOST - 1), exponent)
+
+
+def find_steps(old: Floats, new: Floats) -> tuple[npt.NDArray[np.int32], int] | None:
+    """Whole numbers k and an exponent e with old + k · 2ᵉ = new, bit for bit; None if there are
+    none among those that `round_update` makes.
+    """
+    guess = _find_exponent(old, new)
+    if guess is None:
+        return None
+    for exponent in (guess + 1, guess, guess - 1):
+        counts = np.rint((new.astype(np.float64) - old) * 2.0**-exponent)
+        if np.abs(counts).max(initial=0) >= _MOST:
+            continue
+        if add_steps(old, counts, exponent).tobytes() == new.tobytes():
+            return counts.astype(np.int32), exponent
+    return None
+
+
+def add_steps(old: Floats, counts: npt.NDArray[np.number], exponent: int) -> Floats:
+    """The old values and so many steps of 2ᵉ."""
+    moved: Floats = old + np.ldexp(counts.astype(np.float32), exponent)
+    return moved
+
+
+def _find_exponent(old: Floats, new: Floats) -> int | None:
+    with np.errstate(all="ignore"):
+        size = float(np.sqrt(np.mean((new.astype(np.float64) - old) ** 2)))
+    if not 0 < size < np.inf:
+        return None
+    exponent = int(np.floor(np.log2(size / _SHARE)))
+    return exponent if abs(exponent) < 100 else None  # noqa: PLR2004 - far from float32's ends
