@@ -9,7 +9,9 @@ import nhle_onnx
 from nhle_onnx.cli.audit import audit_command
 from nhle_onnx.cli.diff import diff_command
 from nhle_onnx.cli.inspect import inspect_command
+from nhle_onnx.cli.kit import kit_command
 from nhle_onnx.cli.patch import patch_command
+from nhle_onnx.cli.sign import check_signature_command, sign_command
 from nhle_onnx.cli.unlearn import unlearn_command
 from nhle_onnx.cli.verify import verify_command
 from nhle_onnx.errors import NhleOnnxError
@@ -36,6 +38,9 @@ for command in (
     audit_command,
     diff_command,
     patch_command,
+    sign_command,
+    check_signature_command,
+    kit_command,
 ):
     cli.add_command(command)
 

@@ -107,6 +107,13 @@ class AutoOr(click.ParamType[float | None]):
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=_PATH, help="The edited model.  [default: MODEL-stem.unlearned.onnx]")
 @click.option("--report", "page", type=_PATH, help="The report as a page for people, FILE.html.")
+@click.option("--bom", type=_PATH, help="A CycloneDX bill of materials of the edited model.")
+@click.option(
+    "--also",
+    type=click.Choice(["ort"]),
+    multiple=True,
+    help="Another format to write the edited model in, compared with the .onnx file.",
+)
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
 @click.option("--dry-run", is_flag=True, help="Check everything, measure, and change nothing.")
 @model_options
@@ -144,7 +151,8 @@ def _make_settings(model: Path, values: dict[str, Any]) -> Any:
 
     option_names = UnlearnOptions.__dataclass_fields__
     plain = (
-        "forget", "samples", "eval_data", "anchors", "provider", "device", "out", "page", "force"
+        "forget", "samples", "eval_data", "anchors", "provider", "device", "out", "page", "bom",
+        "also", "force",
     )  # fmt: skip
     return UnlearnSettings(
         model=model,
@@ -188,6 +196,9 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     click.echo()
     show_line("edited", str(settings.edited_path))
     show_line("report", str(settings.report_path))
-    if settings.page:
-        show_line("page", str(settings.page))
+    for name, path in (
+        ("also", settings.ort_path), ("page", settings.page), ("bom", settings.bom)
+    ):  # fmt: skip
+        if path:
+            show_line(name, str(path))
     show_verdict(passed=report.passed)

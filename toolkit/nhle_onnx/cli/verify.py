@@ -6,9 +6,7 @@ from typing import Any
 import click
 
 from nhle_onnx.cli.options import (
-    FORGET,
     JSON,
-    MODEL,
     make_model_flags,
     model_options,
     verbosity_options,
@@ -18,10 +16,21 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command("verify")
-@MODEL
-@FORGET
-@click.option("--data", type=_PATH, required=True, help="Image folder, or .npz with x and y.")
+@click.argument("model", type=_PATH, required=False)
+@click.option(
+    "--forget",
+    multiple=True,
+    metavar="CLASS",
+    help="Class to forget: an index or a label. Repeat it, or separate several with commas.",
+)
+@click.option("--data", type=_PATH, help="Image folder, or .npz with x and y.")
 @click.option("--baseline", type=_PATH, help="The model before it forgot.")
+@click.option(
+    "--device-result",
+    type=_PATH,
+    help="Judge what a kit found on a device, FILE.json, in place of running MODEL here; it then "
+    "needs no --forget and no --data, and MODEL only says which one the device must have run.",
+)
 @click.option(
     "--provider",
     "providers",
@@ -35,8 +44,32 @@ _PATH = click.Path(path_type=Path)
 @model_options
 @verbosity_options
 @JSON
-def verify_command(model: Path, **values: Any) -> int:
+@click.pass_context
+def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
     """Measure what MODEL still knows of the forgotten classes, and judge it by the gates."""
+    if values["device_result"]:
+        _forbid(context, "forget", "data", "baseline", "providers")
+        return _judge_device(model, values)
+    _require(context, "model", "forget", "data")
+    return _measure(model, values)
+
+
+def _require(context: click.Context, *names: str) -> None:
+    """As click does for parameters that are always required."""
+    for parameter in context.command.params:
+        if parameter.name in names and not context.params[parameter.name]:
+            hint = parameter.get_error_hint(context).replace("[", "").replace("]", "")
+            raise click.MissingParameter(ctx=context, param=parameter, param_hint=hint)
+
+
+def _forbid(context: click.Context, *names: str) -> None:
+    for parameter in context.command.params:
+        if parameter.name in names and context.params[parameter.name]:
+            message = f"{parameter.opts[0]} does not go with --device-result, which says it itself"
+            raise click.UsageError(message, ctx=context)
+
+
+def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
     from nhle_onnx.values.report import Limits
@@ -61,6 +94,24 @@ def verify_command(model: Path, **values: Any) -> int:
     return 0 if report.passed else 1
 
 
+def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
+    from nhle_onnx.release.report import render_json
+    from nhle_onnx.values.kit import DeviceLimits
+    from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
+
+    settings = DeviceResultSettings(
+        result=values["device_result"],
+        model=model,
+        limits=DeviceLimits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
+    )
+    report = judge_result(settings)
+    if values["as_json"]:
+        click.echo(render_json(report), nl=False)
+    else:
+        _show_device(report, quiet=values["quiet"])
+    return 0 if report.passed else 1
+
+
 def _show(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
@@ -77,6 +128,33 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_line("samples", f"{report.samples}")
     columns = {"before": report.before} if report.before else {}
     columns |= {result.provider: result.accuracy for result in report.providers}
+    show_table(make_accuracy_table(report.labels, report.forget, columns))
+    click.echo()
+    show_table(make_checks_table(report.checks))
+    show_notes(report.notes, quiet=quiet)
+    show_verdict(passed=report.passed)
+
+
+def _show_device(report: Any, *, quiet: bool) -> None:
+    from nhle_onnx.cli.show import (
+        make_accuracy_table,
+        make_checks_table,
+        show_line,
+        show_notes,
+        show_table,
+        show_verdict,
+    )
+
+    runtime, latency = report.runtime, report.latency_ms
+    show_line("result", f"{report.result}, of {report.measured_at}")
+    show_line("model", f"SHA-256 {report.model.sha256}")
+    show_line("kit.json", f"SHA-256 {report.kit_json_sha256}")
+    show_line("device", str(report.device.get("name", "unknown")))
+    show_line("runtime", f"{runtime.name} {runtime.version}, {', '.join(runtime.providers)}")
+    show_line("latency", f"p50 {latency.p50} ms, p90 {latency.p90} ms, p99 {latency.p99} ms")
+    show_line("samples", f"{report.samples}")
+    columns = {"before": report.before} if report.before else {}
+    columns |= {"host": report.host, "device": report.after}
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))

@@ -1,6 +1,6 @@
 """What was measured, and whether it is good enough. Fields are named as in the JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nhle_onnx.values.model import ClassifierHead
@@ -89,6 +89,24 @@ class Unmasked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedFile:
+    """The edited model in another format, compared with it on `images` from `source`.
+
+    `agreement` is the share of images where both answer the same class. `largest_difference` is
+    that of any score, in units of the score where that is above 1.
+    """
+
+    format: Literal["ort"]
+    path: str
+    sha256: str
+    size_bytes: int
+    images: int
+    source: str
+    agreement: float
+    largest_difference: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnReport:
     """The whole of `report.json`."""
 
@@ -115,6 +133,8 @@ class UnlearnReport:
     trajectory: tuple[Any, ...]
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
+    also: tuple[ConvertedFile, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...]
 
     @property

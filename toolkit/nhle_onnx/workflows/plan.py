@@ -14,6 +14,7 @@ from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.lowering.weights import check_operators
+from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime import Provider, Session, open_session
 from nhle_onnx.unlearn.scope import select_tensors
 from nhle_onnx.values.options import UnlearnOptions
@@ -45,7 +46,7 @@ _CWM_ALONE = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnSettings:
     """What the user asked of `unlearn`. `anchors` is auto, off, or a folder; `page` is where the
-    report goes as HTML.
+    report goes as HTML, `bom` where the bill of materials goes, `also` the formats to add.
     """
 
     model: Path
@@ -60,6 +61,8 @@ class UnlearnSettings:
     device: Device = "auto"
     out: Path | None = None
     page: Path | None = None
+    bom: Path | None = None
+    also: tuple[Literal["ort"], ...] = ()
     force: bool = False
     command: str = ""
 
@@ -74,9 +77,21 @@ class UnlearnSettings:
         return self.edited_path.with_suffix(".report.json")
 
     @property
+    def ort_path(self) -> Path | None:
+        """Where the edited model goes in the .ort format, if it does: beside the .onnx file."""
+        return self.edited_path.with_suffix(".ort") if "ort" in self.also else None
+
+    @property
+    def named_outputs(self) -> dict[str, Path]:
+        """Outputs that have an option of their own, by that option."""
+        named = {"--report": self.page, "--bom": self.bom}
+        return {option: path for option, path in named.items() if path}
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
         """All that is written, but for files beside the edited model that hold its weights."""
-        return (self.edited_path, self.report_path, *((self.page,) if self.page else ()))
+        beside = (self.edited_path, self.report_path, self.ort_path)
+        return (*(path for path in beside if path), *self.named_outputs.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +133,9 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
             names = select_tensors(subject.model, subject.head, options.scope)
         mask_notes = check_mask(subject.model.proto, subject.head, request, options)
         _check_outputs(settings, subject)
+        if settings.ort_path:
+            # what the model as given cannot become, the edited one cannot either
+            convert_to_ort(subject.model.proto)
     other_heads = tuple(
         f"the output {name} has a head of its own, which was not masked"
         for name in list_other_heads(subject.model, subject.head)
@@ -155,10 +173,13 @@ def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:
     for path in outputs:
         if path.resolve() in subject.model.files:
             message = f"{path} is the model itself, which is never changed in place"
-            raise InputRefusedError(message, remedy="Give --out and --report other paths.")
-    if settings.page and [path.resolve() for path in outputs].count(settings.page.resolve()) > 1:
-        message = f"{settings.page} is to hold another output as well"
-        raise InputRefusedError(message, remedy="Give --report another path.")
+            options = " and ".join(["--out", *settings.named_outputs])
+            raise InputRefusedError(message, remedy=f"Give {options} other paths.")
+    resolved = [path.resolve() for path in outputs]
+    for option, path in (settings.named_outputs | {"--out": settings.edited_path}).items():
+        if resolved.count(path.resolve()) > 1:
+            message = f"{path} is to hold another output as well"
+            raise InputRefusedError(message, remedy=f"Give {option} another path.")
     for path in outputs:
         check_writable(path, force=settings.force)
 

@@ -1,0 +1,226 @@
+"""Signatures in OpenSSF's model signing format: a Sigstore bundle over file names and digests.
+
+The only module that needs the extra `sign`. Nothing here uses the network.
+"""
+
+import contextlib
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar, cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from model_signing import hashing, signing, verifying
+from model_signing.manifest import Manifest
+from sigstore_models.bundle.v1 import Bundle
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.signature import SigningKey, TrustedKey
+
+Loaded = TypeVar("Loaded")
+
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+_DISTRUST = "Do not use these files; get them anew, with their signature, from where they come."
+
+
+def make_bundle(folder: Path, names: Iterable[str], key: SigningKey) -> bytes:
+    """Sign the named files of a folder, and no others."""
+    password = key.password.encode() if key.password else None
+    private = _load(
+        key.private_key,
+        lambda pem: serialization.load_pem_private_key(pem, password),
+        "private key",
+    )
+    _check_curve(private, key.private_key)
+    config = signing.Config().set_hashing_config(_NamedFiles(folder, names))
+    if key.certificate is None:
+        # it is annotated to take text, and takes bytes
+        config.use_elliptic_key_signer(
+            private_key=key.private_key, password=cast("str | None", password)
+        )
+    else:
+        chain = key.chain or (key.certificate,)  # it takes no empty one
+        for path in (key.certificate, *chain):
+            _load(path, x509.load_pem_x509_certificates, "certificate")
+        try:
+            config.use_certificate_signer(
+                private_key=key.private_key,
+                signing_certificate=key.certificate,
+                certificate_chain=chain,
+            )
+        except ValueError as error:
+            message = f"{key.certificate} is no certificate for {key.private_key}"
+            raise InputRefusedError(message, remedy="Give the one for this key.") from error
+        except TypeError as error:
+            message = f"{key.private_key} is encrypted, which model-signing cannot read here"
+            raise InputRefusedError(
+                message, remedy="With a certificate, give a key without a password."
+            ) from error
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "signature"
+        config.sign(folder, path)
+        return path.read_bytes()
+
+
+def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str]:
+    """What was signed, once the signature itself is found good: SHA-256 by file name.
+
+    Raises InputRefusedError where it was made with another key, or changed in any byte.
+    """
+    bundle = _parse(content, name)
+    asked = _SignedFiles()
+    config = verifying.Config().set_hashing_config(asked)
+    _trust(config, bundle, name, trusted)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        path = Path(scratch) / "signature"
+        path.write_bytes(content)
+        try:
+            config.verify(scratch, path)
+            _check_chain(bundle, trusted)
+        except Exception as error:  # those of three libraries, without a common base
+            message = f"{name} was not made with the key of {trusted}, or was changed"
+            raise InputRefusedError(f"{message}: {_first_line(error)}", remedy=_DISTRUST) from error
+    return asked.list_digests(name)
+
+
+class _NamedFiles(hashing.Config):
+    """Digests of just these files, whatever else lies in their folder."""
+
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.set_ignored_paths(paths=(), ignore_git_paths=False)
+        self._files = [folder / name for name in names]
+
+    def hash(
+        self,
+        model_path: hashing.PathLike,
+        *,
+        files_to_hash: object = None,  # noqa: ARG002
+    ) -> Manifest:
+        """As if the folder held nothing else."""
+        return super().hash(model_path, files_to_hash=self._files)
+
+
+class _SignedFiles(hashing.Config):
+    """Stands for the files on disk where model-signing compares them with what was signed, which
+    it does once it found the signature good: keeps the latter, for a comparison of our own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._signed: Manifest | None = None
+
+    def hash(self, model_path: object, *, files_to_hash: object = None) -> Manifest:  # noqa: ARG002
+        """What is compared next."""
+        return cast("Manifest", self)
+
+    def __eq__(self, signed: object) -> bool:
+        self._signed = cast("Manifest", signed)
+        return True
+
+    __hash__ = hashing.Config.__hash__
+
+    def list_digests(self, name: str) -> dict[str, str]:
+        """SHA-256 by file name."""
+        signed = list(self._signed.resource_descriptors()) if self._signed else []
+        if not signed or any(file.digest.algorithm != "sha256" for file in signed):
+            message = f"{name} does not hold SHA-256 digests of whole files"
+            raise InputRefusedError(message, remedy="Sign the files with `nhle-onnx sign`.")
+        return {file.identifier: file.digest.digest_hex for file in signed}
+
+
+def _parse(content: bytes, name: str) -> Bundle:
+    """Refuse what is no bundle, but also what says more than one, or in other characters: the
+    cryptography covers only a part of the file.
+    """
+    try:
+        document = json.loads(content)
+        bundle = Bundle.from_dict(document)
+        is_plain = json.loads(bundle.to_json()) == document
+    except Exception as error:
+        message = f"{name} is no signature, or was changed: {_first_line(error)}"
+        raise InputRefusedError(message, remedy=_DISTRUST) from error
+    if not is_plain:
+        message = f"{name} was changed: it is not written as signatures are"
+        raise InputRefusedError(message, remedy=_DISTRUST)
+    return bundle
+
+
+def _trust(config: verifying.Config, bundle: Bundle, name: str, trusted: TrustedKey) -> None:
+    has_certificate = bundle.verification_material.x509_certificate_chain is not None
+    if has_certificate is not bool(trusted.chain):
+        made, option = (
+            ("a certificate", "--chain ROOT.pem")
+            if has_certificate
+            else ("a key without certificate", "--key PUBLIC.pem")
+        )
+        message = f"{name} was made with {made}"
+        raise InputRefusedError(message, remedy=f"Check it with {option}.")
+    if trusted.public_key:
+        public = _load(trusted.public_key, serialization.load_pem_public_key, "public key")
+        _check_curve(public, trusted.public_key)
+        config.use_elliptic_key_verifier(public_key=trusted.public_key)
+        return
+    for path in trusted.chain:
+        _load(path, x509.load_pem_x509_certificates, "certificate")
+    config.use_certificate_verifier(certificate_chain=trusted.chain)
+
+
+def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
+    """Every certificate in the bundle is whole, also those that were not needed."""
+    chain = bundle.verification_material.x509_certificate_chain
+    if chain is None:
+        return
+    given = [x509.load_der_x509_certificate(part.raw_bytes) for part in chain.certificates]
+    roots = [
+        root
+        for path in trusted.chain
+        for root in x509.load_pem_x509_certificates(path.read_bytes())
+    ]
+    for certificate in given:
+        if not any(_is_issued(certificate, issuer) for issuer in (*given, *roots)):
+            message = "a certificate in it is issued by none of the others"
+            raise ValueError(message)
+
+
+def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
+    try:
+        return load(path.read_bytes())
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error
+    except TypeError as error:  # a password that is missing, or one too many
+        message = f"{path}: {_first_line(error)}"
+        raise InputRefusedError(
+            message, remedy="The variable NHLE_ONNX_KEY_PASSWORD holds a key's password."
+        ) from error
+    except Exception as error:
+        message = f"{path} cannot be read as a {kind}: {_first_line(error)}"
+        raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error
+
+
+def _check_curve(key: object, path: Path) -> None:
+    elliptic = ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey
+    if not isinstance(key, elliptic) or key.curve.name not in _CURVES:
+        message = f"{path} holds a key of another kind than P-256, P-384 or P-521"
+        raise InputRefusedError(
+            message, remedy="Make one with `openssl ecparam -name prime256v1 -genkey -noout`."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    """The cryptography's own errors say nothing but their name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,22 @@
+"""The zip file of a kit: the same contents, the same bytes."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
+_UNIX = 3
+_MODE = 0o644 << 16
+
+
+def pack_files(files: Mapping[str, bytes]) -> bytes:
+    """One archive of the files, in the order of their names."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = _UNIX
+            entry.external_attr = _MODE
+            archive.writestr(entry, files[name])
+    return stream.getvalue()

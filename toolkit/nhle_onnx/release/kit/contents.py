@@ -1,0 +1,47 @@
+"""The files of a kit: data, runners that need nothing of ours, and how to run them."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.release.kit.carried import read_runner, read_web_file
+from nhle_onnx.release.kit.page import can_hold, render_kit_page
+from nhle_onnx.release.report import render_json
+from nhle_onnx.values.kit import InputType, Kit
+
+KIT_JSON = "kit.json"
+IMAGES = "images.bin"
+MODEL_FOLDER = "model"
+_DIGEST = "{{ kit_json_sha256 }}"
+
+
+def encode_images(inputs: npt.NDArray[np.float32], dtype: InputType) -> bytes:
+    """Model inputs as the kit holds them: little-endian, one image after the other."""
+    return inputs.astype(np.dtype(dtype).newbyteorder("<")).tobytes()
+
+
+def make_contents(kit: Kit, data: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Every file of the kit by name, and what is to be said of them.
+
+    `data` are the files that the kit names: the model's and the images.
+    """
+    text = render_json(kit).encode()
+    data = {KIT_JSON: text, **data}
+    digest = hashlib.sha256(text).hexdigest()
+    contents = {
+        **data,
+        "verify.py": read_runner("verify.py").replace(_DIGEST, digest).encode(),
+        "verify.mjs": "\n".join(map(read_runner, ("judge.js", "node.js")))
+        .replace(_DIGEST, digest)
+        .encode(),
+        "README.txt": read_runner("README.txt").encode(),
+    }
+    if not can_hold(data):
+        size = sum(map(len, data.values()))
+        return contents, (f"no index.html: {size:,} bytes are more than a page can hold",)
+    contents["index.html"] = render_kit_page(data)
+    for name in ("LICENSE", "ThirdPartyNotices.txt"):
+        contents[f"onnxruntime-web/{name}"] = read_web_file(name)
+    return contents, ()

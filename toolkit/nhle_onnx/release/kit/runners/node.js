@@ -1,0 +1,69 @@
+// verify.mjs: the kit in Node. Exit codes as verify.py's.
+
+import { createHash } from "node:crypto";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const KIT_JSON_SHA256 = "{{ kit_json_sha256 }}";
+const FOLDER = path.dirname(fileURLToPath(import.meta.url));
+const digestOf = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+function refuse(code, reason) {
+  console.error(`error: ${reason}`);
+  process.exit(code);
+}
+
+// Looked for where the command is run, so that the kit's folder can stay as it is.
+function loadRuntime() {
+  try {
+    const require = createRequire(path.join(process.cwd(), "here.js"));
+    return [require("onnxruntime-node"), require("onnxruntime-node/package.json").version];
+  } catch (error) {
+    return refuse(4, `onnxruntime-node does not load (npm install onnxruntime-node): ${error.message}`);
+  }
+}
+
+function readKitFile(name, digest) {
+  let bytes;
+  try {
+    bytes = readFileSync(path.join(FOLDER, name));
+  } catch (error) {
+    refuse(3, `${name} cannot be read: unpack the whole kit: ${error.message}`);
+  }
+  if (digestOf(bytes) !== digest) refuse(3, `${name} is not the file that this kit was made with`);
+  return bytes;
+}
+
+const flag = process.argv.indexOf("--out");
+const out = flag < 0 ? "device-result.json" : process.argv[flag + 1];
+if (!out || process.argv.length > (flag < 0 ? 2 : 4)) refuse(2, "usage: node verify.mjs [--out FILE]");
+const text = readKitFile("kit.json", KIT_JSON_SHA256).toString("utf-8");
+const kit = JSON.parse(text);
+const contents = new Map(listFiles(kit).map(([name, digest]) => [name, readKitFile(name, digest)]));
+const [ort, version] = loadRuntime();
+let run;
+try {
+  const session = await ort.InferenceSession.create(path.join(FOLDER, kit.model.file), { executionProviders: ["cpu"] });
+  run = await runImages(ort, session, kit, new Uint8Array(contents.get(kit.images.file)), () => undefined);
+} catch (error) {
+  refuse(4, `ONNX Runtime cannot run the model: ${error.message}`);
+}
+const result = makeResult(kit, text, KIT_JSON_SHA256, run, {
+  runner: "verify.mjs",
+  runtime: { name: "onnxruntime-node", version, providers: ["cpu"] },
+  device: {
+    name: os.cpus()[0]?.model ?? os.arch(),
+    platform: `${os.type()} ${os.release()} ${os.arch()}`,
+    node: process.version,
+    cores: os.cpus().length,
+  },
+});
+writeFileSync(`${out}.part`, `${JSON.stringify(result, null, 2)}\n`);
+renameSync(`${out}.part`, out);
+console.table(result.per_class);
+console.table(result.verdict.checks);
+console.log(`result   ${out}\n${result.verdict.passed ? "PASSED" : "FAILED"}`);
+process.exitCode = result.verdict.passed ? 0 : 1;

@@ -1,0 +1,289 @@
+"""Finds out on this device whether the model of this kit has forgotten what it should have.
+
+Needs Python 3.8 or later with numpy and onnxruntime, and nothing else. Writes device-result.json.
+Exit codes: 0 every gate passed; 1 a gate failed; 2 usage; 3 the kit is damaged; 4 ONNX Runtime here
+cannot run the model; 5 the provider is not available.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+CANNOT_RUN = 4
+try:
+    import numpy as np
+    import onnxruntime as ort
+except ImportError as error:
+    print(f"error: {error}: pip install numpy onnxruntime", file=sys.stderr)
+    sys.exit(CANNOT_RUN)
+
+KIT_JSON_SHA256 = "{{ kit_json_sha256 }}"
+RESULT_SCHEMA = "nhle-onnx/device-result/v1"
+CPU = "CPUExecutionProvider"
+QUIET = 4
+DAMAGED, NO_PROVIDER = 3, 5
+
+
+class Refusal(Exception):  # noqa: N818 - not a fault of this program
+    """A reason to stop, and the exit code that says so."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def main() -> int:
+    """Check the kit, run it, write and show what was found."""
+    parser = argparse.ArgumentParser(
+        description="Runs this kit's images through its model, and judges what it still knows."
+    )
+    parser.add_argument("--out", type=Path, default=Path("device-result.json"), help="the result")
+    parser.add_argument("--provider", default=CPU, help="of ONNX Runtime (default: %(default)s)")
+    arguments = parser.parse_args()
+    folder = Path(__file__).resolve().parent
+    try:
+        text = read_file(folder, "kit.json", KIT_JSON_SHA256)
+        kit = json.loads(text)
+        check_files(folder, kit)
+        session = open_session(folder / kit["model"]["file"], arguments.provider)
+        predictions, times_ms = run_images(session, read_images(folder, kit), kit)
+        result = make_result(
+            kit, text.decode("utf-8"), predictions, times_ms, session.get_providers()
+        )
+        write_result(arguments.out, result)
+    except Refusal as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return refusal.code
+    show(kit, result, arguments.out)
+    return 0 if result["verdict"]["passed"] else 1
+
+
+def read_file(folder: Path, name: str, digest: str) -> bytes:
+    """One file of the kit, if it is the one that the kit was made with."""
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise Refusal(f"{name} cannot be read: unpack the whole kit: {error}", DAMAGED) from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise Refusal(f"{name} is not the file that this kit was made with", DAMAGED)
+    return content
+
+
+def check_files(folder: Path, kit: dict[str, Any]) -> None:
+    """Refuse a kit whose model is not the one that it was made with."""
+    model = kit["model"]
+    read_file(folder, model["file"], model["sha256"])
+    for place, digest in model["sidecars"].items():
+        read_file(folder, f"model/{place}", digest)
+
+
+def read_images(folder: Path, kit: dict[str, Any]) -> Any:  # noqa: ANN401 - old numpy has no types
+    """The images as the model's input, [N, ...]."""
+    images = kit["images"]
+    kind = np.dtype(images["dtype"]).newbyteorder("<")
+    flat = np.frombuffer(read_file(folder, images["file"], images["sha256"]), kind)
+    return flat.astype(images["dtype"]).reshape([len(kit["classes"]), *images["shape"]])
+
+
+def open_session(model: Path, provider: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """The model, on the provider asked for; never silently on another one."""
+    if provider not in ort.get_available_providers():
+        names = ", ".join(ort.get_available_providers())
+        raise Refusal(f"no {provider} here; there are: {names}", NO_PROVIDER)
+    options = ort.SessionOptions()
+    options.log_severity_level = QUIET
+    try:
+        session = ort.InferenceSession(str(model), options, providers=[provider])
+    except Exception as error:  # its errors share no public base class
+        raise Refusal(f"ONNX Runtime cannot load the model: {error}", CANNOT_RUN) from error
+    if session.get_providers()[0] != provider:
+        raise Refusal(f"{provider} was asked for, but does not start here", NO_PROVIDER)
+    return session
+
+
+def run_images(
+    session: Any,  # noqa: ANN401
+    images: Any,  # noqa: ANN401
+    kit: dict[str, Any],
+) -> tuple[list[int], list[float]]:
+    """The answer to each image on its own, and the milliseconds that it took."""
+    predictions, times_ms = [], []
+    try:
+        for image in (images[0], *images):
+            feed = {kit["images"]["input"]: np.stack([image] * kit["images"]["batch"])}
+            start = time.perf_counter()
+            outputs = session.run([kit["output"]], feed)
+            times_ms.append((time.perf_counter() - start) * 1000)
+            scores = np.asarray(outputs[0])[0].ravel().astype(np.float32)
+            predictions.append(-1 if np.isnan(scores).any() else int(scores.argmax()))
+    except Exception as error:  # its errors share no public base class
+        raise Refusal(f"ONNX Runtime failed on the images: {error}", CANNOT_RUN) from error
+    return predictions[1:], times_ms[1:]  # the first run also prepares
+
+
+def make_result(
+    kit: dict[str, Any],
+    text: str,
+    predictions: list[int],
+    times_ms: list[float],
+    providers: list[str],
+) -> dict[str, Any]:
+    """Everything that device-result.json holds."""
+    answers = list(zip(kit["classes"], kit["expected"], predictions))
+    after = measure(kit, predictions)
+    delta = subtract(after["acc_r"], (kit["host"]["before"] or {}).get("acc_r"))
+    agreement = share([given == expected for _, expected, given in answers])
+    p50, p90, p99 = (round(float(value), 4) for value in np.percentile(times_ms, [50, 90, 99]))
+    checks = judge(kit, after["acc_f"], delta, agreement)
+    return {
+        "schema": RESULT_SCHEMA,
+        "runner": "verify.py",
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "model_sha256": kit["model"]["sha256"],
+        "runtime": {
+            "name": "onnxruntime",
+            "version": ort.__version__,
+            "providers": providers,
+        },
+        "device": describe_device(),
+        "samples": len(predictions),
+        "latency_ms": {"p50": p50, "p90": p90, "p99": p99},
+        "agreement": agreement,
+        "after": after,
+        "delta_acc_r": delta,
+        "per_class": [
+            {
+                "label": label,
+                "total": kit["classes"].count(index),
+                "correct": answers_right(answers, index),
+                "predicted": predictions.count(index),
+            }
+            for index, label in enumerate(kit["labels"])
+        ],
+        "verdict": {"passed": all(check["passed"] for check in checks), "checks": checks},
+        "predictions": predictions,
+        "kit": {"sha256": hashlib.sha256(text.encode()).hexdigest(), "document": text},
+    }
+
+
+def measure(kit: dict[str, Any], predictions: list[int]) -> dict[str, Any]:
+    """Accuracies over the forgotten and over the retained classes, and of each class."""
+    hits = [(cls, cls == given) for cls, given in zip(kit["classes"], predictions)]
+    return {
+        "acc_f": share([hit for cls, hit in hits if cls in kit["forget"]]),
+        "acc_r": share([hit for cls, hit in hits if cls not in kit["forget"]]),
+        "per_class": [
+            share([hit for cls, hit in hits if cls == index]) for index in range(len(kit["labels"]))
+        ],
+    }
+
+
+def answers_right(answers: list[tuple[int, int, int]], index: int) -> int:
+    """How many images of a class were answered with it."""
+    return sum(cls == index == given for cls, _, given in answers)
+
+
+def judge(
+    kit: dict[str, Any], acc_f: float | None, delta: float | None, agreement: float | None
+) -> list[dict[str, Any]]:
+    """Each figure that was measured, against its limit."""
+    limits = kit["limits"]
+    gates = (
+        ("after.acc_f", acc_f, limits["max_acc_f"], "lower"),
+        ("delta_acc_r", delta, -limits["max_acc_r_drop"], "higher"),
+        ("agreement", agreement, limits["min_agreement"], "higher"),
+    )
+    return [
+        {
+            "name": name,
+            "value": value,
+            "limit": limit,
+            "better": better,
+            "passed": value <= limit if better == "lower" else value >= limit,
+        }
+        for name, value, limit, better in gates
+        if value is not None
+    ]
+
+
+def share(hits: list[bool]) -> float | None:
+    """The part of all that is true; None of nothing."""
+    return sum(hits) / len(hits) if hits else None
+
+
+def subtract(after: float | None, before: float | None) -> float | None:
+    """A difference, where both were measured."""
+    return None if after is None or before is None else after - before
+
+
+def describe_device() -> dict[str, Any]:
+    """What this machine is. Its name on the network is nobody's business."""
+    return {
+        "name": find_name() or platform.processor() or platform.machine(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count() or 1,
+    }
+
+
+def find_name() -> str:
+    """The board's or the processor's name, where Linux tells it."""
+    try:
+        return Path("/proc/device-tree/model").read_text("utf-8").strip("\0\n ")
+    except (OSError, ValueError):
+        pass
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else ""
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write the result whole or not at all; one of an earlier run is replaced."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        os.replace(part, path)  # noqa: PTH105 - one call, and the same one in every Python
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written: {error.strerror}", DAMAGED) from error
+
+
+def show(kit: dict[str, Any], result: dict[str, Any], out: Path) -> None:
+    """The same in short, for people."""
+    runtime, latency = result["runtime"], result["latency_ms"]
+    print(f"runtime  {runtime['name']} {runtime['version']}, {', '.join(runtime['providers'])}")
+    print(f"device   {printable(result['device']['name'])}")
+    print("latency  p50 {p50} ms, p90 {p90} ms, p99 {p99} ms\n".format(**latency))
+    print(f"{'class':<28}{'total':>7}{'correct':>9}{'predicted':>11}")
+    for index, row in enumerate(result["per_class"]):
+        mark = " (forgotten)" if index in kit["forget"] else ""
+        name = f"{index} {printable(row['label'])}"[: 27 - len(mark)] + mark
+        print(f"{name:<28}{row['total']:>7}{row['correct']:>9}{row['predicted']:>11}")
+    print(f"\n{'check':<28}{'value':>9}{'limit':>11}")
+    for check in result["verdict"]["checks"]:
+        limit = f"{'<=' if check['better'] == 'lower' else '>='} {check['limit']:.4f}"
+        word = "passed" if check["passed"] else "FAILED"
+        print(f"{check['name']:<28}{check['value']:>9.4f}{limit:>11}  {word}")
+    print(f"\nresult   {out}")
+    print("PASSED" if result["verdict"]["passed"] else "FAILED")
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal would obey, or this one's encoding cannot show."""
+    encoding = sys.stdout.encoding or "ascii"
+    plain = "".join(mark if mark.isprintable() else "?" for mark in text)
+    return plain.encode(encoding, "replace").decode(encoding)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

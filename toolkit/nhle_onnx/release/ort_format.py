@@ -1,0 +1,149 @@
+"""The .ort file of a model, for ONNX Runtime's mobile builds, by ONNX Runtime's own converter."""
+
+import contextlib
+import io
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnx import ModelProto
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.runtime import Session, open_session
+from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.verify.accuracy import predict_classes
+
+MIN_AGREEMENT = 0.999
+MAX_DIFFERENCE = 0.01
+_FATAL = 4
+_CPU = "CPUExecutionProvider"
+_LARGEST = float(np.finfo(np.float64).max)
+_REMEDY = "Leave out --also ort: the .onnx file itself is not touched by this."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A .ort file beside its .onnx file, on the same images.
+
+    `agreement` is the share of images where both answer the same class. `largest_difference` is
+    that of any score, in units of the score where that is above 1.
+    """
+
+    images: int
+    agreement: float
+    largest_difference: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the two are the same model."""
+        return self.agreement >= MIN_AGREEMENT and self.largest_difference <= MAX_DIFFERENCE
+
+
+def convert_to_ort(model: ModelProto | bytes) -> bytes:
+    """The .ort file of a model whose weights are all inside. Raises UnsupportedModelError where
+    ONNX Runtime cannot make one that it can load.
+    """
+    if isinstance(model, ModelProto) and measure_bytes(model) > MAX_PROTO_BYTES:
+        message = "the .ort format holds no model above 2 GiB"
+        raise UnsupportedModelError(message, remedy=_REMEDY)
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(content)
+        try:
+            with _silence():
+                _convert(path)
+            converted = path.with_suffix(".ort").read_bytes()
+            _open(converted)
+        except Exception as error:  # ONNX Runtime's errors share no public base class
+            reason = str(error).strip().splitlines()[0]
+            message = f"ONNX Runtime cannot make a .ort file of this model: {reason}"
+            raise UnsupportedModelError(message, remedy=_REMEDY) from error
+    return converted
+
+
+def compare_with_onnx(
+    converted: bytes,
+    model: ModelProto,
+    output: str,
+    images: npt.NDArray[np.float32],
+    target: ImageInput,
+    batch_size: int,
+) -> Comparison:
+    """Load both on the CPU, and compare one output on images [N, ...] prepared for `target`."""
+    computed, expected = (
+        session.run(output, images, target, batch_size)
+        for session in (_open(converted), open_session(model, "cpu"))
+    )
+    agreement = (predict_classes(computed) == predict_classes(expected)).mean()
+    return Comparison(
+        images=len(images),
+        agreement=float(agreement),
+        largest_difference=_measure_difference(computed, expected),
+    )
+
+
+def make_noise(target: ImageInput, count: int = 16) -> npt.NDArray[np.float32]:
+    """Inputs to compare on where there are no images: the same ones each time."""
+    shape = (count, *target.sample_shape)
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def _measure_difference(
+    computed: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
+) -> float:
+    """A masked class's score is the lowest number of its format, or minus infinity, in both."""
+    computed, expected = computed.astype(np.float64), expected.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(computed - expected) / np.maximum(1.0, np.abs(expected))
+    is_same = (computed == expected) | (np.isnan(computed) & np.isnan(expected))
+    largest = np.where(is_same, 0.0, difference).max(initial=0.0)
+    return float(np.nan_to_num(largest, nan=_LARGEST, posinf=_LARGEST))
+
+
+def _open(content: bytes) -> Session:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    return Session(ort.InferenceSession(content, options, providers=[_CPU]), _CPU)
+
+
+def _convert(path: Path) -> None:
+    with _hide_torch():
+        # its package imports torch wherever that is installed, for a part that is not used here
+        from onnxruntime.tools import convert_onnx_models_to_ort as converter  # noqa: PLC0415
+    fixed = converter.OptimizationStyle.Fixed
+    converter.convert_onnx_models_to_ort(path, optimization_styles=[fixed])
+
+
+@contextlib.contextmanager
+def _hide_torch() -> Iterator[None]:
+    """Let torch look as if it were not installed, unless it was imported before."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The converter prints and logs on its way; what went wrong comes as an exception."""
+    ort.set_default_logger_severity(_FATAL)
+    before, handlers = logging.root.manager.disable, logging.root.handlers[:]
+    logging.disable(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+        logging.root.handlers[:] = handlers

@@ -1,0 +1,145 @@
+"""Signing files together, and finding out whether they are still those that were signed."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.release.sidecars import is_inside, list_sidecars
+from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
+
+_INSTALL = "Install it with `pip install 'nhle-onnx[sign]'`."
+_DISTRUST = "Do not use these files; get them anew, with their signature, from where they come."
+
+
+def name_signature(paths: Sequence[Path]) -> Path:
+    """Where the signature of some files is, unless it is said."""
+    return paths[0].with_name(f"{paths[0].name}.sig")
+
+
+def sign_files(
+    paths: Sequence[Path], signature: Path, key: SigningKey, *, force: bool = False
+) -> tuple[SignedFile, ...]:
+    """Sign files of one folder together, with those that hold a model's weights, and nothing else.
+
+    Raises InputRefusedError for files or a key that cannot be read, and where a signature exists.
+    """
+    _require_extra()
+    from nhle_onnx.release.bundle import make_bundle  # noqa: PLC0415 - needs the extra, is slow
+
+    folder = _find_folder(paths)
+    for path in paths:
+        _require_file(path)
+    names = sorted({path.name for path in paths} | _name_sidecars(paths))
+    for name in names:
+        _require_file(folder / name)
+        if (folder / name).resolve() == signature.resolve():
+            message = f"{signature} is to hold the signature, and cannot be signed itself"
+            raise InputRefusedError(message, remedy="Name the files to sign, without it.")
+    check_writable(signature, force=force)
+    write_files({signature: make_bundle(folder, names, key)})
+    return tuple(SignedFile(name=name, sha256=_digest(folder / name)) for name in names)
+
+
+def check_signature(
+    paths: Sequence[Path], signature: Path, trusted: TrustedKey, *, is_whole: bool = True
+) -> tuple[SignedFile, ...]:
+    """Find every named file, and those that hold a model's weights, to be as they were signed.
+
+    With `is_whole` also all others that were signed with them, which must lie beside them. Returns
+    the digests that were signed, so that whoever reads a file later can see that it is the same.
+    Raises InputRefusedError that names every file that is missing, changed or was not signed.
+    """
+    _require_extra()
+    from nhle_onnx.release.bundle import read_bundle  # noqa: PLC0415 - needs the extra, is slow
+
+    folder = _find_folder(paths)
+    signed = read_bundle(_read(signature), str(signature), trusted)
+    names = {path.name for path in paths} | (signed.keys() if is_whole else set())
+    problems = _compare(folder, names, signed)
+    if not problems:  # a model's sidecars are known once it is known to be the one that was signed
+        sidecars = _name_sidecars(paths)
+        problems = _compare(folder, sidecars - names, signed)
+        names |= sidecars
+    if problems:
+        message = f"{signature} does not fit: {'; '.join(problems)}"
+        raise InputRefusedError(message, remedy=_DISTRUST)
+    return tuple(SignedFile(name=name, sha256=signed[name]) for name in sorted(names))
+
+
+def _require_extra() -> None:
+    try:
+        import nhle_onnx.release.bundle  # noqa: F401, PLC0415
+    except ImportError as error:
+        message = f"signatures need a package that is not installed: {error.name}"
+        raise UsageError(message, remedy=_INSTALL) from error
+
+
+def _find_folder(paths: Iterable[Path]) -> Path:
+    for path in paths:
+        if path.is_dir():
+            message = f"{path} is a folder"
+            raise InputRefusedError(message, remedy="Name its files.")
+    folders = list(dict.fromkeys(path.parent.resolve() for path in paths))
+    if len(folders) > 1:
+        message = f"the files lie in several folders: {', '.join(map(str, folders))}"
+        raise InputRefusedError(
+            message, remedy="Put them into one folder, or sign those of each folder on their own."
+        )
+    return folders[0]
+
+
+def _name_sidecars(paths: Iterable[Path]) -> set[str]:
+    return {name for path in paths for name in list_sidecars(path)}
+
+
+def _compare(folder: Path, names: Iterable[str], signed: Mapping[str, str]) -> list[str]:
+    """What is wrong with each file that is not as it was signed."""
+    problems = []
+    for name in sorted(names):
+        if name not in signed:
+            problems.append(f"{name} was not signed")
+        elif not is_inside(name):
+            problems.append(f"{name} lies outside the folder")
+        elif not (folder / name).exists():
+            problems.append(f"{name} was signed and is missing")
+        elif not _is_plain(folder / name):
+            problems.append(f"{name} is a link or no file")
+        elif _digest(folder / name) != signed[name]:
+            problems.append(f"{name} was changed")
+    return problems
+
+
+def _require_file(path: Path) -> None:
+    if not _is_plain(path):
+        message = f"{path} {'is a link or no file' if path.exists() else 'does not exist'}"
+        raise InputRefusedError(message, remedy="Put the file itself there.")
+
+
+def _is_plain(path: Path) -> bool:
+    """No link: a model's sidecars would be read from where the link leads, and not from here."""
+    return path.is_file() and not path.is_symlink()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        message = f"{path} does not exist"
+        raise InputRefusedError(message, remedy="Give the signature's file.") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputRefusedError:
+    message = f"{path} cannot be read: {error.strerror}"
+    return InputRefusedError(message, remedy="Give the path of a readable file.")

@@ -1,0 +1,214 @@
+"""A kit for a device, and what a device found. Fields are named as in the JSON."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nhle_onnx.values.report import Accuracy, Check, FileSummary
+
+InputType = Literal["float32", "float16"]  # those that NumPy has everywhere
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Answer = Annotated[int, Field(ge=-1)]  # a class; -1 is none, where a score was not a number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitModel:
+    """The model in a kit: `file` is its place there, `sidecars` are the digests of the files that
+    hold its weights, by their place beside it.
+    """
+
+    file: str
+    sha256: Digest
+    size_bytes: Count
+    sidecars: dict[str, Digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitImages:
+    """Images as the model's input, one after the other, as little-endian numbers.
+
+    `input` names the graph's input. `shape` is one image's, without the batch; `batch` is how
+    often the graph wants it at once, which is once unless the graph fixes more.
+    """
+
+    file: str
+    sha256: Digest
+    input: str
+    dtype: InputType
+    shape: tuple[Count, ...]
+    batch: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFigures:
+    """What the host measured on the same images; `before` is the original's, where it was given."""
+
+    runtime: str
+    provider: str
+    before: Accuracy | None
+    after: Accuracy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLimits:
+    """What the gates demand on a device. `min_agreement` is the share of images that the device
+    answers as the host does.
+    """
+
+    max_acc_f: float = 0.01
+    max_acc_r_drop: float = 0.035
+    min_agreement: float = 0.99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """The whole of `kit.json`: `classes` are the images' own, `expected` the host's answers."""
+
+    schema: Literal["nhle-onnx/kit/v1"] = "nhle-onnx/kit/v1"
+    tool: dict[str, str]
+    model: KitModel
+    output: str
+    images: KitImages
+    labels: tuple[str, ...]
+    forget: tuple[Count, ...]
+    classes: tuple[Count, ...]
+    expected: tuple[Answer, ...]
+    host: HostFigures
+    limits: DeviceLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitSamples:
+    """How many images went into a kit, out of how many."""
+
+    kit: int
+    forgotten: int
+    available: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitReport:
+    """What `kit` made, and what the host found on its images."""
+
+    schema: str = "nhle-onnx/kit-report/v1"
+    tool: dict[str, str]
+    model: FileSummary
+    baseline: FileSummary | None
+    kit: FileSummary
+    kit_json_sha256: str
+    labels: tuple[str, ...]
+    forget: tuple[int, ...]
+    samples: KitSamples
+    provider: str
+    before: Accuracy | None
+    after: Accuracy
+    delta_acc_r: float | None
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed on the host."""
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What ran the model on the device."""
+
+    name: str
+    version: str
+    providers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Milliseconds for one run: percentiles over all images."""
+
+    p50: Milliseconds
+    p90: Milliseconds
+    p99: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCount:
+    """Images of a class, those answered right, and images of any class answered with this one."""
+
+    label: str
+    total: Count
+    correct: Count
+    predicted: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The gates as the device judged them, by the kit's limits."""
+
+    passed: bool
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitCopy:
+    """The kit.json that a result is about, as it is: its digest can be made again."""
+
+    sha256: Digest
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceResult:
+    """The whole of `device-result.json`, as a device wrote it."""
+
+    schema: Literal["nhle-onnx/device-result/v1"]
+    runner: str
+    measured_at: str
+    model_sha256: Digest
+    runtime: Runtime
+    device: dict[str, str | int]
+    samples: Count
+    latency_ms: Latency
+    agreement: Share
+    after: Accuracy
+    delta_acc_r: float | None
+    per_class: tuple[ClassCount, ...]
+    verdict: Verdict
+    predictions: tuple[Answer, ...]
+    kit: KitCopy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReport:
+    """What `verify --device-result` makes of a device's answers. `host` is the kit's figure."""
+
+    schema: str = "nhle-onnx/device-report/v1"
+    tool: dict[str, str]
+    result: str
+    kit_json_sha256: str
+    model: KitModel
+    runner: str
+    measured_at: str
+    runtime: Runtime
+    device: dict[str, str | int]
+    latency_ms: Latency
+    labels: tuple[str, ...]
+    forget: tuple[int, ...]
+    samples: int
+    per_class: tuple[ClassCount, ...]
+    before: Accuracy | None
+    host: Accuracy
+    after: Accuracy
+    delta_acc_r: float | None
+    agreement: float
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(check.passed for check in self.checks)

@@ -1,0 +1,80 @@
+"""The edited model in other formats, each compared with the .onnx file before it counts as done."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onnx import ModelProto
+
+from nhle_onnx.release.ort_format import (
+    MAX_DIFFERENCE,
+    MIN_AGREEMENT,
+    compare_with_onnx,
+    convert_to_ort,
+    make_noise,
+)
+from nhle_onnx.values.report import Check, ConvertedFile
+from nhle_onnx.workflows.plan import Plan
+
+_UNSEEN = (
+    "the .ort file was compared with the .onnx file on noise, for want of evaluation samples: give "
+    "--eval-data to compare them on images"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """The files, what the report says of them, and whether they are the same model."""
+
+    contents: dict[Path, bytes] = field(default_factory=dict)
+    files: tuple[ConvertedFile, ...] = ()
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def convert_edited(plan: Plan, edited: ModelProto) -> Conversion:
+    """Every format that was asked for. Raises UnsupportedModelError where one cannot be made."""
+    path = plan.settings.ort_path
+    if path is None:
+        return Conversion()
+    target, evaluation = plan.subject.image_input, plan.evaluation
+    is_seen = len(evaluation.inputs) > 0
+    images = evaluation.inputs if is_seen else make_noise(target)
+    content = convert_to_ort(edited)
+    comparison = compare_with_onnx(
+        content,
+        edited,
+        plan.subject.head.output,
+        images,
+        target,
+        plan.settings.options.batch_size,
+    )
+    file = ConvertedFile(
+        format="ort",
+        path=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        images=comparison.images,
+        source=evaluation.source if is_seen else "noise",
+        agreement=comparison.agreement,
+        largest_difference=comparison.largest_difference,
+    )
+    return Conversion(
+        contents={path: content},
+        files=(file,),
+        checks=_make_checks(file),
+        notes=() if is_seen else (_UNSEEN,),
+    )
+
+
+def _make_checks(file: ConvertedFile) -> tuple[Check, ...]:
+    name = f"also.{file.format}"
+    return (
+        Check(name=f"{name}.agreement", value=file.agreement, limit=MIN_AGREEMENT, better="higher"),
+        Check(
+            name=f"{name}.largest_difference",
+            value=file.largest_difference,
+            limit=MAX_DIFFERENCE,
+            better="lower",
+        ),
+    )

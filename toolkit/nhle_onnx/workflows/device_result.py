@@ -1,0 +1,72 @@
+"""verify --device-result: what a device found, judged again. Never imports torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
+from nhle_onnx.values.kit import DeviceLimits, DeviceReport, DeviceResult, Kit
+from nhle_onnx.workflows.subject import TOOL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceResultSettings:
+    """What the user asked of `verify --device-result`. `model` is the one that the device should
+    have run.
+    """
+
+    result: Path
+    model: Path | None = None
+    limits: DeviceLimits = DeviceLimits()
+
+
+def judge_result(settings: DeviceResultSettings) -> DeviceReport:
+    """Measure a device's answers anew, and judge them by the gates."""
+    result, kit = _read_result(settings.result)
+    if settings.model:
+        _check_model(settings.model, kit)
+    figures = measure_answers(kit, result.predictions)
+    checks, notes = judge_figures(kit, figures, settings.limits)
+    return DeviceReport(
+        tool=TOOL,
+        result=str(settings.result),
+        kit_json_sha256=result.kit.sha256,
+        model=kit.model,
+        runner=result.runner,
+        measured_at=result.measured_at,
+        runtime=result.runtime,
+        device=result.device,
+        latency_ms=result.latency_ms,
+        labels=kit.labels,
+        forget=kit.forget,
+        samples=len(kit.classes),
+        per_class=figures.per_class,
+        before=kit.host.before,
+        host=kit.host.after,
+        after=figures.after,
+        delta_acc_r=figures.delta_acc_r,
+        agreement=figures.agreement,
+        notes=notes,
+        checks=checks,
+    )
+
+
+def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
+    try:
+        return parse_result(path.read_bytes())
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy="Check the path of the result.") from error
+    except ValueError as error:
+        message = f"{path} is no result of a device, or was changed: {error}"
+        raise InputRefusedError(
+            message, remedy="Run the kit on the device again, and copy its result as it is."
+        ) from error
+
+
+def _check_model(path: Path, kit: Kit) -> None:
+    model = load_model(path)
+    if (model.sha256, dict(model.sidecars)) != (kit.model.sha256, kit.model.sidecars):
+        message = f"{path} is not the model that the device ran: SHA-256 {kit.model.sha256}"
+        raise InputRefusedError(message, remedy="Give the model that the kit was made of.")

@@ -1,0 +1,224 @@
+"""kit: everything that a device needs to verify a model itself. Never imports torch."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from nhle_onnx.data.samples import open_samples
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.release.kit.archive import pack_files
+from nhle_onnx.release.kit.contents import (
+    IMAGES,
+    KIT_JSON,
+    MODEL_FOLDER,
+    encode_images,
+    make_contents,
+)
+from nhle_onnx.release.kit.picking import choose_limit, pick_images
+from nhle_onnx.release.kit.results import judge_accuracy, measure_answers
+from nhle_onnx.runtime import open_session
+from nhle_onnx.text import to_printable
+from nhle_onnx.values.kit import (
+    DeviceLimits,
+    HostFigures,
+    InputType,
+    Kit,
+    KitImages,
+    KitModel,
+    KitReport,
+    KitSamples,
+)
+from nhle_onnx.values.report import FileSummary
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
+from nhle_onnx.workflows.measure import describe_suspicion
+from nhle_onnx.workflows.observer import Observer
+from nhle_onnx.workflows.subject import (
+    TOOL,
+    ModelFlags,
+    Subject,
+    make_request,
+    open_subject,
+    summarize_file,
+)
+
+_TYPES: dict[str, InputType] = {"float32": "float32", "float16": "float16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitSettings:
+    """What the user asked of `kit`. Without `limit` the images' size decides how many there are."""
+
+    model: Path
+    forget: tuple[str, ...]
+    data: Path
+    out: Path
+    flags: ModelFlags
+    baseline: Path | None = None
+    limit: int | None = None
+    limits: DeviceLimits = DeviceLimits()
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Material:
+    """What a kit is made of: models, and the chosen images out of those available."""
+
+    subject: Subject
+    baseline: Subject | None
+    request: ForgetRequest
+    dtype: InputType
+    inputs: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64]
+    available: int
+
+
+def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
+    """Run the chosen images here, and write them with the model and what runs it on a device."""
+    check_writable(settings.out, force=settings.force)
+    observer.start_stage("loading")
+    material = _gather(settings)
+    observer.start_stage("measuring")
+    data = _read_model(material.subject)
+    data[IMAGES] = encode_images(material.inputs, material.dtype)
+    kit = _describe(material, settings.limits, data)
+    observer.start_stage("packing")
+    contents, notes = make_contents(kit, data)
+    archive = pack_files(contents)
+    write_files({settings.out: archive})
+    figures = measure_answers(kit, kit.expected)
+    checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
+    suspicion = describe_suspicion(kit.host.before) if kit.host.before else ()
+    return KitReport(
+        tool=TOOL,
+        model=summarize_file(material.subject.model),
+        baseline=summarize_file(material.baseline.model) if material.baseline else None,
+        kit=FileSummary(
+            path=str(settings.out),
+            sha256=hashlib.sha256(archive).hexdigest(),
+            size_bytes=len(archive),
+            sidecars={},
+        ),
+        kit_json_sha256=hashlib.sha256(contents[KIT_JSON]).hexdigest(),
+        labels=kit.labels,
+        forget=kit.forget,
+        samples=KitSamples(
+            kit=len(kit.classes),
+            forgotten=sum(index in kit.forget for index in kit.classes),
+            available=material.available,
+            source=str(settings.data),
+        ),
+        provider=kit.host.provider,
+        before=kit.host.before,
+        after=figures.after,
+        delta_acc_r=figures.delta_acc_r,
+        notes=(*suspicion, *unmeasured, *notes),
+        checks=checks,
+    )
+
+
+def _gather(settings: KitSettings) -> _Material:
+    subject = open_subject(settings.model, settings.flags)
+    request = make_request(subject, settings.forget)
+    baseline = open_subject(settings.baseline, settings.flags) if settings.baseline else None
+    _check_kept(settings, subject, baseline)
+    target = subject.image_input
+    dtype = _TYPES.get(target.dtype)
+    if dtype is None:
+        message = f"{settings.model} takes {target.dtype} images, which NumPy has not everywhere"
+        raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
+    source = open_samples(settings.data, target, subject.preprocess, subject.labels)
+    if not np.isin(source.classes, request.forget).any():
+        message = f"{settings.data} holds no sample of a forgotten class, so a kit proves nothing"
+        raise InputRefusedError(message, remedy="Give data that include the forgotten classes.")
+    size = int(np.prod(target.sample_shape)) * np.dtype(dtype).itemsize
+    positions = pick_images(source.classes, request, settings.limit or choose_limit(size))
+    return _Material(
+        subject=subject,
+        baseline=baseline,
+        request=request,
+        dtype=dtype,
+        inputs=source.read(positions.tolist()),
+        classes=source.classes[positions],
+        available=len(source.classes),
+    )
+
+
+def _check_kept(settings: KitSettings, subject: Subject, baseline: Subject | None) -> None:
+    """Refuse to write over what is read."""
+    models = subject.model.files | (baseline.model.files if baseline else frozenset())
+    if settings.out.resolve() in {*models, settings.data.resolve()}:
+        message = f"{settings.out} goes into the kit, and is never changed"
+        raise InputRefusedError(message, remedy="Give --out another path.")
+
+
+def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:
+    """kit.json, with what ONNX Runtime answers here on the CPU, an image at a time."""
+    subject, request, classes = material.subject, material.request, material.classes
+    target, model = subject.image_input, subject.model
+    before = None
+    if material.baseline:
+        before = measure_accuracy(_predict(material.baseline, material), classes, request)
+    expected = _predict(subject, material)
+    return Kit(
+        tool=TOOL,
+        model=KitModel(
+            file=_name_model(subject),
+            sha256=model.sha256,
+            size_bytes=model.size_bytes,
+            sidecars=dict(model.sidecars),
+        ),
+        output=subject.head.output,
+        images=KitImages(
+            file=IMAGES,
+            sha256=hashlib.sha256(data[IMAGES]).hexdigest(),
+            input=target.name,
+            dtype=material.dtype,
+            shape=target.sample_shape,
+            batch=target.batch or 1,
+        ),
+        labels=subject.labels,
+        forget=request.forget,
+        classes=tuple(classes.tolist()),
+        expected=tuple(expected.tolist()),
+        host=HostFigures(
+            runtime=f"onnxruntime {ort.__version__}",
+            provider="CPUExecutionProvider",
+            before=before,
+            after=measure_accuracy(expected, classes, request),
+        ),
+        limits=limits,
+    )
+
+
+def _predict(subject: Subject, material: _Material) -> npt.NDArray[np.int64]:
+    """Answers to the images one at a time, as a device gives them: where the graph fixes a larger
+    batch, it holds the same image again and again.
+    """
+    target = subject.image_input
+    batch = target.batch or 1
+    session = open_session(subject.model.proto, "cpu")
+    repeated = np.repeat(material.inputs, batch, axis=0)
+    outputs = session.run(subject.head.output, repeated, target, 1)
+    return predict_classes(outputs[::batch])
+
+
+def _read_model(subject: Subject) -> dict[str, bytes]:
+    """The model's files as they are, by their names in the kit."""
+    path = subject.model.path.resolve()
+    files = {_name_model(subject): path.read_bytes()}
+    for place in subject.model.sidecars:
+        if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
+            message = f"{subject.model.path} keeps weights outside its folder, in {place}"
+            raise InputRefusedError(message, remedy="Put them beside the model.")
+        files[f"{MODEL_FOLDER}/{place}"] = (path.parent / place).read_bytes()
+    return files
+
+
+def _name_model(subject: Subject) -> str:
+    return f"{MODEL_FOLDER}/{to_printable(subject.model.path.name)}"
