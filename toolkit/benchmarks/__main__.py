@@ -11,6 +11,7 @@ from benchmarks.limits import limits
 from benchmarks.overhead import overhead
 from benchmarks.page_orientation import page_orientation
 from benchmarks.paper import paper
+from benchmarks.patches import patches
 from benchmarks.quantized import quantized
 from benchmarks.retraining import retraining
 from benchmarks.step_cost import step_cost
@@ -31,6 +32,7 @@ main.add_command(limits)
 main.add_command(overhead)
 main.add_command(page_orientation)
 main.add_command(paper)
+main.add_command(patches)
 main.add_command(quantized)
 main.add_command(retraining)
 main.add_command(step_cost)

@@ -52,15 +52,36 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
 @click.argument("base", type=_PATH)
 @click.argument("patch", type=_PATH)
 @_OUT
+@click.option(
+    "--require-signature",
+    "trusted",
+    metavar="KEY",
+    type=_PATH,
+    help="Refuse a patch that was not signed with this public key's private one.",
+)
+@click.option("--signature", type=_PATH, help="The signature.  [default: PATCH + .sig]")
+@click.option("--also", type=click.Choice(["ort"]), help="Write the .ort file of the result, too.")
 @_FORCE
 @_QUIET
 @JSON
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
     """Make the edited model of BASE; nothing is written unless it is that, byte for byte."""
-    from nhle_onnx.workflows.patch_apply import apply_patch_file
+    from nhle_onnx.errors import UsageError
+    from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
 
-    container = apply_patch_file(base, patch, values["out"], force=values["force"])
-    _show(container, values)
+    if values["signature"] and not values["trusted"]:
+        reason = "--signature proves nothing without a key"
+        raise UsageError(reason, remedy="Give --require-signature KEY.")
+    settings = ApplySettings(
+        base=base,
+        patch=patch,
+        out=values["out"],
+        trusted=values["trusted"],
+        signature=values["signature"],
+        also_ort=values["also"] == "ort",
+        force=values["force"],
+    )
+    _show(apply_patch_file(settings), values)
 
 
 @patch_command.command("inspect")

@@ -30,12 +30,18 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     write_streams({path: partial(_write, content) for path, content in contents.items()})
 
 
-def write_streams(writers: Mapping[Path, Callable[[BinaryIO], None]]) -> None:
-    """As `write_files`, for content that is made while it is written."""
+def write_streams(
+    writers: Mapping[Path, Callable[[BinaryIO], None]],
+    confirm: Callable[[], None] = lambda: None,
+) -> None:
+    """As `write_files`, for content that is made while it is written. Nothing moves into place if
+    `confirm` then raises.
+    """
     staged: dict[Path, Path] = {}
     try:
         for path, write in writers.items():
             staged[path] = _stage(path, write)
+        confirm()
         for path, temporary in staged.items():
             temporary.replace(path)
     except OSError as error:

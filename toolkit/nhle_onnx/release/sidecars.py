@@ -34,11 +34,14 @@ def _parse(path: Path) -> ModelProto:
     shows in its content, but whoever names it .onnx says so.
     """
     proto = ModelProto()
-    if path.stat().st_size <= _MAX_BYTES:
-        try:
+    try:
+        if path.stat().st_size <= _MAX_BYTES:
             proto.ParseFromString(path.read_bytes())
-        except DecodeError:
-            proto.Clear()
+    except DecodeError:
+        proto.Clear()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
     if not proto.graph.node:
         if path.suffix.lower() == ".onnx":
             message = f"{path} is not an ONNX model, or is truncated: it cannot be parsed"

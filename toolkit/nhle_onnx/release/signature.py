@@ -38,8 +38,9 @@ def sign_files(
             message = f"{signature} is to hold the signature, and cannot be signed itself"
             raise InputRefusedError(message, remedy="Name the files to sign, without it.")
     check_writable(signature, force=force)
+    files = tuple(SignedFile(name=name, sha256=_digest(folder / name)) for name in names)
     write_files({signature: make_bundle(folder, names, key)})
-    return tuple(SignedFile(name=name, sha256=_digest(folder / name)) for name in names)
+    return files
 
 
 def check_signature(

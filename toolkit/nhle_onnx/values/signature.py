@@ -22,6 +22,12 @@ class TrustedKey:
     public_key: Path | None = None
     chain: tuple[Path, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Nobody is trusted by default."""
+        if bool(self.public_key) is bool(self.chain):
+            message = "either a public key is trusted or certificates"
+            raise ValueError(message)
+
     def __str__(self) -> str:
         """As messages name it."""
         return str(self.public_key) if self.public_key else ", ".join(map(str, self.chain))

@@ -1,26 +1,73 @@
 """patch apply and inspect: what a device runs. Imports neither torch nor onnx."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable
-from nhle_onnx.release.patch.apply import apply_patch, check_base, digest_file, locate_result
+from nhle_onnx.release.patch.apply import apply_patch, digest_file, locate_result
 from nhle_onnx.release.patch.container import Container, open_patch
 
 
-def apply_patch_file(base: Path, patch: Path, out: Path, *, force: bool) -> Container:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplySettings:
+    """What the user asked of `patch apply`. With a `trusted` key the patch must be signed by it, in
+    `signature`, by default the patch's name and .sig. `also_ort` wants the .ort file too.
+    """
+
+    base: Path
+    patch: Path
+    out: Path
+    trusted: Path | None = None
+    signature: Path | None = None
+    also_ort: bool = False
+    force: bool = False
+
+    @property
+    def ort_path(self) -> Path:
+        """Where the .ort file goes."""
+        return self.out.with_suffix(".ort")
+
+
+def apply_patch_file(settings: ApplySettings) -> Container:
     """Make the edited model of the base, next to its weights' files where it has any."""
+    base, patch, out = settings.base, settings.patch, settings.out
     container = open_patch(patch)
     kept = {path.resolve() for path in (base, patch)}
-    for path in locate_result(container, out).values():
+    outputs = [*locate_result(container, out).values()]
+    for path in (*outputs, *([settings.ort_path] if settings.also_ort else [])):
         if path.resolve() in kept:
             message = f"{path} is read, and never changed in place"
             raise InputRefusedError(message, remedy="Give -o another path.")
-        check_writable(path, force=force)
-    check_base(container, base)
+        check_writable(path, force=settings.force)
+    if settings.trusted:
+        _check_signature(settings, settings.trusted)
     apply_patch(container, base, out)
+    if settings.also_ort:
+        # a device that has no use for it need not import onnx and ONNX Runtime
+        from nhle_onnx.workflows.patched_ort import write_ort  # noqa: PLC0415
+
+        write_ort(out, settings.ort_path)
     return container
+
+
+def _check_signature(settings: ApplySettings, key: Path) -> None:
+    """Raise InputRefusedError unless the patch is as somebody with the key signed it."""
+    # the signing libraries are an extra, and slow to import
+    from nhle_onnx.release.signature import check_signature  # noqa: PLC0415
+    from nhle_onnx.values.signature import TrustedKey  # noqa: PLC0415
+
+    signature = settings.signature or settings.patch.with_name(f"{settings.patch.name}.sig")
+    trusted = TrustedKey(public_key=key)
+    (signed,) = (
+        file
+        for file in check_signature([settings.patch], signature, trusted, is_whole=False)
+        if file.name == settings.patch.name
+    )
+    if digest_file(settings.patch) != signed.sha256:
+        message = f"{settings.patch} changed while it was read"
+        raise InputRefusedError(message, remedy="Apply it again.")
 
 
 def describe_patch(container: Container) -> dict[str, Any]:

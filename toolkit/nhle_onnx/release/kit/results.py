@@ -60,6 +60,11 @@ def parse_kit(text: str) -> Kit:
     if max(*kit.classes, *kit.expected) >= count:
         message = f"its kit.json has classes that are none of {count}"
         raise ValueError(message)
+    before = kit.host.before
+    is_sized = before is None or len(before.per_class) == count
+    if not is_sized or kit.host.after != measure_answers(kit, kit.expected).after:
+        message = "its kit.json has figures of the host that do not follow from its answers"
+        raise ValueError(message)
     return kit
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -49,26 +50,42 @@ def digest_file(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Give the model that was patched.") from error
+        raise _unreadable(path, error) from error
 
 
 def apply_patch(container: Container, base: Path, out: Path) -> None:
-    """Write the result's files. Raises InputRefusedError where they are not what was promised;
-    then nothing is written.
+    """Write the result's files. Raises InputRefusedError where the base is another, or the result
+    not what was promised; then nothing is written.
     """
     manifest = container.manifest
+    bases = locate_base(container, base)
     with ExitStack() as stack:
-        sources = {
-            index: stack.enter_context(path.open("rb"))
-            for index, path in locate_base(container, base).items()
-        }
+        # hashing leaves the other core free
+        checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
+        sources = {index: stack.enter_context(_open(path)) for index, path in bases.items()}
         patch = _Streams(container, stack)
+        hasher = stack.enter_context(ThreadPoolExecutor(1))
         writers = {
-            path: _Writer(manifest.result[index], sources, patch).write
+            path: _Writer(manifest.result[index], sources, patch, hasher).write
             for index, path in locate_result(container, out).items()
         }
-        write_streams(writers)
+        try:
+            write_streams(writers, confirm=checked.result)
+        except InputRefusedError:
+            checked.result()  # of another base, anything may come out: that is then the reason
+            raise
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputRefusedError:
+    message = f"{path} cannot be read: {error.strerror}"
+    return InputRefusedError(message, remedy="Give the model that was patched.")
 
 
 class _Streams:
@@ -119,19 +136,30 @@ class _Window:
 class _Writer:
     """Writes one file of the result."""
 
-    def __init__(self, made: MadeFile, sources: Mapping[int, BinaryIO], patch: _Streams) -> None:
-        self._made, self._sources, self._patch = made, sources, patch
+    def __init__(
+        self,
+        made: MadeFile,
+        sources: Mapping[int, BinaryIO],
+        patch: _Streams,
+        hasher: Executor,
+    ) -> None:
+        self._made, self._sources, self._patch, self._hasher = made, sources, patch, hasher
 
     def write(self, target: BinaryIO) -> None:
         """Raises InputRefusedError where the digest is not the promised one."""
         digest, size = hashlib.sha256(), 0
+        hashed: Future[None] | None = None
         for piece in self._made.pieces:
             read: Callable[[Piece, int, int], bytes] = getattr(self, f"_{piece.kind}")
             for start in range(0, piece.size, _CHUNK_BYTES):
                 content = read(piece, start, min(_CHUNK_BYTES, piece.size - start))
-                digest.update(content)
+                if hashed:
+                    hashed.result()
+                hashed = self._hasher.submit(digest.update, content)
                 target.write(content)
                 size += len(content)
+        if hashed:
+            hashed.result()
         if (digest.hexdigest(), size) != (self._made.sha256, self._made.size_bytes):
             message = f"the patch does not give the file {self._made.name} that it promises"
             raise InputRefusedError(message, remedy="Fetch the patch anew.")

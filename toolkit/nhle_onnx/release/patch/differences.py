@@ -5,6 +5,7 @@ difference is folded (0, -1, 1, -2, … as 0, 1, 2, 3, …) and split by byte: t
 words together compress to little.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,9 @@ def split_differences(old: bytes, new: bytes, width: int) -> tuple[bytes, ...]:
 
 def add_differences(old: bytes, planes: tuple[bytes, ...]) -> bytes:
     """The new words; the inverse of `split_differences`."""
-    width = len(planes)
-    columns = [np.frombuffer(plane, np.uint8) for plane in planes]
-    folded = np.stack(columns, axis=1).reshape(-1).view(_TYPES[width])
-    new = np.frombuffer(old, _TYPES[width]) + _unfold(folded)
-    content: bytes = new.astype(_TYPES[width]).tobytes()
+    kind = _TYPES[len(planes)]
+    new = np.frombuffer(old, kind) + _unfold(_join(planes, kind))
+    content: bytes = new.astype(kind, copy=False).tobytes()
     return content
 
 
@@ -43,11 +42,26 @@ def split_counts(counts: npt.NDArray[np.int32]) -> tuple[bytes, bytes]:
 
 def add_counts(old: bytes, planes: tuple[bytes, ...], exponent: int) -> bytes:
     """The new floats: the old ones and counts of steps; the inverse of `split_counts`."""
-    low, high = (np.frombuffer(plane, np.uint8) for plane in planes)
-    folded = np.stack([low, high], axis=1).reshape(-1).view(_TYPES[2])
-    counts = _unfold(folded).astype(_TYPES[2]).view("<i2")
-    content: bytes = add_steps(np.frombuffer(old, "<f4"), counts, exponent).tobytes()
+    moves = _list_moves(exponent)[_join(planes, _TYPES[2])]
+    content: bytes = (np.frombuffer(old, "<f4") + moves).tobytes()
     return content
+
+
+@lru_cache(maxsize=8)
+def _list_moves(exponent: int) -> npt.NDArray[np.float32]:
+    """What each folded count adds: looked up, that is several times faster than computed."""
+    counts = _unfold(np.arange(2**16, dtype=_TYPES[2])).view("<i2")
+    return add_steps(np.zeros(2**16, np.float32), counts, exponent)
+
+
+def _join(planes: tuple[bytes, ...], kind: np.dtype[Any]) -> Words:
+    """Words of their bytes, lowest first."""
+    words: Words = np.frombuffer(planes[0], np.uint8).astype(kind)
+    for index, plane in enumerate(planes[1:], start=1):
+        if plane.count(0) < len(plane):  # high bytes mostly are zero
+            shift = np.array(8 * index, kind)
+            words |= np.frombuffer(plane, np.uint8).astype(kind) << shift
+    return words
 
 
 def _fold(difference: Words) -> Words:

@@ -1,0 +1,32 @@
+"""patch apply --also ort: the .ort file of a patched model, compared with it on noise."""
+
+from pathlib import Path
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.save import write_files
+from nhle_onnx.release.ort_format import compare_with_onnx, convert_to_ort, make_noise
+
+_BATCH_SIZE = 32
+
+
+def write_ort(model_path: Path, out: Path) -> None:
+    """Convert, compare and write. Raises UnsupportedModelError where the two are not the same;
+    a device has no images to compare them on, so noise does.
+    """
+    model = load_model(model_path)
+    target = read_image_input(model)
+    converted = convert_to_ort(model.proto)
+    output = find_head(model).output
+    compared = compare_with_onnx(
+        converted, model.proto, output, make_noise(target), target, _BATCH_SIZE
+    )
+    if not compared.passed:
+        message = (
+            f"the .ort file of {model_path} answers otherwise: it agrees in "
+            f"{compared.agreement:.3f} of {compared.images} images"
+        )
+        raise UnsupportedModelError(message, remedy="The .onnx file is right; ship that.")
+    write_files({out: converted})
