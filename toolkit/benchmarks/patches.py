@@ -263,8 +263,8 @@ def describe_sizes(rows: list[Row]) -> str:
     return (
         "## Sizes\n\n"
         f"`unlearn --forget {FORGOTTEN}` on the shipped MobileNetV3-Small, in float32 and INT8, "
-        "and the patch from the file as given to the edited one. Bytes; `header` is the part of ours "
-        "that holds digests, names and offsets, of which the peers hold none; `no deltas` holds "
+        "and the patch from the file as given to the edited one. Bytes; `header` is the part of "
+        "ours that holds digests, names and offsets, of which the peers hold none; `no deltas` holds "
         f"new values alone.\n\n{make_table(shown)}\n\n"
         f"{within} of {len(compared)} patches are at most {SIZE_LIMIT} of the best peer's. "
         f"The patch of `--scope last-stage` is {stage['of the model']:.3f} of the float32 model "
@@ -281,8 +281,8 @@ def describe_applying(rows: list[Row]) -> str:
     return (
         "## Applying\n\n"
         f"A generated model of {LAYERS} layers of {WIDTH} x {WIDTH}, every weight of which "
-        "changes: the whole process that applies the patch, and one that copies the result and hashes "
-        f"the copy, in turn.\n\n{make_table(rows)}\n\n"
+        "changes: the whole process that applies the patch, and one that copies the result and "
+        f"hashes the copy, in turn.\n\n{make_table(rows)}\n\n"
         f"Median ratio {ratio:.2f} (limit {TIME_LIMIT:.1f}). The process holds {memory:,} bytes "
         f"at most, Python and all, of {rows[0]['memory limit']:,} allowed."
     )
