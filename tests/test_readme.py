@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from conftest import MOBILENET, ROOT, Result
+from nhle_onnx.cli.main import cli
+from nhle_onnx.cli.patch import patch_command
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -56,8 +58,9 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_documented_flag_exists(nhle: Callable[..., Result]) -> None:
-    commands = ("inspect", "unlearn", "verify", "audit")
-    known = "".join(nhle(command, "--help").out for command in commands)
+    commands = [(name,) for name in cli.commands if name != "patch"]
+    commands += [("patch", name) for name in patch_command.commands]
+    known = "".join(nhle(*command, "--help").out for command in commands)
     documents = [README, *(p.read_text("utf-8") for p in (ROOT / "docs").rglob("*.md"))]
     ours = {"--data-root"}  # of the recipes
     for flag in set(re.findall(r"`(--[a-z-]+)", "".join(documents))) - ours:
