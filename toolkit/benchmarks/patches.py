@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -125,10 +127,9 @@ def measure_header(patch: Path) -> int:
 def run_bsdiff(folder: Path, base: Path, edited: Path) -> int | None:
     """Bytes of a bsdiff4 patch, where the package is installed."""
     del folder
-    try:
-        import bsdiff4  # type: ignore[import-untyped]  # noqa: PLC0415 - a peer, no dependency
-    except ImportError:
+    if find_spec("bsdiff4") is None:
         return None
+    bsdiff4 = import_module("bsdiff4")
     return len(bsdiff4.diff(base.read_bytes(), edited.read_bytes()))
 
 
