@@ -4,23 +4,20 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from nhle_onnx.graph.runs import find_runs
-from nhle_onnx.graph.steps import find_steps
 from nhle_onnx.release.patch.differences import split_counts, split_differences
+from nhle_onnx.release.patch.discretion import FEW, find_exponent, may_differ, split_rows
 from nhle_onnx.release.patch.layout import Stored, group_by_file
 from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece
 
 Rows = tuple[tuple[int, int], ...] | Literal["all"]
 
 _HELD = {"delta": "delta", "sum": "sum", "insert": "new values"}
-_MATRIX_RANK = 2
-_FEW = 0.25  # of a tensor's rows, or a vector's numbers: more are one run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,16 +153,16 @@ class _Author:
         if new == old:
             yield self._copy(self._name(old_place), old_place.start, tensor.size)
             return
-        rows = _split_rows(tensor, old, new)
+        rows = split_rows(tensor, old, new)
         changed = [index for index, row in enumerate(rows) if old[slice(*row)] != new[slice(*row)]]
-        skips = len(changed) < _FEW * len(rows)  # else a row without differences costs less
-        exponent = _find_exponent(tensor, old, new, rows) if self._deltas else None
+        skips = len(changed) < FEW * len(rows)  # else a row without differences costs less
+        exponent = find_exponent(tensor, old, new, rows) if self._deltas else None
         kinds: set[str] = set()
         for start, end in rows:
             was, now = old[start:end], new[start:end]
             if was == now and (skips or not self._deltas):
                 yield self._copy(self._name(old_place), old_place.start + start, end - start)
-            elif self._deltas and _may_differ(tensor, was, now, rows):
+            elif self._deltas and may_differ(tensor, was, now, rows):
                 piece = self._differ(old_place, start, (was, now), exponent)
                 kinds.add(piece.kind)
                 yield piece
@@ -244,64 +241,6 @@ def _is_like(old: Stored, new: Stored) -> bool:
     return (old.kind, old.shape, old.size) == (new.kind, new.shape, new.size)
 
 
-def _split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]:
-    """Runs of bytes that are coded in one way: rows along the first axis. A vector is one by
-    number, as a bias of a masked class stands beside others.
-    """
-    count = tensor.shape[0] if tensor.shape else 1
-    if _has_masked_column(tensor, old, new):
-        count = 1
-    if len(tensor.shape) == 1:
-        changed = (_read_words(tensor, old) != _read_words(tensor, new)).mean()
-        count = count if changed < _FEW else 1
-    if count < 1 or tensor.size % count:
-        count = 1
-    size = tensor.size // count
-    return [(start, start + size) for start in range(0, tensor.size, size)]
-
-
-def _find_exponent(
-    tensor: Stored, old: bytes, new: bytes, rows: Sequence[tuple[int, int]]
-) -> int | None:
-    """The step in which all floats that may be told by differences moved, if there is one."""
-    if tensor.kind != TensorProto.FLOAT:
-        return None
-    parts = [(old[start:end], new[start:end]) for start, end in rows]
-    told = [part for part in parts if part[0] == part[1] or _may_differ(tensor, *part, rows)]
-    if not told:
-        return None
-    was, now = (np.frombuffer(b"".join(each), "<f4") for each in zip(*told, strict=True))
-    steps = find_steps(was, now)
-    return None if steps is None else steps[1]
-
-
-def _read_words(tensor: Stored, content: bytes) -> np.ndarray:
-    return np.frombuffer(content, f"<u{tensor.width}")
-
-
-def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
-    """Whether a class counted by the last axis was masked: what changed is one value for all."""
-    if len(tensor.shape) != _MATRIX_RANK or tensor.size != tensor.width * np.prod(tensor.shape):
-        return False
-    was, now = (_read_words(tensor, each).reshape(tensor.shape) for each in (old, new))
-    return bool(((now == now[:1]).all(0) & (was != now).any(0)).any())
-
-
-def _may_differ(tensor: Stored, was: bytes, now: bytes, rows: Sequence[tuple[int, int]]) -> bool:
-    """Whether differences give nothing away of a masked class: with the new values known, they
-    are the old ones. So what became constant, or zero, is held as it now is.
-    """
-    if len(tensor.shape) < _MATRIX_RANK:
-        return False
-    old, new = _read_words(tensor, was), _read_words(tensor, now)
-    if was == now:
-        return True
-    if (new == new[0]).all() or (len(rows) == 1 and _has_masked_column(tensor, was, now)):
-        return False
-    is_float = helper.tensor_dtype_to_np_dtype(tensor.kind).kind not in "iu"
-    return not (is_float and ((new == 0) & (old != 0)).any())
-
-
 def _join(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """Neighbouring pieces of one kind as one."""
     last: Piece | None = None
@@ -323,10 +262,3 @@ def _continues(last: Piece, piece: Piece) -> bool:
         return False
     follows = (last.source, last.offset + last.size, last.width)
     return piece.kind == "insert" or follows == (piece.source, piece.offset, piece.width)
-
-
-def read_model_files(path: Path, locations: Iterable[str]) -> dict[str, bytes]:
-    """The bytes of a model and of the files beside it, by name."""
-    return {path.name: path.read_bytes()} | {
-        name: (path.parent / name).read_bytes() for name in locations
-    }
