@@ -23,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.progress import track
 
 from benchmarks.results import ROOT, make_table, read_rows, write_results
+from nhle_onnx.graph.steps import round_update
 from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
 
@@ -41,6 +42,7 @@ EDITS: Mapping[str, tuple[str, ...]] = {
 FORGOTTEN = 3
 SIZE_LIMIT, STAGE_LIMIT, TIME_LIMIT = 1.05, 0.15, 2.0
 LAYERS, WIDTH = 8, 4096  # of the generated model: 64 MiB each
+UPDATE = 0.01  # of a weight, as training moves it
 SPARE_BYTES = 64 * 2**20
 
 # Prints the process's most resident memory; getrusage tells its parent's, if that is larger.
@@ -169,9 +171,10 @@ def measure_applying(folder: Path, runs: int) -> list[Row]:
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=(WIDTH, WIDTH)).astype(np.float32) for _ in range(LAYERS)]
     write_model(base, weights)
-    write_model(edited, [weight * np.float32(1.0001) for weight in weights])
+    moved = [weight + np.float32(UPDATE) * np.roll(weight, 1) for weight in weights]
+    write_model(edited, [round_update(*pair) for pair in zip(weights, moved, strict=True)])
     largest = weights[0].nbytes
-    del weights
+    del weights, moved
     create_patch(CreateSettings(base=base, edited=edited, out=patch))
     out = folder / "out.onnx"
     rows: list[Row] = []
@@ -282,7 +285,7 @@ def describe_applying(rows: list[Row]) -> str:
     return (
         "## Applying\n\n"
         f"A generated model of {LAYERS} layers of {WIDTH} x {WIDTH}, every weight of which "
-        "changes: the whole process that applies the patch, and one that copies the result and "
+        "changes, in steps as `unlearn` takes them: the whole process that applies the patch, and one that copies the result and "
         f"hashes the copy, in turn.\n\n{make_table(rows)}\n\n"
         f"Median ratio {ratio:.2f} (limit {TIME_LIMIT:.1f}). The process holds {memory:,} bytes "
         f"at most, Python and all, of {rows[0]['memory limit']:,} allowed."
