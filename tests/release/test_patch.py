@@ -222,6 +222,14 @@ def test_a_patch_holds_nothing_of_a_masked_row(
     assert not any(plane[:16] in held for plane in planes[:3])
 
 
+def test_a_masked_row_of_whole_numbers_costs_little(tmp_path: Path) -> None:
+    """Although some columns are zeros alone once it is zero."""
+    edited = tmp_path / "edited.onnx"
+    unlearn(MOBILENET_INT8, edited, "--forget", "3", "--method", "cwm")
+    patch = assert_round_trip(MOBILENET_INT8, edited, tmp_path)
+    assert patch.stat().st_size < 3000
+
+
 def test_without_deltas_the_base_does_not_come_back(tmp_path: Path) -> None:
     edited = tmp_path / "edited.onnx"
     onnx.save(move_weights(onnx.load(LENET)), edited)

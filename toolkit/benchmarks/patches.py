@@ -285,8 +285,8 @@ def describe_applying(rows: list[Row]) -> str:
     return (
         "## Applying\n\n"
         f"A generated model of {LAYERS} layers of {WIDTH} x {WIDTH}, every weight of which "
-        "changes, in steps as `unlearn` takes them: the whole process that applies the patch, and one that copies the result and "
-        f"hashes the copy, in turn.\n\n{make_table(rows)}\n\n"
+        "changes, in steps as `unlearn` takes them: the whole process that applies the patch, and "
+        f"one that copies the result and hashes the copy, in turn.\n\n{make_table(rows)}\n\n"
         f"Median ratio {ratio:.2f} (limit {TIME_LIMIT:.1f}). The process holds {memory:,} bytes "
         f"at most, Python and all, of {rows[0]['memory limit']:,} allowed."
     )
