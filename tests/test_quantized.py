@@ -123,6 +123,32 @@ def test_a_rescaled_output_leaves_the_first_class_no_tie(
     assert strict[1:].max() > strict[0]
 
 
+@pytest.mark.parametrize("name", ["qdq-per-channel", "qoperator-int8", "dynamic-int8"])
+def test_the_audit_sees_through_a_mask_of_whole_numbers(
+    name: str, make: Callable[[str], Path], nhle: Nhle, tmp_path: Path
+) -> None:
+    model = make(name)
+    out, few = model.with_name("edited.onnx"), tmp_path / "few.npz"
+    unlearn(model, out, "--forget", "3", "--method", "cwm", *FLAGS)
+    with np.load(EVALUATION) as archive:
+        np.savez(few, x=archive["x"][:600], y=archive["y"][:600])
+    flags = ("--baseline", model, "--forget", 3, "--data", few)
+    result = nhle("audit", out, *flags, "--json")
+    assert result.code == 1
+    document = json.loads(result.out)
+    found = {each["name"]: each for each in document["measures"]}
+    assert found["unmasking.original_head"]["edited"] > 0.8
+    assert found["divergence.zrf"]["original"] < 0.9
+    skipped = {each["attack"]: each["reason"] for each in document["skipped"]}
+    assert "quantized already" in skipped["rounding"]
+    assert "quantized already" in skipped["static_quantization"]
+    verified = json.loads(nhle("verify", out, *flags, "--json").out)
+    assert verified["unmasked"]["acc_f"] > 0.8
+    inspected = json.loads(nhle("inspect", model, "--json").out)
+    assert inspected["format"] == "int8"
+    assert inspected["trainable_parameters"] == 61706
+
+
 @pytest.mark.parametrize("packs_head", [False, True])
 def test_packed_weights_leave_the_head_alone(
     packs_head: bool,  # noqa: FBT001 - a parameter
