@@ -182,7 +182,7 @@ def test_round_trip_of_any_edit(
 )
 def test_differences_give_back_the_new_words(case: tuple[int, bytes, bytes]) -> None:
     width, old, new = case
-    assert add_differences(old, split_differences(old, new, width)) == new
+    assert bytes(add_differences(old, split_differences(old, new, width))) == new
 
 
 def read_streams(patch: Path) -> bytes:

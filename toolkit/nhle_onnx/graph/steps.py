@@ -41,7 +41,9 @@ def find_steps(old: Floats, new: Floats) -> tuple[npt.NDArray[np.int32], int] | 
 
 def add_steps(old: Floats, counts: npt.NDArray[np.number], exponent: int) -> Floats:
     """The old values and so many steps of 2ᵉ."""
-    moved: Floats = old + np.ldexp(counts.astype(np.float32), exponent)
+    moved = counts.astype(np.float32)
+    moved *= np.float32(2.0**exponent)  # exact
+    moved += old
     return moved
 
 

@@ -150,7 +150,7 @@ class _Writer:
         digest, size = hashlib.sha256(), 0
         hashed: Future[None] | None = None
         for piece in self._made.pieces:
-            read: Callable[[Piece, int, int], bytes] = getattr(self, f"_{piece.kind}")
+            read: Callable[[Piece, int, int], bytes | memoryview] = getattr(self, f"_{piece.kind}")
             for start in range(0, piece.size, _CHUNK_BYTES):
                 content = read(piece, start, min(_CHUNK_BYTES, piece.size - start))
                 if hashed:
@@ -175,11 +175,11 @@ class _Writer:
     def _insert(self, _piece: Piece, _start: int, size: int) -> bytes:
         return self._patch.read("insert", size)
 
-    def _delta(self, piece: Piece, start: int, size: int) -> bytes:
+    def _delta(self, piece: Piece, start: int, size: int) -> memoryview:
         names = [f"delta{piece.width}.{index}" for index in range(piece.width)]
         return add_differences(*self._read_planes(piece, start, size, piece.width, names))
 
-    def _sum(self, piece: Piece, start: int, size: int) -> bytes:
+    def _sum(self, piece: Piece, start: int, size: int) -> memoryview:
         old, planes = self._read_planes(piece, start, size, 4, ["sum.0", "sum.1"])
         return add_counts(old, planes, piece.exponent)
 

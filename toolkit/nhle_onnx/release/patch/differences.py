@@ -5,7 +5,6 @@ difference is folded (0, -1, 1, -2, … as 0, 1, 2, 3, …) and split by byte: t
 words together compress to little.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,10 @@ def split_differences(old: bytes, new: bytes, width: int) -> tuple[bytes, ...]:
     return tuple(np.ascontiguousarray(plane).tobytes() for plane in planes)
 
 
-def add_differences(old: bytes, planes: tuple[bytes, ...]) -> bytes:
-    """The new words; the inverse of `split_differences`."""
+def add_differences(old: bytes, planes: tuple[bytes, ...]) -> memoryview:
+    """The new words' bytes; the inverse of `split_differences`."""
     kind = _TYPES[len(planes)]
-    new = np.frombuffer(old, kind) + _unfold(_join(planes, kind))
-    content: bytes = new.astype(kind, copy=False).tobytes()
-    return content
+    return (np.frombuffer(old, kind) + _unfold(_join(planes, kind))).data.cast("B")
 
 
 def split_counts(counts: npt.NDArray[np.int32]) -> tuple[bytes, bytes]:
@@ -40,27 +37,20 @@ def split_counts(counts: npt.NDArray[np.int32]) -> tuple[bytes, bytes]:
     return np.ascontiguousarray(low).tobytes(), np.ascontiguousarray(high).tobytes()
 
 
-def add_counts(old: bytes, planes: tuple[bytes, ...], exponent: int) -> bytes:
-    """The new floats: the old ones and counts of steps; the inverse of `split_counts`."""
-    moves = _list_moves(exponent)[_join(planes, _TYPES[2])]
-    content: bytes = (np.frombuffer(old, "<f4") + moves).tobytes()
-    return content
-
-
-@lru_cache(maxsize=8)
-def _list_moves(exponent: int) -> npt.NDArray[np.float32]:
-    """What each folded count adds: looked up, that is several times faster than computed."""
-    counts = _unfold(np.arange(2**16, dtype=_TYPES[2])).view("<i2")
-    return add_steps(np.zeros(2**16, np.float32), counts, exponent)
+def add_counts(old: bytes, planes: tuple[bytes, ...], exponent: int) -> memoryview:
+    """The new floats' bytes: the old ones and counts of steps; the inverse of `split_counts`."""
+    used = planes if planes[1].count(0) < len(planes[1]) else planes[:1]  # the high ones are 0
+    kind = _TYPES[len(used)]
+    counts = _unfold(_join(used, kind)).view(f"<i{len(used)}")
+    return add_steps(np.frombuffer(old, "<f4"), counts, exponent).data.cast("B")
 
 
 def _join(planes: tuple[bytes, ...], kind: np.dtype[Any]) -> Words:
     """Words of their bytes, lowest first."""
     words: Words = np.frombuffer(planes[0], np.uint8).astype(kind)
     for index, plane in enumerate(planes[1:], start=1):
-        if plane.count(0) < len(plane):  # high bytes mostly are zero
-            shift = np.array(8 * index, kind)
-            words |= np.frombuffer(plane, np.uint8).astype(kind) << shift
+        shift = np.array(8 * index, kind)
+        words |= np.frombuffer(plane, np.uint8).astype(kind) << shift
     return words
 
 
