@@ -64,9 +64,9 @@ def apply_patch(container: Container, base: Path, out: Path) -> None:
         checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
         sources = {index: stack.enter_context(_open(path)) for index, path in bases.items()}
         patch = _Streams(container, stack)
-        hasher = stack.enter_context(ThreadPoolExecutor(1))
+        helpers = stack.enter_context(ThreadPoolExecutor(2))
         writers = {
-            path: _Writer(manifest.result[index], sources, patch, hasher).write
+            path: _Writer(manifest.result[index], sources, patch, helpers).write
             for index, path in locate_result(container, out).items()
         }
         try:
@@ -133,6 +133,12 @@ class _Window:
         return content
 
 
+def _finish(futures: tuple[Future[object], ...]) -> None:
+    """Wait for each, and raise what went wrong in one."""
+    for future in futures:
+        future.result()
+
+
 class _Writer:
     """Writes one file of the result."""
 
@@ -141,25 +147,24 @@ class _Writer:
         made: MadeFile,
         sources: Mapping[int, BinaryIO],
         patch: _Streams,
-        hasher: Executor,
+        helpers: Executor,
     ) -> None:
-        self._made, self._sources, self._patch, self._hasher = made, sources, patch, hasher
+        self._made, self._sources, self._patch, self._helpers = made, sources, patch, helpers
 
     def write(self, target: BinaryIO) -> None:
         """Raises InputRefusedError where the digest is not the promised one."""
         digest, size = hashlib.sha256(), 0
-        hashed: Future[None] | None = None
+        handed: tuple[Future[object], ...] = ()  # to be written and hashed while the next is made
         for piece in self._made.pieces:
             read: Callable[[Piece, int, int], bytes | memoryview] = getattr(self, f"_{piece.kind}")
             for start in range(0, piece.size, _CHUNK_BYTES):
                 content = read(piece, start, min(_CHUNK_BYTES, piece.size - start))
-                if hashed:
-                    hashed.result()
-                hashed = self._hasher.submit(digest.update, content)
-                target.write(content)
+                _finish(handed)
+                handed = tuple(
+                    self._helpers.submit(take, content) for take in (digest.update, target.write)
+                )
                 size += len(content)
-        if hashed:
-            hashed.result()
+        _finish(handed)
         if (digest.hexdigest(), size) != (self._made.sha256, self._made.size_bytes):
             message = f"the patch does not give the file {self._made.name} that it promises"
             raise InputRefusedError(message, remedy="Fetch the patch anew.")
