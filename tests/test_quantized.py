@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from benchmarks.formats import FORMATS, Calibration, quantize
@@ -147,6 +147,26 @@ def test_the_audit_sees_through_a_mask_of_whole_numbers(
     inspected = json.loads(nhle("inspect", model, "--json").out)
     assert inspected["format"] == "int8"
     assert inspected["trainable_parameters"] == 61706
+
+
+def test_an_integer_product_without_its_scales_is_no_head(tmp_path: Path, nhle: Nhle) -> None:
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+            helper.make_node("MatMulInteger", ["q", "w", "z"], ["y"]),
+        ],
+        "product",
+        [tensor("x", TensorProto.FLOAT, ["n", 4])],
+        [tensor("y", TensorProto.INT32, ["n", 3])],
+        [numpy_helper.from_array(np.ones((4, 3), np.int8), "w")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), model)
+    result = nhle("unlearn", model, "--forget", 1, *FLAGS)
+    assert result.code == 4
+    assert "constant scale" in result.err
 
 
 @pytest.mark.parametrize("packs_head", [False, True])

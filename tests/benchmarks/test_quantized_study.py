@@ -1,7 +1,6 @@
 """The study of quantized models: what it makes, measures and says is what it claims."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from benchmarks import quantized, results
 from benchmarks.__main__ import main
 from benchmarks.formats import BLOCK, FORMATS, dequantize, find_integers, quantize
-from benchmarks.quantized import Cell, count_kinds, make_given, measure_cell, open_shipped
+from benchmarks.quantized import count_kinds, measure_cell
 from benchmarks.quantized_page import (
     DEQUANTIZED,
     FLOAT_FIRST,
@@ -24,11 +23,13 @@ from benchmarks.quantized_page import (
     publish,
     publish_pictures,
 )
+from benchmarks.quantized_subjects import Cell, make_given, open_shipped
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.grids import express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors
 from nhle_onnx.runtime import open_session
 from nhle_onnx.values.model import Grid
+from nhle_onnx.values.options import UnlearnOptions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -174,29 +175,21 @@ def test_parity_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
 
 
-@dataclass(frozen=True)
-class Plain:
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Rescaling(Plain):
-    rescale: bool = False
-
-
-@pytest.mark.parametrize("options", [Plain, Rescaling])
-def test_a_refused_model_is_rescaled_where_the_tool_can(
-    options: type[Plain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_refused_model_is_rescaled_where_that_helps(
+    helps: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def unlearn(_path: Path, _forget: int, folder: Path, chosen: Plain = Plain()) -> str:
-        if getattr(chosen, "rescale", False):
+    def unlearn(
+        _path: Path, _forget: int, folder: Path, options: UnlearnOptions = quantized.DEFAULTS
+    ) -> str:
+        if helps and options.rescale:
             return "a report"
         raise UnsupportedModelError(f"{folder / 'model.onnx'} has no room for the floor")
 
-    monkeypatch.setattr(quantized, "UnlearnOptions", options)
-    monkeypatch.setattr(quantized, "DEFAULTS", options())
     monkeypatch.setattr(quantized, "unlearn_file", unlearn)
-    if options is Rescaling:
+    if helps:
         found = quantized.unlearn_or_rescale(tmp_path / "model.onnx", 3, tmp_path)
         assert found == ("a report", True)
     else:

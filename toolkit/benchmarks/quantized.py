@@ -2,32 +2,26 @@
 what the two ways around it through floats would.
 """
 
-import random
-import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache as remember
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
-import numpy as np
-import numpy.typing as npt
 import onnx
-import onnxruntime as ort
-import torch
 from onnx import ModelProto, TensorProto
 from rich.progress import track
 
-from benchmarks.formats import FORMATS, Calibration, dequantize, quantize
+from benchmarks.formats import FORMATS, dequantize, quantize
+from benchmarks.pace import compare_pace
 from benchmarks.quantized_page import (
     DEQUANTIZED,
     FLOAT_FIRST,
-    FLOAT_STEP,
     KEY,
     NAME,
     PARITY,
@@ -37,62 +31,39 @@ from benchmarks.quantized_page import (
     publish,
     publish_pictures,
 )
+from benchmarks.quantized_parity import measure_parity
+from benchmarks.quantized_subjects import (
+    EVALUATION,
+    NETWORKS,
+    SAMPLES,
+    Cell,
+    make_given,
+    open_shipped,
+    write_model,
+)
 from benchmarks.results import ROOT, read_rows
-from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import NhleOnnxError, UnsupportedModelError
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
-from nhle_onnx.lowering.module import lower_model
+from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.changes import compare_models
 from nhle_onnx.verify.unmask import restore_head
-from nhle_onnx.workflows.evaluation import read_evaluation
-from nhle_onnx.workflows.measure import Evaluation, measure_model, subtract
+from nhle_onnx.workflows.measure import measure_model, subtract
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
-from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
+from nhle_onnx.workflows.subject import make_request
 from nhle_onnx.workflows.unlearn import carry_out
 
-NETWORKS = {
-    "lenet5": "lenet5_fashion_mnist",
-    "mobilenetv3-small": "mobilenetv3_small_fashion_mnist",
-}
-SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
-EVALUATION = SAMPLES / "evaluation.npz"
 CLASSES = range(10)
-PARITY_IMAGES, PARITY_BATCH = 1000, 50
-SESSIONS, TIMED_RUNS, WARM_UP_RUNS = 5, 60, 10  # runs of each of so many sessions of each model
-ROUNDING = 1e-3  # of a step: a difference of one step is a float as well
-FATAL = 4
 DEFAULTS = UnlearnOptions()
 PARTS = ("parity", "unlearn")
-SIDECARS = ("labels.txt", "preprocessor_config.json")
 NAMED_KINDS = {
     ("_scale", "_scales"): "scales",
     ("_zero_point", "_zero_points"): "zero points",
 }
-
-Array = npt.NDArray[np.float32]
-
-
-class Cell(NamedTuple):
-    """One measurement, as its row's key has it; parity forgets nothing."""
-
-    kind: str
-    network: str
-    format: str
-    forget: int | None
-
-
-class Shipped(NamedTuple):
-    """A shipped float model with the images that calibrate and judge it."""
-
-    subject: Subject
-    calibration: Calibration
-    evaluation: Evaluation
 
 
 class FloatEdit(NamedTuple):
@@ -194,137 +165,14 @@ def measure_cell(cell: Cell) -> Row:
             return {**key, "refused": reason}
 
 
-@remember
-def open_shipped(network: str) -> Shipped:
-    """The float model, and all the images of the checkout."""
-    subject = open_subject(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
-    samples = open_samples(SAMPLES, subject.image_input, subject.preprocess, subject.labels)
-    images = samples.read(range(len(samples.classes)))
-    return Shipped(
-        subject,
-        Calibration(subject.image_input.name, images),
-        read_evaluation(EVALUATION, subject, make_request(subject, ("0",))),
-    )
-
-
-@remember
-def make_given(network: str, chosen: str) -> ModelProto:
-    """The quantized model as a user has it."""
-    shipped = open_shipped(network)
-    return quantize(FORMATS[chosen], shipped.subject.model.proto, shipped.calibration)
-
-
-def write_model(proto: ModelProto, network: str, folder: Path) -> Path:
-    """A model file beside the labels and the preprocessing of the shipped one."""
-    for name in SIDECARS:
-        shutil.copy(open_shipped(network).subject.model.path.with_name(name), folder)
-    path = folder / "model.onnx"
-    onnx.save_model(proto, path)
-    return path
-
-
-def measure_parity(cell: Cell, folder: Path) -> Row:
-    """The lowered module against ONNX Runtime; and ONNX Runtime against itself without its
-    optimizations, and with other roundings.
-    """
-    subject, _, evaluation = open_shipped(cell.network)
-    proto = make_given(cell.network, cell.format)
-    source, output = subject.image_input.name, subject.head.output
-    images, classes = evaluation.inputs[:PARITY_IMAGES], evaluation.classes[:PARITY_IMAGES]
-    model = load_model(write_model(proto, cell.network, folder))
-    module = lower_model(model, source=source, output=output).module
-
-    def run_module(batch: Array) -> Array:
-        with torch.no_grad():
-            logits: Array = module(torch.from_numpy(batch)).numpy()
-        return logits
-
-    def run_session(form: ModelProto, *, optimizes: bool = True) -> Array:
-        session = open_one_thread(form, optimizes=optimizes)
-        return run_in_batches(lambda batch: session.run([output], {source: batch})[0], images)
-
-    expected = run_session(proto)
-    scale, largest = find_output_scale(proto, output), float(np.abs(expected).max())
-    step = FLOAT_STEP * largest if scale is None else read_number(proto, scale)
-    others = {
-        "lowered": run_in_batches(run_module, images),
-        "unoptimized": run_session(proto, optimizes=False),
-        "nudged": run_session(nudge(proto, scale)),
-    }
-    return {
-        "accuracy": float((expected.argmax(1) == classes).mean()),
-        "step": step,
-        "largest logit": largest,
-        "float output": scale is None,
-        **{name: compare_logits(logits, expected, step) for name, logits in others.items()},
-    }
-
-
-def run_in_batches(compute: Callable[[Array], Array], images: Array) -> Array:
-    """Logits [N, K]; what quantizes as it runs takes a scale from each batch."""
-    starts = range(0, len(images), PARITY_BATCH)
-    return np.concatenate([compute(images[start : start + PARITY_BATCH]) for start in starts])
-
-
-def open_one_thread(proto: ModelProto, *, optimizes: bool = True) -> Any:  # noqa: ANN401 - untyped
-    """An ONNX Runtime session on the CPU, whose times do not depend on other cores."""
-    options = ort.SessionOptions()
-    options.log_severity_level = FATAL
-    options.intra_op_num_threads = 1
-    if not optimizes:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    content = proto.SerializeToString()
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def find_output_scale(proto: ModelProto, output: str) -> str | None:
-    """The tensor that holds the step between two values of the output; None where it is computed
-    in floats.
-    """
-    last = next(node for node in proto.graph.node if output in node.output)
-    return last.input[1] if last.op_type == "DequantizeLinear" else None
-
-
-def read_number(proto: ModelProto, name: str) -> float:
-    """The one number of a tensor."""
-    return float(read_tensors(proto, (name,))[name])
-
-
-def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
-    """A copy whose stored floats are each the next one below or above, but for the tensor `kept`:
-    the least that rounding in another order can do.
-    """
-    nudged = ModelProto()
-    nudged.CopyFrom(proto)
-    draw = np.random.default_rng(0)
-    names = [name for name, tensor in list_tensors(proto) if is_float(tensor) and name != kept]
-    replace_tensors(
-        nudged,
-        {
-            name: np.nextafter(value, draw.choice((-np.inf, np.inf), value.shape), dtype=np.float32)
-            for name, value in read_tensors(proto, tuple(names)).items()
-        },
-    )
-    return nudged
-
-
-def compare_logits(computed: Array, expected: Array, step: float) -> dict[str, float]:
-    """How near logits are, in steps."""
-    distance = np.abs(computed.astype(np.float64) - expected) / step
-    return {
-        "agreement": float((computed.argmax(1) == expected.argmax(1)).mean()),
-        "within": float((distance <= 1 + ROUNDING).mean()),
-        "largest": float(distance.max()),
-    }
-
-
 def measure_unlearning(cell: Cell, folder: Path) -> Row:
     """Forget one class by a route, against the quantized model as given."""
     given = make_given(cell.network, cell.format)
     outcome = ROUTES[cell.kind](cell, folder)
     changes = compare_models(given, outcome.edited)
     # Quantized anew it is another network, whose pace is no claim of ours.
-    times = compare_pace(cell, outcome.edited) if cell.kind == TOOL else {}
+    image = open_shipped(cell.network).evaluation.inputs[:1]
+    times = compare_pace(given, outcome.edited, image) if cell.kind == TOOL else {}
     return {
         "Acc_F before": outcome.before.acc_f,
         "Acc_F": outcome.after.acc_f,
@@ -359,14 +207,11 @@ def use_tool(cell: Cell, folder: Path) -> Outcome:
 
 
 def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnReport, bool]:
-    """The defaults; where they refuse the model, with new scales if the tool can make them."""
+    """The defaults; where they refuse the model, with a wider output."""
     try:
         return unlearn_file(path, forget, folder), False
     except UnsupportedModelError:
-        if "rescale" not in {field.name for field in fields(UnlearnOptions)}:
-            raise
-        flags: dict[str, Any] = {"rescale": True}
-        return unlearn_file(path, forget, folder, replace(DEFAULTS, **flags)), True
+        return unlearn_file(path, forget, folder, replace(DEFAULTS, rescale=True)), True
 
 
 def unlearn_file(
@@ -482,46 +327,6 @@ def find_kind(tensor: TensorProto) -> str:
     if is_float(tensor):
         return "floats"
     return "int32 biases" if tensor.data_type == TensorProto.INT32 else "integer weights"
-
-
-def compare_pace(cell: Cell, edited: ModelProto) -> dict[str, float]:
-    """Latency of the edited model by the given one's, and what the given one has by its own: the
-    median of runs next to each other, which is what other work on the machine disturbs least.
-    """
-    given = make_given(cell.network, cell.format)
-    image = open_shipped(cell.network).evaluation.inputs[:1]
-    times = time_in_turn((given, edited, given), image)
-    itself, changed, again = times
-    return {
-        "ms": float(np.median(itself)),
-        "latency": float(np.median(changed / itself)),
-        "given again": float(np.median(again / itself)),
-    }
-
-
-def time_in_turn(models: Sequence[ModelProto], image: Array) -> npt.NDArray[np.float64]:
-    """Milliseconds of each model on one image, round by round, every round in another order.
-
-    Two sessions of one file differ by some percent, by where their memory lies: so each model has
-    several, opened in another order each time.
-    """
-    shuffle = random.Random(0).shuffle  # noqa: S311 - an order, no secret
-    order = list(range(len(models)))
-    sets: list[dict[int, Any]] = []
-    for _ in range(SESSIONS):
-        shuffle(order)
-        sets.append({which: open_one_thread(models[which]) for which in order})
-    feed = {sets[0][0].get_inputs()[0].name: image}
-    rounds = list(product(range(WARM_UP_RUNS + TIMED_RUNS), sets))
-    times = np.empty((len(models), len(rounds)))
-    for index, (_, sessions) in enumerate(rounds):
-        shuffle(order)
-        for which in order:
-            start = time.perf_counter()
-            sessions[which].run(None, feed)
-            times[which, index] = 1000 * (time.perf_counter() - start)
-    timed: npt.NDArray[np.float64] = times[:, WARM_UP_RUNS * SESSIONS :]
-    return timed
 
 
 ROUTES: Mapping[str, Callable[[Cell, Path], Outcome]] = {

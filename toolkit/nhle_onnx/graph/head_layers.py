@@ -239,9 +239,14 @@ def _skip_dynamic_scale(node: gs.Node) -> gs.Node:
 
 def _find_dynamic_scale(product: gs.Node) -> gs.Tensor | None:
     """The constant factor of the scales that an integer product is multiplied with."""
-    multiplied = product.outputs[0].outputs[0].outputs[0].outputs[0]
+    multiplied = product
+    for op in ("Cast", "Mul"):
+        users = multiplied.outputs[0].outputs
+        if len(users) != 1 or users[0].op != op:
+            return None
+        multiplied = users[0]
     scales = multiplied.inputs[1].inputs
-    if multiplied.op != "Mul" or not scales or scales[0].op != "Mul":
+    if not scales or scales[0].op != "Mul":
         return None
     constants = [tensor for tensor in scales[0].inputs if isinstance(tensor, gs.Constant)]
     return constants[0] if len(constants) == 1 else None
