@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nhle_onnx.cli.main import run
 from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
@@ -22,6 +23,9 @@ SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 EVALUATION = SAMPLES / "evaluation.npz"
 LARGEST_PATCHED_BYTES = 2**22  # others take seconds to compress, and are tested on their own
 
+# How fast a machine is, and what else it does, is nothing that a test may fail of.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # A shell's background job ignores interrupts, and so would what it starts.
 _INTERRUPTIBLE = (

@@ -318,7 +318,7 @@ def test_interrupted_in_training(out: Path) -> None:
         finally:
             run.kill()
     assert run.returncode == 130
-    assert rest.splitlines()[-1] == "interrupted: nothing was written"
+    assert rest.splitlines()[-1] == "interrupted: nothing is half-written"
     assert "Traceback" not in rest
 
 

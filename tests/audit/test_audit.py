@@ -427,7 +427,7 @@ def test_an_interrupt_writes_nothing(started: subprocess.Popen[str], tmp_path: P
     started.send_signal(signal.SIGINT)
     out, rest = started.communicate(timeout=60)
     assert started.returncode == 130
-    assert rest.splitlines()[-1] == "interrupted: nothing was written"
+    assert rest.splitlines()[-1] == "interrupted: nothing is half-written"
     assert not out
     assert not list(tmp_path.iterdir())
 

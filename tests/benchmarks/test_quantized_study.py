@@ -62,7 +62,7 @@ def test_a_format_loads_and_has_the_element_types_it_says(name: str) -> None:
     given = make_given(LENET5, name)
     shipped = open_shipped(LENET5)
     session = open_session(given, "cpu")
-    images = shipped.evaluation.inputs[:200]
+    images = shipped.evaluation.read(range(200))
     logits = session.run("logits", images, shipped.subject.image_input, 50)
     assert (logits.argmax(1) == shipped.evaluation.classes[:200]).mean() > 0.85
     tensors = dict(list_tensors(given))

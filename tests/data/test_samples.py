@@ -1,5 +1,6 @@
 """Samples, labels and splits."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -134,3 +135,22 @@ def test_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
     path.write_text("a\nb\n")
     with pytest.raises(InputRefusedError, match="names 2 classes, but the model has 3"):
         find_labels(tmp_path / "model.onnx", 3, None)
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a"), ("C", "C++"), ("T-shirt", "t shirt")])
+def test_labels_that_nobody_could_tell_apart_are_named(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(f"x\n{first}\n{second}\n")
+    with pytest.raises(InputRefusedError, match=re.escape(f"{first!r}, {second!r}")):
+        find_labels(tmp_path / "model.onnx", 3, None)
+
+
+def test_of_many_labels_those_spelled_alike_are_suggested() -> None:
+    labels = (*(f"label {index}" for index in range(990)), "goldfish")
+    with pytest.raises(UsageError) as raised:
+        parse_classes(["goldfsh"], labels)
+    assert raised.value.remedy == (
+        "Did you mean goldfish? It has 991 classes: give an index from 0 to 990."
+    )

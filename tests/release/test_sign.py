@@ -277,8 +277,8 @@ def test_a_name_outside_the_folder(release: Path, keys: Keys) -> None:
     secret = release.parent / "secret.txt"
     secret.write_text("secret")
     key = SigningKey(private_key=keys["private"])
-    content = make_bundle(release, ["model.onnx", "model.onnx.data"], key)
-    inside = make_bundle(release.parent, ["secret.txt"], key)
+    content, _ = make_bundle(release, ["model.onnx", "model.onnx.data"], key)
+    inside, _ = make_bundle(release.parent, ["secret.txt"], key)
     for name in ("../secret.txt", str(secret)):
         (release / "model.onnx.sig").write_bytes(rename_signed(inside, "secret.txt", name, keys))
         with pytest.raises(InputRefusedError, match=r"secret.txt lies outside the folder"):

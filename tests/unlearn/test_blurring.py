@@ -94,6 +94,32 @@ def test_examples_are_of_classes_that_a_sample_resembles() -> None:
     assert len(chosen.unique()) > 1
 
 
+def test_a_sample_that_resembles_no_anchor_may_imitate_any() -> None:
+    """Scores so far apart that each chance is 0 in float32 leave nothing to draw by."""
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    anchors = 1e30 * torch.eye(3)[[1] * 40]
+    forget = 1e30 * torch.eye(3)[[2] * 40]
+    chosen = draw_examples(forget, anchors, request, torch.Generator().manual_seed(0))
+    assert len(chosen.unique()) > 5
+    assert ((chosen >= 0) & (chosen < 40)).all()
+
+
+def test_examples_are_drawn_by_retained_classes_alone() -> None:
+    """What both give the forgotten class says nothing: either anchor is as likely."""
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    forget = torch.tensor([[90.0, 0.0, 0.0]]).repeat(400, 1)
+    anchors = torch.tensor([[90.0, 50.0, 0.0], [0.0, 0.0, 50.0]])
+    chosen = draw_examples(forget, anchors, request, torch.Generator().manual_seed(0))
+    assert 150 < int(chosen.sum()) < 250
+
+
+def test_imitation_is_the_mean_square() -> None:
+    loss = imitation_loss(
+        torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 5.0], [1, 1]])
+    )
+    assert float(loss) == pytest.approx((1 + 9 + 1 + 1) / 4)
+
+
 def test_imitation_is_nothing_where_features_are_the_same() -> None:
     forget, anchors = draw_features(1.0)
     assert imitation_loss(anchors[:5], anchors[:5]) == 0
@@ -103,6 +129,17 @@ def test_imitation_is_nothing_where_features_are_the_same() -> None:
 def test_features_that_never_vary_have_a_spread() -> None:
     assert (measure_spread(torch.zeros(5, 3)) > 0).all()
     assert (measure_spread(torch.tensor([[0.0, 1.0], [0.0, -1.0]])) > 0).all()
+    same = torch.full((5, 1), 3.0)
+    assert (same / measure_spread(same)).isfinite().all()
+    assert ((same + 3e-7) / measure_spread(same) - same / measure_spread(same) < 2).all()
+
+
+def test_spread_is_the_standard_deviation_but_for_what_hardly_varies() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(200, 3, generator=generator) * torch.tensor([1.0, 2.0, 1e-6])
+    spread = measure_spread(features)
+    torch.testing.assert_close(spread[:2], features[:, :2].std(0))
+    torch.testing.assert_close(spread[2], 0.1 * features.std())
 
 
 def test_convolutional_features_are_averaged_over_places() -> None:

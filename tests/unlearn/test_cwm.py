@@ -1,5 +1,7 @@
 """The law of the mask: a floored class never wins, for any finite features."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,14 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from nhle_onnx.unlearn.cwm import HeadValues, find_floor, mask_classes
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.unlearn.cwm import (
+    HeadValues,
+    check_maskable,
+    find_floor,
+    find_important_units,
+    mask_classes,
+)
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest
 
@@ -81,6 +90,61 @@ def test_floor_is_finite_in_its_format(dtype: type) -> None:
     floor = find_floor(values, make_head()).astype(dtype)
     assert np.isfinite(floor).all()
     assert (floor == np.finfo(dtype).min).all()
+
+
+def make_convolution(**changes: object) -> ClassifierHead:
+    return replace(make_head(), op="Conv", **changes)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_floor_of_a_convolution_leaves_room_to_sum(dtype: type) -> None:
+    """Over 65,536 places, where the format has that much; a half has not."""
+    values = HeadValues(weight=np.zeros((K, D), dtype), bias=np.zeros(K, dtype))
+    floor = find_floor(values, make_convolution())
+    lowest = float(np.finfo(dtype).min)
+    assert floor == pytest.approx(lowest / 2**16 if dtype == np.float32 else lowest)
+    assert (floor < -1e4).all()
+
+
+def test_floor_of_a_quantized_bias_is_its_own() -> None:
+    lowest = np.array([-5.0, -6.0, -(2.0**32), -(2.0**33)])
+    values = HeadValues(
+        weight=np.zeros((K, D), np.float32), bias=np.zeros(K, np.float32), lowest_bias=lowest
+    )
+    np.testing.assert_array_equal(find_floor(values, make_head()), lowest)
+    room = find_floor(values, make_convolution())
+    np.testing.assert_array_equal(room, [-5, -6, -(2.0**32), -(2.0**17)])
+    masked = mask_classes(values, make_head(), REQUEST, "floor")
+    np.testing.assert_array_equal(masked.bias, np.float32([-5, 0, -(2.0**32), 0]))
+    assert masked.lowest_bias is lowest
+
+
+@pytest.mark.parametrize(
+    ("scale", "factor"), [(1.0, 1), (-1.0, -1), (0.5, 1), (-0.5, -1), (4.0, 0.25), (-4.0, -0.25)]
+)
+def test_floor_goes_through_the_scale_of_the_bias(scale: float, factor: float) -> None:
+    """What a Gemm multiplies by beta must be the lowest number afterwards, or finite at least."""
+    values = HeadValues(weight=np.zeros((K, D), np.float32), bias=np.zeros(K, np.float32))
+    lowest = float(np.finfo(np.float32).min)
+    np.testing.assert_allclose(find_floor(values, make_head(0, scale)), factor * lowest)
+
+
+def test_behind_a_clamp_the_mask_must_lose_the_tie() -> None:
+    clamped = replace(make_head(), is_clamped=True)
+    last = ForgetRequest(forget=(2, 3), num_classes=K)
+    (note,) = check_maskable(clamped, last, "floor")
+    assert "as class 0 stands before it" in note
+    with pytest.raises(UnsupportedModelError, match="class 0 wins") as caught:
+        check_maskable(clamped, REQUEST, "floor")
+    assert "--method nhle" in caught.value.remedy
+    assert check_maskable(clamped, REQUEST, "zero") == ()
+    assert check_maskable(make_head(), REQUEST, "floor") == ()
+
+
+def test_half_of_the_units_are_important_and_one_at_least() -> None:
+    assert find_important_units(np.array([3.0])).tolist() == [0]
+    assert find_important_units(np.array([1.0, 3.0, 2.0, 4.0])).tolist() == [3, 1]
+    assert find_important_units(np.array([2.0, 2.0, 2.0, 2.0])).tolist() == [0, 1]
 
 
 def test_importance_masks_the_most_active_units() -> None:

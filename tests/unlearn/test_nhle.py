@@ -1,9 +1,12 @@
 """The losses against the paper's formulas, by automatic differentiation."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
+from scipy.stats import entropy
 from torch import Tensor
 
 from nhle_onnx.unlearn.nhle import (
@@ -12,6 +15,7 @@ from nhle_onnx.unlearn.nhle import (
     forgetting_loss,
     paper_cross_entropy_loss,
     paper_gradient_loss,
+    retained_divergence,
     saturating_loss,
 )
 from nhle_onnx.values.request import ForgetRequest
@@ -95,3 +99,39 @@ def test_anchor_loss_looks_at_retained_classes_alone() -> None:
     assert anchor_loss(moved, original, request, scale=1.0) == pytest.approx(0, abs=1e-6)
     moved[:, 2] += 1
     assert anchor_loss(moved, original, request, scale=1.0) > 0.1
+
+
+def test_losses_of_several_samples_are_their_mean() -> None:
+    request = ForgetRequest(forget=(0,), num_classes=4)
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    labels = encode_negative_hot(torch.zeros(5, dtype=torch.int64), request)
+    for name in ("saturating", "paper-gradient", "paper-cross-entropy"):
+        alone = [
+            forgetting_loss(name, logits[[i]], labels[[i]], scale=2.0, margin=0.7) for i in range(5)
+        ]
+        together = forgetting_loss(name, logits, labels, scale=2.0, margin=0.7)
+        torch.testing.assert_close(together, torch.stack(alone).mean())
+
+
+def test_saturating_loss_is_softplus_of_the_lead_and_the_margin() -> None:
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    labels = encode_negative_hot(torch.tensor([0]), request)
+    logits = torch.tensor([[5.0, 1.0, 3.0]])  # 3 above the mean of the others
+    expected = np.log1p(np.exp(3 / 2 + 0.7))
+    loss = forgetting_loss("saturating", logits, labels, scale=2.0, margin=0.7)
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+    assert float(saturating_loss(logits, labels, scale=2.0, margin=0.7)) == pytest.approx(expected)
+
+
+def test_anchor_loss_is_divergence_and_change() -> None:
+    """Against SciPy: KL(original ‖ now) over the retained classes, and the change in units."""
+    request = ForgetRequest(forget=(1,), num_classes=4)
+    generator = torch.Generator().manual_seed(0)
+    now, original = (torch.randn(6, 4, generator=generator).double() for _ in range(2))
+    kept = [0, 2, 3]
+    was, became = (softmax(logits[:, kept].numpy(), axis=1) for logits in (original, now))
+    divergence = entropy(was, became, axis=1).mean()
+    assert float(retained_divergence(now, original, request)) == pytest.approx(divergence)
+    change = ((now - original)[:, kept].numpy() / 3) ** 2
+    loss = anchor_loss(now, original, request, scale=3.0)
+    assert float(loss) == pytest.approx(divergence + change.mean())

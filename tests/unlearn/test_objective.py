@@ -1,10 +1,21 @@
 """Samples are forgotten together with what lies about them."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from nhle_onnx.unlearn.nhle import encode_negative_hot, measure_lead
-from nhle_onnx.unlearn.objective import HARDENING, ForgetObjective
+from nhle_onnx.training.augmentation import synthesize_anchors
+from nhle_onnx.unlearn.blurring import measure_spread, separation_loss
+from nhle_onnx.unlearn.nhle import (
+    anchor_loss,
+    encode_negative_hot,
+    measure_lead,
+    retained_divergence,
+)
+from nhle_onnx.unlearn.objective import HARDENING, ForgetObjective, to_inputs
 from nhle_onnx.values.request import ForgetRequest
 
 
@@ -64,3 +75,145 @@ def test_a_network_that_ignores_its_input_hardens_nothing() -> None:
     objective = make_objective(module, images)
     labels = encode_negative_hot(objective.forget_classes, objective.request)
     assert torch.equal(objective.harden(images, labels), images)
+
+
+class Uniform(nn.Module):
+    """Features of an image's mean pixel alone: shifted and mirrored views give the same."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(1, 5)
+        self.head = nn.Linear(5, 3)
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = torch.tanh(self.mix(images.mean((1, 2, 3))[:, None]))
+        return self.head(features), features
+
+
+def make_plain(values: list[float]) -> torch.Tensor:
+    """Images [N, 1, 4, 4] of one brightness each."""
+    return torch.tensor(values)[:, None, None, None].expand(-1, 1, 4, 4).clone()
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> ForgetObjective:
+    """Of two networks, three samples and four anchors that are all alike; nothing is hardened."""
+    monkeypatch.setattr(ForgetObjective, "harden", lambda _self, images, _labels: images)
+    return replace(
+        make_objective(Uniform(0), make_plain([0.3, -0.4, 1.0])),
+        original=Uniform(1), anchors=make_plain([0.7] * 4), scale=2.5,
+    )  # fmt: skip
+
+
+def measure(objective: ForgetObjective) -> dict[str, float]:
+    """What the step should cost, from the losses' own formulas."""
+    request, images = objective.request, torch.cat([objective.forget, objective.anchors])
+    count = len(objective.forget)
+    with torch.no_grad():
+        (now, features), (was, first) = (
+            each(images) for each in (objective.module, objective.original)
+        )
+    labels = encode_negative_hot(objective.forget_classes, request)
+    leads = measure_lead(now[:count], labels) / objective.scale
+    scaled = features / measure_spread(first)
+    examples = (first / measure_spread(first))[-1]
+    separation = separation_loss(scaled[:count], objective.forget_classes, scaled[count:])
+    return {
+        "forgetting": float(functional.softplus(leads + 1).mean()),
+        "keeping": 20 * float(anchor_loss(now[count:], was[count:], request, scale=2.5)),
+        "parting": 0.3 * float(separation) + float((scaled[:count] - examples).square().mean()),
+        "lead": float(leads.max()),
+    }
+
+
+def test_a_step_costs_what_the_formulas_say(plain: ForgetObjective) -> None:
+    losses, expected = plain(), measure(plain)
+    for name, value in expected.items():
+        assert getattr(losses, name) == pytest.approx(value, rel=1e-5), name
+    parts = losses.forgetting + losses.keeping + losses.parting
+    assert losses.total.item() == pytest.approx(parts, rel=1e-6)
+
+
+def test_without_anchors_forgetting_is_all(plain: ForgetObjective) -> None:
+    alone = replace(plain, anchors=plain.anchors[:0])
+    losses = alone()
+    assert losses.keeping == losses.parting == 0
+    assert losses.forgetting == pytest.approx(measure(plain)["forgetting"], rel=1e-5)
+
+
+def test_the_original_costs_nothing_to_keep(plain: ForgetObjective) -> None:
+    same = replace(plain, original=plain.module)
+    assert same().keeping == 0
+    assert same().parting > 0
+
+
+def test_made_anchors_keep_the_forget_samples_too(plain: ForgetObjective) -> None:
+    """What they say of retained classes; and no anchor is an example to imitate."""
+    made = replace(plain, anchors=plain.anchors[:0], synthesizes=True)
+    again = replace(made, generator=torch.Generator().manual_seed(0))
+    anchors = synthesize_anchors(again.forget, again.generator)
+    expected = measure(replace(plain, anchors=anchors))
+    with torch.no_grad():
+        was, now = (network(made.forget)[0] for network in (made.original, made.module))
+    kept = 5 * float(retained_divergence(now, was, made.request))
+    losses = replace(made, generator=torch.Generator().manual_seed(0))()
+    assert losses.keeping > kept > 0
+    assert losses.forgetting == pytest.approx(expected["forgetting"], rel=1e-5)
+
+
+def test_a_batch_is_no_larger_than_asked(plain: ForgetObjective) -> None:
+    seen: list[int] = []
+    plain.original.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    replace(plain, batch_size=2)()
+    replace(plain, batch_size=4)()
+    replace(plain, anchors=plain.anchors[:0], synthesizes=True, batch_size=6)()
+    assert seen == [2 + 2, 3 + 4, 3 + 6]
+
+
+def test_drawn_samples_keep_their_classes() -> None:
+    """Two forgotten classes of very different brightness, drawn in any order."""
+    network = Uniform(0)
+    network.head.weight.data, network.head.bias.data = torch.zeros(3, 5), torch.tensor([9.0, 1, 0])
+    objective = replace(
+        make_objective(network, make_plain([0.0] * 10)),
+        request=ForgetRequest(forget=(0, 1), num_classes=3),
+        forget_classes=torch.tensor([0] * 9 + [1]), batch_size=1,
+    )  # fmt: skip
+    leads = [objective().lead for _ in range(40)]
+    assert set(leads) == {9.0, 1.0}
+    assert leads.count(9.0) > leads.count(1.0)
+
+
+@pytest.mark.parametrize("which", ["module", "original"])
+def test_a_network_that_computes_no_numbers_is_named(plain: ForgetObjective, which: str) -> None:
+    broken = Uniform(0)
+    broken.head.bias.data[1] = torch.inf
+    name = {"module": "the model in training", "original": "the model as given"}[which]
+    with pytest.raises(FloatingPointError, match=f"{name} gives logits"):
+        replace(plain, **{which: broken})()
+
+
+def test_inputs_are_laid_out_as_the_network_takes_them() -> None:
+    images = torch.randn(2, 3, 4, 5)
+    assert torch.equal(to_inputs(images, "NCHW", torch.device("cpu")), images)
+    last = to_inputs(images, "NHWC", torch.device("cpu"))
+    assert torch.equal(last, images.permute(0, 2, 3, 1))
+    assert last.is_contiguous()
+
+
+def test_views_move_by_a_tenth_of_the_shorter_side(plain: ForgetObjective) -> None:
+    """A bright column in the middle of wide images is found up to so far from there."""
+    seen: list[torch.Tensor] = []
+    plain.original.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.zeros(8, 1, 31, 61)
+    images[..., 30] = 1.0
+    objective = replace(
+        plain, forget=images, forget_classes=torch.ones(8, dtype=torch.int64), mirrors=True
+    )
+    for _ in range(20):
+        replace(objective, anchors=images)()
+    columns = torch.cat(seen)[:, 0, 0].argmax(1) - 30
+    assert (int(columns.min()), int(columns.max())) == (-3, 3)

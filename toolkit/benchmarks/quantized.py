@@ -51,7 +51,7 @@ from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.changes import compare_models
 from nhle_onnx.verify.unmask import restore_head
-from nhle_onnx.workflows.measure import measure_model, subtract
+from nhle_onnx.workflows.measure import load_subject, measure_models, subtract
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
 from nhle_onnx.workflows.subject import make_request
@@ -171,7 +171,7 @@ def measure_unlearning(cell: Cell, folder: Path) -> Row:
     outcome = ROUTES[cell.kind](cell, folder)
     changes = compare_models(given, outcome.edited)
     # Quantized anew it is another network, whose pace is no claim of ours.
-    image = open_shipped(cell.network).evaluation.inputs[:1]
+    image = open_shipped(cell.network).evaluation.read([0])
     times = compare_pace(given, outcome.edited, image) if cell.kind == TOOL else {}
     return {
         "Acc_F before": outcome.before.acc_f,
@@ -294,15 +294,8 @@ def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
 def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy:
     """Accuracies on all evaluation images, in batches as large as the tool's."""
     subject, _, evaluation = open_shipped(network)
-    return measure_model(
-        proto,
-        subject.head,
-        evaluation,
-        subject.image_input,
-        request,
-        provider="auto",
-        batch_size=DEFAULTS.batch_size,
-    )
+    model = load_subject(subject, "auto", proto)
+    return measure_models([model], evaluation, request, DEFAULTS.batch_size)[0]
 
 
 def get_class(cell: Cell) -> int:

@@ -28,7 +28,8 @@ def measure_parity(cell: Cell, folder: Path) -> Row:
     subject, _, evaluation = open_shipped(cell.network)
     proto = make_given(cell.network, cell.format)
     source, output = subject.image_input.name, subject.head.output
-    images, classes = evaluation.inputs[:PARITY_IMAGES], evaluation.classes[:PARITY_IMAGES]
+    images = evaluation.read(range(PARITY_IMAGES))
+    classes = evaluation.classes[:PARITY_IMAGES]
     model = load_model(write_model(proto, cell.network, folder))
     module = lower_model(model, source=source, output=output).module
 

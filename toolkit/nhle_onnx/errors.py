@@ -30,6 +30,10 @@ class InputRefusedError(NhleOnnxError):
     exit_code = 3
 
 
+class NotFiniteError(InputRefusedError):
+    """A model, or what it is given, holds NaN or an infinity where only numbers can be judged."""
+
+
 class UnsupportedModelError(NhleOnnxError):
     """The model is a valid one that this tool cannot edit; names every reason at once."""
 
@@ -40,3 +44,7 @@ class DeviceUnavailableError(NhleOnnxError):
     """The provider or device that was asked for does not work here. Never a silent fallback."""
 
     exit_code = 5
+
+
+class WorkerLostError(NhleOnnxError):
+    """A process that did a part of the work died, each time that it was tried."""

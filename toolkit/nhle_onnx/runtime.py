@@ -1,9 +1,12 @@
 """ONNX Runtime sessions as a source of outputs, on a provider that truly runs."""
 
 import ctypes
+import io
+import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +29,14 @@ _OPTIONS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     _CPU: [(_CPU, {})],
     _CUDA: [(_CUDA, {"use_tf32": 0}), (_CPU, {})],
 }
+_Feed = dict[str, npt.NDArray[np.generic]]
+_Outputs = list[npt.NDArray[np.generic]]
+# What ONNX Runtime says where the device, not the model, is at fault: lost, or its memory full.
+_DEVICE_FAULT = re.compile(
+    r"CUDA (failure|error)|CUDNN|CUBLAS|CUFFT|out of memory|Failed to allocate memory|EP_FAIL",
+    re.IGNORECASE,
+)
+_DEVICE_REMEDY = "Free the device's memory, or give a smaller --batch-size, or --provider cpu."
 _FATAL = 4
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
@@ -36,13 +47,15 @@ class Session:
 
     native: ort.InferenceSession
     provider: str
+    options: ort.RunOptions = field(default_factory=ort.RunOptions)
 
     def run(
         self, output: str, images: npt.NDArray[np.float32], target: ImageInput, batch_size: int
     ) -> npt.NDArray[np.float32]:
         """One output for images [N, ...] that are prepared for `target`, as float32 [N, ...].
 
-        Raises InputRefusedError where ONNX Runtime fails on them.
+        Raises InputRefusedError where ONNX Runtime fails on them, and DeviceUnavailableError where
+        that is the device's fault.
         """
         return self.run_several((output,), images, target, batch_size)[0]
 
@@ -55,22 +68,27 @@ class Session:
     ) -> tuple[npt.NDArray[np.float32], ...]:
         """As `run`, for several outputs in one pass."""
         filled = _fill(images, target.batch) if target.batch else images
-        batches = range(0, len(filled), target.batch or batch_size)
+        size = target.batch or batch_size
+        feeds = (
+            {target.name: filled[start : start + size].astype(target.dtype, copy=False)}
+            for start in range(0, len(filled), size)
+        )
+        run = _run_bound if self.provider == _CUDA else _run
         try:
-            parts = [
-                self.native.run(
-                    list(outputs),
-                    {target.name: filled[start : start + batches.step].astype(target.dtype)},
-                )
-                for start in batches
-            ]
+            parts = [run(self.native, list(outputs), feed, self.options) for feed in feeds]
         except Exception as error:  # ONNX Runtime's errors share no public base class
             message = f"ONNX Runtime failed on {self.provider}: {_first_line(error)}"
+            if self.provider == _CUDA and _DEVICE_FAULT.search(str(error)):
+                raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
             raise InputRefusedError(message, remedy="Check the model with the images.") from error
         return tuple(
             np.concatenate(output).astype(np.float32, copy=False)[: len(images)]
             for output in zip(*parts, strict=True)
         )
+
+    def stop(self) -> None:
+        """End the run in progress, on another thread, at its next node; and any later one."""
+        self.options.terminate = True
 
 
 def open_session(model: ModelProto, provider: Provider = "auto") -> Session:
@@ -99,8 +117,14 @@ def _open_source(source: str | bytes, provider: Provider) -> Session:
         return _open(source, _CPU)
     ort.set_default_logger_severity(_FATAL)  # else a missing CUDA library fills the terminal
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()
-    session = _open(source, _CUDA if _CUDA in ort.get_available_providers() else _CPU)
+        with redirect_stdout(io.StringIO()):  # where it says which libraries are missing
+            ort.preload_dlls()
+    try:
+        session = _open(source, _CUDA if _CUDA in ort.get_available_providers() else _CPU)
+    except DeviceUnavailableError:
+        if provider == "cuda":
+            raise
+        return _open(source, _CPU)
     if provider == "cuda" and session.provider != _CUDA:
         message = f"CUDA was asked for, but ONNX Runtime started on {session.provider}"
         raise DeviceUnavailableError(
@@ -126,11 +150,37 @@ def _open(source: str | bytes, provider: str) -> Session:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     try:
-        native = ort.InferenceSession(source, options, providers=_OPTIONS[provider])
+        # else it goes on with the CPU where CUDA fails, now or in a run, and says so on stdout
+        native = ort.InferenceSession(
+            source, options, providers=_OPTIONS[provider], enable_fallback=False
+        )
     except Exception as error:  # ONNX Runtime's errors share no public base class
         message = f"ONNX Runtime cannot load the model: {_first_line(error)}"
+        if provider == _CUDA and _DEVICE_FAULT.search(str(error)):
+            raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
     return Session(native=native, provider=native.get_providers()[0])
+
+
+def _run(
+    native: ort.InferenceSession, outputs: list[str], feed: _Feed, options: ort.RunOptions
+) -> _Outputs:
+    results: _Outputs = native.run(outputs, feed, options)
+    return results
+
+
+def _run_bound(
+    native: ort.InferenceSession, outputs: list[str], feed: _Feed, options: ort.RunOptions
+) -> _Outputs:
+    """As `_run`, where inputs and outputs move between host and device but once."""
+    binding = native.io_binding()
+    for name, images in feed.items():
+        binding.bind_cpu_input(name, images)
+    for output in outputs:
+        binding.bind_output(output)
+    native.run_with_iobinding(binding, options)
+    results: _Outputs = binding.copy_outputs_to_cpu()
+    return results
 
 
 def _fill(images: npt.NDArray[np.float32], batch: int) -> npt.NDArray[np.float32]:
@@ -140,4 +190,4 @@ def _fill(images: npt.NDArray[np.float32], batch: int) -> npt.NDArray[np.float32
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

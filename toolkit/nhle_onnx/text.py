@@ -1,11 +1,25 @@
 """Text that is safe to print, and how numbers and classes are written wherever they are shown."""
 
+import json
+
 _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 
 
 def to_printable(text: str) -> str:
     """Text without control characters, which a file's names could smuggle into a terminal."""
     return "".join(mark if mark.isprintable() or mark == "\n" else _SUBSTITUTE for mark in text)
+
+
+def to_line(text: str) -> str:
+    """Printable text on one line: a name with line breaks could pass for messages of ours."""
+    return to_printable(" ".join(text.splitlines()))
+
+
+def escape_json(document: str) -> str:
+    """A JSON document with what cannot be printed in it as escapes, which are the same to JSON."""
+    return "".join(
+        mark if mark.isprintable() or mark == "\n" else json.dumps(mark)[1:-1] for mark in document
+    )
 
 
 def format_number(value: float | None) -> str:

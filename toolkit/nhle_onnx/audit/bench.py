@@ -103,16 +103,20 @@ def read_answers(
     provider: Provider,
     batch_size: int,
 ) -> Answers:
-    """A model's answers to images [N, ...], in one pass, as real numbers."""
+    """A model's answers to images [N, ...], in one pass, as real numbers.
+
+    Raises CannotRunError where features, or the scores that win, are none: NaN or infinite.
+    """
     proto, head = with_real_values(proto, head)
     session = open_session(expose_tensors(proto, head.features, head.scores), provider)
     names = (head.features, head.scores)
     features, scores = session.run_several(names, inputs, image_input, batch_size)
     spatial = tuple(range(2, features.ndim))
-    return Answers(
-        features=features.mean(spatial) if spatial else features,
-        scores=scores.reshape(len(scores), head.num_classes),
-    )
+    scores = scores.reshape(len(scores), head.num_classes)
+    if not (np.isfinite(features).all() and np.isfinite(scores.max(1)).all()):
+        message = "the model computes numbers that are not finite, so it gives no answers"
+        raise CannotRunError(message)
+    return Answers(features=features.mean(spatial) if spatial else features, scores=scores)
 
 
 def split_halves(classes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
     FORGET,
     JSON,
@@ -61,6 +62,7 @@ _PATH = click.Path(path_type=Path)
 @model_options
 @verbosity_options
 @JSON
+@isolated
 def audit_command(model: Path, **values: Any) -> int:
     """Attack MODEL as somebody who holds the file could, and say how close it is to one that never
     saw the forgotten classes.

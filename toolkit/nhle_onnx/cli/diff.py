@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from nhle_onnx.cli.options import JSON
+from nhle_onnx.cli.isolation import isolated
+from nhle_onnx.cli.options import JSON, LIMIT
 
 _SHOWN = 8  # of each kind
 _PATH = click.Path(path_type=Path)
@@ -15,13 +16,17 @@ _PATH = click.Path(path_type=Path)
 @click.argument("first", metavar="A", type=_PATH)
 @click.argument("second", metavar="B", type=_PATH)
 @click.option("--report", type=_PATH, help="The report of `unlearn` on B.  [default: beside B]")
+@LIMIT
 @JSON
-def diff_command(first: Path, second: Path, report: Path | None, *, as_json: bool) -> int:
+@isolated
+def diff_command(
+    first: Path, second: Path, report: Path | None, *, max_elements: int, as_json: bool
+) -> int:
     """Show what differs between A and B, and whether that is only what B's report claims."""
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.diff import compare_files
 
-    difference = compare_files(first, second, report)
+    difference = compare_files(first, second, report, max_elements=max_elements)
     if as_json:
         click.echo(render_json(difference), nl=False)
     else:
@@ -31,7 +36,7 @@ def diff_command(first: Path, second: Path, report: Path | None, *, as_json: boo
 
 def _show(difference: Any) -> None:
     from nhle_onnx.cli.show import make_differences_table, show_line, show_table
-    from nhle_onnx.text import to_printable
+    from nhle_onnx.text import to_line
 
     for name, file in (("A", difference.first), ("B", difference.second)):
         show_line(name, f"{file.path} ({file.size_bytes:,} bytes, {file.sha256})")
@@ -51,4 +56,4 @@ def _show(difference: Any) -> None:
         show_table(make_differences_table(difference.tensors))
     click.echo()
     colour = "green" if difference.passed else "red"
-    click.secho(to_printable(difference.verdict), fg=colour)
+    click.secho(to_line(difference.verdict), fg=colour)

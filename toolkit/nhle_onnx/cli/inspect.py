@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import JSON, MODEL, make_model_flags, model_options, verbosity_options
 
 
@@ -13,6 +14,7 @@ from nhle_onnx.cli.options import JSON, MODEL, make_model_flags, model_options, 
 @model_options
 @verbosity_options
 @JSON
+@isolated
 def inspect_command(model: Path, **values: Any) -> None:
     """Show what MODEL is, and what `unlearn` can do with it."""
     from nhle_onnx.release.report import render_json

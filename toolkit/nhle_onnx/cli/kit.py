@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
     FORGET,
     JSON,
@@ -34,6 +35,7 @@ _PATH = click.Path(path_type=Path)
 @model_options
 @verbosity_options
 @JSON
+@isolated
 def kit_command(model: Path, **values: Any) -> int:
     """Pack MODEL with images, and with what runs and judges them on a device: in Python, in a
     browser, in Node. `verify --device-result` judges what comes back.

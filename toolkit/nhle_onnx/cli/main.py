@@ -8,6 +8,8 @@ import click
 import nhle_onnx
 from nhle_onnx.cli.audit import audit_command
 from nhle_onnx.cli.diff import diff_command
+from nhle_onnx.cli.doctor import doctor_command
+from nhle_onnx.cli.fleet import fleet_command
 from nhle_onnx.cli.inspect import inspect_command
 from nhle_onnx.cli.kit import kit_command
 from nhle_onnx.cli.patch import patch_command
@@ -15,7 +17,7 @@ from nhle_onnx.cli.sign import check_signature_command, sign_command
 from nhle_onnx.cli.unlearn import unlearn_command
 from nhle_onnx.cli.verify import verify_command
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.text import to_printable
+from nhle_onnx.text import to_line
 
 _USAGE = 2
 _INTERRUPTED = 130
@@ -41,13 +43,15 @@ for command in (
     sign_command,
     check_signature_command,
     kit_command,
+    fleet_command,
+    doctor_command,
 ):
     cli.add_command(command)
 
 
 def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
-    code = run()
+    code = run(may_fork=True)
     if code == _INTERRUPTED:
         # An interrupt inside exec() of a string (dataclasses, while torch is imported) marks the
         # interpreter to die of the signal at its end, although it was caught.
@@ -57,10 +61,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run with the given arguments (by default the process's), and return the exit code."""
+def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
+    """Run with the given arguments (by default the process's), and return the exit code.
+
+    Commands are isolated only where this process may fork: while it has no thread but this one.
+    """
     try:
-        code = cli.main(arguments, standalone_mode=False)
+        code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
     except NhleOnnxError as error:
         _show(f"error: {error.reason}", *([f"remedy: {error.remedy}"] if error.remedy else []))
         return error.exit_code
@@ -68,11 +75,11 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return _USAGE
     except (KeyboardInterrupt, click.Abort):
-        _show("interrupted: nothing was written")
+        _show("interrupted: nothing is half-written")
         return _INTERRUPTED
     return code if isinstance(code, int) else 0
 
 
 def _show(*lines: str) -> None:
     for line in lines:
-        click.echo(to_printable(line), err=True)
+        click.echo(to_line(line), err=True)

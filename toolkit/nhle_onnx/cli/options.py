@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from nhle_onnx.values.limits import MAX_ELEMENTS
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
@@ -18,7 +20,23 @@ FORGET = click.option(
     metavar="CLASS",
     help="Class to forget: an index or a label. Repeat it, or separate several with commas.",
 )
+LIMIT = click.option(
+    "--max-elements",
+    metavar="N",
+    type=click.IntRange(1),
+    default=MAX_ELEMENTS,
+    show_default=True,
+    help="Refuse a model of more numbers: in its weights, or in one value that it declares or "
+    "computes from them.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+JOBS = click.option(
+    "--jobs",
+    "workers",
+    type=click.IntRange(1),
+    help="Workers of the engine.  [default: one a core]",
+)
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
@@ -43,6 +61,17 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             allowed = " or ".join(map(str, self.counts))
             self.fail(f"{value!r} has {len(numbers)} numbers, not {allowed}", param, ctx)
         return numbers
+
+
+def engine_option(default: str) -> Callable[[Decorated], Decorated]:
+    """Where many like pieces of work are done."""
+    return click.option(
+        "--engine",
+        default=default,
+        show_default=True,
+        metavar="local|processes|ray|ray://HOST:PORT",
+        help="Where the work is done: here, on processes of this machine, or on Ray.",
+    )
 
 
 def read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -72,6 +101,7 @@ def _as_texts(value: object) -> object:
 
 
 _MODEL_OPTIONS = (
+    LIMIT,
     click.option(
         "--output", metavar="NAME", help="The scores, where the model has several outputs."
     ),
@@ -121,6 +151,7 @@ def make_model_flags(values: dict[str, Any]) -> Any:
         output=values.pop("output"),
         labels=values.pop("labels"),
         layout=values.pop("layout"),
+        max_elements=values.pop("max_elements"),
         preprocess=PreprocessFlags(
             file=values.pop("preprocess"),
             mean=values.pop("mean"),

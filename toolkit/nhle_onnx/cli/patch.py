@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from nhle_onnx.cli.options import JSON
+from nhle_onnx.cli.isolation import isolated
+from nhle_onnx.cli.options import JSON, LIMIT
 
 _PATH = click.Path(path_type=Path)
 _OUT = click.option("-o", "--out", type=_PATH, required=True, help="Where the result goes.")
@@ -28,9 +29,11 @@ def patch_command() -> None:
     is_flag=True,
     help="Hold new values only: larger, but nobody who has EDITED gets BASE back from it.",
 )
+@LIMIT
 @_FORCE
 @_QUIET
 @JSON
+@isolated
 def create_command(base: Path, edited: Path, **values: Any) -> None:
     """Write what makes EDITED of BASE."""
     from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
@@ -42,6 +45,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
             out=values["out"],
             report=values["report"],
             deltas=not values["no_deltas"],
+            max_elements=values["max_elements"],
             force=values["force"],
         )
     )
@@ -64,6 +68,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
 @_FORCE
 @_QUIET
 @JSON
+@isolated
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
     """Make the edited model of BASE; nothing is written unless it is that, byte for byte."""
     from nhle_onnx.errors import UsageError
@@ -87,6 +92,7 @@ def apply_command(base: Path, patch: Path, **values: Any) -> None:
 @patch_command.command("inspect")
 @click.argument("patch", type=_PATH)
 @JSON
+@isolated
 def inspect_patch_command(patch: Path, **values: Any) -> None:
     """Show what PATCH is for, and what it changes."""
     from nhle_onnx.release.patch.container import open_patch

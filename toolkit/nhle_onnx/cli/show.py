@@ -1,25 +1,31 @@
 """Results as text for people, and progress on stderr."""
 
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from nhle_onnx.text import format_number, name_class, to_printable
-from nhle_onnx.values.audit import Measure
-from nhle_onnx.values.difference import TensorDifference
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.text import format_number, name_class, to_line
+
+if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from rich.table import Table
+
+    from nhle_onnx.values.audit import Measure
+    from nhle_onnx.values.difference import TensorDifference
+    from nhle_onnx.values.report import Accuracy, Check
 
 
 class ProgressBar:
     """An observer that draws on stderr: a bar on a terminal, a line a stage elsewhere."""
 
     def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
         self._console = Console(stderr=True, quiet=quiet)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -59,17 +65,19 @@ class ProgressBar:
 
 def show_line(name: str, text: str) -> None:
     """One fact: a name, and what it is."""
-    click.echo(f"{name:<9}{to_printable(text)}")
+    click.echo(f"{name:<9}{to_line(text)}")
 
 
 def show_notes(notes: tuple[str, ...], *, quiet: bool) -> None:
     """Notes go to stderr."""
     for note in () if quiet else notes:
-        click.echo(f"note: {to_printable(note)}", err=True)
+        click.echo(f"note: {to_line(note)}", err=True)
 
 
 def show_table(table: Table) -> None:
     """A table as plain text where stdout is no terminal."""
+    from rich.console import Console
+
     console = Console()
     console.print(table, highlight=False) if console.is_terminal else Console(width=120).print(
         table
@@ -78,7 +86,7 @@ def show_table(table: Table) -> None:
 
 def make_checks_table(checks: tuple[Check, ...]) -> Table:
     """Every check with its limit and verdict."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _start_table()
     for name in ("check", "value", "limit", ""):
         table.add_column(name, justify="left" if name in {"check", ""} else "right")
     for check in checks:
@@ -93,12 +101,12 @@ def make_accuracy_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
 ) -> Table:
     """Accuracy of each class, one column a measurement; forgotten classes are marked."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _start_table()
     table.add_column("class")
     for name in columns:
         table.add_column(name, justify="right")
     for index, label in enumerate(labels):
-        name = escape(name_class(index, label))
+        name = _escape(name_class(index, label))
         shown = f"{name} (forgotten)" if index in forget else name
         cells = [format_number(accuracy.per_class[index]) for accuracy in columns.values()]
         table.add_row(shown, *cells)
@@ -110,7 +118,7 @@ def make_accuracy_table(
 
 def make_measures_table(measures: tuple[Measure, ...]) -> Table:
     """What each attack found on each model, and where the edited one stands."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _start_table()
     for name in ("measure", "original", "edited", "reference", "position"):
         table.add_column(name, justify="left" if name == "measure" else "right")
     for measure in measures:
@@ -126,7 +134,7 @@ def show_verdict(*, passed: bool) -> None:
 
 def make_differences_table(tensors: Iterable[TensorDifference]) -> Table:
     """One row for each tensor that is not the same in two models."""
-    table = Table(box=None, pad_edge=False)
+    table = _start_table()
     for column in ("tensor", "what", "type"):
         table.add_column(column)
     for column in ("rows changed", "largest change"):
@@ -134,10 +142,23 @@ def make_differences_table(tensors: Iterable[TensorDifference]) -> Table:
     for tensor in tensors:
         shape = "x".join(map(str, tensor.shape))
         table.add_row(
-            escape(to_printable(tensor.name)),
+            _escape(to_line(tensor.name)),
             tensor.kind,
             f"{tensor.dtype} {shape}",
             f"{tensor.changed_rows} of {tensor.row_count}" if tensor.row_count else "",
             "" if tensor.largest is None else f"{tensor.largest:.4g}",
         )
     return table
+
+
+def _start_table() -> Table:
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, header_style="bold")
+
+
+def _escape(text: str) -> str:
+    """Text that is no markup."""
+    from rich.markup import escape
+
+    return escape(text)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import click
 
+from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import JSON
 
 _PATH = click.Path(path_type=Path)
@@ -24,6 +25,7 @@ _FILES = click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="P
 @click.option("-o", "--out", type=_PATH, help="The signature.  [default: first PATH + .sig]")
 @click.option("--force", is_flag=True, help="Replace a signature that exists.")
 @JSON
+@isolated
 def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
     """Sign a model, its patch and its report together, as files of one folder. Files that hold a
     model's weights are found and signed with it.
@@ -63,6 +65,7 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
     "--partial", is_flag=True, help="Let other files that were signed with these be missing."
 )
 @JSON
+@isolated
 def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
     """Find out whether files are those that were signed, by a key that is trusted. Every file that
     the signature covers must be there, and every PATH be covered.

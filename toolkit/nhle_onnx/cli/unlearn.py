@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
     FORGET,
     JSON,
@@ -119,6 +120,7 @@ class AutoOr(click.ParamType[float | None]):
 @model_options
 @verbosity_options
 @JSON
+@isolated
 def unlearn_command(model: Path, **values: Any) -> int:
     """Make MODEL forget a class: train it out of the features (NHLE), mask it in the head (CWM),
     verify the edited file in ONNX Runtime, and write it with a report.
@@ -129,7 +131,7 @@ def unlearn_command(model: Path, **values: Any) -> int:
     from nhle_onnx.workflows.plan import plan_unlearning
     from nhle_onnx.workflows.unlearn import carry_out, describe_plan
 
-    settings = _make_settings(model, values)
+    settings = make_settings(model, values)
     with ProgressBar(quiet=values["quiet"]) as progress:
         watch = Stopwatch(progress)
         plan = plan_unlearning(settings, watch)
@@ -144,7 +146,8 @@ def unlearn_command(model: Path, **values: Any) -> int:
     return 0 if report.passed else 1
 
 
-def _make_settings(model: Path, values: dict[str, Any]) -> Any:
+def make_settings(model: Path, values: dict[str, Any]) -> Any:
+    """The command's parameters as an `UnlearnSettings`."""
     from nhle_onnx.values.options import UnlearnOptions
     from nhle_onnx.values.report import Limits
     from nhle_onnx.workflows.plan import UnlearnSettings

@@ -5,8 +5,11 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
+    JOBS,
     JSON,
+    engine_option,
     make_model_flags,
     model_options,
     verbosity_options,
@@ -39,11 +42,14 @@ _PATH = click.Path(path_type=Path)
     help="Where ONNX Runtime runs; repeat it for several.  [default: auto]",
 )
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
+@engine_option("local")
+@JOBS
 @click.option("--max-acc-f", type=click.FloatRange(0, 1), default=0.01, show_default=True)
 @click.option("--max-acc-r-drop", type=click.FloatRange(-1, 1), default=0.035, show_default=True)
 @model_options
 @verbosity_options
 @JSON
+@isolated
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
     """Measure what MODEL still knows of the forgotten classes, and judge it by the gates."""
@@ -71,9 +77,11 @@ def _forbid(context: click.Context, *names: str) -> None:
 
 def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
     from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.verify import VerifySettings, verify_model
+    from nhle_onnx.workflows.contest import VerifySettings
+    from nhle_onnx.workflows.verify import verify_model
 
     settings = VerifySettings(
         model=model,
@@ -84,6 +92,8 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
         providers=values["providers"] or ("auto",),
         limits=Limits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
         batch_size=values["batch_size"],
+        engine=check_engine(values["engine"]),
+        workers=values["workers"],
     )
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = verify_model(settings, progress)
@@ -103,6 +113,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         result=values["device_result"],
         model=model,
         limits=DeviceLimits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
+        max_elements=values["max_elements"],
     )
     report = judge_result(settings)
     if values["as_json"]:

@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError, UsageError
 
+_SHOWN = 20
+_NEAR = 3
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -29,11 +32,12 @@ def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple
         path = None
     if path is None:
         return tuple(str(index) for index in range(num_classes))
-    if len(labels) != num_classes or len({_normalize(label) for label in labels}) != num_classes:
-        message = f"{path} names {len(set(labels))} classes, but the model has {num_classes}"
+    if len(labels) != num_classes:
+        message = f"{path} names {len(labels)} classes, but the model has {num_classes}"
         raise InputRefusedError(
             message, remedy="Write each class's label once, in order, or give --labels FILE."
         )
+    _refuse_alike(labels, path)
     return labels
 
 
@@ -57,9 +61,33 @@ def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
             found = find_class(name.strip(), labels)
             if found is None:
                 message = f"the model has no class {name.strip()!r}"
-                raise UsageError(message, remedy=f"Its classes are: {', '.join(labels)}.")
+                raise UsageError(message, remedy=_list_labels(name, labels))
             classes.append(found)
     return tuple(classes)
+
+
+def _list_labels(name: str, labels: Sequence[str]) -> str:
+    """All labels, or of many those that are spelled alike."""
+    if len(labels) <= _SHOWN:
+        return f"Its classes are: {', '.join(labels)}."
+    near = get_close_matches(name.strip(), labels, n=_NEAR)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"{hint}It has {len(labels)} classes: give an index from 0 to {len(labels) - 1}."
+
+
+def _refuse_alike(labels: Sequence[str], path: Path) -> None:
+    """Folders and the command line could not tell such labels apart."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        key = _normalize(label)
+        if key in seen:
+            message = (
+                f"{path} has labels that differ in signs alone: {seen[key]!r}, {label!r}"
+            )
+            raise InputRefusedError(
+                message, remedy="Make each label's letters and digits its own, or give --labels."
+            )
+        seen[key] = label
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
@@ -68,10 +96,17 @@ def _read_labels(path: Path) -> tuple[str, ...]:
         if path.suffix != ".json":
             return tuple(line.strip() for line in text.splitlines() if line.strip())
         by_index = json.loads(text).get("id2label", {})
-        return tuple(by_index[key] for key in sorted(by_index, key=int))
-    except (OSError, ValueError, AttributeError) as error:
+        return tuple(map(_require_text, (by_index[key] for key in sorted(by_index, key=int))))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} cannot be read as labels: {error}"
         raise InputRefusedError(message, remedy="Give --labels FILE, one label a line.") from error
+
+
+def _require_text(label: object) -> str:
+    if not isinstance(label, str):
+        message = f"a label is no text but {type(label).__name__}"
+        raise TypeError(message)
+    return label
 
 
 def _normalize(label: str) -> str:

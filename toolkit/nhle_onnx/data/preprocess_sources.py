@@ -6,11 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 METADATA_KEY = "preprocessor_config"
+_DAMAGE = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
+_SHOWN = 200
+_MAX_EXTENT = 8192  # of an image's side; the square of it Pillow takes without a warning
 _SIDECARS = ("preprocessor_config.json", "config.json")
 _INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
@@ -74,7 +81,7 @@ def parse_config(config: Mapping[str, Any], source: str) -> Preprocess | None:
 
 
 def _parse_timm(config: Mapping[str, Any], source: str) -> Preprocess:
-    _, height, width = config["input_size"]
+    _, height, width = map(int, config["input_size"])
     edge = round(min(height, width) / config.get("crop_pct", 1.0))
     return Preprocess(
         source=source,
@@ -104,7 +111,7 @@ def _parse_channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - foreign 
 def _find_written(model: OnnxModel) -> Preprocess | None:
     for name in _SIDECARS:
         path = model.path.parent / name
-        if path.is_file() and (found := _parse_text(path.read_text("utf-8"), str(path))):
+        if path.is_file() and (found := _parse_text(_read_text(path), str(path))):
             return found
     for entry in model.proto.metadata_props:
         if entry.key == METADATA_KEY:
@@ -112,12 +119,17 @@ def _find_written(model: OnnxModel) -> Preprocess | None:
     return None
 
 
-def _read_file(path: Path) -> Preprocess:
+def _read_text(path: Path) -> str:
     try:
-        found = _parse_text(path.read_text("utf-8"), str(path))
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
+        return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"{path} cannot be read: {reason}"
         raise InputRefusedError(message, remedy="Give --preprocess a readable file.") from error
+
+
+def _read_file(path: Path) -> Preprocess:
+    found = _parse_text(_read_text(path), str(path))
     if found is None:
         message = f"{path} says nothing of preprocessing"
         raise InputRefusedError(
@@ -129,8 +141,8 @@ def _read_file(path: Path) -> Preprocess:
 def _parse_text(text: str, source: str) -> Preprocess | None:
     try:
         return parse_config(json.loads(text), source)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{source} is not a readable preprocessing description: {error!r}"
+    except _DAMAGE as error:
+        message = f"{source} is not a readable preprocessing description: {repr(error)[:_SHOWN]}"
         raise InputRefusedError(message, remedy="Mend it, or give --preprocess FILE.") from error
 
 
@@ -142,7 +154,19 @@ def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
                 f"but the model's input has {target.channels} channels"
             )
             raise InputRefusedError(message, remedy=f"Give --{name} with one value a channel.")
-    if 0.0 in preprocess.std:
-        message = f"preprocessing from {preprocess.source} divides by a std of 0"
+    extents = [preprocess.shortest_edge, *(preprocess.size or ()), *(preprocess.crop or ())]
+    if not all(0 < extent <= _MAX_EXTENT for extent in extents if extent is not None):
+        message = f"preprocessing from {preprocess.source} makes images of no possible size"
+        raise InputRefusedError(message, remedy=f"Mend it: sides have 1 to {_MAX_EXTENT} pixels.")
+    if preprocess.resample not in _INTERPOLATIONS.values():
+        message = f"preprocessing from {preprocess.source} resizes in an unknown way"
+        raise InputRefusedError(message, remedy="Mend it: resample is a number from 0 to 5.")
+    numbers = (preprocess.scale, preprocess.offset, *preprocess.mean, *preprocess.std)
+    limits = np.finfo(np.float32)
+    if not all(abs(number) <= float(limits.max) for number in numbers):
+        message = f"preprocessing from {preprocess.source} holds numbers that are not finite"
+        raise InputRefusedError(message, remedy="Give --mean, --std and --range, or mend it.")
+    if min(map(abs, preprocess.std)) < limits.tiny:
+        message = f"preprocessing from {preprocess.source} divides by a std of 0, or nearly so"
         raise InputRefusedError(message, remedy="Give --std with positive values.")
     return preprocess

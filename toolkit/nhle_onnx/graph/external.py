@@ -1,43 +1,60 @@
 """Weights kept in files beside the model: where each tensor lies, and the same layout again."""
 
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-import onnx
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import open_sidecar
 from nhle_onnx.values.model import Place
+
+CHECKSUM = "checksum"
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_SHOWN = 40
+
+
+def is_external(tensor: TensorProto) -> bool:
+    """Whether a tensor's numbers are kept in another file."""
+    return bool(tensor.data_location == TensorProto.EXTERNAL)
+
+
+def read_place(tensor: TensorProto) -> Place:
+    """Where an external tensor says that it lies. Raises ValueError where it says nothing clear."""
+    entries = tuple((entry.key, entry.value) for entry in tensor.external_data)
+    values = dict(entries)
+    if len(values) < len(entries):
+        message = f"{tensor.name} says twice where it lies"
+        raise ValueError(message)
+    return Place(
+        location=values.get("location", ""),
+        offset=_read_number(tensor.name, "offset", values) or 0,
+        length=_read_number(tensor.name, "length", values),
+        entries=entries,
+    )
+
+
+def _read_number(name: str, key: str, values: Mapping[str, str]) -> int | None:
+    text = values.get(key)
+    if text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        message = f"{name} has the {key} {text[:_SHOWN]}, which is no number of bytes"
+        raise ValueError(message)
+    return int(text)
+
+
+def make_checksum(content: bytes | bytearray = b"") -> "hashlib._Hash":
+    """What ONNX calls the checksum of a sidecar: it finds accidents, not attacks."""
+    return hashlib.sha1(content, usedforsecurity=False)
 
 
 def list_places(proto: ModelProto) -> dict[str, Place]:
     """The place of each initializer that is kept outside, by name."""
-    places = {}
-    for tensor in proto.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            entries = tuple((entry.key, entry.value) for entry in tensor.external_data)
-            values = dict(entries)
-            places[tensor.name] = Place(
-                location=values.get("location", ""),
-                offset=int(values.get("offset", "0")),
-                entries=entries,
-            )
-    return places
-
-
-def load_inline(path: Path) -> ModelProto:
-    """The model with all weights inside. Refuses sidecars outside the model's folder.
-
-    `path` must be resolved: onnx contains external data to the folder of the path it is given.
-    """
-    try:
-        return onnx.load(str(path))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"{path} keeps weights in a separate file that cannot be read: {reason}"
-        raise InputRefusedError(
-            message, remedy="Put the model's .data file beside it, whole and under its own name."
-        ) from error
+    return {
+        tensor.name: read_place(tensor) for tensor in proto.graph.initializer if is_external(tensor)
+    }
 
 
 def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
@@ -45,9 +62,12 @@ def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
     locations = list(dict.fromkeys(place.location for place in places.values()))
     if len(locations) == 1:
         return {locations[0]: edited.with_name(f"{edited.name}.data")}
+    names = [PurePosixPath(location).name for location in locations]
     return {
-        location: edited.with_name(f"{edited.stem}.{PurePosixPath(location).name}")
-        for location in locations
+        location: edited.with_name(
+            f"{edited.name}.{name if names.count(name) == 1 else f'{index}.{name}'}"
+        )
+        for index, (location, name) in enumerate(zip(locations, names, strict=True))
     }
 
 
@@ -59,21 +79,26 @@ def split_files(
     What a sidecar holds between tensors is kept from the original.
     """
     sidecars = name_sidecars(places, edited)
-    contents = {
-        location: bytearray((original.parent / location).read_bytes()) for location in sidecars
-    }
+    contents = {location: _read_whole(original.resolve().parent, location) for location in sidecars}
     split = ModelProto()
     split.CopyFrom(model)
-    for tensor in split.graph.initializer:
-        place = places.get(tensor.name)
-        if place is None:
-            continue
-        end = place.offset + len(tensor.raw_data)
-        contents[place.location][place.offset : end] = tensor.raw_data
+    outside = [tensor for tensor in split.graph.initializer if tensor.name in places]
+    for tensor in outside:
+        place, numbers = places[tensor.name], tensor.raw_data
+        contents[place.location][place.offset : place.offset + len(numbers)] = numbers
+    for tensor in outside:
+        place = places[tensor.name]
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
+        changed = {"location": sidecars[place.location].name}
+        if any(key == CHECKSUM for key, _ in place.entries):
+            changed[CHECKSUM] = make_checksum(contents[place.location]).hexdigest()
         for key, value in place.entries:
-            name = sidecars[place.location].name if key == "location" else value
-            tensor.external_data.add(key=key, value=name)
+            tensor.external_data.add(key=key, value=changed.get(key, value))
     files = {sidecars[location]: bytes(content) for location, content in contents.items()}
     return files | {edited: split.SerializeToString(deterministic=True)}
+
+
+def _read_whole(folder: Path, location: str) -> bytearray:
+    with open_sidecar(folder, location) as stream:
+        return bytearray(stream.read())

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import onnx_graphsurgeon as gs
+from onnx import TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_input_grid
 from nhle_onnx.graph.head_layers import Trail, read_layer
 from nhle_onnx.graph.origins import find_remedy
+from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid"})
@@ -20,6 +22,7 @@ _POOLING = frozenset(
 _CLAMPING = frozenset({"Relu", "Clip"})
 _PASSING = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout"})
 
+_REAL = frozenset({*FLOAT_TYPES, TensorProto.DOUBLE})
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
@@ -44,7 +47,9 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         choices = ", ".join(head.output for head in reversed(heads.values()))
         message = f"{model.path} has several classifier heads, of the outputs {choices}"
         raise UsageError(message, remedy="Choose one with --output.")
-    return next(iter(heads.values()))
+    head = next(iter(heads.values()))
+    _require_real_numbers(model, head)
+    return head
 
 
 def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
@@ -55,6 +60,16 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
         for other in traced
         if isinstance(other, ClassifierHead) and other.node != head.node
     )
+
+
+def _require_real_numbers(model: OnnxModel, head: ClassifierHead) -> None:
+    """Whole numbers that no grid makes real ones: nothing computes such a layer."""
+    tensors = dict(list_tensors(model.proto))
+    for name, grid in ((head.weight, head.weight_grid), (head.bias, head.bias_grid)):
+        if name is not None and grid is None and tensors[name].data_type not in _REAL:
+            kind = TensorProto.DataType.Name(tensors[name].data_type)
+            message = f"{model.path} has a head whose tensor {name} holds {kind} without a scale"
+            raise UnsupportedModelError(message, remedy=_REMEDY)
 
 
 def _trace(output: gs.Tensor) -> ClassifierHead | str:

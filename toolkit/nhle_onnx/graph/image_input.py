@@ -21,7 +21,7 @@ def read_image_input(model: OnnxModel, *, layout: Layout | None = None) -> Image
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs)
         message = f"{model.path} has {len(inputs)} inputs ({names}); an image classifier has one"
-        raise UnsupportedModelError(message)
+        raise UnsupportedModelError(message, remedy="Export it with the image as its one input.")
     tensor = inputs[0].type.tensor_type
     extents = [dimension.dim_value for dimension in tensor.shape.dim]
     if tensor.elem_type not in FLOAT_TYPES or len(extents) != _IMAGE_RANK:

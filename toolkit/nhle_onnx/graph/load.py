@@ -1,7 +1,8 @@
 """Model files in: read once, refused clearly when they are not what they claim to be."""
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -9,67 +10,67 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
-from nhle_onnx.graph.external import list_places, load_inline
-from nhle_onnx.graph.slicing import sort_nodes
-from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.graph.external import list_places
+from nhle_onnx.graph.faults import list_faults
+from nhle_onnx.graph.outline import list_excesses, make_outline
+from nhle_onnx.graph.regular_files import open_regular
+from nhle_onnx.graph.sidecars import Sidecar, inline_weights
+from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import OnnxModel, Place
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
+_ELEMENT_BYTES = 8  # of the widest numbers
 _REMEDY = "Export the model again, or copy the file anew and compare its digest."
 _ORT_FORMAT = b"ORTM"
 
 
-def load_model(path: Path) -> OnnxModel:
-    """Read and check one ONNX file.
+def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
+    """Read and check one ONNX file, of which nothing is believed.
 
-    Raises InputRefusedError for a file that is missing, unreadable or no valid ONNX, and
-    UnsupportedModelError for a format that cannot be edited.
+    `max_elements` is the limit of the weights together, and of each value that the model declares
+    or computes from its constants. Raises InputRefusedError for a file that is missing, unreadable,
+    too large or no valid ONNX, and UnsupportedModelError for a format that cannot be edited.
     """
     resolved, content = _read(path)
     if content[4:8] == _ORT_FORMAT:
         message = f"{path} is in ONNX Runtime's own .ort format, which cannot be trained"
         raise UnsupportedModelError(message, remedy="Give the .onnx file that it was made from.")
     proto = _parse(path, content)
-    places = list_places(proto)
-    if places:
-        proto = load_inline(resolved)
-    _check(path, resolved, proto)
-    sidecars = _digest_sidecars(resolved.parent, places)
+    _refuse_first(path, list_faults(proto, max_elements))
+    _check_opset(path, proto)
+    places, sidecars = _inline_weights(path, resolved, proto, max_elements)
+    outline = make_outline(proto)
+    _check(path, outline)
+    _refuse_first(path, list_excesses(outline, max_elements))
     return OnnxModel(
         path=path,
         proto=proto,
         sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content) + sum(size for size, _ in sidecars.values()),
+        size_bytes=len(content) + sum(sidecar.size_bytes for sidecar in sidecars.values()),
         places=places,
-        sidecars={name: digest for name, (_, digest) in sidecars.items()},
+        sidecars={name: sidecar.sha256 for name, sidecar in sidecars.items()},
     )
-
-
-def _digest_sidecars(folder: Path, places: Mapping[str, Place]) -> dict[str, tuple[int, str]]:
-    """Size and digest of each file that holds weights."""
-    contents = {
-        location: (folder / location).read_bytes()
-        for location in dict.fromkeys(place.location for place in places.values())
-    }
-    return {
-        location: (len(content), hashlib.sha256(content).hexdigest())
-        for location, content in contents.items()
-    }
 
 
 def _read(path: Path) -> tuple[Path, bytes]:
     try:
         resolved = path.resolve(strict=True)
-        if resolved.stat().st_size > _MAX_BYTES:
-            message = f"{path} is larger than 2 GiB, which no ONNX file can be"
-            raise InputRefusedError(message, remedy="Larger models keep weights in a sidecar file.")
-        return resolved, resolved.read_bytes()
+        with open_regular(resolved) as stream:
+            is_large = os.fstat(stream.fileno()).st_size > _MAX_BYTES
+            content = b"" if is_large else stream.read(_MAX_BYTES)
     except FileNotFoundError as error:
         message = f"{path} does not exist"
         raise InputRefusedError(message, remedy="Check the path of the model.") from error
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
+    except (RuntimeError, ValueError) as error:  # links in a circle, and names that are none
+        message = f"{path} cannot be read: {error}"
+        raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
+    if is_large:
+        message = f"{path} is larger than 2 GiB, which no ONNX file can be"
+        raise InputRefusedError(message, remedy="Larger models keep weights in a sidecar file.")
+    return resolved, content
 
 
 def _parse(path: Path, content: bytes) -> ModelProto:
@@ -85,10 +86,37 @@ def _parse(path: Path, content: bytes) -> ModelProto:
     return proto
 
 
-def _check(path: Path, resolved: Path, proto: ModelProto) -> None:
-    is_large = measure_bytes(proto) > MAX_PROTO_BYTES  # which only the file's path can be checked
+def _refuse_first(path: Path, faults: Iterator[str]) -> None:
+    for fault in faults:
+        message = f"{path} {fault}"
+        raise InputRefusedError(message, remedy=_REMEDY)
+
+
+def _check_opset(path: Path, proto: ModelProto) -> None:
+    known = onnx.defs.onnx_opset_version()
+    latest = max((entry.version for entry in proto.opset_import if not entry.domain), default=0)
+    if latest > known:
+        message = f"{path} uses opset {latest}, of which this version knows nothing (to {known})"
+        raise UnsupportedModelError(message, remedy="Export it for an older opset, or update onnx.")
+
+
+def _inline_weights(
+    path: Path, resolved: Path, proto: ModelProto, max_elements: int
+) -> tuple[dict[str, Place], dict[str, Sidecar]]:
     try:
-        onnx.checker.check_model(str(resolved) if is_large else sort_nodes(proto))
+        places = list_places(proto)
+        return places, inline_weights(proto, resolved.parent, _ELEMENT_BYTES * max_elements)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"{path} keeps weights in a separate file that cannot be read: {reason}"
+        raise InputRefusedError(
+            message, remedy="Put the model's .data file beside it, whole and under its own name."
+        ) from error
+
+
+def _check(path: Path, outline: ModelProto) -> None:
+    try:
+        onnx.checker.check_model(outline)
     except onnx.checker.ValidationError as error:
         reason = str(error).strip().splitlines()[0]
         message = f"{path} is not a valid ONNX model: {reason}"

@@ -2,12 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from nhle_onnx.errors import InputRefusedError
+
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 def check_writable(path: Path, *, force: bool) -> None:
@@ -16,66 +20,140 @@ def check_writable(path: Path, *, force: bool) -> None:
         message = f"{path} is a folder"
         raise InputRefusedError(message, remedy="Give the output the name of a file.")
     if path.exists() and not force:
-        message = f"{path} exists already"
-        raise InputRefusedError(message, remedy="Give --force to replace it, or another name.")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise _not_writable(path, error) from error
+        raise _exists(path)
+    with _explained(path), tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write every file beside its target first, then move all of them into place."""
-    write_streams({path: partial(_write, content) for path, content in contents.items()})
+def write_files(contents: Mapping[Path, bytes], *, force: bool, seal: Path | None = None) -> None:
+    """Write every file beside its target first, then put all of them into place.
+
+    `seal`, by default the last of them, comes last and, where files are replaced, the old one goes
+    first: where it is, the others are those that belong to it, even if this process was killed.
+    Unless forced, a file that came into being meanwhile is kept, and none of these is written.
+    """
+    writers = {path: partial(_write, content) for path, content in contents.items()}
+    write_streams(writers, force=force, seal=seal)
 
 
 def write_streams(
     writers: Mapping[Path, Callable[[BinaryIO], None]],
+    *,
+    force: bool,
+    seal: Path | None = None,
     confirm: Callable[[], None] = lambda: None,
 ) -> None:
-    """As `write_files`, for content that is made while it is written. Nothing moves into place if
+    """As `write_files`, for content that is made while it is written. Nothing is put into place if
     `confirm` then raises.
     """
-    staged: dict[Path, Path] = {}
-    try:
-        for path, write in writers.items():
-            staged[path] = _stage(path, write)
+    with ExitStack() as stack:
+        staged = {path: _stage(path, write, stack) for path, write in writers.items()}
         confirm()
-        for path, temporary in staged.items():
-            temporary.replace(path)
-    except OSError as error:
-        raise _not_writable(path, error) from error
-    finally:
-        for temporary in staged.values():
-            temporary.unlink(missing_ok=True)
+        if seal:
+            staged[seal] = staged.pop(seal)
+        _put_all(staged, force=force)
 
 
 def _write(content: bytes, stream: BinaryIO) -> None:
     stream.write(content)
 
 
-def _stage(path: Path, write: Callable[[BinaryIO], None]) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
+def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> Path:
+    """Where a file's content is, until the stack closes."""
+    with _explained(path):
+        stream, source = _open_temporary(path, stack)
+        try:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):  # a full disk would take the rest no better now
+                stream.close()
+            raise
+        if not _is_nameless(source):
+            stream.close()  # Windows moves no open file
+    return source
+
+
+def _open_temporary(path: Path, stack: ExitStack) -> tuple[BinaryIO, Path]:
+    """A new file in the same folder: one without a name, where there is such a thing, of which
+    nothing is left even if this process is killed.
+    """
+    if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():
+        with suppress(OSError):
+            descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+            return stack.enter_context(os.fdopen(descriptor, "wb")), _DESCRIPTORS / str(descriptor)
+    source = _name_temporary(path)
+    stream = source.open("xb")
+    stack.callback(source.unlink, missing_ok=True)
+    return stack.enter_context(stream), source
+
+
+def _is_nameless(source: Path) -> bool:
+    return source.parent == _DESCRIPTORS
+
+
+def _name_temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{token_hex(4)}.part")
+
+
+def _put_all(staged: Mapping[Path, Path], *, force: bool) -> None:
+    """All, in order, or none: unless forced, what was put there is taken away again."""
+    if force and len(staged) > 1:
+        *_, seal = staged
+        with _explained(seal):
+            seal.unlink(missing_ok=True)
+    with ExitStack() as undo:
+        for path, source in staged.items():
+            with _explained(path):
+                if force:
+                    _replace(source, path)
+                else:
+                    _add(source, path)
+                    undo.callback(path.unlink, missing_ok=True)
+        undo.pop_all()
+
+
+def _add(source: Path, path: Path) -> None:
+    """Put a file into its place. Raises FileExistsError where that is taken."""
+    try:
+        # of an absolute source the descriptor is not used, but makes that links are followed
+        os.link(source.absolute(), path, src_dir_fd=0)
+    except FileExistsError:
         raise
-    return temporary
+    except (OSError, NotImplementedError):
+        if _is_nameless(source):
+            raise
+        # a file system without links, as on memory cards; Windows' rename never replaces
+        if path.exists():
+            raise FileExistsError from None
+        source.rename(path)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _replace(source: Path, path: Path) -> None:
+    """Put a file into its place, whatever is there."""
+    named = source
+    try:
+        if _is_nameless(source):
+            named = _name_temporary(path)
+            _add(source, named)
+        named.replace(path)
+    finally:
+        named.unlink(missing_ok=True)
 
 
-def _not_writable(path: Path, error: OSError) -> InputRefusedError:
-    message = f"{path} cannot be written: {error.strerror}"
-    return InputRefusedError(message, remedy="Give it a path in a writable folder.")
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What the system says, as an error that names the output."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise InputRefusedError(message, remedy="Give it a path in a writable folder.") from error
+
+
+def _exists(path: Path) -> InputRefusedError:
+    message = f"{path} exists already"
+    return InputRefusedError(message, remedy="Give --force to replace it, or another name.")

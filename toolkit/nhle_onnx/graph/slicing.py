@@ -29,16 +29,11 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
     return tuple(done.values())
 
 
-def sort_nodes(proto: ModelProto) -> ModelProto:
-    """A copy whose nodes are in the order that ONNX demands; nodes on a cycle keep theirs."""
-    ordered = ModelProto()
-    ordered.CopyFrom(proto)
-    names = [name for node in proto.graph.node for name in node.output]
-    nodes = list_ancestors(proto.graph, names)
-    if len(nodes) == len(proto.graph.node):
-        del ordered.graph.node[:]
-        ordered.graph.node.extend(nodes)
-    return ordered
+def sort_nodes(graph: GraphProto) -> Sequence[NodeProto]:
+    """The nodes in the order that ONNX demands; where some are on a cycle, as they are."""
+    names = [name for node in graph.node for name in node.output]
+    nodes = list_ancestors(graph, names)
+    return nodes if len(nodes) == len(graph.node) else graph.node
 
 
 def expose_tensors(proto: ModelProto, *names: str) -> ModelProto:

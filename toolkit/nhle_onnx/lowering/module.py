@@ -70,7 +70,7 @@ def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> 
     outputs = recording.outputs
     if outputs.keys() != {head.features, head.scores}:
         message = f"{model.path}: the scores {head.scores} do not depend on the input {source}"
-        raise UnsupportedModelError(message)
+        raise UnsupportedModelError(message, remedy="Name the output of the classes with --output.")
     return recording.finish((outputs[head.scores], outputs[head.features]))
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
 from nhle_onnx.graph.grids import RANGES
 from nhle_onnx.graph.origins import find_remedy
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.operators import Operator, find_operator
-from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 # A weight is still the same weight behind these.
 _ALIASES = frozenset(
@@ -80,6 +80,30 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
             ):
                 found[source] = None
     return tuple(found)
+
+
+def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
+    """Weights that hold NaN or an infinity: those on the way to the scores, and the head's."""
+    tensors = dict(list_tensors(model.proto))
+    own = [name for name in (head.weight, head.bias) if name]
+    names = dict.fromkeys([*list_weights(model.proto, model.opset, head.scores), *own])
+    floats = [name for name in names if is_float(tensors[name])]
+    return tuple(name for name in floats if not _is_finite(tensors[name]))
+
+
+def check_weights(model: OnnxModel, head: ClassifierHead) -> None:
+    """Raise NotFiniteError where a weight is no number: it would spoil all others."""
+    names = list_not_finite(model, head)
+    if names:
+        message = f"{model.path}: the weight {names[0]} holds NaN or an infinity"
+        raise NotFiniteError(message, remedy="Export the model again from sound weights.")
+
+
+def _is_finite(tensor: TensorProto) -> bool:
+    values = numpy_helper.to_array(tensor)
+    with np.errstate(invalid="ignore"):
+        ends = [float(values.min(initial=0)), float(values.max(initial=0))]  # NaN is both
+    return bool(np.isfinite(ends).all())
 
 
 def _is_product_of_scales(node: NodeProto, producers: dict[str, NodeProto]) -> bool:

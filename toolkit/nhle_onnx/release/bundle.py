@@ -28,8 +28,10 @@ _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _DISTRUST = "Do not use these files; get them anew, with their signature, from where they come."
 
 
-def make_bundle(folder: Path, names: Iterable[str], key: SigningKey) -> bytes:
-    """Sign the named files of a folder, and no others."""
+def make_bundle(
+    folder: Path, names: Iterable[str], key: SigningKey
+) -> tuple[bytes, dict[str, str]]:
+    """Sign the named files of a folder, and no others. The bundle, and SHA-256 by file name."""
     password = key.password.encode() if key.password else None
     private = _load(
         key.private_key,
@@ -37,7 +39,8 @@ def make_bundle(folder: Path, names: Iterable[str], key: SigningKey) -> bytes:
         "private key",
     )
     _check_curve(private, key.private_key)
-    config = signing.Config().set_hashing_config(_NamedFiles(folder, names))
+    files = _NamedFiles(folder, names)
+    config = signing.Config().set_hashing_config(files)
     if key.certificate is None:
         # it is annotated to take text, and takes bytes
         config.use_elliptic_key_signer(
@@ -64,7 +67,7 @@ def make_bundle(folder: Path, names: Iterable[str], key: SigningKey) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "signature"
         config.sign(folder, path)
-        return path.read_bytes()
+        return path.read_bytes(), files.digests
 
 
 def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str]:
@@ -89,12 +92,13 @@ def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str
 
 
 class _NamedFiles(hashing.Config):
-    """Digests of just these files, whatever else lies in their folder."""
+    """Digests of just these files, whatever else lies in their folder; kept as they were signed."""
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.set_ignored_paths(paths=(), ignore_git_paths=False)
         self._files = [folder / name for name in names]
+        self.digests: dict[str, str] = {}
 
     def hash(
         self,
@@ -103,7 +107,11 @@ class _NamedFiles(hashing.Config):
         files_to_hash: object = None,  # noqa: ARG002
     ) -> Manifest:
         """As if the folder held nothing else."""
-        return super().hash(model_path, files_to_hash=self._files)
+        manifest = super().hash(model_path, files_to_hash=self._files)
+        self.digests = {
+            file.identifier: file.digest.digest_hex for file in manifest.resource_descriptors()
+        }
+        return manifest
 
 
 class _SignedFiles(hashing.Config):

@@ -4,12 +4,15 @@ import dataclasses
 import json
 from typing import Any
 
+from nhle_onnx.text import escape_json
+
 
 def render_json(report: Any) -> str:  # noqa: ANN401 - any frozen value of ours
     """One JSON document; the keys are the field names, and `verdict` and `passed` where a value has
     them.
     """
-    return json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    document = json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
+    return escape_json(document) + "\n"
 
 
 def _to_plain(value: Any) -> Any:  # noqa: ANN401 - recursive over any value

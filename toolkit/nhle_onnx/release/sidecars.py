@@ -1,12 +1,15 @@
 """The files beside a model that hold its weights, wherever in the model they are named."""
 
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import os
+from pathlib import Path, PurePosixPath
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.external import is_external
+from nhle_onnx.graph.regular_files import is_inside, open_regular
+from nhle_onnx.graph.walk import list_all_tensors
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
@@ -15,18 +18,13 @@ def list_sidecars(path: Path) -> tuple[str, ...]:
     """Names of the files that hold weights of an ONNX model, relative to its folder; none for a
     file of another kind. Raises InputRefusedError for a name outside the folder.
     """
-    names = dict.fromkeys(map(_read_location, _list_external(_parse(path))))
+    tensors = list_all_tensors(_parse(path))
+    names = dict.fromkeys(_read_location(tensor) for tensor in tensors if is_external(tensor))
     for name in names:
         if not is_inside(name):
             message = f"{path} keeps weights in {name!r}, which lies outside its folder"
             raise InputRefusedError(message, remedy="Use a model whose files lie in one folder.")
     return tuple(PurePosixPath(name).as_posix() for name in names)
-
-
-def is_inside(name: str) -> bool:
-    """Whether a relative name stays in its folder on every system."""
-    paths = (PurePosixPath(name), PureWindowsPath(name))
-    return bool(paths[0].parts) and not any(path.anchor or ".." in path.parts for path in paths)
 
 
 def _parse(path: Path) -> ModelProto:
@@ -35,8 +33,9 @@ def _parse(path: Path) -> ModelProto:
     """
     proto = ModelProto()
     try:
-        if path.stat().st_size <= _MAX_BYTES:
-            proto.ParseFromString(path.read_bytes())
+        with open_regular(path) as stream:
+            if os.fstat(stream.fileno()).st_size <= _MAX_BYTES:
+                proto.ParseFromString(stream.read(_MAX_BYTES))
     except DecodeError:
         proto.Clear()
     except OSError as error:
@@ -48,18 +47,6 @@ def _parse(path: Path) -> ModelProto:
             raise InputRefusedError(message, remedy="Copy the file anew.")
         proto.Clear()
     return proto
-
-
-def _list_external(message: Message) -> Iterator[TensorProto]:
-    """Tensors kept outside: initializers, but also those of attributes and of graphs in them."""
-    if isinstance(message, TensorProto):
-        if message.data_location == TensorProto.EXTERNAL:
-            yield message
-        return
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            for part in [value] if isinstance(value, Message) else value:
-                yield from _list_external(part)
 
 
 def _read_location(tensor: TensorProto) -> str:

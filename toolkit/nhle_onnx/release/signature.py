@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.graph.regular_files import is_inside
 from nhle_onnx.graph.save import check_writable, write_files
-from nhle_onnx.release.sidecars import is_inside, list_sidecars
+from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
 
 _INSTALL = "Install it with `pip install 'nhle-onnx[sign]'`."
@@ -38,9 +39,9 @@ def sign_files(
             message = f"{signature} is to hold the signature, and cannot be signed itself"
             raise InputRefusedError(message, remedy="Name the files to sign, without it.")
     check_writable(signature, force=force)
-    files = tuple(SignedFile(name=name, sha256=_digest(folder / name)) for name in names)
-    write_files({signature: make_bundle(folder, names, key)})
-    return files
+    bundle, digests = make_bundle(folder, names, key)
+    write_files({signature: bundle}, force=force)
+    return tuple(SignedFile(name=name, sha256=digests[name]) for name in names)
 
 
 def check_signature(

@@ -1,5 +1,7 @@
 """The device that torch trains on: one that truly works, or an error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -31,6 +33,20 @@ def open_device(device: Device, seed: int) -> torch.device:
     raise DeviceUnavailableError(
         message, remedy="Install a CUDA build of torch and an NVIDIA driver, or give --device cpu."
     )
+
+
+@contextmanager
+def explain_device_faults() -> Iterator[None]:
+    """Raise DeviceUnavailableError where a device fails in the middle of work: it was lost, or its
+    memory is full.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+        message = f"training failed on the device: {str(error).splitlines()[0]}"
+        raise DeviceUnavailableError(
+            message, remedy="Free the device's memory, or give --device cpu."
+        ) from error
 
 
 def _find_cuda_fault() -> str | None:

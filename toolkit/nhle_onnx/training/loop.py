@@ -1,13 +1,15 @@
 """The training loop: parameters, an objective, and a rule that says when to stop."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
 from nhle_onnx.errors import TrainingDivergedError
 
+_REMEDY = "Give a smaller --lr, fewer --steps, or --loss saturating."
 _SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
 
 
@@ -54,31 +56,51 @@ def train(
 ) -> Trajectory:
     """Step until `should_stop` says so, or for `max_steps`.
 
-    Raises TrainingDivergedError at the first loss that is not finite.
+    Raises TrainingDivergedError at the first step with a loss or a weight that is not finite;
+    `objective` raises FloatingPointError where it cannot even compute one.
     """
     points: list[Point] = []
     for step in range(1, max_steps + 1):
-        losses = objective()
-        if not torch.isfinite(losses.total):
-            message = f"training diverged at step {step}: the loss is {losses.total.item()}"
-            raise TrainingDivergedError(
-                message, remedy="Give a smaller --lr, fewer --steps, or --loss saturating."
-            )
-        optimizer.zero_grad()
-        losses.total.backward()
-        optimizer.step()
-        point = Point(
-            step=step,
-            forgetting=losses.forgetting,
-            keeping=losses.keeping,
-            parting=losses.parting,
-            lead=losses.lead,
-        )
+        try:
+            point = _take_step(optimizer, objective, step)
+        except FloatingPointError as error:
+            message = f"training diverged at step {step}: {error}"
+            raise TrainingDivergedError(message, remedy=_REMEDY) from error
         points.append(point)
         on_step(point)
         if should_stop(points):
             return Trajectory(points=tuple(points), is_settled=True)
     return Trajectory(points=tuple(points), is_settled=False)
+
+
+def _take_step(
+    optimizer: torch.optim.Optimizer, objective: Callable[[], Losses], step: int
+) -> Point:
+    losses = objective()
+    point = Point(
+        step=step,
+        forgetting=losses.forgetting,
+        keeping=losses.keeping,
+        parting=losses.parting,
+        lead=losses.lead,
+    )
+    for name, value in (("loss", losses.total.item()), *asdict(point).items()):
+        if not math.isfinite(value):
+            message = f"the {name} is {value}"
+            raise FloatingPointError(message)
+    optimizer.zero_grad()
+    losses.total.backward()
+    optimizer.step()
+    if not math.isfinite(_sum_weights(optimizer)):
+        message = "a weight became infinite, or no number"
+        raise FloatingPointError(message)
+    return point
+
+
+def _sum_weights(optimizer: torch.optim.Optimizer) -> float:
+    """Finite only if each weight is; reads them once, and waits for the device once."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    return torch.stack([weight.detach().sum() for weight in weights]).sum().item()
 
 
 def make_relative_adam(

@@ -20,13 +20,16 @@ def pool_features(features: Tensor) -> Tensor:
 
 
 def measure_spread(features: Tensor) -> Tensor:
-    """Standard deviation of each feature over samples [N, D], forgotten and others; never 0.
+    """Standard deviation of each feature over samples [N, D], forgotten and others; never 0, and
+    never less than what rounding makes of features that are all the same.
 
     Over the others alone, a feature that only the forgotten class uses would have none, and would
     outweigh all the rest.
     """
-    tiny = torch.finfo(features.dtype).tiny
-    return features.std(0).clamp_min(_FLAT * features.std()).clamp_min(tiny)
+    limits = torch.finfo(features.dtype)
+    rounding = limits.eps * features.abs().amax()
+    spread = features.std(0).clamp_min(_FLAT * features.std())
+    return spread.clamp_min(rounding).clamp_min(limits.tiny)
 
 
 def draw_examples(
@@ -35,13 +38,14 @@ def draw_examples(
     """For each forget sample the index of an anchor that shows what it may be taken for, [N].
 
     Takes the original network's logits [N, K] and [M, K]. Drawn in proportion to the chance that
-    both are of the same retained class.
+    both are of the same retained class; of anchors that share none with it, any.
     """
     retained = list(request.retained)
     of_forget, of_anchors = (
         torch.softmax(logits[:, retained].cpu(), 1) for logits in (forget, anchors)
     )
-    return torch.multinomial(of_forget @ of_anchors.T, 1, generator=generator)[:, 0]
+    chances = (of_forget @ of_anchors.T).clamp_min(torch.finfo(of_forget.dtype).tiny)
+    return torch.multinomial(chances, 1, generator=generator)[:, 0]
 
 
 def imitation_loss(features: Tensor, examples: Tensor) -> Tensor:

@@ -69,7 +69,10 @@ class ForgetObjective:
     generator: torch.Generator
 
     def __call__(self) -> Losses:
-        """Draw a batch, and compare the network with its original on it."""
+        """Draw a batch, and compare the network with its original on it.
+
+        Raises FloatingPointError where either computes what is no number.
+        """
         forget, classes = self._draw_forget()
         labels = encode_negative_hot(classes, self.request).to(self.device)
         anchors = self._draw_anchors()
@@ -79,6 +82,8 @@ class ForgetObjective:
         edited = _run(self.module, inputs)
         with torch.no_grad():
             original = _run(self.original, inputs)
+        _require_finite(original, "the model as given")
+        _require_finite(edited, "the model in training")
         count = len(forget)
         forgetting = forgetting_loss(
             self.loss, edited.logits[:count], labels, scale=self.scale, margin=MARGIN
@@ -145,6 +150,13 @@ class ForgetObjective:
 def _run(module: nn.Module, inputs: Tensor) -> Outputs:
     logits, features = module(inputs)
     return Outputs(logits=logits.flatten(1), features=pool_features(features))
+
+
+def _require_finite(outputs: Outputs, who: str) -> None:
+    for name, values in outputs._asdict().items():
+        if not torch.isfinite(values).all():
+            message = f"{who} gives {name} that are not finite"
+            raise FloatingPointError(message)
 
 
 def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:

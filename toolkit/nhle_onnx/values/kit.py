@@ -12,7 +12,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Answer = Annotated[int, Field(ge=-1)]  # a class; -1 is none, where a score was not a number
+Answer = Annotated[int, Field(ge=0)]  # a class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

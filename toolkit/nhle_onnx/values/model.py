@@ -9,10 +9,13 @@ from onnx import ModelProto
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a tensor's bytes lie; `entries` are its external_data as stored, in order."""
+    """Where a tensor's bytes lie: `length` of them, or where that is None, all from `offset` on.
+    `entries` are its external_data as stored, in order.
+    """
 
     location: str
     offset: int
+    length: int | None
     entries: tuple[tuple[str, str], ...]
 
 

@@ -22,7 +22,7 @@ class ForgetRequest:
         """Refuse what cannot be carried out."""
         outside = [index for index in self.forget if not 0 <= index < self.num_classes]
         if outside:
-            message = f"class {outside[0]} is out of range: the model has {self.num_classes}"
+            message = f"class {outside[0]} is out of range: there are {self.num_classes} classes"
             raise UsageError(message, remedy=f"Give an index from 0 to {self.num_classes - 1}.")
         if not self.forget:
             message = "no class to forget was given"

@@ -12,7 +12,7 @@ from nhle_onnx.audit.relearning import attack_by_relearning
 from nhle_onnx.audit.separability import compare_features
 from nhle_onnx.audit.traces import look_for_traces
 from nhle_onnx.audit.unmasking import attack_by_rebuilding, attack_by_unmasking
-from nhle_onnx.training.device import Device, open_device
+from nhle_onnx.training.device import Device, explain_device_faults, open_device
 from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.workflows.observer import Stopwatch
 
@@ -35,7 +35,7 @@ def list_attacks(
         "rebuilding": attack_by_rebuilding,
         "separability": compare_features,
         "probe": attack_by_probe,
-        "relearning": relearn,
+        "relearning": explain_device_faults()(relearn),
         "membership": attack_membership,
         "divergence": compare_answers,
         "rounding": attack_by_rounding,

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from nhle_onnx.audit.bench import Answers, Bench, CannotRunError, Target, read_answers, split_halves
 from nhle_onnx.audit.judging import judge
 from nhle_onnx.audit.projection import project_features
-from nhle_onnx.data.samples import SampleSource, open_samples
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.data.samples import open_samples
+from nhle_onnx.data.source import SampleSource
+from nhle_onnx.errors import InputRefusedError, NotFiniteError
 from nhle_onnx.runtime import Provider, open_session
 from nhle_onnx.values.audit import (
     AuditReport,
@@ -25,6 +26,7 @@ from nhle_onnx.values.audit import (
 from nhle_onnx.values.report import Limits
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
+from nhle_onnx.verify.evidence import judge_evidence
 from nhle_onnx.workflows.measure import describe_suspicion
 from nhle_onnx.workflows.observer import Observer, Stopwatch
 from nhle_onnx.workflows.subject import (
@@ -96,6 +98,10 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         for role, target in bench.targets.items()
     }
     notes, checks = judge(bench, measures, settings.limits, accuracies["edited"].acc_f)
+    totals = np.bincount(bench.classes, minlength=bench.request.num_classes).tolist()
+    evidence, doubts = judge_evidence(
+        accuracies["original"], accuracies["edited"], totals, bench.request
+    )
     subjects = loaded.subjects
     report = AuditReport(
         tool=TOOL,
@@ -124,8 +130,8 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         measures=measures,
         skipped=skipped,
         elapsed_s=watch.elapsed_s,
-        notes=(*describe_suspicion(accuracies["original"]), *notes),
-        checks=checks,
+        notes=(*describe_suspicion(accuracies["original"]), *notes, *doubts),
+        checks=(*checks, *evidence),
     )
     return Audit(report, project_features(bench))
 
@@ -193,14 +199,14 @@ def _set_up(settings: AuditSettings, loaded: _Loaded) -> Bench:
         member_classes = loaded.members.classes[chosen]
 
     def read(subject: Subject, images: npt.NDArray[np.float32]) -> Answers:
-        answers = read_answers(
-            subject.model.proto, subject.head, subject.image_input, images,
-            provider=settings.provider, batch_size=settings.batch_size,
-        )  # fmt: skip
-        if not (np.isfinite(answers.features).all() and (answers.scores < np.inf).all()):
-            message = f"{subject.model.path} computes numbers that are not finite"
-            raise InputRefusedError(message, remedy="Nothing can be said of such a model.")
-        return answers
+        try:
+            return read_answers(
+                subject.model.proto, subject.head, subject.image_input, images,
+                provider=settings.provider, batch_size=settings.batch_size,
+            )  # fmt: skip
+        except CannotRunError as error:
+            message = f"{subject.model.path}: {error}"
+            raise NotFiniteError(message, remedy="Nothing can be said of such a model.") from error
 
     targets = {
         role: Target(

@@ -32,7 +32,7 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
 
     trajectory = _read_trajectory(settings.unlearn_report)
     page = render_page(describe_audit(audit.report, audit.projection, trajectory))
-    write_files({settings.page: page.encode()})
+    write_files({settings.page: page.encode()}, force=settings.force)
 
 
 def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
@@ -45,7 +45,14 @@ def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
             {name: float(value) for name, value in point.items()}
             for point in document["trajectory"]
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         message = f"{path} is no report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
     return trajectory

@@ -38,8 +38,8 @@ def convert_edited(plan: Plan, edited: ModelProto) -> Conversion:
     if path is None:
         return Conversion()
     target, evaluation = plan.subject.image_input, plan.evaluation
-    is_seen = len(evaluation.inputs) > 0
-    images = evaluation.inputs if is_seen else make_noise(target)
+    is_seen = len(evaluation.indices) > 0
+    images = evaluation.read() if is_seen else make_noise(target)
     content = convert_to_ort(edited)
     comparison = compare_with_onnx(
         content,

@@ -7,6 +7,7 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
 from nhle_onnx.values.kit import DeviceLimits, DeviceReport, DeviceResult, Kit
+from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.workflows.subject import TOOL
 
 
@@ -19,13 +20,14 @@ class DeviceResultSettings:
     result: Path
     model: Path | None = None
     limits: DeviceLimits = DeviceLimits()
+    max_elements: int = MAX_ELEMENTS
 
 
 def judge_result(settings: DeviceResultSettings) -> DeviceReport:
     """Measure a device's answers anew, and judge them by the gates."""
     result, kit = _read_result(settings.result)
     if settings.model:
-        _check_model(settings.model, kit)
+        _check_model(settings.model, kit, settings.max_elements)
     figures = measure_answers(kit, result.predictions)
     checks, notes = judge_figures(kit, figures, settings.limits)
     return DeviceReport(
@@ -65,8 +67,8 @@ def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
         ) from error
 
 
-def _check_model(path: Path, kit: Kit) -> None:
-    model = load_model(path)
+def _check_model(path: Path, kit: Kit, max_elements: int) -> None:
+    model = load_model(path, max_elements=max_elements)
     if (model.sha256, dict(model.sidecars)) != (kit.model.sha256, kit.model.sidecars):
         message = f"{path} is not the model that the device ran: SHA-256 {kit.model.sha256}"
         raise InputRefusedError(message, remedy="Give the model that the kit was made of.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.difference import Difference
+from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.verify.changes import compare_models
 from nhle_onnx.verify.differences import (
     list_metadata_differences,
@@ -15,11 +16,13 @@ from nhle_onnx.verify.differences import (
 from nhle_onnx.workflows.subject import summarize_file
 
 
-def compare_files(first: Path, second: Path, report: Path | None) -> Difference:
+def compare_files(
+    first: Path, second: Path, report: Path | None, *, max_elements: int = MAX_ELEMENTS
+) -> Difference:
     """Load and compare; what may differ is read from the report of `unlearn`, by default the one
     beside the second model.
     """
-    old, new = load_model(first), load_model(second)
+    old, new = (load_model(path, max_elements=max_elements) for path in (first, second))
     claimed = _read_claim(second, report)
     tensors = tuple(list_tensor_differences(old.proto, new.proto))
     names = [tensor.name for tensor in tensors]
@@ -44,6 +47,6 @@ def _read_claim(edited: Path, report: Path | None) -> tuple[str, ...] | None:
     try:
         document = json.loads(path.read_text("utf-8"))
         return (*map(str, document["changed_tensors"]), *map(str, document["added_tensors"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path} is no report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error

@@ -14,7 +14,7 @@ from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import list_tensors
-from nhle_onnx.lowering.weights import list_unsupported, list_weights
+from nhle_onnx.lowering.weights import list_not_finite, list_unsupported, list_weights
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.report import InspectReport
@@ -28,7 +28,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
 
     Raises InputRefusedError or UnsupportedModelError only where the file itself cannot be read.
     """
-    model = load_model(path)
+    model = load_model(path, max_elements=flags.max_elements)
     reasons: list[str] = []
     head = _attempt(lambda: find_head(model, output=flags.output), reasons)
     image = _attempt(lambda: read_image_input(model, layout=flags.layout), reasons)
@@ -41,6 +41,8 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
     unsupported = _list_operators(model, last)
     if unsupported:
         reasons.append(f"operators that cannot be trained: {', '.join(unsupported)}")
+    poisoned = list_not_finite(model, head) if head else ()
+    reasons += [f"the weight {name} holds NaN or an infinity" for name in poisoned]
     names = list_weights(model.proto, model.opset, last)
     return InspectReport(
         tool=TOOL,
@@ -56,7 +58,9 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         trainable_parameters=_count(model, names),
         unsupported_operators=unsupported,
         preprocess=preprocess,
-        unlearn=_decide(head, image, preprocess, is_lowerable=not unsupported),
+        unlearn=_decide(
+            None if poisoned else head, image, preprocess, is_lowerable=not unsupported
+        ),
         reasons=tuple(reasons),
     )
 

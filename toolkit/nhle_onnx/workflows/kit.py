@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.kit.contents import (
@@ -36,6 +37,7 @@ from nhle_onnx.values.kit import (
 from nhle_onnx.values.report import FileSummary
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
+from nhle_onnx.verify.finite import name_model
 from nhle_onnx.workflows.measure import describe_suspicion
 from nhle_onnx.workflows.observer import Observer
 from nhle_onnx.workflows.subject import (
@@ -90,7 +92,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     observer.start_stage("packing")
     contents, notes = make_contents(kit, data)
     archive = pack_files(contents)
-    write_files({settings.out: archive})
+    write_files({settings.out: archive}, force=settings.force)
     figures = measure_answers(kit, kit.expected)
     checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
     suspicion = describe_suspicion(kit.host.before) if kit.host.before else ()
@@ -130,7 +132,7 @@ def _gather(settings: KitSettings) -> _Material:
     target = subject.image_input
     dtype = _TYPES.get(target.dtype)
     if dtype is None:
-        message = f"{settings.model} takes {target.dtype} images, which NumPy has not everywhere"
+        message = f"{settings.model} takes {target.dtype} images, which NumPy lacks on many devices"
         raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
     source = open_samples(settings.data, target, subject.preprocess, subject.labels)
     if not np.isin(source.classes, request.forget).any():
@@ -205,19 +207,19 @@ def _predict(subject: Subject, material: _Material) -> npt.NDArray[np.int64]:
     session = open_session(subject.model.proto, "cpu")
     repeated = np.repeat(material.inputs, batch, axis=0)
     outputs = session.run(subject.head.output, repeated, target, 1)
-    return predict_classes(outputs[::batch])
+    with name_model(subject.model.path):
+        return predict_classes(outputs[::batch])
 
 
 def _read_model(subject: Subject) -> dict[str, bytes]:
     """The model's files as they are, by their names in the kit."""
-    path = subject.model.path.resolve()
-    files = {_name_model(subject): path.read_bytes()}
     for place in subject.model.sidecars:
         if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
             message = f"{subject.model.path} keeps weights outside its folder, in {place}"
             raise InputRefusedError(message, remedy="Put them beside the model.")
-        files[f"{MODEL_FOLDER}/{place}"] = (path.parent / place).read_bytes()
-    return files
+    model, *sidecars = read_model_files(subject.model).items()
+    beside = {f"{MODEL_FOLDER}/{name}": content for name, content in sidecars}
+    return {_name_model(subject): model[1]} | beside
 
 
 def _name_model(subject: Subject) -> str:

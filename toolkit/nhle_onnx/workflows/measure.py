@@ -1,59 +1,133 @@
-"""Measuring a model on evaluation samples."""
+"""Measuring models on evaluation samples, which are prepared once for all of them."""
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from nhle_onnx.data.source import SampleSource
+from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.runtime import Provider, Session, open_session
-from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
+from nhle_onnx.verify.accuracy import compute_accuracy, count_hits, predict_classes
+from nhle_onnx.verify.finite import name_model
+from nhle_onnx.workflows.subject import Subject
 
 _SUSPICIOUS = 0.5
+
+OnBatch = Callable[[int, int], None]
+
+
+def ignore_batch(done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Prepared evaluation samples [N, ...] with their classes [N]."""
+    """The samples at ascending `indices`, which are read each time they are measured."""
 
-    inputs: npt.NDArray[np.float32]
-    classes: npt.NDArray[np.int64]
+    samples: SampleSource
+    indices: Sequence[int]
     source: str
 
+    @property
+    def classes(self) -> npt.NDArray[np.int64]:
+        """The class of each sample, [N]."""
+        return self.samples.classes[np.asarray(self.indices, np.int64)]
 
-def measure_session(
-    session: Session,
-    output: str,
+    def read(self, chosen: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
+        """Samples by their place among `indices`, or all of them, as model inputs [N, ...]."""
+        places = range(len(self.indices)) if chosen is None else chosen
+        return self.samples.read([self.indices[place] for place in places])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A session, the output that the model ships, the input that it takes, and what to call it."""
+
+    path: Path
+    session: Session
+    output: str
+    target: ImageInput
+
+
+def load_subject(
+    subject: Subject, provider: Provider, proto: ModelProto | None = None
+) -> LoadedModel:
+    """A model ready to be measured, or `proto` in its place: another form of the same graph."""
+    return LoadedModel(
+        path=subject.model.path,
+        session=open_session(proto or subject.model.proto, provider),
+        output=subject.head.output,
+        target=subject.image_input,
+    )
+
+
+def count_classes(
+    models: Sequence[LoadedModel],
     evaluation: Evaluation,
-    target: ImageInput,
+    num_classes: int,
+    batch_size: int,
+    on_batch: OnBatch = ignore_batch,
+) -> tuple[ClassCounts, ...]:
+    """What each model gets right, class by class, in one pass over the samples.
+
+    The counts of parts of the samples add up to those of all. `on_batch` hears how many samples
+    are done, and how many there are.
+    """
+    with ThreadPoolExecutor(1) as runner:
+        counting = runner.submit(_count, models, evaluation, num_classes, batch_size, on_batch)
+        try:
+            return counting.result()
+        except BaseException:  # an interrupt, which ONNX Runtime would hear after its batch alone
+            for model in models:
+                model.session.stop()
+            raise
+
+
+def measure_models(
+    models: Sequence[LoadedModel],
+    evaluation: Evaluation,
     request: ForgetRequest,
     batch_size: int,
-) -> Accuracy:
-    """Accuracies of a loaded model by the output that it ships."""
-    if not len(evaluation.inputs):
-        empty = np.empty(0, np.int64)
-        return measure_accuracy(empty, empty, request)
-    outputs = session.run(output, evaluation.inputs, target, batch_size)
-    return measure_accuracy(predict_classes(outputs), evaluation.classes, request)
+    on_batch: OnBatch = ignore_batch,
+) -> tuple[Accuracy, ...]:
+    """Accuracies of loaded models, in one pass over the samples."""
+    counts = count_classes(models, evaluation, request.num_classes, batch_size, on_batch)
+    return tuple(compute_accuracy(count, request) for count in counts)
 
 
-def measure_model(
-    model: ModelProto,
-    head: ClassifierHead,
+def _count(
+    models: Sequence[LoadedModel],
     evaluation: Evaluation,
-    target: ImageInput,
-    request: ForgetRequest,
-    *,
-    provider: Provider,
+    num_classes: int,
     batch_size: int,
-) -> Accuracy:
-    """Accuracies of a model that is not loaded yet."""
-    session = open_session(model, provider)
-    return measure_session(session, head.output, evaluation, target, request, batch_size)
+    on_batch: OnBatch,
+) -> tuple[ClassCounts, ...]:
+    classes = evaluation.classes
+    counts = [count_hits(classes[:0], classes[:0], num_classes) for _ in models]
+    fixed = max(model.target.batch or 1 for model in models)
+    size = max(fixed, batch_size - batch_size % fixed)
+    done = 0
+    with closing(stream_batches(evaluation.samples, evaluation.indices, size)) as batches:
+        for inputs in batches:
+            batch = slice(done, done + len(inputs))
+            for index, model in enumerate(models):
+                outputs = model.session.run(model.output, inputs, model.target, size)
+                with name_model(model.path):
+                    predictions = predict_classes(outputs, first=done)
+                counts[index] += count_hits(predictions, classes[batch], num_classes)
+            done = batch.stop
+            on_batch(done, len(classes))
+    return tuple(counts)
 
 
 def subtract(after: float | None, before: float | None) -> float | None:

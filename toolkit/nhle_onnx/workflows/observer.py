@@ -41,3 +41,7 @@ class Stopwatch:
         yield
         spent = time.perf_counter() - start
         self.elapsed_s[key] = round(self.elapsed_s.get(key, 0.0) + spent, 3)
+
+    def report_samples(self, done: int, total: int) -> None:
+        """Samples that were measured, of how many."""
+        self.observer.advance(done, total, f"{done} of {total} samples")

@@ -36,6 +36,9 @@ def apply_patch_file(settings: ApplySettings) -> Container:
     container = open_patch(patch)
     kept = {path.resolve() for path in (base, patch)}
     outputs = [*locate_result(container, out).values()]
+    if len({path.resolve() for path in outputs}) < len(container.manifest.result):
+        message = f"{patch} makes a file {out.name} beside the model"
+        raise InputRefusedError(message, remedy="Give -o another name.")
     for path in (*outputs, *([settings.ort_path] if settings.also_ort else [])):
         if path.resolve() in kept:
             message = f"{path} is read, and never changed in place"
@@ -43,12 +46,12 @@ def apply_patch_file(settings: ApplySettings) -> Container:
         check_writable(path, force=settings.force)
     if settings.trusted:
         _check_signature(settings, settings.trusted)
-    apply_patch(container, base, out)
+    apply_patch(container, base, out, force=settings.force)
     if settings.also_ort:
         # a device that has no use for it need not import onnx and ONNX Runtime
         from nhle_onnx.workflows.patched_ort import write_ort  # noqa: PLC0415
 
-        write_ort(out, settings.ort_path)
+        write_ort(out, settings.ort_path, force=settings.force)
     return container
 
 

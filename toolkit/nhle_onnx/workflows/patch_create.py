@@ -8,12 +8,14 @@ from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
-from nhle_onnx.values.patch import SCHEMA, Manifest
+from nhle_onnx.values.limits import MAX_ELEMENTS
+from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
 from nhle_onnx.workflows.subject import TOOL
 
 
@@ -28,13 +30,15 @@ class CreateSettings:
     out: Path
     report: Path | None = None
     deltas: bool = True
+    max_elements: int = MAX_ELEMENTS
     force: bool = False
 
 
 def create_patch(settings: CreateSettings) -> Container:
     """Write the patch, after it was applied and gave the edited model."""
     check_writable(settings.out, force=settings.force)
-    base, edited = (_read_files(path) for path in (settings.base, settings.edited))
+    paths = (settings.base, settings.edited)
+    base, edited = (_read_files(path, settings.max_elements) for path in paths)
     recipe = make_recipe(base, edited, deltas=settings.deltas)
     forget, digest = _read_report(settings)
     manifest = Manifest(
@@ -51,19 +55,24 @@ def create_patch(settings: CreateSettings) -> Container:
         trial = Path(folder) / "trial.nhlepatch"
         trial.write_bytes(content)
         apply_patch(open_patch(trial), settings.base, Path(folder) / settings.edited.name)
-    write_files({settings.out: content})
+    write_files({settings.out: content}, force=settings.force)
     return open_patch(settings.out)
 
 
-def _read_files(path: Path) -> ModelFiles:
+def _read_files(path: Path, max_elements: int) -> ModelFiles:
     """A model's files; each is read whole, as making a patch compares them."""
-    model = load_model(path)
-    content = path.read_bytes()
-    beside = {name: (path.parent / name).read_bytes() for name in model.sidecars}
-    if any(Path(name).name != name for name in beside):
+    model = load_model(path, max_elements=max_elements)
+    if any(Path(name).name != name for name in model.sidecars):
         message = f"{path} keeps weights in another folder"
         raise InputRefusedError(message, remedy="Put them beside the model.")
-    return ModelFiles(contents={path.name: content} | beside, tensors=list_stored(path, content))
+    contents = read_model_files(model)
+    try:
+        for name in contents:
+            check_file_name(name)
+    except ValueError as error:
+        message = f"{path} cannot be patched: {error}"
+        raise InputRefusedError(message, remedy="Give it a name of plain letters.") from error
+    return ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
 
 
 def _read_report(settings: CreateSettings) -> tuple[tuple[int, ...], str | None]:
@@ -74,7 +83,7 @@ def _read_report(settings: CreateSettings) -> tuple[tuple[int, ...], str | None]
     try:
         content = path.read_bytes()
         forget = tuple(int(index) for index in json.loads(content)["forget"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path} is no report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
     return forget, hashlib.sha256(content).hexdigest()

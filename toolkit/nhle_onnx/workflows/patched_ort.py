@@ -12,7 +12,7 @@ from nhle_onnx.release.ort_format import compare_with_onnx, convert_to_ort, make
 _BATCH_SIZE = 32
 
 
-def write_ort(model_path: Path, out: Path) -> None:
+def write_ort(model_path: Path, out: Path, *, force: bool) -> None:
     """Convert, compare and write. Raises UnsupportedModelError where the two are not the same;
     a device has no images to compare them on, so noise does.
     """
@@ -29,4 +29,4 @@ def write_ort(model_path: Path, out: Path) -> None:
             f"{compared.agreement:.3f} of {compared.images} images"
         )
         raise UnsupportedModelError(message, remedy="The .onnx file is right; ship that.")
-    write_files({out: converted})
+    write_files({out: converted}, force=force)

@@ -7,26 +7,40 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.data.samples import SampleSource, open_samples, read_unlabelled
+from nhle_onnx.data.samples import open_samples, read_unlabelled
+from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.splits import Split, find_samples, split_samples
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head import list_other_heads
 from nhle_onnx.graph.save import check_writable
-from nhle_onnx.lowering.weights import check_operators
+from nhle_onnx.lowering.weights import check_operators, check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
-from nhle_onnx.runtime import Provider, Session, open_session
+from nhle_onnx.runtime import Provider, Session
 from nhle_onnx.unlearn.scope import select_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, Limits, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verify.accuracy import predict_classes
+from nhle_onnx.verify.finite import check_finite, name_model
+from nhle_onnx.workflows.doubts import (
+    describe_contradiction,
+    describe_forget_samples,
+    describe_overlap,
+    is_among,
+)
 from nhle_onnx.workflows.evaluation import (
     choose_evaluation,
     make_empty_evaluation,
     read_evaluation,
 )
 from nhle_onnx.workflows.masking import check_mask
-from nhle_onnx.workflows.measure import Evaluation, describe_suspicion, measure_session
+from nhle_onnx.workflows.measure import (
+    Evaluation,
+    describe_suspicion,
+    load_subject,
+    measure_models,
+)
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
 
@@ -41,6 +55,8 @@ _CWM_ALONE = (
     "only the head was masked (--method cwm): the features still hold the class, and putting the "
     "head row back brings it back"
 )
+_COMPARED = 256  # evaluation samples: reading them all again would take as long as judging
+_MEND_INPUTS = "Mend the sample, or the preprocessing that made it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +142,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     with watch.stage("load", "loading the model"):
         subject = open_subject(settings.model, settings.flags)
         request = make_request(subject, settings.forget)
+        check_weights(subject.model, subject.head)
         options = settings.options
         names: tuple[str, ...] = ()
         if options.trains:
@@ -143,15 +160,11 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     with watch.stage("samples", "reading the samples"):
         material, evaluation, samples, notes = _gather(settings, subject, request)
     with watch.stage("measure_before", "measuring the model as given"):
-        session = open_session(subject.model.proto, settings.provider)
-        before = measure_session(
-            session,
-            subject.head.output,
-            evaluation,
-            subject.image_input,
-            request,
-            options.batch_size,
+        given = load_subject(subject, settings.provider)
+        (before,) = measure_models(
+            [given], evaluation, request, options.batch_size, watch.report_samples
         )
+        doubts = _describe_doubts(settings, subject, request, material, given.session)
     return Plan(
         settings=settings,
         subject=subject,
@@ -160,11 +173,39 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         material=material,
         evaluation=evaluation,
         samples=samples,
-        session=session,
+        session=given.session,
         before=before,
         mask_notes=mask_notes,
-        notes=(*other_heads, *notes, *describe_suspicion(before)),
+        notes=(
+            *other_heads,
+            *notes,
+            *describe_suspicion(before),
+            *doubts,
+        ),
     )
+
+
+def _describe_doubts(
+    settings: UnlearnSettings,
+    subject: Subject,
+    request: ForgetRequest,
+    material: Material,
+    session: Session,
+) -> tuple[str, ...]:
+    """What the model as given makes of the samples to forget. Raises NotFiniteError where that is
+    no number.
+    """
+    if not len(material.forget):
+        return ()
+    with name_model(subject.model.path):
+        scores = session.run(
+            subject.head.output,
+            material.forget,
+            subject.image_input,
+            settings.options.batch_size,
+        )
+        predictions = predict_classes(scores)
+    return describe_forget_samples(material.forget, material.forget_classes, predictions, request)
 
 
 def _check_outputs(settings: UnlearnSettings, subject: Subject) -> None:
@@ -195,12 +236,22 @@ def _gather(
     split = split_samples(source.classes, request, options.samples_per_class)
     _require_forget_samples(source, request, needs=options.trains or options.mask == "importance")
     evaluation, notes = choose_evaluation(settings.eval_data, source, split, subject, request)
+    forget = source.read(split.forget)
     anchors, anchor_source = _read_anchors(settings, subject, request, source, split)
+    for samples in (forget, anchors):
+        check_finite(samples, str(source.path), _MEND_INPUTS)
+    is_copy = is_among(anchors, forget)
+    anchors = anchors[~is_copy]
+    notes = (
+        *notes,
+        *describe_contradiction(int(is_copy.sum())),
+        *_describe_overlap(forget, evaluation, request),
+    )
     synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
     if synthesizes:
         anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
     material = Material(
-        forget=source.read(split.forget),
+        forget=forget,
         forget_classes=source.classes[list(split.forget)],
         anchors=anchors,
         synthesizes=synthesizes,
@@ -214,6 +265,13 @@ def _gather(
         eval_source=evaluation.source,
     )
     return material, evaluation, summary, (*cwm_note, *notes)
+
+
+def _describe_overlap(
+    forget: Array, evaluation: Evaluation, request: ForgetRequest
+) -> tuple[str, ...]:
+    of_forgotten = np.flatnonzero(np.isin(evaluation.classes, request.forget))[:_COMPARED]
+    return describe_overlap(forget, evaluation.read(of_forgotten.tolist()))
 
 
 def _open_source(settings: UnlearnSettings, subject: Subject) -> SampleSource | None:
@@ -267,9 +325,9 @@ def _gather_nothing(
         read_evaluation(settings.eval_data, subject, request) if settings.eval_data else nothing
     )
     material = Material(
-        forget=nothing.inputs,
+        forget=nothing.read(),
         forget_classes=nothing.classes,
-        anchors=nothing.inputs,
+        anchors=nothing.read(),
         synthesizes=False,
     )
     summary = SampleSummary(

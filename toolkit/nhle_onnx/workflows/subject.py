@@ -15,6 +15,7 @@ from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
+from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout, Preprocess
 from nhle_onnx.values.report import FileSummary, ModelSummary
@@ -31,6 +32,7 @@ class ModelFlags:
     output: str | None = None
     labels: Path | None = None
     layout: Layout | None = None
+    max_elements: int = MAX_ELEMENTS
     preprocess: PreprocessFlags = field(default_factory=PreprocessFlags)
 
 
@@ -47,7 +49,7 @@ class Subject:
 
 def open_subject(path: Path, flags: ModelFlags) -> Subject:
     """Load a model and find its head, input, labels and preprocessing."""
-    model = load_model(path)
+    model = load_model(path, max_elements=flags.max_elements)
     head = find_head(model, output=flags.output)
     image_input = read_image_input(model, layout=flags.layout)
     return Subject(

@@ -14,15 +14,18 @@ from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import get_tolerance, widen_model
 from nhle_onnx.runtime import open_session
-from nhle_onnx.training.device import open_device
+from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.training.loop import Point
 from nhle_onnx.unlearn import objective
 from nhle_onnx.unlearn.finetune import STEP_LIMIT, TuningSamples, finetune
+from nhle_onnx.verify.finite import check_finite, name_model
 from nhle_onnx.workflows.departure import find_departing_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
 from nhle_onnx.workflows.subject import read_format
 from nhle_onnx.workflows.trained import Training
+
+_REMEDY = "Check the preprocessing, and that the samples are of this model."
 
 
 def train_features(plan: Plan, watch: Stopwatch) -> Training:
@@ -37,7 +40,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
         detail = f"lead {point.lead:+.2f}, kept {point.keeping:.4f}, apart {point.parting:.3f}"
         watch.observer.advance(point.step, limit, detail)
 
-    with watch.stage("train", "training (NHLE)"):
+    with watch.stage("train", "training (NHLE)"), explain_device_faults():
         finetuned = finetune(
             lowered,
             plan.names,
@@ -97,6 +100,8 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
         return find_departing_node(subject.model.proto, wide, source, output, batch, tolerance)
 
     expected = _read_logits(plan, inputs)
+    with name_model(subject.model.path):
+        check_finite(expected, "its scores on the tuning samples", _REMEDY)
     return lowered, check_parity(read_scores, inputs, expected, tolerance, locate)
 
 

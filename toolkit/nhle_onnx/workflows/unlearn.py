@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
+from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.model_files import check_sidecars
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.slicing import expose_tensors
@@ -25,17 +27,21 @@ from nhle_onnx.runtime import open_session
 from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE
 from nhle_onnx.values.report import Accuracy, Check, FileSummary, UnlearnReport, Unmasked
 from nhle_onnx.verify.changes import Changes, compare_models, list_outside
+from nhle_onnx.verify.evidence import describe_before, judge_evidence
+from nhle_onnx.verify.finite import check_finite, name_model
 from nhle_onnx.verify.gates import make_gates
 from nhle_onnx.verify.unmask import restore_head
 from nhle_onnx.workflows.conversion import Conversion, convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
-from nhle_onnx.workflows.measure import measure_model, subtract
+from nhle_onnx.workflows.measure import load_subject, measure_models, subtract
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan, UnlearnSettings
 from nhle_onnx.workflows.subject import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.trained import Training
 
 _MAX_GROWTH_BYTES = 4096
+_DIVERGED = "Give a smaller --lr, fewer --steps, --loss saturating, or another --mask."
+_MEND_INPUTS = "Mend the samples, or the preprocessing that made them."
 
 Array = npt.NDArray[np.float32]
 
@@ -61,14 +67,19 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         edited, masked = _edit(plan, training)
         model, path = plan.subject.model, plan.settings.edited_path
         files = split_files(edited, model.places, model.path, path)
+        check_sidecars(model)  # of which `split_files` read just now what is kept
     with watch.stage("verify", "verifying in ONNX Runtime"):
-        measured = _measure(plan, edited)
+        measured = _measure(plan, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
     summary = _summarize_edited(path, files)
     report = _make_report(plan, training, masked, measured, conversion, summary, watch)
     watch.observer.start_stage("saving")
-    write_files(files | conversion.contents | _render(plan.settings, report))
+    write_files(
+        files | conversion.contents | _render(plan.settings, report),
+        force=plan.settings.force,
+        seal=plan.settings.report_path,
+    )
     return report
 
 
@@ -143,27 +154,25 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
         .reshape(len(material.forget), head.feature_dim, -1)
         .mean(2)
     )
+    with name_model(plan.subject.model.path):
+        check_finite(features, "its features of the samples to forget", _MEND_INPUTS)
     return np.stack(
         [features[material.forget_classes == index].mean(0) for index in plan.request.forget]
     )
 
 
-def _measure(plan: Plan, edited: ModelProto) -> Measured:
+def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
     subject, settings = plan.subject, plan.settings
     edited_head = find_head(replace(subject.model, proto=edited), output=subject.head.output)
     restored = restore_head(edited, edited_head, subject.model.proto, subject.head)
-    after, unmasked = (
-        measure_model(
-            model,
-            subject.head,
-            plan.evaluation,
-            subject.image_input,
-            plan.request,
-            provider=settings.provider,
-            batch_size=settings.options.batch_size,
+    models = [load_subject(subject, settings.provider, model) for model in (edited, restored)]
+    try:
+        after, unmasked = measure_models(
+            models, plan.evaluation, plan.request, settings.options.batch_size, watch.report_samples
         )
-        for model in (edited, restored)
-    )
+    except NotFiniteError as error:
+        message = f"the edited model gives no answers: {error.reason}"
+        raise TrainingDivergedError(message, remedy=_DIVERGED) from error
     return Measured(
         after=after,
         unmasked=Unmasked(acc_f=unmasked.acc_f),
@@ -186,6 +195,8 @@ def _make_checks(
     )
     own = (head.weight, head.bias or "") if options.masks else ()
     outside = list_outside(measured.changes, {*plan.names, *own, *masked.rescaled})
+    totals = np.bincount(plan.evaluation.classes, minlength=head.num_classes).tolist()
+    evidence, doubts = judge_evidence(plan.before, measured.after, totals, plan.request)
     promises = [
         ("tensors_changed_outside_scope", len(outside), 0),
         ("graph_changes", int(not measured.changes.is_graph_same), 0),
@@ -195,7 +206,7 @@ def _make_checks(
         Check(name=name, value=value, limit=limit, better="lower")
         for name, value, limit in promises
     )
-    return (*gates, *checks), notes
+    return (*gates, *evidence, *checks), (*notes, *doubts)
 
 
 def _make_report(
@@ -273,5 +284,5 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "provider": plan.session.provider,
         "before": plan.before,
         "would_write": [str(path) for path in settings.outputs],
-        "notes": (*plan.mask_notes, *plan.notes),
+        "notes": (*plan.mask_notes, *plan.notes, *describe_before(plan.before, plan.request)),
     }

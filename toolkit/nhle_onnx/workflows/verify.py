@@ -1,84 +1,44 @@
 """verify: what a model still knows of a class, as ONNX Runtime runs it. Never imports torch."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from nhle_onnx.runtime import Provider, open_session
 from nhle_onnx.values.report import (
-    Accuracy,
     Check,
     Limits,
     ProviderResult,
     Unmasked,
     VerifyReport,
 )
-from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.changes import compare_models
+from nhle_onnx.verify.accuracy import compute_accuracy
+from nhle_onnx.verify.evidence import judge_evidence
 from nhle_onnx.verify.gates import make_gates
-from nhle_onnx.verify.unmask import restore_head
-from nhle_onnx.workflows.evaluation import read_evaluation
-from nhle_onnx.workflows.measure import (
-    Evaluation,
-    describe_suspicion,
-    measure_model,
-    measure_session,
-    subtract,
-)
+from nhle_onnx.workflows.contest import Baseline, VerifySettings, open_contest
+from nhle_onnx.workflows.counting import count_samples
+from nhle_onnx.workflows.measure import describe_suspicion, subtract
 from nhle_onnx.workflows.observer import Observer, Stopwatch
-from nhle_onnx.workflows.subject import (
-    TOOL,
-    ModelFlags,
-    Subject,
-    make_request,
-    open_subject,
-    summarize_file,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifySettings:
-    """What the user asked of `verify`."""
-
-    model: Path
-    forget: tuple[str, ...]
-    data: Path
-    flags: ModelFlags
-    baseline: Path | None = None
-    providers: tuple[Provider, ...] = ("auto",)
-    limits: Limits = Limits()
-    batch_size: int = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Comparison:
-    """What a baseline adds."""
-
-    before: Accuracy
-    unmasked: Unmasked | None
-    changed: tuple[str, ...]
-    notes: tuple[str, ...]
+from nhle_onnx.workflows.subject import TOOL, summarize_file
 
 
 def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
-    """Measure a model on each provider, and against its baseline where one is given."""
+    """Measure a model on each provider, and against its baseline where one is given.
+
+    Samples are prepared once, for all of it; memory does not grow with how many there are.
+    """
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
-        subject = open_subject(settings.model, settings.flags)
-        request = make_request(subject, settings.forget)
-        baseline = open_subject(settings.baseline, settings.flags) if settings.baseline else None
-        evaluation = read_evaluation(settings.data, subject, request)
+        contest = open_contest(settings)
+    subject, request, baseline = contest.subject, contest.request, contest.baseline
     with watch.stage("measure", "measuring"):
-        results = tuple(
-            _measure(subject, provider, evaluation, request, settings.batch_size)
-            for provider in settings.providers
-        )
-    after = results[0].accuracy
-    comparison = None
-    if baseline:
-        with watch.stage("compare", "comparing with the baseline"):
-            comparison = _compare(subject, baseline, evaluation, request, settings)
-    unmasked = comparison.unmasked if comparison else None
-    delta = subtract(after.acc_r, comparison.before.acc_r) if comparison else None
+        tally = count_samples(settings, contest, watch.report_samples)
+    accuracies = [compute_accuracy(counts, request) for counts in tally.counts]
+    totals = tally.counts[0].total
+    count = len(settings.providers)
+    results = tuple(
+        ProviderResult(provider=provider, accuracy=accuracy)
+        for provider, accuracy in zip(tally.providers[:count], accuracies[:count], strict=True)
+    )
+    after, others = accuracies[0], accuracies[count:]
+    before = others[0] if baseline else None
+    unmasked = Unmasked(acc_f=others[1].acc_f) if baseline and baseline.restored else None
+    delta = subtract(after.acc_r, before.acc_r) if before else None
     checks, notes = make_gates(
         acc_f=after.acc_f,
         delta_acc_r=delta,
@@ -87,81 +47,36 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
         expects_delta=baseline is not None,
         expects_unmasked=unmasked is not None,
     )
+    evidence, doubts = judge_evidence(before, after, totals, request)
+    suspicion = describe_suspicion(before) if before else ()
+    changes = baseline.changes if baseline else None
     return VerifyReport(
         tool=TOOL,
         model=summarize_file(subject.model),
-        baseline=summarize_file(baseline.model) if baseline else None,
+        baseline=summarize_file(baseline.subject.model) if baseline else None,
         labels=subject.labels,
         forget=request.forget,
-        samples=len(evaluation.classes),
+        samples=sum(totals),
         preprocess=subject.preprocess,
         providers=results,
-        before=comparison.before if comparison else None,
+        before=before,
         after=after,
         unmasked=unmasked,
         delta_acc_r=delta,
-        changed_tensors=comparison.changed if comparison else None,
+        changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
-        notes=(*notes, *(comparison.notes if comparison else ())),
-        checks=(*checks, *_check_other_providers(results[1:], settings.limits)),
+        notes=(*notes, *suspicion, *doubts, *(_describe(baseline) if baseline else ())),
+        checks=(*checks, *evidence, *_check_other_providers(results[1:], settings.limits)),
     )
 
 
-def _measure(
-    subject: Subject,
-    provider: Provider,
-    evaluation: Evaluation,
-    request: ForgetRequest,
-    batch_size: int,
-) -> ProviderResult:
-    session = open_session(subject.model.proto, provider)
-    accuracy = measure_session(
-        session, subject.head.output, evaluation, subject.image_input, request, batch_size
-    )
-    return ProviderResult(provider=session.provider, accuracy=accuracy)
-
-
-def _compare(
-    subject: Subject,
-    baseline: Subject,
-    evaluation: Evaluation,
-    request: ForgetRequest,
-    settings: VerifySettings,
-) -> _Comparison:
-    provider, batch_size = settings.providers[0], settings.batch_size
-    before = _measure(baseline, provider, evaluation, request, batch_size).accuracy
-    notes = describe_suspicion(before)
-    unmasked = None
-    shape = (subject.head.num_classes, subject.head.feature_dim, subject.head.class_axis)
-    if shape == (
-        baseline.head.num_classes,
-        baseline.head.feature_dim,
-        baseline.head.class_axis,
-    ):
-        restored = restore_head(
-            subject.model.proto, subject.head, baseline.model.proto, baseline.head
-        )
-        accuracy = measure_model(
-            restored,
-            subject.head,
-            evaluation,
-            subject.image_input,
-            request,
-            provider=provider,
-            batch_size=batch_size,
-        )
-        unmasked = Unmasked(acc_f=accuracy.acc_f)
-    else:
-        notes += ("not unmasked: the baseline's head has another shape",)
-    changes = compare_models(baseline.model.proto, subject.model.proto)
-    if not changes.is_graph_same:
-        notes += ("the graph itself differs from the baseline's, not only its weights",)
-    return _Comparison(
-        before=before,
-        unmasked=unmasked,
-        changed=(*changes.changed, *changes.added),
-        notes=notes,
-    )
+def _describe(baseline: Baseline) -> tuple[str, ...]:
+    notes = []
+    if baseline.restored is None:
+        notes.append("not unmasked: the baseline's head has another shape")
+    if not baseline.changes.is_graph_same:
+        notes.append("the graph itself differs from the baseline's, not only its weights")
+    return tuple(notes)
 
 
 def _check_other_providers(

@@ -16,6 +16,8 @@ _MEANINGS = {
     "after.acc_f": "accuracy on the forgotten classes",
     "delta_acc_r": "change of accuracy on the other classes",
     "unmasked.acc_f": "accuracy on the forgotten classes with the original head put back",
+    "known_before": "accuracy of the model as given on the forgotten classes: had it known them?",
+    "skill_before": "how well the model as given tells classes apart, from 0 to 1",
     "tensors_changed_outside_scope": "weights changed that were not to change",
     "graph_changes": "changes of the graph's structure",
     "growth_bytes": "bytes by which the file grew",

@@ -1,6 +1,8 @@
 """Applying a patch: in one pass, in little memory, and nothing is kept unless it is right."""
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,12 +12,14 @@ from typing import BinaryIO, cast
 import zstandard
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.save import write_streams
 from nhle_onnx.release.patch.container import Container, Span
 from nhle_onnx.release.patch.differences import add_counts, add_differences
 from nhle_onnx.values.patch import MadeFile, Piece
 
 _CHUNK_BYTES = 2**20  # a multiple of every width
+_MAX_WINDOW_BYTES = 2**23  # of each stream, as `pack` makes them
 
 
 def locate_base(container: Container, base: Path) -> dict[int, Path]:
@@ -47,18 +51,20 @@ def check_base(container: Container, base: Path) -> None:
 def digest_file(path: Path) -> str:
     """SHA-256 of a file."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def apply_patch(container: Container, base: Path, out: Path) -> None:
+def apply_patch(container: Container, base: Path, out: Path, *, force: bool = False) -> None:
     """Write the result's files. Raises InputRefusedError where the base is another, or the result
     not what was promised; then nothing is written.
     """
     manifest = container.manifest
     bases = locate_base(container, base)
+    _check_sizes(container, base)
+    _check_room(container, out)
     with ExitStack() as stack:
         # hashing leaves the other core free
         checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
@@ -70,15 +76,39 @@ def apply_patch(container: Container, base: Path, out: Path) -> None:
             for index, path in locate_result(container, out).items()
         }
         try:
-            write_streams(writers, confirm=checked.result)
+            write_streams(writers, force=force, seal=out, confirm=checked.result)
         except InputRefusedError:
             checked.result()  # of another base, anything may come out: that is then the reason
             raise
 
 
+def _check_sizes(container: Container, base: Path) -> None:
+    """Before anything is copied from a base that may be another one."""
+    for index, path in locate_base(container, base).items():
+        with _open(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+        if size != container.manifest.base[index].size_bytes:
+            check_base(container, base)  # knows more of why
+            raise _damage(container.path)
+
+
+def _check_room(container: Container, out: Path) -> None:
+    """Before a small patch fills a disk."""
+    needed = sum(file.size_bytes for file in container.manifest.result)
+    free = shutil.disk_usage(out.parent).free
+    if needed > free:
+        message = f"{container.path} makes {needed:,} bytes, but {out.parent} has {free:,} free"
+        raise InputRefusedError(message, remedy="Give -o a path where there is room.")
+
+
+def _damage(path: Path) -> InputRefusedError:
+    message = f"{path} is damaged: it does not hold what its header promises"
+    return InputRefusedError(message, remedy="Fetch it anew, and compare its digest.")
+
+
 def _open(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -103,21 +133,17 @@ class _Streams:
         try:
             content: bytes = self._readers[name].read(size)
         except (KeyError, zstandard.ZstdError) as error:
-            raise self._damage() from error
+            raise _damage(self._path) from error
         if len(content) != size:
-            raise self._damage()
+            raise _damage(self._path)
         return content
-
-    def _damage(self) -> InputRefusedError:
-        message = f"{self._path} is damaged: it does not hold what its header promises"
-        return InputRefusedError(message, remedy="Fetch it anew, and compare its digest.")
 
 
 def _open_stream(path: Path, span: Span, stack: ExitStack) -> zstandard.ZstdDecompressionReader:
-    file = stack.enter_context(path.open("rb"))
+    file = stack.enter_context(_open(path))
     file.seek(span.start)
     window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read
-    return zstandard.ZstdDecompressor().stream_reader(window)
+    return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).stream_reader(window)
 
 
 class _Window:

@@ -1,6 +1,7 @@
 """A patch as a file: safetensors, whose header holds the manifest and whose tensors the streams."""
 
 import json
+import os
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +13,16 @@ from pydantic import ValidationError
 from safetensors.numpy import save
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.patch import SCHEMA, Manifest
 
 _LENGTH = struct.Struct("<Q")
-_MAX_HEADER_BYTES = 2**26
+_MAX_HEADER_BYTES = 2**23  # takes 200 MiB while it is read
 _SMALL_BYTES = 2**26  # beyond, the best compression takes minutes
+_STREAMS = frozenset(
+    {"insert", "sum.0", "sum.1"}
+    | {f"delta{width}.{index}" for width in (1, 2, 4) for index in range(width)}
+)
 _AGAIN = "Fetch the patch anew, and compare its digest."
 
 
@@ -51,8 +57,8 @@ def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
 def open_patch(path: Path) -> Container:
     """Read a patch's header. Raises InputRefusedError for what is none, or of a newer format."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             header, start = _read_header(stream.read(_LENGTH.size), stream.read, path)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
@@ -65,14 +71,11 @@ def open_patch(path: Path) -> Container:
         message = f"{path} is a patch of the format {stated}, which this version does not know"
         raise InputRefusedError(message, remedy="Update nhle-onnx.")
     try:
+        _parse_json(metadata["manifest"])  # pydantic would take the last of a repeated key
         manifest = Manifest.model_validate_json(metadata["manifest"])
-        spans = {
-            name: Span(*(start + int(offset) for offset in entry["data_offsets"]))
-            for name, entry in header.items()
-        }
+        spans = {name: _read_span(name, entry, start) for name, entry in header.items()}
     except (ValidationError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise _refuse(path, f"has a damaged header: {reason}") from error
+        raise _refuse(path, f"has a damaged header: {_describe(error)}") from error
     if any(not start <= span.start <= span.end <= size for span in spans.values()):
         raise _refuse(path, "is truncated")
     return Container(path, manifest, spans, size)
@@ -85,17 +88,56 @@ def _read_header(
         raise _refuse(path, "is truncated")
     (size,) = _LENGTH.unpack(length)
     if size > _MAX_HEADER_BYTES:
-        raise _refuse(path, "is not a patch of nhle-onnx")
+        raise _refuse(path, f"is not a patch of nhle-onnx: its header would have {size:,} bytes")
     content = read(size)
     if len(content) < size:
         raise _refuse(path, "is truncated")
     try:
-        header = json.loads(content)
+        header = _parse_json(content)
     except ValueError as error:
-        raise _refuse(path, "is not a patch of nhle-onnx") from error
+        raise _refuse(path, f"is not a patch of nhle-onnx: {error}") from error
     if not isinstance(header, dict):
         raise _refuse(path, "is not a patch of nhle-onnx")
     return header, _LENGTH.size + size
+
+
+def _parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - foreign JSON
+    """JSON that all readers take for the same. Raises ValueError for other."""
+    try:
+        return json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        message = "it is too deep"
+        raise ValueError(message) from error
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        message = "it says something twice"
+        raise ValueError(message)
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    message = f"{name} is no number of JSON"
+    raise ValueError(message)
+
+
+def _read_span(name: str, entry: Mapping[str, Any], start: int) -> Span:
+    """Where a stream lies. Raises ValueError, KeyError or TypeError for what says it not."""
+    first, last = entry["data_offsets"]
+    if name not in _STREAMS or not isinstance(first, int) or not isinstance(last, int):
+        message = f"{name} is no stream of a patch"
+        raise ValueError(message)
+    return Span(start + first, start + last)
+
+
+def _describe(error: Exception) -> str:
+    """The first thing that is wrong."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return ": ".join([".".join(map(str, first["loc"])), first["msg"]])
+    return str(error).splitlines()[0]
 
 
 def _refuse(path: Path, what: str) -> InputRefusedError:

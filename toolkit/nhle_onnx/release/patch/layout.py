@@ -8,8 +8,10 @@ from pathlib import Path
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.external import is_external, read_place
+from nhle_onnx.graph.tensor_sizes import count_bytes
 from nhle_onnx.values.patch import Width
 
 _GRAPH = ModelProto.GRAPH_FIELD_NUMBER
@@ -39,10 +41,21 @@ class Stored:
 
 
 def list_stored(path: Path, content: bytes) -> tuple[Stored, ...]:
-    """The tensors whose numbers lie as plain bytes, in the model's file (named "") or beside it."""
+    """The tensors whose numbers lie as plain bytes, in the model's file (named "") or beside it.
+
+    Raises InputRefusedError for a file that is encoded as no converter does it.
+    """
     proto = onnx.load_from_string(content)
     tensors = _collect_tensors(proto)
-    inside = [
+    try:
+        found = [*_find_raw(memoryview(content))]
+    except (ValueError, IndexError) as error:
+        raise _unusual(path) from error
+    inside = [tensor for tensor in tensors if tensor[1].HasField("raw_data")]
+    if len(inside) != len(found):
+        raise _unusual(path)
+    outside = [_locate(tensor) for _, tensor in tensors if is_external(tensor)]
+    described = [
         Stored(
             name=name,
             kind=tensor.data_type,
@@ -51,14 +64,14 @@ def list_stored(path: Path, content: bytes) -> tuple[Stored, ...]:
             start=start,
             size=size,
         )
-        for (name, tensor), (start, size) in zip(
-            ((name, tensor) for name, tensor in tensors if tensor.HasField("raw_data")),
-            _find_raw(memoryview(content)),
-            strict=True,
-        )
+        for (name, tensor), (start, size) in zip(inside, found, strict=True)
     ]
-    outside = [_locate(tensor, path) for _, tensor in tensors if uses_external_data(tensor)]
-    return tuple(each for each in (*inside, *outside) if each.size)
+    return tuple(each for each in (*described, *outside) if each.size)
+
+
+def _unusual(path: Path) -> InputRefusedError:
+    message = f"{path} is encoded in an unusual way, in which its tensors cannot be located"
+    return InputRefusedError(message, remedy="Load and save it with onnx, and start from that.")
 
 
 def _collect_tensors(proto: ModelProto) -> list[tuple[str, TensorProto]]:
@@ -72,18 +85,15 @@ def _collect_tensors(proto: ModelProto) -> list[tuple[str, TensorProto]]:
     return [*in_nodes, *((tensor.name, tensor) for tensor in proto.graph.initializer)]
 
 
-def _locate(tensor: TensorProto, path: Path) -> Stored:
-    info = ExternalDataInfo(tensor)
-    size = info.length
-    if size is None:
-        size = (path.parent / info.location).stat().st_size - (info.offset or 0)
+def _locate(tensor: TensorProto) -> Stored:
+    place = read_place(tensor)
     return Stored(
         name=tensor.name,
         kind=tensor.data_type,
         shape=tuple(tensor.dims),
-        file=info.location,
-        start=info.offset or 0,
-        size=size,
+        file=place.location,
+        start=place.offset,
+        size=count_bytes(tensor),
     )
 
 

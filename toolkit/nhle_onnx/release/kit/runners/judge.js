@@ -32,11 +32,12 @@ async function runImages(ort, session, kit, bytes, onImage) {
   return { predictions, times };
 }
 
-// The class with the highest score of the first row, the first of equals; -1 if any is not a number.
+// The class with the highest score of the first row, the first of equals. Where that is no finite
+// number there is no answer, which is not a wrong answer: it would pass for forgotten.
 function findWinner(output, batch) {
   const isHalf = output.type === "float16" && output.data instanceof Uint16Array;
   const row = Array.from(output.data.slice(0, output.data.length / batch), isHalf ? decodeHalf : Number);
-  if (row.some(Number.isNaN)) return -1;
+  if (!Number.isFinite(Math.max(...row))) throw new Error("the best score of an image is no finite number here");
   return row.reduce((best, score, index) => (score > row[best] ? index : best), 0);
 }
 

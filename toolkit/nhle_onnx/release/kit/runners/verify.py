@@ -123,10 +123,14 @@ def run_images(
             outputs = session.run([kit["output"]], feed)
             times_ms.append((time.perf_counter() - start) * 1000)
             scores = np.asarray(outputs[0])[0].ravel().astype(np.float32)
-            predictions.append(-1 if np.isnan(scores).any() else int(scores.argmax()))
+            predictions.append(int(scores.argmax()) if np.isfinite(scores.max()) else -1)
     except Exception as error:  # its errors share no public base class
         raise Refusal(f"ONNX Runtime failed on the images: {error}", CANNOT_RUN) from error
-    return predictions[1:], times_ms[1:]  # the first run also prepares
+    predictions, times_ms = predictions[1:], times_ms[1:]  # the first run also prepares
+    if -1 in predictions:  # no answer is not a wrong answer: it would pass for forgotten
+        place = predictions.index(-1)
+        raise Refusal(f"the best score of image {place} is no finite number here", CANNOT_RUN)
+    return predictions, times_ms
 
 
 def make_result(

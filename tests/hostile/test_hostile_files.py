@@ -1,0 +1,89 @@
+"""Every hostile file of the catalogue: one message, or no harm; and nothing else moves."""
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.hostile import CASES
+from benchmarks.hostile.case import OUT, Attempt, HostileFile, read_base
+from conftest import LENET, Result
+
+Nhle = Callable[..., Result]
+
+TIMEOUT_S = 60
+MEMORY = 4 * 2**30  # of addresses; a process that has imported everything takes 2 GiB of them
+OUTPUTS = {"edited.onnx", "edited.report.json"}
+
+
+def run_limited(*arguments: str) -> Result:
+    """As `nhle`, in a process that can neither hang nor take the machine's memory."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nhle_onnx", *arguments],
+        capture_output=True, timeout=TIMEOUT_S, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+    )  # fmt: skip
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def list_tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Everything below a folder, with what a write would change."""
+    return {
+        os.fspath(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    }
+
+
+def check_attempt(attempt: Attempt, folder: Path, result: Result) -> None:
+    shown = result.out + result.err
+    assert result.code in attempt.codes, shown[-2000:]
+    assert "Traceback" not in shown
+    assert {mark for mark in shown if unicodedata.category(mark)[0] == "C"} <= {"\n"}
+    assert len(shown) < 20_000
+    if attempt.codes == (3,) or result.code in {3, 4}:
+        lines = result.err.splitlines()
+        assert sum(line.startswith("error:") for line in lines) == 1
+        assert sum(line.startswith("remedy:") for line in lines) == 1
+        assert len(lines) == 2, result.err
+        assert list((folder / OUT).iterdir()) == []
+    if "--json" in attempt.command and result.code == 0:
+        json.loads(result.out)
+    assert attempt.says in shown, shown[-2000:]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        message = "a hostile file reached for the network"
+        raise AssertionError(message)
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_hostile_file(case: HostileFile, tmp_path: Path, nhle: Nhle) -> None:
+    folder = tmp_path / "files"
+    (folder / OUT).mkdir(parents=True)
+    case.build(folder, read_base(LENET))
+    before = list_tree(tmp_path)
+    for attempt in case.attempts:
+        command = [part.format(folder=folder) for part in attempt.command]
+        result = run_limited(*command) if case.is_dangerous else nhle(*command)
+        check_attempt(attempt, folder, result)
+        written = {path for path in list_tree(tmp_path).items() if path not in before.items()}
+        assert {Path(path).name for path, _ in written} <= OUTPUTS
+        assert {Path(path).parent for path, _ in written} <= {folder / OUT}
+
+
+def test_names_tell_cases_apart() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names) >= 60

@@ -1,0 +1,40 @@
+"""Jobs that a worker process can import."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from nhle_onnx.errors import InputRefusedError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die_once(marker: Path) -> str:
+    """Kill the process at the first try; work at the second."""
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker.name
+
+
+def misbehave(kind: str) -> str:
+    if kind == "refused":
+        message = "no such file"
+        raise InputRefusedError(message, remedy="Look again.")
+    if kind == "crashed":
+        message = "a bug"
+        raise ZeroDivisionError(message)
+    if kind == "lost":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return kind
+
+
+def wait_for(file: Path) -> str:
+    """Note that it has begun, and go on once the file is there."""
+    file.with_suffix(f".{os.getpid()}.begun").touch()
+    while not file.exists():
+        time.sleep(0.05)
+    return file.name

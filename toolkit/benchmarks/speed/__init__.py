@@ -1,0 +1,1 @@
+"""How fast the tool is beside what bounds it, and beside what users would do instead."""

@@ -1,0 +1,96 @@
+"""`unlearn` beside the bare work that no tool could avoid: time, and memory."""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.speed.rows import (
+    Row,
+    make_row,
+    measure_in_turn,
+    measure_peak,
+    take_median_ratio,
+    time_command,
+)  # fmt: skip
+from benchmarks.speed.subjects import Network, build_network, copy_samples, export_network
+
+TIME_LIMIT, MEMORY_LIMIT = 3.0, 4.0
+STEPS = 20
+_CODES = (0, 1)  # random weights have nothing to forget, which the gates say
+_MIB = 2**20
+
+# The peer: import torch, build two sessions, and take the same steps on the original network.
+PEER = """
+import sys
+import architectures
+import onnxruntime
+import torch
+
+path, constructor, side, steps, batch = sys.argv[1:3] + [int(item) for item in sys.argv[3:]]
+sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for _ in "12"]
+network = getattr(architectures, constructor)().eval()
+images = torch.randn(batch, 3, side, side)
+labels = torch.arange(batch) % 10
+optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+for _ in range(steps):
+    loss = torch.nn.functional.cross_entropy(network(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def measure_cost(network: Network, folder: Path, rounds: int) -> list[Row]:
+    """The whole command by the bare work, and its memory by weights and activations."""
+    model = export_network(network, folder / network.constructor)
+    samples = copy_samples(folder / f"{network.constructor}_samples")
+    out = folder / f"{network.constructor}.onnx"
+    arguments = ["unlearn", str(model), "--forget", "3", "--samples", str(samples), "--force"]
+    arguments += ["--steps", str(STEPS), "--out", str(out), "--quiet"]
+    ours = [sys.executable, "-m", "nhle_onnx", *arguments]
+    time_command(ours, codes=_CODES)
+    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    batch = report["samples"]["forget"] + report["samples"]["anchors"]
+    numbers = map(str, (network.side, report["method"]["steps_run"], batch))
+    peer = [sys.executable, "-c", PEER, str(model), network.constructor, *numbers]
+    found = measure_in_turn(
+        {"ours": lambda: time_command(ours, codes=_CODES), "peer": lambda: time_command(peer)},
+        rounds,
+    )
+    held = measure_peak([*arguments, "--no-isolation"], beyond_imports=True)
+    images = torch.randn(batch, 3, network.side, network.side)
+    needed = weigh_step(build_network(network), images)
+    return [
+        make_row(
+            f"`unlearn --steps {STEPS}` of {network.title}, by bare steps",
+            statistics.median(found["ours"]), statistics.median(found["peer"]), "s",
+            take_median_ratio(found["ours"], found["peer"]), TIME_LIMIT,
+        ),
+        make_row(
+            f"`unlearn` of {network.title}, peak memory by weights and activations",
+            held, needed, "MiB", held / needed, MEMORY_LIMIT,
+        ),
+    ]  # fmt: skip
+
+
+def weigh_step(module: nn.Module, images: torch.Tensor) -> float:
+    """MiB of a module's parameters, and of what one forward pass keeps for the backward one."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> Any:  # noqa: ANN401 - torch hands back what it is given
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    parameters = {item.untyped_storage().data_ptr() for item in module.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        outputs = module(images)
+    activations = sum(size for place, size in kept.items() if place not in parameters)
+    weights = sum(item.numel() * item.element_size() for item in module.parameters())
+    del outputs
+    return (weights + activations) / _MIB

@@ -1,0 +1,93 @@
+"""One comparison: what is measured, its peer, and the ratio that is asked for."""
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+Row = dict[str, Any]
+
+
+def make_row(
+    what: str, ours: float, peer: float, unit: str, ratio: float, limit: float | None,
+    better: Literal["lower", "higher"] = "lower",
+) -> Row:  # fmt: skip
+    """A row of the table; `ratio` is the median of the rounds' ratios of ours by the peer's."""
+    met = "" if limit is None else "NO"
+    if limit is not None and (ratio <= limit if better == "lower" else ratio >= limit):
+        met = "yes"
+    sign = "≤" if better == "lower" else "≥"
+    return {
+        "what": what,
+        "ours": ours,
+        "peer": peer,
+        "unit": unit,
+        "ratio": ratio,
+        "limit": "" if limit is None else f"{sign} {limit}",
+        "met": met,
+    }
+
+
+def measure_in_turn(
+    measures: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """Each measure once a round, in another order every round, after one to warm up."""
+    shuffle = random.Random(0).shuffle  # noqa: S311 - an order, no secret
+    order = list(measures)
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for index in range(rounds + 1):
+        shuffle(order)
+        for name in order:
+            value = measures[name]()
+            if index:
+                found[name].append(value)
+    return found
+
+
+def take_median_ratio(ours: list[float], peer: list[float]) -> float:
+    """The median over rounds, which other work on the machine disturbs least."""
+    return statistics.median(one / other for one, other in zip(ours, peer, strict=True))
+
+
+def time_command(
+    command: list[str], environment: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)
+) -> float:
+    """Wall-clock seconds of a process that must end with one of `codes`."""
+    start = time.perf_counter()
+    done = subprocess.run(command, check=False, capture_output=True, env=environment)
+    elapsed_s = time.perf_counter() - start
+    if done.returncode not in codes:
+        raise RuntimeError(done.stderr.decode(errors="replace"))
+    return elapsed_s
+
+
+PEAK = """
+import sys
+from nhle_onnx.cli.main import run
+before = {preparation}
+code = run(sys.argv[1:])
+lines = open("/proc/self/status").read().splitlines()
+peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+print("PEAK", code, peak - before)
+"""
+_RESIDENT = """(
+    __import__("nhle_onnx.workflows.training"),
+    next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")),
+)[1]"""
+
+
+def measure_peak(arguments: list[str | Path], *, beyond_imports: bool = False) -> float:
+    """MiB that a run of the program holds at its peak (Linux): VmHWM, as ru_maxrss would be that
+    of a larger parent. `beyond_imports` leaves out what importing everything takes.
+    """
+    program = PEAK.format(preparation=_RESIDENT if beyond_imports else "0")
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    last = done.stdout.splitlines()[-1].split()
+    if last[:1] != ["PEAK"] or last[1] not in {"0", "1"}:
+        raise RuntimeError(done.stderr)
+    return int(last[2]) / 1024

@@ -1,0 +1,45 @@
+"""How soon the program answers, beside what it cannot start without."""
+
+import os
+import statistics
+import sys
+from functools import partial
+from pathlib import Path
+
+from benchmarks.speed.rows import Row, make_row, measure_in_turn, take_median_ratio, time_command
+from benchmarks.speed.subjects import SHIPPED
+
+_CLICK = [sys.executable, "-c", "import click"]
+_ONNX = [sys.executable, "-c", "import onnx, sys; onnx.load(sys.argv[1])", str(SHIPPED)]
+_COMPLETION = {
+    **os.environ,
+    "_NHLE_ONNX_COMPLETE": "bash_complete",
+    "COMP_WORDS": "nhle-onnx verify --for",
+    "COMP_CWORD": "2",
+}
+
+
+def measure_startup(rounds: int) -> list[Row]:
+    """`--help`, completion and `inspect`, as processes of their own."""
+    program = str(Path(sys.executable).with_name("nhle-onnx"))
+    measures = {
+        "import click": partial(time_command, _CLICK),
+        "import onnx, and load the model": partial(time_command, _ONNX),
+        "--help": partial(time_command, [program, "--help"]),
+        "completion of a flag": partial(time_command, [program], _COMPLETION),
+        "inspect": partial(time_command, [program, "inspect", str(SHIPPED)]),
+    }
+    found = measure_in_turn(measures, rounds)
+    pairs = (
+        ("--help", "import click", 3.0),
+        ("completion of a flag", "import click", 3.0),
+        ("inspect", "import onnx, and load the model", 1.5),
+    )
+    return [
+        make_row(
+            f"`{ours}`, by Python's `{peer}`",
+            statistics.median(found[ours]), statistics.median(found[peer]), "s",
+            take_median_ratio(found[ours], found[peer]), limit,
+        )
+        for ours, peer, limit in pairs
+    ]  # fmt: skip

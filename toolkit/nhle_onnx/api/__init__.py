@@ -1,0 +1,1 @@
+"""What `import nhle_onnx` offers: the commands as functions."""

@@ -1,0 +1,88 @@
+"""A torch module that is to ship as ONNX without a class."""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.api.commands import unlearn
+from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords
+from nhle_onnx.errors import UnsupportedModelError, UsageError
+from nhle_onnx.graph.save import check_writable
+from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.workflows.observer import Observer
+
+_OPSET = 17
+
+
+def unlearn_module(
+    module: nn.Module,
+    images: Tensor,
+    classes: Tensor,
+    *,
+    forget: Classes,
+    out: StrPath,
+    observer: Observer | None = None,
+    **keywords: Unpack[TuningKeywords],
+) -> UnlearnReport:
+    """Export a module, and make the export forget classes as `unlearn` does.
+
+    `images` [N, ...] are as the module takes them, of `classes` [N]. The export goes beside `out`,
+    as STEM.original.onnx: `verify`, `audit` and patches compare with it. The module itself stays as
+    it is.
+
+    Raises what `unlearn` raises, and UnsupportedModelError where torch cannot export the module.
+
+    Examples:
+        >>> import nhle_onnx, torch
+        >>> from tempfile import TemporaryDirectory
+        >>> _ = torch.manual_seed(0)
+        >>> images, classes = torch.rand(60, 1, 8, 8), torch.arange(60) % 3
+        >>> module = torch.nn.Sequential(
+        ...     torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3)
+        ... )
+        >>> with TemporaryDirectory() as folder:
+        ...     report = nhle_onnx.unlearn_module(
+        ...         module, images, classes, forget=2, out=f"{folder}/new.onnx", steps=20
+        ...     )
+        >>> report.after.acc_f, report.model.head.num_classes
+        (0.0, 3)
+    """
+    if len(images) != len(classes):
+        message = f"there are {len(images)} images, but {len(classes)} classes"
+        raise UsageError(message, remedy="Give the class of each image.")
+    edited = Path(out)
+    original = edited.with_name(f"{edited.stem}.original.onnx")
+    check_writable(original, force=keywords.get("force", False))
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder) / "samples.npz"
+        np.savez(samples, x=images.detach().float().cpu().numpy(), y=classes.cpu().numpy())
+        _export(module, images[:2], original)
+        try:
+            return unlearn(
+                original, forget=forget, samples=samples, out=edited, observer=observer, **keywords
+            )
+        except BaseException:
+            original.unlink()
+            raise
+
+
+def _export(module: nn.Module, images: Tensor, path: Path) -> None:
+    """Write ONNX with the older exporter, which needs no other package."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module, (images,), path, dynamo=False, opset_version=_OPSET, verbose=False,
+                input_names=["image"], output_names=["logits"],
+                dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
+            )  # fmt: skip
+    except Exception as error:  # the exporter's errors, and the module's own, share no base class
+        message = f"torch {torch.__version__} cannot export the module: {error}"
+        raise UnsupportedModelError(
+            message, remedy="Export it to ONNX in another way, and use nhle_onnx.unlearn."
+        ) from error

@@ -1,0 +1,79 @@
+"""`patch create` and `patch apply` as functions. Neither reaches torch."""
+
+from pathlib import Path
+from typing import Literal
+
+from nhle_onnx.api.keywords import StrPath
+from nhle_onnx.values.limits import MAX_ELEMENTS
+from nhle_onnx.values.patch import Manifest
+from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
+from nhle_onnx.workflows.patch_create import CreateSettings
+from nhle_onnx.workflows.patch_create import create_patch as write_patch
+
+
+def create_patch(
+    base: StrPath,
+    edited: StrPath,
+    out: StrPath,
+    *,
+    report: StrPath | None = None,
+    no_deltas: bool = False,
+    max_elements: int = MAX_ELEMENTS,
+    force: bool = False,
+) -> Manifest:
+    """Write what makes `edited` of `base` to `out`, and return what it says.
+
+    `report` is that of `unlearn`, by default the one beside `edited`; with `no_deltas` the patch
+    holds new values only. Raises InputRefusedError or UnsupportedModelError.
+
+    Examples:
+        >>> import nhle_onnx
+        >>> from tempfile import TemporaryDirectory
+        >>> model = "models/lenet5_fashion_mnist/model.onnx"
+        >>> with TemporaryDirectory() as folder:
+        ...     edited, patch, made = (f"{folder}/{name}" for name in ("e.onnx", "p", "m.onnx"))
+        ...     report = nhle_onnx.unlearn(model, forget=3, method="cwm", out=edited)
+        ...     manifest = nhle_onnx.create_patch(model, edited, patch)
+        ...     applied = nhle_onnx.apply_patch(model, patch, made)
+        >>> applied.result[0].sha256 == report.edited.sha256
+        True
+        >>> manifest.forget, [tensor.rows for tensor in manifest.tensors]
+        ((3,), [((3, 3),), ((3, 3),)])
+    """
+    settings = CreateSettings(
+        base=Path(base),
+        edited=Path(edited),
+        out=Path(out),
+        report=Path(report) if report else None,
+        deltas=not no_deltas,
+        max_elements=max_elements,
+        force=force,
+    )
+    return write_patch(settings).manifest
+
+
+def apply_patch(
+    base: StrPath,
+    patch: StrPath,
+    out: StrPath,
+    *,
+    require_signature: StrPath | None = None,
+    signature: StrPath | None = None,
+    also: Literal["ort"] | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Make the edited model of `base` in `out`, byte for byte, or write nothing.
+
+    `require_signature` is a public key that must have signed the patch, in `signature`, by default
+    the patch's name and .sig. Raises UsageError or InputRefusedError.
+    """
+    settings = ApplySettings(
+        base=Path(base),
+        patch=Path(patch),
+        out=Path(out),
+        trusted=Path(require_signature) if require_signature else None,
+        signature=Path(signature) if signature else None,
+        also_ort=also == "ort",
+        force=force,
+    )
+    return apply_patch_file(settings).manifest

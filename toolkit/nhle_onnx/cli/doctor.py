@@ -1,0 +1,69 @@
+"""nhle-onnx doctor."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nhle_onnx.cli.options import JSON
+
+_COMPLETION = {
+    "bash": 'eval "$(_NHLE_ONNX_COMPLETE=bash_source nhle-onnx)" in ~/.bashrc',
+    "zsh": 'eval "$(_NHLE_ONNX_COMPLETE=zsh_source nhle-onnx)" in ~/.zshrc',
+    "fish": "_NHLE_ONNX_COMPLETE=fish_source nhle-onnx | source, in ~/.config/fish/config.fish",
+}
+
+
+@click.command("doctor")
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Fail unless ONNX Runtime computes there.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Fail unless torch trains there.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+@JSON
+def doctor_command(provider: Any, device: Any, *, quiet: bool, as_json: bool) -> int:
+    """Show which providers and devices truly compute on this machine, and what is installed."""
+    from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.errors import DeviceUnavailableError
+    from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.doctor import examine_machine
+
+    with ProgressBar(quiet=quiet) as progress:
+        report = examine_machine(provider, device, progress)
+    if as_json:
+        click.echo(render_json(report), nl=False)
+    else:
+        _show(report, quiet=quiet)
+    return 0 if report.passed else DeviceUnavailableError.exit_code
+
+
+def _show(report: Any, *, quiet: bool) -> None:
+    from nhle_onnx.cli.show import show_line, show_notes, show_verdict
+
+    show_line("tool", f"nhle-onnx {report.tool['version']}")
+    for package, version in report.environment.items():
+        show_line("version", f"{package} {version}")
+    show_line("driver", "NVIDIA" if report.has_nvidia_driver else "no NVIDIA driver")
+    for kind, trials in (("provider", report.providers), ("device", report.devices)):
+        for trial in trials:
+            unused = "" if trial.is_used else " (not used by this tool)"
+            show_line(kind, f"{trial.name}{unused}: {trial.fault or 'works'}")
+    for extra, is_installed in report.extras.items():
+        hint = "installed" if is_installed else f"no; pip install 'nhle-onnx[{extra}]'"
+        show_line("extra", f"{extra}: {hint}")
+    shell = Path(os.environ.get("SHELL", "")).name
+    if shell in _COMPLETION:
+        show_line("complete", f"flags by the Tab key: {_COMPLETION[shell]}")
+    show_notes(report.notes, quiet=quiet)
+    show_verdict(passed=report.passed)

@@ -1,0 +1,84 @@
+"""nhle-onnx fleet."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nhle_onnx.cli.options import JOBS, JSON, engine_option, verbosity_options
+
+_PATH = click.Path(path_type=Path)
+_INTERRUPTED = 130
+_MAX_SHOWN = 40
+
+
+@click.command("fleet")
+@click.argument("file", type=_PATH, metavar="FLEET.toml")
+@click.option("--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]")
+@engine_option("processes")
+@JOBS
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="How often a job is run again whose process died.",
+)
+@verbosity_options
+@JSON
+def fleet_command(file: Path, **values: Any) -> int:
+    """Make many models forget: every job of FLEET.toml, with a report each and a summary of all.
+
+    Run again, it does what is not done yet, and what has changed. Exit code: 0 if every job passed,
+    else the highest of the jobs', where 1 is a failed gate.
+    """
+    from nhle_onnx.cli.fleet_file import read_fleet
+    from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.engines.choose import check_engine
+    from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
+
+    out = values["out"] or file.with_suffix("")
+    settings = FleetSettings(
+        jobs=read_fleet(file, out.resolve()),
+        out=out,
+        engine=check_engine(values["engine"]),
+        workers=values["workers"],
+        retries=values["retries"],
+    )
+    with ProgressBar(quiet=values["quiet"]) as progress:
+        report = run_fleet(settings, progress)
+    if values["as_json"]:
+        click.echo(render_json(report), nl=False)
+    else:
+        _show(report, out, quiet=values["quiet"])
+    if report.interrupted:
+        click.echo("interrupted: finished jobs are kept; run it again for the rest", err=True)
+        return _INTERRUPTED
+    return int(report.exit_code)
+
+
+def _show(report: Any, out: Path, *, quiet: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from nhle_onnx.cli.show import show_line, show_notes, show_table, show_verdict
+    from nhle_onnx.text import to_printable
+    from nhle_onnx.workflows.fleet import SUMMARY, list_cells
+
+    worst_first = sorted(report.jobs, key=lambda job: -job.exit_code)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("job", "status", "Acc_F", "Δ Acc_R", "unmasked", "seconds"):
+        table.add_column(name, justify="left" if name in {"job", "status"} else "right")
+    for job in worst_first[:_MAX_SHOWN]:
+        table.add_row(*(escape(to_printable(cell)) for cell in list_cells(job)))
+    show_table(table)
+    if len(worst_first) > _MAX_SHOWN:
+        click.echo(f"… and {len(worst_first) - _MAX_SHOWN} more")
+    click.echo()
+    reasons = tuple(f"{job.name}: {job.reason}" for job in worst_first if job.reason)
+    show_notes(reasons[:_MAX_SHOWN], quiet=quiet)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
+    show_line("jobs", f"{counts or 'none'}, in {report.elapsed_s:.1f} s on {report.engine}")
+    show_line("summary", str(out / SUMMARY))
+    show_verdict(passed=report.passed)

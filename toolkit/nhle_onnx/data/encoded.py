@@ -1,0 +1,84 @@
+"""Labelled image files that lie in other files, or in memory: decoded only when asked for."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.data.folders import decode_image
+from nhle_onnx.data.labels import find_class
+from nhle_onnx.data.preprocess import normalize_pixels
+from nhle_onnx.data.source import Array, Fill, fill_inputs
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+
+Encoded = tuple[str, bytes]  # what to call an image, and its file's content
+
+
+class ImageStore(Protocol):
+    """Where encoded images are."""
+
+    def open(self) -> AbstractContextManager[Callable[[int], Encoded]]:
+        """What gives the image of an index, if it is asked for ascending ones.
+
+        It raises InputRefusedError for what cannot be read.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedSamples:
+    """Image files in a store, in its order."""
+
+    path: Path
+    store: ImageStore
+    classes: npt.NDArray[np.int64]
+    target: ImageInput
+    preprocess: Preprocess
+    piece_size: int = 16
+
+    def load(self, pieces: Iterable[Sequence[int]]) -> Iterator[Fill]:
+        """As in SampleSource."""
+        with self.store.open() as fetch:
+            for piece in pieces:
+                yield partial(self._prepare, [fetch(index) for index in piece])
+
+    def read(self, indices: Sequence[int]) -> Array:
+        """As in SampleSource."""
+        ascending, places = np.unique(np.asarray(indices, np.int64), return_inverse=True)
+        return fill_inputs(self, ascending.tolist())[places]
+
+    def _prepare(self, images: Sequence[Encoded], prepared: Array) -> None:
+        for (name, content), place in zip(images, prepared, strict=True):
+            pixels = decode_image(name, BytesIO(content), self.target, self.preprocess)
+            normalize_pixels(pixels[None], self.target, self.preprocess, place[None])
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesInMemory:
+    """The store of images that somebody else has read."""
+
+    images: Sequence[Encoded]
+
+    def open(self) -> AbstractContextManager[Callable[[int], Encoded]]:
+        """As in ImageStore."""
+        return nullcontext(self.images.__getitem__)
+
+
+def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
+    """The class of the image of this name: an index, or a label. Raises InputRefusedError."""
+    found = written if isinstance(written, int) else find_class(written.strip(), labels)
+    if found is None or not 0 <= found < len(labels):
+        shown = written if isinstance(written, int) else written.strip()[:64]
+        message = f"{name} is of class {shown!r}, which is none of the model's"
+        raise InputRefusedError(
+            message,
+            remedy=f"Write indices from 0 to {len(labels) - 1}, or the labels in the labels.txt "
+            "beside the model.",
+        )
+    return found

@@ -1,0 +1,126 @@
+"""Arrays in an `.npz`, read row by row: neither memory nor trust grows with what it declares."""
+
+import os
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.errors import InputRefusedError
+
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+# What NumPy writes; zipfile reads the others without a bound.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NpzArray:
+    """One array of an `.npz`, of which only the header was read. Its rows lie one after another."""
+
+    path: Path
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row."""
+        return prod(self.shape[1:]) * self.dtype.itemsize
+
+    def read_rows(self, pieces: Iterable[Sequence[int]]) -> Iterator[npt.NDArray[Any]]:
+        """The rows of each piece, in one pass over the file; indices ascend strictly over all.
+
+        Raises InputRefusedError where the file is damaged.
+        """
+        with _open_member(self.path, self.name) as (member, _):
+            _read_header(member)
+            position = 0
+            for piece in pieces:
+                chosen = np.asarray(piece)
+                rows = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+                for run in _split_runs(chosen):
+                    first = int(chosen[run.start])
+                    member.seek((first - position) * self.row_bytes, os.SEEK_CUR)
+                    _read_into(member, rows[run])
+                    position = first + run.stop - run.start
+                yield rows
+
+
+def open_array(path: Path, name: str) -> NpzArray:
+    """Find an array by its name, and check that the file holds what its header declares.
+
+    Raises InputRefusedError for what is no such array, and for objects, which are never unpickled.
+    """
+    with _open_member(path, name) as (member, size):
+        shape, is_fortran, dtype = _read_header(member)
+        if dtype.hasobject:
+            message = f"{name} holds Python objects, which are not read"
+            raise ValueError(message)
+        if min(shape, default=0) < 0 or member.tell() + prod(shape) * dtype.itemsize != size:
+            message = f"{name} declares {dtype} of shape {list(shape)}, which is not its size"
+            raise ValueError(message)
+        if is_fortran:
+            message = f"{name} is stored column by column: save numpy.ascontiguousarray({name})"
+            raise ValueError(message)
+    return NpzArray(path=path, name=name, dtype=dtype, shape=shape)
+
+
+@contextmanager
+def _open_member(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
+    """An array's file in the archive and its size; what goes wrong with it is InputRefusedError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = _find_member(archive, f"{name}.npy")
+            with archive.open(found) as member:
+                yield member, found.file_size
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        message = f"{path} is not a readable .npz with x and y: {reason}"
+        raise InputRefusedError(
+            message, remedy="Write it again with numpy.savez(FILE, x=..., y=...)."
+        ) from error
+
+
+def _find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    found = [item for item in archive.infolist() if item.filename == name]
+    if len(found) != 1:
+        message = f"it holds {name} {len(found)} times"
+        raise ValueError(message)
+    if found[0].compress_type not in _METHODS:
+        message = f"{name} is compressed in a way that NumPy does not write"
+        raise ValueError(message)
+    return found[0]
+
+
+def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and type. Later versions are for named fields alone."""
+    version = np.lib.format.read_magic(member)
+    if version != (1, 0):
+        message = f"arrays of version {version} of the format are not read"
+        raise ValueError(message)
+    return np.lib.format.read_array_header_1_0(member)
+
+
+def _split_runs(indices: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Positions of indices that follow each other."""
+    edges = [0, *(np.flatnonzero(np.diff(indices) != 1) + 1).tolist(), len(indices)]
+    return map(slice, edges[:-1], edges[1:])
+
+
+def _read_into(member: IO[bytes], rows: npt.NDArray[Any]) -> None:
+    content = rows.reshape(-1).view(np.uint8)
+    read = member.readinto(content)  # type: ignore[attr-defined]
+    if read != len(content):
+        message = "it is cut short"
+        raise EOFError(message)

@@ -1,0 +1,190 @@
+"""Parquet files of images, as Hugging Face writes them. Needs pyarrow, of the extra ray."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
+from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+
+try:
+    import pyarrow as pa
+    from pyarrow import parquet
+except ImportError as error:
+    _MESSAGE = "Parquet is read with pyarrow, which is not installed"
+    raise DeviceUnavailableError(_MESSAGE, remedy="pip install 'nhle-onnx[ray]'") from error
+
+_REMEDY = (
+    "It needs a column image (bytes, or a struct with bytes) and a column label (integer or text)."
+)
+_LABELS = ("label", "labels", "class", "cls", "y")
+_BATCH_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the two columns are called, and whether the image's is a struct that has `bytes`."""
+
+    image: str
+    label: str
+    is_struct: bool
+
+    @property
+    def leaf(self) -> str:
+        """The part of the image's column that is read."""
+        return f"{self.image}.bytes" if self.is_struct else self.image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetStore:
+    """Images by row; `starts` are the rows at which the files start, and the end of the last."""
+
+    files: tuple[Path, ...]
+    starts: tuple[int, ...]
+    columns: Columns
+
+    @contextmanager
+    def open(self) -> Iterator[Callable[[int], Encoded]]:
+        """As in ImageStore."""
+        rows = _Rows(self)
+        yield rows.fetch
+
+
+class _Rows:
+    """Goes forward through files, in batches; files and row groups that nobody asks for are not
+    read.
+    """
+
+    def __init__(self, store: ParquetStore) -> None:
+        self._store = store
+        self._first, self._batch = 0, pa.array([])
+        self._batches: Iterator[tuple[int, Any]] = iter(())
+        self._file = -1
+
+    def fetch(self, index: int) -> Encoded:
+        store = self._store
+        file = int(np.searchsorted(store.starts, index, side="right")) - 1
+        if file != self._file:
+            self._file, self._first, self._batch = file, 0, pa.array([])
+            row = index - store.starts[file]
+            self._batches = _read_batches(store.files[file], store.columns, row)
+        row = index - store.starts[file]
+        while row >= self._first + len(self._batch):
+            self._first, self._batch = next(self._batches)
+        content = self._batch[row - self._first].as_py()
+        name = f"{store.files[file]}: row {row}"
+        if not isinstance(content, bytes):
+            message = f"{name} holds no image"
+            raise InputRefusedError(message, remedy=_REMEDY)
+        return name, content
+
+
+def open_parquet(
+    path: Path,
+    files: Sequence[Path],
+    target: ImageInput,
+    preprocess: Preprocess,
+    labels: Sequence[str],
+) -> EncodedSamples:
+    """Samples of Parquet files, of which the classes are read.
+
+    Raises InputRefusedError for files without the two columns, or with classes of no model's.
+    """
+    columns = find_columns(files[0])
+    classes: list[int] = []
+    counts = []
+    for file in files:
+        written = _read_column(file, columns.label)
+        counts.append(len(written))
+        classes += [
+            read_class(f"{file}: row {row}", value, labels) for row, value in enumerate(written)
+        ]
+    if not classes:
+        message = f"{path} holds no rows"
+        raise InputRefusedError(message, remedy=_REMEDY)
+    return EncodedSamples(
+        path=path,
+        store=ParquetStore(
+            files=tuple(files), starts=tuple(accumulate(counts, initial=0)), columns=columns
+        ),
+        classes=np.array(classes, np.int64),
+        target=target,
+        preprocess=preprocess,
+    )
+
+
+def find_columns(file: Path) -> Columns:
+    """The image's and the class's, by their types and, where several have one, by their names."""
+    try:
+        schema = parquet.read_schema(file)
+    except (OSError, pa.ArrowException) as error:
+        raise _refuse(file, error) from error
+    images = {field.name: _is_struct(field.type) for field in schema if _is_image(field.type)}
+    classes = [field.name for field in schema if _is_class(field.type)]
+    named = [name for name in _LABELS if name in classes] or classes
+    if "image" in images:
+        images = {"image": images["image"]}
+    if len(images) != 1 or not named or (len(named) > 1 and named[0] not in _LABELS):
+        message = f"{file} has the columns {', '.join(schema.names)}"
+        raise InputRefusedError(message, remedy=_REMEDY)
+    ((image, is_struct),) = images.items()
+    return Columns(image=image, label=named[0], is_struct=is_struct)
+
+
+def _is_image(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none
+    if _is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_struct(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none
+    return bool(pa.types.is_struct(kind))
+
+
+def _is_class(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+    return any(is_of(kind) for is_of in texts)
+
+
+def _read_column(file: Path, name: str) -> list[Any]:
+    try:
+        values = parquet.ParquetFile(file).read(columns=[name]).column(0)
+    except (OSError, IndexError, pa.ArrowException) as error:
+        raise _refuse(file, error) from error
+    if values.null_count:
+        message = f"{file} has rows without a class in {name}"
+        raise InputRefusedError(message, remedy=_REMEDY)
+    read: list[Any] = values.to_pylist()
+    return read
+
+
+def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int, Any]]:
+    """Batches of images from the row group of a row on, each with its first row."""
+    try:
+        opened = parquet.ParquetFile(file)
+        sizes = [
+            opened.metadata.row_group(group).num_rows
+            for group in range(opened.metadata.num_row_groups)
+        ]
+        ends = np.cumsum(sizes)
+        group = int(np.searchsorted(ends, row, side="right"))
+        first = int(ends[group]) - sizes[group]
+        for batch in opened.iter_batches(
+            _BATCH_ROWS, row_groups=list(range(group, len(sizes))), columns=[columns.leaf]
+        ):
+            column = batch.column(0)
+            yield first, column.field("bytes") if columns.is_struct else column
+            first += len(column)
+    except (OSError, IndexError, pa.ArrowException) as error:
+        raise _refuse(file, error) from error
+
+
+def _refuse(file: Path, error: Exception) -> InputRefusedError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return InputRefusedError(f"{file} cannot be read as Parquet: {reason}", remedy=_REMEDY)

@@ -1,0 +1,78 @@
+"""Many small images of one size, resized in one go: a tenth of the time of one by one."""
+
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from nhle_onnx.data.preprocess import Pixels, check_size, choose_mode, choose_size, shape_image
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+
+_GREY, _COLOUR = 1, 3  # channels
+_LARGE = 2**16  # pixels from which on what is done once an image matters little
+Size = tuple[int, int]  # height, width
+Order = Literal["width first", "height first"]
+
+
+def shape_stack(images: Pixels, target: ImageInput, preprocess: Preprocess) -> Pixels:
+    """As `shape_image`, for images [N, H, W] or [N, H, W, C], to the same pixels."""
+    height, width = images.shape[1:3]
+    size = choose_size(height, width, preprocess)
+    order = None
+    is_simple = preprocess.crop is None and target.channels in {_GREY, _COLOUR}
+    if is_simple and max(height * width, size[0] * size[1]) < _LARGE:
+        order = _find_order((height, width), size, preprocess.resample)
+    if order is None:
+        each = [shape_image(Image.fromarray(image), target, preprocess) for image in images]
+        return np.stack(each)
+    check_size(*size, target)
+    pixels = _convert(images, target)
+    if order == "width first":
+        return _change_height(_change_width(pixels, size, preprocess), size, preprocess)
+    return _change_width(_change_height(pixels, size, preprocess), size, preprocess)
+
+
+@cache
+def _find_order(given: Size, wanted: Size, resample: int) -> Order | None:
+    """Which axis Pillow resizes first, which versions of it do otherwise; it rounds in between."""
+    noise = np.random.default_rng(0).integers(0, 256, (1, *given, _COLOUR), dtype=np.uint8)
+    preprocess = Preprocess(source="", size=wanted, resample=resample)
+    height, width = wanted
+    image = Image.fromarray(noise[0]).resize((width, height), Image.Resampling(resample))
+    expected = np.asarray(image)
+    by_width = _change_height(_change_width(noise, wanted, preprocess), wanted, preprocess)
+    if np.array_equal(by_width[0], expected):
+        return "width first"
+    by_height = _change_width(_change_height(noise, wanted, preprocess), wanted, preprocess)
+    return "height first" if np.array_equal(by_height[0], expected) else None
+
+
+def _convert(images: Pixels, target: ImageInput) -> Pixels:
+    """The target's colours: [N, H, W, C], C being 1 for grey."""
+    below = Image.fromarray(images.reshape(-1, *images.shape[2:]))
+    converted = below.convert(choose_mode(below.mode, target))
+    return np.asarray(converted).reshape(*images.shape[:3], -1)
+
+
+def _change_width(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
+    """Images [N, H, W, C] below each other, which no horizontal filter mixes."""
+    count, height, _, channels = pixels.shape
+    below = pixels.reshape(count * height, -1, channels)
+    resized = _resize(below, (count * height, size[1]), preprocess)
+    return resized.reshape(count, height, size[1], channels)
+
+
+def _change_height(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
+    """Images [N, H, W, C] beside each other, which no vertical filter mixes."""
+    count, height, width, channels = pixels.shape
+    beside = pixels.swapaxes(0, 1).reshape(height, count * width, channels)
+    resized = _resize(beside, (size[0], count * width), preprocess)
+    return resized.reshape(size[0], count, width, channels).swapaxes(0, 1)
+
+
+def _resize(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
+    """One image [H, W, C] to [*size, C]."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == _GREY else pixels)
+    resized = image.resize((size[1], size[0]), Image.Resampling(preprocess.resample))
+    return np.asarray(resized).reshape(*size, -1)

@@ -1,0 +1,85 @@
+"""Samples batch by batch, prepared on other threads while the consumer works on the last one."""
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from threading import Condition
+
+import numpy as np
+
+from nhle_onnx.data.source import Array, Fill, SampleSource, split_pieces
+
+_AHEAD = 2  # batches that are prepared or in preparation beside the consumer's
+_MAX_THREADS = 16
+
+
+def stream_batches(
+    source: SampleSource, indices: Sequence[int], batch_size: int
+) -> Generator[Array]:
+    """Samples at ascending `indices` as model inputs [<= batch_size, ...], in order.
+
+    Memory is that of three batches and of an undecoded piece a thread, however many samples there
+    are. Raises InputRefusedError of a sample when its batch is asked for. Close the generator to
+    stop the threads early; each then ends with the piece that it has in hand.
+    """
+    threads = min(count_cores(), _MAX_THREADS)
+    size = max(1, min(source.piece_size, batch_size // threads))
+    batches = split_pieces(indices, batch_size)
+    turns = _Turns(source.load(piece for batch in batches for piece in split_pieces(batch, size)))
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    pending: deque[tuple[Array, list[Future[None]]]] = deque()
+    try:
+        for batch in split_pieces(indices, batch_size):
+            inputs = np.empty((len(batch), *source.target.sample_shape), np.float32)
+            places = (inputs[start : start + size] for start in range(0, len(batch), size))
+            pieces = [pool.submit(turns.fill, *turn) for turn in turns.give(places)]
+            pending.append((inputs, pieces))
+            if len(pending) > _AHEAD:
+                yield _finish(*pending.popleft())
+        while pending:
+            yield _finish(*pending.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def count_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Turns:
+    """Pieces are loaded in order, one at a time, whichever threads ask for them."""
+
+    def __init__(self, fills: Iterator[Fill]) -> None:
+        self._fills = fills
+        self._given = count()
+        self._turn = 0
+        self._moved = Condition()
+
+    def give(self, places: Iterable[Array]) -> Iterator[tuple[int, Array]]:
+        """A turn for each place."""
+        return ((next(self._given), place) for place in places)
+
+    def fill(self, turn: int, place: Array) -> None:
+        """Load the piece of this turn once all before it are loaded, and prepare it in its place.
+
+        A pool starts its tasks in order, so some thread always has the turn.
+        """
+        with self._moved:
+            self._moved.wait_for(lambda: self._turn == turn)
+            try:
+                fill = next(self._fills)
+            finally:
+                self._turn += 1
+                self._moved.notify_all()
+        fill(place)
+
+
+def _finish(inputs: Array, pieces: list[Future[None]]) -> Array:
+    for piece in pieces:
+        piece.result()
+    return inputs

@@ -1,0 +1,150 @@
+"""Tar files of images, as WebDataset writes them. Nothing is ever extracted to a disk."""
+
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+
+from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
+from nhle_onnx.data.folders import is_image
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+
+MAX_IMAGE_BYTES = 2**26
+_MAX_CLASS_BYTES = 1024
+_KEY = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<suffix>[^/]*)", re.DOTALL)  # as WebDataset's own
+_REMEDY = "Write plain tar files with <key>.jpg and <key>.cls, or with one folder a class."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Where a file of a tar is: its content starts at `offset`."""
+
+    tar: Path
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TarStore:
+    """Images by their place in uncompressed tars."""
+
+    members: Sequence[Member]
+
+    @contextmanager
+    def open(self) -> Iterator[Callable[[int], Encoded]]:
+        """As in ImageStore."""
+        with ExitStack() as stack:
+            opened: dict[Path, BinaryIO] = {}
+
+            def fetch(index: int) -> Encoded:
+                member = self.members[index]
+                if member.tar not in opened:
+                    stack.pop_all().close()  # the one before
+                    opened.clear()
+                    opened[member.tar] = stack.enter_context(member.tar.open("rb"))
+                return f"{member.tar}: {member.name}", _read(opened[member.tar], member)
+
+            yield fetch
+
+
+def open_tars(
+    path: Path,
+    tars: Sequence[Path],
+    target: ImageInput,
+    preprocess: Preprocess,
+    labels: Sequence[str],
+) -> EncodedSamples:
+    """Samples of tars: `<key>.cls` beside each image, or else `<class>/<image>`.
+
+    Raises InputRefusedError for tars that are damaged, hold no images, or images of no class.
+    """
+    members: list[Member] = []
+    classes: list[int] = []
+    for tar in tars:
+        for member, written in _pair(tar, list(_list_members(tar))):
+            members.append(member)
+            classes.append(read_class(f"{tar}: {member.name}", written, labels))
+    if not members:
+        message = f"{path} holds no images"
+        raise InputRefusedError(message, remedy=_REMEDY)
+    return EncodedSamples(
+        path=path,
+        store=TarStore(members),
+        classes=np.array(classes, np.int64),
+        target=target,
+        preprocess=preprocess,
+    )
+
+
+def split_key(name: str) -> tuple[str, str]:
+    """What a sample's files share, and what tells them apart: all from the first dot on."""
+    match = _KEY.fullmatch(name)
+    return (match["key"], match["suffix"].lower()) if match else (name, "")
+
+
+def name_folder(name: str) -> str:
+    """The folder that a member is in, which names its class where no `.cls` does."""
+    return PurePosixPath(name).parent.name
+
+
+def _list_members(tar: Path) -> Iterator[Member]:
+    """Regular files. Links, devices and sparse files are passed over."""
+    try:
+        size = tar.stat().st_size
+        with tarfile.open(tar, "r:") as archive:
+            for item in archive:
+                if not item.isreg() or item.issparse():
+                    continue
+                if item.size < 0 or item.offset_data + item.size > size:
+                    message = f"{item.name} is cut short"
+                    raise tarfile.ReadError(message)
+                yield Member(tar=tar, name=item.name, offset=item.offset_data, size=item.size)
+    except (OSError, tarfile.TarError, ValueError, EOFError, OverflowError) as error:
+        message = f"{tar} cannot be read as an uncompressed tar: {error}"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
+
+
+def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str]]:
+    """Each image with its class as written."""
+    written: dict[str, str] = {}
+    with tar.open("rb") as stream:
+        for member in members:
+            key, suffix = split_key(member.name)
+            if suffix == "cls":
+                _check_size(member, _MAX_CLASS_BYTES)
+                written[key] = _read(stream, member).decode("utf-8", "replace")
+    for member in members:
+        if not is_image(Path(member.name)):
+            continue
+        _check_size(member, MAX_IMAGE_BYTES)
+        key, _ = split_key(member.name)
+        if written and key not in written:
+            message = f"{tar}: {member.name} has no {key}.cls"
+            raise InputRefusedError(message, remedy=_REMEDY)
+        yield member, written[key] if written else name_folder(member.name)
+
+
+def _check_size(member: Member, limit: int) -> None:
+    if member.size > limit:
+        message = f"{member.tar}: {member.name} has {member.size:,} bytes, more than {limit:,}"
+        raise InputRefusedError(message, remedy="Leave it out of the tar.")
+
+
+def _read(stream: BinaryIO, member: Member) -> bytes:
+    try:
+        stream.seek(member.offset)
+        content = stream.read(member.size)
+    except OSError as error:
+        message = f"{member.tar} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
+    if len(content) != member.size:
+        message = f"{member.tar}: {member.name} is cut short"
+        raise InputRefusedError(message, remedy=_REMEDY)
+    return content

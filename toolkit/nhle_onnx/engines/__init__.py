@@ -1,0 +1,1 @@
+"""Where many like jobs run: in this process, on a pool of processes, or on Ray. Never torch."""

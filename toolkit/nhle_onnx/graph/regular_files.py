@@ -1,0 +1,73 @@
+"""Opening files that a stranger may have made: only regular ones, and never waiting for one."""
+
+import errno
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """A file open for reading. Raises OSError for a folder, and for a pipe, socket or device, which
+    could block for ever or never end.
+    """
+    return _open(path, path.stat(), _FLAGS)
+
+
+def open_sidecar(folder: Path, location: str) -> BufferedReader:
+    """A file that a model names, in the model's folder or below.
+
+    `folder` must be resolved. Raises ValueError for a name that leaves the folder, and OSError for
+    what is no regular file, and for links of both kinds: they may lead to anybody's file.
+    """
+    check_inside(location)
+    path = folder / PurePosixPath(location)
+    if path.is_symlink() or path.resolve() != path:
+        message = f"{location} is a symbolic link, or behind one"
+        raise ValueError(message)
+    status = path.lstat()
+    if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+        message = f"{location} has several names (hard links)"
+        raise ValueError(message)
+    return _open(path, status, _FLAGS | _NO_LINK)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative name stays in its folder on every system."""
+    paths = (PurePosixPath(name), PureWindowsPath(name))
+    return (
+        name.isprintable()
+        and bool(paths[0].parts)
+        and not any(path.anchor or ".." in path.parts for path in paths)
+    )
+
+
+def check_inside(location: str) -> None:
+    """Raise ValueError for a name that leaves its folder, or that is none."""
+    if not location:
+        message = "it is not named"
+        raise ValueError(message)
+    if not is_inside(location):
+        message = f"{location} is not in the model's folder"
+        raise ValueError(message)
+
+
+def _open(path: Path, status: os.stat_result, flags: int) -> BufferedReader:
+    _check_kind(status)  # opening a device may do something
+    descriptor = os.open(path, flags)
+    try:
+        _check_kind(os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _check_kind(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")

@@ -1,0 +1,113 @@
+"""Reading weights out of the files beside a model: each byte once, for one tensor at most."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from onnx import ModelProto, TensorProto
+
+from nhle_onnx.graph.external import CHECKSUM, is_external, make_checksum, read_place
+from nhle_onnx.graph.regular_files import open_sidecar
+from nhle_onnx.graph.tensor_sizes import count_bytes
+from nhle_onnx.graph.walk import list_all_tensors
+from nhle_onnx.values.model import Place
+
+_CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """What was read: the digest is of the very bytes that the tensors hold."""
+
+    size_bytes: int
+    sha256: str
+
+
+def inline_weights(proto: ModelProto, folder: Path, max_bytes: int) -> dict[str, Sidecar]:
+    """Move weights from files in the model's (resolved) folder into `proto`, and say which files
+    those are, by location.
+
+    Raises ValueError or OSError for files that are not as the model says, or above `max_bytes`.
+    """
+    groups: dict[str, list[tuple[Place, TensorProto]]] = {}
+    for tensor in list_all_tensors(proto):
+        if is_external(tensor):
+            place = read_place(tensor)
+            groups.setdefault(place.location, []).append((place, tensor))
+    if len({PurePosixPath(location) for location in groups}) < len(groups):
+        message = "one file is named in two ways"
+        raise ValueError(message)
+    return {
+        location: _read_sidecar(folder, location, group, max_bytes)
+        for location, group in groups.items()
+    }
+
+
+def _read_sidecar(
+    folder: Path, location: str, group: Sequence[tuple[Place, TensorProto]], max_bytes: int
+) -> Sidecar:
+    with open_sidecar(folder, location) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > max_bytes:
+            message = f"{location} has {size:,} bytes: more than {max_bytes:,}"
+            raise ValueError(message)
+        digest = hashlib.sha256()
+        stated = {value for place, _ in group for key, value in place.entries if key == CHECKSUM}
+        checksum = make_checksum()
+        reader = _HashingReader(stream, [digest, checksum] if stated else [digest])
+        for place, tensor in sorted(group, key=lambda each: each[0].offset):
+            length = _measure_span(place, tensor, reader.position, size)
+            reader.skip(place.offset - reader.position)
+            tensor.raw_data = reader.read(length)
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
+        reader.skip(size - reader.position)
+    if not stated <= {checksum.hexdigest()}:
+        message = f"{location} does not have the checksum that the model states"
+        raise ValueError(message)
+    return Sidecar(size_bytes=size, sha256=digest.hexdigest())
+
+
+def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:
+    """Bytes of a tensor in a file of `size`, of which `end` are taken. Raises ValueError where the
+    tensor's shape says otherwise, or the file.
+    """
+    expected = count_bytes(tensor)
+    length = size - place.offset if place.length is None else place.length
+    if place.offset + length > size or length < 0:
+        message = f"{tensor.name} ends beyond the end of {place.location}, of {size:,} bytes"
+        raise ValueError(message)
+    if length != expected:
+        message = f"{tensor.name} takes {expected:,} bytes by its shape, but has {length:,}"
+        raise ValueError(message)
+    if place.offset < end and length:
+        message = f"{tensor.name} shares bytes of {place.location} with another tensor"
+        raise ValueError(message)
+    return length
+
+
+class _HashingReader:
+    """Reads on and on, and hashes all of it."""
+
+    def __init__(self, stream: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> None:
+        self._stream, self._hashes = stream, hashes
+        self.position = 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes. Raises ValueError where there are fewer."""
+        content = self._stream.read(size)
+        if len(content) < size:
+            message = "it became shorter while it was read"
+            raise ValueError(message)
+        for each in self._hashes:
+            each.update(content)
+        self.position += size
+        return content
+
+    def skip(self, size: int) -> None:
+        """Go over what belongs to no tensor."""
+        for start in range(0, size, _CHUNK_BYTES):
+            self.read(min(_CHUNK_BYTES, size - start))

@@ -1,0 +1,35 @@
+"""Every part of a model file: of its graph, of graphs in nodes, of functions, of anything else."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from onnx import TensorProto, TypeProto
+
+Fields = Sequence[tuple[FieldDescriptor, Any]]
+
+
+_LEAVES = (TensorProto, TypeProto.Tensor)
+
+
+def walk_messages(root: Message) -> Iterator[tuple[Message, Fields]]:
+    """Each message below `root`, itself first, with its fields. Of a tensor they are not listed, as
+    that would copy its numbers; nor of a tensor's type, of which there are very many.
+    """
+    waiting = [root]
+    while waiting:
+        message = waiting.pop()
+        if isinstance(message, _LEAVES):
+            yield message, ()
+            continue
+        fields = message.ListFields()
+        yield message, fields
+        for field, value in fields:
+            if field.message_type is not None:
+                waiting.extend([value] if isinstance(value, Message) else value)
+
+
+def list_all_tensors(root: Message) -> Iterator[TensorProto]:
+    """Every tensor, wherever it stands."""
+    return (message for message, _ in walk_messages(root) if isinstance(message, TensorProto))

@@ -1,0 +1,33 @@
+"""How many samples of each class a model gets right."""
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCounts:
+    """Samples by class index, [K]: `correct` out of `total`.
+
+    Whole numbers, so that the counts of parts of the samples sum to those of all of them, in any
+    order. Raises ValueError for counts that no samples give.
+    """
+
+    correct: tuple[int, ...]
+    total: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        pairs = zip(self.correct, self.total, strict=False)
+        if len(self.correct) != len(self.total) or any(not 0 <= c <= t for c, t in pairs):
+            message = f"no samples give these counts: {self.correct} of {self.total}"
+            raise ValueError(message)
+
+    def __add__(self, other: Self) -> "ClassCounts":
+        """The counts of both sets of samples together; both must be of as many classes."""
+        return ClassCounts(
+            correct=_add(self.correct, other.correct), total=_add(self.total, other.total)
+        )
+
+
+def _add(these: tuple[int, ...], those: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(one + other for one, other in zip(these, those, strict=True))

@@ -1,0 +1,37 @@
+"""What works on this machine. Fields are named as in the JSON."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Whether something truly computes here, and why not. `is_used` says that commands can be told
+    to use it, `is_needed` that the defaults or the user's flags do.
+    """
+
+    name: str
+    works: bool
+    is_used: bool
+    is_needed: bool
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorReport:
+    """The whole of a visit. `providers` are ONNX Runtime's, `devices` torch's; `extras` says which
+    are installed; `notes` what to do.
+    """
+
+    schema: str = "nhle-onnx/doctor/v1"
+    tool: dict[str, str]
+    environment: dict[str, str]
+    has_nvidia_driver: bool
+    providers: tuple[Trial, ...]
+    devices: tuple[Trial, ...]
+    extras: dict[str, bool]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that is needed works."""
+        return all(trial.works for trial in (*self.providers, *self.devices) if trial.is_needed)

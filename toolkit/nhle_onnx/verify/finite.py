@@ -1,0 +1,28 @@
+"""Numbers that are none: NaN and infinities, refused with the sample that they are of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.errors import NotFiniteError
+
+
+def check_finite(values: npt.NDArray[np.floating], what: str, remedy: str) -> None:
+    """Raise NotFiniteError for values [N, ...] with NaN or an infinity, naming the first row."""
+    bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), values[:1].size)).all(axis=1))
+    if len(bad):
+        message = f"{what}: sample {bad[0]} of {len(values)} holds numbers that are not finite"
+        raise NotFiniteError(message, remedy=remedy)
+
+
+@contextmanager
+def name_model(path: Path) -> Iterator[None]:
+    """Say of which file a NotFiniteError speaks."""
+    try:
+        yield
+    except NotFiniteError as error:
+        message = f"{path}: {error.reason}"
+        raise NotFiniteError(message, remedy=error.remedy) from error

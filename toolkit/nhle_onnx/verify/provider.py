@@ -1,0 +1,70 @@
+"""Whether an ONNX Runtime provider truly computes here. To be listed is not to work."""
+
+import io
+from contextlib import redirect_stdout
+
+import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from nhle_onnx.runtime import has_cuda_driver
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+_NVIDIA = (CUDA, "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
+_FATAL = 4
+_SIDE = 4
+
+
+def list_providers() -> tuple[str, ...]:
+    """What ONNX Runtime was built with, the CPU first, and CUDA even where it was not."""
+    return tuple(dict.fromkeys((CPU, CUDA, *ort.get_available_providers())))
+
+
+def find_provider_fault(provider: str) -> str | None:
+    """Why a provider does not compute a small network as NumPy does, or None if it does.
+
+    No node may go to the CPU instead.
+    """
+    if provider not in ort.get_available_providers():
+        return "ONNX Runtime was built without it"
+    if provider in _NVIDIA and not has_cuda_driver():
+        return "this machine has no NVIDIA driver"
+    ort.set_default_logger_severity(_FATAL)  # else a missing library fills the terminal
+    if provider == CUDA and hasattr(ort, "preload_dlls"):
+        with redirect_stdout(io.StringIO()):  # it prints what it does not find
+            ort.preload_dlls()
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    if provider != CPU:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    generator = np.random.default_rng(0)
+    image, kernel = generator.normal(size=(2, 1, 1, _SIDE, _SIDE)).astype(np.float32)
+    expected = max(float(np.sum(image * kernel)), 0.0)
+    try:
+        model = _make_model(kernel).SerializeToString()
+        session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
+        if session.get_providers()[0] != provider:
+            return f"ONNX Runtime started on {session.get_providers()[0]} instead"
+        (answer,) = session.run(None, {"image": image})
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
+        return " ".join(str(error).split()) or type(error).__name__
+    if np.allclose(answer.ravel(), expected, atol=1e-2):
+        return None
+    return f"it computes {answer.item():.4f} where {expected:.4f} is right"
+
+
+def _make_model(kernel: np.ndarray) -> ModelProto:
+    """A convolution over the whole image, and a ReLU."""
+    shape = [1, 1, _SIDE, _SIDE]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "kernel"], ["sum"]),
+            helper.make_node("Relu", ["sum"], ["score"]),
+        ],
+        "trial",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1, 1, 1])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

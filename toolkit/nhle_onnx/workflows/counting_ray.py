@@ -1,0 +1,201 @@
+"""Counting on Ray Data: its readers find and read the images, our actors hold the models."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nhle_onnx.data.encoded import EncodedSamples, ImagesInMemory, read_class
+from nhle_onnx.data.folders import is_image, open_folder
+from nhle_onnx.data.preprocess import require_preprocess
+from nhle_onnx.data.shards import Shards, find_shards
+from nhle_onnx.data.webdataset import name_folder
+from nhle_onnx.engines.choose import open_engine
+from nhle_onnx.engines.engine import Outcome, settle
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.workflows.contest import (
+    Contest,
+    Tally,
+    VerifySettings,
+    load_models,
+    open_contest,
+)
+from nhle_onnx.workflows.counting import sum_tallies, tally_models
+from nhle_onnx.workflows.evaluation import check_measurable
+from nhle_onnx.workflows.measure import Evaluation, OnBatch
+
+BLOCK_IMAGES = 1024
+_READER_CORES, _MODEL_CORES = 0.1, 0.9  # together one core, so that one is enough for both
+_SUMMED = 256  # blocks whose tallies become one before the driver sees them
+
+Row = Mapping[str, Any]
+Labelled = tuple[str, bytes, str | int]  # what to call an image, its content, its class as written
+
+
+def count_with_ray(settings: VerifySettings, contest: Contest, on_batch: OnBatch) -> Tally:
+    """As `count_samples`, by Ray Data: the driver sees tallies only, whatever the images are.
+
+    Paths must lead to the same files on every machine. Raises InputRefusedError for an `.npz`,
+    which is an array in one file.
+    """
+    settings = _make_absolute(settings)
+    subject = contest.subject
+    require_preprocess(subject.preprocess, settings.data)
+    with open_engine(settings.engine, settings.workers) as engine:
+        dataset, read, total = _read_data(settings.data, contest)
+        outcomes = dataset.map_batches(
+            Counter,
+            fn_constructor_args=(settings, read),
+            batch_size=BLOCK_IMAGES,
+            batch_format="pyarrow",
+            num_cpus=_MODEL_CORES,
+            concurrency=(1, engine.workers),
+        ).map_batches(_sum_block, batch_size=_SUMMED, num_cpus=_READER_CORES)
+        tally = sum_tallies(_list_outcomes(outcomes), total, on_batch)
+    totals = tally.counts[0].total
+    check_measurable(
+        settings.data, is_measurable=any(totals[index] for index in contest.request.forget)
+    )
+    return tally
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRows:
+    """Rows of image files: the folder is the class."""
+
+    def label(self, row: Row) -> Iterator[Labelled]:
+        """The image of a row."""
+        yield row["path"], row["bytes"], Path(row["path"]).parent.name
+
+
+@dataclass(frozen=True, slots=True)
+class TarRows:
+    """Rows of tars: a column for each suffix."""
+
+    def label(self, row: Row) -> Iterator[Labelled]:
+        """The images of a row, with what `.cls` says, or else the folder."""
+        key, written = row["__key__"], row.get("cls")
+        for suffix, content in row.items():
+            if content is not None and is_image(Path(f"{key}.{suffix}")):
+                name = f"{row['path']}: {key}.{suffix}"
+                folder = name_folder(key)
+                yield name, content, written.decode("utf-8", "replace") if written else folder
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetRows:
+    """Rows of Parquet files, by their two columns."""
+
+    image: str
+    label_column: str
+
+    def label(self, row: Row) -> Iterator[Labelled]:
+        """The image of a row."""
+        image = row[self.image]
+        content = image["bytes"] if isinstance(image, dict) else image
+        name = f"a row of {row['path']}"
+        if not isinstance(content, bytes) or row[self.label_column] is None:
+            message = f"{name} lacks its image or its class"
+            raise InputRefusedError(message, remedy="Remove the row.")
+        yield name, content, row[self.label_column]
+
+
+Rows = FolderRows | TarRows | ParquetRows
+
+
+class Counter:
+    """Models in an actor's memory, and the tally of each block of images that it is given."""
+
+    def __init__(self, settings: VerifySettings, rows: Rows) -> None:
+        self._settings, self._rows = settings, rows
+        self._contest = open_contest(settings)
+        self._models = load_models(settings, self._contest)
+
+    def __call__(self, block: Any) -> dict[str, Any]:  # noqa: ANN401 - an Arrow table
+        """One outcome for the block."""
+        return _wrap(settle(self._count, "", block.to_pylist()))
+
+    def _count(self, rows: list[Row]) -> Tally:
+        subject = self._contest.subject
+        labelled = [image for row in rows for image in self._rows.label(row)]
+        samples = EncodedSamples(
+            path=self._settings.data,
+            store=ImagesInMemory([(name, content) for name, content, _ in labelled]),
+            classes=np.array(
+                [read_class(name, written, subject.labels) for name, _, written in labelled],
+                np.int64,
+            ),
+            target=subject.image_input,
+            preprocess=require_preprocess(subject.preprocess, self._settings.data),
+        )
+        part = Evaluation(samples=samples, indices=range(len(labelled)), source="")
+        num_classes = self._contest.request.num_classes
+        return tally_models(self._models, part, num_classes, self._settings.batch_size)
+
+
+def _sum_block(block: Row) -> dict[str, Any]:
+    """One outcome for several; a failure, if any failed."""
+    outcomes: list[Outcome[Tally]] = list(block["outcome"])
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    tallies = [outcome.value for outcome in outcomes if outcome.value]
+    return _wrap(failed[0] if failed else Outcome(key="", value=reduce(add, tallies)))
+
+
+def _wrap(outcome: Outcome[Tally]) -> dict[str, Any]:
+    column = np.empty(1, object)
+    column[0] = outcome
+    return {"outcome": column}
+
+
+def _list_outcomes(dataset: Any) -> Iterator[Outcome[Tally]]:  # noqa: ANN401 - Ray types none
+    for row in dataset.iter_rows():
+        yield row["outcome"]
+
+
+def _read_data(path: Path, contest: Contest) -> tuple[Any, Rows, int]:
+    """A data set of encoded images, how to read its rows, and how many there are, if known."""
+    import ray.data  # noqa: PLC0415 - the engine has imported Ray, or said that it is not there
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    options: dict[str, Any] = {"include_paths": True, "num_cpus": _READER_CORES}
+    shards = find_shards(path)
+    if shards and shards.kind == "tar":
+        return ray.data.read_webdataset(_name(shards), decoder=None, **options), TarRows(), 0
+    if shards:
+        from nhle_onnx.data.parquet import find_columns  # noqa: PLC0415 - pyarrow is an extra
+
+        columns = find_columns(shards.files[0])
+        rows = ParquetRows(columns.image, columns.label)
+        dataset = ray.data.read_parquet(_name(shards), **options)
+        return dataset.select_columns([rows.image, rows.label_column, "path"]), rows, 0
+    if not path.is_dir():
+        message = f"{path} is no folder of images, and no tar or Parquet, which Ray reads"
+        raise InputRefusedError(message, remedy="Give --engine local or processes for an .npz.")
+    subject = contest.subject
+    preprocess = require_preprocess(subject.preprocess, path)
+    folder = open_folder(path, subject.image_input, preprocess, subject.labels)
+    files = [str(file) for file in folder.files]
+    return ray.data.read_binary_files(files, **options), FolderRows(), len(files)
+
+
+def _name(shards: Shards) -> list[str]:
+    return [str(file) for file in shards.files]
+
+
+def _make_absolute(settings: VerifySettings) -> VerifySettings:
+    """Workers run in other folders."""
+    flags = settings.flags
+    file = flags.preprocess.file
+    preprocess = replace(flags.preprocess, file=file.resolve() if file else None)
+    labels = flags.labels.resolve() if flags.labels else None
+    return replace(
+        settings,
+        model=settings.model.resolve(),
+        data=settings.data.resolve(),
+        baseline=settings.baseline.resolve() if settings.baseline else None,
+        flags=replace(flags, labels=labels, preprocess=preprocess),
+    )

@@ -1,0 +1,150 @@
+"""fleet: many models and requests, on an engine, resumed where it was stopped."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from nhle_onnx.engines.choose import open_engine
+from nhle_onnx.engines.engine import Failure, Outcome, take_value
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.release.report import render_json
+from nhle_onnx.text import format_number, to_printable
+from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
+from nhle_onnx.workflows.observer import Observer
+from nhle_onnx.workflows.subject import TOOL
+
+SUMMARY = "summary.json"
+TABLE = "summary.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """What the user asked of `fleet`. `workers` None is one a core."""
+
+    jobs: tuple[FleetJob, ...]
+    out: Path
+    engine: str = "processes"
+    workers: int | None = None
+    retries: int = 2
+
+
+def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
+    """Carry out every job that is not done yet, and write a summary of all beside them.
+
+    An interrupt stops what runs; what is done is kept, and in the report, which says so. Raises
+    InputRefusedError where the folder cannot be written, and DeviceUnavailableError.
+    """
+    _prepare(settings.out)
+    start = time.perf_counter()
+    jobs = {job.name: job for job in settings.jobs}
+    results: dict[str, JobResult] = {}
+    interrupted, workers = False, 0
+    observer.start_stage(f"starting {settings.engine}")
+    try:
+        with open_engine(settings.engine, settings.workers) as engine:
+            workers = engine.workers
+            observer.start_stage(f"running {len(jobs)} jobs")
+            with closing(engine.run(carry_out_job, jobs, settings.retries)) as outcomes:
+                for outcome in outcomes:
+                    result = _conclude(jobs[outcome.key], outcome)
+                    results[outcome.key] = result
+                    observer.advance(len(results), len(jobs), f"{result.name} {result.status}")
+    except KeyboardInterrupt:
+        interrupted = True
+    report = FleetReport(
+        tool=TOOL,
+        engine=settings.engine,
+        workers=workers,
+        elapsed_s=round(time.perf_counter() - start, 3),
+        interrupted=interrupted,
+        counts=dict(Counter(result.status for result in results.values())),
+        jobs=tuple(results[name] for name in jobs if name in results),
+    )
+    write_files(
+        {
+            settings.out / TABLE: _render_table(report).encode(),
+            settings.out / SUMMARY: render_json(report).encode(),
+        },
+        force=True,
+    )
+    return report
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder} cannot be made a folder: {error.strerror}"
+        raise InputRefusedError(message, remedy="Give --out another folder.") from error
+    check_writable(folder / SUMMARY, force=True)
+
+
+def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
+    """A result; of a failure, a log in the job's folder as well."""
+    if outcome.failure:
+        _log(job, outcome.failure)
+        return _make_result(job, outcome.failure)
+    done = take_value(outcome)
+    record = done.record
+    return JobResult(
+        name=job.name,
+        model=str(job.settings.model),
+        forget=job.settings.forget,
+        status="passed" if record.passed else "failed",
+        exit_code=0 if record.passed else 1,
+        kept=done.kept,
+        record=record,
+    )
+
+
+def _make_result(job: FleetJob, failure: Failure) -> JobResult:
+    return JobResult(
+        name=job.name,
+        model=str(job.settings.model),
+        forget=job.settings.forget,
+        status=failure.kind,
+        exit_code=failure.error.exit_code,
+        reason=failure.error.reason,
+        remedy=failure.error.remedy,
+    )
+
+
+def _log(job: FleetJob, failure: Failure) -> None:
+    error = failure.error
+    lines = [f"{failure.kind}: {error.reason}", error.remedy, failure.detail]
+    text = "\n\n".join(filter(None, lines))
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_files({job.folder / ERROR: f"{text}\n".encode()}, force=True)
+
+
+def _render_table(report: FleetReport) -> str:
+    """The summary in Markdown."""
+    head = ("job", "status", "Acc_F", "change of Acc_R", "Acc_F unmasked", "seconds")
+    rows = [head, ("---",) * len(head), *map(list_cells, report.jobs)]
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items()) or "none"
+    table = "\n".join(f"| {' | '.join(_escape(row))} |" for row in rows)
+    reasons = "".join(
+        f"\n- `{job.name}`: {_escape([job.reason])[0]}" for job in report.jobs if job.reason
+    )
+    text = f"# Fleet\n\nJobs: {counts}.\n\n{table}\n"
+    return f"{text}\n## Not done\n{reasons}\n" if reasons else text
+
+
+def list_cells(result: JobResult) -> Sequence[str]:
+    """One job as a row: name, status, three accuracies, seconds."""
+    status = f"{result.status} (kept)" if result.kept else result.status
+    record = result.record
+    if record is None:
+        return (result.name, status, "-", "-", "-", "-")
+    figures = (record.acc_f, record.delta_acc_r, record.unmasked_acc_f)
+    return (result.name, status, *map(format_number, figures), f"{record.elapsed_s:.1f}")
+
+
+def _escape(cells: Iterable[str]) -> list[str]:
+    """Names and reasons come from files: on one line, and no column of their own."""
+    return [" ".join(to_printable(cell).split()).replace("|", "\\|") for cell in cells]

@@ -1,0 +1,152 @@
+"""One job of a fleet: done once, whoever runs it and however often."""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from nhle_onnx.data.splits import find_samples
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.save import write_files
+from nhle_onnx.release.report import render_json
+from nhle_onnx.values.fleet import JobRecord
+from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.workflows.observer import Silence, Stopwatch
+from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
+from nhle_onnx.workflows.subject import Subject, make_request, open_subject
+from nhle_onnx.workflows.unlearn import carry_out
+
+EDITED = "model.onnx"
+RECORD = "job.json"
+ERROR = "error.txt"
+_RECORD = TypeAdapter(JobRecord)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetJob:
+    """A request for one model; `settings.out` lies in the job's own folder."""
+
+    name: str
+    settings: UnlearnSettings
+
+    @property
+    def folder(self) -> Path:
+        """Where all that comes of the job is kept."""
+        return self.settings.edited_path.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A record, and whether it was there before."""
+
+    record: JobRecord
+    kept: bool
+
+
+def carry_out_job(job: FleetJob) -> Done:
+    """Unlearn, unless it was done before with the same inputs, options and outputs.
+
+    The record is written last, and whole; so whatever kills this leaves a job that is done, or one
+    that is done again. Raises what `unlearn` raises.
+    """
+    inputs = digest_inputs(job.settings)
+    record = read_record(job, inputs)
+    if record:
+        return Done(record=record, kept=True)
+    _clear(job)
+    start = time.perf_counter()
+    watch = Stopwatch(Silence())
+    report = carry_out(plan_unlearning(job.settings, watch), watch)
+    record = _make_record(job, inputs, report, time.perf_counter() - start)
+    write_files({job.folder / RECORD: render_json(record).encode()}, force=True)
+    return Done(record=record, kept=False)
+
+
+def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
+    """The record of a job that was done with these inputs, and whose outputs are still there."""
+    try:
+        record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
+        outputs = (_digest(job.settings.report_path), _digest(job.settings.edited_path))
+    except (OSError, ValidationError):
+        return None
+    expected = (record.inputs, record.report, record.edited)
+    return record if expected == (inputs, *outputs) else None
+
+
+def digest_inputs(settings: UnlearnSettings) -> str:
+    """SHA-256 over all that decides a job's result: model, labels, preprocessing, samples, options.
+
+    Samples count by their content, wherever they lie. Raises what opening the model raises.
+    """
+    subject = open_subject(settings.model, settings.flags)
+    facts = {
+        "model": subject.model.sha256,
+        "sidecars": dict(subject.model.sidecars),
+        "output": subject.head.output,
+        "labels": subject.labels,
+        "preprocess": asdict(subject.preprocess) if subject.preprocess else None,
+        "image_input": asdict(subject.image_input),
+        "forget": make_request(subject, settings.forget).forget,
+        "samples": _digest_tree(settings.samples or _find(subject)),
+        "eval_data": _digest_tree(settings.eval_data),
+        "anchors": settings.anchors,
+        "anchor_samples": _digest_tree(_name_folder(settings.anchors)),
+        "options": asdict(settings.options),
+        "limits": asdict(settings.limits),
+        "where": (settings.provider, settings.device),
+        "also": settings.also,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _find(subject: Subject) -> Path | None:
+    try:
+        return find_samples(subject.model)
+    except InputRefusedError:  # said again, with its remedy, where samples are needed
+        return None
+
+
+def _name_folder(anchors: str) -> Path | None:
+    return None if anchors in {"auto", "off"} else Path(anchors)
+
+
+def _digest_tree(path: Path | None) -> str | None:
+    """Of a file its digest, of a folder that of its files' names and digests."""
+    if path is None or not path.exists():
+        return None
+    if path.is_file():
+        return _digest(path)
+    listed = [
+        f"{file.relative_to(path).as_posix()} {_digest(file)}"
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    ]
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _clear(job: FleetJob) -> None:
+    """Leave nothing of an earlier try; the record goes first, as the job is no more done."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    for path in (job.folder / RECORD, job.folder / ERROR, *job.folder.glob(".*.part")):
+        path.unlink(missing_ok=True)
+
+
+def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: float) -> JobRecord:
+    return JobRecord(
+        inputs=inputs,
+        report=_digest(job.settings.report_path),
+        edited=report.edited.sha256,
+        passed=report.passed,
+        acc_f=report.after.acc_f,
+        delta_acc_r=report.delta_acc_r,
+        unmasked_acc_f=report.unmasked.acc_f,
+        elapsed_s=round(elapsed_s, 3),
+    )
