@@ -1,5 +1,6 @@
 """Counting on Ray Data: its readers find and read the images, our actors hold the models."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -46,6 +47,9 @@ def count_with_ray(settings: VerifySettings, contest: Contest, on_batch: OnBatch
     subject = contest.subject
     require_preprocess(subject.preprocess, settings.data)
     with open_engine(settings.engine, settings.workers) as engine:
+        # the engine has imported Ray, or said that it is not there
+        from ray.data import ActorPoolStrategy as Pool  # noqa: PLC0415
+
         dataset, read, total = _read_data(settings.data, contest)
         outcomes = dataset.map_batches(
             Counter,
@@ -53,7 +57,7 @@ def count_with_ray(settings: VerifySettings, contest: Contest, on_batch: OnBatch
             batch_size=BLOCK_IMAGES,
             batch_format="pyarrow",
             num_cpus=_MODEL_CORES,
-            concurrency=(1, engine.workers),
+            compute=Pool(min_size=1, max_size=engine.workers),
         ).map_batches(_sum_block, batch_size=_SUMMED, num_cpus=_READER_CORES)
         tally = sum_tallies(_list_outcomes(outcomes), total, on_batch)
     totals = tally.counts[0].total
@@ -158,9 +162,10 @@ def _list_outcomes(dataset: Any) -> Iterator[Outcome[Tally]]:  # noqa: ANN401 - 
 
 def _read_data(path: Path, contest: Contest) -> tuple[Any, Rows, int]:
     """A data set of encoded images, how to read its rows, and how many there are, if known."""
-    import ray.data  # noqa: PLC0415 - the engine has imported Ray, or said that it is not there
+    import ray.data  # noqa: PLC0415 - as above
 
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every stage
     options: dict[str, Any] = {"include_paths": True, "num_cpus": _READER_CORES}
     shards = find_shards(path)
     if shards and shards.kind == "tar":
