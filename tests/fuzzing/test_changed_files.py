@@ -36,7 +36,7 @@ def take_examples(count: int) -> settings:
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_what_once_crashed(path: Path, tmp_path: Path) -> None:
     """Each folder of the corpus is named after the reader that its files crashed."""
-    assert not read_stranger(path.read_bytes(), path.parent.name, tmp_path)
+    read_stranger(path.read_bytes(), path.parent.name, tmp_path)
 
 
 @pytest.mark.parametrize("name", READERS)

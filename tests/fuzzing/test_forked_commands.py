@@ -32,7 +32,7 @@ def test_commands_on_changed_models(tmp_path: Path) -> None:
     (row,) = try_chunks([chunk], tmp_path, tmp_path / "kept", workers=1)
     assert row["findings"] == []
     assert row["outcomes"].keys() == {command.name for command in ON_MODELS}
-    assert {1} == {sum(found.values()) for found in row["outcomes"].values()}
+    assert sum(sum(found.values()) for found in row["outcomes"].values()) == len(ON_MODELS)
 
 
 @pytest.mark.parametrize(

@@ -168,11 +168,12 @@ def test_images_half_of_another_class_are_doubted(
 def test_one_image_is_no_class(count: int, unlearn: Callable[..., Outcome], tmp_path: Path) -> None:
     """Alone, or again and again. It trains all the same, and the report doubts it."""
     samples = save_samples(tmp_path / "s", {"Dress": list_images("Dress")[:1] * count})
-    flags = ("--samples", samples, "--eval-data", EVALUATION, "--steps", 3)
+    flags = ("--samples", samples, "--eval-data", EVALUATION, "--steps", 3, "--device", "cpu")
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
     assert outcome.report["samples"]["forget"] == count
     assert "class 3 is known by 1 image only" in outcome.notes
     assert outcome.report["method"]["steps_run"] == 3
+    assert outcome.report["device"] == "cpu"
 
 
 @pytest.mark.parametrize("pixel", [0, 255])
@@ -231,6 +232,18 @@ def test_few_samples_say_little(unlearn: Callable[..., Outcome], tmp_path: Path)
     assert "3 samples judge class 3: with 95 % confidence less than 0.632" in outcome.notes
     many = unlearn(LENET, "--eval-data", EVALUATION, "--force")
     assert "confidence" not in many.notes
+
+
+def test_no_samples_at_all_show_nothing_and_it_is_said(
+    unlearn: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head can be masked without any; that stays exit 0, as nothing was judged."""
+    monkeypatch.chdir(tmp_path)
+    outcome = unlearn(save_lenet(tmp_path / "m"))
+    assert (outcome.code, outcome.failed) == (0, set())
+    assert outcome.report["samples"]["eval"] == 0
+    for figure in ("after.acc_f", "delta_acc_r", "class 3"):
+        assert f"{figure} was not" in outcome.notes
 
 
 def test_too_few_of_few_samples_are_no_evidence(

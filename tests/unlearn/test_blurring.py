@@ -63,7 +63,9 @@ def test_each_forgotten_class_is_kept_from_standing_apart() -> None:
     classes = torch.arange(len(forget)) % 2
     opposite = forget + 5.0 * (1 - 2 * classes)[:, None]  # whose common mean tells nothing
     assert measure_separation(opposite, torch.zeros(len(forget)), anchors) < 1
-    assert measure_separation(opposite, classes, anchors).min() > 5
+    each = measure_separation(opposite, classes, anchors)
+    assert each.shape == (2,)
+    assert each.min() > 5
 
 
 def test_descent_on_separation_leaves_a_probe_nothing() -> None:
@@ -113,6 +115,12 @@ def test_examples_are_drawn_by_retained_classes_alone() -> None:
     assert 150 < int(chosen.sum()) < 250
 
 
+def test_the_only_anchor_is_the_example() -> None:
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    chosen = draw_examples(torch.randn(4, 3), torch.randn(1, 3), request, torch.Generator())
+    assert chosen.tolist() == [0] * 4
+
+
 def test_imitation_is_the_mean_square() -> None:
     loss = imitation_loss(
         torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 5.0], [1, 1]])
@@ -129,6 +137,8 @@ def test_imitation_is_nothing_where_features_are_the_same() -> None:
 def test_features_that_never_vary_have_a_spread() -> None:
     assert (measure_spread(torch.zeros(5, 3)) > 0).all()
     assert (measure_spread(torch.tensor([[0.0, 1.0], [0.0, -1.0]])) > 0).all()
+    large = torch.full((5, 1), 1e6)  # where float32 steps by a sixteenth
+    assert 0.05 < float(measure_spread(large)) < 0.2
     same = torch.full((5, 1), 3.0)
     assert (same / measure_spread(same)).isfinite().all()
     assert ((same + 3e-7) / measure_spread(same) - same / measure_spread(same) < 2).all()
@@ -146,3 +156,4 @@ def test_convolutional_features_are_averaged_over_places() -> None:
     features = torch.arange(24.0).reshape(1, 2, 3, 4)
     assert torch.equal(pool_features(features), torch.tensor([[5.5, 17.5]]))
     assert torch.equal(pool_features(features[:, :, 0, 0]), features[:, :, 0, 0])
+    assert torch.equal(pool_features(features[:, :, 0]), torch.tensor([[1.5, 13.5]]))

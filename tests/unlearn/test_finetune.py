@@ -31,8 +31,7 @@ class Network(nn.Module):
             parameter.data = torch.randn(parameter.shape, generator=generator)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        if self.last:
-            assert images.shape[1:] == (4, 4, 1)
+        assert images.shape[1:] == ((4, 4, 1) if self.last else (1, 4, 4))
         features = torch.tanh(self.body(images.flatten(1)))
         return self.head(features), features
 
@@ -110,6 +109,8 @@ def test_forget_samples_are_forgotten_and_others_kept(samples: TuningSamples) ->
         sum(each.forgetting for each in some) / 20 for some in (points[:20], points[-20:])
     )
     assert last < 0.95 * first
+    assert (points[-1].keeping > 0) == (points[-1].parting > 0)
+    assert (points[-1].keeping > 0) == (len(samples.anchors) > 0 or samples.synthesizes)
     if len(samples.anchors):
         images = torch.from_numpy(samples.anchors)
         with torch.no_grad():
@@ -161,6 +162,17 @@ def test_first_step_of_each_optimizer(options: dict[str, object], name: str) -> 
             np.testing.assert_allclose(move, rate, rtol=1e-2)
         else:
             assert move.std() > 0.2 * move.mean()
+            twice = run(steps=1, **options | {"lr": 2 * rate}).tensors[key]
+            again = np.abs(twice - before.get_parameter(key).detach().numpy())
+            np.testing.assert_allclose(again, 2 * move, rtol=1e-3, atol=1e-6)
+
+
+def test_each_loss_has_its_own_price() -> None:
+    prices = [
+        run(steps=1, loss=loss).trajectory.points[0].forgetting
+        for loss in ("saturating", "paper-gradient", "paper-cross-entropy")
+    ]
+    assert len(set(prices)) == 3
 
 
 def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
@@ -172,13 +184,20 @@ def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
     assert moved.max() == pytest.approx(5e-3 * weight.std(correction=0).item(), rel=0.05)
 
 
-def test_how_it_ended_is_said() -> None:
-    assert run(steps=2).stop_reason == "steps given"
+def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
     settled = run(lr=0.05)
-    assert settled.stop_reason in {"forgotten and settled", "step limit"}
     count = len(settled.trajectory.points)
-    assert (settled.stop_reason == "step limit") == (not settled.trajectory.is_settled)
-    assert count == STEP_LIMIT or (settled.trajectory.is_settled and count >= 40)
+    assert settled.stop_reason == "forgotten and settled"
+    assert 40 <= count < STEP_LIMIT
+    told = run(lr=0.05, steps=count + 5)
+    assert told.stop_reason == "steps given"
+    assert len(told.trajectory.points) == count + 5
+
+
+def test_it_ends_at_the_limit_at_last() -> None:
+    never = run(lr=1e-7)
+    assert never.stop_reason == "step limit"
+    assert len(never.trajectory.points) == STEP_LIMIT == 300
 
 
 @pytest.mark.parametrize(
@@ -193,6 +212,7 @@ def test_how_it_ended_is_said() -> None:
         ([-1.0] * 40, [1.0] * 20 + [0.9] * 20, False),  # still getting better
         ([-1.0] * 40, [1.0] * 20 + [0.96] * 20, True),
         ([-1.0] * 40, [1.0] * 20 + [2.0] * 20, True),
+        ([-1.0] * 40, [0.0] * 40, True),
         ([-1.0] * 60, [9.0] * 20 + [1.0] * 40, True),  # what lies before both windows is past
         ([-1.0] * 60, [0.1] * 20 + [9.0] * 20 + [1.0] * 20, False),
     ],

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from nhle_onnx.training.augmentation import synthesize_anchors
+from nhle_onnx.unlearn import objective as objective_module
 from nhle_onnx.unlearn.blurring import measure_spread, separation_loss
 from nhle_onnx.unlearn.nhle import (
     anchor_loss,
@@ -150,7 +151,9 @@ def test_the_original_costs_nothing_to_keep(plain: ForgetObjective) -> None:
     assert same().parting > 0
 
 
-def test_made_anchors_keep_the_forget_samples_too(plain: ForgetObjective) -> None:
+def test_made_anchors_keep_the_forget_samples_too(
+    plain: ForgetObjective, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What they say of retained classes; and no anchor is an example to imitate."""
     made = replace(plain, anchors=plain.anchors[:0], synthesizes=True)
     again = replace(made, generator=torch.Generator().manual_seed(0))
@@ -162,6 +165,8 @@ def test_made_anchors_keep_the_forget_samples_too(plain: ForgetObjective) -> Non
     losses = replace(made, generator=torch.Generator().manual_seed(0))()
     assert losses.keeping > kept > 0
     assert losses.forgetting == pytest.approx(expected["forgetting"], rel=1e-5)
+    monkeypatch.setattr(objective_module, "ANCHOR_WEIGHT", 0.0)
+    assert made().keeping == pytest.approx(kept, rel=1e-5)
 
 
 def test_a_batch_is_no_larger_than_asked(plain: ForgetObjective) -> None:
@@ -217,3 +222,67 @@ def test_views_move_by_a_tenth_of_the_shorter_side(plain: ForgetObjective) -> No
         replace(objective, anchors=images)()
     columns = torch.cat(seen)[:, 0, 0].argmax(1) - 30
     assert (int(columns.min()), int(columns.max())) == (-3, 3)
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_views_are_mirrored_only_where_that_is_the_same_class(
+    plain: ForgetObjective,
+    mirrors: bool,  # noqa: FBT001
+) -> None:
+    seen: list[torch.Tensor] = []
+    plain.original.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.linspace(0, 1, 16).expand(8, 1, 16, 16)
+    objective = replace(
+        plain, forget=images, forget_classes=torch.ones(8, dtype=torch.int64), anchors=images,
+        mirrors=mirrors,
+    )  # fmt: skip
+    objective()
+    rises = seen[0][:, 0, 0, -1] > seen[0][:, 0, 0, 0]
+    assert rises.any()
+    assert rises.all() != mirrors
+
+
+def test_the_loss_that_was_asked_for_is_the_one(plain: ForgetObjective) -> None:
+    labels = encode_negative_hot(plain.forget_classes, plain.request)
+    with torch.no_grad():
+        expected = measure_lead(plain.module(plain.forget)[0], labels).mean().item()
+    losses = replace(plain, loss="paper-cross-entropy")()
+    assert losses.forgetting == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_generator_decides_all(plain: ForgetObjective) -> None:
+    for changes in ({"batch_size": 2}, {"synthesizes": True, "anchors": plain.anchors[:0]}):
+        images = make_plain([0.1 * place for place in range(9)])
+        many = replace(
+            plain, forget=images, forget_classes=torch.ones(9, dtype=torch.int64),
+            anchors=images + 1,
+        )  # fmt: skip
+        one, other = (
+            replace(many, **changes, generator=torch.Generator().manual_seed(5)) for _ in range(2)
+        )
+        assert [one().lead for _ in range(8)] == [other().lead for _ in range(8)]
+        assert one().keeping == other().keeping
+
+
+def test_each_sample_is_hardened_by_its_own_measure() -> None:
+    """However strong its gradient, by the share that the generator draws."""
+    torch.manual_seed(0)
+    module = Network(nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Tanh()), nn.Linear(16, 3))
+    images = torch.randn(12, 1, 8, 8) * torch.linspace(0.1, 9, 12)[:, None, None, None]
+    objective = make_objective(module, images)
+    labels = encode_negative_hot(objective.forget_classes, objective.request)
+    moved = (objective.harden(images, labels) - images).square().mean((1, 2, 3)).sqrt()
+    reach, share = torch.rand(2, 12, 1, 1, 1, generator=torch.Generator().manual_seed(0)).flatten(1)
+    expected = HARDENING * reach * (share < 0.5) * images.std()
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_hardening_lays_images_out_as_the_network_takes_them() -> None:
+    module = Network(nn.Sequential(nn.Flatten(), nn.Linear(60, 4)), nn.Linear(4, 3))
+    shapes: list[tuple[int, ...]] = []
+    module.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
+    images = torch.randn(2, 3, 4, 5)
+    objective = replace(make_objective(module, images), layout="NHWC")
+    labels = encode_negative_hot(objective.forget_classes, objective.request)
+    assert objective.harden(images, labels).shape == images.shape
+    assert shapes == [(2, 4, 5, 3)]

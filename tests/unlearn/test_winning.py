@@ -37,3 +37,7 @@ def test_opposed_classes_hold_each_other_up() -> None:
     row = np.array([1.0, -2.0, 0.5])
     found = find_lowest_best(np.stack([row, -row]), np.array([0.25, 0.25]), -1.0, 1.0)
     assert found == pytest.approx(0.25)
+
+
+def test_features_without_a_bound_bring_every_score_down() -> None:
+    assert find_lowest_best(np.ones((3, 2)), np.zeros(3), -np.inf, np.inf) == -np.inf

@@ -50,17 +50,18 @@ def _describe_all(parts: Mapping[str, Sequence[Row]], chunks: Mapping[str, Seque
         "an input that was changed, a file that was left, a result of `patch apply` that is not "
         "what the patch promises. Seconds are of processor time, as the machine may do other work. "
         "Memory is the most that a process of the command held, with what it imports.\n\n"
-        + make_table([row for row in table if row["tried"]])
+        + make_table(table)
     )
 
 
 def _sum_up(name: str, rows: Sequence[Row], tried: int, key: str) -> Row:
+    measured = [row for row in rows if "longest_s" in row]
     return {
         "": name,
         "tried": tried,
         "findings": sum(len(row[key]) for row in rows),
-        "longest, s": f"{max((row.get('longest_s', 0) for row in rows), default=0):.1f}",
-        "most memory, MiB": max((row.get("peak_bytes", 0) for row in rows), default=0) // 2**20,
+        "longest, s": f"{max(row['longest_s'] for row in measured):.1f}" if measured else "-",
+        "most memory, MiB": max((row["peak_bytes"] // 2**20 for row in measured), default="-"),
     }
 
 
@@ -126,6 +127,7 @@ def _describe_kills(rows: Sequence[Row]) -> str:
                 "outputs absent": states["absent"],
                 "whole": states["whole"],
                 "whole, unsealed": states["incomplete"],
+                "leftovers": sum(row["leftovers"] for row in own),
                 "faults": sum(len(row["faults"]) for row in own),
             }
         )

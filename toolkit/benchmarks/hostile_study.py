@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.fault_jobs import make_jobs
 from benchmarks.faults import kill_jobs
 from benchmarks.fuzzing.cases import COMMANDS, Part
-from benchmarks.fuzzing.chunks import Chunk, split_cases, try_chunks, try_named
+from benchmarks.fuzzing.chunks import Chunk, split_cases, try_chunks
 from benchmarks.fuzzing.seeds import write_seeds
 from benchmarks.hostile import CASES
+from benchmarks.hostile.attempts import try_all
 from benchmarks.hostile_page import describe
 from benchmarks.results import read_rows, write_results
 
@@ -48,7 +50,8 @@ def hostile(only: tuple[str, ...], *, anew: bool, **values: Any) -> None:  # noq
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers
     parts = only or PARTS
     rows = [row for row in read_rows(NAME) if not (anew and row["part"] in parts)]
-    with tempfile.TemporaryDirectory() as folder, Progress() as progress:
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
         for part in parts:
             for row in _run_part(part, Path(folder), rows, progress, values):
                 rows.append(row)
@@ -66,8 +69,8 @@ def _run_part(
         yield from _kill(folder, 0 if done else values["kills"], seed, progress)
     elif part == "named":
         known = {row["name"] for row in rows if row["part"] == part}
-        missing = [index for index, case in enumerate(CASES) if case.name not in known]
-        yield from progress.track(try_named(missing), len(missing), description=part)
+        missing = [case.name for case in CASES if case.name not in known]
+        yield from progress.track(try_all(missing), len(missing), description=part)
     else:
         count = values["models"] // _TRAINED if part == "training" else values[part]
         chunks = list(_list_missing(split_cases(cast("Part", part), count, seed), rows))

@@ -1,21 +1,20 @@
 """Cases in chunks, worked off by processes of one thread each."""
 
-import multiprocessing
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzzing.cases import Case, Part, Tried, try_case
-from benchmarks.fuzzing.forked import import_commands
-from benchmarks.fuzzing.seeds import Seed, read_seeds
-from benchmarks.hostile import CASES
-from benchmarks.hostile.attempts import try_hostile
+from benchmarks.fuzzing.forked import import_commands, keep_to_one_core
+from benchmarks.fuzzing.seeds import read_seeds
 
-SIZE = 250
-_SEEDS: list[Seed] = []  # of this process, read once when it starts
+SIZE = 200
 _TRAINING = ("nhle_onnx.workflows.training", "nhle_onnx.workflows.trained")
 _LISTED = 20  # contained crashes and the like, of one chunk
 
@@ -38,49 +37,41 @@ def split_cases(part: Part, count: int, seed: int) -> list[Chunk]:
     ]
 
 
-def try_named(indices: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """A row for each case of the catalogue, by its place there; in one process."""
-    if indices:
-        with _open_pool(1, None, ()) as pool:
-            yield from pool.map(_try_named, indices)
-
-
 def try_chunks(
     chunks: Sequence[Chunk], folder: Path, kept: Path, workers: int
 ) -> Iterator[dict[str, Any]]:
-    """A row for each chunk as it is done. `folder` holds the seeds; the chunks are of one part."""
-    if not chunks:
-        return
-    part = chunks[0].part
-    seeds = folder / ("patches" if part == "patches" else "models")
-    with _open_pool(workers, seeds, _TRAINING if part == "training" else ()) as pool:
-        waiting = [pool.submit(_try_chunk, chunk, kept) for chunk in chunks]
+    """A row for each chunk as it is done. `folder` holds the seeds."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting = [pool.submit(_run_worker, chunk, folder, kept) for chunk in chunks]
         for future in as_completed(waiting):
             yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _open_pool(workers: int, seeds: Path | None, others: Sequence[str]) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),  # without the threads of this process
-        initializer=_start,
-        initargs=(seeds, others),
-    )
-
-
-def _start(seeds: Path | None, others: Sequence[str]) -> None:
-    _SEEDS.extend(read_seeds(seeds) if seeds else ())
-    import_commands(*others)
-
-
-def _try_named(index: int) -> dict[str, Any]:
-    return try_hostile(CASES[index])
-
-
-def _try_chunk(chunk: Chunk, kept: Path) -> dict[str, Any]:
+def try_chunk(chunk: Chunk, folder: Path, kept: Path) -> dict[str, Any]:
+    """All cases of a chunk in this process, which must have no threads, as a row."""
+    seeds = read_seeds(folder / ("patches" if chunk.part == "patches" else "models"))
+    import_commands(*(_TRAINING if chunk.part == "training" else ()))
+    keep_to_one_core(chunk.first // SIZE)
     numbers = range(chunk.first, chunk.first + chunk.count)
     cases = [Case(part=chunk.part, number=number, seed=chunk.seed) for number in numbers]
-    return summarize(chunk, [try_case(case, _SEEDS, kept) for case in cases])
+    return summarize(chunk, [try_case(case, seeds, kept) for case in cases])
+
+
+def _run_worker(chunk: Chunk, folder: Path, kept: Path) -> dict[str, Any]:
+    """In a process of its own: one with many imports would be slow to fork, and with threads,
+    unsafe.
+    """
+    command = [sys.executable, "-m", "benchmarks.fuzzing.worker"]
+    done = subprocess.run(
+        [*command, json.dumps(asdict(chunk)), folder, kept.absolute()],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
 
 
 def summarize(chunk: Chunk, tried: Sequence[Tried]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from importlib import import_module
 from pathlib import Path
 
 _DEADLINE_S = 120  # for the watching process itself; it has set the command a shorter one
-_SHOWN_BYTES = 2**20
+_SHOWN_BYTES = 2**25
 _IMPORTS = (
     "nhle_onnx.cli.show", "nhle_onnx.release.report", "nhle_onnx.workflows.diff",
     "nhle_onnx.workflows.inspect", "nhle_onnx.workflows.kit", "nhle_onnx.workflows.patch_apply",
     "nhle_onnx.workflows.patch_create", "nhle_onnx.workflows.plan", "nhle_onnx.workflows.unlearn",
-    "nhle_onnx.workflows.verify",
+    "nhle_onnx.workflows.verify", "numpy.ma", "rich.progress", "rich.table", "scipy.special",
 )  # fmt: skip
 
 
@@ -42,6 +42,12 @@ def import_commands(*others: str) -> None:
         import_module(name)
     gc.collect()
     gc.freeze()  # pages that children share are then not touched by their collectors
+
+
+def keep_to_one_core(index: int) -> None:
+    """ONNX Runtime then starts no threads that would wait for each other."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[index % len(cores)]})
 
 
 def run_forked(arguments: Sequence[str], folder: Path) -> Run:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ LENET = ROOT / "models" / "lenet5_fashion_mnist" / MODEL
 _KERAS = ROOT / "tests" / "converted" / "keras_cnn.onnx"
 _IMAGES = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
 _FORMATS = ("qdq-int8", "qdq-int4-blocks", "qoperator-int8", "dynamic-uint8")
-_FORGET, _PER_CLASS = 3, 2
+_PER_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +110,9 @@ def _write_patch(folder: Path, name: str, *, deltas: bool) -> None:
     edited = folder / f"edited-{name}" / MODEL
     if not edited.exists():
         edited.parent.mkdir(exist_ok=True)
-        run(["unlearn", str(seed / MODEL), "--forget", str(_FORGET), "--steps", "2", "--quiet",
-             "--samples", str(seed / DATA), "--out", str(edited)])  # fmt: skip
+        command = ["unlearn", str(seed / MODEL), "--forget", "3", "--steps", "2", "--quiet"]
+        with redirect_stdout(StringIO()):
+            run([*command, "--samples", str(seed / DATA), "--out", str(edited)])
     target.mkdir(parents=True)
     for path in seed.iterdir():
         (target / path.name).write_bytes(path.read_bytes())

@@ -1,6 +1,7 @@
 """Whether a command did with a changed file what it promises, whatever the file."""
 
 import hashlib
+import json
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -56,6 +57,10 @@ def list_complaints(command: Command, run: Run, folder: Path, before: Stock) -> 
     """What is wrong with how a command ended, what it showed, and what it left in the folder."""
     yield from _judge_ending(command, run)
     yield from _judge_texts(run)
+    if "--json" in command.arguments and run.code == 0:
+        yield from _judge_document(run.out)
+    elif len(run.out + run.err) > _MAX_SHOWN:  # documents are for programs, and may be long
+        yield f"showed {len(run.out + run.err)} characters"
     found = take_stock(folder)
     yield from (f"{name} was changed" for name in before if found.get(name) != before[name])
     outputs = {f"{OUT}/{name}" for name in command.outputs} if run.code in {0, 1} else set()
@@ -81,13 +86,21 @@ def _judge_texts(run: Run) -> Iterator[str]:
         yield f"traceback: {run.err.strip().splitlines()[-1]}"
     if marks := {mark for mark in shown if unicodedata.category(mark)[0] == "C"} - {"\n"}:
         yield f"control characters: {sorted(marks)!a}"
-    if len(shown) > _MAX_SHOWN:
-        yield f"showed {len(shown)} characters"
     errors = sum(line.startswith("error:") for line in run.err.splitlines())
     if run.code in {3, 4} and errors != 1:
         yield f"{errors} lines of error"
     if run.code == 0 and errors:
         yield "an error was shown"
+
+
+def _judge_document(text: str) -> Iterator[str]:
+    """Whether it is one JSON document, without NaN and infinity, which JSON does not have."""
+    odd: list[str] = []
+    try:
+        json.loads(text, parse_constant=odd.append)
+    except ValueError as error:
+        yield f"is no JSON: {error}"
+    yield from (f"has {name} in its JSON" for name in odd)
 
 
 def list_broken_promises(folder: Path) -> Iterator[str]:

@@ -1,17 +1,33 @@
 """The catalogue's cases, tried as a user would, with what they took."""
 
+import json
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzzing.commands import LIMITS, OUT, Command
-from benchmarks.fuzzing.forked import Run, run_forked
+from benchmarks.fuzzing.forked import Run, import_commands, run_forked
 from benchmarks.fuzzing.seeds import LENET
 from benchmarks.fuzzing.verdicts import list_complaints, name_outcome, take_stock
+from benchmarks.hostile import CASES
 from benchmarks.hostile.case import Attempt, HostileFile, read_base
 
 _OUTPUTS = frozenset({"edited.onnx", "edited.report.json", "edited.onnx.data"})
+
+
+def try_all(missing: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A row for each of the named cases as it is done, tried in a process without threads."""
+    if not missing:
+        return
+    command = [sys.executable, "-m", "benchmarks.hostile.attempts", *missing]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        for line in worker.stdout or ():
+            yield json.loads(line)
+    if worker.returncode:
+        raise subprocess.CalledProcessError(worker.returncode, command)
 
 
 def try_hostile(case: HostileFile) -> dict[str, Any]:
@@ -52,3 +68,11 @@ def _list_surprises(attempt: Attempt, run: Run) -> Iterator[str]:
         yield f"exit code {run.code}, not {' or '.join(map(str, attempt.codes))}"
     if attempt.says not in run.out + run.err:
         yield f"does not say {attempt.says!r}"
+
+
+if __name__ == "__main__":
+    import_commands()
+    for hostile_file in CASES:
+        if hostile_file.name in sys.argv[1:]:
+            sys.stdout.write(json.dumps(try_hostile(hostile_file)) + "\n")
+            sys.stdout.flush()

@@ -48,8 +48,8 @@ def list_excesses(outline: ModelProto, max_elements: int) -> Iterator[str]:
     try:
         written_out = inliner.inline_local_functions(outline) if outline.functions else outline
         inferred = inference.infer_shapes(written_out, data_prop=True)
-    except (RuntimeError, ValueError):  # at operators that it does not know; the model may be good
-        return
+    except (RuntimeError, ValueError, inference.InferenceError):
+        return  # at operators that it does not know, the model may be good
     for graph in _list_graphs(inferred.graph):
         for value in (*graph.value_info, *graph.output):
             axes = value.type.tensor_type.shape.dim

@@ -18,7 +18,7 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     `features`: all before the head. `last-stage`: those after the last loss of resolution by a
     strided convolution or pooling. `head`: the head's own. `all`: everything.
     """
-    own = {head.weight, *([head.bias] if head.bias else [])}
+    own = {head.weight, head.bias}
     weights = list_weights(model.proto, model.opset, head.scores)
     if scope == "all":
         return weights

@@ -50,7 +50,7 @@ def _list_content_faults(tensor: TensorProto, what: str) -> Iterator[str]:
     is_outside = tensor.data_location == TensorProto.EXTERNAL
     entries = {name: len(getattr(tensor, name)) for name in _FIELDS}
     filled = {name: count for name, count in entries.items() if count}
-    if tensor.HasField("raw_data") and tensor.raw_data:
+    if tensor.HasField("raw_data") and (tensor.raw_data or filled):  # as readers of it ask
         filled["raw_data"] = len(tensor.raw_data)
     if is_outside:
         if is_text:

@@ -17,6 +17,7 @@ from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.patch import SCHEMA, Manifest
 
 _LENGTH = struct.Struct("<Q")
+_ALIGNMENT = 8  # of the tensors, as safetensors pads its header
 _MAX_HEADER_BYTES = 2**23  # takes 200 MiB while it is read
 _SMALL_BYTES = 2**26  # beyond, the best compression takes minutes
 _STREAMS = frozenset(
@@ -51,7 +52,18 @@ def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
         for name, stream in streams.items()
     }
     document = json.dumps(manifest.model_dump(mode="json", by_alias=True), separators=(",", ":"))
-    return save(tensors, {"format": SCHEMA, "manifest": document})
+    return _sort_metadata(save(tensors, {"format": SCHEMA, "manifest": document}))
+
+
+def _sort_metadata(content: bytes) -> bytes:
+    """The same file with its metadata in order, which safetensors writes in a random one."""
+    (length,) = _LENGTH.unpack_from(content)
+    start = _LENGTH.size + length
+    header = json.loads(content[_LENGTH.size : start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return _LENGTH.pack(len(text)) + text + content[start:]
 
 
 def open_patch(path: Path) -> Container:
