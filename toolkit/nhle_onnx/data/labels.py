@@ -81,9 +81,7 @@ def _refuse_alike(labels: Sequence[str], path: Path) -> None:
     for label in labels:
         key = _normalize(label)
         if key in seen:
-            message = (
-                f"{path} has labels that differ in signs alone: {seen[key]!r}, {label!r}"
-            )
+            message = f"{path} has labels that differ in signs alone: {seen[key]!r}, {label!r}"
             raise InputRefusedError(
                 message, remedy="Make each label's letters and digits its own, or give --labels."
             )
