@@ -76,6 +76,33 @@ def test_changed_bytes(chance: Random, name: str, tmp_path: Path) -> None:
     read_stranger(content, name, tmp_path)
 
 
+def test_a_sparse_head(tmp_path: Path, nhle: Callable[..., Result]) -> None:
+    model = onnx.load(LENET)
+    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "classifier.weight")
+    values = numpy_helper.from_array(np.ones(1, np.float32), weight.name)
+    indices = numpy_helper.from_array(np.array([7], np.int64))
+    sparse = onnx.SparseTensorProto(dims=weight.dims, values=values, indices=indices)
+    model.graph.sparse_initializer.append(sparse)
+    model.graph.initializer.remove(weight)
+    onnx.save(model, tmp_path / "model.onnx")
+    result = nhle("inspect", tmp_path / "model.onnx")
+    assert result.code == 0
+    assert "classifier.weight, which is sparse" in result.out
+    assert nhle("unlearn", tmp_path / "model.onnx", "--forget", "3", "--method", "cwm").code == 4
+
+
+def test_nothing_but_a_document_on_stdout(tmp_path: Path, nhle: Callable[..., Result]) -> None:
+    """The library that reads the graph prints what it thinks of numbers of 8 bits."""
+    model = onnx.load(LENET)
+    tensor = onnx.TensorProto(name="t", data_type=onnx.TensorProto.FLOAT8E4M3FN, dims=[1])
+    tensor.raw_data = b"\0"
+    model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["unused"], value=tensor))
+    onnx.save(model, tmp_path / "model.onnx")
+    result = nhle("inspect", tmp_path / "model.onnx", "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["head"]["num_classes"] == 10
+
+
 def test_a_head_of_whole_numbers_without_a_scale(
     tmp_path: Path, nhle: Callable[..., Result]
 ) -> None:

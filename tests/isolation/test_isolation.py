@@ -35,6 +35,7 @@ def probe(model):
     {body}
 
 signal.signal(signal.SIGINT, {interrupt})
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which a run under nohup ignores
 program.main()
 """
 

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 from onnx import TensorProto
+from onnx_graphsurgeon.logger.logger import G_LOGGER
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_input_grid
 from nhle_onnx.graph.head_layers import Trail, read_layer
 from nhle_onnx.graph.origins import find_remedy
 from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
-from nhle_onnx.values.model import ClassifierHead, OnnxModel
+from nhle_onnx.values.model import ClassifierHead, Grid, OnnxModel
 
+G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, where documents go
 _NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid"})
 _POOLING = frozenset(
     {
@@ -48,7 +50,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         message = f"{model.path} has several classifier heads, of the outputs {choices}"
         raise UsageError(message, remedy="Choose one with --output.")
     head = next(iter(heads.values()))
-    _require_real_numbers(model, head)
+    _require_tensors(model, head)
     return head
 
 
@@ -62,14 +64,24 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     )
 
 
-def _require_real_numbers(model: OnnxModel, head: ClassifierHead) -> None:
-    """Whole numbers that no grid makes real ones: nothing computes such a layer."""
+def _require_tensors(model: OnnxModel, head: ClassifierHead) -> None:
+    """Refuse a head that holds a sparse tensor, or whole numbers that no grid makes real ones."""
     tensors = dict(list_tensors(model.proto))
     for name, grid in ((head.weight, head.weight_grid), (head.bias, head.bias_grid)):
-        if name is not None and grid is None and tensors[name].data_type not in _REAL:
+        needed = [each for each in (name, *_list_names(grid)) if each is not None]
+        message = f"{model.path} has a head "
+        if missing := [each for each in needed if each not in tensors]:
+            message += f"that reads {missing[0]}, which is sparse or no constant"
+        elif name is not None and grid is None and tensors[name].data_type not in _REAL:
             kind = TensorProto.DataType.Name(tensors[name].data_type)
-            message = f"{model.path} has a head whose tensor {name} holds {kind} without a scale"
-            raise UnsupportedModelError(message, remedy=_REMEDY)
+            message += f"whose tensor {name} holds {kind} without a scale"
+        else:
+            continue
+        raise UnsupportedModelError(message, remedy=_REMEDY)
+
+
+def _list_names(grid: Grid | None) -> tuple[str | None, ...]:
+    return () if grid is None else (*grid.scales, grid.zero_point)
 
 
 def _trace(output: gs.Tensor) -> ClassifierHead | str:
