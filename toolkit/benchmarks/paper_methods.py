@@ -165,8 +165,8 @@ def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> M
 
 
 def _predict_classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The winning class of each sample [N, K]. A published rate can leave a network that computes no
-    numbers: it then recognises nothing, which is -1.
+    """The winning class of each sample [N, K]. A published rate can leave a network that computes
+    no numbers: it then recognises nothing, which is -1.
     """
     return np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1)
 
