@@ -19,7 +19,9 @@ from benchmarks.fuzzing.models import make_model
 from benchmarks.fuzzing.patches import change_json, make_patch
 from benchmarks.fuzzing.readers import READERS, read_stranger
 from benchmarks.fuzzing.small_files import SMALL_FILES
-from conftest import LENET, Result
+from conftest import LENET, MOBILENET_INT8, Result
+from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.load import load_model
 
 CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").rglob("*") if path.is_file())
 DOCUMENTS = ["config.json", "preprocessor_config.json"]
@@ -113,4 +115,21 @@ def test_a_head_of_whole_numbers_without_a_scale(
     onnx.save(model, tmp_path / "model.onnx")
     result = nhle("unlearn", tmp_path / "model.onnx", "--forget", "3", "--method", "cwm")
     assert result.code == 4
-    assert "classifier.bias holds INT8" in result.err
+    assert "classifier.bias, which holds INT8" in result.err
+
+
+@pytest.mark.parametrize("broken", ["weight", "scale"])
+def test_a_quantized_head_whose_scale_does_not_fit(
+    broken: str, tmp_path: Path, nhle: Callable[..., Result]
+) -> None:
+    model = load_model(MOBILENET_INT8)
+    head = find_head(model)
+    assert head.weight_grid
+    name = head.weight if broken == "weight" else head.weight_grid.scales[0]
+    (tensor,) = (each for each in model.proto.graph.initializer if each.name == name)
+    shape = tuple(tensor.dims) if broken == "weight" else (3,)
+    tensor.CopyFrom(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    onnx.save(model.proto, tmp_path / "model.onnx")
+    result = nhle("unlearn", tmp_path / "model.onnx", "--forget", "3", "--method", "cwm")
+    assert result.code == 4
+    assert "scale or zero point does not fit" in result.err

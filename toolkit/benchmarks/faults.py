@@ -24,6 +24,7 @@ Target = Literal["both", "parent", "child"]
 TARGETS: tuple[Target, ...] = ("both", "parent", "child")
 _LATE = 0.25  # of a run, the last part: where files are written
 _PATIENCE_S = 60.0
+_GROWTH = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +65,19 @@ def kill_jobs(jobs: Sequence[Job], kills: int, seed: int, scratch: Path) -> Iter
     Half of them come at any moment of the run, half in its last part.
     """
     chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing
+    lasting_s = {job.name: job.run_s for job in jobs}
     for index in range(kills):
         turn, place = divmod(index, len(jobs))
         job, is_late = jobs[place], True
         while is_late:
-            earliest_s = chance.choice((0.0, (1 - _LATE) * job.run_s))
-            delay_s = chance.uniform(earliest_s, job.run_s)
+            latest_s = lasting_s[job.name]
+            delay_s = chance.uniform(chance.choice((0.0, (1 - _LATE) * latest_s)), latest_s)
             folder = Path(tempfile.mkdtemp(dir=scratch))
             kill = kill_once(job, TARGETS[turn % len(TARGETS)], delay_s, folder)
             shutil.rmtree(folder)
             is_late = kill.was_done
+            # other work on the machine, which slows a run down, comes and goes
+            lasting_s[job.name] = delay_s if is_late else _GROWTH * latest_s
             yield kill
 
 

@@ -27,6 +27,15 @@ def read_reals(proto: ModelProto, name: str, grid: Grid) -> Reals:
     return express_reals(proto, _read(proto, name), grid)
 
 
+def fits_grid(proto: ModelProto, name: str, grid: Grid) -> bool:
+    """Whether a tensor holds whole numbers, along which its scales and zero point lie."""
+    tensor = dict(list_tensors(proto))[name]
+    try:
+        return tensor.data_type in RANGES and read_reals(proto, name, grid).shape == (*tensor.dims,)
+    except (ValueError, IndexError, ZeroDivisionError):  # as they cannot be spread over it
+        return False
+
+
 def express_reals(proto: ModelProto, numbers: Reals, grid: Grid) -> Reals:
     """What numbers on a grid stand for."""
     scale, zero_point = _spread(proto, grid, numbers.shape)

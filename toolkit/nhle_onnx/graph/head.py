@@ -3,15 +3,14 @@
 from dataclasses import replace
 
 import onnx_graphsurgeon as gs
-from onnx import TensorProto
 from onnx_graphsurgeon.logger.logger import G_LOGGER
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
+from nhle_onnx.graph.head_faults import find_tensor_fault
 from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_input_grid
 from nhle_onnx.graph.head_layers import Trail, read_layer
 from nhle_onnx.graph.origins import find_remedy
-from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
-from nhle_onnx.values.model import ClassifierHead, Grid, OnnxModel
+from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, where documents go
 _NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid"})
@@ -24,7 +23,6 @@ _POOLING = frozenset(
 _CLAMPING = frozenset({"Relu", "Clip"})
 _PASSING = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout"})
 
-_REAL = frozenset({*FLOAT_TYPES, TensorProto.DOUBLE})
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
@@ -50,7 +48,9 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         message = f"{model.path} has several classifier heads, of the outputs {choices}"
         raise UsageError(message, remedy="Choose one with --output.")
     head = next(iter(heads.values()))
-    _require_tensors(model, head)
+    if fault := find_tensor_fault(model.proto, head):
+        message = f"{model.path} has a head that {fault}"
+        raise UnsupportedModelError(message, remedy=_REMEDY)
     return head
 
 
@@ -62,26 +62,6 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
         for other in traced
         if isinstance(other, ClassifierHead) and other.node != head.node
     )
-
-
-def _require_tensors(model: OnnxModel, head: ClassifierHead) -> None:
-    """Refuse a head that holds a sparse tensor, or whole numbers that no grid makes real ones."""
-    tensors = dict(list_tensors(model.proto))
-    for name, grid in ((head.weight, head.weight_grid), (head.bias, head.bias_grid)):
-        needed = [each for each in (name, *_list_names(grid)) if each is not None]
-        message = f"{model.path} has a head "
-        if missing := [each for each in needed if each not in tensors]:
-            message += f"that reads {missing[0]}, which is sparse or no constant"
-        elif name is not None and grid is None and tensors[name].data_type not in _REAL:
-            kind = TensorProto.DataType.Name(tensors[name].data_type)
-            message += f"whose tensor {name} holds {kind} without a scale"
-        else:
-            continue
-        raise UnsupportedModelError(message, remedy=_REMEDY)
-
-
-def _list_names(grid: Grid | None) -> tuple[str | None, ...]:
-    return () if grid is None else (*grid.scales, grid.zero_point)
 
 
 def _trace(output: gs.Tensor) -> ClassifierHead | str:
