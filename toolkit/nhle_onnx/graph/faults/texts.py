@@ -17,6 +17,9 @@ def list_text_faults(message: Message, fields: Fields) -> Iterator[str]:
     """What is wrong with the texts of one part of a model."""
     if isinstance(message, TensorProto):
         yield from _list_faults("name", message.name)
+        for entry in message.external_data:  # a tensor's own fields are not listed
+            yield from _list_faults("key", entry.key)
+            yield from _list_faults("value", entry.value)
     elif isinstance(message, TypeProto.Tensor):
         for axis in message.shape.dim:
             yield from _list_faults("dim_param", axis.dim_param)
