@@ -79,6 +79,11 @@ def find_shape(value: Value) -> tuple[int, ...] | None:
     return shape
 
 
+def is_computed(value: Value) -> bool:
+    """Whether a value is only known at run time, and is no parameter."""
+    return isinstance(value, fx.Proxy) and value.node.op != "get_attr"
+
+
 def with_shape(value: Value, shape: Sequence[int] | None) -> Value:
     """The value, with its shape noted where that would only be known at run time."""
     if isinstance(value, fx.Proxy) and shape is not None:

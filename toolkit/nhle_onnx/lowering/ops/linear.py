@@ -4,10 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nhle_onnx.lowering.node import Node, find_shape
+from nhle_onnx.lowering.node import Node, find_shape, is_computed, recorded
 from nhle_onnx.lowering.ops.spatial import find_even_padding, pad_window, read_window
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_PLANE = 2
 
 
 def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -19,6 +20,8 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
     padding = find_even_padding(window)
     if padding is None:
         x = pad_window(x, window, 0.0)
+    if rank == _PLANE and is_computed(weight):
+        weight = lay_out_channels_last(weight)
     result: Tensor = _CONVOLUTIONS[rank](
         x,
         weight,
@@ -29,6 +32,14 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
         groups=node.get("group", 1),
     )
     return result
+
+
+@recorded
+def lay_out_channels_last(weight: Tensor) -> Tensor:
+    """A kernel as training lays out its parameters. One channel, or 1 x 1, is laid out in both
+    ways at once; torch then goes by the strides, and other ones cost it up to 50 times as long.
+    """
+    return weight.clone(memory_format=torch.channels_last)
 
 
 def read_kernel(node: Node, weight: Tensor) -> tuple[int, ...]:

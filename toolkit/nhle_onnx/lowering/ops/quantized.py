@@ -6,7 +6,7 @@ taken as that of the number before it (straight through), and is 0 where the num
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from onnx import TensorProto
@@ -22,16 +22,35 @@ _BIAS = 8  # input of a QLinearConv
 _BYTE = (0, 255)
 
 
+class _RoundStraight(torch.autograd.Function):
+    """One pass each where autograd's own operators would take six, and keep a tensor of each."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, zero_point: Tensor | None, low: int, high: int) -> Tensor:
+        numbers = x.round()
+        if zero_point is not None:
+            numbers += zero_point
+        ctx.save_for_backward(numbers)
+        ctx.saturated = low - 0.5, high + 0.5
+        return numbers.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (numbers,) = ctx.saved_tensors
+        passed = torch.ops.aten.hardtanh_backward(gradients[0], numbers, *ctx.saturated)
+        return passed, None, None, None
+
+
 @recorded
-def round_straight(x: Tensor, low: int, high: int) -> Tensor:
-    """Whole numbers from `low` to `high`, with the gradient of `x` between them."""
-    x = x.clamp(low - 0.5, high + 0.5)  # of an infinity, the difference below would be none
-    return (x + (x.round() - x).detach()).clamp(low, high)
+def round_straight(x: Tensor, zero_point: Tensor | None, low: int, high: int) -> Tensor:
+    """Whole numbers from `low` to `high` with the zero point added, and the gradient of `x`."""
+    rounded: Tensor = _RoundStraight.apply(x, zero_point, low, high)  # type: ignore[no-untyped-call]
+    return rounded
 
 
 def read_whole(weight: Tensor, kind: int) -> Tensor:
     """The whole numbers of an ONNX type that a trained weight stands for."""
-    return round_straight(weight, *RANGES[kind])
+    return round_straight(weight, None, *RANGES[kind])
 
 
 class Quantized(NamedTuple):
@@ -57,16 +76,13 @@ def centre(x: Tensor, zero_point: Tensor | None) -> Tensor:
 
 def round_steps(node: Node, steps: Tensor, position: int, zero_point: Tensor | None) -> Tensor:
     """Steps from an output's zero point, which is input `position`, as its whole numbers."""
-    low, high = read_range(node, position)
-    if zero_point is None:
-        return round_straight(steps, low, high)
-    return (round_straight(steps, -(2**31), 2**31) + zero_point.float()).clamp(low, high)
+    return round_straight(steps, zero_point, *read_range(node, position))
 
 
 def round_numbers(node: Node, steps: Tensor, position: int, zero_point: Tensor | None) -> Tensor:
     """As `round_steps`, in kernels that add the zero point first: a tie goes to an even number."""
-    low, high = read_range(node, position)
-    return round_straight(steps if zero_point is None else steps + zero_point.float(), low, high)
+    steps = steps if zero_point is None else steps + zero_point.float()
+    return round_straight(steps, None, *read_range(node, position))
 
 
 def read_range(node: Node, position: int) -> tuple[int, int]:
@@ -129,7 +145,7 @@ def dynamic_quantize_linear(_node: Node, x: Tensor) -> tuple[Tensor, Tensor, Ten
     """DynamicQuantizeLinear: uint8 over the span of the whole batch."""
     span = find_span(x)
     scale, zero_point = span[0], span[1]
-    return (round_straight(x / scale, -255, 255) + zero_point).clamp(*_BYTE), scale, zero_point
+    return round_straight(x / scale, zero_point, *_BYTE), scale, zero_point
 
 
 def mat_mul_integer(
