@@ -1,6 +1,10 @@
 """Shipped models and samples, one unlearned LeNet-5, and small models made for a purpose."""
 
+import contextlib
+import io
 import json
+import os
+import pickle
 import shutil
 import sys
 import tempfile
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from nhle_onnx.cli.main import run
@@ -43,11 +48,12 @@ class Result(NamedTuple):
 
 
 class Unlearned(NamedTuple):
-    """An original, its edited file and report."""
+    """An original, its edited file and report, and what the command printed."""
 
     original: Path
     edited: Path
     report: dict[str, Any]
+    shown: str
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +87,12 @@ def nhle(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 def unlearn(model: Path, out: Path, *flags: str) -> Unlearned:
     """Run `unlearn` and read its report."""
-    run(["unlearn", str(model), "--out", str(out), "--quiet", *flags])
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        run(["unlearn", str(model), "--out", str(out), "--quiet", *flags])
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     if out.stat().st_size < LARGEST_PATCHED_BYTES:
         assert_patched(model, out)
-    return Unlearned(model, out, report)
+    return Unlearned(model, out, report, shown.getvalue())
 
 
 def assert_patched(base: Path, edited: Path) -> None:
@@ -100,16 +107,31 @@ def assert_patched(base: Path, edited: Path) -> None:
             )
 
 
+def unlearn_once(model: Path, factory: pytest.TempPathFactory) -> Unlearned:
+    """`--forget 3`, by one of pytest-xdist's processes for all of them."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / f"unlearned_{model.parent.name}"
+    kept = folder / "unlearned.pickle"
+    with FileLock(folder.with_suffix(".lock")):
+        if not kept.exists():
+            folder.mkdir(exist_ok=True)
+            kept.write_bytes(pickle.dumps(unlearn(model, folder / "edited.onnx", "--forget", "3")))
+    unlearned: Unlearned = pickle.loads(kept.read_bytes())  # noqa: S301 - ours
+    return unlearned
+
+
 @pytest.fixture(scope="session")
 def unlearned_lenet(tmp_path_factory: pytest.TempPathFactory) -> Unlearned:
     """LeNet-5 after `--forget 3`."""
-    return unlearn(LENET, tmp_path_factory.mktemp("lenet") / "edited.onnx", "--forget", "3")
+    return unlearn_once(LENET, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def unlearned_mobilenet(tmp_path_factory: pytest.TempPathFactory) -> Unlearned:
     """MobileNetV3-Small after `--forget 3`."""
-    return unlearn(MOBILENET, tmp_path_factory.mktemp("mobile") / "edited.onnx", "--forget", "3")
+    return unlearn_once(MOBILENET, tmp_path_factory)
 
 
 @pytest.fixture

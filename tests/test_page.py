@@ -27,15 +27,8 @@ from nhle_onnx.values.audit import (
 )
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import (
-    Accuracy,
-    Check,
-    FileSummary,
-    ModelSummary,
-    SampleSummary,
-    UnlearnReport,
-    Unmasked,
-)
+from nhle_onnx.values.report import Accuracy, Check, SampleSummary, UnlearnReport, Unmasked
+from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 HOSTILE = "<script>alert(1)</script>"
 LABELS = (

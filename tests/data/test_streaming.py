@@ -73,7 +73,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SampleSource]:
 def test_batches_are_the_samples_in_order(
     forms: dict[str, SampleSource], form: str, indices: list[int], batch_size: int
 ) -> None:
-    batches = list(stream_batches(forms[form], indices, batch_size))
+    batches = [batch.copy() for batch in stream_batches(forms[form], indices, batch_size)]
     assert {len(batch) for batch in batches[:-1]} <= {batch_size}
     np.testing.assert_array_equal(np.concatenate(batches), forms["folder"].read(indices))
 

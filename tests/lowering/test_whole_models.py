@@ -23,7 +23,8 @@ SMALL = ["mlp", "lenet5", "mobilenetv3-small", "squeezenet1.1", "shufflenetv2", 
 COMPARED = [*SMALL, "vgg16-bn", "densenet-short", "convnext-short"]
 # The newer exporter takes seconds for each of these, and meets their operators elsewhere.
 LEGACY_ONLY = {"vgg16", "resnet34", "mobilenetv3-large", "vit-fused"}
-LEGACY_ONLY |= {"inceptionv3", "inceptionv3-2-outputs"}
+LEGACY_ONLY |= {"inceptionv3", "inceptionv3-2-outputs", "resnet18", "shufflenetv2"}
+LEGACY_ONLY |= {"mobilenetv2", "efficientnet-b0"}
 EXPORTS = [(name, "legacy-17") for name in EXAMPLES]
 EXPORTS += [(name, "dynamo") for name in EXAMPLES if name not in LEGACY_ONLY]
 EXPORTS += [(name, f"legacy-{opset}") for name in SMALL for opset in (11, 13)]

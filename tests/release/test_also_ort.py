@@ -14,15 +14,9 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from conftest import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES, Result
-from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.release.ort_format import (
-    _measure_difference,
-    compare_with_onnx,
-    convert_to_ort,
-    make_noise,
-)
+from nhle_onnx.release.ort_format import convert_to_ort, make_noise
 from test_startup import PROBE
 
 Nhle = Callable[..., Result]
@@ -132,12 +126,6 @@ def test_a_format_that_cannot_be_made(nhle: Nhle, lenet_copy: Path) -> None:
     assert sorted(lenet_copy.parent.iterdir()) == before
 
 
-@pytest.mark.parametrize("content", [b"", b"no model", b"\x08"])
-def test_what_is_no_model(content: bytes) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"cannot make a .ort file"):
-        convert_to_ort(content)
-
-
 def test_places_that_are_taken(nhle: Nhle, out: Path) -> None:
     out.with_suffix(".ort").write_bytes(b"precious")
     result = nhle("unlearn", LENET, *CWM, "--out", out)
@@ -152,33 +140,3 @@ def test_places_that_are_taken(nhle: Nhle, out: Path) -> None:
 def test_a_dry_run_names_it(nhle: Nhle, out: Path) -> None:
     result = nhle("unlearn", LENET, *CWM, "--out", out, "--dry-run")
     assert str(out.with_suffix(".ort")) in json.loads(result.out)["would_write"]
-
-
-def test_differences_of_masked_scores() -> None:
-    """The lowest number of a format and minus infinity are the same in both, or not."""
-    lowest = np.finfo(np.float32).min
-    scores = np.array([[1.0, lowest, -np.inf, np.nan, 100.0]], np.float32)
-    assert _measure_difference(scores, scores.copy()) == 0.0
-    other = scores.copy()
-    other[0, 4] = 101.0
-    assert _measure_difference(other, scores) == pytest.approx(0.01)
-    for index, value in ((1, 0.0), (2, 0.0), (3, 0.0), (0, np.nan), (0, np.inf)):
-        other = scores.copy()
-        other[0, index] = value
-        assert _measure_difference(other, scores) >= 1.0
-
-
-def test_comparison_of_another_model() -> None:
-    model = load_model(LENET)
-    target = read_image_input(model, layout=None)
-    other = ModelProto()
-    other.CopyFrom(model.proto)
-    bias = next(tensor for tensor in other.graph.initializer if list(tensor.dims) == [10])
-    bias.raw_data = np.arange(10, dtype=np.float32).tobytes()
-    output = model.proto.graph.output[0].name
-    converted = convert_to_ort(other)
-    images = make_noise(target)
-    assert compare_with_onnx(converted, other, output, images, target, 8).passed
-    from_bytes = convert_to_ort(other.SerializeToString())
-    assert compare_with_onnx(from_bytes, other, output, images, target, 8).passed
-    assert not compare_with_onnx(converted, model.proto, output, images, target, 8).passed

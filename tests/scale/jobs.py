@@ -5,11 +5,20 @@ import signal
 import time
 from pathlib import Path
 
+import onnx
+
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.runtime import open_session
 
 
 def square(number: int) -> int:
     return number * number
+
+
+def count_threads(model: Path) -> int:
+    """Those of ONNX Runtime's."""
+    session = open_session(onnx.load(model), "cpu").native
+    return int(session.get_session_options().intra_op_num_threads)
 
 
 def die_once(marker: Path) -> str:

@@ -12,9 +12,11 @@ from pathlib import Path
 import jobs
 import pytest
 
+from conftest import LENET
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import take_value
 from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.values.cores import count_cores
 
 
 @pytest.mark.parametrize("name", ["local", "processes"])
@@ -22,6 +24,15 @@ def test_every_job_has_its_value(name: str) -> None:
     with open_engine(name, 2) as engine:
         outcomes = engine.run(jobs.square, {str(n): n for n in range(9)}, 0)
         assert {o.key: o.value for o in outcomes} == {str(n): n * n for n in range(9)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    models = dict.fromkeys("abcd"[: 2 * workers], LENET)
+    with open_engine("processes", workers) as engine:
+        counts = {take_value(done) for done in engine.run(jobs.count_threads, models, 0)}
+    assert counts == {max(1, count_cores() // workers)}
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:

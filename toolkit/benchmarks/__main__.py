@@ -7,6 +7,7 @@ from benchmarks.audit import audit
 from benchmarks.classes import classes
 from benchmarks.compare import compare
 from benchmarks.conformance import conformance
+from benchmarks.coverage import coverage
 from benchmarks.faults import faults
 from benchmarks.hostile_study import hostile
 from benchmarks.isolation import isolation
@@ -35,6 +36,7 @@ main.add_command(audit)
 main.add_command(classes)
 main.add_command(compare)
 main.add_command(conformance)
+main.add_command(coverage)
 main.add_command(faults)
 main.add_command(isolation)
 main.add_command(hostile)

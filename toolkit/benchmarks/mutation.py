@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from scipy.stats import binomtest
 
 from benchmarks.results import ROOT, make_table, read_rows, write_results
 
@@ -25,7 +26,9 @@ PACKAGES = ("unlearn", "graph", "release")
 BODY = """
 `caught`: mutants with which a test fails, or hangs. `explained`: survivors whose reason stands in
 `tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
-Packages with `sampled` below `mutants` were measured on so many, drawn with the command's seed.
+Packages with `sampled` below `mutants` were measured on so many, drawn with the command's seed:
+the share of all mutants lies between `at_least` and `at_most` with a confidence of 95 % (Wilson's
+interval).
 """
 
 
@@ -107,12 +110,17 @@ def _summarize(package: str, chosen: Sequence[str], mutants: int) -> dict[str, A
     for name in unexplained:
         click.echo(f"{name}:\n{changes[name]}\n")
     share = caught / len(tested) if tested else 0.0
+    lowest, highest = share, share
+    if 0 < len(tested) < mutants:
+        lowest, highest = binomtest(caught, len(tested)).proportion_ci(method="wilson")
     return {
         "package": package,
         "mutants": mutants,
         "sampled": len(tested),
         "caught": caught,
         "share": share,
+        "at_least": float(lowest),
+        "at_most": float(highest),
         "explained": len(survivors) - len(unexplained),
         "unexplained": len(unexplained),
         "passed": share >= LIMIT,

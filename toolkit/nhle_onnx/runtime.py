@@ -18,6 +18,7 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.values.cores import read_thread_limit
 from nhle_onnx.values.preprocess import ImageInput
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -149,6 +150,7 @@ def has_cuda_driver() -> bool:
 def _open(source: str | bytes, provider: str) -> Session:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
+    options.intra_op_num_threads = read_thread_limit() or 0  # 0: one a core
     try:
         # else it goes on with the CPU where CUDA fails, now or in a run, and says so on stdout
         native = ort.InferenceSession(

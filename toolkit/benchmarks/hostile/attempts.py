@@ -68,6 +68,8 @@ def _list_surprises(attempt: Attempt, run: Run) -> Iterator[str]:
         yield f"exit code {run.code}, not {' or '.join(map(str, attempt.codes))}"
     if attempt.says not in run.out + run.err:
         yield f"does not say {attempt.says!r}"
+    if run.code in {3, 4} and "\nremedy:" not in run.err:
+        yield "offers no remedy"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,50 +23,68 @@ _FORGOTTEN = 3
 _STEPS = 100  # of DELETE, as many as the comparison of methods allows it
 _TIMED_IMAGES = 2048  # of one epoch's, from which the rest is reckoned
 
-# DELETE on the original network, as whoever has its code would run it, and export it again.
+# DELETE on a network, as whoever has its code would run it, and export it again.
 _DELETE = """
 import sys
 import torch
-from architectures import mobilenet_v3_small
 from benchmarks.baselines.distillation import delete
 from benchmarks.tasks import Task
 
+steps, out, file = int(sys.argv[1]), *sys.argv[2:]
+{network}
 none, labels = torch.empty(0, 3, 32, 32), torch.empty(0, dtype=torch.long)
 images = torch.randn(16, 3, 32, 32)
 task = Task(
-    network=mobilenet_v3_small().eval(), num_classes=10, forgotten=(3,), forget=images,
+    network=network.eval(), num_classes=10, forgotten=(3,), forget=images,
     forget_labels=torch.full((16,), 3), anchors=none, retained=none, retained_labels=labels, seed=0,
 )
-network = delete(task, rate=1e-3, steps=int(sys.argv[1])).eval()
-torch.onnx.export(network, (images,), sys.argv[2], dynamo=False, opset_version=17)
+network = delete(task, rate=1e-3, steps=steps).eval()
+torch.onnx.export(network, (images,), out, dynamo=False, opset_version=17)
+"""
+_ORIGINAL = """
+from architectures import mobilenet_v3_small
+network = mobilenet_v3_small()
+"""
+_CONVERTED = """
+import onnx
+from benchmarks.converters import stub_torchvision
+stub_torchvision()
+from onnx2pytorch import ConvertModel
+network = ConvertModel(onnx.load(file), experimental=True)  # which takes more than one image
 """
 
 
-def measure_alternatives(dataset: Dataset, folder: Path, rounds: int) -> list[Row]:
-    """The command by DELETE, which needs the network's code; and by training it again."""
+def measure_alternatives(dataset: Dataset, folder: Path, rounds: int) -> Iterator[Row]:
+    """The command by DELETE on the network's code, and on what a converter makes of the file; and
+    by training it again.
+    """
     ours = [sys.executable, "-m", "nhle_onnx", "unlearn", str(SHIPPED), "--force", "--quiet"]
     ours += ["--forget", str(_FORGOTTEN), "--out", str(folder / "instead.onnx")]
-    peer = [sys.executable, "-c", _DELETE, str(_STEPS), str(folder / "delete.onnx")]
-    found = measure_in_turn(
-        {
-            "ours": lambda: time_command(ours, codes=(0, 1)),
-            "delete": lambda: time_command(peer),
-            "retraining": lambda: _time_retraining(dataset),
-        },
-        rounds,
-    )
     names = {
-        "delete": f"{_STEPS} steps of DELETE on the original code, and export",
+        "original": f"{_STEPS} steps of DELETE on the original code, and export",
+        "converted": f"{_STEPS} steps of DELETE on what onnx2pytorch makes of it, and export",
         "retraining": f"training again ({RECIPE.training.epochs} epochs; reckoned)",
     }
-    return [
-        make_row(
-            f"`unlearn` of MobileNetV3-Small, by {name}",
-            statistics.median(found["ours"]), statistics.median(found[key]), "s",
-            take_median_ratio(found["ours"], found[key]), None,
-        )
-        for key, name in names.items()
-    ]  # fmt: skip
+    measures: dict[str, Callable[[], float]] = {
+        "ours": lambda: time_command(ours, codes=(0, 1)),
+        "original": partial(time_command, _run_delete(_ORIGINAL, folder)),
+        "converted": partial(time_command, _run_delete(_CONVERTED, folder)),
+        "retraining": lambda: _time_retraining(dataset),
+    }
+    if find_spec("onnx2pytorch") is None:
+        del measures["converted"]
+    found = measure_in_turn(measures, rounds)
+    for name in filter(measures.__contains__, names):
+        yield make_row(
+            f"`unlearn` of MobileNetV3-Small, by {names[name]}",
+            statistics.median(found["ours"]), statistics.median(found[name]), "s",
+            take_median_ratio(found["ours"], found[name]), None,
+        )  # fmt: skip
+
+
+def _run_delete(network: str, folder: Path) -> list[str]:
+    script = _DELETE.format(network=network)
+    return [sys.executable, "-c", script, str(_STEPS), str(folder / "delete.onnx"), str(SHIPPED)]
 
 
 def _time_retraining(dataset: Dataset) -> float:

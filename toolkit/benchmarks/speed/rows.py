@@ -67,25 +67,32 @@ def time_command(
 
 PEAK = """
 import sys
-from nhle_onnx.cli.main import run
-before = {preparation}
-code = run(sys.argv[1:])
-lines = open("/proc/self/status").read().splitlines()
-peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-print("PEAK", code, peak - before)
+from nhle_onnx.cli.main import main
+
+def read(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+before = 0
+if sys.argv.pop(1) == "beyond imports":
+    import nhle_onnx.workflows.training
+    import torch
+
+    torch.optim.Adam([torch.zeros(1)])  # the first optimizer imports torch's compiler
+    before = read("VmRSS")
+try:
+    main()
+except SystemExit as end:
+    print("PEAK", end.code, read("VmHWM") - before)
 """
-_RESIDENT = """(
-    __import__("nhle_onnx.workflows.training"),
-    next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")),
-)[1]"""
 
 
 def measure_peak(arguments: list[str | Path], *, beyond_imports: bool = False) -> float:
     """MiB that a run of the program holds at its peak (Linux): VmHWM, as ru_maxrss would be that
     of a larger parent. `beyond_imports` leaves out what importing everything takes.
     """
-    program = PEAK.format(preparation=_RESIDENT if beyond_imports else "0")
-    command = [sys.executable, "-c", program, *map(str, arguments)]
+    counted = "beyond imports" if beyond_imports else "all"
+    command = [sys.executable, "-c", PEAK, counted, *map(str, arguments), "--no-isolation"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     last = done.stdout.splitlines()[-1].split()
     if last[:1] != ["PEAK"] or last[1] not in {"0", "1"}:

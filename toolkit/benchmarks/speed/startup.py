@@ -12,22 +12,24 @@ from benchmarks.speed.subjects import SHIPPED
 _CLICK = [sys.executable, "-c", "import click"]
 _ONNX = [sys.executable, "-c", "import onnx, sys; onnx.load(sys.argv[1])", str(SHIPPED)]
 _COMPLETION = {
-    **os.environ,
     "_NHLE_ONNX_COMPLETE": "bash_complete",
     "COMP_WORDS": "nhle-onnx verify --for",
     "COMP_CWORD": "2",
 }
 
 
-def measure_startup(rounds: int) -> list[Row]:
-    """`--help`, completion and `inspect`, as processes of their own."""
+def measure_startup(rounds: int, bytecode: Path) -> list[Row]:
+    """`--help`, completion and `inspect`, as processes of their own. The warm-up compiles all
+    modules into the folder `bytecode`, as pip does when it installs.
+    """
     program = str(Path(sys.executable).with_name("nhle-onnx"))
+    plain = os.environ | {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
     measures = {
-        "import click": partial(time_command, _CLICK),
-        "import onnx, and load the model": partial(time_command, _ONNX),
-        "--help": partial(time_command, [program, "--help"]),
-        "completion of a flag": partial(time_command, [program], _COMPLETION),
-        "inspect": partial(time_command, [program, "inspect", str(SHIPPED)]),
+        "import click": partial(time_command, _CLICK, plain),
+        "import onnx, and load the model": partial(time_command, _ONNX, plain),
+        "--help": partial(time_command, [program, "--help"], plain),
+        "completion of a flag": partial(time_command, [program], plain | _COMPLETION),
+        "inspect": partial(time_command, [program, "inspect", str(SHIPPED)], plain),
     }
     found = measure_in_turn(measures, rounds)
     pairs = (

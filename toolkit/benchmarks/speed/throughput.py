@@ -12,7 +12,7 @@ import onnxruntime as ort
 from PIL import Image
 
 from benchmarks.speed.rows import Row, make_row, measure_in_turn, measure_peak, take_median_ratio
-from nhle_onnx.data.stream import count_cores
+from nhle_onnx.values.cores import count_cores
 from nhle_onnx.workflows.contest import VerifySettings
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.observer import Silence

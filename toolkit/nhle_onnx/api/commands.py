@@ -19,7 +19,8 @@ from nhle_onnx.api.keywords import (
 from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.values.report import InspectReport, Limits, UnlearnReport, VerifyReport
+from nhle_onnx.values.report import Limits, UnlearnReport, VerifyReport
+from nhle_onnx.values.summary import InspectReport
 from nhle_onnx.workflows.audit import AuditSettings, audit_model
 from nhle_onnx.workflows.audit_page import check_page, write_page
 from nhle_onnx.workflows.contest import VerifySettings

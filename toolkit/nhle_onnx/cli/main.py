@@ -1,29 +1,23 @@
 """The program: its commands, and the one place that catches errors."""
 
+import gc
 import os
 import sys
 
 import click
 
 import nhle_onnx
-from nhle_onnx.cli.audit import audit_command
-from nhle_onnx.cli.diff import diff_command
-from nhle_onnx.cli.doctor import doctor_command
-from nhle_onnx.cli.fleet import fleet_command
-from nhle_onnx.cli.inspect import inspect_command
-from nhle_onnx.cli.kit import kit_command
-from nhle_onnx.cli.patch import patch_command
-from nhle_onnx.cli.sign import check_signature_command, sign_command
-from nhle_onnx.cli.unlearn import unlearn_command
-from nhle_onnx.cli.verify import verify_command
+from nhle_onnx.cli.commands import Commands
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.text import to_line
 
 _USAGE = 2
 _INTERRUPTED = 130
+_ALLOCATIONS = 100_000  # between two searches for garbage, of which imports make next to none
 
 
 @click.group(
+    commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "
     "4 model not supported; 5 provider or device not available; 130 interrupted.",
@@ -33,25 +27,11 @@ def cli() -> None:
     """Make a deployed ONNX image classifier forget a class, and prove it."""
 
 
-for command in (
-    inspect_command,
-    unlearn_command,
-    verify_command,
-    audit_command,
-    diff_command,
-    patch_command,
-    sign_command,
-    check_signature_command,
-    kit_command,
-    fleet_command,
-    doctor_command,
-):
-    cli.add_command(command)
-
-
 def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
+    gc.set_threshold(_ALLOCATIONS)
     code = run(may_fork=True)
+    gc.freeze()  # else the interpreter searches all once more as it ends
     if code == _INTERRUPTED:
         # An interrupt inside exec() of a string (dataclasses, while torch is imported) marks the
         # interpreter to die of the signal at its end, although it was caught.

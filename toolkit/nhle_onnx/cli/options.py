@@ -1,6 +1,5 @@
 """Options that several commands share, and their conversion to values."""
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,6 +77,8 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
     """Take defaults from a TOML file whose keys are the flags' names; flags win over it."""
     if path is None:
         return
+    import tomllib
+
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError, UsageError
@@ -70,6 +69,8 @@ def _list_labels(name: str, labels: Sequence[str]) -> str:
     """All labels, or of many those that are spelled alike."""
     if len(labels) <= _SHOWN:
         return f"Its classes are: {', '.join(labels)}."
+    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and seldom needed
+
     near = get_close_matches(name.strip(), labels, n=_NEAR)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     return f"{hint}It has {len(labels)} classes: give an index from 0 to {len(labels) - 1}."

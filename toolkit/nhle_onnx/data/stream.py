@@ -1,15 +1,15 @@
 """Samples batch by batch, prepared on other threads while the consumer works on the last one."""
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
+from itertools import count, cycle
 from threading import Condition
 
 import numpy as np
 
 from nhle_onnx.data.source import Array, Fill, SampleSource, split_pieces
+from nhle_onnx.values.cores import count_cores, read_thread_limit
 
 _AHEAD = 2  # batches that are prepared or in preparation beside the consumer's
 _MAX_THREADS = 16
@@ -18,21 +18,24 @@ _MAX_THREADS = 16
 def stream_batches(
     source: SampleSource, indices: Sequence[int], batch_size: int
 ) -> Generator[Array]:
-    """Samples at ascending `indices` as model inputs [<= batch_size, ...], in order.
+    """Samples at ascending `indices` as model inputs [<= batch_size, ...], in order. A batch is
+    overwritten once the next one is asked for: fresh memory takes half as long as decoding.
 
     Memory is that of three batches and of an undecoded piece a thread, however many samples there
     are. Raises InputRefusedError of a sample when its batch is asked for. Close the generator to
     stop the threads early; each then ends with the piece that it has in hand.
     """
-    threads = min(count_cores(), _MAX_THREADS)
+    threads = min(count_cores(), read_thread_limit() or _MAX_THREADS, _MAX_THREADS)
     size = max(1, min(source.piece_size, batch_size // threads))
     batches = split_pieces(indices, batch_size)
     turns = _Turns(source.load(piece for batch in batches for piece in split_pieces(batch, size)))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     pending: deque[tuple[Array, list[Future[None]]]] = deque()
+    shape = (min(batch_size, len(indices)), *source.target.sample_shape)
+    buffers = cycle([np.empty(shape, np.float32) for _ in range(_AHEAD + 1)])
     try:
         for batch in split_pieces(indices, batch_size):
-            inputs = np.empty((len(batch), *source.target.sample_shape), np.float32)
+            inputs = next(buffers)[: len(batch)]
             places = (inputs[start : start + size] for start in range(0, len(batch), size))
             pieces = [pool.submit(turns.fill, *turn) for turn in turns.give(places)]
             pending.append((inputs, pieces))
@@ -42,13 +45,6 @@ def stream_batches(
             yield _finish(*pending.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def count_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Turns:

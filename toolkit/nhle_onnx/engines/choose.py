@@ -1,6 +1,5 @@
 """An engine by the name that a user gives it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ from nhle_onnx.engines.engine import Engine
 from nhle_onnx.engines.in_turn import InTurn
 from nhle_onnx.engines.processes import Processes
 from nhle_onnx.errors import UsageError
+from nhle_onnx.values.cores import count_cores
 
 _RAY = "ray"
 _PREFIX = "ray://"
@@ -36,7 +36,7 @@ def open_engine(name: str, workers: int | None = None) -> Iterator[Engine]:
     if name == "local":
         yield InTurn()
     elif name == "processes":
-        yield Processes(workers or os.cpu_count() or 1)
+        yield Processes(workers or count_cores())
     else:
         from nhle_onnx.engines.ray_cluster import connect_ray  # noqa: PLC0415 - an extra, and slow
 

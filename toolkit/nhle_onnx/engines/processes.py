@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Generic
 
 from nhle_onnx.engines.engine import Job, Outcome, Value, crash, lose, settle
+from nhle_onnx.values.cores import THREADS_VARIABLE, count_cores
 
 _SPAWN = multiprocessing.get_context("spawn")  # threads do not survive a fork
 
@@ -37,7 +38,7 @@ class Processes:
         waiting = deque(_Attempt(key=key, job=job) for key, job in jobs.items())
         running: dict[Future[Outcome[Value]], tuple[_Slot, _Attempt[Job]]] = {}
         lifeline, end = _SPAWN.Pipe(duplex=False)
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        threads = max(1, count_cores() // self.workers)
         idle = [_Slot(lifeline, threads) for _ in range(min(self.workers, len(waiting)))]
         slots = tuple(idle)
         finished: list[Outcome[Value]] = []
@@ -100,7 +101,7 @@ class _Slot:
 def _start(lifeline: Connection, threads: int) -> None:
     """Begin a worker's life. It leaves interrupts to its parent, and ends when that does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is imported
+    os.environ[THREADS_VARIABLE] = str(threads)  # torch reads it when it is imported
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 

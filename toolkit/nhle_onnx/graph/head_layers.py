@@ -11,7 +11,6 @@ from nhle_onnx.values.model import ClassifierHead, Grid
 
 _MATRIX_RANK = 2
 _MIN_CLASSES = 2
-_BIAS_POSITION = 2
 _ALIASES = frozenset({"Cast", "Identity", "Transpose", "DequantizeLinear"})
 _MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ADDING = frozenset({"Add", "QLinearAdd"})
@@ -123,10 +122,11 @@ def _find_fault(layer: _Layer, trail: Trail, *, is_matrix: bool) -> str | None:
 
 
 def _read_gemm(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
-    weight, own_bias = (_resolve(tensor) for tensor in _pick(node.inputs[1:], 2))
+    given = _pick(node.inputs[1:], 2)
+    weight, own_bias = map(_resolve, given)
     if weight is None or len(weight.shape) != _MATRIX_RANK:
         return "has no constant weight matrix"
-    if len(node.inputs) > _BIAS_POSITION and own_bias is None:
+    if given[1] is not None and own_bias is None:
         return "has a bias that is not constant"
     beta = float(node.attrs.get("beta", 1.0))
     alpha = float(node.attrs.get("alpha", 1.0))

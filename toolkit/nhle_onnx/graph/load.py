@@ -56,8 +56,9 @@ def _read(path: Path) -> tuple[Path, bytes]:
     try:
         resolved = path.resolve(strict=True)
         with open_regular(resolved) as stream:
-            is_large = os.fstat(stream.fileno()).st_size > _MAX_BYTES
-            content = b"" if is_large else stream.read(_MAX_BYTES)
+            size = os.fstat(stream.fileno()).st_size
+            is_large = size > _MAX_BYTES
+            content = b"" if is_large else stream.read(size)
     except FileNotFoundError as error:
         message = f"{path} does not exist"
         raise InputRefusedError(message, remedy="Check the path of the model.") from error

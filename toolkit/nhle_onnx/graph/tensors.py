@@ -59,7 +59,7 @@ def _replace(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     if value.shape != current.shape:
         message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
         raise ValueError(message)
-    if is_float(tensor):
+    if is_float(tensor) or tensor.data_type == TensorProto.DOUBLE:
         limits = finfo(current.dtype)
         within = np.where(np.isfinite(value), np.clip(value, limits.min, limits.max), value)
         cast = np.ascontiguousarray(within, dtype=current.dtype)
@@ -70,6 +70,8 @@ def _replace(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
         tensor.raw_data = encoded.raw_data
     elif tensor.data_type == TensorProto.FLOAT:
         tensor.float_data[:] = cast.ravel().tolist()
+    elif tensor.data_type == TensorProto.DOUBLE:
+        tensor.double_data[:] = cast.ravel().tolist()
     elif tensor.data_type in _HALF:
         tensor.int32_data[:] = cast.view(np.uint16).ravel().tolist()
     elif tensor.data_type in _PACKED:

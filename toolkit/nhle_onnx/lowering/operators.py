@@ -5,6 +5,7 @@ the operator, in snake case, unless said otherwise), and which inputs may hold t
 """
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -212,12 +213,13 @@ OPERATORS = (
 )
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")
+_ROWS: defaultdict[tuple[str, str], list[Operator]] = defaultdict(list)
+for _row in OPERATORS:
+    _ROWS[_row.domain, _row.op_type].append(_row)
 
 
 def find_operator(domain: str, op_type: str, opset: int) -> Operator | None:
     """The row that serves an operator at an opset, or None if it is not supported."""
     domain = "" if domain in _DEFAULT_DOMAINS else domain
-    for row in OPERATORS:
-        if (row.domain, row.op_type) == (domain, op_type) and row.serves(opset):
-            return row
-    return None
+    rows = _ROWS.get((domain, op_type), ())
+    return next((row for row in rows if row.serves(opset)), None)

@@ -10,13 +10,8 @@ from pathlib import PurePath
 from typing import Any
 
 from nhle_onnx.text import name_class
-from nhle_onnx.values.report import (
-    Accuracy,
-    ConvertedFile,
-    FileSummary,
-    ModelSummary,
-    UnlearnReport,
-)
+from nhle_onnx.values.report import Accuracy, ConvertedFile, UnlearnReport
+from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, _SCHEMA)

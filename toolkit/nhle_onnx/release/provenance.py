@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.values.report import FileSummary, ModelSummary, UnlearnReport
+from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

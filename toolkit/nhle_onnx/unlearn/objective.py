@@ -79,9 +79,9 @@ class ForgetObjective:
         images = torch.cat([self.harden(forget, labels), anchors])
         views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
         inputs = to_inputs(views, self.layout, self.device)
-        edited = _run(self.module, inputs)
-        with torch.no_grad():
+        with torch.no_grad():  # first, while the other holds no activations yet
             original = _run(self.original, inputs)
+        edited = _run(self.module, inputs)
         _require_finite(original, "the model as given")
         _require_finite(edited, "the model in training")
         count = len(forget)

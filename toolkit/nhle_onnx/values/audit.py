@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy, Check, FileSummary
+from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.summary import FileSummary
 
 Role = Literal["original", "edited", "reference"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from nhle_onnx.values.report import FileSummary
+from nhle_onnx.values.summary import FileSummary
 
 SCHEMA = "nhle-onnx/diff/v1"
 Kind = Literal["changed", "added", "removed", "another type or shape"]

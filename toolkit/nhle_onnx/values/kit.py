@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nhle_onnx.values.report import Accuracy, Check, FileSummary
+from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.summary import FileSummary
 
 InputType = Literal["float32", "float16"]  # those that NumPy has everywhere
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.preprocess import Preprocess
+from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,29 +44,6 @@ class Limits:
     max_acc_f: float = 0.01
     max_acc_r_drop: float = 0.035
     max_unmasked_acc_f: float = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSummary:
-    """A model by its content; `sidecars` are the digests of files that hold its weights."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-    sidecars: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSummary:
-    """The model as given. `format` is the number format of its head."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-    sidecars: dict[str, str]
-    opset: int
-    head: ClassifierHead
-    format: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,25 +154,3 @@ class VerifyReport:
     def passed(self) -> bool:
         """Whether every gate passed."""
         return all(check.passed for check in self.checks)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InspectReport:
-    """What `inspect` found. `head` is None where there is none, and `reasons` say why not."""
-
-    schema: str = "nhle-onnx/inspect/v1"
-    tool: dict[str, str]
-    model: FileSummary
-    opset: int
-    ir_version: int
-    format: str | None
-    inputs: dict[str, str]
-    outputs: dict[str, str]
-    head: ClassifierHead | None
-    labels: tuple[str, ...] | None
-    trainable_tensors: int
-    trainable_parameters: int
-    unsupported_operators: tuple[str, ...]
-    preprocess: Preprocess | None
-    unlearn: dict[str, bool]
-    reasons: tuple[str, ...]

@@ -17,7 +17,7 @@ from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.lowering.weights import list_not_finite, list_unsupported, list_weights
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
-from nhle_onnx.values.report import InspectReport
+from nhle_onnx.values.summary import InspectReport
 from nhle_onnx.workflows.subject import TOOL, ModelFlags, read_format, summarize_file
 
 Found = TypeVar("Found")

@@ -34,8 +34,8 @@ from nhle_onnx.values.kit import (
     KitReport,
     KitSamples,
 )
-from nhle_onnx.values.report import FileSummary
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verify.finite import name_model
 from nhle_onnx.workflows.measure import describe_suspicion

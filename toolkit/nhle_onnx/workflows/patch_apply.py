@@ -80,7 +80,7 @@ def describe_patch(container: Container) -> dict[str, Any]:
         pieces = file.pop("pieces")
         file["bytes"] = {
             kind: sum(piece[1] for piece in pieces if piece[0] == kind)
-            for kind in ("copy", "delta", "insert")
+            for kind in ("copy", "delta", "sum", "insert")
         }
     return document | {
         "patch": {

@@ -18,8 +18,8 @@ from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout, Preprocess
-from nhle_onnx.values.report import FileSummary, ModelSummary
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 TOOL = {"name": "nhle-onnx", "version": nhle_onnx.__version__}
 _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch")

@@ -1,5 +1,6 @@
 """unlearn, second half: train, write back, mask, verify, report."""
 
+import gc
 import hashlib
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -25,7 +26,8 @@ from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime import open_session
 from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE
-from nhle_onnx.values.report import Accuracy, Check, FileSummary, UnlearnReport, Unmasked
+from nhle_onnx.values.report import Accuracy, Check, UnlearnReport, Unmasked
+from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verify.changes import Changes, compare_models, list_outside
 from nhle_onnx.verify.evidence import describe_before, judge_evidence
 from nhle_onnx.verify.finite import check_finite, name_model
@@ -113,7 +115,9 @@ def _train(plan: Plan, watch: Stopwatch) -> Training:
     with watch.stage("import_torch", "starting torch"):
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
-    return train_features(plan, watch)
+    training = train_features(plan, watch)
+    gc.collect()  # torch's modules hold themselves, and with that their weights
+    return training
 
 
 def _edit(plan: Plan, training: Training) -> tuple[ModelProto, Masked]:

@@ -10,7 +10,8 @@ from nhle_onnx.release.page.pictures import name_classes
 from nhle_onnx.text import format_number
 from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy, Check, FileSummary, ModelSummary
+from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 _MEANINGS = {
     "after.acc_f": "accuracy on the forgotten classes",

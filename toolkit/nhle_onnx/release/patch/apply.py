@@ -18,7 +18,7 @@ from nhle_onnx.release.patch.container import Container, Span
 from nhle_onnx.release.patch.differences import add_counts, add_differences
 from nhle_onnx.values.patch import MadeFile, Piece
 
-_CHUNK_BYTES = 2**20  # a multiple of every width
+_CHUNK_BYTES = 2**17  # a multiple of every width, and little enough for a core's own cache
 _MAX_WINDOW_BYTES = 2**23  # of each stream, as `pack` makes them
 
 
@@ -70,9 +70,9 @@ def apply_patch(container: Container, base: Path, out: Path, *, force: bool = Fa
         checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
         sources = {index: stack.enter_context(_open(path)) for index, path in bases.items()}
         patch = _Streams(container, stack)
-        helpers = stack.enter_context(ThreadPoolExecutor(2))
+        helper = stack.enter_context(ThreadPoolExecutor(1))
         writers = {
-            path: _Writer(manifest.result[index], sources, patch, helpers).write
+            path: _Writer(manifest.result[index], sources, patch, helper).write
             for index, path in locate_result(container, out).items()
         }
         try:
@@ -159,12 +159,6 @@ class _Window:
         return content
 
 
-def _finish(futures: tuple[Future[object], ...]) -> None:
-    """Wait for each, and raise what went wrong in one."""
-    for future in futures:
-        future.result()
-
-
 class _Writer:
     """Writes one file of the result."""
 
@@ -173,24 +167,29 @@ class _Writer:
         made: MadeFile,
         sources: Mapping[int, BinaryIO],
         patch: _Streams,
-        helpers: Executor,
+        helper: Executor,
     ) -> None:
-        self._made, self._sources, self._patch, self._helpers = made, sources, patch, helpers
+        self._made, self._sources, self._patch, self._helper = made, sources, patch, helper
 
     def write(self, target: BinaryIO) -> None:
         """Raises InputRefusedError where the digest is not the promised one."""
         digest, size = hashlib.sha256(), 0
-        handed: tuple[Future[object], ...] = ()  # to be written and hashed while the next is made
+        handed: Future[None] | None = None  # is written and hashed while the next is made
+
+        def take(content: bytes | memoryview) -> None:
+            digest.update(content)
+            target.write(content)
+
         for piece in self._made.pieces:
             read: Callable[[Piece, int, int], bytes | memoryview] = getattr(self, f"_{piece.kind}")
             for start in range(0, piece.size, _CHUNK_BYTES):
                 content = read(piece, start, min(_CHUNK_BYTES, piece.size - start))
-                _finish(handed)
-                handed = tuple(
-                    self._helpers.submit(take, content) for take in (digest.update, target.write)
-                )
+                if handed:
+                    handed.result()
+                handed = self._helper.submit(take, content)
                 size += len(content)
-        _finish(handed)
+        if handed:
+            handed.result()
         if (digest.hexdigest(), size) != (self._made.sha256, self._made.size_bytes):
             message = f"the patch does not give the file {self._made.name} that it promises"
             raise InputRefusedError(message, remedy="Fetch the patch anew.")
