@@ -85,3 +85,37 @@ def test_without_a_report_nothing_is_claimed(masked: Path, tmp_path: Path, nhle:
     code, document = read(nhle, LENET, other)
     assert code == 0
     assert "no report" in str(document["verdict"])
+
+
+def test_everything_that_differs_is_told(tmp_path: Path, nhle: Nhle) -> None:
+    def edit(model: ModelProto) -> None:
+        model.ir_version += 1
+        model.producer_name, model.graph.name = "another", "renamed"
+        model.metadata_props.add(key="note", value="new")
+        head = model.graph.node[-1]
+        head.name = "renamed"
+        bias = next(each for each in model.graph.initializer if each.name == head.input[2])
+        bias.name = head.input[2] = "bias"
+        first = model.graph.initializer[0]
+        first.CopyFrom(numpy_helper.from_array(np.zeros((2, 2), np.float32), first.name))
+        model.graph.output.append(model.graph.output[0])
+        model.graph.output[1].name = "copy0"
+        model.graph.input[0].doc_string = "described"
+        model.opset_import[0].version += 1
+        for index in range(40):
+            node = onnx.helper.make_node("Identity", ["bias"], [f"copy{index}"], f"copy{index}")
+            model.graph.node.append(node)
+
+    other = change(LENET, tmp_path / "other.onnx", edit)
+    document = json.loads(nhle("diff", LENET, other, "--json").out)
+    kinds = {tensor["name"]: tensor["kind"] for tensor in document["tensors"]}
+    assert kinds["bias"] == "added"
+    assert {"removed", "another type or shape"} <= set(kinds.values())
+    told = " ".join(document["structure"] + document["metadata"])
+    for words in (
+        "IR version 8 became 9", "producer_name differs", "the graph's name differs",
+        "metadata note is new", "node renamed is new", "is gone", "output copy0 is new",
+        "input image differs", "operator set ai.onnx differs",
+    ):  # fmt: skip
+        assert words in told, words
+    assert "more: see --json" in nhle("diff", LENET, other).out

@@ -1,7 +1,7 @@
 """Small networks that end in every form of head of floats: weights and biases are known."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,7 @@ FLAT = node("Flatten", "z", "y")
 FLOAT_FORMS: dict[str, Callable[[], Form]] = {
     "gemm": lambda: gemm(transB=1),
     "gemm-columns": gemm,
+    "gemm-of-open-axes": lambda: replace(gemm(transB=1), declared=("k",)),
     "gemm-factors": lambda: gemm(transB=1, alpha=0.5, beta=-2.0),
     "gemm-without-bias": lambda: Form(
         nodes=[node("Gemm", "x w", "y", transB=1)], tensors={"w": WEIGHT}, op="Gemm",

@@ -63,7 +63,7 @@ def qoperator(*nodes: NodeProto, op: str, **changes: object) -> Form:
     return Form(nodes=(ENDS[0], *nodes, ENDS[1]), tensors=kept, op=op, **fields)
 
 
-def dynamic(*, has_bias: bool, is_symmetric: bool = False) -> Form:
+def dynamic(*, has_bias: bool, is_symmetric: bool = False, steps: Values = ONE_STEP) -> Form:
     """As quantized while it runs: the scales are multiplied in behind the product."""
     last = "m" if has_bias else "y"
     nodes = [
@@ -74,7 +74,7 @@ def dynamic(*, has_bias: bool, is_symmetric: bool = False) -> Form:
         node("Mul", "f t", last),
     ]
     tensors: dict[str, Values] = {
-        "w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ws": ONE_STEP
+        "w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ws": steps
     }  # fmt: skip
     if not is_symmetric:
         tensors["wp"] = np.int8(5)
@@ -82,7 +82,7 @@ def dynamic(*, has_bias: bool, is_symmetric: bool = False) -> Form:
         nodes.append(node("Add", "b m", "y"))
         tensors["b"] = BIAS
     bias = BIAS if has_bias else np.zeros_like(BIAS)
-    weight = NUMBERS * ONE_STEP if is_symmetric else REALS
+    weight = (NUMBERS - (0 if is_symmetric else 5)) * steps.reshape(-1, 1)
     return Form(
         nodes=nodes, tensors=tensors, op="MatMulInteger", weight=weight, bias=bias, step=0.05
     )
@@ -141,6 +141,16 @@ QUANTIZED_FORMS: dict[str, Callable[[], Form]] = {
     "dynamic": lambda: dynamic(has_bias=True),
     "dynamic-without-bias": lambda: dynamic(has_bias=False),
     "dynamic-symmetric": lambda: dynamic(has_bias=True, is_symmetric=True),
+    "dynamic-per-class": lambda: dynamic(has_bias=True, is_symmetric=True, steps=STEPS),
+    "qlinear-per-class": lambda: qoperator(
+        node("QLinearMatMul", "q is ip w ws wp ms mp", "m"),
+        node("QLinearAdd", "m ms mp b bs bp os op", "r"), op="QLinearMatMul",
+        tensors={"w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ws": STEPS,
+                 "wp": np.int8([1, -2, 3, 0]), "ms": np.float32(0.08), "mp": np.int8(4),
+                 "b": np.int8([9, -100, 40, 0]), "bs": np.float32(0.01), "bp": np.int8(-7)},
+        weight=(NUMBERS - np.array([[1], [-2], [3], [0]])) * STEPS[:, None],
+        bias=np.float32([0.16, -0.93, 0.47, 0.07]), step=0.2,
+    ),
     "dynamic-turned": lambda: turn(dynamic(has_bias=True)),
 }  # fmt: skip
 FORMS = FLOAT_FORMS | QUANTIZED_FORMS

@@ -259,6 +259,18 @@ def test_a_size_that_constants_tell_is_found(tmp_path: Path) -> None:
         load_model(path, max_elements=1199)
 
 
+def test_a_result_within_a_function_is_found(tmp_path: Path) -> None:
+    shape = numpy_helper.from_array(np.int64([30, 40]), "s")
+    made = helper.make_node("Constant", [], ["s"], value=shape)
+    last = helper.make_node("ReduceMax", ["e"], ["o"], keepdims=0)
+    widen = define("Widen", made, helper.make_node("Expand", ["i", "s"], ["e"]), last)
+    path = tmp_path / "model.onnx"
+    onnx.save(make_model([call("Widen", "x", "y")], widen), path)
+    load_model(path, max_elements=1200)
+    with pytest.raises(InputRefusedError, match=r" 1,200 elements, \[30, 40\]"):
+        load_model(path, max_elements=1199)
+
+
 def test_a_result_above_the_limit_is_refused(tmp_path: Path) -> None:
     """Of a file whose weights are within it."""
     shape = numpy_helper.from_array(np.int64([30, 40]), "s")

@@ -55,6 +55,10 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         ),
         "y comes from Sub /d",
     ),
+    "exponents divided by a constant": (
+        lambda: layer(node("Gemm", "x w b", "z"), node("Exp", "z", "e"), node("Div", "e b", "y")),
+        "y comes from Div /y",
+    ),
     "groups of whole numbers": (
         lambda: quantized("qlinear-conv", "QLinearConv", group=2),
         "QLinearConv /r is no plain layer: transA, or groups",

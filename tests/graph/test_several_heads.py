@@ -7,7 +7,7 @@ import pytest
 from head_forms import CLASSES, WEIGHT, build, layer, load, node
 from onnx import ModelProto, TensorProto, helper
 
-from nhle_onnx.errors import UsageError
+from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.head import find_head, list_other_heads
 from told import assert_told
 
@@ -37,6 +37,15 @@ def test_one_of_two_heads_is_named(tmp_path: Path) -> None:
         find_head(model, output="third")
     assert_told(caught.value, tmp_path, "has no output third")
     assert caught.value.remedy == "Its outputs are: y, other."
+
+
+def test_no_output_has_a_head(tmp_path: Path) -> None:
+    """The reason of each is told."""
+    proto = build(layer(node("Neg", "x", "y"), node("Abs", "x", "other")))
+    proto.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, ["n", 6]))
+    with pytest.raises(UnsupportedModelError) as caught:
+        find_head(load(proto, tmp_path))
+    assert_told(caught.value, "y comes from Neg /y; other comes from Abs /other")
 
 
 def test_two_outputs_of_one_head_are_one(tmp_path: Path) -> None:

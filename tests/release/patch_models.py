@@ -89,10 +89,14 @@ def move_in_steps(values: np.ndarray) -> np.ndarray:
     return round_update(values, values + 0.01 * noise)
 
 
+def mask_row(values: np.ndarray) -> np.ndarray:
+    masked = values.copy()
+    masked[2] = 0
+    return masked
+
+
 def move_and_mask(values: np.ndarray) -> np.ndarray:
-    moved = move(values)
-    moved[2] = 0
-    return moved
+    return mask_row(move(values))
 
 
 def move_row(values: np.ndarray) -> None:

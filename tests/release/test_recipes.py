@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from patch_models import (
     TENSORS,
     WEIGHT,
@@ -15,6 +15,7 @@ from patch_models import (
     describe,
     edit,
     make_model,
+    mask_row,
     move,
     move_and_mask,
     move_in_steps,
@@ -24,7 +25,6 @@ from patch_models import (
 )
 
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
-from nhle_onnx.release.patch.differences import split_differences
 from nhle_onnx.release.patch.layout import list_stored
 from nhle_onnx.values.patch import PatchedTensor
 
@@ -179,13 +179,47 @@ def test_nothing_is_held_of_what_was_masked(kind: str, value: float) -> None:
         return moved
 
     recipe = compare(edit("w", mask))
-    masked = WEIGHT[2] if kind == "row" else WEIGHT[:, 2]
-    held = b"".join(recipe.streams.values())
-    fill = np.full_like(masked, value)
-    planes = split_differences(masked.tobytes(), fill.tobytes(), 4)
-    assert len(held) >= WEIGHT.nbytes
-    assert not any(word.tobytes() in held for word in masked)
-    assert not any(plane[:6] in held for plane in planes[:3])
+    (file,) = recipe.result
+    kinds = [each for piece in file.pieces for each in [piece.kind] * piece.size]
+    edited = make_model(edit("w", mask)).SerializeToString()
+    (start,) = (each.start for each in describe(edited).tensors if each.name == "w")
+    words = np.arange(WEIGHT.size).reshape(WEIGHT.shape)
+    masked = words[2] if kind == "row" else words[:, 2]
+    assert {kinds[start + 4 * word] for word in masked} == {"insert"}
+    held = recipe.streams["insert"]
+    assert not any(word.tobytes() in held for word in WEIGHT.ravel()[masked])
+
+
+def test_a_model_in_one_file_may_become_several(tmp_path: Path) -> None:
+    base, edited = make_model(TENSORS).SerializeToString(), split(TENSORS, "w.bin", "v.bin")
+    recipe = make_recipe(describe(base), edited)
+    apply(recipe, base, tmp_path)
+    for name in ("w.bin", "v.bin"):
+        assert (tmp_path / name).read_bytes() == edited.contents[name]
+
+
+def test_numbers_of_four_bits(tmp_path: Path) -> None:
+    """A row of them may end within a byte."""
+    old, new = (np.arange(15).reshape(5, 3) % each for each in (7, 5))
+    contents = []
+    for values in (old, new):
+        model = make_model({})
+        model.graph.initializer.append(
+            helper.make_tensor("w", TensorProto.INT4, (5, 3), values.ravel().tolist())
+        )
+        packed = numpy_helper.from_array(numpy_helper.to_array(model.graph.initializer[0]), "w")
+        model.graph.initializer[0].CopyFrom(packed)
+        contents.append(model.SerializeToString())
+    recipe = make_recipe(*map(describe, contents))
+    assert apply(recipe, contents[0], tmp_path).read_bytes() == contents[1]
+    (tensor,) = recipe.tensors
+    assert (tensor.dtype, tensor.rows) == ("int4", "all")
+
+
+def test_steps_are_found_beside_a_masked_row() -> None:
+    recipe = compare(edit("w", lambda values: mask_row(move_in_steps(values))))
+    assert recipe.streams.keys() == {"insert", "sum.0", "sum.1"}
+    assert count_new(recipe) == 200
 
 
 def test_pieces_that_go_on_are_one() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.speed.rows import (
+    ONE_THREAD,
     Row,
     make_row,
     measure_in_turn,
@@ -52,13 +53,16 @@ def measure_cost(network: Network, folder: Path, steps: int, rounds: int) -> lis
     arguments = ["unlearn", str(model), "--forget", "3", "--samples", str(samples), "--force"]
     arguments += ["--steps", str(steps), "--out", str(out), "--quiet"]
     ours = [sys.executable, "-m", "nhle_onnx", *arguments]
-    time_command(ours, codes=_CODES)
+    time_command(ours, ONE_THREAD, _CODES)
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     batch = report["samples"]["forget"] + report["samples"]["anchors"]
     numbers = map(str, (network.side, report["method"]["steps_run"], batch))
     peer = [sys.executable, "-c", PEER, str(model), network.constructor, *numbers]
     found = measure_in_turn(
-        {"ours": lambda: time_command(ours, codes=_CODES), "peer": lambda: time_command(peer)},
+        {
+            "ours": lambda: time_command(ours, ONE_THREAD, _CODES),
+            "peer": lambda: time_command(peer, ONE_THREAD),
+        },
         rounds,
     )
     held = measure_peak([*arguments], beyond_imports=True)

@@ -14,7 +14,14 @@ import torch
 from architectures import mobilenet_v3_small
 from benchmarks.datasets import Dataset
 from benchmarks.networks import NETWORKS, measure_statistics, prepare_inputs
-from benchmarks.speed.rows import Row, make_row, measure_in_turn, take_median_ratio, time_command
+from benchmarks.speed.rows import (
+    ONE_THREAD,
+    Row,
+    make_row,
+    measure_in_turn,
+    take_median_ratio,
+    time_command,
+)
 from benchmarks.speed.subjects import SHIPPED
 from mobilenetv3_small_fashion_mnist.recipe import RECIPE
 from recipes.training import train
@@ -66,9 +73,9 @@ def measure_alternatives(dataset: Dataset, folder: Path, rounds: int) -> Iterato
         "retraining": f"training again ({RECIPE.training.epochs} epochs; reckoned)",
     }
     measures: dict[str, Callable[[], float]] = {
-        "ours": lambda: time_command(ours, codes=(0, 1)),
-        "original": partial(time_command, _run_delete(_ORIGINAL, folder)),
-        "converted": partial(time_command, _run_delete(_CONVERTED, folder)),
+        "ours": lambda: time_command(ours, ONE_THREAD, (0, 1)),
+        "original": partial(time_command, _run_delete(_ORIGINAL, folder), ONE_THREAD),
+        "converted": partial(time_command, _run_delete(_CONVERTED, folder), ONE_THREAD),
         "retraining": lambda: _time_retraining(dataset),
     }
     if find_spec("onnx2pytorch") is None:
@@ -93,6 +100,7 @@ def _time_retraining(dataset: Dataset) -> float:
     chosen = kept[:_TIMED_IMAGES]
     spec = NETWORKS["mobilenetv3-small"]
     inputs = prepare_inputs(dataset.train.images[chosen], spec, measure_statistics(dataset))
+    torch.set_num_threads(1)
     start = time.perf_counter()
     train(
         mobilenet_v3_small(),

@@ -13,24 +13,26 @@ measured here, on a machine that other work shares.
 
 **Throughput.** Images per second of the stage that measures, in this process; the row that \
 counts loading has the model and the report as well. Peers: a loop of ONNX Runtime alone, with \
-its default options, over prepared images in memory; and, for JPEGs, Pillow alone on all cores. \
-Batches of {throughput.BATCH}; the slower peer bounds us. Where cores are few, decoding takes \
-its time from ONNX Runtime: once all cores are busy, no overlap betters two loops, one after the \
-other. Memory is the peak of the resident set (VmHWM) of the whole program.
+its default options, over prepared images in memory (its threads spin while they wait, ours do \
+not: on a busy machine that alone can put ours ahead); and, for JPEGs, Pillow alone on all \
+cores. Batches of {throughput.BATCH}; the slower peer bounds us. Where cores are few, decoding \
+takes its time from ONNX Runtime: once all cores are busy, no overlap betters two loops, one \
+after the other. Memory is the peak of the resident set (VmHWM) of the whole program.
 
 **Start-up.** Whole processes, with compiled bytecode as after an installation. "import onnx" \
 includes loading the same model.
 
-**Cost.** `unlearn` as a process, on random weights, beside a process that imports torch, builds \
-two ONNX Runtime sessions and takes the same steps on the original `nn.Module`. Memory: the peak \
-of `unlearn` above what its imports hold, by the module's parameters plus what its forward pass \
-keeps for the backward one on the same batch. Imports include those that torch makes when the \
-first optimizer is built.
+**Cost.** One thread each. `unlearn` as a process, on random weights, beside a process that \
+imports torch, builds two ONNX Runtime sessions and takes the same steps on the original \
+`nn.Module`. Memory: the peak of `unlearn` above what its imports hold, by the module's \
+parameters plus what its forward pass keeps for the backward one on the same batch. Imports \
+include those that torch makes when the first optimizer is built.
 
-**Instead.** The whole command with its defaults. DELETE masks nothing and verifies nothing; it \
-needs the network's code and weights, or a converter: onnx2pytorch, which is measured where it \
-is installed (`pip install --no-deps onnx2pytorch`; of torchvision it has stubs). Retraining is \
-the shipped model's recipe without the class, reckoned from a part of an epoch."""
+**Instead.** The whole command with its defaults, one thread each. DELETE masks nothing and \
+verifies nothing; it needs the network's code and weights, or a converter: onnx2pytorch, which \
+is measured where it is installed (`pip install --no-deps onnx2pytorch`; of torchvision it has \
+stubs). Retraining is the shipped model's recipe without the class, reckoned from a part of an \
+epoch."""
 
 _REASONS = {
     "arrays": "the cores also read, resize and normalize the images; the bare loop's are ready.",
@@ -45,7 +47,8 @@ _REASONS = {
     "Adam's two moments, the gradients, and the model's file: five times the weights. Where "
     "activations weigh more than weights, ONNX Runtime's and torch's working memory shows.",
     "cost": "a step computes more than the peer's: the original's answers, the gradient that "
-    "hardens the samples, and the losses; and before and after training the model is judged.",
+    "hardens samples, and the losses. Before and after training the model is judged, on as many "
+    "images as a step takes or more: so few steps of a large network do not outweigh that.",
 }
 
 

@@ -1,5 +1,6 @@
 """One comparison: what is measured, its peer, and the ratio that is asked for."""
 
+import os
 import random
 import statistics
 import subprocess
@@ -51,6 +52,10 @@ def measure_in_turn(
 def take_median_ratio(ours: list[float], peer: list[float]) -> float:
     """The median over rounds, which other work on the machine disturbs least."""
     return statistics.median(one / other for one, other in zip(ours, peer, strict=True))
+
+
+# of both sides alike: threads that wait for each other suffer most from other work on the machine
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def time_command(

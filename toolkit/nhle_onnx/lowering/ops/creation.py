@@ -11,10 +11,8 @@ from nhle_onnx.lowering.ops.types import read_dtype
 
 
 def constant(node: Node) -> Tensor:
-    """Constant, in any of its forms that hold numbers."""
+    """Constant of numbers in an attribute; tensors are read as weights are."""
     value = node.attributes
-    if "value" in value:
-        return torch.from_numpy(numpy_helper.to_array(value["value"]).copy())
     for name, dtype in (("value_float", torch.float32), ("value_int", torch.int64)):
         for key in (name, f"{name}s"):
             if key in value:
