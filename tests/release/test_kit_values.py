@@ -9,6 +9,7 @@ import re
 import zipfile
 from base64 import b64decode
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -286,6 +287,7 @@ def test_all_files_of_a_kit_know_its_digest(contents: dict[str, bytes]) -> None:
         for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
     }
     assert {name: gzip.decompress(b64decode(block)) for name, block in blocks.items()} == expected
+    assert read_web_file("LICENSE").decode("utf-8").strip() in unescape(text)
     assert read_manifest()["version"] in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "{{" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     # of scripts it runs its own alone

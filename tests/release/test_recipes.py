@@ -198,6 +198,19 @@ def test_a_model_in_one_file_may_become_several(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == edited.contents[name]
 
 
+def test_the_model_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is, the files that hold its weights are there, and are its own."""
+    base = split(TENSORS, "w.bin")
+    for name, content in base.contents.items():
+        (tmp_path / name).write_bytes(content)
+    recipe = make_recipe(base, split(edit("w", set_row(3, 0)), "w.new"))
+    put: list[Path] = []
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda *paths: put.append(paths[1]) or replace(*paths))
+    apply(recipe, base.contents["model.onnx"], tmp_path)
+    assert [path.name for path in put] == ["w.new", "out.onnx"]
+
+
 def test_numbers_of_four_bits(tmp_path: Path) -> None:
     """A row of them may end within a byte."""
     old, new = (np.arange(15).reshape(5, 3) % each for each in (7, 5))
