@@ -28,6 +28,8 @@ def list_faults(model: ModelProto, max_elements: int) -> Iterator[str]:
         yield from list_text_faults(message, fields)
         yield from list_tensor_faults(message, max_elements)
         if isinstance(message, GraphProto):
+            if len(message.node) > _MAX_NODES:  # before the search for cycles, which takes longer
+                yield f"has {len(message.node):,} nodes: more than {_MAX_NODES:,}"
             yield from list_graph_faults(message)
         elements += count_elements(message.dims) if isinstance(message, TensorProto) else 0
         nodes += isinstance(message, NodeProto)
