@@ -1,5 +1,6 @@
 """The program: its commands, and the one place that catches errors."""
 
+import atexit
 import gc
 import os
 import sys
@@ -30,14 +31,17 @@ def cli() -> None:
 def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
     gc.set_threshold(_ALLOCATIONS)
+    program = os.getpid()
     code = run(may_fork=True)
-    gc.freeze()  # else the interpreter searches all once more as it ends
-    if code == _INTERRUPTED:
-        # An interrupt inside exec() of a string (dataclasses, while torch is imported) marks the
-        # interpreter to die of the signal at its end, although it was caught.
+    # A forked child leaves so, without taking the interpreter apart. And an interrupt inside exec()
+    # of a string (dataclasses, while torch is imported) marks the interpreter to die of the signal
+    # at its end, although it was caught.
+    if os.getpid() != program or code == _INTERRUPTED:
+        atexit._run_exitfuncs()  # noqa: SLF001 - no public name
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    gc.freeze()  # else the interpreter searches all once more as it ends
     sys.exit(code)
 
 
