@@ -35,7 +35,9 @@ stubs). Retraining is the shipped model's recipe without the class, reckoned fro
 epoch."""
 
 _REASONS = {
-    "arrays": "the cores also read, resize and normalize the images; the bare loop's are ready.",
+    "arrays": "the cores also read, resize and normalize the images, which the bare loop has ready; "
+    "and ONNX Runtime's threads sleep where the bare loop's spin, which pays with JPEGs and on "
+    "cores that other work shares, not here (docs/decisions/0012).",
     "jpegs": "on cores that ONNX Runtime keeps busy, decoding costs what it costs: the row by two "
     "loops, one after the other, is the bound there. More cores than ONNX Runtime can use, a GPU, "
     "or smaller JPEGs lift it; decoding at a smaller scale would too, but it changes figures "
