@@ -151,8 +151,6 @@ def _open(source: str | bytes, provider: str) -> Session:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = read_thread_limit() or 0  # 0: one a core
-    # a thread that waits leaves its core to those that decode, and to other programs
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # else it goes on with the CPU where CUDA fails, now or in a run, and says so on stdout
         native = ort.InferenceSession(

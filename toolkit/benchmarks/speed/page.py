@@ -13,8 +13,7 @@ measured here, on a machine that other work shares.
 
 **Throughput.** Images per second of the stage that measures, in this process; the row that \
 counts loading has the model and the report as well. Peers: a loop of ONNX Runtime alone, with \
-its default options, over prepared images in memory (its threads spin while they wait, ours do \
-not: on a busy machine that alone can put ours ahead); and, for JPEGs, Pillow alone on all \
+its default options, over prepared images in memory; and, for JPEGs, Pillow alone on all \
 cores. Batches of {throughput.BATCH}; the slower peer bounds us. Where cores are few, decoding \
 takes its time from ONNX Runtime: once all cores are busy, no overlap betters two loops, one \
 after the other. Memory is the peak of the resident set (VmHWM) of the whole program.
@@ -35,9 +34,8 @@ stubs). Retraining is the shipped model's recipe without the class, reckoned fro
 epoch."""
 
 _REASONS = {
-    "arrays": "the cores also read, resize and normalize the images, which the bare loop has ready; "
-    "and ONNX Runtime's threads sleep where the bare loop's spin, which pays with JPEGs and on "
-    "cores that other work shares, not here (docs/decisions/0012).",
+    "arrays": "the cores also read, resize and normalize the images, which the bare loop has "
+    "ready; where they are few, ONNX Runtime waits for them.",
     "jpegs": "on cores that ONNX Runtime keeps busy, decoding costs what it costs: the row by two "
     "loops, one after the other, is the bound there. More cores than ONNX Runtime can use, a GPU, "
     "or smaller JPEGs lift it; decoding at a smaller scale would too, but it changes figures "
