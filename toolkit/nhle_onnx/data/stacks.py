@@ -1,5 +1,6 @@
 """Many small images of one size, resized in one go: a tenth of the time of one by one."""
 
+import math
 from functools import cache
 from typing import Literal
 
@@ -11,6 +12,7 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _GREY, _COLOUR = 1, 3  # channels
 _LARGE = 2**16  # pixels from which on what is done once an image matters little
+_NOISE = 2**14  # numbers of which some differ in the wrong order, though few do
 Size = tuple[int, int]  # height, width
 Order = Literal["width first", "height first"]
 
@@ -36,16 +38,16 @@ def shape_stack(images: Pixels, target: ImageInput, preprocess: Preprocess) -> P
 @cache
 def _find_order(given: Size, wanted: Size, resample: int) -> Order | None:
     """Which axis Pillow resizes first, which versions of it do otherwise; it rounds in between."""
-    noise = np.random.default_rng(0).integers(0, 256, (1, *given, _COLOUR), dtype=np.uint8)
-    preprocess = Preprocess(source="", size=wanted, resample=resample)
     height, width = wanted
-    image = Image.fromarray(noise[0]).resize((width, height), Image.Resampling(resample))
-    expected = np.asarray(image)
+    count = math.ceil(_NOISE / (height * width * _COLOUR))
+    noise = np.random.default_rng(0).integers(0, 256, (count, *given, _COLOUR), dtype=np.uint8)
+    preprocess = Preprocess(source="", size=wanted, resample=resample)
+    expected = np.stack([_resize(image, wanted, preprocess) for image in noise])
     by_width = _change_height(_change_width(noise, wanted, preprocess), wanted, preprocess)
-    if np.array_equal(by_width[0], expected):
+    if np.array_equal(by_width, expected):
         return "width first"
     by_height = _change_width(_change_height(noise, wanted, preprocess), wanted, preprocess)
-    return "height first" if np.array_equal(by_height[0], expected) else None
+    return "height first" if np.array_equal(by_height, expected) else None
 
 
 def _convert(images: Pixels, target: ImageInput) -> Pixels:
