@@ -113,7 +113,9 @@ def change_attribute(model: ModelProto, chance: Random) -> None:
 
 def add_attribute(model: ModelProto, chance: Random) -> None:
     """An attribute of another node."""
-    draw_node(model, chance).attribute.add().CopyFrom(draw_attribute(model, chance))
+    node = draw_node(model, chance)
+    copied = copy.deepcopy(draw_attribute(model, chance))  # first: the node may stand within it
+    node.attribute.append(copied)
 
 
 def branch(model: ModelProto, chance: Random) -> None:
