@@ -53,9 +53,10 @@ from nhle_onnx.verify.changes import compare_models
 from nhle_onnx.verify.unmask import restore_head
 from nhle_onnx.workflows.measure import load_subject, measure_models, subtract
 from nhle_onnx.workflows.observer import Silence, Stopwatch
-from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
+from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.subject import make_request
 from nhle_onnx.workflows.unlearn import carry_out
+from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 CLASSES = range(10)
 DEFAULTS = UnlearnOptions()

@@ -19,8 +19,8 @@ from nhle_onnx.workflows.contest import VerifySettings
 from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
 from nhle_onnx.workflows.observer import Silence
-from nhle_onnx.workflows.plan import UnlearnSettings
 from nhle_onnx.workflows.subject import ModelFlags
+from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 from nhle_onnx.workflows.verify import verify_model
 
 ENGINES = ("local", "processes", "ray")

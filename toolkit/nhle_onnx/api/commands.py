@@ -26,8 +26,9 @@ from nhle_onnx.workflows.audit_page import check_page, write_page
 from nhle_onnx.workflows.contest import VerifySettings
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
-from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
+from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
+from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 from nhle_onnx.workflows.verify import verify_model
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nhle_onnx.cli.unlearn import make_settings, unlearn_command
 from nhle_onnx.errors import UsageError
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
-from nhle_onnx.workflows.plan import UnlearnSettings
+from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 _DIGEST_LENGTH = 8

@@ -150,7 +150,7 @@ def make_settings(model: Path, values: dict[str, Any]) -> Any:
     """The command's parameters as an `UnlearnSettings`."""
     from nhle_onnx.values.options import UnlearnOptions
     from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.plan import UnlearnSettings
+    from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
     option_names = UnlearnOptions.__dataclass_fields__
     plain = (

@@ -17,13 +17,9 @@ class FileSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSummary:
+class ModelSummary(FileSummary):
     """The model as given. `format` is the number format of its head."""
 
-    path: str
-    sha256: str
-    size_bytes: int
-    sidecars: dict[str, str]
     opset: int
     head: ClassifierHead
     format: str

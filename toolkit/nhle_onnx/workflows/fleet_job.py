@@ -15,9 +15,10 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.workflows.observer import Silence, Stopwatch
-from nhle_onnx.workflows.plan import UnlearnSettings, plan_unlearning
+from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.subject import Subject, make_request, open_subject
 from nhle_onnx.workflows.unlearn import carry_out
+from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 EDITED = "model.onnx"
 RECORD = "job.json"

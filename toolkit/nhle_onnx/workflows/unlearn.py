@@ -37,9 +37,10 @@ from nhle_onnx.workflows.conversion import Conversion, convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
 from nhle_onnx.workflows.measure import load_subject, measure_models, subtract
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.plan import Plan, UnlearnSettings
+from nhle_onnx.workflows.plan import Plan
 from nhle_onnx.workflows.subject import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.trained import Training
+from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 _MAX_GROWTH_BYTES = 4096
 _DIVERGED = "Give a smaller --lr, fewer --steps, --loss saturating, or another --mask."
