@@ -94,6 +94,31 @@ def test_certificates_that_belong_to_nothing_are_noticed(folder: Path, keys: Pat
     )
 
 
+def test_a_certificate_whose_last_bits_do_not_count_is_noticed(folder: Path, keys: Path) -> None:
+    """Signatures end in a count of bits to leave out, which nobody signed."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    signature = b"\1"
+    while signature[-1] & 1:  # bits left out must be zero
+        save_certificate(keys / "even", ("root", "root"), private, private)
+        certificate = load_pem_x509_certificate((keys / "even").read_bytes())
+        signature = certificate.signature
+    key = SigningKey(
+        private_key=keys / "private", certificate=keys / "certificate", chain=(keys / "root",)
+    )
+    document = json.loads(make_bundle(folder, NAMES, key)[0])
+    chain = document["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    raw = bytearray(certificate.public_bytes(serialization.Encoding.DER))
+    trusted = TrustedKey(chain=(keys / "root",))
+
+    def read() -> None:
+        chain[1:] = [{"rawBytes": base64.b64encode(raw).decode()}]
+        read_bundle(json.dumps(document).encode(), "s.sig", trusted)
+
+    read()
+    raw[-len(signature) - 1] += 1
+    refuse(read, "was changed: ")
+
+
 @pytest.mark.parametrize(
     ("fields", "reason", "remedy"),
     [

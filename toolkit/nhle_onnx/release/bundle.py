@@ -191,9 +191,18 @@ def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
         for root in x509.load_pem_x509_certificates(path.read_bytes())
     ]
     for certificate in given:
+        if not _counts_every_bit(certificate):
+            message = "a certificate in it leaves out bits of its signature"
+            raise ValueError(message)
         if not any(_is_issued(certificate, issuer) for issuer in (*given, *roots)):
             message = "a certificate in it is issued by none of the others"
             raise ValueError(message)
+
+
+def _counts_every_bit(certificate: x509.Certificate) -> bool:
+    """Before its signature stands, under no signature, how many of the last bits do not count."""
+    encoded = certificate.public_bytes(serialization.Encoding.DER)
+    return encoded.endswith(b"\0" + certificate.signature)
 
 
 def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
