@@ -1,5 +1,6 @@
 """Bad input: the documented exit code, one clear message with the remedy, nothing left behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -102,6 +103,26 @@ def test_unsupported_operators_are_named_at_once(nhle: Nhle, out: Path, lenet_co
     onnx.save(model, lenet_copy)
     result = nhle("unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--out", out)
     assert_refused(result, 4, "ai.onnx.Bernoulli", "ai.onnx.RandomNormalLike", "--method cwm")
+
+
+def test_sparse_weights_are_named(nhle: Nhle, out: Path, lenet_copy: Path) -> None:
+    model = onnx.load(lenet_copy)
+    name = next(node.input[1] for node in model.graph.node if node.op_type == "Conv")
+    (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
+    values = numpy_helper.to_array(weight)
+    indices = numpy_helper.from_array(np.arange(values.size), "indices")
+    model.graph.initializer.remove(weight)
+    model.graph.sparse_initializer.append(
+        helper.make_sparse_tensor(
+            numpy_helper.from_array(values.ravel(), name), indices, values.shape
+        )
+    )
+    onnx.save(model, lenet_copy)
+    result = nhle("unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--out", out)
+    assert_refused(result, 4, f"the tensor {name} is sparse", "--method cwm")
+    found = json.loads(nhle("inspect", lenet_copy, "--json").out)
+    assert (found["unlearn"]["nhle"], found["unlearn"]["cwm"]) == (False, True)
+    assert found["reasons"] == [f"the tensor {name} is sparse, which cannot be trained"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, inliner, numpy_helper
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    helper,
+    inliner,
+    numpy_helper,
+)
 
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError
@@ -286,3 +295,21 @@ def test_a_result_above_the_limit_is_refused(tmp_path: Path) -> None:
     assert_told(
         caught.value, f"{path} gives the result e 1,200 elements, [30, 40]: more than 1,199"
     )
+
+
+def test_attributes_of_functions_stand_in_functions() -> None:
+    """Elsewhere nothing says what they are."""
+    leaky = helper.make_node("LeakyRelu", ["i"], ["o"])
+    leaky.attribute.add(name="alpha", ref_attr_name="a", type=AttributeProto.FLOAT)
+    function = define("L", leaky)
+    function.attribute.append("a")
+    model = make_model([call("L", "x", "y")], function)
+    model.graph.node[0].attribute.append(helper.make_attribute("a", 0.1))
+    assert [*list_faults(model, 100)] == []
+    fault = "has the attribute alpha that refers to one of a function, outside of functions"
+    plain = helper.make_node("LeakyRelu", ["x"], ["y"])
+    plain.attribute.append(leaky.attribute[0])
+    assert [*list_faults(make_model([plain]), 100)] == [fault]
+    branch = helper.make_graph([plain], "branch", [], make_model([plain]).graph.output)
+    choice = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+    assert [*list_faults(make_model([choice]), 100)] == [fault, fault]

@@ -195,6 +195,22 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         ),
         "reads a, which is sparse or no constant",
     ),
+    "scores rounded by real numbers": (
+        lambda: qdq_with("op", np.float64(0)),
+        "rounds its scores by os and op, which are no constant scale and zero point",
+    ),
+    "scores rounded by no step": (
+        lambda: qdq_with("os", np.float32(0)),
+        "rounds its scores by os and op, which are no constant scale and zero point",
+    ),
+    "scores rounded by a computed step": (
+        lambda: layer(
+            node("Gemm", "x w b", "z", transB=1), node("Abs", "s", "a"),
+            node("QuantizeLinear", "z a", "q"), node("DequantizeLinear", "q a", "y"),
+            s=ONE_STEP, w=WEIGHT,
+        ),
+        "rounds its scores by a, which are no constant scale and zero point",
+    ),
 }  # fmt: skip
 
 

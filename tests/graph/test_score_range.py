@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from head_forms import Form, build, load, node
-from onnx import ModelProto, numpy_helper
+from head_forms import BIAS, CLASSES, FEATURES, WEIGHT, Form, build, load, node
+from onnx import ModelProto, helper, numpy_helper
 from quantized_forms import FORMS
 
 from nhle_onnx.errors import UnsupportedModelError
@@ -15,6 +15,9 @@ from nhle_onnx.graph.head_values import read_head, read_lowest_bias, write_head
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
 from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.workflows.masking import check_mask
 from told import assert_told
 
 ROUNDED = ("qdq", "qdq-per-class", "qgemm", "qlinear-conv")
@@ -72,6 +75,39 @@ def test_features_end_where_their_range_ends(name: str, tmp_path: Path) -> None:
     (features,) = session.run(None, {"x": images})
     assert features.min() == pytest.approx(limits.lowest)
     assert features.max() == pytest.approx(limits.highest)
+
+
+@pytest.mark.parametrize("steps", ["computed", "many"])
+def test_features_without_one_range_can_be_anything(steps: str, tmp_path: Path) -> None:
+    """Then all retained scores may lie at the lowest, with the masked one."""
+    rounding = {
+        "computed": [
+            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "is", "ip"]),
+            node("DequantizeLinear", "q is ip", "xr"),
+        ],
+        "many": [
+            node("QuantizeLinear", "x is", "q", axis=1),
+            node("DequantizeLinear", "q is", "xr", axis=1),
+        ],
+    }[steps]  # fmt: skip
+    nodes = [
+        *rounding, node("Gemm", "xr w b", "z", transB=1),
+        node("QuantizeLinear", "z os op", "zq"), node("DequantizeLinear", "zq os op", "y"),
+    ]  # fmt: skip
+    tensors = {"w": WEIGHT, "b": BIAS, "os": np.float32(0.1), "op": np.uint8(120)}
+    if steps == "many":
+        tensors["is"] = np.linspace(0.01, 0.1, FEATURES, dtype=np.float32)
+    model = load(Form(nodes=nodes, tensors=tensors, op="Gemm"), tmp_path)
+    ort.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+    head = find_head(model)
+    for index in range(CLASSES):
+        request = ForgetRequest(forget=(index,), num_classes=CLASSES)
+        if index == 0:
+            with pytest.raises(UnsupportedModelError, match="class 0 wins such a tie"):
+                check_mask(model.proto, head, request, UnlearnOptions())
+        else:
+            (note,) = check_mask(model.proto, head, request, UnlearnOptions())
+            assert "tie with the mask, which loses" in note
 
 
 def test_real_scores_have_no_range(tmp_path: Path) -> None:
@@ -140,20 +176,6 @@ def test_where_there_is_room_nothing_changes(tmp_path: Path) -> None:
     assert widen_scores(changed, head, before.lowest + 1.01 * before.step) == ()
     assert changed == model.proto
     assert widen_scores(changed, head, before.lowest + 0.99 * before.step) != ()
-
-
-def test_no_room_in_the_format(tmp_path: Path) -> None:
-    """A step of nothing gives no range."""
-    form = FORMS["qdq"]()
-    model = load(
-        Form(nodes=form.nodes, tensors={**form.tensors, "os": np.float32(0)}, op="Gemm"), tmp_path
-    )
-    numbers = copy(model.proto)
-    with pytest.raises(UnsupportedModelError) as caught:
-        widen_scores(numbers, find_head(model), 0.0)
-    assert_told(caught.value, "no room for a score below all that can win")
-    assert "--method nhle" in caught.value.remedy
-    assert numbers == model.proto
 
 
 @pytest.mark.parametrize("without", ["zero point", "own scale"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from quantized_nets import Net, draw_reals, make_node
-from quantized_runs import lower, run_both
+from quantized_runs import lower, make_model, open_session, run_both
 
 from nhle_onnx.errors import UnsupportedModelError
 
@@ -101,3 +101,17 @@ def test_what_is_not_supported_is_named(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     with pytest.raises(UnsupportedModelError, match=message):
         lower(model)
+
+
+def test_sparse_weights_are_not_trained() -> None:
+    """ONNX Runtime unpacks them; in the file there is nothing that every weight could go into."""
+    net = Net([make_node("MatMul", "x weight")], {"weight": np.float32([[0, 2], [0, 0]])})
+    model, _ = make_model(net, draw_reals(4, 2))
+    values = numpy_helper.from_array(np.float32([2]), "weight")
+    indices = numpy_helper.from_array(np.int64([1]), "indices")
+    del model.graph.initializer[:]
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2, 2]))
+    open_session(model)
+    with pytest.raises(UnsupportedModelError, match="the tensor weight is sparse") as caught:
+        lower(model)
+    assert "--method cwm" in caught.value.remedy

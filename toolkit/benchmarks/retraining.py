@@ -1,5 +1,6 @@
 """What unlearning costs beside training again without the class."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -30,8 +31,10 @@ def retraining(data_root: Path, forget: int, runs: int) -> None:
     """Time the command on MobileNetV3-Small, then its recipe without the class, in one run."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "nhle_onnx", "unlearn", str(MODEL), "--force"]
-        command += ["--forget", str(forget), "--out", str(Path(folder) / "edited.onnx")]
-        ours = median(time_command(command) for _ in range(runs))
+        edited, report = Path(folder) / "edited.onnx", Path(folder) / "edited.report.json"
+        command += ["--forget", str(forget), "--out", str(edited)]
+        took = [(time_command(command), read_training_time(report)) for _ in range(runs)]
+    ours, trained = (median(seconds) for seconds in zip(*took, strict=True))
     dataset = load_dataset("fashion_mnist", data_root)
     spec, statistics = NETWORKS["mobilenetv3-small"], measure_statistics(dataset)
     kept, tested = dataset.train.labels != forget, dataset.test.labels != forget
@@ -45,20 +48,30 @@ def retraining(data_root: Path, forget: int, runs: int) -> None:
     accuracy = measure_accuracy(network, test, torch.from_numpy(dataset.test.labels[tested]))
     row = {
         "unlearn s": ours,
+        "of it training s": trained,
         "retrain s": retrained,
         "ratio": retrained / ours,
+        "ratio of training": retrained / trained,
         "limit": LIMIT,
         "met": "yes" if retrained >= LIMIT * ours else "NO",
         "Acc_R retrained": accuracy,
     }
     body = (
         f"MobileNetV3-Small on Fashion-MNIST, class {forget}. `unlearn`: the whole command, from "
-        f"start to exit, median of {runs}. `retrain`: the training loop of the shipped model's "
-        f"recipe ({RECIPE.training.epochs} epochs) on the images of the other classes, without "
-        f"loading them and without export.\n\n{make_table([row])}"
+        f"start to exit, median of {runs}; the limit is for it. `of it training`: its stage that "
+        "trains, by its report; the rest imports torch, and judges the model before and after. "
+        f"`retrain`: the training loop of the shipped model's recipe ({RECIPE.training.epochs} "
+        "epochs) on the images of the other classes, without loading them, without judging and "
+        f"without export.\n\n{make_table([row])}"
     )
     write_results("retraining", "Unlearning beside retraining", body, [row])
     click.echo(make_table([row]))
+
+
+def read_training_time(report: Path) -> float:
+    """Seconds of the stage that trains."""
+    seconds: float = json.loads(report.read_bytes())["elapsed_s"]["train"]
+    return seconds
 
 
 def time_command(command: list[str]) -> float:

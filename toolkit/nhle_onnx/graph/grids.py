@@ -36,6 +36,20 @@ def fits_grid(proto: ModelProto, name: str, grid: Grid) -> bool:
         return False
 
 
+def has_range(proto: ModelProto, grid: Grid) -> bool:
+    """Whether a grid has one scale and one zero point, both known before the model runs."""
+    tensors = dict(list_tensors(proto))
+    if not tensors.keys() >= {*grid.scales, *filter(None, [grid.zero_point])}:
+        return False
+    if grid.zero_point is not None and tensors[grid.zero_point].data_type not in RANGES:
+        return False
+    try:
+        scale, zero_point = _spread(proto, grid, ())
+    except (ValueError, ZeroDivisionError):  # as there is more than one, or none
+        return False
+    return scale.size == zero_point.size == 1 and bool(0 < scale < np.inf)
+
+
 def express_reals(proto: ModelProto, numbers: Reals, grid: Grid) -> Reals:
     """What numbers on a grid stand for."""
     scale, zero_point = _spread(proto, grid, numbers.shape)

@@ -2,7 +2,7 @@
 
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.graph.grids import fits_grid
+from nhle_onnx.graph.grids import fits_grid, has_range
 from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
 from nhle_onnx.values.model import ClassifierHead, Grid
 
@@ -10,11 +10,15 @@ _REAL = frozenset({*FLOAT_TYPES, TensorProto.DOUBLE})
 
 
 def find_tensor_fault(proto: ModelProto, head: ClassifierHead) -> str | None:
-    """What is wrong with a head's weight or bias, as the end of a sentence about the head."""
+    """What is wrong with a head's weight, bias or scores, as the end of a sentence about it."""
     for name, grid in ((head.weight, head.weight_grid), (head.bias, head.bias_grid)):
         fault = _find_fault(proto, name, grid) if name is not None else None
         if fault:
             return fault
+    for grid in head.score_limits:
+        if not has_range(proto, grid):
+            names = " and ".join(filter(None, [*grid.scales, grid.zero_point]))
+            return f"rounds its scores by {names}, which are no constant scale and zero point"
     return None
 
 

@@ -11,6 +11,7 @@ from nhle_onnx.graph.grids import RANGES, express_reals
 from nhle_onnx.graph.tensors import list_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead, Grid
 
+_REMEDY = "Use --method nhle, which trains the features and is judged by them."
 _MARGIN = 2  # steps that are to lie between a masked score and the lowest of a winner
 
 
@@ -60,17 +61,12 @@ def widen_scores(proto: ModelProto, head: ClassifierHead, best: float) -> tuple[
 
 
 def _fit_below(now: Range, limits: tuple[int, int], best: float) -> tuple[float, int]:
-    """The scale and zero point of a range up to the highest of now, and from below `best`."""
+    """The scale and zero point of a range up to the highest of now, and from below `best`, which
+    is at most a step above the lowest of now.
+    """
     low, high = limits
     step = (now.highest - best) / (high - low - _MARGIN)
-    zero_point = low + math.ceil(_MARGIN / 2 - best / step) if step > 0 else high + 1
-    if not low <= zero_point <= high:
-        message = "the output's format has no room for a score below all that can win"
-        raise UnsupportedModelError(message, remedy=_REMEDY)
-    return step, zero_point
-
-
-_REMEDY = "Use --method nhle, which trains the features and is judged by them."
+    return step, low + math.ceil(_MARGIN / 2 - best / step)
 
 
 def _read_limits(proto: ModelProto, grid: Grid) -> tuple[int, int]:

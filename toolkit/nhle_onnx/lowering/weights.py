@@ -1,6 +1,7 @@
 """Which tensors of a graph are trained weights, and which operators stand in the way."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ _ALIASES = frozenset(
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
 _NARROW = ("FLOAT4", "FLOAT6", "FLOAT8", "INT2", "UINT2")  # types that torch has no numbers for
+_HEAD_ALONE = "Use --method cwm to edit the head alone."
 _HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
 
@@ -49,13 +51,21 @@ def check_operators(model: OnnxModel, output: str) -> None:
     if unsupported:
         kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
         message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
-        remedy = find_remedy(model.proto, "Use --method cwm to edit the head alone.")
+        remedy = find_remedy(model.proto, _HEAD_ALONE)
         raise UnsupportedModelError(message, remedy=remedy)
-    for name, tensor in list_tensors(model.proto):
+    for name, kind in list_unsupported_tensors(model.proto):
+        message = f"{model.path}: the tensor {name} is {kind}, which cannot be trained"
+        raise UnsupportedModelError(message, remedy=_HEAD_ALONE)
+
+
+def list_unsupported_tensors(proto: ModelProto) -> Iterator[tuple[str, str]]:
+    """Constants that cannot be lowered, and what they are."""
+    for sparse in proto.graph.sparse_initializer:
+        yield sparse.values.name, "sparse"
+    for name, tensor in list_tensors(proto):
         kind = TensorProto.DataType.Name(tensor.data_type)
         if kind.startswith(_NARROW):
-            message = f"{model.path}: the tensor {name} is of type {kind}, which cannot be trained"
-            raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
+            yield name, f"of type {kind}"
 
 
 def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:

@@ -14,7 +14,12 @@ from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import list_tensors
-from nhle_onnx.lowering.weights import list_not_finite, list_unsupported, list_weights
+from nhle_onnx.lowering.weights import (
+    list_not_finite,
+    list_unsupported,
+    list_unsupported_tensors,
+    list_weights,
+)
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.summary import InspectReport
@@ -41,6 +46,8 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
     unsupported = _list_operators(model, last)
     if unsupported:
         reasons.append(f"operators that cannot be trained: {', '.join(unsupported)}")
+    strange = [*list_unsupported_tensors(model.proto)]
+    reasons += [f"the tensor {name} is {kind}, which cannot be trained" for name, kind in strange]
     poisoned = list_not_finite(model, head) if head else ()
     reasons += [f"the weight {name} holds NaN or an infinity" for name in poisoned]
     names = list_weights(model.proto, model.opset, last)
@@ -59,7 +66,10 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         unsupported_operators=unsupported,
         preprocess=preprocess,
         unlearn=_decide(
-            None if poisoned else head, image, preprocess, is_lowerable=not unsupported
+            None if poisoned else head,
+            image,
+            preprocess,
+            is_lowerable=not (unsupported or strange),
         ),
         reasons=tuple(reasons),
     )

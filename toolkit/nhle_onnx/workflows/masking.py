@@ -7,6 +7,7 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.grids import has_range
 from nhle_onnx.graph.head_values import read_head, read_lowest_bias, write_head
 from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
 from nhle_onnx.unlearn.cwm import HeadValues, check_maskable, mask_classes
@@ -151,7 +152,7 @@ def _find_lowest_lead(proto: ModelProto, head: ClassifierHead, request: ForgetRe
 
 
 def _minimize(proto: ModelProto, head: ClassifierHead, rows: Array, biases: Array) -> float:
-    if head.feature_limits is None:
+    if head.feature_limits is None or not has_range(proto, head.feature_limits):
         return -np.inf
     # scipy takes a while to import, and only quantized heads need it
     from nhle_onnx.unlearn.winning import find_lowest_best  # noqa: PLC0415
