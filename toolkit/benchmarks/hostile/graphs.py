@@ -107,6 +107,10 @@ def _drop_inputs(model: ModelProto) -> None:
     del model.graph.node[-1].input[:]
 
 
+def _refer(model: ModelProto) -> None:
+    model.graph.node[0].attribute[0].ref_attr_name = "alpha"
+
+
 CASES: tuple[HostileFile, ...] = (
     refuse("cycle", "never ends", _cross(), "from its own result"),
     refuse("repeated result", "shows one, uses the other", _repeat("result"), "of the name"),
@@ -120,6 +124,7 @@ CASES: tuple[HostileFile, ...] = (
     refuse("node without inputs", "is looked up", change(_drop_inputs), "model.onnx"),
     refuse("graphs 500 deep", "overflows the stack", _nest(500), "model.onnx", is_dangerous=True),
     refuse("graphs 20 deep", "overflows the stack", _nest(20), "model.onnx"),
+    refuse("attribute of no function", "means what nobody says", change(_refer), "outside of"),
     refuse("200,000 nodes", "takes long", change(_multiply), "nodes"),
     HostileFile(
         name="far opset",
