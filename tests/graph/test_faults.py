@@ -306,7 +306,7 @@ def test_attributes_of_functions_stand_in_functions() -> None:
     model = make_model([call("L", "x", "y")], function)
     model.graph.node[0].attribute.append(helper.make_attribute("a", 0.1))
     assert [*list_faults(model, 100)] == []
-    fault = "has the attribute alpha that refers to one of a function, outside of functions"
+    fault = "has the attribute alpha that refers to one of a function, outside of any"
     plain = helper.make_node("LeakyRelu", ["x"], ["y"])
     plain.attribute.append(leaky.attribute[0])
     assert [*list_faults(make_model([plain]), 100)] == [fault]

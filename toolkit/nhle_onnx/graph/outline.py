@@ -9,6 +9,7 @@ from onnx import shape_inference as inference
 from nhle_onnx.graph.faults.tensors import list_shape_faults
 from nhle_onnx.graph.slicing import sort_nodes
 from nhle_onnx.graph.tensor_sizes import count_elements
+from nhle_onnx.graph.walk import list_graphs
 
 _SMALL = 256  # elements: what shapes and axes are made of is kept
 
@@ -50,20 +51,11 @@ def list_excesses(outline: ModelProto, max_elements: int) -> Iterator[str]:
         inferred = inference.infer_shapes(written_out, data_prop=True)
     except (RuntimeError, ValueError, inference.InferenceError):
         return  # at operators that it does not know, the model may be good
-    for graph in _list_graphs(inferred.graph):
+    for graph in list_graphs(inferred.graph):
         for value in (*graph.value_info, *graph.output):
             axes = value.type.tensor_type.shape.dim
             extents = [max(axis.dim_value, 1) for axis in axes]
             yield from list_shape_faults(f"the result {value.name}", extents, max_elements)
-
-
-def _list_graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """A graph and those in its nodes; protobuf reads no deep ones."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _list_graphs(inner)
 
 
 def _copy_fields(source: Message, target: Message, *, except_for: set[str]) -> None:

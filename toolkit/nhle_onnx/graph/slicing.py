@@ -1,8 +1,10 @@
 """The part of a graph that a tensor depends on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto
+
+from nhle_onnx.graph.walk import list_subgraphs
 
 
 def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
@@ -17,7 +19,7 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
     stack = [producers[name] for name in reversed(outputs) if name in producers]
     while stack:
         node = stack[-1]
-        needed = [producers[name] for name in node.input if name in producers]
+        needed = [producers[name] for name in _list_read(node) if name in producers]
         waiting = [other for other in needed if id(other) not in entered]
         entered.add(id(node))
         if waiting:
@@ -27,6 +29,16 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
             if all(id(other) in done for other in needed):
                 done.setdefault(id(node), node)
     return tuple(done.values())
+
+
+def _list_read(node: NodeProto) -> Iterator[str]:
+    """A node's inputs, and what its branches or its loop's body read from outside."""
+    yield from node.input
+    for graph in list_subgraphs(node):
+        inside = {value.name for value in graph.input} | {value.name for value in graph.initializer}
+        inside.update(name for inner in graph.node for name in inner.output)
+        read = [name for inner in graph.node for name in _list_read(inner)]
+        yield from {*read, *(output.name for output in graph.output)} - inside
 
 
 def sort_nodes(graph: GraphProto) -> Sequence[NodeProto]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from onnx import TensorProto, TypeProto
+from onnx import GraphProto, NodeProto, TensorProto, TypeProto
 
 Fields = Sequence[tuple[FieldDescriptor, Any]]
 
@@ -33,3 +33,19 @@ def walk_messages(root: Message) -> Iterator[tuple[Message, Fields]]:
 def list_all_tensors(root: Message) -> Iterator[TensorProto]:
     """Every tensor, wherever it stands."""
     return (message for message, _ in walk_messages(root) if isinstance(message, TensorProto))
+
+
+def list_subgraphs(node: NodeProto) -> Iterator[GraphProto]:
+    """The branches of a node, or the body of a loop."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def list_graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """A graph and those in its nodes; protobuf reads no deep ones."""
+    yield graph
+    for node in graph.node:
+        for inner in list_subgraphs(node):
+            yield from list_graphs(inner)

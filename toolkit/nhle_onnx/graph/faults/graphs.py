@@ -6,6 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from onnx import GraphProto, NodeProto
 
+from nhle_onnx.graph.walk import list_graphs
+
 
 def list_graph_faults(graph: GraphProto) -> Iterator[str]:
     """What is wrong with one graph by itself; graphs in its nodes are others."""
@@ -27,19 +29,10 @@ def list_main_faults(graph: GraphProto) -> Iterator[str]:
         yield "has no output"
     elif not graph.input:
         yield "has no input"
-    for name in _list_references(graph):
-        yield f"has the attribute {name} that refers to one of a function, outside of functions"
-
-
-def _list_references(graph: GraphProto) -> Iterator[str]:
-    """Attributes that are to be what a function is called with, in graphs of nodes as well."""
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.ref_attr_name:
-                yield attribute.name
-            own = (attribute.g,) if attribute.HasField("g") else ()
-            for inner in (*own, *attribute.graphs):
-                yield from _list_references(inner)
+    nodes = (node for part in list_graphs(graph) for node in part.node)
+    for each in (attribute for node in nodes for attribute in node.attribute):
+        if each.ref_attr_name:  # to be what a function is called with
+            yield f"has the attribute {each.name} that refers to one of a function, outside of any"
 
 
 def _list_repeated(what: str, names: Iterable[str]) -> Iterator[str]:
