@@ -51,10 +51,11 @@ _OFTEN: tuple[Command, ...] = (
 _KIT = _make("kit", MODEL, *_FORGET, "--quiet", "--data", f"{{seed}}/{DATA}", "-o", f"{_OUT}.zip",
              name="kit", outputs=("made.zip",))  # fmt: skip
 ON_MODELS = (*_OFTEN, *_OFTEN, _KIT)  # which mostly compresses
-TRAINING: tuple[Command, ...] = (
-    _make(*_UNLEARN, "--samples", f"{{seed}}/{DATA}", "--steps", "2", "--out", f"{_OUT}.onnx",
-        name="unlearn --steps 2", outputs=_EDITED),
-)  # fmt: skip
+_TRAIN = _make(*_UNLEARN, "--samples", f"{{seed}}/{DATA}", "--steps", "2", "--out", f"{_OUT}.onnx",
+               name="unlearn --steps 2", outputs=_EDITED)  # fmt: skip
+_AUDIT = _make("audit", MODEL, *_FORGET, "--quiet", "--baseline", f"{{seed}}/{MODEL}",
+               "--data", f"{{seed}}/{DATA}", name="audit")  # fmt: skip
+TRAINING = (_TRAIN, _TRAIN, _TRAIN, _AUDIT)  # which takes a while
 ON_PATCHES: tuple[Command, ...] = (
     _make(*_APPLY, name="patch apply", outputs=("made.onnx", "made.onnx.data", "model.onnx.data")),
     _make("patch", "inspect", PATCH, name="patch inspect"),
