@@ -105,6 +105,20 @@ def test_unsupported_operators_are_named_at_once(nhle: Nhle, out: Path, lenet_co
     assert_refused(result, 4, "ai.onnx.Bernoulli", "ai.onnx.RandomNormalLike", "--method cwm")
 
 
+def test_scores_that_are_not_one_row_an_image(nhle: Nhle, out: Path, lenet_copy: Path) -> None:
+    """As a graph gives that mixes up its batch."""
+    model = onnx.load(lenet_copy)
+    features = model.graph.node[-1].input[0]
+    model.graph.node[-1].input[0] = "twice"
+    twice = helper.make_node("Concat", [features, features], ["twice"], axis=0)
+    model.graph.node.insert(len(model.graph.node) - 1, twice)
+    onnx.save(model, lenet_copy)
+    request = ("--forget", 3, "--samples", SAMPLES, "--eval-data", EVALUATION, "--out", out)
+    for method in ("cwm", "nhle"):
+        result = nhle("unlearn", lenet_copy, "--method", method, *request)
+        assert_refused(result, 3, "rows of", "images", "the batch as its first axis")
+
+
 def test_sparse_weights_are_named(nhle: Nhle, out: Path, lenet_copy: Path) -> None:
     model = onnx.load(lenet_copy)
     name = next(node.input[1] for node in model.graph.node if node.op_type == "Conv")

@@ -18,11 +18,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from torch.nn import functional
 
 from architectures import LeNet5
 from conftest import EVALUATION, LENET, Result, make_interruptible, unlearn
+from nhle_onnx.audit import relearning
 from nhle_onnx.cli.main import run
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features
@@ -312,6 +313,31 @@ def test_a_model_edited_by_hand_can_be_audited(few: Path, tmp_path: Path) -> Non
     assert "unmasking.original_head" in list_failed(report)
     assert list_failed(report) <= WITH_ORIGINAL_HEAD
     assert read_measures(report)["traces.guessed"]["edited"] == 1
+
+
+def test_no_other_network_is_relearned(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Than the one that ONNX Runtime runs, as closely as its number format allows."""
+    monkeypatch.setattr(relearning, "get_tolerance", lambda _: -1.0)
+    result = audit(LENET, "--baseline", LENET, "--forget", 3, "--data", few, "--json")
+    skipped = {each["attack"]: each["reason"] for each in json.loads(result.out)["skipped"]}
+    assert "cannot be trained: the trainable form of the model departs" in skipped["relearning"]
+
+
+def test_onnx_runtime_says_nothing_of_shapes_that_a_model_declares(
+    few: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(LENET)
+    name = next(node.output[0] for node in model.graph.node if node.op_type == "Relu")
+    del model.graph.value_info[:]
+    model.graph.value_info.append(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 6, 5, 5])
+    )
+    onnx.save(model, tmp_path / "model.onnx")
+    arguments = ["audit", tmp_path / "model.onnx", "--baseline", LENET, "--forget", "3"]
+    command = [sys.executable, "-m", "nhle_onnx", *map(str, arguments), "--data", few, "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert not done.stderr
 
 
 def refuse(nhle: Nhle, *arguments: object, model: Path = LENET, baseline: Path = LENET) -> str:

@@ -67,7 +67,7 @@ class Session:
         target: ImageInput,
         batch_size: int,
     ) -> tuple[npt.NDArray[np.float32], ...]:
-        """As `run`, for several outputs in one pass."""
+        """As `run`, for several outputs in one pass. All of them hold a row an image."""
         filled = _fill(images, target.batch) if target.batch else images
         size = target.batch or batch_size
         feeds = (
@@ -82,10 +82,8 @@ class Session:
             if self.provider == _CUDA and _DEVICE_FAULT.search(str(error)):
                 raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
             raise InputRefusedError(message, remedy="Check the model with the images.") from error
-        return tuple(
-            np.concatenate(output).astype(np.float32, copy=False)[: len(images)]
-            for output in zip(*parts, strict=True)
-        )
+        joined = (_join(output, len(filled)) for output in zip(*parts, strict=True))
+        return tuple(output.astype(np.float32, copy=False)[: len(images)] for output in joined)
 
     def stop(self) -> None:
         """End the run in progress, on another thread, at its next node; and any later one."""
@@ -114,9 +112,10 @@ def _copy(model: ModelProto) -> ModelProto:
 
 
 def _open_source(source: str | bytes, provider: Provider) -> Session:
+    # else a missing CUDA library, or a wrong shape that a model declares, fills the terminal
+    ort.set_default_logger_severity(_FATAL)
     if provider == "cpu" or (provider == "auto" and not has_cuda_driver()):
         return _open(source, _CPU)
-    ort.set_default_logger_severity(_FATAL)  # else a missing CUDA library fills the terminal
     if hasattr(ort, "preload_dlls"):
         with redirect_stdout(io.StringIO()):  # where it says which libraries are missing
             ort.preload_dlls()
@@ -162,6 +161,15 @@ def _open(source: str | bytes, provider: str) -> Session:
             raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
     return Session(native=native, provider=native.get_providers()[0])
+
+
+def _join(batches: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[np.generic]:
+    """What was computed of all images, if it is a row of each."""
+    rows = sum(len(np.atleast_1d(batch)) for batch in batches)
+    if rows != images or len({batch.shape[1:] for batch in batches}) > 1:
+        message = f"the model computes {rows} rows of {images} images, where one of each is needed"
+        raise InputRefusedError(message, remedy="Export it with the batch as its first axis.")
+    return np.concatenate(batches)
 
 
 def _run(

@@ -15,7 +15,7 @@ from benchmarks.fuzzing.forked import import_commands, keep_to_one_core
 from benchmarks.fuzzing.seeds import read_seeds
 
 SIZE = 200
-_TRAINING = ("nhle_onnx.workflows.training", "nhle_onnx.workflows.trained")
+_TRAINING = tuple(f"nhle_onnx.workflows.{name}" for name in ("training", "trained", "audit"))
 _LISTED = 20  # contained crashes and the like, of one chunk
 
 

@@ -15,14 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.audit.bench import Bench, CannotRunError, Target
+from nhle_onnx.audit.bench import Bench, CannotRunError, Target, read_answers
 from nhle_onnx.audit.head_rows import HeadRows, with_rows
 from nhle_onnx.audit.measures import make_measure
 from nhle_onnx.audit.samples import choose_known
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head_values import read_format
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
-from nhle_onnx.lowering.precision import widen_model
+from nhle_onnx.lowering.parity import check_parity
+from nhle_onnx.lowering.precision import get_tolerance, widen_model
 from nhle_onnx.training.loop import make_relative_adam
 from nhle_onnx.values.audit import Measure, Role
 
@@ -32,6 +34,7 @@ TOLERANCE = 0.05  # of the original Acc_F: the class is back once this close to 
 _STEPS_RESOLUTION = 2.0  # closer than this, two networks relearn as fast
 _RATE = 5e-3  # of each tensor's magnitude
 _BATCH = 256
+_COMPARED = 32  # samples on which a model to train must answer as in ONNX Runtime
 _JUDGED = 300  # samples of the forgotten classes, after each step
 
 
@@ -189,5 +192,14 @@ def _lower_reset(bench: Bench, target: Target) -> LoweredModel:
     lower = partial(lower_classifier, source=source, head=target.head)
     if size := target.image_input.batch:
         shape = bench.inputs.shape[1:]
-        return lower_for_any_batch(model, lower, source=source, shape=shape, size=size)
-    return lower(model)
+        lowered = lower_for_any_batch(model, lower, source=source, shape=shape, size=size)
+    else:
+        lowered = lower(model)
+    inputs = bench.inputs[:_COMPARED]
+    answers = read_answers(
+        proto, target.head, target.image_input, inputs,
+        provider=bench.provider, batch_size=bench.batch_size,
+    )  # fmt: skip
+    tolerance = get_tolerance(read_format(proto, target.head))
+    check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
+    return lowered

@@ -2,11 +2,11 @@
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.grids import RANGES, express_reals, read_reals, round_reals
-from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
+from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors, read_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead, Grid
 
 _BIAS_POSITION = 2
@@ -14,6 +14,12 @@ _ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
 _WITHOUT_BIAS = frozenset({"MatMul", "Mul"})  # Mul: the scales after an integer product
 _HALVED_ABOVE = 2**16
 _FIRST_IR_WITHOUT_INPUTS = 4
+
+
+def read_format(proto: ModelProto, head: ClassifierHead) -> str:
+    """Number format of the head."""
+    kind = dict(list_tensors(proto))[head.weight].data_type
+    return FLOAT_TYPES.get(kind, TensorProto.DataType.Name(kind).lower())
 
 
 def read_head(

@@ -11,6 +11,7 @@ from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head_values import read_format
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import list_tensors
@@ -23,7 +24,7 @@ from nhle_onnx.lowering.weights import (
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.summary import InspectReport
-from nhle_onnx.workflows.subject import TOOL, ModelFlags, read_format, summarize_file
+from nhle_onnx.workflows.subject import TOOL, ModelFlags, summarize_file
 
 Found = TypeVar("Found")
 
@@ -56,7 +57,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         model=summarize_file(model),
         opset=model.opset,
         ir_version=model.proto.ir_version,
-        format=read_format(model, head) if head else None,
+        format=read_format(model.proto, head) if head else None,
         inputs=_describe(model.proto.graph.input, model),
         outputs=_describe(model.proto.graph.output, model),
         head=head,

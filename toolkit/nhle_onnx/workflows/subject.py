@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from onnx import TensorProto
-
 import nhle_onnx
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
 from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head_values import read_format
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout, Preprocess
@@ -88,14 +86,8 @@ def summarize_model(subject: Subject) -> ModelSummary:
         sidecars=dict(model.sidecars),
         opset=model.opset,
         head=subject.head,
-        format=read_format(model, subject.head),
+        format=read_format(model.proto, subject.head),
     )
-
-
-def read_format(model: OnnxModel, head: ClassifierHead) -> str:
-    """Number format of the head."""
-    kind = dict(list_tensors(model.proto))[head.weight].data_type
-    return FLOAT_TYPES.get(kind, TensorProto.DataType.Name(kind).lower())
 
 
 def list_environment() -> dict[str, str]:

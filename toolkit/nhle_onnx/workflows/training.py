@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from nhle_onnx.graph.head_values import read_format
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
@@ -22,7 +23,6 @@ from nhle_onnx.verify.finite import check_finite, name_model
 from nhle_onnx.workflows.departure import find_departing_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
-from nhle_onnx.workflows.subject import read_format
 from nhle_onnx.workflows.trained import Training
 
 _REMEDY = "Check the preprocessing, and that the samples are of this model."
@@ -89,7 +89,7 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
         lowered = lower(wide)
     inputs = np.concatenate([material.forget, material.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = get_tolerance(read_format(subject.model, subject.head))
+    tolerance = get_tolerance(read_format(subject.model.proto, subject.head))
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]
