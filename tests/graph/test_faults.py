@@ -70,6 +70,11 @@ def test_nodes_are_counted_as_if_functions_were_written_out(
         + [helper.make_node("Neg", ["x"], [f"r{n}"]) for n in range(10)]
     )
     assert next(list_faults(many, 100)) == "has 11 nodes: more than 10"
+    value = helper.make_tensor_value_info("r5", TensorProto.FLOAT, ["n"])
+    branch = helper.make_graph(many.graph.node[1:7], "six", [], [value])
+    choice = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+    fault = "has 13 nodes, with functions written out: more than 10"
+    assert [*list_faults(make_model([choice]), 100)] == [fault]
 
 
 def test_functions_that_are_none() -> None:

@@ -12,7 +12,7 @@ from onnx import ModelProto
 from quantized_forms import FORMS
 
 from nhle_onnx.graph.head import find_head, list_other_heads
-from nhle_onnx.graph.head_values import read_head, write_head
+from nhle_onnx.graph.head_values import read_format, read_head, write_head
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
@@ -92,6 +92,14 @@ def test_what_is_written_is_what_is_computed(name: str, tmp_path: Path) -> None:
     expected = compute(form, again, features, now, now_bias)
     np.testing.assert_allclose(scores, expected, atol=form.step or 1e-5)
     assert_only_the_head_differs(model.proto, edited, head)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("gemm", "float32"), ("qdq", "int8"), ("qdq-unsigned", "uint8")]
+)
+def test_a_head_says_its_number_format(name: str, expected: str, tmp_path: Path) -> None:
+    model = load(FORMS[name](), tmp_path)
+    assert read_format(model.proto, find_head(model)) == expected
 
 
 def assert_only_the_head_differs(

@@ -167,6 +167,40 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         ),
         "has no constant weight matrix with a constant scale",
     ),
+    "integers of computed numbers": (
+        lambda: Form(
+            nodes=[
+                *dynamic(has_bias=False).nodes[:1], node("Transpose", "q", "t"),
+                node("MatMulInteger", "q t qp qp", "i"), node("Mul", "qs ws", "u"),
+                node("Cast", "i", "f", to=TensorProto.FLOAT), node("Mul", "f u", "y"),
+            ],
+            tensors={"ws": ONE_STEP}, op="",
+        ),
+        "has no constant weight matrix with a constant scale",
+    ),
+    "integers that were not found while it runs": (
+        lambda: Form(
+            nodes=[
+                node("QuantizeLinear", "x ws ip", "q"), node("MatMulInteger", "q w ip", "i"),
+                node("Abs", "ws", "qs"), node("Mul", "qs ws", "u"),
+                node("Cast", "i", "f", to=TensorProto.FLOAT), node("Mul", "f u", "y"),
+            ],
+            tensors={
+                "w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ws": ONE_STEP,
+                "ip": np.uint8(3),
+            },
+            op="",
+        ),
+        "does not read the result of a DynamicQuantizeLinear",
+    ),
+    "a factor behind a Cast": (
+        lambda: layer(
+            node("Gemm", "x w b", "z", transB=1), node("Cast", "z", "f", to=TensorProto.FLOAT),
+            node("Mul", "f c", "y"),
+            c=BIAS[:1], w=WEIGHT,
+        ),
+        "y comes from Mul /y",
+    ),
     "weight without a scale": (
         lambda: Form(
             nodes=[node("Cast", "w", "f", to=TensorProto.FLOAT), node("MatMul", "x f", "y")],

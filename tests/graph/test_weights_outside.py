@@ -154,6 +154,17 @@ def test_what_a_place_leaves_out(tmp_path: Path) -> None:
     assert (model.places["t0"].offset, model.places["t0"].length) == (0, None)
 
 
+def test_a_tensor_without_numbers_takes_no_room(tmp_path: Path) -> None:
+    """Such as a Resize's region that it does not use; some exporters put all of them outside."""
+    tensors = [numpy_helper.from_array(np.empty(0, np.float32), name) for name in ("none", "nil")]
+    (tmp_path / "w.bin").touch()
+    for tensor in tensors:
+        place(tensor, location="w.bin", offset=0, length=0)
+    (tmp_path / "model.onnx").write_bytes(make_model(tensors).SerializeToString())
+    model = load_model(tmp_path / "model.onnx")
+    assert [tensor.raw_data for tensor in model.proto.graph.initializer] == [b"", b""]
+
+
 def change(**entries: object) -> Callable[[Path], None]:
     """Say something else of where the first tensor lies."""
 

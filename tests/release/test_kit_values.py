@@ -230,6 +230,12 @@ def test_images_are_picked_fairly(classes: list[int], forget: list[int], limit: 
         assert all(counts[index] >= min(least, available[index]) for index in forget)
 
 
+def test_forgotten_classes_get_half_of_few_images() -> None:
+    classes = np.repeat(np.arange(4), 10)
+    picked = pick_images(classes, ForgetRequest(forget=(0, 1), num_classes=4), 8)
+    assert np.bincount(classes[picked]).tolist() == [2, 2, 2, 2]
+
+
 def test_large_images_are_fewer() -> None:
     sizes = (1, 28 * 28 * 4, 600_000, 2**20, 2**26)
     assert [choose_limit(size) for size in sizes] == [200, 200, 55, 32, 1]
@@ -294,6 +300,14 @@ def test_all_files_of_a_kit_know_its_digest(contents: dict[str, bytes]) -> None:
     (allowed,) = re.findall(r"'sha256-([^']+)'", text)
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", text, re.DOTALL)
     assert b64decode(allowed) in {hashlib.sha256(each.encode()).digest() for each in scripts}
+
+
+def test_a_kit_is_the_same_whenever_it_is_made(
+    contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    later, _ = make_contents(make_kit(), DATA)
+    assert later == contents
 
 
 def test_files_that_are_too_large_have_no_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,10 +67,23 @@ def test_what_is_shown_of_a_patch_adds_up(patched: Container) -> None:
     assert file["bytes"]["delta"] == TENSORS["first"].nbytes
 
 
+@pytest.mark.parametrize("chunk", [16, 40])
+def test_pieces_are_made_bit_by_bit(
+    chunk: int, patched: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last bit of each is shorter, or not."""
+    monkeypatch.setattr("nhle_onnx.release.patch.apply._CHUNK_BYTES", chunk)
+    apply_patch(patched, tmp_path / "base.onnx", tmp_path / "out.onnx")
+    made = hashlib.sha256((tmp_path / "out.onnx").read_bytes()).hexdigest()
+    assert made == patched.manifest.result[0].sha256
+
+
 def test_a_base_is_checked_before_anything_is_written(patched: Container, tmp_path: Path) -> None:
     base, out = tmp_path / "base.onnx", tmp_path / "out.onnx"
     check_base(patched, base)
     apply_patch(patched, base, out)
+    with pytest.raises(InputRefusedError, match=f"{out} exists already"):
+        apply_patch(patched, base, out)
     good, made = base.read_bytes(), out.read_bytes()
     out.unlink()
     one = bytearray(good)

@@ -79,6 +79,13 @@ def test_a_change_is_told_as_it_is(name: str, tmp_path: Path) -> None:
     assert file.sha256 == hashlib.sha256(edited).hexdigest()
 
 
+def test_deltas_are_the_default() -> None:
+    models = (make_model(TENSORS), make_model(edit("w", move_in_steps)))
+    base, edited = (describe(each.SerializeToString()) for each in models)
+    assert make_recipe(base, edited) == make_recipe(base, edited, deltas=True)
+    assert make_recipe(base, edited) != make_recipe(base, edited, deltas=False)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_without_deltas_all_that_changed_is_new(name: str, tmp_path: Path) -> None:
     new, *_ = CHANGES[name]
