@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from benchmarks import quantized, results
+from benchmarks import quantized, quantized_routes, results
 from benchmarks.__main__ import main
 from benchmarks.formats import BLOCK, FORMATS, dequantize, find_integers, quantize
 from benchmarks.quantized import count_kinds, measure_cell
@@ -182,15 +182,15 @@ def test_a_refused_model_is_rescaled_where_that_helps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def unlearn(
-        _path: Path, _forget: int, folder: Path, options: UnlearnOptions = quantized.DEFAULTS
+        _path: Path, _forget: int, folder: Path, options: UnlearnOptions = quantized_routes.DEFAULTS
     ) -> str:
         if helps and options.rescale:
             return "a report"
         raise UnsupportedModelError(f"{folder / 'model.onnx'} has no room for the floor")
 
-    monkeypatch.setattr(quantized, "unlearn_file", unlearn)
+    monkeypatch.setattr(quantized_routes, "unlearn_file", unlearn)
     if helps:
-        found = quantized.unlearn_or_rescale(tmp_path / "model.onnx", 3, tmp_path)
+        found = quantized_routes.unlearn_or_rescale(tmp_path / "model.onnx", 3, tmp_path)
         assert found == ("a report", True)
     else:
         row = measure_cell(Cell(TOOL, LENET5, "qdq-int8", 3))
