@@ -10,8 +10,9 @@ from onnx import ModelProto, helper, numpy_helper
 from quantized_forms import FORMS
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.bias_range import read_lowest_bias
 from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head, read_lowest_bias, write_head
+from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
 from nhle_onnx.graph.slicing import expose_tensors

@@ -84,7 +84,7 @@ class AutoOr(click.ParamType[float | None]):
 @click.option(
     "--rescale",
     is_flag=True,
-    help="Widen a quantized output's range where a masked class could otherwise tie.",
+    help="Widen the range of a quantized output or bias where a masked class could else win.",
 )
 @click.option("--lr", type=AutoOr(float), default="auto", show_default=True)
 @click.option("--steps", type=AutoOr(int), default="auto", show_default=True)

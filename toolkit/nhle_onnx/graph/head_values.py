@@ -5,14 +5,13 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.grids import RANGES, express_reals, read_reals, round_reals
+from nhle_onnx.graph.grids import read_reals, round_reals
 from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors, read_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead, Grid
 
 _BIAS_POSITION = 2
 _ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
 _WITHOUT_BIAS = frozenset({"MatMul", "Mul"})  # Mul: the scales after an integer product
-_HALVED_ABOVE = 2**16
 _FIRST_IR_WITHOUT_INPUTS = 4
 
 
@@ -34,19 +33,6 @@ def read_head(
         kind = np.float32 if head.weight_grid else weight.dtype
         return weight, np.zeros(head.num_classes, kind)
     return weight, _read(proto, head.bias, head.bias_grid).reshape(head.num_classes)
-
-
-def read_lowest_bias(proto: ModelProto, head: ClassifierHead) -> npt.NDArray[np.float64] | None:
-    """The lowest bias [K] that a quantized head holds; None where its bias is a float.
-
-    Of 32 bits only half the range: kernels add products to a bias, and must not overflow.
-    """
-    if head.bias is None or head.bias_grid is None:
-        return None
-    tensor = dict(list_tensors(proto))[head.bias]
-    low, high = RANGES[tensor.data_type]
-    numbers = np.full(tensor.dims, low // 2 if high > _HALVED_ABOVE else low, np.float64)
-    return express_reals(proto, numbers, head.bias_grid).reshape(head.num_classes)
 
 
 def write_head(

@@ -38,7 +38,8 @@ def _list_read(node: NodeProto) -> Iterator[str]:
         inside = {value.name for value in graph.input} | {value.name for value in graph.initializer}
         inside.update(name for inner in graph.node for name in inner.output)
         read = [name for inner in graph.node for name in _list_read(inner)]
-        yield from {*read, *(output.name for output in graph.output)} - inside
+        read += [output.name for output in graph.output]
+        yield from (name for name in read if name not in inside)
 
 
 def sort_nodes(graph: GraphProto) -> Sequence[NodeProto]:

@@ -11,7 +11,7 @@ class UnlearnOptions:
 
     `lr` None steps by a fraction of each tensor's own magnitude; `steps` None stops when the
     forget samples are forgotten and the anchors have settled. `rescale` lets a quantized output's
-    scale and zero point change where the mask needs it.
+    scale and zero point, or the head's scales, change where the mask needs it.
     """
 
     method: Method = "nhle-cwm"

@@ -47,8 +47,11 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
     unsupported = _list_operators(model, last)
     if unsupported:
         reasons.append(f"operators that cannot be trained: {', '.join(unsupported)}")
-    strange = [*list_unsupported_tensors(model.proto)]
-    reasons += [f"the tensor {name} is {kind}, which cannot be trained" for name, kind in strange]
+    unsupported_tensors = [*list_unsupported_tensors(model.proto)]
+    reasons += [
+        f"the tensor {name} is {kind}, which cannot be trained"
+        for name, kind in unsupported_tensors
+    ]
     poisoned = list_not_finite(model, head) if head else ()
     reasons += [f"the weight {name} holds NaN or an infinity" for name in poisoned]
     names = list_weights(model.proto, model.opset, last)
@@ -70,7 +73,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
             None if poisoned else head,
             image,
             preprocess,
-            is_lowerable=not (unsupported or strange),
+            is_lowerable=not (unsupported or unsupported_tensors),
         ),
         reasons=tuple(reasons),
     )

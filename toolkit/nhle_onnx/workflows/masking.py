@@ -7,8 +7,9 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.bias_range import deepen_bias, read_lowest_bias
 from nhle_onnx.graph.grids import has_range
-from nhle_onnx.graph.head_values import read_head, read_lowest_bias, write_head
+from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
 from nhle_onnx.unlearn.cwm import HeadValues, check_maskable, mask_classes
 from nhle_onnx.values.model import ClassifierHead
@@ -17,7 +18,6 @@ from nhle_onnx.values.request import ForgetRequest
 
 Array = npt.NDArray[np.floating]
 _LOWEST = -1e30  # beyond every grid: rounds to its lowest number
-_TRAIN_INSTEAD = "Use --method nhle, which trains the features and is judged by them."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,38 +60,62 @@ def mask_head(
     scores = find_score_range(proto, head)
     if options.mask != "floor" or scores is None:
         return Masked(notes=notes)
-    sunk = _sink_rows(proto, head, request, scores)
-    rescaled, settled = _settle_ties(proto, head, request, scores, rescales=options.rescale)
-    return Masked(rescaled=rescaled, notes=(*notes, *sunk, *settled))
+    sunk = _sink_rows(proto, head, request, scores, rescales=options.rescale)
+    settled = _settle_ties(proto, head, request, scores, rescales=options.rescale)
+    return Masked(
+        rescaled=(*sunk.rescaled, *settled.rescaled), notes=(*notes, *sunk.notes, *settled.notes)
+    )
 
 
 def _sink_rows(
-    proto: ModelProto, head: ClassifierHead, request: ForgetRequest, scores: Range
-) -> tuple[str, ...]:
+    proto: ModelProto,
+    head: ClassifierHead,
+    request: ForgetRequest,
+    scores: Range,
+    *,
+    rescales: bool,
+) -> Masked:
     """Where the bias's format does not reach down to the lowest score, as one of 8 bits may not:
     see that no forgotten class wins, if need be with its row at the lowest too.
     """
     forgotten = list(request.forget)
     floor = read_head(proto, head)[1][forgotten].max()
     if floor <= scores.lowest + scores.step:
-        return ()
+        return Masked()
     if _find_lowest_lead(proto, head, request) > scores.step:
-        return ()
-    weight, bias = read_head(proto, head)
-    rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
-    rows[forgotten] = _LOWEST
-    write_head(proto, head, weight, bias)
-    if _find_lowest_lead(proto, head, request) <= scores.step:
+        return Masked()
+    _write_rows(proto, head, forgotten, row=_LOWEST, bias=floor)
+    if _find_lowest_lead(proto, head, request) > scores.step:
+        note = (
+            f"the head's bias goes down to {floor:.3g} only, so the masked row is the lowest that "
+            "its format holds, too: for no features does it win"
+        )
+        return Masked(notes=(note,))
+    rescaled = deepen_bias(proto, head, forgotten, scores.lowest) if rescales else ()
+    if not rescaled:
         message = (
             f"the head's bias goes down to {floor:.3g} only, and all other scores can fall below "
             "that: a masked class could win"
         )
-        raise UnsupportedModelError(message, remedy=_TRAIN_INSTEAD)
+        raise UnsupportedModelError(
+            message, remedy="Give --rescale to widen the bias's range, or --method nhle."
+        )
+    _write_rows(proto, head, forgotten, row=0, bias=scores.lowest)
     note = (
-        f"the head's bias goes down to {floor:.3g} only, so the masked row is the lowest that its "
-        "format holds, too: for no features does it win"
+        f"the head's bias went down to {floor:.3g} only: the steps of its weights and biases "
+        f"grew, so that it goes down to {scores.lowest:.3g}"
     )
-    return (note,)
+    return Masked(rescaled=rescaled, notes=(note,))
+
+
+def _write_rows(
+    proto: ModelProto, head: ClassifierHead, indices: list[int], *, row: float, bias: float
+) -> None:
+    """Every weight of some classes, and their biases."""
+    weight, biases = read_head(proto, head)
+    rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
+    rows[indices], biases[indices] = row, bias
+    write_head(proto, head, weight, biases)
 
 
 def _settle_ties(
@@ -101,13 +125,11 @@ def _settle_ties(
     scores: Range,
     *,
     rescales: bool,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """See that no forgotten class wins a tie where the output's own grid clamps all scores; what
-    was rescaled for it, and what is to be said.
-    """
+) -> Masked:
+    """See that no forgotten class wins a tie where the output's own grid clamps all scores."""
     best = _find_lowest_best(proto, head, request)
     if best > scores.lowest + scores.step:
-        return (), ()
+        return Masked()
     if rescales and np.isfinite(best):
         rescaled = widen_scores(proto, head, best)
         now = find_score_range(proto, head) or scores
@@ -116,7 +138,7 @@ def _settle_ties(
             f"every retained class down to the masked score; a step grew from {scores.step:.3g} "
             f"to {now.step:.3g}"
         )
-        return rescaled, (note,)
+        return Masked(rescaled=rescaled, notes=(note,))
     first, winner = min(request.retained), min(request.forget)
     if winner < first:
         message = (
@@ -131,7 +153,7 @@ def _settle_ties(
         f"retained score down to it tie with the mask, which loses, as class {first} stands before "
         "it; --rescale rules the tie out"
     )
-    return (), (note,)
+    return Masked(notes=(note,))
 
 
 def _find_lowest_best(proto: ModelProto, head: ClassifierHead, request: ForgetRequest) -> float:

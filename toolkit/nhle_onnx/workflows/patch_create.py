@@ -51,7 +51,8 @@ def create_patch(settings: CreateSettings) -> Container:
         report_sha256=digest,
     )
     content = pack(manifest, recipe.streams)
-    with tempfile.TemporaryDirectory(dir=settings.out.parent) as folder:
+    prefix = f".{settings.out.name}."  # says whose it is, if this process is killed
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=settings.out.parent) as folder:
         trial = Path(folder) / "trial.nhlepatch"
         trial.write_bytes(content)
         apply_patch(open_patch(trial), settings.base, Path(folder) / settings.edited.name)
