@@ -188,7 +188,7 @@ def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
     settled = run(lr=0.05)
     count = len(settled.trajectory.points)
     assert settled.stop_reason == "forgotten and settled"
-    assert 40 <= count < STEP_LIMIT
+    assert 60 <= count < STEP_LIMIT
     told = run(lr=0.05, steps=count + 5)
     assert told.stop_reason == "steps given"
     assert len(told.trajectory.points) == count + 5
@@ -203,16 +203,16 @@ def test_it_ends_at_the_limit_at_last() -> None:
 @pytest.mark.parametrize(
     ("leads", "rests", "settled"),
     [
-        ([-1.0] * 40, [1.0] * 40, True),
-        ([-1.0] * 39, [1.0] * 39, False),  # too short
-        ([0.0] * 40, [1.0] * 40, True),
-        ([-1.0] * 39 + [0.1], [1.0] * 40, False),
-        ([-1.0] * 20 + [0.1] + [-1.0] * 19, [1.0] * 40, False),
-        ([0.1] * 20 + [-1.0] * 20, [1.0] * 40, True),  # the last window alone must be forgotten
-        ([-1.0] * 40, [1.0] * 20 + [0.9] * 20, False),  # still getting better
-        ([-1.0] * 40, [1.0] * 20 + [0.96] * 20, True),
-        ([-1.0] * 40, [1.0] * 20 + [2.0] * 20, True),
-        ([-1.0] * 40, [0.0] * 40, True),
+        ([-1.0] * 60, [1.0] * 60, True),
+        ([-1.0] * 59, [1.0] * 59, False),  # too short
+        ([0.0] * 60, [1.0] * 60, True),
+        ([-1.0] * 59 + [0.1], [1.0] * 60, False),
+        ([-1.0] * 40 + [0.1] + [-1.0] * 19, [1.0] * 60, False),
+        ([0.1] * 40 + [-1.0] * 20, [1.0] * 60, True),  # the last window alone must be forgotten
+        ([-1.0] * 60, [1.0] * 40 + [0.9] * 20, False),  # still getting better
+        ([-1.0] * 60, [1.0] * 40 + [0.96] * 20, True),
+        ([-1.0] * 60, [1.0] * 40 + [2.0] * 20, True),
+        ([-1.0] * 60, [0.0] * 60, True),
         ([-1.0] * 60, [9.0] * 20 + [1.0] * 40, True),  # what lies before both windows is past
         ([-1.0] * 60, [0.1] * 20 + [9.0] * 20 + [1.0] * 20, False),
     ],

@@ -115,8 +115,8 @@ def is_settled(points: Sequence[Point]) -> bool:
     """The stop rule: for a whole window every forget sample was forgotten, and what is to be
     kept or blurred is no longer getting better. It reads no label of a retained sample.
     """
-    if len(points) < 2 * _WINDOW:
-        return False
+    if len(points) < 3 * _WINDOW:
+        return False  # the first window is no measure: it starts where nothing has changed yet
     last, before = points[-_WINDOW:], points[-2 * _WINDOW : -_WINDOW]
     if any(point.lead > 0 for point in last):
         return False
