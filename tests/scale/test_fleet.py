@@ -146,6 +146,7 @@ def start_slow_fleet(folder: Path, *flags: str) -> tuple[Path, subprocess.Popen[
 
 def test_an_interrupt_keeps_what_is_done(nhle: Nhle, model: Path) -> None:
     file, running = start_slow_fleet(model.parent, "--json")
+    time.sleep(1)  # the record is there before the fleet has heard of it
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130
