@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from patch_models import (
@@ -17,14 +18,17 @@ from patch_models import (
     set_row,
 )
 from safetensors import safe_open
+from scipy.stats import entropy
 
 from benchmarks.hostile.case import MODEL, HostileFile, read_base
 from benchmarks.hostile.patch_files import PATCH
 from benchmarks.hostile.patches import CASES
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.release.patch import container
 from nhle_onnx.release.patch.apply import apply_patch, check_base
 from nhle_onnx.release.patch.container import Container, open_patch, pack
+from nhle_onnx.release.patch.differences import split_counts
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.workflows.patch_apply import describe_patch
 from told import assert_told
@@ -57,6 +61,20 @@ def test_a_patch_is_safetensors_of_compressed_streams(patched: Container) -> Non
     header = content[8 : 8 + int.from_bytes(content[:8], "little")]
     assert header.index(b'"format"') < header.index(b'"manifest"')
     assert min(span.start for span in patched.streams.values()) % 8 == 0
+
+
+@pytest.mark.parametrize("small", [0, 2**30])
+def test_noise_costs_its_entropy(
+    patched: Container, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training's steps are noise; of large patches, too, which get less effort."""
+    monkeypatch.setattr(container, "_SMALL_BYTES", small)
+    counts = np.rint(4 * np.random.default_rng(0).normal(size=2**19)).astype(np.int32)
+    noise, _ = split_counts(counts)
+    _, shares = np.unique(np.frombuffer(noise, np.uint8), return_counts=True)
+    packed = pack(patched.manifest, {"sum.0": noise})
+    spent = len(packed) - len(pack(patched.manifest, {}))
+    assert spent <= 1.02 * len(noise) * entropy(shares, base=256)
 
 
 def test_what_is_shown_of_a_patch_adds_up(patched: Container) -> None:

@@ -45,14 +45,20 @@ class Container(NamedTuple):
 
 def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
     """The patch's bytes."""
-    level = 19 if sum(map(len, streams.values())) <= _SMALL_BYTES else 9
-    compressor = zstandard.ZstdCompressor(level=level)
+    best = 19 if sum(map(len, streams.values())) <= _SMALL_BYTES else 9
     tensors = {
-        name: np.frombuffer(compressor.compress(stream), np.uint8)
-        for name, stream in streams.items()
+        name: np.frombuffer(_compress(stream, best), np.uint8) for name, stream in streams.items()
     }
     document = json.dumps(manifest.model_dump(mode="json", by_alias=True), separators=(",", ":"))
     return _sort_metadata(save(tensors, {"format": SCHEMA, "manifest": document}))
+
+
+def _compress(stream: bytes, best: int) -> bytes:
+    """Counts of training's steps are noise: repeats found in it cost more than they save, in bytes
+    and in time on the device. The lowest level looks for few.
+    """
+    made = (zstandard.ZstdCompressor(level=level).compress(stream) for level in (1, best))
+    return min(made, key=len)
 
 
 def _sort_metadata(content: bytes) -> bytes:
