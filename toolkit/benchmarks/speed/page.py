@@ -15,8 +15,8 @@ measured here, on a machine that other work shares.
 counts loading has the model and the report as well. Peers: a loop of ONNX Runtime alone, with \
 its default options, over prepared images in memory; and, for JPEGs, Pillow alone on all \
 cores. Batches of {throughput.BATCH}; the slower peer bounds us. Where cores are few, decoding \
-takes its time from ONNX Runtime: once all cores are busy, no overlap betters two loops, one \
-after the other. Memory is the peak of the resident set (VmHWM) of the whole program.
+takes its time from ONNX Runtime: once all cores are busy, an overlap betters two loops, one \
+after the other, by little. Memory is the peak of the resident set (VmHWM) of the whole program.
 
 **Start-up.** Whole processes, with compiled bytecode as after an installation. "import onnx" \
 includes loading the same model.
@@ -37,7 +37,7 @@ _REASONS = {
     "arrays": "the cores also read, resize and normalize the images, which the bare loop has "
     "ready; where they are few, ONNX Runtime waits for them.",
     "jpegs": "on cores that ONNX Runtime keeps busy, decoding costs what it costs: the row by two "
-    "loops, one after the other, is the bound there. More cores than ONNX Runtime can use, a GPU, "
+    "loops, one after the other, shows what there is to gain. More cores than ONNX Runtime can use, a GPU, "
     "or smaller JPEGs lift it; decoding at a smaller scale would too, but it changes figures "
     "(docs/decisions/0012).",
     "startup": "`inspect` reads the file as its peer does, and then trusts none of it: it imports "
