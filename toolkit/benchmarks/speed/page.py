@@ -37,9 +37,9 @@ _REASONS = {
     "arrays": "the cores also read, resize and normalize the images, which the bare loop has "
     "ready; where they are few, ONNX Runtime waits for them.",
     "jpegs": "on cores that ONNX Runtime keeps busy, decoding costs what it costs: the row by two "
-    "loops, one after the other, shows what there is to gain. More cores than ONNX Runtime can use, a GPU, "
-    "or smaller JPEGs lift it; decoding at a smaller scale would too, but it changes figures "
-    "(docs/decisions/0012).",
+    "loops, one after the other, shows what there is to gain. More cores than ONNX Runtime can "
+    "use, a GPU, or smaller JPEGs lift it; decoding at a smaller scale would too, but it changes "
+    "figures (docs/decisions/0012).",
     "startup": "`inspect` reads the file as its peer does, and then trusts none of it: it imports "
     "what finds the head, walks every part, checks the graph, infers its shapes, looks for weights "
     "that are no numbers, hashes it, and does so in a child process.",
