@@ -219,6 +219,18 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         lambda: qdq_with("s", np.ones(3, np.float32)),
         "reads w, which its scale or zero point does not fit",
     ),
+    "a weight in steps that are no numbers": (
+        lambda: qdq_with("s", np.full(CLASSES, np.nan, np.float32)),
+        "reads w, which its scale or zero point does not fit",
+    ),
+    "a bias in steps of nothing": (
+        lambda: qdq_with("bs", np.zeros(CLASSES, np.float32)),
+        "reads b, which its scale or zero point does not fit",
+    ),
+    "a bias in steps below zero": (
+        lambda: qdq_with("bs", np.full(CLASSES, -0.1, np.float32)),
+        "reads b, which its scale or zero point does not fit",
+    ),
     "computed scale": (
         lambda: Form(
             nodes=[

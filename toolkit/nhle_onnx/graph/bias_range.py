@@ -36,7 +36,7 @@ def deepen_bias(
 
     Steps grow by a power of two. Of a bias of 32 bits a step is taken to be the product of the
     features' and the weight's, so that the weight's grow too. Returns the names of the scales.
-    Raises UnsupportedModelError where one of them serves another tensor as well.
+    Raises UnsupportedModelError where one of them serves another tensor as well, or a block.
     """
     reached = read_lowest_bias(proto, head)
     if reached is None or head.bias is None or head.bias_grid is None or head.weight_grid is None:
@@ -49,7 +49,7 @@ def deepen_bias(
     values = read_tensors(proto, tuple(sorted(scales)))
     can_grow = all(each.size in {1, head.num_classes} for each in values.values())
     if not can_grow or _serve_others(proto, scales):
-        message = f"the head's scales {', '.join(values)} serve other tensors as well"
+        message = f"the head's scales {', '.join(values)} serve other tensors, or lie in blocks"
         raise UnsupportedModelError(message, remedy="Use --method nhle.")
     weight, bias = read_head(proto, head)
     grown = {

@@ -28,10 +28,14 @@ def read_reals(proto: ModelProto, name: str, grid: Grid) -> Reals:
 
 
 def fits_grid(proto: ModelProto, name: str, grid: Grid) -> bool:
-    """Whether a tensor holds whole numbers, along which its scales and zero point lie."""
+    """Whether a tensor holds whole numbers, along which its zero point and scales above 0 lie."""
     tensor = dict(list_tensors(proto))[name]
+    if tensor.data_type not in RANGES:
+        return False
     try:
-        return tensor.data_type in RANGES and read_reals(proto, name, grid).shape == (*tensor.dims,)
+        scale, zero_point = _spread(proto, grid, (*tensor.dims,))
+        shape = np.broadcast_shapes(scale.shape, zero_point.shape, tensor.dims)
+        return shape == (*tensor.dims,) and bool(((scale > 0) & (scale < np.inf)).all())
     except (ValueError, IndexError, ZeroDivisionError):  # as they cannot be spread over it
         return False
 

@@ -79,12 +79,12 @@ def _sink_rows(
     see that no forgotten class wins, if need be with its row at the lowest too.
     """
     forgotten = list(request.forget)
-    floor = read_head(proto, head)[1][forgotten].max()
+    floor = _read_highest_bias(proto, head, forgotten)
     if floor <= scores.lowest + scores.step:
         return Masked()
     if _find_lowest_lead(proto, head, request) > scores.step:
         return Masked()
-    _write_rows(proto, head, forgotten, row=_LOWEST, bias=floor)
+    _write_rows(proto, head, forgotten, row=_LOWEST)
     if _find_lowest_lead(proto, head, request) > scores.step:
         note = (
             f"the head's bias goes down to {floor:.3g} only, so the masked row is the lowest that "
@@ -92,7 +92,8 @@ def _sink_rows(
         )
         return Masked(notes=(note,))
     rescaled = deepen_bias(proto, head, forgotten, scores.lowest) if rescales else ()
-    if not rescaled:
+    _write_rows(proto, head, forgotten, row=0, bias=scores.lowest)
+    if not _read_highest_bias(proto, head, forgotten) <= scores.lowest + scores.step:
         message = (
             f"the head's bias goes down to {floor:.3g} only, and all other scores can fall below "
             "that: a masked class could win"
@@ -100,7 +101,6 @@ def _sink_rows(
         raise UnsupportedModelError(
             message, remedy="Give --rescale to widen the bias's range, or --method nhle."
         )
-    _write_rows(proto, head, forgotten, row=0, bias=scores.lowest)
     note = (
         f"the head's bias went down to {floor:.3g} only: the steps of its weights and biases "
         f"grew, so that it goes down to {scores.lowest:.3g}"
@@ -108,13 +108,24 @@ def _sink_rows(
     return Masked(rescaled=rescaled, notes=(note,))
 
 
+def _read_highest_bias(proto: ModelProto, head: ClassifierHead, indices: list[int]) -> float:
+    return float(read_head(proto, head)[1][indices].max())
+
+
 def _write_rows(
-    proto: ModelProto, head: ClassifierHead, indices: list[int], *, row: float, bias: float
+    proto: ModelProto,
+    head: ClassifierHead,
+    indices: list[int],
+    *,
+    row: float,
+    bias: float | None = None,
 ) -> None:
-    """Every weight of some classes, and their biases."""
+    """Every weight of some classes, and their biases unless they stay."""
     weight, biases = read_head(proto, head)
     rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
-    rows[indices], biases[indices] = row, bias
+    rows[indices] = row
+    if bias is not None:
+        biases[indices] = bias
     write_head(proto, head, weight, biases)
 
 
