@@ -76,7 +76,7 @@ def use_tool(cell: Cell, folder: Path) -> Outcome:
 
 
 def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnReport, bool]:
-    """The defaults; where they refuse the model, with a wider output."""
+    """The defaults; where they refuse the model, with wider ranges."""
     try:
         return unlearn_file(path, forget, folder), False
     except UnsupportedModelError:

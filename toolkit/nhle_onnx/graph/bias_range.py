@@ -48,7 +48,7 @@ def deepen_bias(
         scales |= {*head.weight_grid.scales}
     values = read_tensors(proto, tuple(sorted(scales)))
     can_grow = all(each.size in {1, head.num_classes} for each in values.values())
-    if not can_grow or _serve_others(proto, scales):
+    if not can_grow or _are_shared(proto, scales):
         message = f"the head's scales {', '.join(values)} serve other tensors, or lie in blocks"
         raise UnsupportedModelError(message, remedy="Use --method nhle.")
     weight, bias = read_head(proto, head)
@@ -61,8 +61,8 @@ def deepen_bias(
     return tuple(grown)
 
 
-def _serve_others(proto: ModelProto, names: set[str]) -> bool:
-    """Whether a scale is read more than once."""
+def _are_shared(proto: ModelProto, names: set[str]) -> bool:
+    """Whether one of some tensors is read more than once."""
     read = [
         name
         for graph in list_graphs(proto.graph)

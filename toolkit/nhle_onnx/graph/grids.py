@@ -35,7 +35,7 @@ def fits_grid(proto: ModelProto, name: str, grid: Grid) -> bool:
     try:
         scale, zero_point = _spread(proto, grid, (*tensor.dims,))
         shape = np.broadcast_shapes(scale.shape, zero_point.shape, tensor.dims)
-        return shape == (*tensor.dims,) and bool(((scale > 0) & (scale < np.inf)).all())
+        return shape == (*tensor.dims,) and _are_steps(scale)
     except (ValueError, IndexError, ZeroDivisionError):  # as they cannot be spread over it
         return False
 
@@ -51,7 +51,11 @@ def has_range(proto: ModelProto, grid: Grid) -> bool:
         scale, zero_point = _spread(proto, grid, ())
     except (ValueError, ZeroDivisionError):  # as there is more than one, or none
         return False
-    return scale.size == zero_point.size == 1 and bool(0 < scale < np.inf)
+    return scale.size == zero_point.size == 1 and _are_steps(scale)
+
+
+def _are_steps(scale: Reals) -> bool:
+    return bool(((scale > 0) & (scale < np.inf)).all())
 
 
 def express_reals(proto: ModelProto, numbers: Reals, grid: Grid) -> Reals:
