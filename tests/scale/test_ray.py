@@ -36,7 +36,9 @@ def cluster() -> Iterator["Cluster"]:
     """
     pytest.importorskip("ray")
     folder = Path(tempfile.mkdtemp(prefix="r", dir=tempfile.gettempdir()))
+    (folder / "ray").mkdir()  # where Ray notes the cluster's address, without making the folder
     settings = {
+        "RAY_TMPDIR": str(folder),
         "RAY_AUTH_MODE": "disabled",  # else it writes a token to the home folder
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
