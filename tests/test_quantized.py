@@ -13,7 +13,16 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from benchmarks.formats import FORMATS, Calibration, quantize
-from conftest import EVALUATION, LENET, MOBILENET_INT8, SAMPLES, Result, Unlearned, unlearn
+from conftest import (
+    EVALUATION,
+    LENET,
+    MOBILENET,
+    MOBILENET_INT8,
+    SAMPLES,
+    Result,
+    Unlearned,
+    unlearn,
+)
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head
 from nhle_onnx.graph.load import load_model
@@ -26,6 +35,7 @@ Nhle = Callable[..., Result]
 pytestmark = pytest.mark.usefixtures("one_thread")
 FLAGS = ("--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
 SHORT = (*FLAGS, "--steps", "70")  # less than the stop rule takes
+NO_CALIBRATION = Calibration("image", np.zeros((0,), np.float32))
 WHOLE = {TensorProto.INT4, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32}
 
 
@@ -63,6 +73,21 @@ def test_unlearn_in_the_integers_that_ship(name: str, make: Callable[[str], Path
     assert report["unmasked"]["acc_f"] <= 0.05
     assert report["delta_acc_r"] >= -0.02
     assert_only_integers_differ(unlearned)
+
+
+def test_a_dynamic_model_is_judged_one_image_at_a_time(nhle: Nhle, tmp_path: Path) -> None:
+    """Its graph quantizes a whole batch by one scale; a device has one image."""
+    given = quantize(FORMATS["dynamic-int8"], onnx.load(MOBILENET), NO_CALIBRATION)
+    model = tmp_path / "model.onnx"
+    onnx.save(given, model)
+    for sidecar in ("labels.txt", "preprocessor_config.json"):
+        shutil.copy(MOBILENET.with_name(sidecar), tmp_path)
+    flags = ("--forget", 3, "--data", EVALUATION, "--json")
+    found = {}
+    for size in (1, 256):
+        result = nhle("verify", model, *flags, "--batch-size", size)
+        found[size] = json.loads(result.out)["after"]["per_class"]
+    assert found[1] == found[256]
 
 
 def assert_only_integers_differ(unlearned: Unlearned) -> None:

@@ -1,6 +1,7 @@
 """The lowered form of a quantized model beside ONNX Runtime, and ONNX Runtime beside itself."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from onnx import ModelProto
 from benchmarks.pace import open_one_thread
 from benchmarks.quantized_page import FLOAT_STEP, Row
 from benchmarks.quantized_subjects import Cell, make_given, open_shipped, write_model
+from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
 from nhle_onnx.lowering.module import lower_model
 
-PARITY_IMAGES, PARITY_BATCH = 1000, 50
+PARITY_IMAGES, BATCH = 1000, 50
 ROUNDING = 1e-3  # of a step: a difference of one step is a float as well
 
 Array = npt.NDArray[np.float32]
@@ -32,6 +34,7 @@ def measure_parity(cell: Cell, folder: Path) -> Row:
     classes = evaluation.classes[:PARITY_IMAGES]
     model = load_model(write_model(proto, cell.network, folder))
     module = lower_model(model, source=source, output=output).module
+    run_all = partial(run_in_batches, images=images, size=read_image_input(model).batch or BATCH)
 
     def run_module(batch: Array) -> Array:
         with torch.no_grad():
@@ -40,13 +43,13 @@ def measure_parity(cell: Cell, folder: Path) -> Row:
 
     def run_session(form: ModelProto, *, optimizes: bool = True) -> Array:
         session = open_one_thread(form, optimizes=optimizes)
-        return run_in_batches(lambda batch: session.run([output], {source: batch})[0], images)
+        return run_all(lambda batch: session.run([output], {source: batch})[0])
 
     expected = run_session(proto)
     scale, largest = find_output_scale(proto, output), float(np.abs(expected).max())
     step = FLOAT_STEP * largest if scale is None else read_number(proto, scale)
     others = {
-        "lowered": run_in_batches(run_module, images),
+        "lowered": run_all(run_module),
         "unoptimized": run_session(proto, optimizes=False),
         "nudged": run_session(nudge(proto, scale)),
     }
@@ -59,10 +62,10 @@ def measure_parity(cell: Cell, folder: Path) -> Row:
     }
 
 
-def run_in_batches(compute: Callable[[Array], Array], images: Array) -> Array:
-    """Logits [N, K]; what quantizes as it runs takes a scale from each batch."""
-    starts = range(0, len(images), PARITY_BATCH)
-    return np.concatenate([compute(images[start : start + PARITY_BATCH]) for start in starts])
+def run_in_batches(compute: Callable[[Array], Array], images: Array, size: int) -> Array:
+    """Logits [N, K]."""
+    starts = range(0, len(images), size)
+    return np.concatenate([compute(images[start : start + size]) for start in starts])
 
 
 def find_output_scale(proto: ModelProto, output: str) -> str | None:

@@ -10,7 +10,8 @@ Layout = Literal["NCHW", "NHWC"]
 class ImageInput:
     """The image input of a classifier, as its graph declares it.
 
-    `batch` is None where the graph leaves the batch size open.
+    `batch` is how many images it takes at once: as many as the graph fixes; one, as a device has
+    them, where images at once would change each other's answers; else None, which is any number.
     """
 
     name: str

@@ -25,14 +25,21 @@ _BYTE = (0, 255)
 class _RoundStraight(torch.autograd.Function):
     """One pass each where autograd's own operators would take six, and keep a tensor of each."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, zero_point: Tensor | None, low: int, high: int) -> Tensor:
+    def forward(x: Tensor, zero_point: Tensor | None, low: int, high: int) -> tuple[Tensor, Tensor]:
         numbers = x.round()
         if zero_point is not None:
             numbers += zero_point
-        ctx.save_for_backward(numbers)
+        return numbers.clamp(low, high), numbers
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        _, _, low, high = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
         ctx.saturated = low - 0.5, high + 0.5
-        return numbers.clamp(low, high)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -44,8 +51,8 @@ class _RoundStraight(torch.autograd.Function):
 @recorded
 def round_straight(x: Tensor, zero_point: Tensor | None, low: int, high: int) -> Tensor:
     """Whole numbers from `low` to `high` with the zero point added, and the gradient of `x`."""
-    rounded: Tensor = _RoundStraight.apply(x, zero_point, low, high)  # type: ignore[no-untyped-call]
-    return rounded
+    rounded: tuple[Tensor, Tensor] = _RoundStraight.apply(x, zero_point, low, high)  # type: ignore[no-untyped-call]
+    return rounded[0]
 
 
 def read_whole(weight: Tensor, kind: int) -> Tensor:
