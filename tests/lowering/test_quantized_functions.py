@@ -4,6 +4,7 @@ test says nearly.
 
 import numpy as np
 import pytest
+from onnx import helper
 from quantized_nets import (
     BYTES,
     IMAGE,
@@ -21,7 +22,7 @@ from quantized_nets import (
     make_unary,
     spell,
 )
-from quantized_runs import assert_near, assert_same
+from quantized_runs import assert_near, assert_same, lower, make_model, run_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -145,3 +146,20 @@ def test_softmax_gives_nearly_the_same_numbers(
     net = make_unary("QLinearSoftmax", kind, 0.01, y_scale, **attributes)
     lowest = np.asarray(get_limits(kind)[0], kind)
     assert_near(net.with_constants(y_zero=lowest), draw_numbers(kind, 8, 4, 5))
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"alpha": 1 / 6, "beta": 0.5}, {"alpha": 0.3, "beta": 0.4}], ids=str
+)
+def test_what_a_scale_is_found_of_is_the_same_to_the_last_bit(attributes: Attributes) -> None:
+    op_type = "HardSigmoid" if attributes else "HardSwish"
+    net = Net(
+        [
+            make_node(op_type, "x", **attributes),
+            helper.make_node("DynamicQuantizeLinear", ["y"], ["numbers", "scale", "zero_point"]),
+        ],
+        {},
+    )
+    x = np.random.default_rng(0).normal(0, 3, IMAGE).astype(np.float32)
+    model, expected = make_model(net, x)
+    np.testing.assert_array_equal(run_module(lower(model), x), expected)

@@ -1,19 +1,15 @@
 """The image input of a classifier, read from its graph."""
 
-from itertools import chain
-
-from onnx import ModelProto, TensorProto
+from onnx import TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.dynamic_scales import finds_scales
 from nhle_onnx.graph.tensors import FLOAT_TYPES
-from nhle_onnx.graph.walk import list_graphs
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout
 
 _IMAGE_RANK = 4
 _CHANNEL_COUNTS = (1, 3, 4)
-# They find one scale for all images of a batch, so that each changes what the others give.
-_MIXING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 
 
 def read_image_input(model: OnnxModel, *, layout: Layout | None = None) -> ImageInput:
@@ -43,20 +39,12 @@ def read_image_input(model: OnnxModel, *, layout: Layout | None = None) -> Image
     return ImageInput(
         name=inputs[0].name,
         dtype=FLOAT_TYPES[tensor.elem_type],
-        batch=extents[0] or (1 if _mixes_images(model.proto) else None),
+        batch=extents[0] or (1 if finds_scales(model.proto) else None),
         channels=channels,
         height=height,
         width=width,
         layout=found,
     )
-
-
-def _mixes_images(proto: ModelProto) -> bool:
-    nodes = chain(
-        *(graph.node for graph in list_graphs(proto.graph)),
-        *(function.node for function in proto.functions),
-    )
-    return any(node.op_type in _MIXING for node in nodes)
 
 
 def _guess_layout(extents: list[int]) -> Layout:

@@ -17,6 +17,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.dynamic_scales import finds_scales
 from nhle_onnx.graph.grids import RANGES
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import list_ancestors
@@ -122,9 +123,10 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
             weight = fx.Proxy(graph.get_attr(attribute), tracer)
             read = weight if is_float(tensor) else _read_whole(weight, tensor)
             values[name] = with_shape(read, tensor.dims)
+    is_exact = finds_scales(model.proto)
     for node in list_ancestors(model.proto.graph, outputs):
         if not values.keys() >= set(node.output):
-            _lower_node(node, model.opset, values, types)
+            _lower_node(node, model.opset, values, types, is_exact=is_exact)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
     return _Recording(
         root=root,
@@ -154,7 +156,12 @@ def _read_whole(weight: fx.Proxy, tensor: TensorProto) -> Value:
 
 
 def _lower_node(
-    node: NodeProto, opset: int, values: dict[str, Value | None], types: Mapping[str, int]
+    node: NodeProto,
+    opset: int,
+    values: dict[str, Value | None],
+    types: Mapping[str, int],
+    *,
+    is_exact: bool,
 ) -> None:
     operator = find_operator(node.domain, node.op_type, opset)
     if operator is None:
@@ -168,6 +175,7 @@ def _lower_node(
         attributes=attributes,
         num_outputs=len(node.output),
         types=tuple(types.get(name, 0) for name in node.input),
+        is_exact=is_exact,
     )
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)

@@ -21,7 +21,8 @@ class Node:
     """Name, operator, opset, attributes of a node and how many outputs it names.
 
     Its inputs come beside it, None where left out. `types` are the ONNX element types of those
-    that the graph stores, 0 for others.
+    that the graph stores, 0 for others. `is_exact`: the last bit of its result counts, as the
+    graph finds scales of what it computes.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Node:
     attributes: Mapping[str, Any]
     num_outputs: int = 1
     types: tuple[int, ...] = ()
+    is_exact: bool = False
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - ONNX attributes vary
         """An attribute's value, or its default."""

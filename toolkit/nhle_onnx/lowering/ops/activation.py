@@ -50,15 +50,19 @@ def gelu(node: Node, x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
-    """HardSigmoid: torch's own where the slope is 1/6 as in MobileNetV3, else by definition."""
+    """HardSigmoid: torch's own where the slope is 1/6 as in MobileNetV3, else by definition, which
+    gives ONNX Runtime's last bit.
+    """
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
-    if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID:
+    if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID and not node.is_exact:
         return functional.hardsigmoid(x)
     return torch.clamp(x * alpha + beta, 0.0, 1.0)
 
 
-def hard_swish(_node: Node, x: Tensor) -> Tensor:
-    """HardSwish."""
+def hard_swish(node: Node, x: Tensor) -> Tensor:
+    """HardSwish, likewise."""
+    if node.is_exact:
+        return x * torch.clamp(x * (1 / 6) + 0.5, 0.0, 1.0)
     return functional.hardswish(x)
 
 
