@@ -30,8 +30,8 @@ def publish(rows: Sequence[Row]) -> None:
     """Write the page; it says which cells there are."""
     body = (
         "Both shipped models in the formats that ONNX Runtime's own quantizer writes, calibrated "
-        "on the images of `calibration_samples/` (but for `dynamic`, which needs none); "
-        "`evaluation.npz` beside them judges.\n\n"
+        "on the images of `calibration_samples/` (but for `dynamic`, which needs none, and "
+        "runs one image at a time); `evaluation.npz` beside them judges.\n\n"
         f"{describe(rows)}"
     )
     write_results(NAME, "Quantized models", body, rows)
