@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from benchmarks import results
 from benchmarks.__main__ import main
 from benchmarks.baselines.table import Group
-from benchmarks.compare_page import Row, find_dominating
+from benchmarks.compare_page import Row, find_dominating, find_undecided
 from benchmarks.scatter import Place, draw_scatter
 from conftest import EVALUATION
 
@@ -115,9 +115,9 @@ def test_peer_with_more_data_or_a_worse_measure_does_not_dominate() -> None:
         make_row(Group.ANCHORS, "DAMP", 0.0, 0.96),
         make_row("reference", "original", 0.0, 1.0),
     ]
-    assert find_dominating(rows, Group.FORGET) == ["NegGrad"]
-    assert find_dominating(rows, Group.ANCHORS) == ["DAMP"]
-    assert find_dominating(rows, Group.RETAINED) == [f"DAMP ({Group.ANCHORS})"]
+    assert find_dominating(rows, Group.FORGET) == [(Group.FORGET, "NegGrad")]
+    assert find_dominating(rows, Group.ANCHORS) == [(Group.ANCHORS, "DAMP")]
+    assert find_dominating(rows, Group.RETAINED) == [(Group.ANCHORS, "DAMP")]
 
 
 def test_domination_is_judged_on_the_draws_that_both_have() -> None:
@@ -126,9 +126,56 @@ def test_domination_is_judged_on_the_draws_that_both_have() -> None:
         make_row(Group.FORGET, "nhle-onnx", 0.0, 0.99, seed=1),
         make_row(Group.FORGET, "DELETE", 0.0, 0.91, seed=0),
     ]
-    assert find_dominating(rows, Group.FORGET) == ["DELETE"]
+    assert find_dominating(rows, Group.FORGET) == [(Group.FORGET, "DELETE")]
     rows.append(make_row(Group.FORGET, "DELETE", 0.0, 0.91, seed=1))
     assert find_dominating(rows, Group.FORGET) == []
+
+
+def make_limits(unmasked: float, acc_r: float) -> list[Row]:
+    """Our cells with anchors."""
+    return [
+        {
+            "data": "forget samples and anchors",
+            "forget": str(forget),
+            "seed": seed,
+            "unmasked": unmasked,
+            "Acc_R before": acc_r + 0.01,
+            "ΔAcc_R": -0.01,
+        }
+        for forget in range(10)
+        for seed in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unmasked", "acc_r", "count", "is_open"),
+    [
+        (0.0, 0.95, 1, True),  # it may do as well as that, or better, everywhere
+        (0.0, 0.95, 30, True),
+        (0.0, 0.93, 30, False),
+        (0.04, 1.0, 1, False),  # a thirtieth of it is more than we leave on average
+        (0.02, 1.0, 1, True),
+        (0.02, 1.0, 2, False),
+        (0.0, 0.1, 1, True),
+        (0.0, 0.1, 2, False),
+    ],
+)
+def test_a_peer_is_ruled_out_by_what_no_other_cell_can_make_good(
+    unmasked: float,
+    acc_r: float,
+    count: int,
+    is_open: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    cells = [(forget, seed) for forget in range(10) for seed in range(3)]
+    rows = [
+        make_row(Group.ANCHORS, "DAMP", unmasked, acc_r, seed) | {"forget": str(forget)}
+        for forget, seed in cells[:count]
+    ]
+    rows.append(make_row(Group.ANCHORS, "DAMP", 1.0, 0.0) | {"forget": "0,4"})
+    limits = make_limits(0.001, 0.945)
+    expected = [(Group.ANCHORS, "DAMP")] if is_open else []
+    assert find_undecided(rows, limits, Group.ANCHORS) == expected
+    assert find_undecided(rows, limits[:-1], Group.ANCHORS)  # not known before we are measured
 
 
 def test_picture_names_every_method_and_is_the_same_each_time(tmp_path: Path) -> None:

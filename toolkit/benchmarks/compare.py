@@ -12,6 +12,7 @@ from torch import nn
 
 from benchmarks.baselines.table import METHODS, Group, Method, restrict
 from benchmarks.baselines.tuning import tune
+from benchmarks.compare_bounds import LIMITED, is_undecided
 from benchmarks.compare_page import (
     NAME,
     ORIGINAL,
@@ -20,12 +21,15 @@ from benchmarks.compare_page import (
     RETRAINED,
     Row,
     describe,
+    is_within,
     publish,
     publish_picture,
+    select,
 )
 from benchmarks.datasets import LOADERS, load_dataset
 from benchmarks.evaluation import measure_accuracies
 from benchmarks.limits import DATASETS, write_classes
+from benchmarks.limits_page import NAME as LIMITS
 from benchmarks.networks import NETWORKS, get_network
 from benchmarks.options import cache_option, data_root_option
 from benchmarks.ours import unlearn_with_tool
@@ -36,6 +40,7 @@ from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 CELL = ("dataset", "network", "data", "method")
 KEY = (*CELL, "forget", "seed")
 CHOICES = (OURS, ORIGINAL, RETRAINED, *dict.fromkeys(method.name for method in METHODS))
+UNDECIDED = "undecided"
 DEFAULT_REQUESTS = tuple(map(str, range(10)))
 
 
@@ -70,7 +75,10 @@ class Outcome(NamedTuple):
     "--forget", "requests", multiple=True, default=DEFAULT_REQUESTS,
     help="A class, or several with commas; once for each request.  [default: each of ten]",
 )  # fmt: skip
-@click.option("--method", "methods", multiple=True, type=click.Choice(CHOICES), default=CHOICES)
+@click.option(
+    "--method", "methods", multiple=True, type=click.Choice((*CHOICES, UNDECIDED)), default=CHOICES,
+    help="`undecided` is each peer until it could not dominate over ten classes with three draws.",
+)  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.json holds.")
 def compare(
@@ -91,14 +99,18 @@ def compare(
         cases = [
             case
             for case in list_cases(wanted, seeds)
-            if case.method in methods and (dataset_name, name, *write_case(case)) not in done
+            if (case.method in methods or (UNDECIDED in methods and is_peer(case)))
+            and (dataset_name, name, *write_case(case)) not in done
         ]
         if not cases:
             continue
         subject = open_subject(load_dataset(dataset_name, data_root), name, cache)
+        limits = select(read_rows(LIMITS), dataset_name, name)
         for case in track(cases, description=f"{dataset_name} {name}"):
-            rows.append(measure_case(subject, case, cache))
-            publish(rows)
+            chosen = select(rows, dataset_name, name)
+            if case.method in methods or is_wanted(case, chosen, limits):
+                rows.append(measure_case(subject, case, cache))
+                publish(rows)
         publish_picture(rows)
     click.echo(describe(rows))
 
@@ -121,6 +133,18 @@ def list_cases(requests: Sequence[tuple[int, ...]], seeds: int) -> Iterator[Case
                 Case(group, OURS, forgotten, seed) for group in (Group.FORGET, Group.ANCHORS)
             )
             yield from (Case(method.group, method.name, forgotten, seed) for method in METHODS)
+
+
+def is_peer(case: Case) -> bool:
+    """Whether it is a method of others."""
+    return case.method not in {OURS, ORIGINAL, RETRAINED}
+
+
+def is_wanted(case: Case, rows: Sequence[Row], limits: Sequence[Row]) -> bool:
+    """Whether the peer has no more data than we, and could dominate; rows are of one network."""
+    part = [row for row in rows if (row["data"], row["method"]) == (case.data, case.method)]
+    groups = (group for group in LIMITED if is_within(Group(case.data), group))
+    return any(is_undecided(part, limits, group) for group in groups)
 
 
 def write_case(case: Case) -> tuple[Any, ...]:
