@@ -86,6 +86,7 @@ def describe_misses(rows: Sequence[Row], limit: Limits) -> str:
     """The cells beyond a limit."""
     missed = [
         {name: row[name] for name in (*KEY, "Acc_F", "unmasked", "ΔAcc_R")}
+        | {"unmasked, other draws": _list_others(rows, row)}
         for row in rows
         if row["Acc_F"] > limit.acc_f
         or row["unmasked"] > limit.unmasked
@@ -93,6 +94,13 @@ def describe_misses(rows: Sequence[Row], limit: Limits) -> str:
     ]
     count = f"{len(rows) - len(missed)} of {len(rows)} cells keep every limit."
     return f"{count} The others:\n\n{make_table(missed)}" if missed else count
+
+
+def _list_others(rows: Sequence[Row], missed: Row) -> str:
+    """What other samples of the same class leave in the same network."""
+    same = [name for name in KEY if name != "seed"]
+    others = [row for row in rows if all(row[name] == missed[name] for name in same)]
+    return ", ".join(f"{row['unmasked']:.4f}" for row in others if row is not missed)
 
 
 def summarise(rows: Sequence[Row]) -> Row:
