@@ -136,28 +136,35 @@ def find_dominating(rows: Sequence[Row], group: Group) -> list[Peer]:
     """Peers with the group's data or less that are no worse than ours on both unmasked Acc_F
     and Acc_R, and better on one; `rows` are of one network.
     """
-    parts = split_methods(rows)
-    ours = {_get_draw(row): row for row in parts.get((find_our_group(group), OURS), [])}
+    own = split_methods(rows).get((find_our_group(group), OURS), [])
+    ours = {_get_draw(row): row for row in own}
     found = []
-    for (data, name), part in parts.items():
+    for peer, part in split_peers(rows, group).items():
         pairs = [(row, ours[_get_draw(row)]) for row in part if _get_draw(row) in ours]
-        if name == OURS or data == REFERENCE or not pairs or not is_within(Group(data), group):
+        if not pairs:
             continue
         remembers = fmean(row["unmasked"] - our["unmasked"] for row, our in pairs)
         keeps = fmean(row["Acc_R"] - our["Acc_R"] for row, our in pairs)
         if remembers <= 0 <= keeps and (remembers < 0 or keeps > 0):
-            found.append((data, name))
+            found.append(peer)
     return found
 
 
 def find_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> list[Peer]:
     """Peers with the group's data or less that could dominate; rows are of one network."""
+    ours = find_our_group(group)
     return [
-        (data, name)
+        peer for peer, part in split_peers(rows, group).items() if is_undecided(part, limits, ours)
+    ]
+
+
+def split_peers(rows: Sequence[Row], group: Group) -> dict[Peer, list[Row]]:
+    """Rows of the methods of others that have the group's data or less."""
+    return {
+        (data, name): part
         for (data, name), part in split_methods(rows).items()
         if name != OURS and data != REFERENCE and is_within(Group(data), group)
-        if is_undecided(part, limits, find_our_group(group))
-    ]
+    }
 
 
 def find_our_group(group: Group) -> Group:
