@@ -111,7 +111,8 @@ def compare(
             if case.method in methods or is_wanted(case, chosen, limits):
                 rows.append(measure_case(subject, case, cache))
                 publish(rows)
-        publish_picture(rows)
+    publish(rows)
+    publish_picture(rows)
     click.echo(describe(rows))
 
 
