@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from quantized_nets import Net, draw_reals, make_node
 from quantized_runs import lower, make_model, open_session, run_both
@@ -36,6 +37,23 @@ def test_constants_of_every_form(value: dict[str, Any]) -> None:
         make_node("Mul", "x real"),
     ]
     assert_close(nodes, draw_reals(4, 3))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_filled_shape_warns_of_nothing() -> None:
+    """What an ONNX tensor is read into cannot be written to, which torch tells the user once."""
+    was_always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    value = numpy_helper.from_array(np.array([2.5], np.float32))
+    nodes = [
+        make_node("Shape", "x", "shape"),
+        make_node("ConstantOfShape", "shape", "filled", value=value),
+        make_node("Mul", "x filled"),
+    ]
+    try:
+        assert_close(nodes, draw_reals(4, 3))
+    finally:
+        torch.set_warn_always(was_always)
 
 
 @pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])

@@ -23,7 +23,7 @@ def constant(node: Node) -> Tensor:
 def constant_of_shape(node: Node, shape: Tensor) -> Tensor:
     """ConstantOfShape: float zeros unless `value` says otherwise."""
     value = node.get("value")
-    filler = torch.zeros(1) if value is None else torch.from_numpy(numpy_helper.to_array(value))
+    filler = torch.zeros(1) if value is None else torch.tensor(numpy_helper.to_array(value))
     return fill_shape(to_ints_if_known(shape), filler.item(), filler.dtype)
 
 
