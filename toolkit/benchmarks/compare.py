@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmarks.baselines.table import METHODS, Group, Method, restrict
 from benchmarks.baselines.tuning import tune
-from benchmarks.compare_bounds import LIMITED, is_undecided
+from benchmarks.compare_bounds import LIMITED, REQUESTS, is_undecided
 from benchmarks.compare_page import (
     NAME,
     ORIGINAL,
@@ -41,7 +41,6 @@ CELL = ("dataset", "network", "data", "method")
 KEY = (*CELL, "forget", "seed")
 CHOICES = (OURS, ORIGINAL, RETRAINED, *dict.fromkeys(method.name for method in METHODS))
 UNDECIDED = "undecided"
-DEFAULT_REQUESTS = tuple(map(str, range(10)))
 
 
 class Case(NamedTuple):
@@ -72,7 +71,7 @@ class Outcome(NamedTuple):
     "--network", "names", multiple=True, type=click.Choice(list(NETWORKS)), default=("lenet5",)
 )
 @click.option(
-    "--forget", "requests", multiple=True, default=DEFAULT_REQUESTS,
+    "--forget", "requests", multiple=True, default=REQUESTS,
     help="A class, or several with commas; once for each request.  [default: each of ten]",
 )  # fmt: skip
 @click.option(

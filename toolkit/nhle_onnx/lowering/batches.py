@@ -56,17 +56,17 @@ def lower_for_any_batch(
     """
     images = _draw_images(3 * size, shape)
     lowered = lower(model)
-    one_by_one = InBatches(lowered.module, size, in_one_pass=False)
-    if _agree(one_by_one, lowered.module, images):
+    batch_by_batch = InBatches(lowered.module, size, in_one_pass=False)
+    if _agree(batch_by_batch, lowered.module, images):
         return lowered
     free = replace(model, proto=free_reshapes(model.proto, source, size))
     freed = lower(free)
-    if _agree(one_by_one, freed.module, images):
+    if _agree(batch_by_batch, freed.module, images):
         return freed
     in_one_pass = InBatches(lowered.module, size, in_one_pass=True)
     # the same by definition, where it runs; but a last bit may round to another quantized step
-    is_possible = _agree(one_by_one, in_one_pass, images, tolerance=_ROUNDED)
-    return replace(lowered, module=in_one_pass if is_possible else one_by_one)
+    is_possible = _agree(batch_by_batch, in_one_pass, images, tolerance=_ROUNDED)
+    return replace(lowered, module=in_one_pass if is_possible else batch_by_batch)
 
 
 def _draw_images(count: int, shape: tuple[int, ...]) -> Tensor:

@@ -56,14 +56,18 @@ def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
     if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID and not node.is_exact:
         return functional.hardsigmoid(x)
-    return torch.clamp(x * alpha + beta, 0.0, 1.0)
+    return _clamp_line(x, alpha, beta)
 
 
 def hard_swish(node: Node, x: Tensor) -> Tensor:
     """HardSwish, likewise."""
     if node.is_exact:
-        return x * torch.clamp(x * (1 / 6) + 0.5, 0.0, 1.0)
+        return x * _clamp_line(x, 1 / 6, 0.5)
     return functional.hardswish(x)
+
+
+def _clamp_line(x: Tensor, slope: float, offset: float) -> Tensor:
+    return torch.clamp(x * slope + offset, 0.0, 1.0)
 
 
 def leaky_relu(node: Node, x: Tensor) -> Tensor:
