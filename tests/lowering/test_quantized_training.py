@@ -122,6 +122,9 @@ TRAINED: dict[str, tuple[Net, np.ndarray, set[str], set[str]]] = {
     ),
     "operand": (make_layer("Add", {}, draw_weight(INT8, 24), INT8), ROWS, {"w"}, set()),
     "int4 blocks": (make_blocked_layer(INT4, 24), draw_reals(8, 96), {"w"}, set()),
+    "int4 blocks and rounded inputs": (
+        make_blocked_layer(INT4, 32), draw_reals(8, 96), {"w"}, set(),
+    ),
     "dynamic product": (
         make_dynamic_layer("MatMulInteger", MATRIX, "q_scale w_scale", 24), ROWS, {"w"}, {"bias"},
     ),

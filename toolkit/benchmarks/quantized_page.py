@@ -90,9 +90,7 @@ def describe_parity(rows: Sequence[Row]) -> str:
         "above.\n\n"
         "What is left are roundings of floats, whose sums are taken in another order: one of them "
         "moves a value that lies between two steps to the other step, and the layers behind carry "
-        "it on; of 16 bits a step is as small as a rounding. A MatMul of int4 blocks ONNX Runtime "
-        "fuses into a kernel that rounds activations to 8 bits, which the graph does not ask for "
-        "and the lowered module does not do. "
+        "it on; of 16 bits a step is as small as a rounding. "
         f"In {as_near} of {len(measured)} models the lowered module has no smaller share within a "
         f"step than ONNX Runtime has against itself, by the lower of the two.{least}"
     )

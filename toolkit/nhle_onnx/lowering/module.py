@@ -20,6 +20,7 @@ from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
 from nhle_onnx.graph.grids import RANGES
 from nhle_onnx.graph.real_values import with_real_values
+from nhle_onnx.graph.rounded_inputs import find_rounded_inputs
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.node import Node, Value, with_shape
@@ -123,10 +124,11 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
             weight = fx.Proxy(graph.get_attr(attribute), tracer)
             read = weight if is_float(tensor) else _read_whole(weight, tensor)
             values[name] = with_shape(read, tensor.dims)
-    is_exact = finds_scales(model.proto)
+    is_exact, blocks = finds_scales(model.proto), find_rounded_inputs(model.proto)
     for node in list_ancestors(model.proto.graph, outputs):
         if not values.keys() >= set(node.output):
-            _lower_node(node, model.opset, values, types, is_exact=is_exact)
+            block = blocks.get(node.output[0], 0)
+            _lower_node(node, model.opset, values, types, is_exact=is_exact, block=block)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
     return _Recording(
         root=root,
@@ -162,6 +164,7 @@ def _lower_node(
     types: Mapping[str, int],
     *,
     is_exact: bool,
+    block: int,
 ) -> None:
     operator = find_operator(node.domain, node.op_type, opset)
     if operator is None:
@@ -176,6 +179,7 @@ def _lower_node(
         num_outputs=len(node.output),
         types=tuple(types.get(name, 0) for name in node.input),
         is_exact=is_exact,
+        block=block,
     )
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)

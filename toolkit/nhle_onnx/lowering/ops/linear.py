@@ -9,6 +9,8 @@ from nhle_onnx.lowering.ops.spatial import find_even_padding, pad_window, read_w
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _PLANE = 2
+_STEPS = 127
+_TINY = 1e-30
 
 
 def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -61,7 +63,7 @@ def einsum(node: Node, *operands: Tensor) -> Tensor:
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     """Gemm: alpha · A · B + beta · C, as one `linear` in the form that exporters write."""
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
-    a = a.transpose(0, 1) if node.get("transA", 0) else a
+    a = _round_inputs(node, a.transpose(0, 1) if node.get("transA", 0) else a)
     if node.get("transB", 0) and alpha == beta == 1.0 and _is_bias(c):
         return functional.linear(a, b, c)
     product: Tensor = torch.matmul(a, b.transpose(0, 1) if node.get("transB", 0) else b)
@@ -76,6 +78,22 @@ def _is_bias(c: Tensor | None) -> bool:
     return c is None or (shape is not None and len(shape) == 1)
 
 
-def matmul(_node: Node, a: Tensor, b: Tensor) -> Tensor:
+def matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
     """MatMul: NumPy's rules, which are torch's."""
-    return torch.matmul(a, b)
+    return torch.matmul(_round_inputs(node, a), b)
+
+
+def _round_inputs(node: Node, a: Tensor) -> Tensor:
+    return round_blocks(a, node.block) if node.block else a
+
+
+@recorded
+def round_blocks(x: Tensor, block: int) -> Tensor:
+    """Inputs [..., K] as MatMulNBits takes them: each block in steps of a 127th of its largest. The
+    gradient passes straight through.
+    """
+    blocks = functional.pad(x, (0, -x.shape[-1] % block)).unflatten(-1, (-1, block))
+    largest = blocks.abs().amax(-1, keepdim=True).clamp_min(_TINY)
+    rounded = (blocks * (_STEPS / largest)).round() * (largest / _STEPS)
+    result: Tensor = rounded.flatten(-2)[..., : x.shape[-1]].detach() + (x - x.detach())
+    return result

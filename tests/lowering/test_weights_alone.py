@@ -1,0 +1,138 @@
+"""Products of floats and quantized weights against ONNX Runtime, which rounds the floats, too."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import NodeProto
+from quantized_nets import (
+    INT4,
+    INT8,
+    INT16,
+    MICROSOFT,
+    UINT4,
+    UINT8,
+    Kind,
+    Net,
+    draw_numbers,
+    draw_reals,
+    make_grid,
+    make_node,
+    make_scale,
+    spell,
+)
+from quantized_runs import (
+    assert_same_reals,
+    lower,
+    make_model,
+    open_session,
+    run_both,
+    run_module,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+INPUTS, OUTPUTS = 70, 5  # no whole number of blocks
+BIAS = draw_reals(OUTPUTS)
+
+
+def make_net(
+    product: str = "MatMul",
+    kind: Kind = INT8,
+    *,
+    count: int = 0,
+    behind: tuple[NodeProto, ...] = (),
+    bias: np.ndarray | None = None,
+    domain: str = "",
+    opset: int = 21,
+    axis: int = 1,
+    **attributes: Any,  # noqa: ANN401 - ONNX attributes vary
+) -> Net:
+    """A weight, by tensor or with `count` scales along `axis`, and a product of the input by it."""
+    weight = draw_numbers(kind, INPUTS, OUTPUTS, seed=1)
+    grid = {**make_grid("w", kind, 0.01, count), "w": weight}
+    along = {"axis": axis} if opset > 10 and not domain else {}
+    name = "product" if behind else "y"
+    nodes = [
+        make_node("DequantizeLinear", spell("w"), "weight", domain=domain, **along),
+        make_node(product, "x weight" + " bias" * (bias is not None), name, **attributes),
+        *behind,
+    ]
+    return Net(nodes, grid if bias is None else {**grid, "bias": bias}, opset)
+
+
+TWICE = (make_node("Neg", "weight", "other"), make_node("MatMul", "x other", "more"))
+# What ONNX Runtime rounds, and what looks like it but is computed as the graph says.
+FORMS = {
+    "by tensor": make_net(),
+    "by column": make_net(count=OUTPUTS),
+    "uint8": make_net(kind=UINT8),
+    "int4": make_net(kind=INT4, count=OUTPUTS),
+    "uint4": make_net(kind=UINT4),
+    "opset 10": make_net(opset=10),
+    "opset 13": make_net(count=OUTPUTS, opset=13),
+    "of Microsoft": make_net(domain=MICROSOFT),
+    "with an Add": make_net(behind=(make_node("Add", "product shift"),)).with_constants(shift=BIAS),
+    "Gemm": make_net("Gemm", beta=2.0),
+    "Gemm with a bias": make_net("Gemm", count=OUTPUTS, bias=BIAS),
+    "not: by row": make_net(count=INPUTS, axis=0),
+    "not: by column, counted from the end": make_net(count=OUTPUTS, axis=-1),
+    "not: one scale in a list": make_net().with_constants(
+        w_scale=make_scale(0.01, 1), w_zero=np.zeros(1, INT8)
+    ),
+    "not: 16 bits": make_net(kind=INT16),
+    "not: transposed": make_net("Gemm", count=OUTPUTS, axis=0, transB=1).with_constants(
+        w=draw_numbers(INT8, OUTPUTS, INPUTS)
+    ),
+    "not: scaled": make_net("Gemm", alpha=2.0),
+    "not: with a scaled bias": make_net("Gemm", bias=BIAS, beta=2.0),
+    "not: with a bias of two axes": make_net("Gemm", bias=BIAS[None]),
+    "not: read twice": make_net(behind=(*TWICE, make_node("Sub", "product more"))),
+}
+
+
+@pytest.mark.parametrize("net", FORMS.values(), ids=FORMS)
+def test_gives_the_same_reals(net: Net) -> None:
+    assert_same_reals(net, draw_reals(40, INPUTS))
+
+
+@pytest.mark.parametrize("shape", [(INPUTS,), (3, 4, INPUTS), (1, INPUTS)], ids=str)
+def test_of_any_shape_gives_the_same_reals(shape: tuple[int, ...]) -> None:
+    assert_same_reals(FORMS["by tensor"], draw_reals(*shape))
+
+
+def test_rounds_what_it_does_not_overflow() -> None:
+    """Blocks of zeros, and of numbers whose steps are too small for a float."""
+    x = draw_reals(40, INPUTS)
+    x[:10, :32], x[5:20, 32:64] = 0, 1e-38
+    assert_same_reals(FORMS["by tensor"], x)
+
+
+def test_between_quantizers_rounds_nothing_more() -> None:
+    behind = (make_node("QuantizeLinear", "product z_scale z_zero"),)
+    grid = make_grid("z", INT8, 0.05)
+    expected, computed = run_both(
+        make_net(behind=behind).with_constants(**grid), draw_reals(40, 70)
+    )
+    np.testing.assert_array_equal(computed, expected)
+
+
+def test_a_weight_that_callers_may_replace_is_no_constant() -> None:
+    model, _ = make_model(FORMS["by tensor"], x := draw_reals(40, INPUTS))
+    shape = (INPUTS, OUTPUTS)
+    model.graph.input.append(onnx.helper.make_tensor_value_info("w", onnx.TensorProto.INT8, shape))
+    expected = open_session(model).run(None, {"x": x})[0]
+    computed = run_module(lower(model), x)
+    np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-6 * abs(expected).max())
+
+
+def test_gradients_pass_as_if_nothing_were_rounded() -> None:
+    model, _ = make_model(FORMS["by tensor"], draw_reals(40, INPUTS))
+    module = lower(model).module
+    x = torch.from_numpy(draw_reals(40, INPUTS)).requires_grad_()
+    module(x).sum().backward()
+    assert x.grad is not None
+    weight = (draw_numbers(INT8, INPUTS, OUTPUTS, seed=1).astype(np.float32) + 9) * 0.01
+    np.testing.assert_allclose(x.grad[0], weight.sum(1), rtol=1e-5, atol=1e-5)
