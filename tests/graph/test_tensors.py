@@ -198,6 +198,18 @@ def test_scales_that_fit(kind: type, shape: tuple[int, ...], fits: bool) -> None
     assert fits_grid(proto, "w", Grid(scales=("s",), zero_point=None)) is fits
 
 
+@pytest.mark.parametrize(
+    ("scale", "fits", "rises"), [(-1, True, False), (0, False, False), (np.inf, False, False)]
+)
+def test_steps_that_fit(scale: float, fits: bool, rises: bool) -> None:  # noqa: FBT001
+    """A quantizer of blocks writes scales below 0 where the number farthest from 0 is positive."""
+    tensors = {"w": np.ones(4, np.int8), "s": np.float32([1, 1, 1, scale])}
+    proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
+    grid = Grid(scales=("s",), zero_point=None, axis=0)
+    assert fits_grid(proto, "w", grid) is fits
+    assert fits_grid(proto, "w", grid, rises=True) is rises
+
+
 def test_scales_are_multiplied() -> None:
     """As those of a bias are."""
     tensors = {"w": np.int32([4, -6]), "s": np.float32(0.5), "t": np.float32([2, 3])}

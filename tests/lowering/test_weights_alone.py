@@ -64,7 +64,7 @@ def make_net(
 
 
 TWICE = (make_node("Neg", "weight", "other"), make_node("MatMul", "x other", "more"))
-# What ONNX Runtime rounds, and what looks like it but is computed as the graph says.
+# The first eleven are rounded, the others computed as the graph says.
 FORMS = {
     "by tensor": make_net(),
     "by column": make_net(count=OUTPUTS),
@@ -77,20 +77,46 @@ FORMS = {
     "with an Add": make_net(behind=(make_node("Add", "product shift"),)).with_constants(shift=BIAS),
     "Gemm": make_net("Gemm", beta=2.0),
     "Gemm with a bias": make_net("Gemm", count=OUTPUTS, bias=BIAS),
-    "not: by row": make_net(count=INPUTS, axis=0),
-    "not: by column, counted from the end": make_net(count=OUTPUTS, axis=-1),
-    "not: one scale in a list": make_net().with_constants(
+    "by row": make_net(count=INPUTS, axis=0),
+    "by column, counted from the end": make_net(count=OUTPUTS, axis=-1),
+    "one scale in a list": make_net().with_constants(
         w_scale=make_scale(0.01, 1), w_zero=np.zeros(1, INT8)
     ),
-    "not: 16 bits": make_net(kind=INT16),
-    "not: transposed": make_net("Gemm", count=OUTPUTS, axis=0, transB=1).with_constants(
+    "16 bits": make_net(kind=INT16),
+    "transposed": make_net("Gemm", count=OUTPUTS, axis=0, transB=1).with_constants(
         w=draw_numbers(INT8, OUTPUTS, INPUTS)
     ),
-    "not: scaled": make_net("Gemm", alpha=2.0),
-    "not: with a scaled bias": make_net("Gemm", bias=BIAS, beta=2.0),
-    "not: with a bias of two axes": make_net("Gemm", bias=BIAS[None]),
-    "not: read twice": make_net(behind=(*TWICE, make_node("Sub", "product more"))),
+    "scaled": make_net("Gemm", alpha=2.0),
+    "with a scaled bias": make_net("Gemm", bias=BIAS, beta=2.0),
+    "with a bias of two axes": make_net("Gemm", bias=BIAS[None]),
+    "read twice": make_net(behind=(*TWICE, make_node("Sub", "product more"))),
 }
+
+
+@pytest.mark.parametrize("block", [0, 32])
+@pytest.mark.parametrize("between", ["", "Relu", "HardSwish"])
+def test_one_after_another_gives_the_same_reals(between: str, block: int) -> None:
+    """Of such a chain ONNX Runtime makes other kernels than of each layer by itself."""
+    constants: dict[str, np.ndarray] = {}
+    nodes: list[NodeProto] = []
+    along = {"axis": 0, "block_size": block} if block else {}
+    source = "x"
+    for name in "uvw":
+        grid = make_grid(name, INT8, 0.01, 2 * 64 if block else 0)
+        shape = (2, 64) if block else ()
+        constants |= {key: array.reshape(shape) for key, array in grid.items()}
+        constants |= {name: draw_numbers(INT8, 64, 64, seed=1), f"{name}_bias": draw_reals(64)}
+        nodes += [
+            make_node("DequantizeLinear", spell(name), f"{name}_real", **along),
+            make_node("MatMul", f"{source} {name}_real", f"{name}_product"),
+            make_node("Add", f"{name}_product {name}_bias", f"{name}_sum"),
+        ]
+        source = f"{name}_sum"
+        if between and name != "w":
+            nodes.append(make_node(between, source, f"{name}_between"))
+            source = f"{name}_between"
+    nodes[-1].output[0] = "y"
+    assert_same_reals(Net(nodes, constants), draw_reals(40, 64) / 8)
 
 
 @pytest.mark.parametrize("net", FORMS.values(), ids=FORMS)

@@ -27,15 +27,17 @@ def read_reals(proto: ModelProto, name: str, grid: Grid) -> Reals:
     return express_reals(proto, _read(proto, name), grid)
 
 
-def fits_grid(proto: ModelProto, name: str, grid: Grid) -> bool:
-    """Whether a tensor holds whole numbers, along which its zero point and scales above 0 lie."""
+def fits_grid(proto: ModelProto, name: str, grid: Grid, *, rises: bool = False) -> bool:
+    """Whether a tensor holds whole numbers, along which its zero point and scales lie: all above 0
+    if it `rises`, none 0 in any case. Quantizers of blocks write negative ones.
+    """
     tensor = dict(list_tensors(proto))[name]
     if tensor.data_type not in RANGES:
         return False
     try:
         scale, zero_point = _spread(proto, grid, (*tensor.dims,))
         shape = np.broadcast_shapes(scale.shape, zero_point.shape, tensor.dims)
-        return shape == (*tensor.dims,) and _are_steps(scale)
+        return shape == (*tensor.dims,) and _are_steps(scale if rises else np.abs(scale))
     except (ValueError, IndexError, ZeroDivisionError):  # as they cannot be spread over it
         return False
 

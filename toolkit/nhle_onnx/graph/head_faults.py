@@ -11,10 +11,11 @@ _REAL = frozenset({*FLOAT_TYPES, TensorProto.DOUBLE})
 
 def find_tensor_fault(proto: ModelProto, head: ClassifierHead) -> str | None:
     """What is wrong with a head's weight, bias or scores, as the end of a sentence about it."""
-    for name, grid in ((head.weight, head.weight_grid), (head.bias, head.bias_grid)):
-        fault = _find_fault(proto, name, grid) if name is not None else None
-        if fault:
-            return fault
+    fault = _find_fault(proto, head.weight, head.weight_grid, rises=False)
+    if fault is None and head.bias is not None:  # whose lowest number is to be its lowest value
+        fault = _find_fault(proto, head.bias, head.bias_grid, rises=True)
+    if fault is not None:
+        return fault
     for grid in head.score_limits:
         if not has_range(proto, grid):
             names = " and ".join(filter(None, [*grid.scales, grid.zero_point]))
@@ -22,7 +23,7 @@ def find_tensor_fault(proto: ModelProto, head: ClassifierHead) -> str | None:
     return None
 
 
-def _find_fault(proto: ModelProto, name: str, grid: Grid | None) -> str | None:
+def _find_fault(proto: ModelProto, name: str, grid: Grid | None, *, rises: bool) -> str | None:
     tensors = dict(list_tensors(proto))
     spread = () if grid is None else (*grid.scales, *filter(None, [grid.zero_point]))
     missing = [each for each in (name, *spread) if each not in tensors]
@@ -31,6 +32,6 @@ def _find_fault(proto: ModelProto, name: str, grid: Grid | None) -> str | None:
     kind = tensors[name].data_type
     if grid is None and kind not in _REAL:
         return f"reads {name}, which holds {TensorProto.DataType.Name(kind)} without a scale"
-    if grid is not None and not fits_grid(proto, name, grid):
+    if grid is not None and not fits_grid(proto, name, grid, rises=rises):
         return f"reads {name}, which its scale or zero point does not fit"
     return None

@@ -20,12 +20,12 @@ from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
 from nhle_onnx.graph.grids import RANGES
 from nhle_onnx.graph.real_values import with_real_values
-from nhle_onnx.graph.rounded_inputs import find_rounded_inputs
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.node import Node, Value, with_shape
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.lowering.ops.quantized import read_whole
+from nhle_onnx.lowering.rounded_inputs import find_rounded_inputs
 from nhle_onnx.lowering.weights import check_operators, list_weights
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 

@@ -1,0 +1,63 @@
+"""Products whose inputs ONNX Runtime rounds to 8 bits, although the graph has them as floats.
+
+Of some products of floats by a stored weight of 4 or 8 bits it makes a MatMulNBits, whose kernel
+on a CPU takes whole numbers from -127 to 127 of each block of inputs. Which ones hangs on what its
+optimizer did before, so that it is asked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+import onnxruntime as ort
+from onnx import ModelProto, helper
+
+from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+
+_PRODUCTS = {"MatMul", "Gemm"}
+_ROUNDING = 4  # the accuracy level of a kernel that computes in 8 bits
+_FATAL = 4
+
+
+def find_rounded_inputs(proto: ModelProto) -> dict[str, int]:
+    """How many inputs share a scale, by the name of the product."""
+    products = set(_list_products(proto))
+    if not products or measure_bytes(proto) > MAX_PROTO_BYTES:
+        return {}
+    kernels = dict(_list_kernels(proto))
+    blocks = {name: kernels[name] for name in products & kernels.keys()}
+    for node in proto.graph.node:
+        if node.op_type == "Add" and node.output[0] in kernels:  # a bias that the kernel adds
+            blocks |= dict.fromkeys(products & {*node.input}, kernels[node.output[0]])
+    return blocks
+
+
+def _list_products(proto: ModelProto) -> Iterator[str]:
+    """Products of what is no quantized tensor by one that is."""
+    nodes = proto.graph.node
+    dequantized = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    for node in nodes:
+        if node.op_type in _PRODUCTS and node.input[0] not in dequantized:
+            yield from node.output if node.input[1] in dequantized else ()
+
+
+def _list_kernels(proto: ModelProto) -> Iterator[tuple[str, int]]:
+    """Outputs of the kernels that round, and their blocks; none where no session opens."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        options = ort.SessionOptions()
+        options.log_severity_level = _FATAL
+        options.optimized_model_filepath = str(path)
+        try:
+            ort.InferenceSession(
+                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception:  # noqa: BLE001 - its errors share no base; who runs the model reports it
+            return
+        optimized = onnx.load(path)
+    for node in optimized.graph.node:
+        if node.op_type == "MatMulNBits":
+            found = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+            if found.get("accuracy_level") == _ROUNDING:
+                yield node.output[0], found["block_size"]
