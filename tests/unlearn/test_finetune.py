@@ -221,6 +221,28 @@ def test_the_stop_rule(leads: list[float], rests: list[float], settled: bool) ->
     assert is_settled([point(*each) for each in zip(leads, rests, strict=True)]) == settled
 
 
+@pytest.mark.parametrize(
+    ("lead", "count", "settled"),
+    [(1.5, 80, True), (1.5, 79, False), (1.6, 300, False), (-1.0, 60, True)],
+)
+def test_rounded_weights_need_not_forget_every_sample(
+    lead: float,
+    count: int,
+    settled: bool,  # noqa: FBT001
+) -> None:
+    points = [point(lead, 1.0)] * count
+    assert is_settled(points, tolerated=1.5) == settled
+    assert is_settled(points) == (settled and lead < 0)
+
+
+def test_rounded_weights_end_where_floats_go_on() -> None:
+    """The relative step moves these weights too little to forget every sample."""
+    rounded = run(whole=frozenset(["body.weight"]))
+    assert rounded.stop_reason == "settled, though some samples lead"
+    assert 80 <= len(rounded.trajectory.points) < STEP_LIMIT
+    assert run().stop_reason == "step limit"
+
+
 def test_networks_that_know_left_from_right_see_no_mirrored_image() -> None:
     network = Network()
     assert not run(network, steps=1).mirrors
