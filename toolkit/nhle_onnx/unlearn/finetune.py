@@ -136,7 +136,7 @@ def is_settled(points: Sequence[Point], *, tolerated: float = 0.0) -> bool:
 def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
     if trajectory.is_settled:
         is_forgotten = all(point.lead <= 0 for point in trajectory.points[-_WINDOW:])
-        return "forgotten and settled" if is_forgotten else "settled, though some samples lead"
+        return "forgotten and settled" if is_forgotten else "nearly forgotten and settled"
     return "steps given" if options.steps is not None else "step limit"
 
 
