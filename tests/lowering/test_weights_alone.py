@@ -63,8 +63,18 @@ def make_net(
     return Net(nodes, grid if bias is None else {**grid, "bias": bias}, opset)
 
 
+def turn(net: Net) -> Net:
+    """The weight is stored as torch has it, a row an output."""
+    read, multiply = net.nodes
+    read.output[0] = "turned"
+    nodes = [read, make_node("Transpose", "turned", "weight", perm=[1, 0]), multiply]
+    return Net(nodes, net.constants, net.opset).with_constants(
+        w=draw_numbers(INT8, OUTPUTS, INPUTS)
+    )
+
+
 TWICE = (make_node("Neg", "weight", "other"), make_node("MatMul", "x other", "more"))
-# The first eleven are rounded, the others computed as the graph says.
+# The first thirteen are rounded, the others computed as the graph says.
 FORMS = {
     "by tensor": make_net(),
     "by column": make_net(count=OUTPUTS),
@@ -77,6 +87,8 @@ FORMS = {
     "with an Add": make_net(behind=(make_node("Add", "product shift"),)).with_constants(shift=BIAS),
     "Gemm": make_net("Gemm", beta=2.0),
     "Gemm with a bias": make_net("Gemm", count=OUTPUTS, bias=BIAS),
+    "turned": turn(make_net()),
+    "turned, by output": turn(make_net(count=OUTPUTS, axis=0)),
     "by row": make_net(count=INPUTS, axis=0),
     "by column, counted from the end": make_net(count=OUTPUTS, axis=-1),
     "one scale in a list": make_net().with_constants(

@@ -34,10 +34,12 @@ def find_rounded_inputs(proto: ModelProto) -> dict[str, int]:
 
 
 def _list_products(proto: ModelProto) -> Iterator[str]:
-    """Products of what is no quantized tensor by one that is."""
+    """Products of what is no quantized tensor by one that is, as it is stored or turned."""
     nodes = proto.graph.node
     dequantized = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
     for node in nodes:
+        if node.op_type == "Transpose" and node.input[0] in dequantized:
+            dequantized.add(node.output[0])
         if node.op_type in _PRODUCTS and node.input[0] not in dequantized:
             yield from node.output if node.input[1] in dequantized else ()
 
