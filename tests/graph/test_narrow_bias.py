@@ -91,3 +91,17 @@ def test_steps_that_serve_other_tensors_stay(shared: str, tmp_path: Path) -> Non
     model = load(replace(form, nodes=[*form.nodes, extra], tensors=tensors), tmp_path)
     with pytest.raises(UnsupportedModelError, match="serve other tensors"):
         mask_head(model.proto, find_head(model), forget(1), UnlearnOptions(rescale=True))
+
+
+def test_what_was_given_in_vain_is_no_remedy(tmp_path: Path) -> None:
+    """Features that no grid bounds bring every score down, however wide the output's range is."""
+    form = make(LOW_BIAS)
+    nodes = [form.nodes[2], node("Gemm", "x wr b", "z", transB=1), *form.nodes[5:]]
+    tensors = {**form.tensors, "b": LOW_BIAS.astype(np.float32)}
+    model = load(replace(form, nodes=nodes, tensors=tensors), tmp_path)
+    for rescale in (False, True):
+        options = UnlearnOptions(rescale=rescale)
+        with pytest.raises(UnsupportedModelError, match="class 0 wins such a tie") as raised:
+            mask_head(model.proto, find_head(model), forget(0), options)
+        assert ("--rescale" in raised.value.remedy) != rescale
+        assert "--method nhle" in raised.value.remedy

@@ -98,14 +98,19 @@ def _sink_rows(
             f"the head's bias goes down to {floor:.3g} only, and all other scores can fall below "
             "that: a masked class could win"
         )
-        raise UnsupportedModelError(
-            message, remedy="Give --rescale to widen the bias's range, or --method nhle."
-        )
+        raise UnsupportedModelError(message, remedy=_name_remedy("the bias's", rescales=rescales))
     note = (
         f"the head's bias went down to {floor:.3g} only: the steps of its weights and biases "
         f"grew, so that it goes down to {scores.lowest:.3g}"
     )
     return Masked(rescaled=rescaled, notes=(note,))
+
+
+def _name_remedy(whose: str, *, rescales: bool) -> str:
+    """What else to try: not what was given."""
+    if rescales:
+        return "Use --method nhle, which masks nothing."
+    return f"Give --rescale to widen {whose} range, or --method nhle."
 
 
 def _read_highest_bias(proto: ModelProto, head: ClassifierHead, indices: list[int]) -> float:
@@ -156,9 +161,7 @@ def _settle_ties(
             f"the output's own quantization ends at {scores.lowest:.3g}, where all retained scores "
             f"can come to lie with the masked one, and class {winner} wins such a tie, being first"
         )
-        raise UnsupportedModelError(
-            message, remedy="Give --rescale to widen the output's range, or --method nhle."
-        )
+        raise UnsupportedModelError(message, remedy=_name_remedy("the output's", rescales=rescales))
     note = (
         f"the output's own quantization ends at {scores.lowest:.3g}: features that bring every "
         f"retained score down to it tie with the mask, which loses, as class {first} stands before "
