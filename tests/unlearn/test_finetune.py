@@ -1,6 +1,6 @@
 """Training on a network of a few weights: what moves, how far, and when it ends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +59,7 @@ def run(
     names: Sequence[str] = NAMES,
     whole: frozenset[str] = frozenset(),
     layout: str = "NCHW",
+    on_step: Callable[[Point], None] = lambda _: None,
     **options: object,
 ) -> Finetuned:
     network = network or Network()
@@ -73,7 +74,7 @@ def run(
         UnlearnOptions(**options),
         make_target(layout),
         device=torch.device("cpu"),
-        on_step=lambda _: None,
+        on_step=on_step,
     )
 
 
@@ -233,6 +234,23 @@ def test_rounded_weights_need_not_forget_every_sample(
     points = [point(lead, 1.0)] * count
     assert is_settled(points, tolerated=1.5) == settled
     assert is_settled(points) == (settled and lead < 0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 30])
+def test_rounded_weights_become_an_average_of_the_last_steps(steps: int) -> None:
+    """Each step counts 0.8 of the one after it; the weights before training count nothing."""
+    network = Network()
+    passed = []
+    result = run(
+        network,
+        whole=frozenset(["body.weight"]),
+        steps=steps,
+        on_step=lambda _: passed.append(network.body.weight.detach().numpy().copy()),
+    )
+    shares = 0.8 ** np.arange(steps)[::-1]
+    expected = np.tensordot(shares / shares.sum(), np.stack(passed), axes=1)
+    np.testing.assert_allclose(result.tensors["body.weight"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(network.body.weight.detach(), result.tensors["body.weight"])
 
 
 def test_rounded_weights_end_where_floats_go_on() -> None:

@@ -23,6 +23,7 @@ _WINDOW = 20  # steps; the stop rule compares the last window with the one befor
 _SETTLED = 0.95
 _PATIENCE = 80  # steps, after which rounded weights need not bring every sample below 0
 _TOLERATED = 1.5  # logit spreads that a sample may then lead by
+_KEPT = 0.8  # of an average of rounded weights at each step; the rest is the newest
 _PROBED = 256  # samples
 _MIRROR_AGREEMENT = 0.8
 
@@ -85,13 +86,21 @@ def finetune(
     whole = [parameters[name] for name in names if name in lowered.whole]
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     tolerated = _TOLERATED if whole else 0.0
+    averages = [parameter.detach().clone() for parameter in parameters.values()] if whole else []
+
+    def follow(point: Point) -> None:
+        _average(averages, parameters.values(), point.step)
+        on_step(point)
+
     trajectory = train(
         optimizer,
         objective,
         max_steps=STEP_LIMIT if options.steps is None else options.steps,
         should_stop=partial(is_settled, tolerated=tolerated) if options.steps is None else _never,
-        on_step=on_step,
+        on_step=follow,
     )
+    for parameter, average in zip(parameters.values(), averages, strict=False):
+        parameter.data = average
     return Finetuned(
         tensors={
             name: parameter.detach().cpu().contiguous().numpy()
@@ -113,6 +122,17 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
     for parameter in trained:
         parameter.requires_grad_()
     return module, original
+
+
+@torch.no_grad()
+def _average(averages: Sequence[Tensor], newest: Iterable[Tensor], step: int) -> None:
+    """Exponential averages, in place, as if they had begun with the first step.
+
+    Rounding makes a network of whole numbers jump from one step to the next, its averages less.
+    """
+    share = (1 - _KEPT) / (1 - _KEPT**step)
+    for average, weight in zip(averages, newest, strict=False):
+        average.lerp_(weight, share)
 
 
 def is_settled(points: Sequence[Point], *, tolerated: float = 0.0) -> bool:
