@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.training.averaging import WeightAverage
 from nhle_onnx.training.loop import Point, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearn.objective import ForgetObjective, to_inputs
 from nhle_onnx.values.options import UnlearnOptions
@@ -23,7 +24,6 @@ _WINDOW = 20  # steps; the stop rule compares the last window with the one befor
 _SETTLED = 0.95
 _PATIENCE = 80  # steps, after which rounded weights need not bring every sample below 0
 _TOLERATED = 1.5  # logit spreads that a sample may then lead by
-_KEPT = 0.8  # of an average of rounded weights at each step; the rest is the newest
 _PROBED = 256  # samples
 _MIRROR_AGREEMENT = 0.8
 
@@ -85,22 +85,8 @@ def finetune(
     )
     whole = [parameters[name] for name in names if name in lowered.whole]
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
-    tolerated = _TOLERATED if whole else 0.0
-    averages = [parameter.detach().clone() for parameter in parameters.values()] if whole else []
-
-    def follow(point: Point) -> None:
-        _average(averages, parameters.values(), point.step)
-        on_step(point)
-
-    trajectory = train(
-        optimizer,
-        objective,
-        max_steps=STEP_LIMIT if options.steps is None else options.steps,
-        should_stop=partial(is_settled, tolerated=tolerated) if options.steps is None else _never,
-        on_step=follow,
-    )
-    for parameter, average in zip(parameters.values(), averages, strict=False):
-        parameter.data = average
+    rounded = list(parameters.values()) if whole else []
+    trajectory = _run(optimizer, objective, rounded, options, on_step)
     return Finetuned(
         tensors={
             name: parameter.detach().cpu().contiguous().numpy()
@@ -122,17 +108,6 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
     for parameter in trained:
         parameter.requires_grad_()
     return module, original
-
-
-@torch.no_grad()
-def _average(averages: Sequence[Tensor], newest: Iterable[Tensor], step: int) -> None:
-    """Exponential averages, in place, as if they had begun with the first step.
-
-    Rounding makes a network of whole numbers jump from one step to the next, its averages less.
-    """
-    share = (1 - _KEPT) / (1 - _KEPT**step)
-    for average, weight in zip(averages, newest, strict=False):
-        average.lerp_(weight, share)
 
 
 def is_settled(points: Sequence[Point], *, tolerated: float = 0.0) -> bool:
@@ -158,6 +133,28 @@ def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
         is_forgotten = all(point.lead <= 0 for point in trajectory.points[-_WINDOW:])
         return "forgotten and settled" if is_forgotten else "nearly forgotten and settled"
     return "steps given" if options.steps is not None else "step limit"
+
+
+def _run(
+    optimizer: torch.optim.Optimizer,
+    objective: ForgetObjective,
+    rounded: Sequence[nn.Parameter],
+    options: UnlearnOptions,
+    on_step: Callable[[Point], None],
+) -> Trajectory:
+    """Train until the stop rule or the options say so, and leave what is rounded at its average."""
+    average = WeightAverage(rounded)
+    tolerated = _TOLERATED if rounded else 0.0
+    count = STEP_LIMIT if options.steps is None else options.steps
+    rule = partial(is_settled, tolerated=tolerated) if options.steps is None else _never
+
+    def follow(point: Point) -> None:
+        average.follow(point.step)
+        on_step(point)
+
+    trajectory = train(optimizer, objective, max_steps=count, should_stop=rule, on_step=follow)
+    average.write()
+    return trajectory
 
 
 def _never(_points: Sequence[Point]) -> bool:
