@@ -32,6 +32,8 @@ from quantized_runs import (
     run_module,
 )
 
+from nhle_onnx.lowering.rounded_inputs import find_rounded_inputs
+
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 INPUTS, OUTPUTS = 70, 5  # no whole number of blocks
@@ -74,8 +76,7 @@ def turn(net: Net) -> Net:
 
 
 TWICE = (make_node("Neg", "weight", "other"), make_node("MatMul", "x other", "more"))
-# The first thirteen are rounded, the others computed as the graph says.
-FORMS = {
+ROUNDED = {
     "by tensor": make_net(),
     "by column": make_net(count=OUTPUTS),
     "uint8": make_net(kind=UINT8),
@@ -89,6 +90,8 @@ FORMS = {
     "Gemm with a bias": make_net("Gemm", count=OUTPUTS, bias=BIAS),
     "turned": turn(make_net()),
     "turned, by output": turn(make_net(count=OUTPUTS, axis=0)),
+}
+AS_WRITTEN = {
     "by row": make_net(count=INPUTS, axis=0),
     "by column, counted from the end": make_net(count=OUTPUTS, axis=-1),
     "one scale in a list": make_net().with_constants(
@@ -131,21 +134,30 @@ def test_one_after_another_gives_the_same_reals(between: str, block: int) -> Non
     assert_same_reals(Net(nodes, constants), draw_reals(40, 64) / 8)
 
 
-@pytest.mark.parametrize("net", FORMS.values(), ids=FORMS)
-def test_gives_the_same_reals(net: Net) -> None:
-    assert_same_reals(net, draw_reals(40, INPUTS))
+@pytest.mark.parametrize("net", ROUNDED.values(), ids=ROUNDED)
+def test_rounded_inputs_give_the_same_reals(net: Net) -> None:
+    x = draw_reals(40, INPUTS)
+    assert [*find_rounded_inputs(make_model(net, x)[0]).values()] == [32]
+    assert_same_reals(net, x)
+
+
+@pytest.mark.parametrize("net", AS_WRITTEN.values(), ids=AS_WRITTEN)
+def test_inputs_that_are_not_rounded_give_the_same_reals(net: Net) -> None:
+    x = draw_reals(40, INPUTS)
+    assert not find_rounded_inputs(make_model(net, x)[0])
+    assert_same_reals(net, x)
 
 
 @pytest.mark.parametrize("shape", [(INPUTS,), (3, 4, INPUTS), (1, INPUTS)], ids=str)
 def test_of_any_shape_gives_the_same_reals(shape: tuple[int, ...]) -> None:
-    assert_same_reals(FORMS["by tensor"], draw_reals(*shape))
+    assert_same_reals(ROUNDED["by tensor"], draw_reals(*shape))
 
 
-def test_rounds_what_it_does_not_overflow() -> None:
-    """Blocks of zeros, and of numbers whose steps are too small for a float."""
+def test_blocks_of_zeros_or_of_tiny_numbers_give_the_same_reals() -> None:
+    """Steps of the latter are too small for a float."""
     x = draw_reals(40, INPUTS)
     x[:10, :32], x[5:20, 32:64] = 0, 1e-38
-    assert_same_reals(FORMS["by tensor"], x)
+    assert_same_reals(ROUNDED["by tensor"], x)
 
 
 def test_between_quantizers_rounds_nothing_more() -> None:
@@ -158,7 +170,7 @@ def test_between_quantizers_rounds_nothing_more() -> None:
 
 
 def test_a_weight_that_callers_may_replace_is_no_constant() -> None:
-    model, _ = make_model(FORMS["by tensor"], x := draw_reals(40, INPUTS))
+    model, _ = make_model(ROUNDED["by tensor"], x := draw_reals(40, INPUTS))
     shape = (INPUTS, OUTPUTS)
     model.graph.input.append(onnx.helper.make_tensor_value_info("w", onnx.TensorProto.INT8, shape))
     expected = open_session(model).run(None, {"x": x})[0]
@@ -167,7 +179,7 @@ def test_a_weight_that_callers_may_replace_is_no_constant() -> None:
 
 
 def test_gradients_pass_as_if_nothing_were_rounded() -> None:
-    model, _ = make_model(FORMS["by tensor"], draw_reals(40, INPUTS))
+    model, _ = make_model(ROUNDED["by tensor"], draw_reals(40, INPUTS))
     module = lower(model).module
     x = torch.from_numpy(draw_reals(40, INPUTS)).requires_grad_()
     module(x).sum().backward()

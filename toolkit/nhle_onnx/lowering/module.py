@@ -179,7 +179,7 @@ def _lower_node(
         num_outputs=len(node.output),
         types=tuple(types.get(name, 0) for name in node.input),
         is_exact=is_exact,
-        block=block,
+        rounding_block=block,
     )
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)

@@ -22,8 +22,8 @@ class Node:
 
     Its inputs come beside it, None where left out. `types` are the ONNX element types of those
     that the graph stores, 0 for others. `is_exact`: the last bit of its result counts, as the
-    graph finds scales of what it computes. `block`: how many inputs of a product share a scale
-    where ONNX Runtime rounds them to 8 bits, 0 where it takes them as they are.
+    graph finds scales of what it computes. `rounding_block`: how many inputs of a product share a
+    scale where ONNX Runtime rounds them to 8 bits, 0 where it takes them as they are.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Node:
     num_outputs: int = 1
     types: tuple[int, ...] = ()
     is_exact: bool = False
-    block: int = 0
+    rounding_block: int = 0
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - ONNX attributes vary
         """An attribute's value, or its default."""

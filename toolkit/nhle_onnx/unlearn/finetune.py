@@ -144,15 +144,19 @@ def _run(
 ) -> Trajectory:
     """Train until the stop rule or the options say so, and leave what is rounded at its average."""
     average = WeightAverage(rounded)
-    tolerated = _TOLERATED if rounded else 0.0
-    count = STEP_LIMIT if options.steps is None else options.steps
-    rule = partial(is_settled, tolerated=tolerated) if options.steps is None else _never
+    by_rule = partial(is_settled, tolerated=_TOLERATED if rounded else 0.0)
 
     def follow(point: Point) -> None:
         average.follow(point.step)
         on_step(point)
 
-    trajectory = train(optimizer, objective, max_steps=count, should_stop=rule, on_step=follow)
+    trajectory = train(
+        optimizer,
+        objective,
+        max_steps=STEP_LIMIT if options.steps is None else options.steps,
+        should_stop=by_rule if options.steps is None else _never,
+        on_step=follow,
+    )
     average.write()
     return trajectory
 

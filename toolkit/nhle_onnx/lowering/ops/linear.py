@@ -84,7 +84,7 @@ def matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _round_inputs(node: Node, a: Tensor) -> Tensor:
-    return round_blocks(a, node.block) if node.block else a
+    return round_blocks(a, node.rounding_block) if node.rounding_block else a
 
 
 @recorded
