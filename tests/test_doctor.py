@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from conftest import Result
-from nhle_onnx.runtime import has_cuda_driver
-from nhle_onnx.verify.provider import CPU, CUDA
+from nhle_onnx.runtime.native import CPU, CUDA
+from nhle_onnx.runtime.providers import has_cuda_driver
 
 BROKEN_TORCH = """
 import sys

@@ -11,9 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 import nhle_onnx
 from conftest import EVALUATION, LENET, SAMPLES, Result
 from nhle_onnx.errors import UsageError
+from nhle_onnx.runtime.native import CPU, CUDA
+from nhle_onnx.runtime.providers import find_provider_fault
 from nhle_onnx.values.doctor import Trial
 from nhle_onnx.values.signature import TrustedKey
-from nhle_onnx.verify.provider import CPU, CUDA, find_provider_fault
 from nhle_onnx.workflows import doctor
 
 Nhle = Callable[..., Result]

@@ -27,7 +27,7 @@ from benchmarks.quantized_subjects import Cell, make_given, open_shipped
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.grids import express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors
-from nhle_onnx.runtime import open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import Grid
 from nhle_onnx.values.options import UnlearnOptions
 

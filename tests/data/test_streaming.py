@@ -27,7 +27,7 @@ from nhle_onnx.data.source import Array, Fill, SampleSource
 from nhle_onnx.data.stacks import shape_stack
 from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.runtime import Session
+from nhle_onnx.runtime.session import Session
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.request import ForgetRequest
@@ -216,14 +216,14 @@ def test_closing_stops_the_threads() -> None:
 def test_each_sample_is_prepared_once_for_all_models() -> None:
     source = Counting(open_lenet_samples(SAMPLES))
     evaluation = Evaluation(samples=source, indices=range(160), source="test")
-    counts = count_classes([load_subject(SUBJECT, "cpu")] * 3, evaluation, 10, 32)
+    counts = count_classes([load_subject(SUBJECT, "cpu", "exact")] * 3, evaluation, 10, 32)
     assert sorted(source.prepared) == list(range(160))
     assert len(set(counts)) == 1
 
 
 def test_counts_of_shards_add_up_to_those_of_all() -> None:
     source = open_lenet_samples(EVALUATION)
-    models = [load_subject(SUBJECT, "cpu")]
+    models = [load_subject(SUBJECT, "cpu", "exact")]
 
     def count(indices: Sequence[int]) -> ClassCounts:
         return count_classes(

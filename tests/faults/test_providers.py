@@ -13,7 +13,8 @@ import pytest
 
 from conftest import EVALUATION, LENET, Result
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError, NhleOnnxError
-from nhle_onnx.runtime import Session, has_cuda_driver, open_session
+from nhle_onnx.runtime.providers import has_cuda_driver
+from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.workflows.subject import ModelFlags, open_subject
 
@@ -87,7 +88,9 @@ def test_failing_in_the_middle_writes_nothing(
     nhle: Nhle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`unlearn` measures in batches; the device is lost in the second."""
-    monkeypatch.setattr("nhle_onnx.runtime._open_source", lambda *_: Session(Failing(LOST), CUDA))
+    monkeypatch.setattr(
+        "nhle_onnx.runtime.session._open_source", lambda *_: Session(Failing(LOST), CUDA)
+    )
     result = nhle(
         "unlearn", LENET, "--forget", 3, "--method", "cwm", "--eval-data", EVALUATION,
         "--batch-size", 1, "--out", tmp_path / "edited.onnx",
@@ -129,7 +132,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> type[Recorder]:
     monkeypatch.setattr(ort, "InferenceSession", Fresh)
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
-    monkeypatch.setattr("nhle_onnx.runtime.has_cuda_driver", lambda: True)
+    monkeypatch.setattr("nhle_onnx.runtime.session.has_cuda_driver", lambda: True)
     return Fresh
 
 

@@ -32,7 +32,7 @@ from quantized_runs import (
     run_module,
 )
 
-from nhle_onnx.lowering.rounded_inputs import find_rounded_inputs
+from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.runtime import open_session
+from nhle_onnx.runtime.session import open_session
 
 
 def square(number: int) -> int:

@@ -163,7 +163,7 @@ def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
 def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy:
     """Accuracies on all evaluation images, in batches as large as the tool's."""
     subject, _, evaluation = open_shipped(network)
-    model = load_subject(subject, "auto", proto)
+    model = load_subject(subject, "auto", "exact", proto)
     return measure_models([model], evaluation, request, DEFAULTS.batch_size)[0]
 
 

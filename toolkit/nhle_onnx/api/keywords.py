@@ -10,7 +10,8 @@ from typing_extensions import TypedDict
 
 from nhle_onnx.data.preprocess_sources import PreprocessFlags
 from nhle_onnx.errors import UsageError
-from nhle_onnx.runtime import Provider
+from nhle_onnx.runtime.session import Provider
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.preprocess import Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
@@ -61,6 +62,7 @@ class RunKeywords(ModelKeywords, total=False):
 
     max_acc_f: _Share
     batch_size: _Count
+    kernels: Kernels
 
 
 class TuningKeywords(RunKeywords, total=False):

@@ -11,8 +11,9 @@ from onnx import ModelProto
 from nhle_onnx.audit.head_rows import HeadRows, read_rows
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.slicing import expose_tensors
-from nhle_onnx.runtime import Provider, open_session
+from nhle_onnx.runtime.session import Provider, open_session
 from nhle_onnx.values.audit import Role
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.request import ForgetRequest
@@ -61,6 +62,7 @@ class Bench:
     member_classes: npt.NDArray[np.int64]
     targets: Mapping[Role, Target]
     provider: Provider
+    kernels: Kernels
     batch_size: int
     seed: int
 
@@ -89,7 +91,7 @@ class Bench:
         chosen = self.is_judge if chosen is None else chosen
         scores = read_answers(
             proto, target.head, target.image_input, self.inputs[chosen],
-            provider=self.provider, batch_size=self.batch_size,
+            provider=self.provider, kernels=self.kernels, batch_size=self.batch_size,
         ).scores  # fmt: skip
         return float((scores.argmax(1) == self.classes[chosen]).mean())
 
@@ -102,13 +104,14 @@ def read_answers(
     *,
     provider: Provider,
     batch_size: int,
+    kernels: Kernels = "exact",
 ) -> Answers:
     """A model's answers to images [N, ...], in one pass, as real numbers.
 
     Raises CannotRunError where features, or the scores that win, are none: NaN or infinite.
     """
     proto, head = with_real_values(proto, head)
-    session = open_session(expose_tensors(proto, head.features, head.scores), provider)
+    session = open_session(expose_tensors(proto, head.features, head.scores), provider, kernels)
     names = (head.features, head.scores)
     features, scores = session.run_several(names, inputs, image_input, batch_size)
     spatial = tuple(range(2, features.ndim))

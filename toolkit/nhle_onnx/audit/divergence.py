@@ -51,7 +51,7 @@ def compare_answers(bench: Bench) -> tuple[Measure, ...]:
     untrained = reset_weights(original.model.proto, original.head, bench.seed)
     scores = read_answers(
         untrained, original.head, original.image_input, bench.inputs[bench.is_judge],
-        provider=bench.provider, batch_size=bench.batch_size,
+        provider=bench.provider, kernels=bench.kernels, batch_size=bench.batch_size,
     ).scores  # fmt: skip
     random = to_probabilities(scores)
     zrf = {role: measure_zrf(found, random) for role, found in answers.items()}

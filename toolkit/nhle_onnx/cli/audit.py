@@ -11,6 +11,7 @@ from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
     FORGET,
     JSON,
+    KERNELS,
     MODEL,
     make_model_flags,
     model_options,
@@ -49,6 +50,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Where ONNX Runtime runs.",
 )
+@KERNELS
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -92,8 +94,8 @@ def audit_command(model: Path, **values: Any) -> int:
 
 
 _PLAIN = (
-    "baseline", "forget", "data", "reference", "members", "provider", "device", "batch_size",
-    "seed", "page", "unlearn_report", "force",
+    "baseline", "forget", "data", "reference", "members", "provider", "kernels", "device",
+    "batch_size", "seed", "page", "unlearn_report", "force",
 )  # fmt: skip
 
 
@@ -102,6 +104,7 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         make_accuracy_table,
         make_checks_table,
         make_measures_table,
+        name_other_columns,
         show_line,
         show_notes,
         show_table,
@@ -120,7 +123,8 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         f"{samples.attack} to attack with, {samples.judge} to judge by, {samples.members} members",
     )
     click.echo()
-    show_table(make_accuracy_table(report.labels, report.forget, dict(report.accuracies)))
+    columns = dict(report.accuracies) | name_other_columns(report.other_kernels)
+    show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_measures_table(report.measures))
     for skipped in report.skipped:

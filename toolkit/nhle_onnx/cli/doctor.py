@@ -59,6 +59,13 @@ def _show(report: Any, *, quiet: bool) -> None:
         for trial in trials:
             unused = "" if trial.is_used else " (not used by this tool)"
             show_line(kind, f"{trial.name}{unused}: {trial.fault or 'works'}")
+    sums = (
+        "saturate in ONNX Runtime's default kernels here, and not on devices with VNNI or ARM dot "
+        "products: --kernels exact, which is the default, computes what those do"
+        if report.saturates
+        else "exact"
+    )
+    show_line("kernels", f"sums of uint8 × int8: {sums}")
     for extra, is_installed in report.extras.items():
         hint = "installed" if is_installed else f"no; pip install 'nhle-onnx[{extra}]'"
         show_line("extra", f"{extra}: {hint}")

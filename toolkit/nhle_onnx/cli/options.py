@@ -38,6 +38,16 @@ JOBS = click.option(
 )
 
 
+KERNELS = click.option(
+    "--kernels",
+    type=click.Choice(["exact", "default"]),
+    default="exact",
+    show_default=True,
+    help="How 8-bit numbers are multiplied: with exact sums, as devices have them, or by this "
+    "processor's default kernels, which may saturate.",
+)
+
+
 class Numbers(click.ParamType[tuple[float, ...]]):
     """Comma-separated numbers."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
 
     from nhle_onnx.values.audit import Measure
     from nhle_onnx.values.difference import TensorDifference
-    from nhle_onnx.values.report import Accuracy, Check
+    from nhle_onnx.values.report import Accuracy, Check, OtherKernels
 
 
 class ProgressBar:
@@ -114,6 +114,12 @@ def make_accuracy_table(
         cells = [format_number(getattr(accuracy, field)) for accuracy in columns.values()]
         table.add_row(shown, *cells, style="bold")
     return table
+
+
+def name_other_columns(other: OtherKernels | None) -> dict[str, Accuracy]:
+    """Columns of what the kernels found that did not judge."""
+    accuracies = other.accuracies if other else {}
+    return {f"{name}, {other.kernels}": found for name, found in accuracies.items() if other}
 
 
 def make_measures_table(measures: tuple[Measure, ...]) -> Table:

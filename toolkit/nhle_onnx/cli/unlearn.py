@@ -11,6 +11,7 @@ from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
     FORGET,
     JSON,
+    KERNELS,
     MODEL,
     make_model_flags,
     model_options,
@@ -97,6 +98,7 @@ class AutoOr(click.ParamType[float | None]):
     show_default=True,
     help="Where ONNX Runtime runs.",
 )
+@KERNELS
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -154,8 +156,8 @@ def make_settings(model: Path, values: dict[str, Any]) -> Any:
 
     option_names = UnlearnOptions.__dataclass_fields__
     plain = (
-        "forget", "samples", "eval_data", "anchors", "provider", "device", "out", "page", "bom",
-        "also", "force",
+        "forget", "samples", "eval_data", "anchors", "provider", "kernels", "device", "out", "page",
+        "bom", "also", "force",
     )  # fmt: skip
     return UnlearnSettings(
         model=model,
@@ -171,6 +173,7 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
+        name_other_columns,
         show_line,
         show_notes,
         show_table,
@@ -189,6 +192,7 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     show_line("where", f"trained on {report.device}, verified on {report.provider}")
     click.echo()
     columns = {"before": report.before, "after": report.after}
+    columns |= name_other_columns(report.other_kernels)
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))

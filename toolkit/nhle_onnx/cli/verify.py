@@ -9,6 +9,7 @@ from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import (
     JOBS,
     JSON,
+    KERNELS,
     engine_option,
     make_model_flags,
     model_options,
@@ -41,6 +42,7 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     help="Where ONNX Runtime runs; repeat it for several.  [default: auto]",
 )
+@KERNELS
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
 @engine_option("local")
 @JOBS
@@ -90,6 +92,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
         flags=make_model_flags(values),
         baseline=values["baseline"],
         providers=values["providers"] or ("auto",),
+        kernels=values["kernels"],
         limits=Limits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
         batch_size=values["batch_size"],
         engine=check_engine(values["engine"]),
@@ -127,6 +130,7 @@ def _show(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
+        name_other_columns,
         show_line,
         show_notes,
         show_table,
@@ -139,6 +143,7 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_line("samples", f"{report.samples}")
     columns = {"before": report.before} if report.before else {}
     columns |= {result.provider: result.accuracy for result in report.providers}
+    columns |= name_other_columns(report.other_kernels)
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))

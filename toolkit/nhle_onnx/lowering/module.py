@@ -25,8 +25,8 @@ from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.node import Node, Value, with_shape
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.lowering.ops.quantized import read_whole
-from nhle_onnx.lowering.rounded_inputs import find_rounded_inputs
 from nhle_onnx.lowering.weights import check_operators, list_weights
+from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NOT_IDENTIFIER = re.compile(r"\W")

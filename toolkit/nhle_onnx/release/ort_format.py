@@ -16,14 +16,14 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
-from nhle_onnx.runtime import Session, open_session
+from nhle_onnx.runtime.native import CPU, open_native
+from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.verify.accuracy import predict_classes
 
 MIN_AGREEMENT = 0.999
 MAX_DIFFERENCE = 0.01
 _FATAL = 4
-_CPU = "CPUExecutionProvider"
 _LARGEST = float(np.finfo(np.float64).max)
 _REMEDY = "Leave out --also ort: the .onnx file itself is not touched by this."
 
@@ -80,7 +80,7 @@ def compare_with_onnx(
     """Load both on the CPU, and compare one output on images [N, ...] prepared for `target`."""
     computed, expected = (
         session.run(output, images, target, batch_size)
-        for session in (_open(converted), open_session(model, "cpu"))
+        for session in (_open(converted), open_session(model, "cpu", "default"))
     )
     agreement = (predict_classes(computed) == predict_classes(expected)).mean()
     return Comparison(
@@ -109,9 +109,7 @@ def _measure_difference(
 
 
 def _open(content: bytes) -> Session:
-    options = ort.SessionOptions()
-    options.log_severity_level = _FATAL
-    return Session(ort.InferenceSession(content, options, providers=[_CPU]), _CPU)
+    return Session(open_native(content), CPU)
 
 
 def _convert(path: Path) -> None:

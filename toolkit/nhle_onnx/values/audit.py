@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.report import Accuracy, Check, OtherKernels
 from nhle_onnx.values.summary import FileSummary
 
 Role = Literal["original", "edited", "reference"]
@@ -71,8 +72,10 @@ class AuditReport:
     samples: AuditSamples
     preprocess: Preprocess | None
     provider: str
+    kernels: Kernels
     device: str
     accuracies: dict[Role, Accuracy]
+    other_kernels: OtherKernels | None
     flows: dict[Role, tuple[float, ...]]
     curves: dict[Role, tuple[float, ...]]
     measures: tuple[Measure, ...]

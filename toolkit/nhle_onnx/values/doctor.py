@@ -18,8 +18,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    """The whole of a visit. `providers` are ONNX Runtime's, `devices` torch's; `extras` says which
-    are installed; `notes` what to do.
+    """The whole of a visit. `providers` are ONNX Runtime's, `devices` torch's; `saturates` says
+    that ONNX Runtime's default kernels saturate sums of uint8 × int8 here; `extras` says
+    which are installed; `notes` what to do.
     """
 
     schema: str = "nhle-onnx/doctor/v1"
@@ -28,6 +29,7 @@ class DoctorReport:
     has_nvidia_driver: bool
     providers: tuple[Trial, ...]
     devices: tuple[Trial, ...]
+    saturates: bool
     extras: dict[str, bool]
     notes: tuple[str, ...]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 
@@ -66,6 +67,18 @@ class Unmasked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherKernels:
+    """Accuracies by the kernels that did not judge, where they answer otherwise on this machine.
+
+    `accuracies` has the names that the report has for them; `reason` says why they differ.
+    """
+
+    kernels: Kernels
+    accuracies: dict[str, Accuracy]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedFile:
     """The edited model in another format, compared with it on `images` from `source`.
 
@@ -100,11 +113,13 @@ class UnlearnReport:
     preprocess: Preprocess | None
     method: dict[str, Any]
     provider: str
+    kernels: Kernels
     device: str
     before: Accuracy
     after: Accuracy
     unmasked: Unmasked
     delta_acc_r: float | None
+    other_kernels: OtherKernels | None
     changed_tensors: tuple[str, ...]
     added_tensors: tuple[str, ...]
     trajectory: tuple[Any, ...]
@@ -141,10 +156,12 @@ class VerifyReport:
     samples: int
     preprocess: Preprocess | None
     providers: tuple[ProviderResult, ...]
+    kernels: Kernels
     before: Accuracy | None
     after: Accuracy
     unmasked: Unmasked | None
     delta_acc_r: float | None
+    other_kernels: OtherKernels | None
     changed_tensors: tuple[str, ...] | None
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]

@@ -14,7 +14,8 @@ from nhle_onnx.audit.projection import project_features
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.errors import InputRefusedError, NotFiniteError
-from nhle_onnx.runtime import Provider, open_session
+from nhle_onnx.runtime.kernels import may_saturate
+from nhle_onnx.runtime.session import Provider, open_session
 from nhle_onnx.values.audit import (
     AuditReport,
     AuditSamples,
@@ -23,11 +24,17 @@ from nhle_onnx.values.audit import (
     Role,
     Skipped,
 )
-from nhle_onnx.values.report import Limits
+from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.report import Accuracy, Limits
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verify.evidence import judge_evidence
-from nhle_onnx.workflows.measure import describe_suspicion
+from nhle_onnx.workflows.measure import (
+    compare_kernels,
+    describe_kernels,
+    describe_suspicion,
+    name_other,
+)
 from nhle_onnx.workflows.observer import Observer, Stopwatch
 from nhle_onnx.workflows.subject import (
     TOOL,
@@ -57,6 +64,7 @@ class AuditSettings:
     unlearn_report: Path | None = None
     force: bool = False
     provider: Provider = "auto"
+    kernels: Kernels = "exact"
     device: Device = "auto"
     limits: Limits = Limits()
     batch_size: int = 256
@@ -97,6 +105,10 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         role: measure_accuracy(predict_classes(target.answers.scores), bench.classes, bench.request)
         for role, target in bench.targets.items()
     }
+    others = _measure_other_kernels(settings, loaded, bench)
+    other_kernels = compare_kernels(
+        settings.kernels, {str(role): found for role, found in accuracies.items()}, others
+    )
     notes, checks = judge(bench, measures, settings.limits, accuracies["edited"].acc_f)
     totals = np.bincount(bench.classes, minlength=bench.request.num_classes).tolist()
     evidence, doubts = judge_evidence(
@@ -123,14 +135,21 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         ),
         preprocess=subjects["original"].preprocess,
         provider=open_session(subjects["edited"].model.proto, settings.provider).provider,
+        kernels=settings.kernels,
         device=device,
         accuracies=accuracies,
+        other_kernels=other_kernels,
         flows={role: _measure_flow(bench, target) for role, target in bench.targets.items()},
         curves=curves,
         measures=measures,
         skipped=skipped,
         elapsed_s=watch.elapsed_s,
-        notes=(*describe_suspicion(accuracies["original"]), *notes, *doubts),
+        notes=(
+            *describe_suspicion(accuracies["original"]),
+            *notes,
+            *doubts,
+            *describe_kernels(other_kernels),
+        ),
         checks=(*checks, *evidence),
     )
     return Audit(report, project_features(bench))
@@ -198,23 +217,17 @@ def _set_up(settings: AuditSettings, loaded: _Loaded) -> Bench:
         member_inputs = loaded.members.read(chosen.tolist())
         member_classes = loaded.members.classes[chosen]
 
-    def read(subject: Subject, images: npt.NDArray[np.float32]) -> Answers:
-        try:
-            return read_answers(
-                subject.model.proto, subject.head, subject.image_input, images,
-                provider=settings.provider, batch_size=settings.batch_size,
-            )  # fmt: skip
-        except CannotRunError as error:
-            message = f"{subject.model.path}: {error}"
-            raise NotFiniteError(message, remedy="Nothing can be said of such a model.") from error
-
     targets = {
         role: Target(
             model=subject.model,
             head=subject.head,
             image_input=subject.image_input,
-            answers=read(subject, inputs),
-            member_answers=read(subject, member_inputs) if len(member_inputs) else None,
+            answers=_read(settings, subject, inputs, settings.kernels),
+            member_answers=(
+                _read(settings, subject, member_inputs, settings.kernels)
+                if len(member_inputs)
+                else None
+            ),
         )
         for role, subject in loaded.subjects.items()
     }
@@ -226,9 +239,39 @@ def _set_up(settings: AuditSettings, loaded: _Loaded) -> Bench:
         member_classes=member_classes,
         targets=targets,
         provider=settings.provider,
+        kernels=settings.kernels,
         batch_size=settings.batch_size,
         seed=settings.seed,
     )
+
+
+def _read(
+    settings: AuditSettings, subject: Subject, images: npt.NDArray[np.float32], kernels: Kernels
+) -> Answers:
+    try:
+        return read_answers(
+            subject.model.proto, subject.head, subject.image_input, images,
+            provider=settings.provider, kernels=kernels, batch_size=settings.batch_size,
+        )  # fmt: skip
+    except CannotRunError as error:
+        message = f"{subject.model.path}: {error}"
+        raise NotFiniteError(message, remedy="Nothing can be said of such a model.") from error
+
+
+def _measure_other_kernels(
+    settings: AuditSettings, loaded: _Loaded, bench: Bench
+) -> dict[str, Accuracy]:
+    """Each model's accuracy by the kernels that do not judge, where they can differ here."""
+    other = name_other(settings.kernels)
+    return {
+        role: measure_accuracy(
+            predict_classes(_read(settings, subject, bench.inputs, other).scores),
+            bench.classes,
+            bench.request,
+        )
+        for role, subject in loaded.subjects.items()
+        if may_saturate(subject.model.proto)
+    }
 
 
 def _run(

@@ -6,19 +6,22 @@ from typing import Self
 
 from onnx import ModelProto
 
-from nhle_onnx.runtime import Provider
+from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.report import Limits
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.changes import Changes, compare_models
 from nhle_onnx.verify.unmask import restore_head
-from nhle_onnx.workflows.measure import LoadedModel, load_subject
+from nhle_onnx.workflows.measure import LoadedModel, load_subject, name_other
 from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings:
-    """What the user asked of `verify`. `workers` None is one a core of the engine's."""
+    """What the user asked of `verify`. `workers` None is one a core of the engine's;
+    `compares_kernels` counts by the kernels that do not judge, too.
+    """
 
     model: Path
     forget: tuple[str, ...]
@@ -26,6 +29,8 @@ class VerifySettings:
     flags: ModelFlags
     baseline: Path | None = None
     providers: tuple[Provider, ...] = ("auto",)
+    kernels: Kernels = "exact"
+    compares_kernels: bool = False
     limits: Limits = Limits()
     batch_size: int = 256
     engine: str = "local"
@@ -80,15 +85,30 @@ def open_contest(settings: VerifySettings) -> Contest:
 
 
 def load_models(settings: VerifySettings, contest: Contest) -> list[LoadedModel]:
-    """The model on each provider; then, on the first, the baseline and the restored model."""
+    """The model on each provider; then, on the first, those that `name_extras` names."""
     subject, baseline = contest.subject, contest.baseline
-    models = [load_subject(subject, provider) for provider in settings.providers]
+    provider, kernels = settings.providers[0], settings.kernels
+    models = [load_subject(subject, each, kernels) for each in settings.providers]
     if baseline:
-        provider = settings.providers[0]
-        models.append(load_subject(baseline.subject, provider))
+        models.append(load_subject(baseline.subject, provider, kernels))
         if baseline.restored:
-            models.append(load_subject(subject, provider, baseline.restored))
+            models.append(load_subject(subject, provider, kernels, baseline.restored))
+    if settings.compares_kernels:
+        compared = (subject, baseline.subject) if baseline else (subject,)
+        models += [load_subject(each, provider, name_other(kernels)) for each in compared]
     return models
+
+
+def name_extras(settings: VerifySettings, contest: Contest) -> tuple[str, ...]:
+    """What stands behind the providers' models in a tally; `other` are the other kernels."""
+    baseline = contest.baseline
+    names = {
+        "before": baseline is not None,
+        "unmasked": baseline is not None and baseline.restored is not None,
+        "other after": settings.compares_kernels,
+        "other before": settings.compares_kernels and baseline is not None,
+    }
+    return tuple(name for name, is_there in names.items() if is_there)
 
 
 def _open_baseline(path: Path, flags: ModelFlags, subject: Subject) -> Baseline:

@@ -8,7 +8,7 @@ from onnx import ModelProto
 from nhle_onnx.graph.slicing import list_ancestors
 from nhle_onnx.lowering.module import lower_steps
 from nhle_onnx.lowering.parity import measure_departure
-from nhle_onnx.runtime import open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import OnnxModel
 
 

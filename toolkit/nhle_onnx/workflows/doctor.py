@@ -3,9 +3,11 @@
 from importlib.util import find_spec
 from typing import Literal
 
-from nhle_onnx.runtime import Provider, has_cuda_driver
+from nhle_onnx.runtime.kernels import saturates
+from nhle_onnx.runtime.native import CPU, CUDA
+from nhle_onnx.runtime.providers import find_provider_fault, has_cuda_driver, list_providers
+from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.doctor import DoctorReport, Trial
-from nhle_onnx.verify.provider import CPU, CUDA, find_provider_fault, list_providers
 from nhle_onnx.workflows.observer import Observer
 from nhle_onnx.workflows.subject import TOOL, list_environment
 
@@ -39,6 +41,7 @@ def examine_machine(provider: Provider, device: Device, observer: Observer) -> D
         has_nvidia_driver=has_cuda_driver(),
         providers=providers,
         devices=devices,
+        saturates=saturates(),
         extras={extra: find_spec(package) is not None for extra, package in _EXTRAS.items()},
         notes=_advise(environment, (*providers, *devices), has_driver=has_cuda_driver()),
     )

@@ -97,7 +97,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "anchor_samples": _digest_tree(_name_folder(settings.anchors)),
         "options": asdict(settings.options),
         "limits": asdict(settings.limits),
-        "where": (settings.provider, settings.device),
+        "where": (settings.provider, settings.kernels, settings.device),
         "also": settings.also,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

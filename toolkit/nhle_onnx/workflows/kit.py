@@ -22,7 +22,7 @@ from nhle_onnx.release.kit.contents import (
 )
 from nhle_onnx.release.kit.picking import choose_limit, pick_images
 from nhle_onnx.release.kit.results import judge_accuracy, measure_answers
-from nhle_onnx.runtime import open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.text import to_printable
 from nhle_onnx.values.kit import (
     DeviceLimits,

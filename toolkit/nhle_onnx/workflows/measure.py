@@ -1,6 +1,6 @@
 """Measuring models on evaluation samples, which are prepared once for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from onnx import ModelProto
 
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
-from nhle_onnx.runtime import Provider, Session, open_session
+from nhle_onnx.runtime.kernels import SATURATION
+from nhle_onnx.runtime.session import Provider, Session, open_session
+from nhle_onnx.text import format_number
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.values.report import Accuracy
+from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verify.accuracy import compute_accuracy, count_hits, predict_classes
 from nhle_onnx.verify.finite import name_model
@@ -60,12 +63,12 @@ class LoadedModel:
 
 
 def load_subject(
-    subject: Subject, provider: Provider, proto: ModelProto | None = None
+    subject: Subject, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
 ) -> LoadedModel:
     """A model ready to be measured, or `proto` in its place: another form of the same graph."""
     return LoadedModel(
         path=subject.model.path,
-        session=open_session(proto or subject.model.proto, provider),
+        session=open_session(proto or subject.model.proto, provider, kernels),
         output=subject.head.output,
         target=subject.image_input,
     )
@@ -133,6 +136,34 @@ def _count(
 def subtract(after: float | None, before: float | None) -> float | None:
     """A difference, where both were measured."""
     return None if after is None or before is None else after - before
+
+
+def name_other(kernels: Kernels) -> Kernels:
+    """The kernels that were not asked for."""
+    return "default" if kernels == "exact" else "exact"
+
+
+def compare_kernels(
+    kernels: Kernels, judged: Mapping[str, Accuracy], others: Mapping[str, Accuracy]
+) -> OtherKernels | None:
+    """What the kernels found that did not judge; None where it is the same, or was not measured.
+
+    `judged` and `others` are accuracies by the names that the report has for them.
+    """
+    if all(judged[name] == accuracy for name, accuracy in others.items()):
+        return None
+    return OtherKernels(kernels=name_other(kernels), accuracies=dict(others), reason=SATURATION)
+
+
+def describe_kernels(other: OtherKernels | None) -> tuple[str, ...]:
+    """A note on what the kernels found that did not judge."""
+    if other is None:
+        return ()
+    figures = "; ".join(
+        f"{name} Acc_F {format_number(accuracy.acc_f)}, Acc_R {format_number(accuracy.acc_r)}"
+        for name, accuracy in other.accuracies.items()
+    )
+    return (f"with --kernels {other.kernels} this machine finds {figures}: {other.reason}",)
 
 
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from nhle_onnx.graph.head import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.lowering.weights import check_operators, check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
-from nhle_onnx.runtime import Session
+from nhle_onnx.runtime.kernels import may_saturate
+from nhle_onnx.runtime.session import Session
 from nhle_onnx.unlearn.scope import select_tensors
 from nhle_onnx.values.report import Accuracy, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
@@ -22,6 +23,7 @@ from nhle_onnx.workflows.measure import (
     describe_suspicion,
     load_subject,
     measure_models,
+    name_other,
 )
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.subject import Subject, make_request, open_subject
@@ -41,6 +43,7 @@ class Plan:
     samples: SampleSummary
     session: Session
     before: Accuracy
+    before_by_other_kernels: Accuracy | None = None
     mask_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -68,9 +71,12 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     with watch.stage("samples", "reading the samples"):
         material, evaluation, samples, notes = gather_material(settings, subject, request)
     with watch.stage("measure_before", "measuring the model as given"):
-        given = load_subject(subject, settings.provider)
-        (before,) = measure_models(
-            [given], evaluation, request, options.batch_size, watch.report_samples
+        given = load_subject(subject, settings.provider, settings.kernels)
+        models = [given]
+        if may_saturate(subject.model.proto):
+            models.append(load_subject(subject, settings.provider, name_other(settings.kernels)))
+        before, *others = measure_models(
+            models, evaluation, request, options.batch_size, watch.report_samples
         )
         doubts = _describe_doubts(settings, subject, request, material, given.session)
     return Plan(
@@ -83,6 +89,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         samples=samples,
         session=given.session,
         before=before,
+        before_by_other_kernels=others[0] if others else None,
         mask_notes=mask_notes,
         notes=(
             *other_heads,

@@ -14,7 +14,7 @@ from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import get_tolerance, widen_model
-from nhle_onnx.runtime import open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.training.loop import Point
 from nhle_onnx.unlearn import objective

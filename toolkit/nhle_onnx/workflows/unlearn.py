@@ -24,9 +24,9 @@ from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
-from nhle_onnx.runtime import open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE
-from nhle_onnx.values.report import Accuracy, Check, UnlearnReport, Unmasked
+from nhle_onnx.values.report import Accuracy, Check, OtherKernels, UnlearnReport, Unmasked
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verify.changes import Changes, compare_models, list_outside
 from nhle_onnx.verify.evidence import describe_before, judge_evidence
@@ -35,7 +35,14 @@ from nhle_onnx.verify.gates import make_gates
 from nhle_onnx.verify.unmask import restore_head
 from nhle_onnx.workflows.conversion import Conversion, convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
-from nhle_onnx.workflows.measure import load_subject, measure_models, subtract
+from nhle_onnx.workflows.measure import (
+    compare_kernels,
+    describe_kernels,
+    load_subject,
+    measure_models,
+    name_other,
+    subtract,
+)
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
 from nhle_onnx.workflows.subject import TOOL, list_environment, summarize_model
@@ -56,6 +63,7 @@ class Measured:
     after: Accuracy
     unmasked: Unmasked
     changes: Changes
+    other_kernels: OtherKernels | None
 
 
 def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
@@ -170,16 +178,22 @@ def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
     subject, settings = plan.subject, plan.settings
     edited_head = find_head(replace(subject.model, proto=edited), output=subject.head.output)
     restored = restore_head(edited, edited_head, subject.model.proto, subject.head)
-    models = [load_subject(subject, settings.provider, model) for model in (edited, restored)]
+    provider, kernels = settings.provider, settings.kernels
+    models = [load_subject(subject, provider, kernels, model) for model in (edited, restored)]
+    if plan.before_by_other_kernels:
+        models.append(load_subject(subject, provider, name_other(kernels), edited))
     try:
-        after, unmasked = measure_models(
+        after, unmasked, *others = measure_models(
             models, plan.evaluation, plan.request, settings.options.batch_size, watch.report_samples
         )
     except NotFiniteError as error:
         message = f"the edited model gives no answers: {error.reason}"
         raise TrainingDivergedError(message, remedy=_DIVERGED) from error
+    judged = {"before": plan.before, "after": after}
+    found = dict(zip(judged, filter(None, (plan.before_by_other_kernels, *others)), strict=False))
     return Measured(
         after=after,
+        other_kernels=compare_kernels(kernels, judged, found),
         unmasked=Unmasked(acc_f=unmasked.acc_f),
         changes=compare_models(subject.model.proto, edited),
     )
@@ -248,16 +262,24 @@ def _make_report(
         preprocess=plan.subject.preprocess,
         method=resolved,
         provider=plan.session.provider,
+        kernels=settings.kernels,
         device=training.device,
         before=plan.before,
         after=measured.after,
         unmasked=measured.unmasked,
         delta_acc_r=subtract(measured.after.acc_r, plan.before.acc_r),
+        other_kernels=measured.other_kernels,
         changed_tensors=measured.changes.changed,
         added_tensors=measured.changes.added,
         trajectory=training.points,
         elapsed_s=watch.elapsed_s,
-        notes=(*masked.notes, *plan.notes, *notes, *conversion.notes),
+        notes=(
+            *masked.notes,
+            *plan.notes,
+            *notes,
+            *describe_kernels(measured.other_kernels),
+            *conversion.notes,
+        ),
         also=conversion.files,
         checks=(*checks, *conversion.checks),
     )

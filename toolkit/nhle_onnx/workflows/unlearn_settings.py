@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nhle_onnx.runtime import Provider
+from nhle_onnx.runtime.session import Provider
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Limits
 from nhle_onnx.workflows.subject import ModelFlags
@@ -27,6 +28,7 @@ class UnlearnSettings:
     options: UnlearnOptions = UnlearnOptions()
     limits: Limits = Limits()
     provider: Provider = "auto"
+    kernels: Kernels = "exact"
     device: Device = "auto"
     out: Path | None = None
     page: Path | None = None

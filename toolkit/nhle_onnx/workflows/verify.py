@@ -1,5 +1,8 @@
 """verify: what a model still knows of a class, as ONNX Runtime runs it. Never imports torch."""
 
+from dataclasses import replace
+
+from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.values.report import (
     Check,
     Limits,
@@ -10,9 +13,14 @@ from nhle_onnx.values.report import (
 from nhle_onnx.verify.accuracy import compute_accuracy
 from nhle_onnx.verify.evidence import judge_evidence
 from nhle_onnx.verify.gates import make_gates
-from nhle_onnx.workflows.contest import Baseline, VerifySettings, open_contest
+from nhle_onnx.workflows.contest import Baseline, VerifySettings, name_extras, open_contest
 from nhle_onnx.workflows.counting import count_samples
-from nhle_onnx.workflows.measure import describe_suspicion, subtract
+from nhle_onnx.workflows.measure import (
+    compare_kernels,
+    describe_kernels,
+    describe_suspicion,
+    subtract,
+)
 from nhle_onnx.workflows.observer import Observer, Stopwatch
 from nhle_onnx.workflows.subject import TOOL, summarize_file
 
@@ -25,6 +33,7 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
         contest = open_contest(settings)
+        settings = replace(settings, compares_kernels=may_saturate(contest.subject.model.proto))
     subject, request, baseline = contest.subject, contest.request, contest.baseline
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, contest, watch.report_samples)
@@ -35,9 +44,16 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
         ProviderResult(provider=provider, accuracy=accuracy)
         for provider, accuracy in zip(tally.providers[:count], accuracies[:count], strict=True)
     )
-    after, others = accuracies[0], accuracies[count:]
-    before = others[0] if baseline else None
-    unmasked = Unmasked(acc_f=others[1].acc_f) if baseline and baseline.restored else None
+    after = accuracies[0]
+    extras = dict(zip(name_extras(settings, contest), accuracies[count:], strict=True))
+    before = extras.get("before")
+    unmasked = Unmasked(acc_f=extras["unmasked"].acc_f) if "unmasked" in extras else None
+    judged = {"after": after, "before": before} if before else {"after": after}
+    other = compare_kernels(
+        settings.kernels,
+        judged,
+        {name: extras[f"other {name}"] for name in judged if f"other {name}" in extras},
+    )
     delta = subtract(after.acc_r, before.acc_r) if before else None
     checks, notes = make_gates(
         acc_f=after.acc_f,
@@ -59,13 +75,21 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
         samples=sum(totals),
         preprocess=subject.preprocess,
         providers=results,
+        kernels=settings.kernels,
         before=before,
         after=after,
         unmasked=unmasked,
         delta_acc_r=delta,
+        other_kernels=other,
         changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
-        notes=(*notes, *suspicion, *doubts, *(_describe(baseline) if baseline else ())),
+        notes=(
+            *notes,
+            *suspicion,
+            *doubts,
+            *describe_kernels(other),
+            *(_describe(baseline) if baseline else ()),
+        ),
         checks=(*checks, *evidence, *_check_other_providers(results[1:], settings.limits)),
     )
 

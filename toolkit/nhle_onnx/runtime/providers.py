@@ -1,5 +1,6 @@
 """Whether an ONNX Runtime provider truly computes here. To be listed is not to work."""
 
+import ctypes
 import io
 from contextlib import redirect_stdout
 
@@ -7,12 +8,10 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from nhle_onnx.runtime import has_cuda_driver
+from nhle_onnx.runtime.native import CPU, CUDA, open_native
 
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 _NVIDIA = (CUDA, "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
-_FATAL = 4
+_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 _SIDE = 4
 
 
@@ -30,20 +29,15 @@ def find_provider_fault(provider: str) -> str | None:
         return "ONNX Runtime was built without it"
     if provider in _NVIDIA and not has_cuda_driver():
         return "this machine has no NVIDIA driver"
-    ort.set_default_logger_severity(_FATAL)  # else a missing library fills the terminal
-    if provider == CUDA and hasattr(ort, "preload_dlls"):
-        with redirect_stdout(io.StringIO()):  # it prints what it does not find
-            ort.preload_dlls()
-    options = ort.SessionOptions()
-    options.log_severity_level = _FATAL
-    if provider != CPU:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    if provider == CUDA:
+        preload_cuda()
+    entries = {} if provider == CPU else {"session.disable_cpu_ep_fallback": "1"}
     generator = np.random.default_rng(0)
     image, kernel = generator.normal(size=(2, 1, 1, _SIDE, _SIDE)).astype(np.float32)
     expected = max(float(np.sum(image * kernel)), 0.0)
     try:
         model = _make_model(kernel).SerializeToString()
-        session = ort.InferenceSession(model, options, providers=[provider], enable_fallback=0)
+        session = open_native(model, [provider], entries)
         if session.get_providers()[0] != provider:
             return f"ONNX Runtime started on {session.get_providers()[0]} instead"
         (answer,) = session.run(None, {"image": image})
@@ -52,6 +46,24 @@ def find_provider_fault(provider: str) -> str | None:
     if np.allclose(answer.ravel(), expected, atol=1e-2):
         return None
     return f"it computes {answer.item():.4f} where {expected:.4f} is right"
+
+
+def has_cuda_driver() -> bool:
+    """Whether this machine has an NVIDIA driver at all; asks neither torch nor ONNX Runtime."""
+    for name in _DRIVERS:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def preload_cuda() -> None:
+    """Load CUDA libraries that pip installed, where ONNX Runtime can."""
+    if hasattr(ort, "preload_dlls"):
+        with redirect_stdout(io.StringIO()):  # it prints what it does not find
+            ort.preload_dlls()
 
 
 def _make_model(kernel: np.ndarray) -> ModelProto:

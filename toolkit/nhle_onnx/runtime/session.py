@@ -1,11 +1,8 @@
 """ONNX Runtime sessions as a source of outputs, on a provider that truly runs."""
 
-import ctypes
-import io
 import re
 import tempfile
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,17 +15,19 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
-from nhle_onnx.values.cores import read_thread_limit
+from nhle_onnx.runtime.exact_sums import ENTRIES, make_exact
+from nhle_onnx.runtime.kernels import may_saturate
+from nhle_onnx.runtime.native import CPU, CUDA, open_native
+from nhle_onnx.runtime.providers import has_cuda_driver, preload_cuda
+from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import ImageInput
 
 Provider = Literal["auto", "cpu", "cuda"]
 
-_CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
 # TF32 would blur the accuracy that the gates measure.
 _OPTIONS: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    _CPU: [(_CPU, {})],
-    _CUDA: [(_CUDA, {"use_tf32": 0}), (_CPU, {})],
+    CPU: [(CPU, {})],
+    CUDA: [(CUDA, {"use_tf32": 0}), (CPU, {})],
 }
 _Feed = dict[str, npt.NDArray[np.generic]]
 _Outputs = list[npt.NDArray[np.generic]]
@@ -38,8 +37,6 @@ _DEVICE_FAULT = re.compile(
     re.IGNORECASE,
 )
 _DEVICE_REMEDY = "Free the device's memory, or give a smaller --batch-size, or --provider cpu."
-_FATAL = 4
-_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +71,12 @@ class Session:
             {target.name: filled[start : start + size].astype(target.dtype, copy=False)}
             for start in range(0, len(filled), size)
         )
-        run = _run_bound if self.provider == _CUDA else _run
+        run = _run_bound if self.provider == CUDA else _run
         try:
             parts = [run(self.native, list(outputs), feed, self.options) for feed in feeds]
         except Exception as error:  # ONNX Runtime's errors share no public base class
             message = f"ONNX Runtime failed on {self.provider}: {_first_line(error)}"
-            if self.provider == _CUDA and _DEVICE_FAULT.search(str(error)):
+            if self.provider == CUDA and _DEVICE_FAULT.search(str(error)):
                 raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
             raise InputRefusedError(message, remedy="Check the model with the images.") from error
         joined = (_join(output, len(filled)) for output in zip(*parts, strict=True))
@@ -90,18 +87,24 @@ class Session:
         self.options.terminate = True
 
 
-def open_session(model: ModelProto, provider: Provider = "auto") -> Session:
+def open_session(
+    model: ModelProto, provider: Provider = "auto", kernels: Kernels = "exact"
+) -> Session:
     """Load a model on the provider asked for; `auto` is CUDA where it works, else the CPU.
 
-    Raises DeviceUnavailableError where CUDA was asked for and ONNX Runtime came up without it
-    (which it does silently), and InputRefusedError where it cannot load the model.
+    With `kernels` exact, sums of 8-bit products are the same on every processor. Raises
+    DeviceUnavailableError where CUDA was asked for and ONNX Runtime came up without it (which it
+    does silently), and InputRefusedError where it cannot load the model.
     """
+    entries: Mapping[str, str] = {}
+    if kernels == "exact" and may_saturate(model):
+        model, entries = make_exact(model), ENTRIES
     if measure_bytes(model) > MAX_PROTO_BYTES:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
-            return _open_source(str(path), provider)
-    return _open_source(model.SerializeToString(), provider)
+            return _open_source(str(path), provider, entries)
+    return _open_source(model.SerializeToString(), provider, entries)
 
 
 def _copy(model: ModelProto) -> ModelProto:
@@ -111,21 +114,17 @@ def _copy(model: ModelProto) -> ModelProto:
     return copy
 
 
-def _open_source(source: str | bytes, provider: Provider) -> Session:
-    # else a missing CUDA library, or a wrong shape that a model declares, fills the terminal
-    ort.set_default_logger_severity(_FATAL)
+def _open_source(source: str | bytes, provider: Provider, entries: Mapping[str, str]) -> Session:
     if provider == "cpu" or (provider == "auto" and not has_cuda_driver()):
-        return _open(source, _CPU)
-    if hasattr(ort, "preload_dlls"):
-        with redirect_stdout(io.StringIO()):  # where it says which libraries are missing
-            ort.preload_dlls()
+        return _open(source, CPU, entries)
+    preload_cuda()
     try:
-        session = _open(source, _CUDA if _CUDA in ort.get_available_providers() else _CPU)
+        session = _open(source, CUDA if CUDA in ort.get_available_providers() else CPU, entries)
     except DeviceUnavailableError:
         if provider == "cuda":
             raise
-        return _open(source, _CPU)
-    if provider == "cuda" and session.provider != _CUDA:
+        return _open(source, CPU, entries)
+    if provider == "cuda" and session.provider != CUDA:
         message = f"CUDA was asked for, but ONNX Runtime started on {session.provider}"
         raise DeviceUnavailableError(
             message,
@@ -135,29 +134,12 @@ def _open_source(source: str | bytes, provider: Provider) -> Session:
     return session
 
 
-def has_cuda_driver() -> bool:
-    """Whether this machine has an NVIDIA driver at all; asks neither torch nor ONNX Runtime."""
-    for name in _DRIVERS:
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def _open(source: str | bytes, provider: str) -> Session:
-    options = ort.SessionOptions()
-    options.log_severity_level = _FATAL
-    options.intra_op_num_threads = read_thread_limit() or 0  # 0: one a core
+def _open(source: str | bytes, provider: str, entries: Mapping[str, str]) -> Session:
     try:
-        # else it goes on with the CPU where CUDA fails, now or in a run, and says so on stdout
-        native = ort.InferenceSession(
-            source, options, providers=_OPTIONS[provider], enable_fallback=False
-        )
+        native = open_native(source, _OPTIONS[provider], entries)
     except Exception as error:  # ONNX Runtime's errors share no public base class
         message = f"ONNX Runtime cannot load the model: {_first_line(error)}"
-        if provider == _CUDA and _DEVICE_FAULT.search(str(error)):
+        if provider == CUDA and _DEVICE_FAULT.search(str(error)):
             raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
     return Session(native=native, provider=native.get_providers()[0])

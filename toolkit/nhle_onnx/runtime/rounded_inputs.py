@@ -10,14 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-import onnxruntime as ort
 from onnx import ModelProto, helper
 
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.runtime.native import open_native
 
 _PRODUCTS = {"MatMul", "Gemm"}
 _ROUNDING = 4  # the accuracy level of a kernel that computes in 8 bits
-_FATAL = 4
 
 
 def find_rounded_inputs(proto: ModelProto) -> dict[str, int]:
@@ -34,7 +33,7 @@ def find_rounded_inputs(proto: ModelProto) -> dict[str, int]:
 
 
 def _list_products(proto: ModelProto) -> Iterator[str]:
-    """Products of what is no quantized tensor by one that is, as it is stored or turned."""
+    """Float × quantized products, with the weight stored either way."""
     nodes = proto.graph.node
     dequantized = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
     for node in nodes:
@@ -48,13 +47,8 @@ def _list_kernels(proto: ModelProto) -> Iterator[tuple[str, int]]:
     """Outputs of the kernels that round, and their blocks; none where no session opens."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
-        options = ort.SessionOptions()
-        options.log_severity_level = _FATAL
-        options.optimized_model_filepath = str(path)
         try:
-            ort.InferenceSession(
-                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            open_native(proto.SerializeToString(), optimized=path)
         except Exception:  # noqa: BLE001 - its errors share no base; who runs the model reports it
             return
         optimized = onnx.load(path)
