@@ -1,5 +1,6 @@
 """Whole networks: the lowered module computes and learns what the original does."""
 
+import copy
 from functools import cache
 from pathlib import Path
 
@@ -74,20 +75,28 @@ def test_same_logits_where_equal_biases_are_merged(
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", COMPARED)
 def test_same_gradients_as_the_original(name: str, tmp_path: Path) -> None:
-    """Of the images, of the head and of all layers that the exporter left as they were."""
-    network = get_network(name)
+    """Of the images, of the head and of all layers that the exporter left as they were.
+
+    In float64, so that no processor's rounding decides; and the median of three draws, as the
+    exporter rounds what it folds, and a ReLU may cross its kink in one of them.
+    """
+    network = copy.deepcopy(get_network(name))
     path = tmp_path / "model.onnx"
     export_example(network, make_images(name, 2), "legacy-17", path)
     lowered = lower(path)
-    images, labels = make_images(name, 3), torch.tensor([1, 5, 7])
-    originals = dict(network.named_parameters())
+    originals = dict(network.double().named_parameters())
+    lowered.module.double()
     shared = originals.keys() & lowered.parameter_of.keys()
     assert {"classifier.weight", "classifier.bias"} <= shared
-    expected = differentiate(network, images, labels, [originals[key] for key in shared])
-    weights = [lowered.parameter_of[key] for key in shared]
-    computed = differentiate(lowered.module, images, labels, weights)
-    for ours, original in zip(computed, expected, strict=True):
-        assert (ours - original).norm() <= 1e-2 * original.norm()  # a ReLU may cross its kink
+    errors = []
+    for _ in range(3):
+        images, labels = make_images(name, 3).double(), torch.tensor([1, 5, 7])
+        expected = differentiate(network, images, labels, [originals[key] for key in shared])
+        weights = [lowered.parameter_of[key] for key in shared]
+        computed = differentiate(lowered.module, images, labels, weights)
+        pairs = zip(computed, expected, strict=True)
+        errors.append(max(float((ours - theirs).norm() / theirs.norm()) for ours, theirs in pairs))
+    assert np.median(errors) < 1e-4
 
 
 def differentiate(

@@ -24,6 +24,7 @@ from nhle_onnx.release.kit.carried import read_manifest, read_runner, read_web_f
 from nhle_onnx.release.kit.picking import choose_limit, pick_images
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_kit
 from nhle_onnx.release.report import render_json
+from nhle_onnx.runtime.kernels import saturates
 from nhle_onnx.values.request import ForgetRequest
 
 HOSTILE = "<script>alert(1)</script>"
@@ -195,6 +196,7 @@ def test_the_script_finds_what_the_host_found(kit: Made, result: Path) -> None:
     latency = found["latency_ms"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"]
     assert found["runtime"]["providers"] == ["CPUExecutionProvider"]
+    assert found["runtime"]["saturates"] == saturates()
     assert found["verdict"]["passed"]
     assert found["verdict"]["checks"][2]["name"] == "agreement"
 
@@ -386,6 +388,21 @@ def test_a_result_is_judged_by_the_gates(
     assert (shown.code, shown.out.splitlines()[-1]) == (0, "PASSED")
     stricter = nhle("verify", "--device-result", result, "--max-acc-r-drop", -0.5)
     assert (stricter.code, stricter.out.splitlines()[-1]) == (1, "FAILED")
+
+
+def test_a_processor_that_saturates_says_so(
+    result: Path, tmp_path: Path, nhle: Callable[..., Result]
+) -> None:
+    found = read(result)
+    del found["runtime"]["saturates"]
+    (tmp_path / "older.json").write_text(json.dumps(found), "utf-8")
+    found["runtime"]["saturates"] = True
+    (tmp_path / "clips.json").write_text(json.dumps(found), "utf-8")
+    notes = [
+        nhle("verify", "--device-result", tmp_path / name).err
+        for name in ("older.json", "clips.json")
+    ]
+    assert ["saturates uint8 × int8 sums" in note for note in notes] == [False, True]
 
 
 def test_a_device_that_answers_otherwise_fails(

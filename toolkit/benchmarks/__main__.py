@@ -17,6 +17,7 @@ from benchmarks.overhead import overhead
 from benchmarks.page_orientation import page_orientation
 from benchmarks.paper import paper
 from benchmarks.patches import patches
+from benchmarks.processors import processors
 from benchmarks.quantized import quantized
 from benchmarks.retraining import retraining
 from benchmarks.scale import scale
@@ -46,6 +47,7 @@ main.add_command(overhead)
 main.add_command(page_orientation)
 main.add_command(paper)
 main.add_command(patches)
+main.add_command(processors)
 main.add_command(quantized)
 main.add_command(retraining)
 main.add_command(scale)

@@ -72,10 +72,10 @@ class AuditReport:
     samples: AuditSamples
     preprocess: Preprocess | None
     provider: str
-    kernels: Kernels
+    kernels: Kernels = "exact"
     device: str
     accuracies: dict[Role, Accuracy]
-    other_kernels: OtherKernels | None
+    other_kernels: OtherKernels | None = None
     flows: dict[Role, tuple[float, ...]]
     curves: dict[Role, tuple[float, ...]]
     measures: tuple[Measure, ...]

@@ -120,11 +120,14 @@ class KitReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What ran the model on the device."""
+    """What ran the model on the device; `saturates` says that it clips sums of uint8 × int8, and is
+    None in results of older kits.
+    """
 
     name: str
     version: str
     providers: tuple[str, ...]
+    saturates: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ class OtherKernels:
     `accuracies` has the names that the report has for them; `reason` says why they differ.
     """
 
-    kernels: Kernels
+    kernels: Kernels = "exact"
     accuracies: dict[str, Accuracy]
     reason: str
 
@@ -113,13 +113,13 @@ class UnlearnReport:
     preprocess: Preprocess | None
     method: dict[str, Any]
     provider: str
-    kernels: Kernels
+    kernels: Kernels = "exact"
     device: str
     before: Accuracy
     after: Accuracy
     unmasked: Unmasked
     delta_acc_r: float | None
-    other_kernels: OtherKernels | None
+    other_kernels: OtherKernels | None = None
     changed_tensors: tuple[str, ...]
     added_tensors: tuple[str, ...]
     trajectory: tuple[Any, ...]
@@ -156,12 +156,12 @@ class VerifyReport:
     samples: int
     preprocess: Preprocess | None
     providers: tuple[ProviderResult, ...]
-    kernels: Kernels
+    kernels: Kernels = "exact"
     before: Accuracy | None
     after: Accuracy
     unmasked: Unmasked | None
     delta_acc_r: float | None
-    other_kernels: OtherKernels | None
+    other_kernels: OtherKernels | None = None
     changed_tensors: tuple[str, ...] | None
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]

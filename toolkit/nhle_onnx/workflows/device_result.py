@@ -10,6 +10,11 @@ from nhle_onnx.values.kit import DeviceLimits, DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.workflows.subject import TOOL
 
+_CLIPPED = (
+    "the device's processor saturates uint8 × int8 sums: a quantized model answers otherwise there "
+    "than on devices with VNNI or ARM dot products"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResultSettings:
@@ -49,7 +54,7 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
         after=figures.after,
         delta_acc_r=figures.delta_acc_r,
         agreement=figures.agreement,
-        notes=notes,
+        notes=(*notes, *((_CLIPPED,) if result.runtime.saturates else ())),
         checks=checks,
     )
 

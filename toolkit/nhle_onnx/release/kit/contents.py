@@ -1,5 +1,6 @@
 """The files of a kit: data, runners that need nothing of ours, and how to run them."""
 
+import base64
 import hashlib
 from collections.abc import Mapping
 
@@ -7,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.release.kit.carried import read_runner, read_web_file
-from nhle_onnx.release.kit.page import can_hold, render_kit_page
+from nhle_onnx.release.kit.page import TRIAL, can_hold, render_kit_page
 from nhle_onnx.release.report import render_json
+from nhle_onnx.runtime.kernels import make_trial
 from nhle_onnx.values.kit import InputType, Kit
 
 KIT_JSON = "kit.json"
@@ -22,6 +24,11 @@ def encode_images(inputs: npt.NDArray[np.float32], dtype: InputType) -> bytes:
     return inputs.astype(np.dtype(dtype).newbyteorder("<")).tobytes()
 
 
+def encode_trial() -> str:
+    """The model by which a runner finds out whether its processor saturates."""
+    return base64.b64encode(make_trial()).decode()
+
+
 def make_contents(kit: Kit, data: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Every file of the kit by name, and what is to be said of them.
 
@@ -30,18 +37,21 @@ def make_contents(kit: Kit, data: Mapping[str, bytes]) -> tuple[dict[str, bytes]
     text = render_json(kit).encode()
     data = {KIT_JSON: text, **data}
     digest = hashlib.sha256(text).hexdigest()
+
+    def fill(*runners: str) -> bytes:
+        text = "\n".join(map(read_runner, runners))
+        return text.replace(_DIGEST, digest).replace(TRIAL, encode_trial()).encode()
+
     contents = {
         **data,
-        "verify.py": read_runner("verify.py").replace(_DIGEST, digest).encode(),
-        "verify.mjs": "\n".join(map(read_runner, ("judge.js", "node.js")))
-        .replace(_DIGEST, digest)
-        .encode(),
+        "verify.py": fill("verify.py"),
+        "verify.mjs": fill("judge.js", "node.js"),
         "README.txt": read_runner("README.txt").encode(),
     }
     if not can_hold(data):
         size = sum(map(len, data.values()))
         return contents, (f"no index.html: {size:,} bytes are more than a page can hold",)
-    contents["index.html"] = render_kit_page(data)
+    contents["index.html"] = render_kit_page(data, encode_trial())
     for name in ("LICENSE", "ThirdPartyNotices.txt"):
         contents[f"onnxruntime-web/{name}"] = read_web_file(name)
     return contents, ()

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nhle_onnx.release.kit.carried import read_manifest, read_runner, read_web_file
 
 _MOST_BYTES = 256 * 2**20  # browsers' texts end at 512 MiB; base64 takes a third more
+TRIAL = "{{ trial }}"  # in a runner: the model that finds out whether a processor saturates
 _LEVEL = 6  # gzip's; higher ones cost seconds and gain a percent
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _ENVIRONMENT = Environment(
@@ -29,9 +30,10 @@ def can_hold(data: Mapping[str, bytes]) -> bool:
     return sum(map(len, data.values())) <= _MOST_BYTES
 
 
-def render_kit_page(data: Mapping[str, bytes]) -> bytes:
+def render_kit_page(data: Mapping[str, bytes], trial: str) -> bytes:
     """The page for a kit's files by name. Nothing in them is shown or run but by its script."""
-    script = "\n" + "\n".join(map(read_runner, ("judge.js", "page.js")))
+    runners = "\n".join(map(read_runner, ("judge.js", "page.js")))
+    script = f"\n{runners}".replace(TRIAL, trial)
     blocks = {**data, **{name: read_web_file(name) for name in _RUNTIME}}
     digest = hashlib.sha256(script.encode()).digest()
     page = _ENVIRONMENT.get_template("index.html.j2").render(

@@ -3,6 +3,20 @@
 const RESULT_SCHEMA = "nhle-onnx/device-result/v1";
 const ARRAYS = { float32: Float32Array, float16: Uint16Array };
 
+const TRIAL = "{{ trial }}"; // a model of one product of 8-bit numbers, as base64
+const DEPTH = 64;
+
+// Whether this processor clips sums of uint8 times int8, as x86 without VNNI does.
+async function saturates(ort, providers) {
+  const model = Uint8Array.from(atob(TRIAL), (mark) => mark.charCodeAt(0));
+  const session = await ort.InferenceSession.create(model, { executionProviders: providers });
+  const left = new ort.Tensor("uint8", new Uint8Array(DEPTH).fill(255), [1, DEPTH]);
+  const right = new ort.Tensor("int8", new Int8Array(DEPTH).fill(127), [DEPTH, 1]);
+  const { sum } = await session.run({ left, right });
+  await session.release();
+  return Number(sum.data[0]) !== 255 * 127 * DEPTH;
+}
+
 // The kit's files that decide the result, with the digest that each must have.
 function listFiles(kit) {
   const sidecars = Object.entries(kit.model.sidecars).map(([place, digest]) => [`model/${place}`, digest]);

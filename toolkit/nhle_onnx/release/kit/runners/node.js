@@ -45,15 +45,17 @@ const kit = JSON.parse(text);
 const contents = new Map(listFiles(kit).map(([name, digest]) => [name, readKitFile(name, digest)]));
 const [ort, version] = loadRuntime();
 let run;
+let clips;
 try {
   const session = await ort.InferenceSession.create(path.join(FOLDER, kit.model.file), { executionProviders: ["cpu"] });
+  clips = await saturates(ort, ["cpu"]);
   run = await runImages(ort, session, kit, new Uint8Array(contents.get(kit.images.file)), () => undefined);
 } catch (error) {
   refuse(4, `ONNX Runtime cannot run the model: ${error.message}`);
 }
 const result = makeResult(kit, text, KIT_JSON_SHA256, run, {
   runner: "verify.mjs",
-  runtime: { name: "onnxruntime-node", version, providers: ["cpu"] },
+  runtime: { name: "onnxruntime-node", version, providers: ["cpu"], saturates: clips },
   device: {
     name: os.cpus()[0]?.model ?? os.arch(),
     platform: `${os.type()} ${os.release()} ${os.arch()}`,

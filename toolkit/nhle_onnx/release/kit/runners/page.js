@@ -101,9 +101,10 @@ async function verify() {
     await pause();
   });
   await session.release();
+  const clips = await saturates(ort, ["wasm"]);
   return [kit, makeResult(kit, text, digestOf(bytes), run, {
     runner: "index.html",
-    runtime: { name: "onnxruntime-web", version: ort.env.versions.web, providers: ["wasm"] },
+    runtime: { name: "onnxruntime-web", version: ort.env.versions.web, providers: ["wasm"], saturates: clips },
     device: describeDevice(),
   })];
 }

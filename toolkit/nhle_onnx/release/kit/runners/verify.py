@@ -8,6 +8,7 @@ cannot run the model; 5 the provider is not available.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -26,9 +27,13 @@ except ImportError as error:
     sys.exit(CANNOT_RUN)
 
 KIT_JSON_SHA256 = "{{ kit_json_sha256 }}"
+TRIAL = "{{ trial }}"  # a model of one product of 8-bit numbers
 RESULT_SCHEMA = "nhle-onnx/device-result/v1"
 CPU = "CPUExecutionProvider"
 QUIET = 4
+SATURATION = (
+    "this processor clips sums of 8-bit products; others answer a quantized model otherwise"
+)
 DAMAGED, NO_PROVIDER = 3, 5
 
 
@@ -156,6 +161,7 @@ def make_result(
             "name": "onnxruntime",
             "version": ort.__version__,
             "providers": providers,
+            "saturates": saturates(),
         },
         "device": describe_device(),
         "samples": len(predictions),
@@ -176,6 +182,14 @@ def make_result(
         "predictions": predictions,
         "kit": {"sha256": hashlib.sha256(text.encode()).hexdigest(), "document": text},
     }
+
+
+def saturates() -> bool:
+    """Whether this processor clips sums of uint8 times int8, as x86 without VNNI does."""
+    session = ort.InferenceSession(base64.b64decode(TRIAL), providers=[CPU])
+    left, right = np.full((1, 64), 255, np.uint8), np.full((64, 1), 127, np.int8)
+    (total,) = session.run(None, {"left": left, "right": right})
+    return int(total.item()) != 255 * 127 * 64
 
 
 def measure(kit: dict[str, Any], predictions: list[int]) -> dict[str, Any]:
@@ -267,6 +281,8 @@ def show(kit: dict[str, Any], result: dict[str, Any], out: Path) -> None:
     runtime, latency = result["runtime"], result["latency_ms"]
     print(f"runtime  {runtime['name']} {runtime['version']}, {', '.join(runtime['providers'])}")
     print(f"device   {printable(result['device']['name'])}")
+    if runtime["saturates"]:
+        print(f"kernels  {SATURATION}")
     print("latency  p50 {p50} ms, p90 {p90} ms, p99 {p99} ms\n".format(**latency))
     print(f"{'class':<28}{'total':>7}{'correct':>9}{'predicted':>11}")
     for index, row in enumerate(result["per_class"]):
