@@ -20,6 +20,7 @@ from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from recipes import fashion_mnist
 from recipes.idx import read_split
@@ -84,7 +85,7 @@ def _measure_test_accuracy(
     images = np.stack(
         [prepare_image(Image.fromarray(image), target, preprocess) for image in split.images]
     )
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_session(onnx.load(path), "cpu").native  # sums as devices have them
     logits = [
         session.run(None, {target.name: images[start : start + _BATCH_SIZE]})[0]
         for start in range(0, len(images), _BATCH_SIZE)

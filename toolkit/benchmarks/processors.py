@@ -44,7 +44,7 @@ FIGURES = {"Acc_F": "acc_f", "Acc_R": "acc_r"}
 PROBE = "from nhle_onnx.runtime.kernels import saturates; print(saturates())"
 BODY = """
 `saturates`: ONNX Runtime's own kernels clip sums of uint8 × int8 there. `tests`: of layers, kernels
-and shipped models in integers, those that passed. The other columns are figures of `verify` for the
+and shipped models in integers, those that passed. The other rows are figures of `verify` for the
 shipped INT8 model, before and after it forgot class 3 on the first processor: exact ones, which
 judge, and those of the processor's own kernels (`default`) where they are otherwise. The command
 fails where exact figures are not the same on all processors.
@@ -107,7 +107,7 @@ def processors(only: tuple[str, ...], *, unlearn: bool) -> None:
     chosen = [BY_KEY[name] for name in only or BY_KEY]
     edited = _unlearn(Path(sys.executable), KEPT / "edited.onnx")[0]
     rows = [_examine(processor, edited, unlearn=unlearn) for processor in chosen]
-    table = make_table(rows)
+    table = make_table(_turn(rows))
     click.echo(table)
     if not only:
         write_results(NAME, "8-bit numbers on other processors", f"{table}\n{BODY}", rows)
@@ -173,6 +173,12 @@ def _beside() -> tuple[str, ...]:
         MODEL.with_name(name) for name in ("labels.txt", "preprocessor_config.json")
     )
     return ("--labels", str(labels), "--preprocess", str(preprocess))
+
+
+def _turn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a figure, and a column a processor."""
+    figures = [name for name in rows[0] if name != "processor"]
+    return [{"": name} | {row["processor"]: row[name] for row in rows} for name in figures]
 
 
 def _count_tests(python: Path) -> str:

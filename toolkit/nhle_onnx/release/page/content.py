@@ -155,6 +155,7 @@ def _list_run(report: AuditReport | UnlearnReport) -> dict[str, Any]:
         "command": report.command,
         "seed": report.seed,
         "provider": report.provider,
+        "sums of 8-bit products": report.kernels,
         "device": report.device,
     }
 
