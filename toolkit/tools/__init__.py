@@ -1,0 +1,1 @@
+"""Developers' tools: what a change to the code did to it, and to what it makes."""

@@ -1,0 +1,64 @@
+"""Digests of what the program makes: the same before and after a change that is to change nothing.
+
+`python -m tools.digests > before.txt`, and again afterwards, on the same machine.
+"""
+
+import contextlib
+import hashlib
+import io
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from nhle_onnx.cli.main import run
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
+CLASSES = ("0", "3", "6")
+
+
+def main() -> None:
+    """Print a line for each edited model, and for a patch and a kit's files of the last class."""
+    with tempfile.TemporaryDirectory() as name:
+        for folder in sorted((ROOT / "models").glob("*/model.onnx")):
+            for forgotten in CLASSES:
+                out = Path(name) / f"{folder.parent.name}.{forgotten}.onnx"
+                call("unlearn", folder, "--forget", forgotten, "--rescale", "--out", out)
+                print(digest(out.read_bytes()), out.name, flush=True)
+            for line in list_shipped(folder, out):
+                print(line, flush=True)
+
+
+def list_shipped(model: Path, edited: Path) -> Iterator[str]:
+    """Digests of the patch, and of each file in the kit, of an edited model."""
+    patch, kit = edited.with_suffix(".nhlepatch"), edited.with_suffix(".zip")
+    call("patch", "create", model, edited, "-o", patch)
+    yield f"{digest(patch.read_bytes())} {patch.name}"
+    beside = [
+        part
+        for flag, file in (("--labels", "labels.txt"), ("--preprocess", "preprocessor_config.json"))
+        for part in (flag, model.with_name(file))
+    ]
+    call("kit", edited, "--forget", CLASSES[-1], "--data", DATA, *beside, "-o", kit)
+    with zipfile.ZipFile(kit) as archive:
+        for name in sorted(archive.namelist()):
+            yield f"{digest(archive.read(name))} {kit.name}/{name}"
+
+
+def call(*arguments: object) -> None:
+    """Run a command, which may fail a gate: its outputs count."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = run([*map(str, arguments), "--quiet"])
+    if code not in {0, 1}:
+        message = f"{arguments} ended with {code}"
+        raise SystemExit(message)
+
+
+def digest(content: bytes) -> str:
+    """The start of a SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    main()
