@@ -1,5 +1,6 @@
 """What ONNX Runtime computes as users run it, and what the lowered module does."""
 
+import platform
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,8 @@ from quantized_nets import MICROSOFT, Net
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from nhle_onnx.runtime import session as runtime
+
+IS_X86 = platform.machine().lower() in {"x86_64", "amd64"}
 
 
 def make_model(net: Net, x: np.ndarray) -> tuple[ModelProto, np.ndarray]:
@@ -65,8 +68,14 @@ def run_both(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def assert_same(net: Net, x: np.ndarray) -> None:
+    """Every number; where a kernel of another processor takes ties to the other side, but for one
+    step.
+    """
     expected, computed = run_both(net, x)
-    np.testing.assert_array_equal(computed, expected)
+    if not IS_X86 and any(node.op_type == "QLinearAdd" for node in net.nodes):
+        assert np.abs(computed - expected).max() <= 1
+    else:
+        np.testing.assert_array_equal(computed, expected)
 
 
 def assert_same_sums(net: Net, x: np.ndarray) -> None:

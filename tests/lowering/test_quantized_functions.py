@@ -22,7 +22,7 @@ from quantized_nets import (
     make_unary,
     spell,
 )
-from quantized_runs import assert_near, assert_same, lower, make_model, run_module
+from quantized_runs import IS_X86, assert_near, assert_same, lower, make_model, run_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -162,4 +162,5 @@ def test_what_a_scale_is_found_of_is_the_same_to_the_last_bit(attributes: Attrib
     )
     x = np.random.default_rng(0).normal(0, 3, IMAGE).astype(np.float32)
     model, expected = make_model(net, x)
-    np.testing.assert_array_equal(run_module(lower(model), x), expected)
+    rtol = 0 if IS_X86 else 2e-7  # other processors multiply and add in one rounding
+    np.testing.assert_allclose(run_module(lower(model), x), expected, rtol=rtol, atol=rtol)
