@@ -27,7 +27,7 @@ from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.score_range import read_range
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
 from test_readme import keep_names, read_shown_output
 
@@ -247,7 +247,7 @@ def score_worst_features(proto: ModelProto, original: Path) -> np.ndarray:
     limits = read_range(proto, head.feature_limits)
     worst = np.where(weight[1:].sum(0) > 0, limits.lowest, limits.highest)
     feed = np.float32(worst)
-    if head.feature_grid is not None:
+    if head.feature_quant_params is not None:
         steps = np.rint((worst - limits.lowest) / limits.step)
         feed = (steps + np.iinfo(np.int8).min).astype(np.int8)
     session = ort.InferenceSession(

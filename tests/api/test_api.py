@@ -19,7 +19,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 import nhle_onnx
-import nhle_onnx.unlearn.cwm  # binds the package of this name, if nothing prevents it
+import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing prevents it
 from architectures.lenet5 import LeNet5
 from conftest import EVALUATION, LENET, ROOT, Result
 from nhle_onnx.api.keywords import AuditKeywords, ModelKeywords, UnlearnKeywords, VerifyKeywords

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from architectures import LeNet5
 from conftest import EVALUATION, LENET, Result, make_interruptible, unlearn
-from nhle_onnx.audit import relearning
+from nhle_onnx.auditing import relearning
 from nhle_onnx.cli.main import run
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features

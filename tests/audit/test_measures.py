@@ -22,26 +22,26 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from conftest import LENET
-from nhle_onnx.audit.bench import split_halves
-from nhle_onnx.audit.divergence import measure_divergence, measure_zrf, to_probabilities
-from nhle_onnx.audit.head_rows import HeadRows, read_rows, with_rows
-from nhle_onnx.audit.membership import (
+from nhle_onnx.auditing.attacks.divergence import measure_divergence, measure_zrf, to_probabilities
+from nhle_onnx.auditing.attacks.membership import (
     ATTACKS,
     measure_balanced_accuracy,
     measure_leak,
     measure_true_alarms,
     read_confidence,
 )
-from nhle_onnx.audit.placement import place
-from nhle_onnx.audit.probe import probe_hits
-from nhle_onnx.audit.projection import _project
-from nhle_onnx.audit.quantization import round_channels, round_weights
-from nhle_onnx.audit.regression import fit_regression
-from nhle_onnx.audit.relearning import count_steps, reset_rows
-from nhle_onnx.audit.separability import measure_separability
-from nhle_onnx.audit.traces import guess_forgotten, measure_outliers
-from nhle_onnx.audit.unmasking import rebuild_rows
-from nhle_onnx.audit.untrained import reset_weights
+from nhle_onnx.auditing.attacks.probe import probe_hits
+from nhle_onnx.auditing.attacks.quantization import round_channels, round_weights
+from nhle_onnx.auditing.attacks.relearning import count_steps, reset_rows
+from nhle_onnx.auditing.attacks.separability import measure_separability
+from nhle_onnx.auditing.attacks.traces import guess_forgotten, measure_outliers
+from nhle_onnx.auditing.attacks.unmasking import rebuild_rows
+from nhle_onnx.auditing.context import split_halves
+from nhle_onnx.auditing.head_rows import HeadRows, read_rows, with_rows
+from nhle_onnx.auditing.placement import place
+from nhle_onnx.auditing.projection import _project
+from nhle_onnx.auditing.regression import fit_regression
+from nhle_onnx.auditing.untrained import reset_weights
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.load import load_model
 

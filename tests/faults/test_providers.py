@@ -16,7 +16,7 @@ from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError, NhleOnnx
 from nhle_onnx.runtime.providers import has_cuda_driver
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.workflows.subject import ModelFlags, open_subject
+from nhle_onnx.workflows.classifier import ModelFlags, open_classifier
 
 Nhle = Callable[..., Result]
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -57,7 +57,7 @@ class Failing:
 
 @pytest.fixture(scope="module")
 def target() -> ImageInput:
-    return open_subject(LENET, ModelFlags()).image_input
+    return open_classifier(LENET, ModelFlags()).image_input
 
 
 @pytest.mark.parametrize(

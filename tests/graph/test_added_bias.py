@@ -9,10 +9,10 @@ from head_forms import BIAS, CLASSES, WEIGHT, Form, build, layer, load, node
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quantized_forms import FORMS
 
+from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head, write_head
-from told import assert_told
 
 
 def test_whole_numbers_without_a_bias_cannot_be_masked(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from quantized_forms import FORMS
 from nhle_onnx.graph.head import find_head, list_other_heads
 from nhle_onnx.graph.head_values import read_format, read_head, write_head
 from nhle_onnx.graph.real_values import with_real_values
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
 
 Values = np.ndarray[Any, Any]
@@ -32,7 +32,7 @@ def draw_images(form: Form) -> Values:
 def run_head(proto: ModelProto, head: ClassifierHead, images: Values) -> tuple[Values, Values]:
     """Features [N, D], averaged over a map, and scores [N, K]."""
     real, names = with_real_values(proto, head)
-    assert (names.feature_grid, names.score_grid) == (None, None)
+    assert (names.feature_quant_params, names.scores_quant_params) == (None, None)
     features, scores = run(expose_tensors(real, names.features, names.scores), images)
     pooled = features.reshape(*features.shape[:2], -1).mean(-1)
     return pooled, scores.reshape(-1, CLASSES)
@@ -84,7 +84,7 @@ def test_what_is_written_is_what_is_computed(name: str, tmp_path: Path) -> None:
     write_head(edited, head, weight, bias)
     onnx.checker.check_model(edited, full_check=True)
     again = find_head(load(edited, tmp_path))
-    half = 0.5001 * 0.0625 if head.weight_grid else 1e-6
+    half = 0.5001 * 0.0625 if head.weight_quant_params else 1e-6
     now, now_bias = read_head(edited, again)
     np.testing.assert_allclose(now, weight, atol=half)
     np.testing.assert_allclose(now_bias, bias, atol=half)

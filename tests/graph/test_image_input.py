@@ -7,12 +7,12 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
+from assertions import assert_told
 from conftest import LENET
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout
-from told import assert_told
 
 Edit = Callable[[ModelProto], object]
 

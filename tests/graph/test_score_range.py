@@ -9,17 +9,17 @@ from head_forms import BIAS, CLASSES, FEATURES, WEIGHT, Form, build, load, node
 from onnx import ModelProto, helper, numpy_helper
 from quantized_forms import FORMS
 
+from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.bias_range import read_lowest_bias
 from nhle_onnx.graph.head import find_head
 from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import check_mask
-from told import assert_told
 
 ROUNDED = ("qdq", "qdq-per-class", "qgemm", "qlinear-conv")
 

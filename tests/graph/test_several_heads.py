@@ -7,9 +7,9 @@ import pytest
 from head_forms import CLASSES, WEIGHT, build, layer, load, node
 from onnx import ModelProto, TensorProto, helper
 
+from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.head import find_head, list_other_heads
-from told import assert_told
 
 
 def make_two_heads() -> ModelProto:

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import pytest
 
+from assertions import assert_told
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable, write_files, write_streams
-from told import assert_told
 
 NAMES = ("a.bin", "b.bin", "model.onnx")
 

@@ -24,7 +24,7 @@ from torch import nn
 from conftest import EVALUATION, LENET, SAMPLES, Result
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.training.loop import Losses, train
-from nhle_onnx.verify.accuracy import predict_classes
+from nhle_onnx.verification.accuracy import predict_classes
 
 Nhle = Callable[..., Result]
 

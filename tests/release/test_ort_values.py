@@ -10,6 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto
 
+from assertions import assert_told
 from conftest import LENET
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.image_input import read_image_input
@@ -21,7 +22,6 @@ from nhle_onnx.release.ort_format import (
     convert_to_ort,
     make_noise,
 )
-from told import assert_told
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08"])

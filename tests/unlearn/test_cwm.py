@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.unlearn.cwm import (
+from nhle_onnx.unlearning.cwm import (
     HeadValues,
     check_maskable,
     find_floor,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.loop import Point
-from nhle_onnx.unlearn.finetune import STEP_LIMIT, Finetuned, TuningSamples, finetune, is_settled
+from nhle_onnx.unlearning.finetune import STEP_LIMIT, Finetuned, TuningData, finetune, is_settled
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.request import ForgetRequest
@@ -42,10 +42,10 @@ def make_target(layout: str = "NCHW") -> ImageInput:
     )
 
 
-def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningSamples:
+def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningData:
     rng = np.random.default_rng(0)
     images = rng.normal(size=(32, 1, 4, 4)).astype(np.float32)
-    return TuningSamples(
+    return TuningData(
         forget=images[:8],
         classes=np.ones(8, np.int64),
         anchors=images[8 : 8 + anchors],
@@ -55,7 +55,7 @@ def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningSampl
 
 def run(
     network: Network | None = None,
-    samples: TuningSamples | None = None,
+    samples: TuningData | None = None,
     names: Sequence[str] = NAMES,
     whole: frozenset[str] = frozenset(),
     layout: str = "NCHW",
@@ -100,7 +100,7 @@ def test_only_the_named_tensors_move() -> None:
     [make_samples(), make_samples(anchors=0), make_samples(anchors=0, synthesizes=True)],
     ids=["anchors", "none", "made"],
 )
-def test_forget_samples_are_forgotten_and_others_kept(samples: TuningSamples) -> None:
+def test_forget_samples_are_forgotten_and_others_kept(samples: TuningData) -> None:
     network, original = Network(), Network()
     result = run(network, samples, steps=60, lr=0.02)
     assert len(result.trajectory.points) == 60

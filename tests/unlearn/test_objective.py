@@ -8,15 +8,15 @@ from torch import nn
 from torch.nn import functional
 
 from nhle_onnx.training.augmentation import synthesize_anchors
-from nhle_onnx.unlearn import objective as objective_module
-from nhle_onnx.unlearn.blurring import measure_spread, separation_loss
-from nhle_onnx.unlearn.nhle import (
+from nhle_onnx.unlearning import objective as objective_module
+from nhle_onnx.unlearning.feature_alignment import measure_spread, separation_loss
+from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
     measure_lead,
     retained_divergence,
 )
-from nhle_onnx.unlearn.objective import HARDENING, ForgetObjective, to_inputs
+from nhle_onnx.unlearning.objective import HARDENING, ForgetObjective, to_inputs
 from nhle_onnx.values.request import ForgetRequest
 
 

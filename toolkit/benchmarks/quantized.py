@@ -37,7 +37,7 @@ from benchmarks.quantized_subjects import (
 from benchmarks.results import ROOT, read_rows
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.tensors import is_float, list_tensors
-from nhle_onnx.verify.changes import compare_models
+from nhle_onnx.verification.changes import compare_models
 from nhle_onnx.workflows.measure import subtract
 
 CLASSES = range(10)

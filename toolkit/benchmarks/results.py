@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nhle_onnx.workflows.subject import TOOL, list_environment
+from nhle_onnx.workflows.classifier import TOOL, list_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"

@@ -20,9 +20,9 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.workflows.classifier import ModelFlags
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file, describe_patch
-from nhle_onnx.workflows.subject import ModelFlags
 
 _TARGET = ImageInput(
     name="image", dtype="float32", batch=None, channels=1, height=28, width=28, layout="NCHW"

@@ -23,7 +23,7 @@ from nhle_onnx.values.report import Limits, UnlearnReport, VerifyReport
 from nhle_onnx.values.summary import InspectReport
 from nhle_onnx.workflows.audit import AuditSettings, audit_model
 from nhle_onnx.workflows.audit_page import check_page, write_page
-from nhle_onnx.workflows.contest import VerifySettings
+from nhle_onnx.workflows.comparison import VerifySettings
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning

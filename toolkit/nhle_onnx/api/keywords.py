@@ -15,7 +15,7 @@ from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.preprocess import Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
-from nhle_onnx.workflows.subject import ModelFlags
+from nhle_onnx.workflows.classifier import ModelFlags
 
 Device = Literal["auto", "cpu", "cuda"]
 StrPath = str | PathLike[str]

@@ -156,7 +156,7 @@ def verbosity_options(function: Decorated) -> Decorated:
 def make_model_flags(values: dict[str, Any]) -> Any:
     """Take the model options out of a command's parameters, as a `ModelFlags`."""
     from nhle_onnx.data.preprocess_sources import PreprocessFlags
-    from nhle_onnx.workflows.subject import ModelFlags
+    from nhle_onnx.workflows.classifier import ModelFlags
 
     return ModelFlags(
         output=values.pop("output"),

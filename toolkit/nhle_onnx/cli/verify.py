@@ -82,7 +82,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
     from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.contest import VerifySettings
+    from nhle_onnx.workflows.comparison import VerifySettings
     from nhle_onnx.workflows.verify import verify_model
 
     settings = VerifySettings(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nhle_onnx.engines.engine import Engine
-from nhle_onnx.engines.in_turn import InTurn
 from nhle_onnx.engines.processes import Processes
+from nhle_onnx.engines.serial import SerialEngine
 from nhle_onnx.errors import UsageError
 from nhle_onnx.values.cores import count_cores
 
@@ -34,7 +34,7 @@ def open_engine(name: str, workers: int | None = None) -> Iterator[Engine]:
     """
     check_engine(name)
     if name == "local":
-        yield InTurn()
+        yield SerialEngine()
     elif name == "processes":
         yield Processes(workers or count_cores())
     else:

@@ -7,10 +7,10 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.grids import RANGES, express_reals
 from nhle_onnx.graph.head_values import read_head, write_head
+from nhle_onnx.graph.quant_params import RANGES, express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
-from nhle_onnx.graph.walk import list_graphs
+from nhle_onnx.graph.traversal import list_graphs
 from nhle_onnx.values.model import ClassifierHead
 
 _HALVED_ABOVE = 2**16
@@ -21,12 +21,12 @@ def read_lowest_bias(proto: ModelProto, head: ClassifierHead) -> npt.NDArray[np.
 
     Of 32 bits only half the range: kernels add products to a bias, and must not overflow.
     """
-    if head.bias is None or head.bias_grid is None:
+    if head.bias is None or head.bias_quant_params is None:
         return None
     tensor = dict(list_tensors(proto))[head.bias]
     low, high = RANGES[tensor.data_type]
     numbers = np.full(tensor.dims, low // 2 if high > _HALVED_ABOVE else low, np.float64)
-    return express_reals(proto, numbers, head.bias_grid).reshape(head.num_classes)
+    return express_reals(proto, numbers, head.bias_quant_params).reshape(head.num_classes)
 
 
 def deepen_bias(
@@ -39,13 +39,20 @@ def deepen_bias(
     Raises UnsupportedModelError where one of them serves another tensor as well, or a block.
     """
     reached = read_lowest_bias(proto, head)
-    if reached is None or head.bias is None or head.bias_grid is None or head.weight_grid is None:
+    if (
+        reached is None
+        or head.bias is None
+        or head.bias_quant_params is None
+        or head.weight_quant_params is None
+    ):
         return ()
     growth = np.ones(head.num_classes)
     growth[[*classes]] = 2.0 ** np.ceil(np.log2(np.maximum(lowest / reached[[*classes]], 1)))
-    scales = set(head.weight_grid.scales) & set(head.bias_grid.scales) or {*head.bias_grid.scales}
+    scales = set(head.weight_quant_params.scales) & set(head.bias_quant_params.scales) or {
+        *head.bias_quant_params.scales
+    }
     if dict(list_tensors(proto))[head.bias].data_type == TensorProto.INT32:
-        scales |= {*head.weight_grid.scales}
+        scales |= {*head.weight_quant_params.scales}
     values = read_tensors(proto, tuple(sorted(scales)))
     can_grow = all(each.size in {1, head.num_classes} for each in values.values())
     if not can_grow or _are_shared(proto, scales):

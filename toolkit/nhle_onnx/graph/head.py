@@ -6,10 +6,14 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.logger.logger import G_LOGGER
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
+from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.head_faults import find_tensor_fault
-from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_input_grid
 from nhle_onnx.graph.head_layers import Trail, read_layer
-from nhle_onnx.graph.origins import find_remedy
+from nhle_onnx.graph.node_quant_params import (
+    QUANTIZING,
+    list_output_quant_params,
+    read_input_quant_params,
+)
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, where documents go
@@ -74,15 +78,15 @@ def _trace(output: gs.Tensor) -> ClassifierHead | str:
             before_softmax = node.inputs[0]
         if before_softmax is not None:
             tensor = before_softmax
-            grid = read_input_grid(node) if node.op.startswith("QLinear") else None
-            trail = Trail(output=output, scores=tensor.name, score_grid=grid)
+            params = read_input_quant_params(node) if node.op.startswith("QLinear") else None
+            trail = Trail(output=output, scores=tensor.name, scores_quant_params=params)
         elif node.op in _PASSING | _POOLING | _CLAMPING | QUANTIZING:
             tensor = node.inputs[0]
             trail = replace(
                 trail,
                 is_pooled=trail.is_pooled or node.op in _POOLING,
                 is_clamped=trail.is_clamped or node.op in _CLAMPING,
-                limits=(*trail.limits, *list_output_grids(node)),
+                limits=(*trail.limits, *list_output_quant_params(node)),
             )
         else:
             return read_layer(node, trail)

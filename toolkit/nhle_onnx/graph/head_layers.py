@@ -6,8 +6,13 @@ from dataclasses import dataclass, replace
 
 import onnx_graphsurgeon as gs
 
-from nhle_onnx.graph.head_grids import QUANTIZING, list_output_grids, read_grid, read_input_grid
-from nhle_onnx.values.model import ClassifierHead, Grid
+from nhle_onnx.graph.node_quant_params import (
+    QUANTIZING,
+    list_output_quant_params,
+    read_input_quant_params,
+    read_quant_params,
+)
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 _MATRIX_RANK = 2
 _MIN_CLASSES = 2
@@ -24,10 +29,10 @@ class Trail:
 
     output: gs.Tensor
     scores: str
-    score_grid: Grid | None = None
+    scores_quant_params: QuantParams | None = None
     is_pooled: bool = False
     is_clamped: bool = False
-    limits: tuple[Grid, ...] = ()
+    limits: tuple[QuantParams, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,7 @@ class _Stored:
     shape: tuple[int, ...]
     is_transposed: bool
     is_shared: bool
-    grid: Grid | None = None
+    params: QuantParams | None = None
 
     def is_vector(self, num_classes: int) -> bool:
         """Whether it holds one number a class, whatever axes of one it has."""
@@ -54,7 +59,7 @@ class _Layer:
     bias: _Stored | None
     class_axis: int
     bias_scale: float = 1.0
-    feature_grid: Grid | None = None
+    feature_quant_params: QuantParams | None = None
 
 
 def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
@@ -90,21 +95,21 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         scores=trail.scores,
         is_clamped=trail.is_clamped,
         output=trail.output.name,
-        weight_grid=layer.weight.grid,
-        bias_grid=layer.bias.grid if layer.bias is not None else None,
-        feature_grid=layer.feature_grid,
-        feature_limits=layer.feature_grid or _find_feature_limits(layer.features),
-        score_grid=trail.score_grid,
-        score_limits=(*trail.limits, *list_output_grids(last)),
+        weight_quant_params=layer.weight.params,
+        bias_quant_params=layer.bias.params if layer.bias is not None else None,
+        feature_quant_params=layer.feature_quant_params,
+        feature_limits=layer.feature_quant_params or _find_feature_limits(layer.features),
+        scores_quant_params=trail.scores_quant_params,
+        score_quant_params=(*trail.limits, *list_output_quant_params(last)),
     )
 
 
-def _find_feature_limits(features: gs.Tensor) -> Grid | None:
+def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
     """The grid that features were read from, behind what only moves them."""
     while features.inputs and features.inputs[0].op in _MOVING:
         features = features.inputs[0].inputs[0]
     is_read = bool(features.inputs) and features.inputs[0].op == "DequantizeLinear"
-    return read_input_grid(features.inputs[0]) if is_read else None
+    return read_input_quant_params(features.inputs[0]) if is_read else None
 
 
 def _find_fault(layer: _Layer, trail: Trail, *, is_matrix: bool) -> str | None:
@@ -132,7 +137,7 @@ def _read_gemm(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
     alpha = float(node.attrs.get("alpha", 1.0))
     if node.attrs.get("transA", 0) or alpha == 0 or beta == 0:
         return "is no plain layer: transA, or an alpha or beta of 0"
-    if weight.grid is not None and (alpha, beta) != (1.0, 1.0):
+    if weight.params is not None and (alpha, beta) != (1.0, 1.0):
         return "is quantized, with an alpha or beta"
     if added_bias is not None and own_bias is not None:
         return "has two biases"
@@ -176,14 +181,14 @@ def _read_integer_product(node: gs.Node, bias: _Stored | None) -> _Layer | str:
         return "does not read the result of a DynamicQuantizeLinear"
     class_axis = 0 if weight.is_transposed else 1
     zero_point = _pick(node.inputs, 4)[3]
-    grid = Grid(
+    params = QuantParams(
         scales=(scale.name,),
         zero_point=None if zero_point is None else zero_point.name,
         axis=class_axis,
     )
     return _Layer(
         features=source.inputs[0],
-        weight=replace(weight, grid=grid),
+        weight=replace(weight, params=params),
         bias=bias,
         class_axis=class_axis,
     )
@@ -201,16 +206,16 @@ def _read_quantized(node: gs.Node, added_bias: _Stored | None) -> _Layer | str:
         return "is quantized, with an alpha"
     has_rows = node.op == "QLinearConv" or bool(node.attrs.get("transB", 0))
     class_axis = 0 if has_rows != weight.is_transposed else 1
-    weight_grid = read_grid(node, _QUANTIZED_WEIGHT + 1, axis=class_axis)
+    weight_quant_params = read_quant_params(node, _QUANTIZED_WEIGHT + 1, axis=class_axis)
     if own_bias is not None:
-        scales = (node.inputs[1].name, *weight_grid.scales)
-        own_bias = replace(own_bias, grid=Grid(scales=scales, zero_point=None))
+        scales = (node.inputs[1].name, *weight_quant_params.scales)
+        own_bias = replace(own_bias, params=QuantParams(scales=scales, zero_point=None))
     return _Layer(
         features=node.inputs[0],
-        weight=replace(weight, grid=weight_grid),
+        weight=replace(weight, params=weight_quant_params),
         bias=added_bias or own_bias,
         class_axis=class_axis,
-        feature_grid=read_input_grid(node),
+        feature_quant_params=read_input_quant_params(node),
     )
 
 
@@ -259,8 +264,8 @@ def _split_add(node: gs.Node) -> tuple[_Stored | None, gs.Node | None]:
         other = _skip_rounding(node.inputs[places[1 - position]])
         constant = _resolve(node.inputs[operand])
         if constant is not None and other.inputs:
-            grid = constant.grid if node.op == "Add" else read_grid(node, operand + 1)
-            return replace(constant, grid=grid), other.inputs[0]
+            params = constant.params if node.op == "Add" else read_quant_params(node, operand + 1)
+            return replace(constant, params=params), other.inputs[0]
     return None, None
 
 
@@ -287,13 +292,13 @@ def _pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
 def _resolve(tensor: gs.Tensor | None) -> _Stored | None:
     """The constant behind Identity, Cast, Transpose and DequantizeLinear nodes, or None."""
     is_transposed = False
-    grid = None
+    params = None
     while tensor is not None and tensor.inputs and tensor.inputs[0].op in _ALIASES:
         node = tensor.inputs[0]
         if node.op == "DequantizeLinear":
-            grid = read_input_grid(node)
+            params = read_input_quant_params(node)
         elif node.op == "Transpose":
-            if grid is not None:
+            if params is not None:
                 return None  # the grid's axis would be another one on what is stored
             is_transposed = not is_transposed
         tensor = node.inputs[0]
@@ -310,5 +315,5 @@ def _resolve(tensor: gs.Tensor | None) -> _Stored | None:
         shape=tuple(int(extent) for extent in shape),
         is_transposed=is_transposed,
         is_shared=len(tensor.outputs) > 1,
-        grid=grid,
+        params=params,
     )

@@ -5,9 +5,9 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.grids import read_reals, round_reals
+from nhle_onnx.graph.quant_params import read_reals, round_reals
 from nhle_onnx.graph.tensors import FLOAT_TYPES, list_tensors, read_tensors, replace_tensors
-from nhle_onnx.values.model import ClassifierHead, Grid
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 _BIAS_POSITION = 2
 _ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
@@ -28,11 +28,11 @@ def read_head(
 
     In the stored type, or as the real numbers that a quantized head's stand for.
     """
-    weight = _read(proto, head.weight, head.weight_grid)
+    weight = _read(proto, head.weight, head.weight_quant_params)
     if head.bias is None:
-        kind = np.float32 if head.weight_grid else weight.dtype
+        kind = np.float32 if head.weight_quant_params else weight.dtype
         return weight, np.zeros(head.num_classes, kind)
-    return weight, _read(proto, head.bias, head.bias_grid).reshape(head.num_classes)
+    return weight, _read(proto, head.bias, head.bias_quant_params).reshape(head.num_classes)
 
 
 def write_head(
@@ -47,11 +47,11 @@ def write_head(
 
     Raises UnsupportedModelError where a quantized operator has no room for a bias.
     """
-    _write(proto, head.weight, head.weight_grid, weight)
+    _write(proto, head.weight, head.weight_quant_params, weight)
     node = next(node for node in proto.graph.node if head.logits in node.output)
     if head.bias is not None and _is_own(proto, head.bias, node):
         shape = _read(proto, head.bias, None).shape
-        _write(proto, head.bias, head.bias_grid, bias.reshape(shape))
+        _write(proto, head.bias, head.bias_quant_params, bias.reshape(shape))
     elif head.bias is not None or bias.any():
         if node.domain or node.op_type.startswith("QLinear"):
             message = f"{node.op_type} {node.name} has no bias of its own to mask with"
@@ -66,16 +66,16 @@ def write_head(
             node.input.append(name)
 
 
-def _read(proto: ModelProto, name: str, grid: Grid | None) -> npt.NDArray[np.floating]:
-    if grid is None:
+def _read(proto: ModelProto, name: str, params: QuantParams | None) -> npt.NDArray[np.floating]:
+    if params is None:
         return read_tensors(proto, (name,))[name]
-    return read_reals(proto, name, grid)
+    return read_reals(proto, name, params)
 
 
 def _write(
-    proto: ModelProto, name: str, grid: Grid | None, values: npt.NDArray[np.floating]
+    proto: ModelProto, name: str, params: QuantParams | None, values: npt.NDArray[np.floating]
 ) -> None:
-    stored = values if grid is None else round_reals(proto, name, grid, values)
+    stored = values if params is None else round_reals(proto, name, params, values)
     replace_tensors(proto, {name: stored})
 
 
@@ -98,7 +98,7 @@ def _add_bias(proto: ModelProto, head: ClassifierHead, bias: npt.NDArray[np.floa
         name += "_"
     if head.bias is not None:
         bias = bias.reshape(_read(proto, head.bias, None).shape)
-    if head.weight_grid is not None:
+    if head.weight_quant_params is not None:
         bias = bias.astype(np.float32)
     proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias), name))
     if proto.ir_version < _FIRST_IR_WITHOUT_INPUTS:

@@ -4,28 +4,28 @@ from dataclasses import replace
 
 from onnx import ModelProto, helper
 
-from nhle_onnx.values.model import ClassifierHead, Grid
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 
 def with_real_values(proto: ModelProto, head: ClassifierHead) -> tuple[ModelProto, ClassifierHead]:
     """A copy that has both as real numbers, and the head with their names there."""
-    if head.feature_grid is None and head.score_grid is None:
+    if head.feature_quant_params is None and head.scores_quant_params is None:
         return proto, head
     widened = ModelProto()
     widened.CopyFrom(proto)
-    features = _append_reals(widened, head.features, head.feature_grid)
-    scores = _append_reals(widened, head.scores, head.score_grid)
+    features = _append_reals(widened, head.features, head.feature_quant_params)
+    scores = _append_reals(widened, head.scores, head.scores_quant_params)
     return widened, replace(
-        head, features=features, scores=scores, feature_grid=None, score_grid=None
+        head, features=features, scores=scores, feature_quant_params=None, scores_quant_params=None
     )
 
 
-def _append_reals(proto: ModelProto, name: str, grid: Grid | None) -> str:
-    if grid is None:
+def _append_reals(proto: ModelProto, name: str, params: QuantParams | None) -> str:
+    if params is None:
         return name
-    inputs = [name, *grid.scales, *([grid.zero_point] if grid.zero_point else [])]
+    inputs = [name, *params.scales, *([params.zero_point] if params.zero_point else [])]
     real = f"{name}.real"
     proto.graph.node.append(
-        helper.make_node("DequantizeLinear", inputs, [real], name=real, axis=grid.axis)
+        helper.make_node("DequantizeLinear", inputs, [real], name=real, axis=params.axis)
     )
     return real

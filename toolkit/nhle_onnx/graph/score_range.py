@@ -7,9 +7,9 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.grids import RANGES, express_reals
+from nhle_onnx.graph.quant_params import RANGES, express_reals
 from nhle_onnx.graph.tensors import list_tensors, replace_tensors
-from nhle_onnx.values.model import ClassifierHead, Grid
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 _REMEDY = "Use --method nhle, which trains the features and is judged by them."
 _MARGIN = 2  # steps that are to lie between a masked score and the lowest of a winner
@@ -24,17 +24,17 @@ class Range:
     step: float
 
 
-def read_range(proto: ModelProto, grid: Grid) -> Range:
+def read_range(proto: ModelProto, params: QuantParams) -> Range:
     """The range of a grid of one scale for all."""
-    low, high = _read_limits(proto, grid)
-    lowest, highest = express_reals(proto, np.array([low, high], np.float64), grid)
+    low, high = _read_limits(proto, params)
+    lowest, highest = express_reals(proto, np.array([low, high], np.float64), params)
     step = (highest - lowest) / (high - low)
     return Range(lowest=float(lowest), highest=float(highest), step=float(step))
 
 
 def find_score_range(proto: ModelProto, head: ClassifierHead) -> Range | None:
     """The narrowest range that the scores pass; None where they are real numbers."""
-    ranges = [read_range(proto, grid) for grid in head.score_limits]
+    ranges = [read_range(proto, params) for params in head.score_quant_params]
     return max(ranges, key=lambda each: each.lowest, default=None)
 
 
@@ -45,15 +45,15 @@ def widen_scores(proto: ModelProto, head: ClassifierHead, best: float) -> tuple[
     where one of them serves another part of the graph as well, or no zero point can move.
     """
     numbers: dict[str, float] = {}
-    for grid in head.score_limits:
-        now = read_range(proto, grid)
+    for params in head.score_quant_params:
+        now = read_range(proto, params)
         if now.lowest + now.step < best:
             continue
-        scale, zero_point = grid.scales[0], grid.zero_point
+        scale, zero_point = params.scales[0], params.zero_point
         if zero_point is None or _serve_others(proto, head, {scale, zero_point}):
             message = f"the output's scale {scale} serves other tensors as well, or cannot move"
             raise UnsupportedModelError(message, remedy=_REMEDY)
-        numbers[scale], numbers[zero_point] = _fit_below(now, _read_limits(proto, grid), best)
+        numbers[scale], numbers[zero_point] = _fit_below(now, _read_limits(proto, params), best)
     tensors = dict(list_tensors(proto))
     values = {name: np.full(tuple(tensors[name].dims), each) for name, each in numbers.items()}
     replace_tensors(proto, values)
@@ -69,10 +69,10 @@ def _fit_below(now: Range, limits: tuple[int, int], best: float) -> tuple[float,
     return step, low + math.ceil(_MARGIN / 2 - best / step)
 
 
-def _read_limits(proto: ModelProto, grid: Grid) -> tuple[int, int]:
-    if grid.zero_point is None:
+def _read_limits(proto: ModelProto, params: QuantParams) -> tuple[int, int]:
+    if params.zero_point is None:
         return RANGES[TensorProto.UINT8]
-    return RANGES[dict(list_tensors(proto))[grid.zero_point].data_type]
+    return RANGES[dict(list_tensors(proto))[params.zero_point].data_type]
 
 
 def _serve_others(proto: ModelProto, head: ClassifierHead, names: set[str]) -> bool:

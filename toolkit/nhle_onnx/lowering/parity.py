@@ -27,7 +27,7 @@ def check_parity(
     try:
         with torch.no_grad():
             logits = compute(torch.from_numpy(inputs)).numpy()
-        departure = measure_departure(logits.reshape(expected.shape), expected)
+        departure = measure_divergence(logits.reshape(expected.shape), expected)
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
         raise UnsupportedModelError(
@@ -44,7 +44,7 @@ def check_parity(
     return departure
 
 
-def measure_departure(computed: Array, expected: Array) -> float:
+def measure_divergence(computed: Array, expected: Array) -> float:
     """The largest difference, relative to the largest magnitude that was expected."""
     difference = np.abs(computed.astype(np.float64) - expected.astype(np.float64))
     scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))

@@ -8,9 +8,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
-from nhle_onnx.graph.grids import RANGES
-from nhle_onnx.graph.origins import find_remedy
-from nhle_onnx.graph.slicing import list_ancestors
+from nhle_onnx.graph.exporters import find_remedy
+from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.values.model import ClassifierHead, OnnxModel

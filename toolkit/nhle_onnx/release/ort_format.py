@@ -19,7 +19,7 @@ from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.runtime.native import CPU, open_native
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.verify.accuracy import predict_classes
+from nhle_onnx.verification.accuracy import predict_classes
 
 MIN_AGREEMENT = 0.999
 MAX_DIFFERENCE = 0.01

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx import shape_inference as inference
 
-from nhle_onnx.graph.outline import make_outline
+from nhle_onnx.graph.skeleton import make_skeleton
 from nhle_onnx.graph.tensors import list_tensors
 
 # Else int8 activations between quantizers become uint8, beside weights that stay int8.
@@ -100,7 +100,7 @@ def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand |
 
 def _find_kinds(model: ModelProto) -> dict[str, int]:
     """Element types by tensor, as far as they are stored, declared, or can be inferred."""
-    outline = make_outline(model)
+    outline = make_skeleton(model)
     with suppress(RuntimeError, ValueError, inference.InferenceError):
         # what is stored and declared is known all the same
         outline = inference.infer_shapes(outline)

@@ -37,14 +37,14 @@ def convert_edited(plan: Plan, edited: ModelProto) -> Conversion:
     path = plan.settings.ort_path
     if path is None:
         return Conversion()
-    target, evaluation = plan.subject.image_input, plan.evaluation
+    target, evaluation = plan.classifier.image_input, plan.evaluation
     is_seen = len(evaluation.indices) > 0
     images = evaluation.read() if is_seen else make_noise(target)
     content = convert_to_ort(edited)
     comparison = compare_with_onnx(
         content,
         edited,
-        plan.subject.head.output,
+        plan.classifier.head.output,
         images,
         target,
         plan.settings.options.batch_size,

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 from nhle_onnx.engines.choose import is_ray, open_engine
 from nhle_onnx.engines.engine import Outcome, take_value
-from nhle_onnx.workflows.contest import (
-    Contest,
+from nhle_onnx.workflows.comparison import (
+    Comparison,
     Tally,
     VerifySettings,
     load_models,
-    open_contest,
+    open_comparison,
 )
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import (
@@ -36,7 +36,7 @@ class Shard:
     indices: range
 
 
-def count_samples(settings: VerifySettings, contest: Contest, on_batch: OnBatch) -> Tally:
+def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: OnBatch) -> Tally:
     """The tally of all samples, where none is decoded twice.
 
     Raises InputRefusedError where no sample is of a forgotten class, and what the engine and the
@@ -46,10 +46,10 @@ def count_samples(settings: VerifySettings, contest: Contest, on_batch: OnBatch)
         # Ray is an extra, and slow to import
         from nhle_onnx.workflows.counting_ray import count_with_ray  # noqa: PLC0415
 
-        return count_with_ray(settings, contest, on_batch)
-    evaluation = read_evaluation(settings.data, contest.subject, contest.request)
+        return count_with_ray(settings, comparison, on_batch)
+    evaluation = read_evaluation(settings.data, comparison.classifier, comparison.request)
     if settings.engine == "local":
-        models, num_classes = load_models(settings, contest), contest.request.num_classes
+        models, num_classes = load_models(settings, comparison), comparison.request.num_classes
         return tally_models(models, evaluation, num_classes, settings.batch_size, on_batch)
     with open_engine(settings.engine, settings.workers) as engine:
         size = _choose_size(len(evaluation.indices), engine.workers, settings.batch_size)
@@ -95,9 +95,9 @@ def tally_models(
 @lru_cache(maxsize=1)
 def _open_once(settings: VerifySettings) -> tuple[list[LoadedModel], Evaluation, int]:
     """A process opens the models and lists the samples for its first part only."""
-    contest = open_contest(settings)
-    evaluation = read_evaluation(settings.data, contest.subject, contest.request)
-    return load_models(settings, contest), evaluation, contest.request.num_classes
+    comparison = open_comparison(settings)
+    evaluation = read_evaluation(settings.data, comparison.classifier, comparison.request)
+    return load_models(settings, comparison), evaluation, comparison.request.num_classes
 
 
 def _choose_size(count: int, workers: int, batch_size: int) -> int:

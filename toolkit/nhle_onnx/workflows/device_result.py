@@ -8,7 +8,7 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
 from nhle_onnx.values.kit import DeviceLimits, DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
-from nhle_onnx.workflows.subject import TOOL
+from nhle_onnx.workflows.classifier import TOOL
 
 _CLIPPED = (
     "the device's processor saturates uint8 × int8 sums: a quantized model answers otherwise there "

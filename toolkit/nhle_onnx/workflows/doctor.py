@@ -8,8 +8,8 @@ from nhle_onnx.runtime.native import CPU, CUDA
 from nhle_onnx.runtime.providers import find_provider_fault, has_cuda_driver, list_providers
 from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.doctor import DoctorReport, Trial
+from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.observer import Observer
-from nhle_onnx.workflows.subject import TOOL, list_environment
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -14,9 +14,9 @@ from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.release.report import render_json
 from nhle_onnx.text import format_number, to_printable
 from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
 from nhle_onnx.workflows.observer import Observer
-from nhle_onnx.workflows.subject import TOOL
 
 SUMMARY = "summary.json"
 TABLE = "summary.md"

@@ -24,7 +24,7 @@ from nhle_onnx.lowering.weights import (
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.summary import InspectReport
-from nhle_onnx.workflows.subject import TOOL, ModelFlags, summarize_file
+from nhle_onnx.workflows.classifier import TOOL, ModelFlags, summarize_file
 
 Found = TypeVar("Found")
 

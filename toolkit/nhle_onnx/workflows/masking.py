@@ -8,10 +8,10 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.bias_range import deepen_bias, read_lowest_bias
-from nhle_onnx.graph.grids import has_range
 from nhle_onnx.graph.head_values import read_head, write_head
+from nhle_onnx.graph.quant_params import has_range
 from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
-from nhle_onnx.unlearn.cwm import HeadValues, check_maskable, mask_classes
+from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -191,7 +191,7 @@ def _minimize(proto: ModelProto, head: ClassifierHead, rows: Array, biases: Arra
     if head.feature_limits is None or not has_range(proto, head.feature_limits):
         return -np.inf
     # scipy takes a while to import, and only quantized heads need it
-    from nhle_onnx.unlearn.winning import find_lowest_best  # noqa: PLC0415
+    from nhle_onnx.unlearning.mask_bounds import find_lowest_best  # noqa: PLC0415
 
     features = read_range(proto, head.feature_limits)
     return find_lowest_best(rows, biases, features.lowest, features.highest)

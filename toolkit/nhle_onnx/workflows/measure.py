@@ -20,9 +20,9 @@ from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.accuracy import compute_accuracy, count_hits, predict_classes
-from nhle_onnx.verify.finite import name_model
-from nhle_onnx.workflows.subject import Subject
+from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
+from nhle_onnx.verification.finite import name_model
+from nhle_onnx.workflows.classifier import Classifier
 
 _SUSPICIOUS = 0.5
 
@@ -62,15 +62,15 @@ class LoadedModel:
     target: ImageInput
 
 
-def load_subject(
-    subject: Subject, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
+def load_classifier(
+    classifier: Classifier, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
 ) -> LoadedModel:
     """A model ready to be measured, or `proto` in its place: another form of the same graph."""
     return LoadedModel(
-        path=subject.model.path,
-        session=open_session(proto or subject.model.proto, provider, kernels),
-        output=subject.head.output,
-        target=subject.image_input,
+        path=classifier.model.path,
+        session=open_session(proto or classifier.model.proto, provider, kernels),
+        output=classifier.head.output,
+        target=classifier.image_input,
     )
 
 

@@ -16,7 +16,7 @@ from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
-from nhle_onnx.workflows.subject import TOOL
+from nhle_onnx.workflows.classifier import TOOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

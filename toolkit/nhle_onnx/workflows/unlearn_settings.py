@@ -8,7 +8,7 @@ from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Limits
-from nhle_onnx.workflows.subject import ModelFlags
+from nhle_onnx.workflows.classifier import ModelFlags
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -10,10 +10,11 @@ from nhle_onnx.values.report import (
     Unmasked,
     VerifyReport,
 )
-from nhle_onnx.verify.accuracy import compute_accuracy
-from nhle_onnx.verify.evidence import judge_evidence
-from nhle_onnx.verify.gates import make_gates
-from nhle_onnx.workflows.contest import Baseline, VerifySettings, name_extras, open_contest
+from nhle_onnx.verification.accuracy import compute_accuracy
+from nhle_onnx.verification.evidence import judge_evidence
+from nhle_onnx.verification.gates import make_gates
+from nhle_onnx.workflows.classifier import TOOL, summarize_file
+from nhle_onnx.workflows.comparison import Baseline, VerifySettings, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
 from nhle_onnx.workflows.measure import (
     compare_kernels,
@@ -22,7 +23,6 @@ from nhle_onnx.workflows.measure import (
     subtract,
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
-from nhle_onnx.workflows.subject import TOOL, summarize_file
 
 
 def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
@@ -32,9 +32,9 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     """
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
-        contest = open_contest(settings)
-        settings = replace(settings, compares_kernels=may_saturate(contest.subject.model.proto))
-    subject, request, baseline = contest.subject, contest.request, contest.baseline
+        contest = open_comparison(settings)
+        settings = replace(settings, compares_kernels=may_saturate(contest.classifier.model.proto))
+    classifier, request, baseline = contest.classifier, contest.request, contest.baseline
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, contest, watch.report_samples)
     accuracies = [compute_accuracy(counts, request) for counts in tally.counts]
@@ -68,12 +68,12 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     changes = baseline.changes if baseline else None
     return VerifyReport(
         tool=TOOL,
-        model=summarize_file(subject.model),
-        baseline=summarize_file(baseline.subject.model) if baseline else None,
-        labels=subject.labels,
+        model=summarize_file(classifier.model),
+        baseline=summarize_file(baseline.classifier.model) if baseline else None,
+        labels=classifier.labels,
         forget=request.forget,
         samples=sum(totals),
-        preprocess=subject.preprocess,
+        preprocess=classifier.preprocess,
         providers=results,
         kernels=settings.kernels,
         before=before,

@@ -15,8 +15,8 @@ from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.values.kit import ClassCount, DeviceLimits, DeviceResult, Kit
 from nhle_onnx.values.report import Accuracy, Check, Limits
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.accuracy import measure_accuracy
-from nhle_onnx.verify.gates import make_gates
+from nhle_onnx.verification.accuracy import measure_accuracy
+from nhle_onnx.verification.gates import make_gates
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)
