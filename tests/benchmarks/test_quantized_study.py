@@ -25,6 +25,7 @@ from benchmarks.quantized_page import (
 )
 from benchmarks.quantized_subjects import Cell, make_given, open_shipped
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors
 from nhle_onnx.runtime.session import open_session
@@ -43,7 +44,9 @@ every_format = pytest.mark.parametrize("name", FORMATS)
 def read_steps(proto: ModelProto, name: str, grid: QuantParams) -> np.ndarray:
     """How far apart neighbouring numbers of a quantized tensor are."""
     dims = dict(list_tensors(proto))[name].dims
-    return express_reals(proto, np.ones(dims), grid) - express_reals(proto, np.zeros(dims), grid)
+    return express_reals(GraphIndex(proto), np.ones(dims), grid) - express_reals(
+        GraphIndex(proto), np.zeros(dims), grid
+    )
 
 
 def list_activation_types(proto: ModelProto) -> set[int]:

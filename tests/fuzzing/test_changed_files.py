@@ -20,7 +20,7 @@ from benchmarks.fuzzing.patches import change_json, make_patch
 from benchmarks.fuzzing.readers import READERS, read_stranger
 from benchmarks.fuzzing.small_files import SMALL_FILES
 from conftest import LENET, MOBILENET_INT8, Result
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 
 CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").rglob("*") if path.is_file())

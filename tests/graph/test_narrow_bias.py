@@ -13,8 +13,8 @@ from head_forms import BIAS, CLASSES, FEATURES, RNG, WEIGHT, Form, load, node
 from onnx import numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
@@ -53,7 +53,7 @@ def test_a_bias_that_ends_above_the_lowest_score_reaches_it_with_larger_steps(
 ) -> None:
     model = load(make(LOW_BIAS), tmp_path)
     head = find_head(model)
-    before = read_head(model.proto, head)
+    before = Head(model.proto, head).read()
     request = forget(*forgotten)
     with pytest.raises(UnsupportedModelError, match="a masked class could win") as raised:
         mask_head(model.proto, head, request, UnlearnOptions())
@@ -75,7 +75,7 @@ def test_a_bias_that_ends_above_the_lowest_score_reaches_it_with_larger_steps(
     assert scores[:, lost].max() == pytest.approx(-2, abs=1e-3)
     assert scores[:, request.retained].min() > -1
 
-    (weight, bias), kept = read_head(model.proto, head), list(request.retained)
+    (weight, bias), kept = Head(model.proto, head).read(), list(request.retained)
     tensors = {each.name: numpy_helper.to_array(each) for each in model.proto.graph.initializer}
     assert tensors["bs"] == tensors["is"] * tensors["s"]
     assert np.abs(weight - before[0])[kept].max() <= tensors["s"] / 2

@@ -12,7 +12,7 @@ from quantized_forms import FORMS, NUMBERS, ONE_STEP, dynamic, qdq
 
 from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 
 SQUARE = np.eye(FEATURES, dtype=np.float32)
 

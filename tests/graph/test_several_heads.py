@@ -9,7 +9,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError, UsageError
-from nhle_onnx.graph.head import find_head, list_other_heads
+from nhle_onnx.graph.head.find import find_head, list_other_heads
 
 
 def make_two_heads() -> ModelProto:

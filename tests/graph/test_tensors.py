@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.index_ranges import find_ranges
 from nhle_onnx.graph.quant_params import (
     RANGES,
@@ -179,16 +180,16 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
     graph = helper.make_graph([dequantize], "g", [], [y], tensors)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
     params = QuantParams(scales=("s",), zero_point="p" if "p" in arrays else None, **at)
-    found = read_reals(proto, "w", params)
+    found = read_reals(GraphIndex(proto), "w", params)
     (expected,) = ReferenceEvaluator(proto).run(None, {})
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert fits_quant_params(proto, "w", params)
+    assert fits_quant_params(GraphIndex(proto), "w", params)
     numbers = drawn["w"].astype(np.float64)
-    assert (round_reals(proto, "w", params, found) == numbers).all()
-    assert (express_reals(proto, numbers, params) == found).all()
+    assert (round_reals(GraphIndex(proto), "w", params, found) == numbers).all()
+    assert (express_reals(GraphIndex(proto), numbers, params) == found).all()
     low, high = RANGES[tensors[0].data_type]
-    assert set(round_reals(proto, "w", params, found + 1e9).ravel()) == {high}
-    assert set(round_reals(proto, "w", params, found - 1e9).ravel()) == {low}
+    assert set(round_reals(GraphIndex(proto), "w", params, found + 1e9).ravel()) == {high}
+    assert set(round_reals(GraphIndex(proto), "w", params, found - 1e9).ravel()) == {low}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,10 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
 def test_scales_that_fit(kind: type, shape: tuple[int, ...], fits: bool) -> None:  # noqa: FBT001
     tensors = {"w": np.ones((4, 3), kind), "s": np.ones(shape, np.float32)}
     proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
-    assert fits_quant_params(proto, "w", QuantParams(scales=("s",), zero_point=None)) is fits
+    assert (
+        fits_quant_params(GraphIndex(proto), "w", QuantParams(scales=("s",), zero_point=None))
+        is fits
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,8 +216,8 @@ def test_steps_that_fit(scale: float, fits: bool, rises: bool) -> None:  # noqa:
     tensors = {"w": np.ones(4, np.int8), "s": np.float32([1, 1, 1, scale])}
     proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
     params = QuantParams(scales=("s",), zero_point=None, axis=0)
-    assert fits_quant_params(proto, "w", params) is fits
-    assert fits_quant_params(proto, "w", params, rises=True) is rises
+    assert fits_quant_params(GraphIndex(proto), "w", params) is fits
+    assert fits_quant_params(GraphIndex(proto), "w", params, rises=True) is rises
 
 
 def test_scales_are_multiplied() -> None:
@@ -221,7 +225,7 @@ def test_scales_are_multiplied() -> None:
     tensors = {"w": np.int32([4, -6]), "s": np.float32(0.5), "t": np.float32([2, 3])}
     proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
     params = QuantParams(scales=("s", "t"), zero_point=None)
-    assert read_reals(proto, "w", params).tolist() == [4.0, -9.0]
+    assert read_reals(GraphIndex(proto), "w", params).tolist() == [4.0, -9.0]
 
 
 @st.composite

@@ -19,7 +19,7 @@ from onnx import (
 from assertions import assert_told
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph import faults
+from nhle_onnx.graph import validation
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.traversal import walk_messages
 from nhle_onnx.graph.validation import list_faults
@@ -60,11 +60,11 @@ def test_nodes_are_counted_as_if_functions_were_written_out(
     count = len(inliner.inline_local_functions(model).graph.node)
     assert count_nodes(model) == count == 16
     assert count_nodes(onnx.load(LENET)) == 0
-    monkeypatch.setattr(faults, "_MAX_NODES", count)
+    monkeypatch.setattr(validation, "_MAX_NODES", count)
     assert [*list_faults(model, 100)] == []
-    monkeypatch.setattr(faults, "_MAX_NODES", count - 1)
+    monkeypatch.setattr(validation, "_MAX_NODES", count - 1)
     assert [*list_faults(model, 100)] == ["has 16 nodes, with functions written out: more than 15"]
-    monkeypatch.setattr(faults, "_MAX_NODES", 10)
+    monkeypatch.setattr(validation, "_MAX_NODES", 10)
     many = make_model(
         [helper.make_node("Neg", ["x"], ["y"])]
         + [helper.make_node("Neg", ["x"], [f"r{n}"]) for n in range(10)]
@@ -146,12 +146,12 @@ def test_parts_and_numbers_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
     proto = onnx.load(LENET)
     count = sum(1 for _ in walk_messages(proto))
     elements = sum(int(np.prod(tensor.dims)) for tensor in proto.graph.initializer)
-    monkeypatch.setattr(faults, "_MAX_PARTS", count - 1)
+    monkeypatch.setattr(validation, "_MAX_PARTS", count - 1)
     assert [*list_faults(proto, elements)] == []
     assert [*list_faults(proto, elements - 1)] == [
         f"holds {elements:,} numbers: more than {elements - 1:,}"
     ]
-    monkeypatch.setattr(faults, "_MAX_PARTS", count - 2)
+    monkeypatch.setattr(validation, "_MAX_PARTS", count - 2)
     assert [*list_faults(proto, elements)] == [f"has more than {count - 2:,} parts"]
 
 

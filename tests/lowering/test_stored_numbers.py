@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from quantized_nets import ANY_REAL, INT32, KINDS, Kind, get_limits
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import read_reals, round_reals
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.values.model import QuantParams
@@ -92,10 +93,12 @@ def test_reals_of_a_grid_are_rounded_back_to_their_numbers(kind: Kind, data: st.
     numbers, tensor = data.draw(draw_tensors(kind))
     params, tensors = data.draw(draw_grids(numbers))
     model = make_store(tensor, *tensors)
-    reals = read_reals(model, "w", params)
+    reals = read_reals(GraphIndex(model), "w", params)
     np.testing.assert_array_equal(
-        round_reals(model, "w", params, reals), numbers.astype(np.float64)
+        round_reals(GraphIndex(model), "w", params, reals), numbers.astype(np.float64)
     )
     low, high = get_limits(numbers.dtype)
     for limit, beyond in ((low, -np.inf), (high, np.inf)):
-        assert (round_reals(model, "w", params, np.full_like(reals, beyond)) == limit).all()
+        assert (
+            round_reals(GraphIndex(model), "w", params, np.full_like(reals, beyond)) == limit
+        ).all()

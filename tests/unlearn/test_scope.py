@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from conftest import LENET, MOBILENET
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.unlearning.scope import select_tensors
 

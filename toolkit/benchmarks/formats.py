@@ -17,6 +17,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, q
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import read_reals
 from nhle_onnx.graph.tensors import is_float, replace_tensors
 from nhle_onnx.values.model import QuantParams
@@ -111,7 +112,7 @@ def _read_values(
 ) -> npt.NDArray[np.floating]:
     found = find_integers(quantized, name, axes.get(name, 0))
     if found is not None:
-        return read_reals(quantized, *found)
+        return read_reals(GraphIndex(quantized), *found)
     for tensor in quantized.graph.initializer:
         if tensor.name == name:
             return onnx.numpy_helper.to_array(tensor)

@@ -22,12 +22,12 @@ from benchmarks.quantized_subjects import (
     write_model,
 )
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verification.unmask import restore_head
 from nhle_onnx.workflows.classifier import make_request
 from nhle_onnx.workflows.measure import load_classifier, measure_models
 from nhle_onnx.workflows.observer import Silence, Stopwatch
@@ -124,7 +124,9 @@ def edit_floats(path: Path, forget: int, folder: Path) -> FloatEdit:
     """The tool on a float file."""
     report = unlearn_file(path, forget, folder)
     original, edited = load_model(path), load_model(Path(report.edited.path))
-    restored = restore_head(edited.proto, find_head(edited), original.proto, find_head(original))
+    restored = Head(edited.proto, find_head(edited)).restore(
+        Head(original.proto, find_head(original))
+    )
     steps = report.method["steps_run"]
     return FloatEdit(edited.proto, restored, steps, sum(report.elapsed_s.values()))
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
-from nhle_onnx.auditing.head_rows import HeadRows, read_rows
-from nhle_onnx.graph.real_values import with_real_values
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.runtime.session import Provider, open_session
 from nhle_onnx.values.audit import Role
@@ -38,15 +38,15 @@ class Target:
     """A classifier, with its answers to the audit's samples and to members, where given."""
 
     model: OnnxModel
-    head: ClassifierHead
+    layout: ClassifierHead
     image_input: ImageInput
     answers: Answers
     member_answers: Answers | None
 
     @cached_property
-    def rows(self) -> HeadRows:
-        """Its head."""
-        return read_rows(self.model.proto, self.head)
+    def head(self) -> Head:
+        """Its head, as it stands in its graph."""
+        return Head(self.model.proto, self.layout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class AuditContext:
         """
         chosen = self.is_judge if chosen is None else chosen
         scores = read_answers(
-            proto, target.head, target.image_input, self.inputs[chosen],
+            proto, target.layout, target.image_input, self.inputs[chosen],
             provider=self.provider, kernels=self.kernels, batch_size=self.batch_size,
         ).scores  # fmt: skip
         return float((scores.argmax(1) == self.classes[chosen]).mean())

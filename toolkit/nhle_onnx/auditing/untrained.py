@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, numpy_helper
 
-from nhle_onnx.auditing.head_rows import HeadRows, read_rows, with_rows
+from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.tensors import is_float, list_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead
@@ -30,9 +30,8 @@ def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelPr
             else rng.permuted(weight.ravel()).reshape(weight.shape)
         )
     replace_tensors(fresh, values)
-    return with_rows(
-        fresh, head, HeadRows(read_rows(fresh, head).weight, np.zeros(head.num_classes))
-    )
+    bound = Head(fresh, head)
+    return bound.with_rows(HeadRows(bound.rows.weight, np.zeros(head.num_classes)))
 
 
 def _count_inputs(weight: npt.NDArray[np.floating], output_axis: int) -> int:

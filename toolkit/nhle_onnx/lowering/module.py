@@ -18,8 +18,8 @@ from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.quant_params import RANGES
-from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.lowering.node import Node, Value, with_shape

@@ -66,11 +66,11 @@ class QuantParams:
 class ClassifierHead:
     """The last learned layer: logits = features · weight (+ bias), one class a row.
 
-    `class_axis` is the weight's axis that counts classes. `bias_scale` is what the operator
-    multiplies the bias by (Gemm's beta). `features` and `logits` name the layer's input and
-    output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind. `scores` names the last
-    tensor before a softmax or the like, after any pooling; `is_clamped` says that a ReLU or Clip
-    stands before it. `output` names the graph output.
+    `class_axis` is the weight's axis that counts classes. The operator multiplies the weight by
+    `weight_scale` and the bias by `bias_scale` (Gemm's alpha and beta). `features` and `logits`
+    name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind.
+    `scores` names the last tensor before a softmax or the like, after any pooling; `is_clamped`
+    says that a ReLU or Clip stands before it. `output` names the graph output.
 
     In a quantized model, quantization parameters say what the numbers of a tensor stand for; None
     where they are real. `feature_limits` are those that the features come from.
@@ -97,3 +97,4 @@ class ClassifierHead:
     feature_limits: QuantParams | None = None
     scores_quant_params: QuantParams | None = None
     score_quant_params: tuple[QuantParams, ...] = ()
+    weight_scale: float = 1.0

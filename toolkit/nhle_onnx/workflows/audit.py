@@ -231,7 +231,7 @@ def _set_up(settings: AuditSettings, loaded: _Loaded) -> AuditContext:
     targets = {
         role: Target(
             model=classifier.model,
-            head=classifier.head,
+            layout=classifier.head,
             image_input=classifier.image_input,
             answers=_read(settings, classifier, inputs, settings.kernels),
             member_answers=(

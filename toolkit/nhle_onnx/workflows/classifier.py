@@ -9,8 +9,8 @@ from pathlib import Path
 import nhle_onnx
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_format
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.limits import MAX_ELEMENTS
@@ -86,7 +86,7 @@ def summarize_model(classifier: Classifier) -> ModelSummary:
         sidecars=dict(model.sidecars),
         opset=model.opset,
         head=classifier.head,
-        format=read_format(model.proto, classifier.head),
+        format=Head(model.proto, classifier.head).number_format,
     )
 
 

@@ -6,13 +6,13 @@ from typing import Self
 
 from onnx import ModelProto
 
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.report import Limits
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verification.changes import Changes, compare_models
-from nhle_onnx.verification.unmask import restore_head
 from nhle_onnx.workflows.classifier import Classifier, ModelFlags, make_request, open_classifier
 from nhle_onnx.workflows.measure import LoadedModel, load_classifier, name_other
 
@@ -114,14 +114,12 @@ def name_extras(settings: VerifySettings, comparison: Comparison) -> tuple[str, 
 def _open_baseline(path: Path, flags: ModelFlags, classifier: Classifier) -> Baseline:
     baseline = open_classifier(path, flags)
     ours, theirs = (
-        (head.num_classes, head.feature_dim, head.class_axis)
-        for head in (classifier.head, baseline.head)
+        (head.num_classes, head.feature_dim) for head in (classifier.head, baseline.head)
     )
     restored = None
     if ours == theirs:
-        restored = restore_head(
-            classifier.model.proto, classifier.head, baseline.model.proto, baseline.head
-        )
+        original = Head(baseline.model.proto, baseline.head)
+        restored = Head(classifier.model.proto, classifier.head).restore(original)
     return Baseline(
         classifier=baseline,
         restored=restored,

@@ -10,8 +10,8 @@ from onnx import TensorProto, ValueInfoProto
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_format
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import list_tensors
@@ -60,7 +60,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         model=summarize_file(model),
         opset=model.opset,
         ir_version=model.proto.ir_version,
-        format=read_format(model.proto, head) if head else None,
+        format=Head(model.proto, head).number_format if head else None,
         inputs=_describe(model.proto.graph.input, model),
         outputs=_describe(model.proto.graph.output, model),
         head=head,

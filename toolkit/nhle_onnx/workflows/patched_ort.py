@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.save import write_files

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import name_sidecars
-from nhle_onnx.graph.head import list_other_heads
+from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.lowering.weights import check_operators, check_weights
 from nhle_onnx.release.ort_format import convert_to_ort

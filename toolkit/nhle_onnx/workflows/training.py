@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nhle_onnx.graph.head_values import read_format
-from nhle_onnx.graph.real_values import with_real_values
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
@@ -89,7 +89,7 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
         lowered = lower(wide)
     inputs = np.concatenate([tuning.forget, tuning.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = get_tolerance(read_format(classifier.model.proto, classifier.head))
+    tolerance = get_tolerance(Head(classifier.model.proto, classifier.head).number_format)
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]

@@ -14,9 +14,10 @@ from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.model_files import check_sidecars
-from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
@@ -32,7 +33,6 @@ from nhle_onnx.verification.changes import Changes, compare_models, list_outside
 from nhle_onnx.verification.evidence import describe_before, judge_evidence
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.verification.gates import make_gates
-from nhle_onnx.verification.unmask import restore_head
 from nhle_onnx.workflows.classifier import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.conversion import Conversion, convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
@@ -177,7 +177,8 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
 def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
     classifier, settings = plan.classifier, plan.settings
     edited_head = find_head(replace(classifier.model, proto=edited), output=classifier.head.output)
-    restored = restore_head(edited, edited_head, classifier.model.proto, classifier.head)
+    original = Head(classifier.model.proto, classifier.head)
+    restored = Head(edited, edited_head).restore(original)
     provider, kernels = settings.provider, settings.kernels
     models = [load_classifier(classifier, provider, kernels, model) for model in (edited, restored)]
     if plan.before_by_other_kernels:

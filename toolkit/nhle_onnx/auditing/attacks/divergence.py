@@ -48,9 +48,9 @@ def compare_answers(context: AuditContext) -> tuple[Measure, ...]:
         for role, target in context.targets.items()
     }
     original = context.targets["original"]
-    untrained = reset_weights(original.model.proto, original.head, context.seed)
+    untrained = reset_weights(original.model.proto, original.layout, context.seed)
     scores = read_answers(
-        untrained, original.head, original.image_input, context.inputs[context.is_judge],
+        untrained, original.layout, original.image_input, context.inputs[context.is_judge],
         provider=context.provider, kernels=context.kernels, batch_size=context.batch_size,
     ).scores  # fmt: skip
     random = to_probabilities(scores)

@@ -11,9 +11,9 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
-from nhle_onnx.auditing.head_rows import with_rows
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.preprocess import ImageInput
@@ -161,7 +161,7 @@ def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
     try:
         quantized = quantize_statically(
             edited.model.proto,
-            edited.head.features,
+            edited.layout.features,
             edited.image_input,
             context.inputs[is_known][:_CALIBRATION],
         )
@@ -178,7 +178,7 @@ def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
 
 
 def _require_reals(context: AuditContext) -> None:
-    if context.targets["edited"].head.weight_quant_params is not None:
+    if context.targets["edited"].layout.weight_quant_params is not None:
         message = "the model is quantized already: its whole numbers were attacked as they are"
         raise CannotRunError(message)
 
@@ -189,8 +189,8 @@ def _describe(
     """Acc_F of a quantized form with its own head, and with the original's if that fits."""
     edited, original = context.targets["edited"], context.targets["original"]
     forms = {("acc_f", "Acc_F"): proto}
-    if edited.rows.weight.shape == original.rows.weight.shape:
-        restored = with_rows(proto, edited.head, original.rows)
+    if edited.head.rows.weight.shape == original.head.rows.weight.shape:
+        restored = Head(proto, edited.layout).restore(original.head)
         forms["unmasked", "Acc_F with the original's head"] = restored
     return tuple(
         make_measure(

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target, read_answers
-from nhle_onnx.auditing.head_rows import HeadRows, with_rows
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.samples import choose_known
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head_values import read_format
+from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
@@ -185,11 +184,11 @@ def _lower(context: AuditContext, role: Role, target: Target) -> LoweredModel:
 
 
 def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
-    rows = reset_rows(target.rows, context.forgotten)
-    proto = with_rows(target.model.proto, target.head, rows)
+    rows = reset_rows(target.head.rows, context.forgotten)
+    proto = target.head.with_rows(rows)
     model = replace(target.model, proto=widen_model(proto))
     source = target.image_input.name
-    lower = partial(lower_classifier, source=source, head=target.head)
+    lower = partial(lower_classifier, source=source, head=target.layout)
     if size := target.image_input.batch:
         shape = context.inputs.shape[1:]
         lowered = lower_for_any_batch(model, lower, source=source, shape=shape, size=size)
@@ -197,9 +196,9 @@ def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
         lowered = lower(model)
     inputs = context.inputs[:_COMPARED]
     answers = read_answers(
-        proto, target.head, target.image_input, inputs,
+        proto, target.layout, target.image_input, inputs,
         provider=context.provider, batch_size=context.batch_size,
     )  # fmt: skip
-    tolerance = get_tolerance(read_format(proto, target.head))
+    tolerance = get_tolerance(Head(proto, target.layout).number_format)
     check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
     return lowered

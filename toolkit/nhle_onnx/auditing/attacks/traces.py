@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.auditing.context import AuditContext
-from nhle_onnx.auditing.head_rows import HeadRows
 from nhle_onnx.auditing.measures import make_measure, measure_each
+from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.values.audit import Measure
 
 _TO_SIGMA = 1.4826  # of a median absolute deviation, for a normal distribution
@@ -40,11 +40,13 @@ def look_for_traces(context: AuditContext) -> tuple[Measure, ...]:
     """Whether the weights alone show that a class was masked, and which."""
     forgotten = list(context.forgotten)
     suspicion = measure_each(
-        context, lambda target: float(measure_suspicion(target.rows)[forgotten].max())
+        context, lambda target: float(measure_suspicion(target.head.rows)[forgotten].max())
     )
     guessed = measure_each(
         context,
-        lambda target: float(guess_forgotten(target.rows, len(forgotten)) == context.forgotten),
+        lambda target: float(
+            guess_forgotten(target.head.rows, len(forgotten)) == context.forgotten
+        ),
     )
     return (
         make_measure(

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target
-from nhle_onnx.auditing.head_rows import HeadRows, with_rows
 from nhle_onnx.auditing.measures import make_measure, measure_each
 from nhle_onnx.auditing.samples import SAMPLES_PER_CLASS, choose_known
+from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.values.audit import Measure
 
 FALSE_ALARMS = 0.05  # of the attacker's retained samples: a row that takes all proves nothing
@@ -42,17 +42,17 @@ def rebuild_rows(
 
 def attack_by_unmasking(context: AuditContext) -> tuple[Measure, ...]:
     """The original's head on the features of each model that it fits."""
-    rows = context.targets["original"].rows
+    rows = context.targets["original"].head.rows
     fitting = {
         role: target
         for role, target in context.targets.items()
-        if target.rows.weight.shape == rows.weight.shape
+        if target.head.rows.weight.shape == rows.weight.shape
     }
     if "edited" not in fitting:
         message = "the edited model's head has another shape than the original's"
         raise CannotRunError(message)
     put_back = {
-        role: context.recognise(with_rows(target.model.proto, target.head, rows), target)
+        role: context.recognise(target.head.with_rows(rows), target)
         for role, target in fitting.items()
     }
     title = "Acc_F with the original's head"
@@ -69,6 +69,6 @@ def attack_by_rebuilding(context: AuditContext) -> tuple[Measure, ...]:
 def _measure_rebuilt(context: AuditContext, target: Target) -> float:
     known = choose_known(context.classes, context.is_attack)
     rows = rebuild_rows(
-        target.rows, target.answers.features[known], context.classes[known], context.forgotten
+        target.head.rows, target.answers.features[known], context.classes[known], context.forgotten
     )
-    return context.recognise(with_rows(target.model.proto, target.head, rows), target)
+    return context.recognise(target.head.with_rows(rows), target)

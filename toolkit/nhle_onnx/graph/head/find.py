@@ -7,26 +7,15 @@ from onnx_graphsurgeon.logger.logger import G_LOGGER
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.exporters import find_remedy
-from nhle_onnx.graph.head_faults import find_tensor_fault
-from nhle_onnx.graph.head_layers import Trail, read_layer
-from nhle_onnx.graph.node_quant_params import (
-    QUANTIZING,
-    list_output_quant_params,
-    read_input_quant_params,
-)
+from nhle_onnx.graph.head.faults import find_tensor_fault
+from nhle_onnx.graph.head.patterns.registry import read_layer
+from nhle_onnx.graph.head.tail import TAIL, Map, skip_normalization
+from nhle_onnx.graph.head.trail import Trail
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, where documents go
-_NORMALIZING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid"})
-_POOLING = frozenset(
-    {
-        "GlobalAveragePool", "GlobalMaxPool", "AveragePool", "ReduceMean",
-        "QLinearGlobalAveragePool", "QLinearAveragePool",
-    }
-)  # fmt: skip
-_CLAMPING = frozenset({"Relu", "Clip"})
-_PASSING = frozenset({"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Dropout"})
-
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
@@ -52,7 +41,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         message = f"{model.path} has several classifier heads, of the outputs {choices}"
         raise UsageError(message, remedy="Choose one with --output.")
     head = next(iter(heads.values()))
-    if fault := find_tensor_fault(model.proto, head):
+    if fault := find_tensor_fault(GraphIndex(model.proto), head):
         message = f"{model.path} has a head that {fault}"
         raise UnsupportedModelError(message, remedy=_REMEDY)
     return head
@@ -73,35 +62,19 @@ def _trace(output: gs.Tensor) -> ClassifierHead | str:
     tensor, trail = output, Trail(output=output, scores=output.name)
     while tensor.inputs:
         node = tensor.inputs[0]
-        before_softmax = _skip_decomposed_softmax(node)
-        if before_softmax is None and node.op in _NORMALIZING:
-            before_softmax = node.inputs[0]
-        if before_softmax is not None:
-            tensor = before_softmax
+        scores = skip_normalization(node)
+        if scores is not None:
+            tensor = scores
             params = read_input_quant_params(node) if node.op.startswith("QLinear") else None
             trail = Trail(output=output, scores=tensor.name, scores_quant_params=params)
-        elif node.op in _PASSING | _POOLING | _CLAMPING | QUANTIZING:
+        elif node.op in TAIL:
             tensor = node.inputs[0]
             trail = replace(
                 trail,
-                is_pooled=trail.is_pooled or node.op in _POOLING,
-                is_clamped=trail.is_clamped or node.op in _CLAMPING,
+                is_pooled=trail.is_pooled or TAIL[node.op] is Map.POOLS,
+                is_clamped=trail.is_clamped or TAIL[node.op] is Map.CLAMPS,
                 limits=(*trail.limits, *list_output_quant_params(node)),
             )
         else:
             return read_layer(node, trail)
     return f"{output.name} is not computed by any node"
-
-
-def _skip_decomposed_softmax(node: gs.Node) -> gs.Tensor | None:
-    """X of exp(x - max x) / sum exp(x - max x), as Keras exporters write a softmax."""
-    if node.op != "Div" or _op_of(node.inputs[1]) != "ReduceSum" or _op_of(node.inputs[0]) != "Exp":
-        return None
-    exponent = node.inputs[0].inputs[0].inputs[0]
-    if _op_of(exponent) == "Sub" and _op_of(exponent.inputs[0].inputs[1]) == "ReduceMax":
-        return exponent.inputs[0].inputs[0]
-    return exponent
-
-
-def _op_of(tensor: gs.Tensor) -> str:
-    return tensor.inputs[0].op if tensor.inputs else ""
