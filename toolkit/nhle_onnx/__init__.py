@@ -15,6 +15,7 @@ from nhle_onnx.errors import (
     UnsupportedModelError,
     UsageError,
 )
+from nhle_onnx.version import __version__
 
 if TYPE_CHECKING:
     from nhle_onnx.api.commands import audit, inspect, unlearn, verify
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from nhle_onnx.values.report import UnlearnReport, VerifyReport
     from nhle_onnx.values.summary import InspectReport
 
-__version__ = "0.1.0"
 __all__ = [
     "AuditReport",
     "DeviceUnavailableError",

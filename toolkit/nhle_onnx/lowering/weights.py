@@ -9,6 +9,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
 from nhle_onnx.graph.exporters import find_remedy
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
@@ -75,7 +76,7 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
     arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight, and so is
     an attention mask.
     """
-    tensors = dict(list_tensors(proto))
+    tensors = GraphIndex(proto).tensors
     nodes = list_ancestors(proto.graph, (output,))
     producers = {name: node for node in nodes for name in node.output}
     found: dict[str, None] = {}
@@ -94,7 +95,7 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
 
 def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """Weights that hold NaN or an infinity: those on the way to the scores, and the head's."""
-    tensors = dict(list_tensors(model.proto))
+    tensors = GraphIndex(model.proto).tensors
     own = [name for name in (head.weight, head.bias) if name]
     names = dict.fromkeys([*list_weights(model.proto, model.opset, head.scores), *own])
     floats = [name for name in names if is_float(tensors[name])]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx import shape_inference as inference
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.skeleton import make_skeleton
 from nhle_onnx.graph.tensors import list_tensors
 
@@ -136,7 +137,7 @@ def _shift(model: ModelProto, operand: _Operand, prefix: str) -> None:
 
 def _make_zeros(model: ModelProto, node: NodeProto) -> npt.NDArray[np.int8]:
     """The zero point that a node leaves out: one for each of its scales, where it has several."""
-    scale = dict(list_tensors(model)).get(node.input[1])
+    scale = GraphIndex(model).tensors.get(node.input[1])
     is_scaled = node.op_type == "DequantizeLinear" and scale is not None
     return np.zeros(tuple(scale.dims) if scale and is_scaled else (), np.int8)
 

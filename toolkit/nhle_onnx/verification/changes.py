@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, TensorProto
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import list_tensors
 
 
@@ -23,7 +24,7 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
     The added bias of a head that had none counts as a tensor, not as a changed graph, with the
     Add node that a MatMul needs for it.
     """
-    old, new = dict(list_tensors(before)), dict(list_tensors(after))
+    old, new = GraphIndex(before).tensors, GraphIndex(after).tensors
     changed = tuple(
         name for name, tensor in old.items() if name in new and not _is_same(tensor, new[name])
     )

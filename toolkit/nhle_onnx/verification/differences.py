@@ -7,8 +7,8 @@ import numpy as np
 from google.protobuf.message import Message
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.index_ranges import find_ranges
-from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.values.difference import Kind, TensorDifference
 from nhle_onnx.verification.changes import compare_models
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 def list_tensor_differences(first: ModelProto, second: ModelProto) -> Iterator[TensorDifference]:
     """Every tensor that is not the same, in the order of the first model, added ones last."""
     changes = compare_models(first, second)
-    old, new = dict(list_tensors(first)), dict(list_tensors(second))
+    old, new = GraphIndex(first).tensors, GraphIndex(second).tensors
     for name, tensor in old.items():
         if name not in new:
             yield _describe(tensor, name, "removed")

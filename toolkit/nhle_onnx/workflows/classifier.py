@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import nhle_onnx
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
 from nhle_onnx.graph.head.find import find_head
@@ -18,8 +17,9 @@ from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout, Preprocess
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.summary import FileSummary, ModelSummary
+from nhle_onnx.version import __version__
 
-TOOL = {"name": "nhle-onnx", "version": nhle_onnx.__version__}
+TOOL = {"name": "nhle-onnx", "version": __version__}
 _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch")
 
 

@@ -13,8 +13,8 @@ from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.lowering.weights import (
     list_not_finite,
     list_unsupported,
@@ -106,7 +106,7 @@ def _describe(values: Iterable[ValueInfoProto], model: OnnxModel) -> dict[str, s
 
 
 def _count(model: OnnxModel, names: tuple[str, ...]) -> int:
-    tensors = dict(list_tensors(model.proto))
+    tensors = GraphIndex(model.proto).tensors
     return sum(math.prod(tensors[name].dims) for name in names)
 
 

@@ -14,7 +14,8 @@ from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.head import Head
-from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.tensors import is_float, read_tensors, replace_tensors
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.preprocess import ImageInput
 
@@ -121,7 +122,7 @@ def _make_feeds(
 
 def _find_channel_axes(proto: ModelProto) -> dict[str, int]:
     """The axis that counts output channels, for each float weight of a layer."""
-    tensors: dict[str, TensorProto] = dict(list_tensors(proto))
+    tensors: dict[str, TensorProto] = GraphIndex(proto).tensors
     found: dict[str, int] = {}
     for node in proto.graph.node:
         if node.op_type not in _WEIGHTED or len(node.input) <= _WEIGHT_POSITION:
