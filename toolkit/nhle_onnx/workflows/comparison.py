@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from onnx import ModelProto
 
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.runtime.session import Provider
-from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.report import Limits
 from nhle_onnx.values.request import ForgetRequest
@@ -53,25 +51,6 @@ class Comparison:
     classifier: Classifier
     request: ForgetRequest
     baseline: Baseline | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Counts of each model on some of the samples, and where it ran.
-
-    Tallies of parts of the samples sum to the tally of all; a model that ran on several providers
-    names them all.
-    """
-
-    counts: tuple[ClassCounts, ...]
-    providers: tuple[str, ...]
-
-    def __add__(self, other: Self) -> "Tally":
-        """The tally of both parts."""
-        return Tally(
-            counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
-            providers=tuple(map(_join, self.providers, other.providers)),
-        )
 
 
 def open_comparison(settings: VerifySettings) -> Comparison:
@@ -125,7 +104,3 @@ def _open_baseline(path: Path, flags: ModelFlags, classifier: Classifier) -> Bas
         restored=restored,
         changes=compare_models(baseline.model.proto, classifier.model.proto),
     )
-
-
-def _join(these: str, those: str) -> str:
-    return "+".join(sorted({*these.split("+"), *those.split("+")}))

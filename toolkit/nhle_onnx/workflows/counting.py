@@ -1,15 +1,13 @@
 """Counting what models get right, on the engine asked for; counts add up to the same everywhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nhle_onnx.engines.choose import is_ray, open_engine
-from nhle_onnx.engines.engine import Outcome, take_value
 from nhle_onnx.workflows.comparison import (
     Comparison,
-    Tally,
     VerifySettings,
     load_models,
     open_comparison,
@@ -19,9 +17,8 @@ from nhle_onnx.workflows.measure import (
     Evaluation,
     LoadedModel,
     OnBatch,
-    count_classes,
-    ignore_batch,
 )
+from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
 RETRIES = 2
 _BATCHES = 16  # of a shard, at most: so that little is done again where a process dies
@@ -59,37 +56,11 @@ def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: On
             return sum_tallies(outcomes, len(evaluation.indices), on_batch)
 
 
-def sum_tallies(outcomes: Iterable[Outcome[Tally]], total: int, on_batch: OnBatch) -> Tally:
-    """The tally of all parts. Raises what went wrong with any of them."""
-    summed: Tally | None = None
-    for outcome in outcomes:
-        tally = take_value(outcome)
-        summed = summed + tally if summed else tally
-        done = sum(summed.counts[0].total)
-        on_batch(done, max(done, total))
-    if summed is None:
-        message = "no part of the samples was counted"
-        raise ValueError(message)
-    return summed
-
-
 def count_shard(shard: Shard) -> Tally:
     """The tally of one part, in whichever process."""
     models, evaluation, num_classes = _open_once(shard.settings)
     part = replace(evaluation, indices=shard.indices)
     return tally_models(models, part, num_classes, shard.settings.batch_size)
-
-
-def tally_models(
-    models: Sequence[LoadedModel],
-    evaluation: Evaluation,
-    num_classes: int,
-    batch_size: int,
-    on_batch: OnBatch = ignore_batch,
-) -> Tally:
-    """The tally of some samples in this process."""
-    counts = count_classes(models, evaluation, num_classes, batch_size, on_batch)
-    return Tally(counts=counts, providers=tuple(model.session.provider for model in models))
 
 
 @lru_cache(maxsize=1)

@@ -20,14 +20,13 @@ from nhle_onnx.engines.engine import Outcome, settle
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.workflows.comparison import (
     Comparison,
-    Tally,
     VerifySettings,
     load_models,
     open_comparison,
 )
-from nhle_onnx.workflows.counting import sum_tallies, tally_models
 from nhle_onnx.workflows.evaluation import check_measurable
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
+from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
 BLOCK_IMAGES = 1024
 _READER_CORES, _MODEL_CORES = 0.1, 0.9  # together one core, so that one is enough for both
