@@ -185,7 +185,7 @@ def test_exit_codes(arguments: list[object], code: int, nhle: Callable[..., Resu
 
 
 def test_the_report_has_every_key(report: dict[str, Any]) -> None:
-    assert report["schema"] == "nhle-onnx/report/v1"
+    assert report["schema"] == "nhle-onnx/report/v2"
     for key, parts in REPORT.items():
         assert key in report
         assert set(parts) <= (report[key].keys() if parts else set()), key

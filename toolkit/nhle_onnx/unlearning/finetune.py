@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.averaging import WeightAverage
-from nhle_onnx.training.loop import Point, Trajectory, make_relative_adam, train
+from nhle_onnx.training.loop import Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.objective import ForgetObjective, to_inputs
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
 RELATIVE_RATE = 5e-3
@@ -61,7 +62,7 @@ def finetune(
     target: ImageInput,
     *,
     device: torch.device,
-    on_step: Callable[[Point], None],
+    on_step: Callable[[TrainingStep], None],
 ) -> Finetuned:
     """Train the named tensors in place in `lowered`, and return their new values."""
     parameters = {name: lowered.parameter_of[name] for name in names}
@@ -110,7 +111,7 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
     return module, original
 
 
-def is_settled(points: Sequence[Point], *, tolerated: float = 0.0) -> bool:
+def is_settled(points: Sequence[TrainingStep], *, tolerated: float = 0.0) -> bool:
     """The stop rule: for a whole window every forget sample was forgotten, and what is to be
     kept or blurred is no longer getting better. It reads no label of a retained sample.
 
@@ -120,17 +121,20 @@ def is_settled(points: Sequence[Point], *, tolerated: float = 0.0) -> bool:
     if len(points) < 3 * _WINDOW:
         return False  # the first window is no measure: it starts where nothing has changed yet
     last, before = points[-_WINDOW:], points[-2 * _WINDOW : -_WINDOW]
-    if any(point.lead > (tolerated if len(points) >= _PATIENCE else 0.0) for point in last):
+    if any(
+        point.forget_margin > (tolerated if len(points) >= _PATIENCE else 0.0) for point in last
+    ):
         return False
     rest_last, rest_before = (
-        sum(point.keeping + point.parting for point in window) for window in (last, before)
+        sum(point.retain_loss + point.alignment_loss for point in window)
+        for window in (last, before)
     )
     return rest_last >= _SETTLED * rest_before
 
 
 def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
     if trajectory.is_settled:
-        is_forgotten = all(point.lead <= 0 for point in trajectory.points[-_WINDOW:])
+        is_forgotten = all(point.forget_margin <= 0 for point in trajectory.points[-_WINDOW:])
         return "forgotten and settled" if is_forgotten else "nearly forgotten and settled"
     return "steps given" if options.steps is not None else "step limit"
 
@@ -140,13 +144,13 @@ def _run(
     objective: ForgetObjective,
     rounded: Sequence[nn.Parameter],
     options: UnlearnOptions,
-    on_step: Callable[[Point], None],
+    on_step: Callable[[TrainingStep], None],
 ) -> Trajectory:
     """Train until the stop rule or the options say so, and leave what is rounded at its average."""
     average = WeightAverage(rounded)
     by_rule = partial(is_settled, tolerated=_TOLERATED if rounded else 0.0)
 
-    def follow(point: Point) -> None:
+    def follow(point: TrainingStep) -> None:
         average.follow(point.step)
         on_step(point)
 
@@ -161,7 +165,7 @@ def _run(
     return trajectory
 
 
-def _never(_points: Sequence[Point]) -> bool:
+def _never(_points: Sequence[TrainingStep]) -> bool:
     return False
 
 

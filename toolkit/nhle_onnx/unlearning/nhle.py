@@ -24,19 +24,19 @@ def encode_negative_hot(classes: Tensor, request: ForgetRequest) -> Tensor:
     return labels
 
 
-def measure_lead(logits: Tensor, labels: Tensor) -> Tensor:
+def measure_forget_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """z_c minus the mean retained logit, which is -ỹ·z, for each sample [N]."""
     return -(labels * logits).sum(1)
 
 
 def paper_gradient_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """logsumexp(z) - ỹ·z: its gradient is the paper's p - ỹ (Eq. 2 and 5). Unbounded below."""
-    return (torch.logsumexp(logits, 1) + measure_lead(logits, labels)).mean()
+    return (torch.logsumexp(logits, 1) + measure_forget_margin(logits, labels)).mean()
 
 
 def paper_cross_entropy_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Soft-label cross-entropy -Σ ỹ log p, which is -ỹ·z as Σ ỹ = 0. Unbounded below."""
-    return measure_lead(logits, labels).mean()
+    return measure_forget_margin(logits, labels).mean()
 
 
 def saturating_loss(logits: Tensor, labels: Tensor, *, scale: float, margin: float) -> Tensor:
@@ -44,7 +44,7 @@ def saturating_loss(logits: Tensor, labels: Tensor, *, scale: float, margin: flo
 
     `scale` is the spread of the logits, so that the margin means the same on every network.
     """
-    return functional.softplus(measure_lead(logits, labels) / scale + margin).mean()
+    return functional.softplus(measure_forget_margin(logits, labels) / scale + margin).mean()
 
 
 def forgetting_loss(

@@ -19,7 +19,7 @@ from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
     forgetting_loss,
-    measure_lead,
+    measure_forget_margin,
     retained_divergence,
 )
 from nhle_onnx.values.preprocess import Layout
@@ -28,11 +28,13 @@ from nhle_onnx.values.request import ForgetRequest, Loss
 MARGIN = 1.0  # below the mean retained logit, in logit spreads
 ANCHOR_WEIGHT = 20.0
 SHIFT_FRACTION = 0.1  # of the image's shorter side
-HARDENING = 0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
+ADVERSARIAL_AUGMENTATION = (
+    0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
+)
 FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
 IMITATION_WEIGHT = 1.0
 SEPARATION_WEIGHT = 0.3
-_HARDENED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
+_AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
 _TINY = 1e-12
 
 
@@ -76,7 +78,7 @@ class ForgetObjective:
         forget, classes = self._draw_forget()
         labels = encode_negative_hot(classes, self.request).to(self.device)
         anchors = self._draw_anchors()
-        images = torch.cat([self.harden(forget, labels), anchors])
+        images = torch.cat([self.augment(forget, labels), anchors])
         views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
         inputs = to_inputs(views, self.layout, self.device)
         with torch.no_grad():  # first, while the other holds no activations yet
@@ -85,57 +87,61 @@ class ForgetObjective:
         _require_finite(original, "the model as given")
         _require_finite(edited, "the model in training")
         count = len(forget)
-        forgetting = forgetting_loss(
+        forget_loss = forgetting_loss(
             self.loss, edited.logits[:count], labels, scale=self.scale, margin=MARGIN
         )
-        keeping = parting = forgetting.new_zeros(())
+        retain_loss = alignment_loss = forget_loss.new_zeros(())
         if len(anchors):
-            keeping = self._measure_keeping(edited.logits, original.logits, count)
-            parting = self._measure_parting(edited, original, classes)
-        lead = measure_lead(edited.logits[:count].detach(), labels).max() / self.scale
+            retain_loss = self._measure_retain_loss(edited.logits, original.logits, count)
+            alignment_loss = self._measure_alignment_loss(edited, original, classes)
+        forget_margin = (
+            measure_forget_margin(edited.logits[:count].detach(), labels).max() / self.scale
+        )
         return Losses(
-            total=forgetting + keeping + parting,
-            forgetting=forgetting.item(),
-            keeping=keeping.item(),
-            parting=parting.item(),
-            lead=lead.item(),
+            total=forget_loss + retain_loss + alignment_loss,
+            forget_loss=forget_loss.item(),
+            retain_loss=retain_loss.item(),
+            alignment_loss=alignment_loss.item(),
+            forget_margin=forget_margin.item(),
         )
 
-    def harden(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Half of the images moved a random way up their class's lead, as the network now sees it:
+    def augment(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Move half of the images a random way up their class's margin, as the network now sees it:
         what is forgotten is then not the samples alone, but what lies about them as well.
         """
         moved = images.clone().requires_grad_()
         logits = _run(self.module, to_inputs(moved, self.layout, self.device)).logits
-        (ascent,) = torch.autograd.grad(measure_lead(logits, labels).sum(), moved)
+        (ascent,) = torch.autograd.grad(measure_forget_margin(logits, labels).sum(), moved)
         size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
         reach, is_moved = torch.rand(2, len(images), 1, 1, 1, generator=self.generator)
-        distance = HARDENING * reach * (is_moved < _HARDENED_SHARE) * images.std()
-        hardened: Tensor = images + distance * ascent / size.clamp_min(_TINY)
-        return hardened
+        distance = ADVERSARIAL_AUGMENTATION * reach * (is_moved < _AUGMENTED_SHARE) * images.std()
+        moved_up: Tensor = images + distance * ascent / size.clamp_min(_TINY)
+        return moved_up
 
-    def _measure_keeping(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
-        keeping = ANCHOR_WEIGHT * anchor_loss(
+    def _measure_retain_loss(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
+        retain_loss = ANCHOR_WEIGHT * anchor_loss(
             logits[count:], original[count:], self.request, scale=self.scale
         )
         if self.synthesizes:
-            keeping = keeping + FORGET_KEEP_WEIGHT * retained_divergence(
+            retain_loss = retain_loss + FORGET_KEEP_WEIGHT * retained_divergence(
                 logits[:count], original[:count], self.request
             )
-        return keeping
+        return retain_loss
 
-    def _measure_parting(self, edited: Outputs, original: Outputs, classes: Tensor) -> Tensor:
+    def _measure_alignment_loss(
+        self, edited: Outputs, original: Outputs, classes: Tensor
+    ) -> Tensor:
         count = len(classes)
         spread = measure_spread(original.features)
         forget, anchors = (edited.features / spread).tensor_split([count])
-        parting = SEPARATION_WEIGHT * separation_loss(forget, classes, anchors)
+        alignment_loss = SEPARATION_WEIGHT * separation_loss(forget, classes, anchors)
         if not self.synthesizes:  # pictures that show no class are no example of another
             chosen = draw_examples(
                 original.logits[:count], original.logits[count:], self.request, self.generator
             )
             examples = (original.features / spread)[count:][chosen]
-            parting = parting + IMITATION_WEIGHT * imitation_loss(forget, examples)
-        return parting
+            alignment_loss = alignment_loss + IMITATION_WEIGHT * imitation_loss(forget, examples)
+        return alignment_loss
 
     def _draw_forget(self) -> tuple[Tensor, Tensor]:
         chosen = _draw(len(self.forget), self.batch_size, self.generator)

@@ -1,6 +1,6 @@
 """unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,19 +16,19 @@ from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import get_tolerance, widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
-from nhle_onnx.training.loop import Point
 from nhle_onnx.unlearning import objective
 from nhle_onnx.unlearning.finetune import STEP_LIMIT, TuningData, finetune
+from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.divergence import find_diverging_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
-from nhle_onnx.workflows.training_result import Training
+from nhle_onnx.workflows.training_result import TrainingResult
 
 _REMEDY = "Check the preprocessing, and that the samples are of this model."
 
 
-def train_features(plan: Plan, watch: Stopwatch) -> Training:
+def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     """New values of the tensors in scope. The plan's model is left as it is."""
     classifier, tuning, options = plan.classifier, plan.tuning, plan.settings.options
     with watch.stage("lower", "lowering the graph to torch"):
@@ -36,8 +36,8 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
         lowered, parity = _lower(plan)
     limit = STEP_LIMIT if options.steps is None else options.steps
 
-    def report_step(point: Point) -> None:
-        detail = f"lead {point.lead:+.2f}, kept {point.keeping:.4f}, apart {point.parting:.3f}"
+    def report_step(point: TrainingStep) -> None:
+        detail = f"margin {point.forget_margin:+.2f}, retain loss {point.retain_loss:.4f}"
         watch.observer.advance(point.step, limit, detail)
 
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
@@ -57,7 +57,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
             on_step=report_step,
         )
     trajectory = finetuned.trajectory
-    return Training(
+    return TrainingResult(
         tensors=finetuned.tensors,
         device=str(device),
         details={
@@ -65,13 +65,13 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
             "mirrors": finetuned.mirrors,
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
-            "hardening": objective.HARDENING,
+            "adversarial_augmentation": objective.ADVERSARIAL_AUGMENTATION,
             "imitation_weight": objective.IMITATION_WEIGHT,
             "separation_weight": objective.SEPARATION_WEIGHT,
             "steps_run": len(trajectory.points),
             "stop_reason": finetuned.stop_reason,
         },
-        points=tuple(asdict(point) for point in trajectory.points),
+        points=trajectory.points,
         parity=parity,
     )
 

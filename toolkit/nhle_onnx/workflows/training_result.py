@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.values.report import TrainingStep
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainingResult:
     """New tensors by ONNX name, and how it went, for the report. By default: no training."""
 
     tensors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
@@ -16,5 +18,5 @@ class Training:
     details: dict[str, Any] = field(
         default_factory=lambda: {"steps_run": 0, "stop_reason": "no training: --method cwm"}
     )
-    points: tuple[dict[str, float], ...] = ()
+    points: tuple[TrainingStep, ...] = ()
     parity: float | None = None

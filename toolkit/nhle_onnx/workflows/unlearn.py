@@ -46,7 +46,7 @@ from nhle_onnx.workflows.measure import (
 )
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
-from nhle_onnx.workflows.training_result import Training
+from nhle_onnx.workflows.training_result import TrainingResult
 from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 _MAX_GROWTH_BYTES = 4096
@@ -118,9 +118,9 @@ def _summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
     )
 
 
-def _train(plan: Plan, watch: Stopwatch) -> Training:
+def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
     if not plan.settings.options.trains:
-        return Training()
+        return TrainingResult()
     with watch.stage("import_torch", "starting torch"):
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
@@ -129,7 +129,7 @@ def _train(plan: Plan, watch: Stopwatch) -> Training:
     return training
 
 
-def _edit(plan: Plan, training: Training) -> tuple[ModelProto, Masked]:
+def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked]:
     """A copy of the model with the trained tensors and the head masked, and how that was done."""
     edited = ModelProto()
     edited.CopyFrom(plan.classifier.model.proto)
@@ -231,7 +231,7 @@ def _make_checks(
 
 def _make_report(
     plan: Plan,
-    training: Training,
+    training: TrainingResult,
     masked: Masked,
     measured: Measured,
     conversion: Conversion,
