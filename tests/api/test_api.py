@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -22,9 +23,20 @@ import nhle_onnx
 import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing prevents it
 from architectures.lenet5 import LeNet5
 from conftest import EVALUATION, LENET, ROOT, Result
-from nhle_onnx.api.keywords import AuditKeywords, ModelKeywords, UnlearnKeywords, VerifyKeywords
+from nhle_onnx.api.keywords import (
+    AuditKeywords,
+    ModelKeywords,
+    UnlearnKeywords,
+    VerifyKeywords,
+    find_type,
+    list_keywords,
+)
 from nhle_onnx.cli.main import cli
 from nhle_onnx.cli.patch import apply_command, create_command
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.values.settings.verify import VerifySettings
 
 # what a function has no use for: how results are shown, the process, what it takes by position
 SHOWN = {"as_json", "verbose", "quiet", "config", "dry_run", "model"}
@@ -34,6 +46,12 @@ FUNCTIONS = {
     "verify": (VerifyKeywords, {"forget", "data", "device_result"}),
     "audit": (AuditKeywords, {"forget", "data", "baseline"}),
     "inspect": (ModelKeywords, set()),
+}
+SETTINGS = {
+    "unlearn": UnlearnSettings,
+    "verify": VerifySettings,
+    "audit": AuditSettings,
+    "inspect": ModelFlags,
 }
 
 
@@ -78,6 +96,19 @@ def list_flags(command: click.Command) -> set[str]:
 def test_keywords_are_the_flags(name: str) -> None:
     keywords, own = FUNCTIONS[name]
     assert set(get_type_hints(keywords)) == list_flags(cli.commands[name]) - own
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_type_checkers_see_is_what_the_settings_say(name: str) -> None:
+    declared = {field.keyword: find_type(field) for field in list_keywords(SETTINGS[name])}
+    assert get_type_hints(FUNCTIONS[name][0]) == declared
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_help_says_what_each_keyword_means(name: str) -> None:
+    text = " ".join((inspect.getdoc(getattr(nhle_onnx, name)) or "").split())
+    for field in list_keywords(SETTINGS[name]):
+        assert f" {field.keyword}: {field.option.help}" in text, field.keyword
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError, NhleOnnx
 from nhle_onnx.runtime.providers import has_cuda_driver
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.workflows.classifier import ModelFlags, open_classifier
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.classifier import open_classifier
 
 Nhle = Callable[..., Result]
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import JSON, LIMIT
+from nhle_onnx.cli.options import JSON, options_of
+from nhle_onnx.values.settings.model import ModelFlags
 
 _PATH = click.Path(path_type=Path)
 _OUT = click.option("-o", "--out", type=_PATH, required=True, help="Where the result goes.")
@@ -29,7 +30,7 @@ def patch_command() -> None:
     is_flag=True,
     help="Hold new values only: larger, but nobody who has EDITED gets BASE back from it.",
 )
-@LIMIT
+@options_of(ModelFlags, names=("max_elements",))
 @_FORCE
 @_QUIET
 @JSON

@@ -11,6 +11,7 @@ from nhle_onnx.graph.head_values import read_head, write_head
 from nhle_onnx.graph.quant_params import RANGES, express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
 from nhle_onnx.graph.traversal import list_graphs
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead
 
 _HALVED_ABOVE = 2**16
@@ -57,7 +58,7 @@ def deepen_bias(
     can_grow = all(each.size in {1, head.num_classes} for each in values.values())
     if not can_grow or _are_shared(proto, scales):
         message = f"the head's scales {', '.join(values)} serve other tensors, or lie in blocks"
-        raise UnsupportedModelError(message, remedy="Use --method nhle.")
+        raise UnsupportedModelError(message, remedy=hint("Use {method=nhle}."))
     weight, bias = read_head(proto, head)
     grown = {
         name: each * (growth.max() if each.size == 1 else growth.reshape(each.shape))

@@ -9,9 +9,10 @@ from onnx import ModelProto, TensorProto
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.quant_params import RANGES, express_reals
 from nhle_onnx.graph.tensors import list_tensors, replace_tensors
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, QuantParams
 
-_REMEDY = "Use --method nhle, which trains the features and is judged by them."
+_REMEDY = hint("Use {method=nhle}, which trains the features and is judged by them.")
 _MARGIN = 2  # steps that are to lie between a masked score and the lowest of a winner
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable
+from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.apply import apply_patch, digest_file, locate_result
 from nhle_onnx.release.patch.container import Container, open_patch
 
@@ -38,11 +39,11 @@ def apply_patch_file(settings: ApplySettings) -> Container:
     outputs = [*locate_result(container, out).values()]
     if len({path.resolve() for path in outputs}) < len(container.manifest.result):
         message = f"{patch} makes a file {out.name} beside the model"
-        raise InputRefusedError(message, remedy="Give -o another name.")
+        raise InputRefusedError(message, remedy=hint("Give {out} another name."))
     for path in (*outputs, *([settings.ort_path] if settings.also_ort else [])):
         if path.resolve() in kept:
             message = f"{path} is read, and never changed in place"
-            raise InputRefusedError(message, remedy="Give -o another path.")
+            raise InputRefusedError(message, remedy=hint("Give {out} another path."))
         check_writable(path, force=settings.force)
     if settings.trusted:
         _check_signature(settings, settings.trusted)

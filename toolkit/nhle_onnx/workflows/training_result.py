@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.hints import hint
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
@@ -14,7 +16,7 @@ class Training:
     tensors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     device: str = "none"
     details: dict[str, Any] = field(
-        default_factory=lambda: {"steps_run": 0, "stop_reason": "no training: --method cwm"}
+        default_factory=lambda: {"steps_run": 0, "stop_reason": hint("no training: {method=cwm}")}
     )
     points: tuple[dict[str, float], ...] = ()
     parity: float | None = None
