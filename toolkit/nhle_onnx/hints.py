@@ -66,8 +66,13 @@ def word_all(texts: Iterable[str], wording: Wording) -> tuple[str, ...]:
     return tuple(word(text, wording) for text in texts)
 
 
+def name_flag(keyword: str) -> str:
+    """An option on the command line."""
+    return f"--{keyword.replace('_', '-')}"
+
+
 def _write_flag(name: str, value: str | None) -> str:
-    flag = f"--{name.replace('_', '-')}"
+    flag = name_flag(name)
     return flag if value in {None, "True"} else f"{flag} {value}"
 
 
@@ -75,6 +80,12 @@ def _write_keyword(name: str, value: str | None) -> str:
     """Words are quoted; numbers, True, and what stands for a value, as in FILE, are not."""
     if value is None:
         return f"{name}="
+    if "|" in value:
+        return f"{name}={' or '.join(map(_quote, value.split('|')))}"
     if value != "True" and any(map(str.islower, value)):
-        return f'{name}="{value}"'
+        return f"{name}={_quote(value)}"
     return f"{name}=({value.replace(',', ', ')})" if "," in value else f"{name}={value}"
+
+
+def _quote(word: str) -> str:
+    return f'"{word}"'

@@ -79,7 +79,8 @@ def options_of(
 
 def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]:
     option = field.option
-    names = [*filter(None, [option.short]), field.flag, field.name]
+    short = (f"-{option.short}",) if option.short else ()
+    names = (*short, field.flag, field.name)
     if field.kind is bool:
         return click.option(*names, is_flag=True, help=option.help)
     default = _find_default(field)

@@ -17,7 +17,7 @@ class KitSettings:
     model: Path
     forget: Forget
     data: JudgeData
-    out: Annotated[Path, Option("The kit, KIT.zip.", short="-o")]
+    out: Annotated[Path, Option("The kit, KIT.zip.", short="o")]
     baseline: Baseline = None
     limit: Annotated[
         int | None,

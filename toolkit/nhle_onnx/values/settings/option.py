@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, MISSING, Field, dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from nhle_onnx.hints import name_flag
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -54,7 +56,7 @@ class OptionField:
     @property
     def flag(self) -> str:
         """The option's name on the command line."""
-        return f"--{self.keyword.replace('_', '-')}"
+        return name_flag(self.keyword)
 
     @property
     def is_required(self) -> bool:
