@@ -21,8 +21,9 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.settings.model import ModelFlags, PreprocessFlags
+from nhle_onnx.values.settings.patch import ApplySettings
 from nhle_onnx.workflows.inspect import inspect_model
-from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file, describe_patch
+from nhle_onnx.workflows.patch_apply import apply_patch_file, describe_patch
 
 _TARGET = ImageInput(
     name="image", dtype="float32", batch=None, channels=1, height=28, width=28, layout="NCHW"
