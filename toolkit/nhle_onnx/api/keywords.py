@@ -150,7 +150,8 @@ def documented(settings: type, without: Container[str] = ()) -> Callable[[Functi
     """Say in a function's docstring what each keyword means."""
 
     def extend(function: Function) -> Function:
-        before, examples, after = inspect.getdoc(function).partition("\nExamples:")  # type: ignore[union-attr]
+        text = inspect.getdoc(function) or ""  # which `python -OO` takes away
+        before, examples, after = text.partition("\nExamples:")
         fields = (field for field in list_keywords(settings) if field.keyword not in without)
         section = "\n".join(["\nKeyword arguments:", *map(_describe, fields)])
         function.__doc__ = f"{before.rstrip()}\n{section}\n{examples}{after}"

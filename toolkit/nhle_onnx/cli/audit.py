@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.option import make_settings
 
 
-@click.command("audit")
+@click.command("audit", cls=GroupedCommand)
 @MODEL
 @options_of(AuditSettings)
 @CONFIG

@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.settings.option import make_settings
 
 
-@click.command("kit")
+@click.command("kit", cls=GroupedCommand)
 @MODEL
 @options_of(KitSettings)
 @CONFIG

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from nhle_onnx.cli.groups import GroupedOption
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -82,11 +83,15 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
     short = (f"-{option.short}",) if option.short else ()
     names = (*short, field.flag, field.name)
     if field.kind is bool:
-        return click.option(*names, is_flag=True, help=option.help)
+        return click.option(
+            *names, cls=GroupedOption, group=field.group, is_flag=True, help=option.help
+        )
     default = _find_default(field)
     otherwise = f"  [default: {option.otherwise}]" if option.otherwise else ""
     return click.option(
         *names,
+        cls=GroupedOption,
+        group=field.group,
         type=_find_type(field),
         multiple=field.item is not None,
         required=is_required,

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 
 
-@click.command("unlearn")
+@click.command("unlearn", cls=GroupedCommand)
 @MODEL
 @options_of(UnlearnSettings)
 @click.option("--dry-run", is_flag=True, help="Check everything, measure, and change nothing.")

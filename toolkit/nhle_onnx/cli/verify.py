@@ -6,6 +6,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import CONFIG, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
@@ -15,7 +16,7 @@ from nhle_onnx.values.settings.verify import VerifySettings
 _PATH = click.Path(path_type=Path)
 
 
-@click.command("verify")
+@click.command("verify", cls=GroupedCommand)
 @click.argument("model", type=_PATH, required=False)
 @options_of(VerifySettings, requires=False)
 @click.option(

@@ -8,8 +8,19 @@ from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import Device
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.values.settings.option import Only, Option
-from nhle_onnx.values.settings.shared import BatchSize, Forget, Page, RunsOn, Seed, UsesKernels
+from nhle_onnx.values.settings.option import Nested, Option
+from nhle_onnx.values.settings.shared import (
+    GATES,
+    MODEL,
+    OUTPUTS,
+    PLACES,
+    BatchSize,
+    Forget,
+    Page,
+    RunsOn,
+    Seed,
+    UsesKernels,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +46,13 @@ class AuditSettings:
     unlearn_report: Annotated[
         Path | None, Option("The report.json of `unlearn`, to show how training went.")
     ] = None
-    limits: Annotated[Limits, Only(("max_acc_f",))] = Limits()
+    limits: Annotated[Limits, Nested(group=GATES, only=("max_acc_f",))] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where the attacker trains.")] = "auto"
+    device: Annotated[Device, Option("Where the attacker trains.", group=PLACES)] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
-    force: Annotated[bool, Option("Replace a page that exists.")] = False
-    flags: ModelFlags = ModelFlags()
+    force: Annotated[bool, Option("Replace a page that exists.", group=OUTPUTS)] = False
+    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"

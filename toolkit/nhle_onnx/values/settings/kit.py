@@ -6,8 +6,8 @@ from typing import Annotated
 
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.values.settings.option import Option
-from nhle_onnx.values.settings.shared import Baseline, Forget, JudgeData
+from nhle_onnx.values.settings.option import Nested, Option
+from nhle_onnx.values.settings.shared import GATES, MODEL, Baseline, Forget, JudgeData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,6 @@ class KitSettings:
         int | None,
         Option("At most so many images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
     ] = None
-    limits: DeviceLimits = DeviceLimits()
+    limits: Annotated[DeviceLimits, Nested(group=GATES)] = DeviceLimits()
     force: Annotated[bool, Option("Replace a kit that exists.")] = False
-    flags: ModelFlags = ModelFlags()
+    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()

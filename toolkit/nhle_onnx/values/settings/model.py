@@ -6,8 +6,8 @@ from typing import Annotated
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.preprocess import Layout
-from nhle_onnx.values.settings.option import Option
-from nhle_onnx.values.settings.shared import MaxElements
+from nhle_onnx.values.settings.option import Nested, Option
+from nhle_onnx.values.settings.shared import IMAGES, MaxElements
 
 _CHANNELS = (1, 3, 4)
 
@@ -46,4 +46,4 @@ class ModelFlags:
     ] = None
     labels: Annotated[Path | None, Option("Class labels, one a line in class order.")] = None
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
-    preprocess: PreprocessFlags = PreprocessFlags()
+    preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()

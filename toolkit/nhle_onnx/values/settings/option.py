@@ -12,14 +12,16 @@ from nhle_onnx.hints import name_flag
 class Option:
     """How the user is asked for a field.
 
-    `keyword` is its name where that is not the field's. `at_least`, `at_most` and `above` bound a
-    number; `counts` says how many numbers a list may have. `none` is the word for None, and
-    `otherwise` says what happens where None is the default. `is_place` is text that may be a path.
+    `keyword` is its name where that is not the field's; help lists it in its `group`. `at_least`,
+    `at_most` and `above` bound a number; `counts` says how many numbers a list may have. `none` is
+    the word for None, and `otherwise` says what happens where None is the default. `is_place` is
+    text that may be a path.
     """
 
     help: str
     _: KW_ONLY
     keyword: str = ""
+    group: str = ""
     short: str = ""
     metavar: str | None = None
     at_least: float | None = None
@@ -31,11 +33,12 @@ class Option:
     is_place: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Only:
-    """Which fields of nested settings a command asks for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """How nested settings are asked for: in which group, and which of them, where not all."""
 
-    names: tuple[str, ...]
+    group: str = ""
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class OptionField:
 
     option: Option
     name: str
+    group: str
     kind: Any
     is_optional: bool
     default: Any
@@ -70,14 +74,14 @@ class OptionField:
         return get_args(self.kind)[0] if is_tuple else None
 
 
-def list_options(settings: type) -> Iterator[OptionField]:
+def list_options(settings: type, group: str = "") -> Iterator[OptionField]:
     """The options of settings, and of the settings nested in them, in the order of the fields."""
     for field in fields(settings):
         kind, marks = _split(field)
         if isinstance(kind, type) and is_dataclass(kind):
-            chosen = next((mark.names for mark in marks if isinstance(mark, Only)), None)
-            for each in list_options(kind):
-                if chosen is None or each.name in chosen:
+            nested = next((mark for mark in marks if isinstance(mark, Nested)), Nested())
+            for each in list_options(kind, nested.group):
+                if not nested.only or each.name in nested.only:
                     yield each
         for option in marks:
             if isinstance(option, Option):
@@ -85,6 +89,7 @@ def list_options(settings: type) -> Iterator[OptionField]:
                 yield OptionField(
                     option=option,
                     name=field.name,
+                    group=option.group or group,
                     kind=inner,
                     is_optional=is_optional,
                     default=field.default,

@@ -9,8 +9,18 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.places import Device
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.values.settings.option import Option
-from nhle_onnx.values.settings.shared import Forget, Page, RunsOn, UsesKernels
+from nhle_onnx.values.settings.option import Nested, Option
+from nhle_onnx.values.settings.shared import (
+    GATES,
+    METHOD,
+    MODEL,
+    OUTPUTS,
+    PLACES,
+    Forget,
+    Page,
+    RunsOn,
+    UsesKernels,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +45,28 @@ class UnlearnSettings:
             is_place=True,
         ),
     ] = "auto"
-    options: UnlearnOptions = UnlearnOptions()
-    limits: Limits = Limits()
+    options: Annotated[UnlearnOptions, Nested(group=METHOD)] = UnlearnOptions()
+    limits: Annotated[Limits, Nested(group=GATES)] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where torch trains.")] = "auto"
+    device: Annotated[Device, Option("Where torch trains.", group=PLACES)] = "auto"
     out: Annotated[
-        Path | None, Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx")
+        Path | None,
+        Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=OUTPUTS),
     ] = None
     page: Page = None
-    bom: Annotated[Path | None, Option("A CycloneDX bill of materials of the edited model.")] = None
+    bom: Annotated[
+        Path | None, Option("A CycloneDX bill of materials of the edited model.", group=OUTPUTS)
+    ] = None
     also: Annotated[
         tuple[Literal["ort"], ...],
-        Option("Another format to write the edited model in, compared with the .onnx file."),
+        Option(
+            "Another format to write the edited model in, compared with the .onnx file.",
+            group=OUTPUTS,
+        ),
     ] = ()
-    force: Annotated[bool, Option("Replace outputs that exist.")] = False
-    flags: ModelFlags = ModelFlags()
+    force: Annotated[bool, Option("Replace outputs that exist.", group=OUTPUTS)] = False
+    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"
 

@@ -8,8 +8,11 @@ from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import Provider
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.values.settings.option import Option
+from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
+    GATES,
+    MODEL,
+    PLACES,
     Baseline,
     BatchSize,
     Engine,
@@ -32,13 +35,13 @@ class VerifySettings:
     baseline: Baseline = None
     providers: Annotated[
         tuple[Provider, ...],
-        Option("Where ONNX Runtime runs; repeat it for several.", keyword="provider"),
+        Option("Where ONNX Runtime runs; repeat it for several.", keyword="provider", group=PLACES),
     ] = ("auto",)
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None
-    limits: Limits = Limits()
-    flags: ModelFlags = ModelFlags()
+    limits: Annotated[Limits, Nested(group=GATES)] = Limits()
+    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     wording: Wording = "keywords"
