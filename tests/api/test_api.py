@@ -134,9 +134,16 @@ def test_a_function_does_what_the_command_does(nhle: Callable[..., Result], tmp_
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"methd": "cwm"}, {"method": "cmw"}, {"max_acc_f": 2.0}, {"mean": "0.5"}],
+    [
+        {"steps": 0},
+        {"methd": "cwm"},
+        {"method": "cmw"},
+        {"max_acc_f": 2.0},
+        {"mean": "0.5"},
+        {"std": (1, 2)},
+    ],
     ids=str,
-)
+)  # fmt: skip
 def test_what_a_flag_refuses_a_keyword_refuses(wrong: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(nhle_onnx.UsageError, match=next(iter(wrong))):
         nhle_onnx.unlearn(LENET, forget=3, out=tmp_path / "o.onnx", **wrong)

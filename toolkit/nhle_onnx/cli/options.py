@@ -118,9 +118,10 @@ def _find_type(field: OptionField) -> Any:
         return AutoOr(kind)
     if list_choices(kind):
         return click.Choice(list_choices(kind))
-    if (option.at_least, option.at_most) != (None, None):
+    if (option.at_least, option.at_most, option.above) != (None, None, None):
         span: Any = click.IntRange if kind is int else click.FloatRange
-        return span(option.at_least, option.at_most)
+        is_open = option.above is not None
+        return span(option.above if is_open else option.at_least, option.at_most, min_open=is_open)
     return _PATH if kind is Path else kind
 
 
