@@ -87,6 +87,7 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
             *names, cls=GroupedOption, group=field.group, is_flag=True, help=option.help
         )
     default = _find_default(field)
+    shown = {} if default is None else {"default": default}  # to click, None is a value as well
     otherwise = f"  [default: {option.otherwise}]" if option.otherwise else ""
     return click.option(
         *names,
@@ -95,8 +96,8 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
         type=_find_type(field),
         multiple=field.item is not None,
         required=is_required,
-        default=default,
-        show_default=default is not None,
+        show_default=bool(shown),
+        **shown,
         metavar=option.metavar,
         help=f"{option.help}{otherwise}",
     )

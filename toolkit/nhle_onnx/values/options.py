@@ -23,12 +23,6 @@ class UnlearnOptions:
     loss: Annotated[Loss, Option("What training lowers; two are as in the paper.")] = "saturating"
     scope: Annotated[Scope, Option("Which weights NHLE may change.")] = "features"
     mask: Annotated[Mask, Option("What CWM does to the class's row in the head.")] = "floor"
-    rescale: Annotated[
-        bool,
-        Option(
-            "Widen the range of a quantized output or bias where a masked class could else win."
-        ),
-    ] = False
     lr: Annotated[
         float | None,
         Option(
@@ -39,6 +33,12 @@ class UnlearnOptions:
         int | None,
         Option("Training steps; auto ends once the class is forgotten.", at_least=1, none="auto"),
     ] = None
+    rescale: Annotated[
+        bool,
+        Option(
+            "Widen the range of a quantized output or bias where a masked class could else win."
+        ),
+    ] = False
     samples_per_class: Annotated[
         int, Option("Samples of each class to tune by, at most.", at_least=1)
     ] = 16
