@@ -31,8 +31,9 @@ from nhle_onnx.runtime.session import Session
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.verification.accuracy import compute_accuracy, count_hits
-from nhle_onnx.workflows.classifier import ModelFlags, open_classifier
+from nhle_onnx.workflows.classifier import open_classifier
 from nhle_onnx.workflows.measure import Evaluation, count_classes, load_classifier
 
 SUBJECT = open_classifier(LENET, ModelFlags())

@@ -31,9 +31,10 @@ from nhle_onnx.release.kit.results import (
 )
 from nhle_onnx.release.kit.vendored import read_manifest, read_web_file
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.kit import DeviceLimits, HostFigures, Kit, KitImages, KitModel
+from nhle_onnx.values.kit import HostFigures, Kit, KitImages, KitModel
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.gates import DeviceLimits
 
 CLASSES = (0, 0, 1, 1, 2, 2, 2, 2)
 EXPECTED = (0, 2, 0, 2, 2, 2, 2, 0)

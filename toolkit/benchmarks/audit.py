@@ -23,8 +23,9 @@ from benchmarks.subjects import Classifier, open_classifier
 from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.workflows.audit import AuditSettings, audit_model
-from nhle_onnx.workflows.classifier import ModelFlags
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.audit import audit_model
 from nhle_onnx.workflows.observer import Silence
 
 NAME = "audit"

@@ -28,12 +28,12 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.classifier import make_request
 from nhle_onnx.workflows.measure import load_classifier, measure_models
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 DEFAULTS = UnlearnOptions()
 

@@ -11,7 +11,8 @@ from onnx import ModelProto
 from benchmarks.formats import FORMATS, Calibration, quantize
 from benchmarks.results import ROOT
 from nhle_onnx.data.samples import open_samples
-from nhle_onnx.workflows.classifier import Classifier, ModelFlags, make_request, open_classifier
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import Evaluation
 

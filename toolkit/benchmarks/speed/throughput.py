@@ -13,8 +13,9 @@ from PIL import Image
 
 from benchmarks.speed.rows import Row, make_row, measure_in_turn, measure_peak, take_median_ratio
 from nhle_onnx.values.cores import count_cores
-from nhle_onnx.workflows.classifier import ModelFlags, make_request, open_classifier
-from nhle_onnx.workflows.comparison import VerifySettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.workflows.classifier import make_request, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.observer import Silence
 from nhle_onnx.workflows.verify import verify_model

@@ -11,10 +11,11 @@ from onnx import ModelProto
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
-from nhle_onnx.runtime.session import Provider, open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.audit import Role
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
+from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.request import ForgetRequest
 

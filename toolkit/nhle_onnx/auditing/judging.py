@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.placement import NEARER
+from nhle_onnx.hints import hint
 from nhle_onnx.values.audit import Measure
-from nhle_onnx.values.report import Check, Limits
+from nhle_onnx.values.report import Check
+from nhle_onnx.values.settings.gates import Limits
 
 _PLACED = ("unmasking.rebuilt_row", "probe.recall", "relearning.mean_acc_f")
-_NO_REFERENCE = (
-    "no --reference was given: whether a new head, relearning or membership inference find more "
+_NO_REFERENCE = hint(
+    "no {reference} was given: whether a new head, relearning or membership inference find more "
     "than they would in a model that never saw the class cannot be concluded"
 )
 _NOT_RETRAINED = (

@@ -9,6 +9,7 @@ import click
 
 from nhle_onnx.cli.commands import Commands
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.hints import word_all
 from nhle_onnx.text import to_line
 from nhle_onnx.version import __version__
 
@@ -53,7 +54,8 @@ def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
     try:
         code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
     except NhleOnnxError as error:
-        _show(f"error: {error.reason}", *([f"remedy: {error.remedy}"] if error.remedy else []))
+        reason, remedy = word_all((error.reason, error.remedy), "flags")
+        _show(f"error: {reason}", *([f"remedy: {remedy}"] if remedy else []))
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.hints import hint
 
 Array = npt.NDArray[np.generic]
 
@@ -31,7 +32,7 @@ def check_parity(
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
         raise UnsupportedModelError(
-            message, remedy="Use --method cwm to edit the head alone."
+            message, remedy=hint("Use {method=cwm} to edit the head alone.")
         ) from error
     if not departure <= tolerance:
         message = (
@@ -40,7 +41,9 @@ def check_parity(
         )
         if locate:
             message = f"{message}; first at {locate()}"
-        raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
+        raise UnsupportedModelError(
+            message, remedy=hint("Use {method=cwm} to edit the head alone.")
+        )
     return departure
 
 

@@ -13,6 +13,7 @@ from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
@@ -22,7 +23,7 @@ _ALIASES = frozenset(
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
 _NARROW = ("FLOAT4", "FLOAT6", "FLOAT8", "INT2", "UINT2")  # types that torch has no numbers for
-_HEAD_ALONE = "Use --method cwm to edit the head alone."
+_HEAD_ALONE = hint("Use {method=cwm} to edit the head alone.")
 _HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
 

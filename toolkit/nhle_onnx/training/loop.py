@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.errors import TrainingDivergedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.report import TrainingStep
 
-_REMEDY = "Give a smaller --lr, fewer --steps, or --loss saturating."
+_REMEDY = hint("Give a smaller {lr}, fewer {steps}, or {loss=saturating}.")
 _SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
 
 

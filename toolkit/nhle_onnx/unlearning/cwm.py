@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ml_dtypes import finfo
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest, Mask
 
@@ -94,7 +95,8 @@ def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> 
             f"{winners[0]} wins whenever all others score 0 too, being first"
         )
         raise UnsupportedModelError(
-            message, remedy="Use --method nhle, which trains the features and is judged by them."
+            message,
+            remedy=hint("Use {method=nhle}, which trains the features and is judged by them."),
         )
     note = (
         f"a ReLU or Clip follows the head: the masked score is its lower bound, which loses even "

@@ -39,15 +39,6 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the gates demand, as fractions. `unmasked_acc_f` is the original head put back."""
-
-    max_acc_f: float = 0.01
-    max_acc_r_drop: float = 0.035
-    max_unmasked_acc_f: float = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSummary:
     """How many samples served for what, and where they came from."""
 

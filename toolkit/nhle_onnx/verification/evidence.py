@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nhle_onnx.hints import hint
 from nhle_onnx.values.report import Accuracy, Check
 from nhle_onnx.values.request import ForgetRequest
 
 CONFIDENCE = 0.95
 MIN_SKILL = 0.05
-_NO_BASELINE = (
-    "without --baseline nothing shows that the model ever knew the class, so this is no evidence "
+_NO_BASELINE = hint(
+    "without {baseline} nothing shows that the model ever knew the class, so this is no evidence "
     "that it was forgotten: only that it is not recognised now"
 )
 _WIDE = 0.05  # a bound above this is said

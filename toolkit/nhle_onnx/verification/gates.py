@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from nhle_onnx.values.report import Check, Limits
+from nhle_onnx.values.report import Check
+from nhle_onnx.values.settings.gates import Limits
 
 _UNMEASURED = "{name} was not measured: the evaluation samples hold no {kind} class"
 

@@ -12,8 +12,9 @@ from nhle_onnx.auditing.attacks.separability import compare_features
 from nhle_onnx.auditing.attacks.traces import look_for_traces
 from nhle_onnx.auditing.attacks.unmasking import attack_by_rebuilding, attack_by_unmasking
 from nhle_onnx.auditing.context import AuditContext
-from nhle_onnx.training.device import Device, explain_device_faults, open_device
+from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.places import Device
 from nhle_onnx.workflows.observer import Stopwatch
 
 

@@ -1,9 +1,8 @@
 """audit: attack an edited model as somebody who holds the file could, and place what is found."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,9 @@ from nhle_onnx.auditing.projection import project_features
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.errors import InputRefusedError, NotFiniteError
+from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.runtime.kernels import may_saturate
-from nhle_onnx.runtime.session import Provider, open_session
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.audit import (
     AuditReport,
     AuditSamples,
@@ -32,14 +32,14 @@ from nhle_onnx.values.audit import (
     Skipped,
 )
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.report import Accuracy, Limits
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verification.evidence import judge_evidence
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
-    ModelFlags,
     list_environment,
     make_request,
     open_classifier,
@@ -52,31 +52,6 @@ from nhle_onnx.workflows.measure import (
     name_other,
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSettings:
-    """What the user asked of `audit`; `page` is where the report goes as HTML."""
-
-    model: Path
-    baseline: Path
-    forget: tuple[str, ...]
-    data: Path
-    flags: ModelFlags
-    reference: Path | None = None
-    members: Path | None = None
-    page: Path | None = None
-    unlearn_report: Path | None = None
-    force: bool = False
-    provider: Provider = "auto"
-    kernels: Kernels = "exact"
-    device: Device = "auto"
-    limits: Limits = Limits()
-    batch_size: int = 256
-    seed: int = 0
-    command: str = ""
 
 
 class Audit(NamedTuple):
@@ -151,13 +126,18 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         flows={role: _measure_flow(context, target) for role, target in context.targets.items()},
         curves=curves,
         measures=measures,
-        skipped=skipped,
+        skipped=tuple(
+            replace(each, reason=word(each.reason, settings.wording)) for each in skipped
+        ),
         elapsed_s=watch.elapsed_s,
-        notes=(
-            *describe_suspicion(accuracies["original"]),
-            *notes,
-            *doubts,
-            *describe_kernels(other_kernels),
+        notes=word_all(
+            (
+                *describe_suspicion(accuracies["original"]),
+                *notes,
+                *doubts,
+                *describe_kernels(other_kernels),
+            ),
+            settings.wording,
         ),
         checks=(*checks, *evidence),
     )
@@ -165,14 +145,12 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
 
 
 def _load(settings: AuditSettings) -> _Loaded:
-    paths: dict[Role, Path | None] = {
-        "original": settings.baseline,
-        "edited": settings.model,
-        "reference": settings.reference,
+    classifiers: dict[Role, Classifier] = {
+        "original": open_classifier(settings.baseline, settings.flags),
+        "edited": open_classifier(settings.model, settings.flags),
     }
-    classifiers = {
-        role: open_classifier(path, settings.flags) for role, path in paths.items() if path
-    }
+    if settings.reference:
+        classifiers["reference"] = open_classifier(settings.reference, settings.flags)
     for classifier in classifiers.values():
         _check_outputs(settings, classifier)
     original = classifiers["original"]
@@ -193,7 +171,7 @@ def _check_outputs(settings: AuditSettings, classifier: Classifier) -> None:
     """The page may not replace a file with weights either."""
     if settings.page and settings.page.resolve() in classifier.model.files:
         message = f"{settings.page} is read by the audit, which changes no file"
-        raise InputRefusedError(message, remedy="Give --report another path.")
+        raise InputRefusedError(message, remedy=hint("Give {report} another path."))
 
 
 def _check_same_task(original: Classifier, classifier: Classifier, role: Role) -> None:
@@ -216,7 +194,7 @@ def _check_samples(data: SampleSource, request: ForgetRequest) -> None:
     if short or counts[list(request.retained)].max(initial=0) < 2:  # noqa: PLR2004
         wanted = f"class {short[0]}, which was to be forgotten" if short else "any retained class"
         message = f"{data.path} holds fewer than two samples of {wanted}"
-        raise InputRefusedError(message, remedy="Give --data more images of it.")
+        raise InputRefusedError(message, remedy=hint("Give {data} more images of it."))
 
 
 def _set_up(settings: AuditSettings, loaded: _Loaded) -> AuditContext:
@@ -299,7 +277,7 @@ def _run(
             try:
                 measures += attack()
             except CannotRunError as error:
-                skipped.append(Skipped(attack=name, reason=str(error)))
+                skipped.append(Skipped(attack=name, reason=error.args[0]))
     return tuple(measures), tuple(skipped)
 
 

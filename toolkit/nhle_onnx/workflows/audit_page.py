@@ -5,9 +5,11 @@ from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.hints import hint
 from nhle_onnx.release.report import read_trajectory
 from nhle_onnx.values.report import TrainingStep
-from nhle_onnx.workflows.audit import Audit, AuditSettings
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.workflows.audit import Audit
 from nhle_onnx.workflows.observer import Observer
 
 
@@ -17,7 +19,7 @@ def check_page(settings: AuditSettings) -> None:
         given = (settings.data, settings.members, settings.unlearn_report)
         if settings.page.resolve() in {path.resolve() for path in given if path}:
             message = f"{settings.page} is read by the audit, which changes no file"
-            raise InputRefusedError(message, remedy="Give --report another path.")
+            raise InputRefusedError(message, remedy=hint("Give {report} another path."))
         check_writable(settings.page, force=settings.force)
     _read_trajectory(settings.unlearn_report)
 

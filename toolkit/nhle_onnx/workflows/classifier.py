@@ -2,36 +2,25 @@
 
 import platform
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nhle_onnx.data.labels import find_labels, parse_classes
-from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
+from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
-from nhle_onnx.values.preprocess import ImageInput, Layout, Preprocess
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.version import __version__
 
 TOOL = {"name": "nhle-onnx", "version": __version__}
 _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFlags:
-    """What the command line says of a model."""
-
-    output: str | None = None
-    labels: Path | None = None
-    layout: Layout | None = None
-    max_elements: int = MAX_ELEMENTS
-    preprocess: PreprocessFlags = field(default_factory=PreprocessFlags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

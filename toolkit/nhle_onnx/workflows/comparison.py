@@ -6,33 +6,12 @@ from pathlib import Path
 from onnx import ModelProto
 
 from nhle_onnx.graph.head.head import Head
-from nhle_onnx.runtime.session import Provider
-from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.report import Limits
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.changes import Changes, compare_models
-from nhle_onnx.workflows.classifier import Classifier, ModelFlags, make_request, open_classifier
+from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
 from nhle_onnx.workflows.measure import LoadedModel, load_classifier, name_other
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifySettings:
-    """What the user asked of `verify`. `workers` None is one a core of the engine's;
-    `compares_kernels` counts by the kernels that do not judge, too.
-    """
-
-    model: Path
-    forget: tuple[str, ...]
-    data: Path
-    flags: ModelFlags
-    baseline: Path | None = None
-    providers: tuple[Provider, ...] = ("auto",)
-    kernels: Kernels = "exact"
-    compares_kernels: bool = False
-    limits: Limits = Limits()
-    batch_size: int = 256
-    engine: str = "local"
-    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

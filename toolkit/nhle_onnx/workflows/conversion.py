@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from nhle_onnx.hints import hint
 from nhle_onnx.release.ort_format import (
     MAX_DIFFERENCE,
     MIN_AGREEMENT,
@@ -16,9 +17,9 @@ from nhle_onnx.release.ort_format import (
 from nhle_onnx.values.report import Check, ConvertedFile
 from nhle_onnx.workflows.plan import Plan
 
-_UNSEEN = (
+_UNSEEN = hint(
     "the .ort file was compared with the .onnx file on noise, for want of evaluation samples: give "
-    "--eval-data to compare them on images"
+    "{eval_data} to compare them on images"
 )
 
 

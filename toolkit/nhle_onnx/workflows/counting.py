@@ -6,12 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nhle_onnx.engines.choose import is_ray, open_engine
-from nhle_onnx.workflows.comparison import (
-    Comparison,
-    VerifySettings,
-    load_models,
-    open_comparison,
-)
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import (
     Evaluation,

@@ -18,12 +18,9 @@ from nhle_onnx.data.webdataset import name_folder
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Outcome, settle
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.workflows.comparison import (
-    Comparison,
-    VerifySettings,
-    load_models,
-    open_comparison,
-)
+from nhle_onnx.hints import hint
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.evaluation import check_measurable
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
 from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
@@ -178,7 +175,9 @@ def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
         return dataset.select_columns([rows.image, rows.label_column, "path"]), rows, 0
     if not path.is_dir():
         message = f"{path} is no folder of images, and no tar or Parquet, which Ray reads"
-        raise InputRefusedError(message, remedy="Give --engine local or processes for an .npz.")
+        raise InputRefusedError(
+            message, remedy=hint("Give {engine=local} or processes for an .npz.")
+        )
     classifier = comparison.classifier
     preprocess = require_preprocess(classifier.preprocess, path)
     folder = open_folder(path, classifier.image_input, preprocess, classifier.labels)

@@ -8,6 +8,7 @@ from nhle_onnx.data.samples import EVALUATION_FILE, open_nothing, open_samples
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.splits import Split
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.measure import Evaluation
@@ -44,8 +45,8 @@ def choose_evaluation(
     if np.isin(source.classes[list(split.rest)], request.forget).any():
         rest = f"{source.path}, samples not used for tuning"
         return Evaluation(samples=source, indices=split.rest, source=rest), ()
-    note = (
-        "judged on the samples that it was tuned on, for want of others: give --eval-data with "
+    note = hint(
+        "judged on the samples that it was tuned on, for want of others: give {eval_data} with "
         "images that the tool has not seen"
     )
     tuning = tuple(sorted((*split.forget, *split.anchors)))

@@ -14,11 +14,11 @@ from nhle_onnx.graph.save import write_files
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
 from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 EDITED = "model.onnx"
 RECORD = "job.json"

@@ -23,8 +23,9 @@ from nhle_onnx.lowering.weights import (
 )
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import InspectReport
-from nhle_onnx.workflows.classifier import TOOL, ModelFlags, summarize_file
+from nhle_onnx.workflows.classifier import TOOL, summarize_file
 
 Found = TypeVar("Found")
 

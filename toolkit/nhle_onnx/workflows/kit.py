@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.hints import hint
 from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.kit.contents import (
     IMAGES,
@@ -25,7 +26,6 @@ from nhle_onnx.release.kit.results import judge_accuracy, measure_answers
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.text import to_printable
 from nhle_onnx.values.kit import (
-    DeviceLimits,
     HostFigures,
     InputType,
     Kit,
@@ -35,13 +35,14 @@ from nhle_onnx.values.kit import (
     KitSamples,
 )
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
-    ModelFlags,
     make_request,
     open_classifier,
     summarize_file,
@@ -50,21 +51,6 @@ from nhle_onnx.workflows.measure import describe_suspicion
 from nhle_onnx.workflows.observer import Observer
 
 _TYPES: dict[str, InputType] = {"float32": "float32", "float16": "float16"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KitSettings:
-    """What the user asked of `kit`. Without `limit` the images' size decides how many there are."""
-
-    model: Path
-    forget: tuple[str, ...]
-    data: Path
-    out: Path
-    flags: ModelFlags
-    baseline: Path | None = None
-    limit: int | None = None
-    limits: DeviceLimits = DeviceLimits()
-    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +142,7 @@ def _check_kept(settings: KitSettings, classifier: Classifier, baseline: Classif
     models = classifier.model.files | (baseline.model.files if baseline else frozenset())
     if settings.out.resolve() in {*models, settings.data.resolve()}:
         message = f"{settings.out} goes into the kit, and is never changed"
-        raise InputRefusedError(message, remedy="Give --out another path.")
+        raise InputRefusedError(message, remedy=hint("Give {out} another path."))
 
 
 def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:

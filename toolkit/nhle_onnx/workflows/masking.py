@@ -17,6 +17,7 @@ from nhle_onnx.graph.head.bounds import (
 )
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.quant_params import has_range
+from nhle_onnx.hints import hint
 from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
@@ -114,8 +115,8 @@ def _sink_rows(
 def _name_remedy(whose: str, *, rescales: bool) -> str:
     """What else to try: not what was given."""
     if rescales:
-        return "Use --method nhle, which masks nothing."
-    return f"Give --rescale to widen {whose} range, or --method nhle."
+        return hint("Use {method=nhle}, which masks nothing.")
+    return hint("Give {rescale=True} to widen {whose} range, or {method=nhle}.", whose=whose)
 
 
 def _read_highest_bias(head: Head, indices: list[int]) -> float:
@@ -149,10 +150,10 @@ def _settle_ties(
             f"can come to lie with the masked one, and class {winner} wins such a tie, being first"
         )
         raise UnsupportedModelError(message, remedy=_name_remedy("the output's", rescales=rescales))
-    note = (
+    note = hint(
         f"the output's own quantization ends at {scores.lowest:.3g}: features that bring every "
         f"retained score down to it tie with the mask, which loses, as class {first} stands before "
-        "it; --rescale rules the tie out"
+        "it; {rescale=True} rules the tie out"
     )
     return Masked(notes=(note,))
 

@@ -12,11 +12,13 @@ from onnx import ModelProto
 
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
+from nhle_onnx.hints import hint
 from nhle_onnx.runtime.kernels import SATURATION
-from nhle_onnx.runtime.session import Provider, Session, open_session
+from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.text import format_number
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.request import ForgetRequest
@@ -163,7 +165,8 @@ def describe_kernels(other: OtherKernels | None) -> tuple[str, ...]:
         f"{name} Acc_F {format_number(accuracy.acc_f)}, Acc_R {format_number(accuracy.acc_r)}"
         for name, accuracy in other.accuracies.items()
     )
-    return (f"with --kernels {other.kernels} this machine finds {figures}: {other.reason}",)
+    found = f"with {{kernels={other.kernels}}} this machine finds {figures}: {other.reason}"
+    return (hint(found),)
 
 
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:

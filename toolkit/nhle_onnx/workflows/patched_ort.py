@@ -1,4 +1,4 @@
-"""patch apply --also ort: the .ort file of a patched model, compared with it on noise."""
+"""patch apply, also to ort: the .ort file of a patched model, compared with it on noise."""
 
 from pathlib import Path
 

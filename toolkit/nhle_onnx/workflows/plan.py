@@ -6,6 +6,7 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_operators, check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
@@ -13,6 +14,7 @@ from nhle_onnx.runtime.session import Session
 from nhle_onnx.unlearning.scope import select_tensors
 from nhle_onnx.values.report import Accuracy, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.accuracy import predict_classes
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
@@ -27,7 +29,6 @@ from nhle_onnx.workflows.measure import (
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.sample_warnings import describe_forget_samples
 from nhle_onnx.workflows.tuning_data import TuningData, gather_tuning_data
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +132,12 @@ def _check_outputs(settings: UnlearnSettings, classifier: Classifier) -> None:
     for path in outputs:
         if path.resolve() in classifier.model.files:
             message = f"{path} is the model itself, which is never changed in place"
-            options = " and ".join(["--out", *settings.named_outputs])
-            raise InputRefusedError(message, remedy=f"Give {options} other paths.")
+            options = " and ".join(f"{{{name}}}" for name in ("out", *settings.named_outputs))
+            raise InputRefusedError(message, remedy=hint(f"Give {options} other paths."))
     resolved = [path.resolve() for path in outputs]
-    for option, path in (settings.named_outputs | {"--out": settings.edited_path}).items():
+    for name, path in (settings.named_outputs | {"out": settings.edited_path}).items():
         if resolved.count(path.resolve()) > 1:
             message = f"{path} is to hold another output as well"
-            raise InputRefusedError(message, remedy=f"Give {option} another path.")
+            raise InputRefusedError(message, remedy=hint(f"Give {{{name}}} another path."))
     for path in outputs:
         check_writable(path, force=settings.force)

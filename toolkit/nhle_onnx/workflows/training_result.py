@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.hints import hint
 from nhle_onnx.values.report import TrainingStep
 
 
@@ -16,7 +17,7 @@ class TrainingResult:
     tensors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     device: str = "none"
     details: dict[str, Any] = field(
-        default_factory=lambda: {"steps_run": 0, "stop_reason": "no training: --method cwm"}
+        default_factory=lambda: {"steps_run": 0, "stop_reason": hint("no training: {method=cwm}")}
     )
     points: tuple[TrainingStep, ...] = ()
     parity: float | None = None

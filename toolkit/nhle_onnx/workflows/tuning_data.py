@@ -10,8 +10,10 @@ from nhle_onnx.data.samples import open_samples, read_unlabelled
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.splits import Split, find_samples, split_samples
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.finite import check_finite
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.evaluation import (
@@ -21,16 +23,15 @@ from nhle_onnx.workflows.evaluation import (
 )
 from nhle_onnx.workflows.measure import Evaluation
 from nhle_onnx.workflows.sample_warnings import describe_contradiction, describe_overlap, is_among
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 Array = npt.NDArray[np.float32]
 
-_NO_ANCHORS = (
+_NO_ANCHORS = hint(
     "no samples of retained classes were given, so anchors were made from the forget samples; "
-    "a few dozen unlabelled images as --anchors hold the retained accuracy more surely"
+    "a few dozen unlabelled images as {anchors} hold the retained accuracy more surely"
 )
-_CWM_ALONE = (
-    "only the head was masked (--method cwm): the features still hold the class, and putting the "
+_CWM_ALONE = hint(
+    "only the head was masked ({method=cwm}): the features still hold the class, and putting the "
     "head row back brings it back"
 )
 _COMPARED = 256  # evaluation samples: reading them all again would take as long as judging
@@ -119,8 +120,10 @@ def _require_forget_samples(source: SampleSource, request: ForgetRequest, *, nee
         message = f"{source.path} holds no sample of class {missing[0]}, which is to be forgotten"
         raise InputRefusedError(
             message,
-            remedy="Add a few images of it (16 do), or use --method cwm, which masks the head "
-            "alone and does not erase features.",
+            remedy=hint(
+                "Add a few images of it (16 do), or use {method=cwm}, which masks the head "
+                "alone and does not erase features."
+            ),
         )
 
 

@@ -22,12 +22,14 @@ from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
 from nhle_onnx.graph.update_rounding import round_update
+from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE
 from nhle_onnx.values.report import Accuracy, Check, OtherKernels, UnlearnReport, Unmasked
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.changes import Changes, compare_models, list_outside
 from nhle_onnx.verification.evidence import describe_before, judge_evidence
@@ -47,10 +49,9 @@ from nhle_onnx.workflows.measure import (
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
 from nhle_onnx.workflows.training_result import TrainingResult
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 _MAX_GROWTH_BYTES = 4096
-_DIVERGED = "Give a smaller --lr, fewer --steps, --loss saturating, or another --mask."
+_DIVERGED = hint("Give a smaller {lr}, fewer {steps}, {loss=saturating}, or another {mask}.")
 _MEND_INPUTS = "Mend the samples, or the preprocessing that made them."
 
 Array = npt.NDArray[np.float32]
@@ -247,6 +248,7 @@ def _make_report(
         "anchors": settings.anchors,
         "parity_with_onnxruntime": training.parity,
         **training.details,
+        "stop_reason": word(training.details["stop_reason"], settings.wording),
     }
     if options.masks and options.mask == "importance":
         resolved["importance_share"] = IMPORTANCE_SHARE
@@ -274,12 +276,15 @@ def _make_report(
         added_tensors=measured.changes.added,
         trajectory=training.points,
         elapsed_s=watch.elapsed_s,
-        notes=(
-            *masked.notes,
-            *plan.notes,
-            *notes,
-            *describe_kernels(measured.other_kernels),
-            *conversion.notes,
+        notes=word_all(
+            (
+                *masked.notes,
+                *plan.notes,
+                *notes,
+                *describe_kernels(measured.other_kernels),
+                *conversion.notes,
+            ),
+            settings.wording,
         ),
         also=conversion.files,
         checks=(*checks, *conversion.checks),
@@ -299,7 +304,7 @@ def _digest_sources(plan: Plan) -> dict[str, str | None]:
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:
-    """What `--dry-run` shows: all that was decided, and the model as given."""
+    """What a dry run shows: all that was decided, and the model as given."""
     settings = plan.settings
     return {
         "schema": "nhle-onnx/plan/v1",
@@ -312,5 +317,8 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "provider": plan.session.provider,
         "before": plan.before,
         "would_write": [str(path) for path in settings.outputs],
-        "notes": (*plan.mask_notes, *plan.notes, *describe_before(plan.before, plan.request)),
+        "notes": word_all(
+            (*plan.mask_notes, *plan.notes, *describe_before(plan.before, plan.request)),
+            settings.wording,
+        ),
     }

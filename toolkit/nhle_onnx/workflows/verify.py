@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 
+from nhle_onnx.hints import word_all
 from nhle_onnx.runtime.kernels import may_saturate
-from nhle_onnx.values.report import (
-    Check,
-    Limits,
-    ProviderResult,
-    Unmasked,
-    VerifyReport,
-)
+from nhle_onnx.values.report import Check, ProviderResult, Unmasked, VerifyReport
+from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.verification.evidence import judge_evidence
 from nhle_onnx.verification.gates import make_gates
 from nhle_onnx.workflows.classifier import TOOL, summarize_file
-from nhle_onnx.workflows.comparison import Baseline, VerifySettings, name_extras, open_comparison
+from nhle_onnx.workflows.comparison import Baseline, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
 from nhle_onnx.workflows.measure import (
     compare_kernels,
@@ -83,12 +80,15 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
         other_kernels=other,
         changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
-        notes=(
-            *notes,
-            *suspicion,
-            *doubts,
-            *describe_kernels(other),
-            *(_describe(baseline) if baseline else ()),
+        notes=word_all(
+            (
+                *notes,
+                *suspicion,
+                *doubts,
+                *describe_kernels(other),
+                *(_describe(baseline) if baseline else ()),
+            ),
+            settings.wording,
         ),
         checks=(*checks, *evidence, *_check_other_providers(results[1:], settings.limits)),
     )

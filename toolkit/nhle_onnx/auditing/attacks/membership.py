@@ -15,6 +15,7 @@ from nhle_onnx.auditing.attacks.divergence import to_probabilities
 from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.regression import fit_regression
+from nhle_onnx.hints import hint
 from nhle_onnx.values.audit import Measure, Role
 
 FALSE_ALARMS = 0.01
@@ -130,9 +131,9 @@ def attack_membership(context: AuditContext) -> tuple[Measure, ...]:
     classes = np.concatenate([context.member_classes, context.classes[context.is_forgotten]])
     is_member = np.arange(len(classes)) < len(context.member_classes)
     if min(is_member.sum(), (~is_member).sum()) < MIN_SAMPLES:
-        message = (
+        message = hint(
             f"it needs at least {MIN_SAMPLES} samples of the forgotten classes that the original "
-            "was trained on (--members), and as many that it was not"
+            "was trained on ({members}), and as many that it was not"
         )
         raise CannotRunError(message)
     measures: list[Measure] = []

@@ -17,9 +17,10 @@ from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import RANGES, express_reals
 from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.graph.traversal import list_graphs
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import QuantParams
 
-_REMEDY = "Use --method nhle, which trains the features and is judged by them."
+_REMEDY = hint("Use {method=nhle}, which trains the features and is judged by them.")
 _MARGIN = 2  # steps that are to lie between a masked score and the lowest of a winner
 _HALVED_ABOVE = 2**16
 
@@ -106,7 +107,7 @@ def deepen_bias(head: Head, classes: Sequence[int], lowest: float) -> tuple[str,
     can_grow = all(each.size in {1, layout.num_classes} for each in values.values())
     if not can_grow or _are_shared(head.proto, scales):
         message = f"the head's scales {', '.join(values)} serve other tensors, or lie in blocks"
-        raise UnsupportedModelError(message, remedy="Use --method nhle.")
+        raise UnsupportedModelError(message, remedy=hint("Use {method=nhle}."))
     stored = head.read()
     for name, each in values.items():
         factor = growth.max() if each.size == 1 else growth.reshape(each.shape)

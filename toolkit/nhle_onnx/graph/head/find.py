@@ -13,6 +13,7 @@ from nhle_onnx.graph.head.tail import TAIL, Map, skip_normalization
 from nhle_onnx.graph.head.trail import Trail
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, where documents go
@@ -39,7 +40,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     if len(heads) > 1:
         choices = ", ".join(head.output for head in reversed(heads.values()))
         message = f"{model.path} has several classifier heads, of the outputs {choices}"
-        raise UsageError(message, remedy="Choose one with --output.")
+        raise UsageError(message, remedy=hint("Choose one with {output}."))
     head = next(iter(heads.values()))
     if fault := find_tensor_fault(GraphIndex(model.proto), head):
         message = f"{model.path} has a head that {fault}"
