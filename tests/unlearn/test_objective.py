@@ -125,10 +125,11 @@ def measure(objective: ForgetObjective) -> dict[str, float]:
     examples = (first / measure_spread(first))[-1]
     separation = separation_loss(scaled[:count], objective.forget_classes, scaled[count:])
     return {
-        "forgetting": float(functional.softplus(leads + 1).mean()),
-        "keeping": 20 * float(anchor_loss(now[count:], was[count:], request, scale=2.5)),
-        "parting": 0.3 * float(separation) + float((scaled[:count] - examples).square().mean()),
-        "lead": float(leads.max()),
+        "forget_loss": float(functional.softplus(leads + 1).mean()),
+        "retain_loss": 20 * float(anchor_loss(now[count:], was[count:], request, scale=2.5)),
+        "alignment_loss": 0.3 * float(separation)
+        + float((scaled[:count] - examples).square().mean()),
+        "forget_margin": float(leads.max()),
     }
 
 
@@ -144,7 +145,7 @@ def test_without_anchors_forgetting_is_all(plain: ForgetObjective) -> None:
     alone = replace(plain, anchors=plain.anchors[:0])
     losses = alone()
     assert losses.retain_loss == losses.alignment_loss == 0
-    assert losses.forget_loss == pytest.approx(measure(plain)["forgetting"], rel=1e-5)
+    assert losses.forget_loss == pytest.approx(measure(plain)["forget_loss"], rel=1e-5)
 
 
 def test_the_original_costs_nothing_to_keep(plain: ForgetObjective) -> None:
@@ -166,7 +167,7 @@ def test_made_anchors_keep_the_forget_samples_too(
     kept = 5 * float(retained_divergence(now, was, made.request))
     losses = replace(made, generator=torch.Generator().manual_seed(0))()
     assert losses.retain_loss > kept > 0
-    assert losses.forget_loss == pytest.approx(expected["forgetting"], rel=1e-5)
+    assert losses.forget_loss == pytest.approx(expected["forget_loss"], rel=1e-5)
     monkeypatch.setattr(objective_module, "ANCHOR_WEIGHT", 0.0)
     assert made().retain_loss == pytest.approx(kept, rel=1e-5)
 
