@@ -17,8 +17,9 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from nhle_onnx.cli.main import run
-from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
-from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
+from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
+from nhle_onnx.workflows.patch_apply import apply_patch_file
+from nhle_onnx.workflows.patch_create import create_patch
 
 ROOT = Path(__file__).resolve().parents[1]
 LENET = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"

@@ -27,7 +27,14 @@ from nhle_onnx.values.audit import (
 )
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy, Check, SampleSummary, UnlearnReport, Unmasked
+from nhle_onnx.values.report import (
+    Accuracy,
+    Check,
+    SampleSummary,
+    TrainingStep,
+    UnlearnReport,
+    Unmasked,
+)
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 
 HOSTILE = "<script>alert(1)</script>"
@@ -56,13 +63,13 @@ CHECKS = (
     Check(name="graph_changes", value=0, limit=0, better="lower"),
 )
 TRAJECTORY = tuple(
-    {
-        "step": step,
-        "forgetting": 3.3 * 0.95**step,
-        "keeping": 0.2 + 0.5 * 0.97**step,
-        "parting": 1.5 * 0.96**step,
-        "lead": 2.3 - 0.05 * step,
-    }
+    TrainingStep(
+        step=step,
+        forget_loss=3.3 * 0.95**step,
+        retain_loss=0.2 + 0.5 * 0.97**step,
+        alignment_loss=1.5 * 0.96**step,
+        forget_margin=2.3 - 0.05 * step,
+    )
     for step in range(1, 98)
 )
 PREPROCESS = Preprocess(source="preprocessor_config.json", size=(28, 28), mean=(0.286,))

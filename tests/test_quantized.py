@@ -23,11 +23,12 @@ from conftest import (
     Unlearned,
     unlearn,
 )
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head
+from nhle_onnx.graph.head.bounds import read_range
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.score_range import read_range
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
 from test_readme import keep_names, read_shown_output
 
@@ -243,11 +244,11 @@ def score_worst_features(proto: ModelProto, original: Path) -> np.ndarray:
     """Scores of the features that bring the retained classes' mean row down most."""
     head = find_head(load_model(original))
     assert head.feature_limits is not None
-    weight, _ = read_head(proto, head)
-    limits = read_range(proto, head.feature_limits)
+    weight, _ = Head(proto, head).read()
+    limits = read_range(GraphIndex(proto), head.feature_limits)
     worst = np.where(weight[1:].sum(0) > 0, limits.lowest, limits.highest)
     feed = np.float32(worst)
-    if head.feature_grid is not None:
+    if head.feature_quant_params is not None:
         steps = np.rint((worst - limits.lowest) / limits.step)
         feed = (steps + np.iinfo(np.int8).min).astype(np.int8)
     session = ort.InferenceSession(

@@ -157,7 +157,7 @@ def test_same_command_writes_the_same_bytes(tmp_path: Path) -> None:
 def test_report_says_everything(unlearned_lenet: Unlearned) -> None:
     report = unlearned_lenet.report
     assert report.keys() >= REPORT_KEYS
-    assert report["schema"] == "nhle-onnx/report/v1"
+    assert report["schema"] == "nhle-onnx/report/v2"
     for key, path in (("model", unlearned_lenet.original), ("edited", unlearned_lenet.edited)):
         assert report[key]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert report[key]["size_bytes"] == path.stat().st_size

@@ -16,12 +16,13 @@ from onnxruntime.quantization import QuantFormat, quantize_static
 from PIL import Image
 
 from nhle_onnx.data.preprocess import prepare_image
-from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
+from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.settings.model import PreprocessFlags
 from recipes import fashion_mnist
 from recipes.idx import read_split
 

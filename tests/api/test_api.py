@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -19,12 +20,23 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 import nhle_onnx
-import nhle_onnx.unlearn.cwm  # binds the package of this name, if nothing prevents it
+import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing prevents it
 from architectures.lenet5 import LeNet5
 from conftest import EVALUATION, LENET, ROOT, Result
-from nhle_onnx.api.keywords import AuditKeywords, ModelKeywords, UnlearnKeywords, VerifyKeywords
+from nhle_onnx.api.keywords import (
+    AuditKeywords,
+    ModelKeywords,
+    UnlearnKeywords,
+    VerifyKeywords,
+    find_type,
+    list_keywords,
+)
 from nhle_onnx.cli.main import cli
 from nhle_onnx.cli.patch import apply_command, create_command
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.values.settings.verify import VerifySettings
 
 # what a function has no use for: how results are shown, the process, what it takes by position
 SHOWN = {"as_json", "verbose", "quiet", "config", "dry_run", "model"}
@@ -34,6 +46,12 @@ FUNCTIONS = {
     "verify": (VerifyKeywords, {"forget", "data", "device_result"}),
     "audit": (AuditKeywords, {"forget", "data", "baseline"}),
     "inspect": (ModelKeywords, set()),
+}
+SETTINGS = {
+    "unlearn": UnlearnSettings,
+    "verify": VerifySettings,
+    "audit": AuditSettings,
+    "inspect": ModelFlags,
 }
 
 
@@ -80,6 +98,19 @@ def test_keywords_are_the_flags(name: str) -> None:
     assert set(get_type_hints(keywords)) == list_flags(cli.commands[name]) - own
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_type_checkers_see_is_what_the_settings_say(name: str) -> None:
+    declared = {field.keyword: find_type(field) for field in list_keywords(SETTINGS[name])}
+    assert get_type_hints(FUNCTIONS[name][0]) == declared
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_help_says_what_each_keyword_means(name: str) -> None:
+    text = " ".join((inspect.getdoc(getattr(nhle_onnx, name)) or "").split())
+    for field in list_keywords(SETTINGS[name]):
+        assert f" {field.keyword}: {field.option.help}" in text, field.keyword
+
+
 @pytest.mark.parametrize(
     ("function", "command"),
     [(nhle_onnx.create_patch, create_command), (nhle_onnx.apply_patch, apply_command)],
@@ -103,9 +134,16 @@ def test_a_function_does_what_the_command_does(nhle: Callable[..., Result], tmp_
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"methd": "cwm"}, {"method": "cmw"}, {"max_acc_f": 2.0}, {"mean": "0.5"}],
+    [
+        {"steps": 0},
+        {"methd": "cwm"},
+        {"method": "cmw"},
+        {"max_acc_f": 2.0},
+        {"mean": "0.5"},
+        {"std": (1, 2)},
+    ],
     ids=str,
-)
+)  # fmt: skip
 def test_what_a_flag_refuses_a_keyword_refuses(wrong: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(nhle_onnx.UsageError, match=next(iter(wrong))):
         nhle_onnx.unlearn(LENET, forget=3, out=tmp_path / "o.onnx", **wrong)

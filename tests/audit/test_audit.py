@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from architectures import LeNet5
 from conftest import EVALUATION, LENET, Result, make_interruptible, unlearn
-from nhle_onnx.audit import relearning
+from nhle_onnx.auditing.attacks import relearning
 from nhle_onnx.cli.main import run
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features
@@ -285,8 +285,8 @@ def test_the_page_shows_how_training_went(few: Path, tmp_path: Path) -> None:
         edited, "--baseline", LENET, "--forget", 3, "--data", few, "--report", page,
         "--unlearn-report", edited.with_suffix(".report.json"),
     )  # fmt: skip
-    first, *_, last = (f"{point['lead']:.4f}" for point in unlearned.report["trajectory"])
-    assert f"The largest lead goes from {first} to {last}" in page.read_text("utf-8")
+    first, *_, last = (f"{point['forget_margin']:.4f}" for point in unlearned.report["trajectory"])
+    assert f"The largest margin goes from {first} to {last}" in page.read_text("utf-8")
 
 
 def test_a_reference_that_knows_the_class_is_called_out(few: Path) -> None:

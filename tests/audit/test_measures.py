@@ -22,27 +22,27 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from conftest import LENET
-from nhle_onnx.audit.bench import split_halves
-from nhle_onnx.audit.divergence import measure_divergence, measure_zrf, to_probabilities
-from nhle_onnx.audit.head_rows import HeadRows, read_rows, with_rows
-from nhle_onnx.audit.membership import (
+from nhle_onnx.auditing.attacks.divergence import measure_divergence, measure_zrf, to_probabilities
+from nhle_onnx.auditing.attacks.membership import (
     ATTACKS,
     measure_balanced_accuracy,
     measure_leak,
     measure_true_alarms,
     read_confidence,
 )
-from nhle_onnx.audit.placement import place
-from nhle_onnx.audit.probe import probe_hits
-from nhle_onnx.audit.projection import _project
-from nhle_onnx.audit.quantization import round_channels, round_weights
-from nhle_onnx.audit.regression import fit_regression
-from nhle_onnx.audit.relearning import count_steps, reset_rows
-from nhle_onnx.audit.separability import measure_separability
-from nhle_onnx.audit.traces import guess_forgotten, measure_outliers
-from nhle_onnx.audit.unmasking import rebuild_rows
-from nhle_onnx.audit.untrained import reset_weights
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.auditing.attacks.probe import probe_hits
+from nhle_onnx.auditing.attacks.quantization import round_channels, round_weights
+from nhle_onnx.auditing.attacks.relearning import count_steps, reset_rows
+from nhle_onnx.auditing.attacks.separability import measure_separability
+from nhle_onnx.auditing.attacks.traces import guess_forgotten, measure_outliers
+from nhle_onnx.auditing.attacks.unmasking import rebuild_rows
+from nhle_onnx.auditing.context import split_halves
+from nhle_onnx.auditing.placement import place
+from nhle_onnx.auditing.projection import _project
+from nhle_onnx.auditing.regression import fit_regression
+from nhle_onnx.auditing.untrained import reset_weights
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.graph.load import load_model
 
 Samples = tuple[np.ndarray, np.ndarray]
@@ -348,11 +348,11 @@ def test_rows_of_any_head_are_what_it_computes(name: str, tmp_path: Path) -> Non
     rng = np.random.default_rng(1)
     images = rng.normal(size=(9, 12, 2, 2)).astype(np.float32)
     features, scores = images.mean((2, 3)), run(proto, images)
-    rows = read_rows(proto, head)
+    rows = Head(proto, head).rows
     np.testing.assert_allclose(features @ rows.weight.T + rows.bias, scores, atol=1e-5)
-    np.testing.assert_allclose(run(with_rows(proto, head, rows), images), scores, atol=1e-6)
+    np.testing.assert_allclose(run(Head(proto, head).with_rows(rows), images), scores, atol=1e-6)
     other = HeadRows(rng.normal(size=(5, 12)), rng.normal(size=5))
-    changed = with_rows(proto, head, other)
+    changed = Head(proto, head).with_rows(other)
     np.testing.assert_allclose(
         run(changed, images), features @ other.weight.T + other.bias, atol=1e-5
     )

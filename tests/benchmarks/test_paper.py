@@ -28,8 +28,8 @@ from benchmarks.paper_methods import (
 )
 from benchmarks.paper_tables import NOT_FINITE, format_cell
 from benchmarks.paper_text import PAIRS, PUBLISHED, RATES, Pair
-from nhle_onnx.unlearn import finetune as tool
-from nhle_onnx.unlearn.nhle import encode_negative_hot
+from nhle_onnx.unlearning import finetune as tool
+from nhle_onnx.unlearning.nhle import encode_negative_hot
 from nhle_onnx.values.request import ForgetRequest
 
 MNIST, CIFAR = Pair("mnist", "mlp"), Pair("cifar10", "resnet34")

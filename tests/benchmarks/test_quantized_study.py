@@ -25,10 +25,11 @@ from benchmarks.quantized_page import (
 )
 from benchmarks.quantized_subjects import Cell, make_given, open_shipped
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.grids import express_reals
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.values.model import Grid
+from nhle_onnx.values.model import QuantParams
 from nhle_onnx.values.options import UnlearnOptions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,10 +41,12 @@ IN_BLOCKS = "qdq-int4-blocks"
 every_format = pytest.mark.parametrize("name", FORMATS)
 
 
-def read_steps(proto: ModelProto, name: str, grid: Grid) -> np.ndarray:
+def read_steps(proto: ModelProto, name: str, grid: QuantParams) -> np.ndarray:
     """How far apart neighbouring numbers of a quantized tensor are."""
     dims = dict(list_tensors(proto))[name].dims
-    return express_reals(proto, np.ones(dims), grid) - express_reals(proto, np.zeros(dims), grid)
+    return express_reals(GraphIndex(proto), np.ones(dims), grid) - express_reals(
+        GraphIndex(proto), np.zeros(dims), grid
+    )
 
 
 def list_activation_types(proto: ModelProto) -> set[int]:
@@ -63,7 +66,7 @@ def test_a_format_loads_and_has_the_element_types_it_says(name: str) -> None:
     shipped = open_shipped(LENET5)
     session = open_session(given, "cpu")
     images = shipped.evaluation.read(range(200))
-    logits = session.run("logits", images, shipped.subject.image_input, 50)
+    logits = session.run("logits", images, shipped.classifier.image_input, 50)
     assert (logits.argmax(1) == shipped.evaluation.classes[:200]).mean() > 0.85
     tensors = dict(list_tensors(given))
     found = {layer: find_integers(given, f"{layer}.weight") for layer in LAYERS}
@@ -104,7 +107,7 @@ def test_quantizer_is_quiet_and_leaves_the_float_model_alone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     shipped = open_shipped(LENET5)
-    proto = shipped.subject.model.proto
+    proto = shipped.classifier.model.proto
     before = proto.SerializeToString(deterministic=True)
     for name in ("qdq-int8", IN_BLOCKS, "dynamic-int8"):
         quantize(FORMATS[name], proto, shipped.calibration)
@@ -120,7 +123,7 @@ def test_what_the_quantizer_cannot_read_is_refused() -> None:
 
 @every_format
 def test_dequantized_graph_is_the_float_graph_with_weights_within_half_a_step(name: str) -> None:
-    original = open_shipped(LENET5).subject.model.proto
+    original = open_shipped(LENET5).classifier.model.proto
     given = make_given(LENET5, name)
     floats, back = FORMATS[name].prepare(original), dequantize(FORMATS[name], original, given)
     assert list(back.graph.node) == list(floats.graph.node)
@@ -140,7 +143,7 @@ def test_dequantized_graph_is_the_float_graph_with_weights_within_half_a_step(na
 
 
 def test_a_tensor_that_the_quantized_model_lacks_is_named() -> None:
-    original = open_shipped(LENET5).subject.model.proto
+    original = open_shipped(LENET5).classifier.model.proto
     with pytest.raises(ValueError, match=r"stands for features\.0\.weight"):
         dequantize(FORMATS["qdq-int8"], original, ModelProto())
 

@@ -11,11 +11,12 @@ from PIL import Image
 
 from conftest import LENET, MOBILENET
 from nhle_onnx.data.preprocess import prepare_image
-from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess, parse_config
+from nhle_onnx.data.preprocess_sources import find_preprocess, parse_config
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.settings.model import PreprocessFlags
 
 
 def make_input(channels: int = 3, height: int = 8, width: int = 6, layout: str = "NCHW"):  # noqa: ANN201

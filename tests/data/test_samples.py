@@ -12,13 +12,14 @@ from PIL import Image
 
 from conftest import LENET, MOBILENET, SAMPLES
 from nhle_onnx.data.labels import find_class, find_labels, parse_classes
-from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
+from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.data.samples import open_samples, read_unlabelled
 from nhle_onnx.data.splits import find_samples, split_samples
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import PreprocessFlags
 
 MODEL = load_model(LENET)
 TARGET = read_image_input(MODEL)

@@ -31,11 +31,12 @@ from nhle_onnx.runtime.session import Session
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.accuracy import compute_accuracy, count_hits
-from nhle_onnx.workflows.measure import Evaluation, count_classes, load_subject
-from nhle_onnx.workflows.subject import ModelFlags, open_subject
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.verification.accuracy import compute_accuracy, count_hits
+from nhle_onnx.workflows.classifier import open_classifier
+from nhle_onnx.workflows.measure import Evaluation, count_classes, load_classifier
 
-SUBJECT = open_subject(LENET, ModelFlags())
+SUBJECT = open_classifier(LENET, ModelFlags())
 TARGET = SUBJECT.image_input
 
 
@@ -216,14 +217,14 @@ def test_closing_stops_the_threads() -> None:
 def test_each_sample_is_prepared_once_for_all_models() -> None:
     source = Counting(open_lenet_samples(SAMPLES))
     evaluation = Evaluation(samples=source, indices=range(160), source="test")
-    counts = count_classes([load_subject(SUBJECT, "cpu", "exact")] * 3, evaluation, 10, 32)
+    counts = count_classes([load_classifier(SUBJECT, "cpu", "exact")] * 3, evaluation, 10, 32)
     assert sorted(source.prepared) == list(range(160))
     assert len(set(counts)) == 1
 
 
 def test_counts_of_shards_add_up_to_those_of_all() -> None:
     source = open_lenet_samples(EVALUATION)
-    models = [load_subject(SUBJECT, "cpu", "exact")]
+    models = [load_classifier(SUBJECT, "cpu", "exact")]
 
     def count(indices: Sequence[int]) -> ClassCounts:
         return count_classes(

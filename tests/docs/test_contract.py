@@ -132,6 +132,27 @@ def test_the_program_keeps_the_promise(name: str, nhle: Callable[..., Result]) -
         assert short not in options or options[short] is options[long]
 
 
+REQUIRED = {
+    "unlearn": {"--forget"},
+    "verify": {"--forget", "--data"},
+    "audit": {"--forget", "--baseline", "--data"},
+    "kit": {"--forget", "--data", "--out"},
+    "patch create": {"--out"},
+    "patch apply": {"--out"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"), [(name, flag) for name in REQUIRED for flag in sorted(REQUIRED[name])]
+)
+def test_what_is_needed_is_asked_for(name: str, flag: str, nhle: Callable[..., Result]) -> None:
+    given = [text for other in REQUIRED[name] - {flag} for text in (other, "x")]
+    paths = ["base", "other"] if name.startswith("patch") else ["model"]
+    result = nhle(*name.split(), *paths, *given)
+    assert result.code == 2
+    assert re.search(rf"Missing option.*{flag}", result.err)
+
+
 @pytest.mark.parametrize("flag", CHOICES)
 def test_choices(flag: str) -> None:
     options = [find_options(name).get(flag) for name in COMMANDS]
@@ -185,7 +206,7 @@ def test_exit_codes(arguments: list[object], code: int, nhle: Callable[..., Resu
 
 
 def test_the_report_has_every_key(report: dict[str, Any]) -> None:
-    assert report["schema"] == "nhle-onnx/report/v1"
+    assert report["schema"] == "nhle-onnx/report/v2"
     for key, parts in REPORT.items():
         assert key in report
         assert set(parts) <= (report[key].keys() if parts else set()), key

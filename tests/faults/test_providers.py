@@ -13,10 +13,12 @@ import pytest
 
 from conftest import EVALUATION, LENET, Result
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError, NhleOnnxError
+from nhle_onnx.hints import word
 from nhle_onnx.runtime.providers import has_cuda_driver
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.workflows.subject import ModelFlags, open_subject
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.classifier import open_classifier
 
 Nhle = Callable[..., Result]
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -57,7 +59,7 @@ class Failing:
 
 @pytest.fixture(scope="module")
 def target() -> ImageInput:
-    return open_subject(LENET, ModelFlags()).image_input
+    return open_classifier(LENET, ModelFlags()).image_input
 
 
 @pytest.mark.parametrize(
@@ -209,4 +211,4 @@ def test_a_device_that_fails_in_training() -> None:
 
     with pytest.raises(DeviceUnavailableError, match=r"Tried to allocate 2.00 GiB$") as caught:
         explain_device_faults()(fail)()
-    assert "--device cpu" in caught.value.remedy
+    assert "--device cpu" in word(caught.value.remedy, "flags")

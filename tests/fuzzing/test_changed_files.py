@@ -20,7 +20,7 @@ from benchmarks.fuzzing.patches import change_json, make_patch
 from benchmarks.fuzzing.readers import READERS, read_stranger
 from benchmarks.fuzzing.small_files import SMALL_FILES
 from conftest import LENET, MOBILENET_INT8, Result
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 
 CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").rglob("*") if path.is_file())
@@ -124,8 +124,8 @@ def test_a_quantized_head_whose_scale_does_not_fit(
 ) -> None:
     model = load_model(MOBILENET_INT8)
     head = find_head(model)
-    assert head.weight_grid
-    name = head.weight if broken == "weight" else head.weight_grid.scales[0]
+    assert head.weight_quant_params
+    name = head.weight if broken == "weight" else head.weight_quant_params.scales[0]
     (tensor,) = (each for each in model.proto.graph.initializer if each.name == name)
     shape = tuple(tensor.dims) if broken == "weight" else (3,)
     tensor.CopyFrom(numpy_helper.from_array(np.ones(shape, np.float32), name))

@@ -9,10 +9,10 @@ from head_forms import BIAS, CLASSES, WEIGHT, Form, build, layer, load, node
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from quantized_forms import FORMS
 
+from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head, write_head
-from told import assert_told
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 
 
 def test_whole_numbers_without_a_bias_cannot_be_masked(tmp_path: Path) -> None:
@@ -23,12 +23,12 @@ def test_whole_numbers_without_a_bias_cannot_be_masked(tmp_path: Path) -> None:
     tensors = {name: values for name, values in form.tensors.items() if name in used}
     model = load(Form(nodes=nodes, tensors=tensors, op=""), tmp_path)
     head = find_head(model)
-    weight, bias = read_head(model.proto, head)
+    weight, bias = Head(model.proto, head).read()
     before = model.proto.SerializeToString(deterministic=True)
-    write_head(model.proto, head, weight, bias)  # of nothing there is nothing to add
+    Head(model.proto, head).write(weight, bias)  # of nothing there is nothing to add
     assert model.proto.SerializeToString(deterministic=True) == before
     with pytest.raises(UnsupportedModelError) as caught:
-        write_head(model.proto, head, weight, bias - 1)
+        Head(model.proto, head).write(weight, bias - 1)
     assert_told(caught.value, "QLinearMatMul /m has no bias of its own to mask with")
 
 
@@ -44,13 +44,13 @@ def test_a_shared_bias_stays_with_the_others(tmp_path: Path) -> None:
         head = find_head(model)
         edited = ModelProto()
         edited.CopyFrom(model.proto)
-        write_head(edited, head, read_head(model.proto, head)[0], np.arange(4, dtype=np.float32))
+        Head(edited, head).write(Head(model.proto, head).read()[0], np.arange(4, dtype=np.float32))
         onnx.checker.check_model(edited, full_check=True)
         found = {tensor.name: numpy_helper.to_array(tensor) for tensor in edited.graph.initializer}
         assert found["b"].tobytes() == BIAS.tobytes()
         again = find_head(load(edited, tmp_path))
         assert again.bias not in {"b", None}
-        assert read_head(edited, again)[1].tolist() == [0, 1, 2, 3]
+        assert Head(edited, again).read()[1].tolist() == [0, 1, 2, 3]
         users = [each.name for each in edited.graph.node if "b" in each.input]
         assert users == ["/b.bias"]
 
@@ -66,7 +66,7 @@ def test_an_added_bias_is_named_after_the_weight(weight: str, bias: str, tmp_pat
     proto = build(FORMS["gemm-without-bias"]())
     proto.graph.node[0].input[1] = proto.graph.initializer[0].name = weight
     head = find_head(load(proto, tmp_path))
-    write_head(proto, head, WEIGHT, BIAS)
+    Head(proto, head).write(WEIGHT, BIAS)
     assert [*proto.graph.node[0].input] == ["x", weight, bias]
     assert proto.graph.initializer[1].name == bias
 
@@ -86,7 +86,7 @@ def test_an_added_bias_is_an_input_where_weights_are(ir_version: int, tmp_path: 
     proto.graph.input.extend([weight, zero])
     model = load(proto, tmp_path)
     head = find_head(model)
-    write_head(proto, head, WEIGHT, BIAS)
+    Head(proto, head).write(WEIGHT, BIAS)
     onnx.checker.check_model(proto, full_check=True)
     names = [value.name for value in proto.graph.input]
     assert names[:3] == ["x", "w", "c"]

@@ -11,10 +11,10 @@ from head_forms import CLASSES, FEATURES, Form, load
 from onnx import ModelProto
 from quantized_forms import FORMS
 
-from nhle_onnx.graph.head import find_head, list_other_heads
-from nhle_onnx.graph.head_values import read_format, read_head, write_head
-from nhle_onnx.graph.real_values import with_real_values
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.head.find import find_head, list_other_heads
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
 
 Values = np.ndarray[Any, Any]
@@ -32,7 +32,7 @@ def draw_images(form: Form) -> Values:
 def run_head(proto: ModelProto, head: ClassifierHead, images: Values) -> tuple[Values, Values]:
     """Features [N, D], averaged over a map, and scores [N, K]."""
     real, names = with_real_values(proto, head)
-    assert (names.feature_grid, names.score_grid) == (None, None)
+    assert (names.feature_quant_params, names.scores_quant_params) == (None, None)
     features, scores = run(expose_tensors(real, names.features, names.scores), images)
     pooled = features.reshape(*features.shape[:2], -1).mean(-1)
     return pooled, scores.reshape(-1, CLASSES)
@@ -58,7 +58,7 @@ def test_what_is_read_is_what_is_computed(name: str, tmp_path: Path) -> None:
     assert (head.is_clamped, head.bias_scale) == (form.is_clamped, form.bias_scale)
     assert head.output == "y"
     assert list_other_heads(model, head) == ()
-    weight, bias = read_head(model.proto, head)
+    weight, bias = Head(model.proto, head).read()
     np.testing.assert_allclose(list_rows(head, weight), form.weight, rtol=1e-6)
     np.testing.assert_allclose(bias, form.bias, rtol=1e-6, atol=1e-9)
     if head.bias is None:
@@ -75,17 +75,17 @@ def test_what_is_written_is_what_is_computed(name: str, tmp_path: Path) -> None:
     form = FORMS[name]()
     model = load(form, tmp_path)
     head = find_head(model)
-    weight, bias = (each.copy() for each in read_head(model.proto, head))
+    weight, bias = (each.copy() for each in Head(model.proto, head).read())
     rows = np.moveaxis(weight, head.class_axis, 0)
     rows[1], rows[2] = 0, rows[2][::-1]
     bias[1], bias[2] = -1.0 / head.bias_scale, 0.25
     edited = ModelProto()
     edited.CopyFrom(model.proto)
-    write_head(edited, head, weight, bias)
+    Head(edited, head).write(weight, bias)
     onnx.checker.check_model(edited, full_check=True)
     again = find_head(load(edited, tmp_path))
-    half = 0.5001 * 0.0625 if head.weight_grid else 1e-6
-    now, now_bias = read_head(edited, again)
+    half = 0.5001 * 0.0625 if head.weight_quant_params else 1e-6
+    now, now_bias = Head(edited, again).read()
     np.testing.assert_allclose(now, weight, atol=half)
     np.testing.assert_allclose(now_bias, bias, atol=half)
     features, scores = run_head(edited, again, draw_images(form))
@@ -99,7 +99,7 @@ def test_what_is_written_is_what_is_computed(name: str, tmp_path: Path) -> None:
 )
 def test_a_head_says_its_number_format(name: str, expected: str, tmp_path: Path) -> None:
     model = load(FORMS[name](), tmp_path)
-    assert read_format(model.proto, find_head(model)) == expected
+    assert Head(model.proto, find_head(model)).number_format == expected
 
 
 def assert_only_the_head_differs(

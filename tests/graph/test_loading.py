@@ -10,13 +10,13 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from assertions import assert_told
 from benchmarks.hostile import CASES
 from benchmarks.hostile.case import INSPECT, MODEL, HostileFile, read_base
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.outline import list_excesses, make_outline
-from told import assert_told
+from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
 
 REFUSED = [
     case
@@ -136,7 +136,7 @@ def test_the_largest_result_decides(extents: tuple[int | str, ...], count: int) 
     false = helper.make_tensor_value_info("t", TensorProto.FLOAT, [1, 1])
     graph.value_info.append(false)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    found = [*list_excesses(make_outline(model), count)]
+    found = [*list_excesses(make_skeleton(model), count)]
     total = 16 * int(np.prod([max(n, 1) if isinstance(n, int) else 1 for n in extents]))
     assert bool(found) is (total > count)
     for fault in found:
@@ -155,7 +155,7 @@ def test_an_outline_has_all_but_large_weights() -> None:
     del model.graph.node[:]
     model.graph.node.extend([*reversed(nodes), constant])
     before = model.SerializeToString()
-    outline = make_outline(model)
+    outline = make_skeleton(model)
     assert model.SerializeToString() == before
     onnx.checker.check_model(outline, full_check=True)
     assert {value.name for value in outline.graph.input} == {"image"} | large

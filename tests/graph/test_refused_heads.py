@@ -10,9 +10,9 @@ from head_forms import BIAS, CLASSES, FEATURES, FLAT, WEIGHT, Form, build, conv,
 from onnx import TensorProto, helper
 from quantized_forms import FORMS, NUMBERS, ONE_STEP, dynamic, qdq
 
+from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
-from told import assert_told
+from nhle_onnx.graph.head.find import find_head
 
 SQUARE = np.eye(FEATURES, dtype=np.float32)
 

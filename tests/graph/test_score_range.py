@@ -9,17 +9,23 @@ from head_forms import BIAS, CLASSES, FEATURES, WEIGHT, Form, build, load, node
 from onnx import ModelProto, helper, numpy_helper
 from quantized_forms import FORMS
 
+from assertions import assert_told
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.bias_range import read_lowest_bias
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_head, write_head
-from nhle_onnx.graph.real_values import with_real_values
-from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.head.bounds import (
+    Range,
+    find_score_range,
+    read_lowest_bias,
+    read_range,
+    widen_scores,
+)
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import check_mask
-from told import assert_told
 
 ROUNDED = ("qdq", "qdq-per-class", "qgemm", "qlinear-conv")
 
@@ -51,7 +57,7 @@ def measure(proto: ModelProto) -> Range:
 @pytest.mark.parametrize("name", ROUNDED)
 def test_scores_end_where_the_range_ends(name: str, tmp_path: Path) -> None:
     model = load(FORMS[name](), tmp_path)
-    found = find_score_range(model.proto, find_head(model))
+    found = find_score_range(Head(model.proto, find_head(model)))
     assert found is not None
     expected = measure(model.proto)
     for field in ("lowest", "highest", "step"):
@@ -68,7 +74,7 @@ def test_features_end_where_their_range_ends(name: str, tmp_path: Path) -> None:
         assert head.feature_limits is None
         return
     assert head.feature_limits is not None
-    limits = read_range(model.proto, head.feature_limits)
+    limits = read_range(GraphIndex(model.proto), head.feature_limits)
     real, names = with_real_values(model.proto, head)
     cut = expose_tensors(real, names.features).SerializeToString()
     session = ort.InferenceSession(cut, providers=["CPUExecutionProvider"])
@@ -114,9 +120,9 @@ def test_features_without_one_range_can_be_anything(steps: str, tmp_path: Path) 
 def test_real_scores_have_no_range(tmp_path: Path) -> None:
     model = load(FORMS["gemm"](), tmp_path)
     head = find_head(model)
-    assert find_score_range(model.proto, head) is None
-    assert read_lowest_bias(model.proto, head) is None
-    assert widen_scores(model.proto, head, -1.0) == ()
+    assert find_score_range(Head(model.proto, head)) is None
+    assert read_lowest_bias(Head(model.proto, head)) is None
+    assert widen_scores(Head(model.proto, head), -1.0) == ()
 
 
 def test_of_two_ranges_the_narrower_counts(tmp_path: Path) -> None:
@@ -129,7 +135,7 @@ def test_of_two_ranges_the_narrower_counts(tmp_path: Path) -> None:
     for step in (0.05, 0.5):
         tensors = {**form.tensors, "vs": np.float32(step), "vp": np.uint8(100)}
         model = load(Form(nodes=nodes, tensors=tensors, op="Gemm"), tmp_path)
-        found = find_score_range(model.proto, find_head(model))
+        found = find_score_range(Head(model.proto, find_head(model)))
         assert found is not None
         assert found.lowest == pytest.approx(max(-100 * step, -12.0))
 
@@ -139,12 +145,12 @@ def test_the_lowest_bias_is_the_lowest_that_is_held(name: str, tmp_path: Path) -
     """Of 32 bits half the range, so that a sum with products stays in it."""
     model = load(FORMS[name](), tmp_path)
     head = find_head(model)
-    lowest = read_lowest_bias(model.proto, head)
+    lowest = read_lowest_bias(Head(model.proto, head))
     assert lowest is not None
-    weight, _ = read_head(model.proto, head)
+    weight, _ = Head(model.proto, head).read()
     edited = copy(model.proto)
-    write_head(edited, head, weight, lowest)
-    np.testing.assert_allclose(read_head(edited, head)[1], lowest)
+    Head(edited, head).write(weight, lowest)
+    np.testing.assert_allclose(Head(edited, head).read()[1], lowest)
     held = {tensor.name: numpy_helper.to_array(tensor) for tensor in edited.graph.initializer}
     assert set(held["b"]) == ({-128} if name == "qlinear-add" else {-(2**30)})
 
@@ -155,11 +161,11 @@ def test_a_wider_range_has_room_below(name: str, below: float, tmp_path: Path) -
     """At least a step below what can win, and nothing lost above."""
     model = load(FORMS[name](), tmp_path)
     head = find_head(model)
-    before = find_score_range(model.proto, head)
+    before = find_score_range(Head(model.proto, head))
     assert before is not None
     best = before.lowest - below
     changed = copy(model.proto)
-    assert set(widen_scores(changed, head, best)) == {"os", "op"}
+    assert set(widen_scores(Head(changed, head), best)) == {"os", "op"}
     after = measure(changed)
     assert after.lowest + 0.999 * after.step <= best
     assert after.lowest + 3 * after.step > best
@@ -171,12 +177,12 @@ def test_a_wider_range_has_room_below(name: str, below: float, tmp_path: Path) -
 def test_where_there_is_room_nothing_changes(tmp_path: Path) -> None:
     model = load(FORMS["qdq"](), tmp_path)
     head = find_head(model)
-    before = find_score_range(model.proto, head)
+    before = find_score_range(Head(model.proto, head))
     assert before is not None
     changed = copy(model.proto)
-    assert widen_scores(changed, head, before.lowest + 1.01 * before.step) == ()
+    assert widen_scores(Head(changed, head), before.lowest + 1.01 * before.step) == ()
     assert changed == model.proto
-    assert widen_scores(changed, head, before.lowest + 0.99 * before.step) != ()
+    assert widen_scores(Head(changed, head), before.lowest + 0.99 * before.step) != ()
 
 
 @pytest.mark.parametrize("without", ["zero point", "own scale"])
@@ -194,10 +200,10 @@ def test_a_scale_that_cannot_move(without: str, tmp_path: Path) -> None:
     }
     model = load(Form(nodes=nodes, tensors=tensors, op="Gemm"), tmp_path)
     head = find_head(model)
-    found = find_score_range(model.proto, head)
+    found = find_score_range(Head(model.proto, head))
     assert found is not None
     with pytest.raises(UnsupportedModelError) as caught:
-        widen_scores(model.proto, head, found.lowest - 1)
+        widen_scores(Head(model.proto, head), found.lowest - 1)
     assert_told(caught.value, "the output's scale os serves other tensors as well, or cannot move")
     if without == "zero point":
         assert found.lowest == 0.0

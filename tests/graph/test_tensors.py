@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from nhle_onnx.graph.grids import RANGES, express_reals, fits_grid, read_reals, round_reals
-from nhle_onnx.graph.runs import find_runs
-from nhle_onnx.graph.slicing import expose_tensors, list_ancestors, sort_nodes
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.index_ranges import find_ranges
+from nhle_onnx.graph.quant_params import (
+    RANGES,
+    express_reals,
+    fits_quant_params,
+    read_reals,
+    round_reals,
+)
+from nhle_onnx.graph.subgraph import expose_tensors, list_ancestors, sort_nodes
 from nhle_onnx.graph.tensor_sizes import count_bytes, count_entries
 from nhle_onnx.graph.tensors import (
     list_tensors,
@@ -23,8 +30,8 @@ from nhle_onnx.graph.tensors import (
     read_tensors,
     replace_tensors,
 )
-from nhle_onnx.graph.walk import list_all_tensors
-from nhle_onnx.values.model import Grid
+from nhle_onnx.graph.traversal import list_all_tensors
+from nhle_onnx.values.model import QuantParams
 
 KINDS = [
     TensorProto.DataType.Value(name)
@@ -132,7 +139,7 @@ def test_constants_count_as_tensors() -> None:
 
 @given(st.lists(st.integers(-5, 40), unique=True).map(sorted))
 def test_runs_are_the_indices(indices: list[int]) -> None:
-    runs = find_runs(indices)
+    runs = find_ranges(indices)
     assert [index for first, last in runs for index in range(first, last + 1)] == indices
     assert all(first <= last for first, last in runs)
     assert all(after[0] > before[1] + 1 for before, after in pairwise(runs))
@@ -172,17 +179,17 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     graph = helper.make_graph([dequantize], "g", [], [y], tensors)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
-    grid = Grid(scales=("s",), zero_point="p" if "p" in arrays else None, **at)
-    found = read_reals(proto, "w", grid)
+    params = QuantParams(scales=("s",), zero_point="p" if "p" in arrays else None, **at)
+    found = read_reals(GraphIndex(proto), "w", params)
     (expected,) = ReferenceEvaluator(proto).run(None, {})
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert fits_grid(proto, "w", grid)
+    assert fits_quant_params(GraphIndex(proto), "w", params)
     numbers = drawn["w"].astype(np.float64)
-    assert (round_reals(proto, "w", grid, found) == numbers).all()
-    assert (express_reals(proto, numbers, grid) == found).all()
+    assert (round_reals(GraphIndex(proto), "w", params, found) == numbers).all()
+    assert (express_reals(GraphIndex(proto), numbers, params) == found).all()
     low, high = RANGES[tensors[0].data_type]
-    assert set(round_reals(proto, "w", grid, found + 1e9).ravel()) == {high}
-    assert set(round_reals(proto, "w", grid, found - 1e9).ravel()) == {low}
+    assert set(round_reals(GraphIndex(proto), "w", params, found + 1e9).ravel()) == {high}
+    assert set(round_reals(GraphIndex(proto), "w", params, found - 1e9).ravel()) == {low}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +202,10 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
 def test_scales_that_fit(kind: type, shape: tuple[int, ...], fits: bool) -> None:  # noqa: FBT001
     tensors = {"w": np.ones((4, 3), kind), "s": np.ones(shape, np.float32)}
     proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
-    assert fits_grid(proto, "w", Grid(scales=("s",), zero_point=None)) is fits
+    assert (
+        fits_quant_params(GraphIndex(proto), "w", QuantParams(scales=("s",), zero_point=None))
+        is fits
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,17 +215,17 @@ def test_steps_that_fit(scale: float, fits: bool, rises: bool) -> None:  # noqa:
     """A quantizer of blocks writes scales below 0 where the number farthest from 0 is positive."""
     tensors = {"w": np.ones(4, np.int8), "s": np.float32([1, 1, 1, scale])}
     proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
-    grid = Grid(scales=("s",), zero_point=None, axis=0)
-    assert fits_grid(proto, "w", grid) is fits
-    assert fits_grid(proto, "w", grid, rises=True) is rises
+    params = QuantParams(scales=("s",), zero_point=None, axis=0)
+    assert fits_quant_params(GraphIndex(proto), "w", params) is fits
+    assert fits_quant_params(GraphIndex(proto), "w", params, rises=True) is rises
 
 
 def test_scales_are_multiplied() -> None:
     """As those of a bias are."""
     tensors = {"w": np.int32([4, -6]), "s": np.float32(0.5), "t": np.float32([2, 3])}
     proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
-    grid = Grid(scales=("s", "t"), zero_point=None)
-    assert read_reals(proto, "w", grid).tolist() == [4.0, -9.0]
+    params = QuantParams(scales=("s", "t"), zero_point=None)
+    assert read_reals(GraphIndex(proto), "w", params).tolist() == [4.0, -9.0]
 
 
 @st.composite

@@ -10,13 +10,13 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from assertions import assert_told
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import check_sidecars, read_model_files
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.values.model import OnnxModel
-from told import assert_told
 
 LOCATIONS = [("w.bin",), ("a/w.bin", "b/w.bin"), ("u.bin", "a/v.bin", "a/w.bin")]
 Entries = dict[str, str]

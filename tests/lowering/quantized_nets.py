@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
-from nhle_onnx.graph.grids import RANGES
+from nhle_onnx.graph.quant_params import RANGES
 
 MICROSOFT = "com.microsoft"
 INT4, UINT4 = np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4)
@@ -140,14 +140,14 @@ def make_round_trip(
 ) -> Net:
     """To whole numbers, whose range holds two standard deviations, and back."""
     low, high = get_limits(kind)
-    grid = make_grid("q", kind, 4.0 / (high - low), count)
+    params = make_grid("q", kind, 4.0 / (high - low), count)
     if count:
-        grid["q_zero"] = (ZEROS[kind] + np.arange(count) % 3).astype(kind)
+        params["q_zero"] = (ZEROS[kind] + np.arange(count) % 3).astype(kind)
     nodes = [
         make_node("QuantizeLinear", "x q_scale q_zero", "q", domain=domain, **attributes),
         make_node("DequantizeLinear", spell("q"), domain=domain, **attributes),
     ]
-    return Net(nodes, grid, opset)
+    return Net(nodes, params, opset)
 
 
 UNEVEN = {"pads": [1, 0, 2, 1], "strides": [2, 3]}

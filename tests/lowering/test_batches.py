@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.quantized_subjects import make_given, open_shipped
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.batches import InBatches, lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.slicing import list_ancestors
+from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.lowering.module import lower_model
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

@@ -8,9 +8,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from quantized_nets import ANY_REAL, INT32, KINDS, Kind, get_limits
 
-from nhle_onnx.graph.grids import read_reals, round_reals
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.quant_params import read_reals, round_reals
 from nhle_onnx.graph.tensors import replace_tensors
-from nhle_onnx.values.model import Grid
+from nhle_onnx.values.model import QuantParams
 
 STORED = (*KINDS, INT32)
 
@@ -60,7 +61,7 @@ def test_other_values_are_rounded_into_the_type(kind: Kind, data: st.DataObject)
 
 
 @st.composite
-def draw_grids(draw: st.DrawFn, numbers: np.ndarray) -> tuple[Grid, list[TensorProto]]:
+def draw_grids(draw: st.DrawFn, numbers: np.ndarray) -> tuple[QuantParams, list[TensorProto]]:
     """A grid for numbers: of one scale, or of one for each index or block of an axis."""
     axis = draw(st.integers(-numbers.ndim, numbers.ndim - 1))
     block_size = draw(st.sampled_from([0, 2, 3]))
@@ -81,17 +82,23 @@ def draw_grids(draw: st.DrawFn, numbers: np.ndarray) -> tuple[Grid, list[TensorP
     )
     tensors.append(numpy_helper.from_array(zeros, "w_zero"))
     zero_point = draw(st.sampled_from([None, "w_zero"]))
-    return Grid(scales=names, zero_point=zero_point, axis=axis, block_size=block_size), tensors
+    return QuantParams(
+        scales=names, zero_point=zero_point, axis=axis, block_size=block_size
+    ), tensors
 
 
 @pytest.mark.parametrize("kind", STORED, ids=str)
 @given(data=st.data())
 def test_reals_of_a_grid_are_rounded_back_to_their_numbers(kind: Kind, data: st.DataObject) -> None:
     numbers, tensor = data.draw(draw_tensors(kind))
-    grid, tensors = data.draw(draw_grids(numbers))
+    params, tensors = data.draw(draw_grids(numbers))
     model = make_store(tensor, *tensors)
-    reals = read_reals(model, "w", grid)
-    np.testing.assert_array_equal(round_reals(model, "w", grid, reals), numbers.astype(np.float64))
+    reals = read_reals(GraphIndex(model), "w", params)
+    np.testing.assert_array_equal(
+        round_reals(GraphIndex(model), "w", params, reals), numbers.astype(np.float64)
+    )
     low, high = get_limits(numbers.dtype)
     for limit, beyond in ((low, -np.inf), (high, np.inf)):
-        assert (round_reals(model, "w", grid, np.full_like(reals, beyond)) == limit).all()
+        assert (
+            round_reals(GraphIndex(model), "w", params, np.full_like(reals, beyond)) == limit
+        ).all()

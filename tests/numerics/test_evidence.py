@@ -24,7 +24,7 @@ from lenets import (
 from scipy.stats import binomtest
 
 from conftest import EVALUATION, LENET, SAMPLES, Result
-from nhle_onnx.verify.evidence import bound_accuracy, measure_skill
+from nhle_onnx.verification.evidence import bound_accuracy, measure_skill
 
 Nhle = Callable[..., Result]
 

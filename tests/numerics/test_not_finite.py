@@ -24,7 +24,7 @@ from torch import nn
 from conftest import EVALUATION, LENET, SAMPLES, Result
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.training.loop import Losses, train
-from nhle_onnx.verify.accuracy import predict_classes
+from nhle_onnx.verification.accuracy import predict_classes
 
 Nhle = Callable[..., Result]
 
@@ -157,13 +157,15 @@ def test_model_that_fails_on_what_training_makes_of_the_samples(
     assert_stopped(result, 1, "diverged at step 1", "the model as given")
 
 
-@pytest.mark.parametrize("name", ["forgetting", "keeping", "parting", "lead"])
+@pytest.mark.parametrize("name", ["forget_loss", "retain_loss", "alignment_loss", "forget_margin"])
 def test_each_figure_of_a_step_must_be_a_number(name: str) -> None:
-    """A lead of NaN is not above 0, and would pass for forgotten."""
+    """A margin of NaN is not above 0, and would pass for forgotten."""
     weight = nn.Parameter(torch.ones(2))
 
     def objective() -> Losses:
-        figures = {"forgetting": 0.0, "keeping": 0.0, "parting": 0.0, "lead": -1.0}
+        figures = {
+            "forget_loss": 0.0, "retain_loss": 0.0, "alignment_loss": 0.0, "forget_margin": -1.0
+        }  # fmt: skip
         return Losses(total=weight.sum(), **figures | {name: float("nan")})
 
     with pytest.raises(TrainingDivergedError, match=f"step 1: the {name} is nan"):

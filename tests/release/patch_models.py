@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from nhle_onnx.graph.steps import round_update
+from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, Recipe, make_recipe

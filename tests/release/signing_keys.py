@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from test_sign import save_certificate, save_private, save_public
 
+from assertions import assert_told
 from nhle_onnx.errors import InputRefusedError
-from told import assert_told
 
 NAMES = ("a.txt", "b.txt")
 

@@ -13,6 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from signing_keys import NAMES, refuse, write_keys, write_texts
 from test_sign import Keys, rename_signed, save_certificate
 
+from nhle_onnx.hints import word
 from nhle_onnx.release.bundle import make_bundle, read_bundle
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
@@ -65,13 +66,13 @@ def test_a_certified_key_signs_for_its_root(folder: Path, keys: Path) -> None:
             lambda read=read: read(TrustedKey(public_key=keys / "public")),
             "s.sig was made with a certificate",
         )
-        assert error.remedy == "Check it with --chain ROOT.pem."
+        assert word(error.remedy, "flags") == "Check it with --chain ROOT.pem."
     plain, _ = make_bundle(folder, NAMES, SigningKey(private_key=keys / "private"))
     error = refuse(
         lambda: read_bundle(plain, "s.sig", TrustedKey(chain=(keys / "root",))),
         "s.sig was made with a key without certificate",
     )
-    assert error.remedy == "Check it with --key PUBLIC.pem."
+    assert word(error.remedy, "flags") == "Check it with --key PUBLIC.pem."
 
 
 def test_certificates_that_belong_to_nothing_are_noticed(folder: Path, keys: Path) -> None:

@@ -12,7 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
-from nhle_onnx.release.report import render_json
+from nhle_onnx.release.report import read_trajectory, render_json, upgrade_report
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import (
@@ -294,3 +294,24 @@ def test_a_report_as_json_has_its_fields_and_verdicts() -> None:
     (check,) = document["checks"]
     assert check.pop("passed") is True
     assert document == expected
+
+
+def test_a_report_of_the_first_version_can_still_be_read() -> None:
+    """With its names for what training reports, and for quantization parameters."""
+    first = {
+        "schema": "nhle-onnx/report/v1",
+        "model": {"head": {"weight_grid": None, "score_limits": []}},
+        "method": {"hardening": 0.6},
+        "trajectory": [
+            {"step": 1, "forgetting": 0.5, "keeping": 0.25, "parting": 0.125, "lead": -1.0}
+        ],
+    }
+    second = upgrade_report(first)
+    assert second["schema"] == "nhle-onnx/report/v2"
+    assert second["model"]["head"] == {"weight_quant_params": None, "score_quant_params": []}
+    assert second["method"] == {"adversarial_augmentation": 0.6}
+    (step,) = read_trajectory(first)
+    assert (step.forget_loss, step.retain_loss) == (0.5, 0.25)
+    assert (step.alignment_loss, step.forget_margin) == (0.125, -1.0)
+    assert read_trajectory(second) == (step,)
+    assert upgrade_report(second) == second

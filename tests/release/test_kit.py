@@ -20,9 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 from conftest import EVALUATION, LENET, ROOT, Result
 from nhle_onnx.cli.main import run
 from nhle_onnx.release.kit import page
-from nhle_onnx.release.kit.carried import read_manifest, read_runner, read_web_file
 from nhle_onnx.release.kit.picking import choose_limit, pick_images
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_kit
+from nhle_onnx.release.kit.vendored import read_manifest, read_runner, read_web_file
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.kernels import saturates
 from nhle_onnx.values.request import ForgetRequest

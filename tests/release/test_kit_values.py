@@ -20,7 +20,6 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from nhle_onnx.release.kit import page
 from nhle_onnx.release.kit.archive import pack_files
-from nhle_onnx.release.kit.carried import read_manifest, read_web_file
 from nhle_onnx.release.kit.contents import encode_images, make_contents
 from nhle_onnx.release.kit.picking import choose_limit, pick_images
 from nhle_onnx.release.kit.results import (
@@ -30,10 +29,12 @@ from nhle_onnx.release.kit.results import (
     parse_kit,
     parse_result,
 )
+from nhle_onnx.release.kit.vendored import read_manifest, read_web_file
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.kit import DeviceLimits, HostFigures, Kit, KitImages, KitModel
+from nhle_onnx.values.kit import HostFigures, Kit, KitImages, KitModel
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.gates import DeviceLimits
 
 CLASSES = (0, 0, 1, 1, 2, 2, 2, 2)
 EXPECTED = (0, 2, 0, 2, 2, 2, 2, 0)

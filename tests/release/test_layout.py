@@ -11,10 +11,10 @@ from patch_models import (
     make_model,
 )
 
+from assertions import assert_told
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.patch.layout import Stored, group_by_file, list_stored
-from told import assert_told
 
 STRUCTURES = {
     "in initializers": make_model(TENSORS),

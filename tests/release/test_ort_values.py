@@ -10,10 +10,12 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto
 
+from assertions import assert_told
 from conftest import LENET
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.hints import word
 from nhle_onnx.release.ort_format import (
     Comparison,
     _measure_difference,
@@ -21,7 +23,6 @@ from nhle_onnx.release.ort_format import (
     convert_to_ort,
     make_noise,
 )
-from told import assert_told
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08"])
@@ -30,7 +31,7 @@ def test_what_is_no_model(content: bytes) -> None:
         convert_to_ort(content)
     assert_told(caught.value, "ONNX Runtime cannot make a .ort file of this model: ")
     assert "\n" not in caught.value.reason
-    assert "Leave out --also ort" in caught.value.remedy
+    assert "Leave out --also ort" in word(caught.value.remedy, "flags")
 
 
 def test_differences_of_masked_scores() -> None:
@@ -82,7 +83,7 @@ def test_a_model_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         convert_to_ort(model)
     assert_told(caught.value, "the .ort format holds no model above 2 GiB")
-    assert "Leave out --also ort" in caught.value.remedy
+    assert "Leave out --also ort" in word(caught.value.remedy, "flags")
     monkeypatch.setattr("nhle_onnx.release.ort_format.MAX_PROTO_BYTES", size)
     assert convert_to_ort(model)
 

@@ -24,8 +24,9 @@ from conftest import LENET, MOBILENET, MOBILENET_INT8, ROOT, SAMPLES, Result, Un
 from nhle_onnx.release.patch import container
 from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.release.patch.differences import add_differences, split_differences
-from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
-from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
+from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
+from nhle_onnx.workflows.patch_apply import apply_patch_file
+from nhle_onnx.workflows.patch_create import create_patch
 
 Nhle = Callable[..., Result]
 STORED = ROOT / "tests" / "data" / "patches"
@@ -33,7 +34,9 @@ STORED = ROOT / "tests" / "data" / "patches"
 
 def assert_round_trip(base: Path, edited: Path, folder: Path, *, deltas: bool = True) -> Path:
     patch = folder / "p.nhlepatch"
-    create_patch(CreateSettings(base=base, edited=edited, out=patch, deltas=deltas, force=True))
+    create_patch(
+        CreateSettings(base=base, edited=edited, out=patch, no_deltas=not deltas, force=True)
+    )
     made = folder / "made" / edited.name
     made.parent.mkdir(exist_ok=True)
     apply_patch_file(ApplySettings(base=base, patch=patch, out=made, force=True))
@@ -421,7 +424,8 @@ def test_applying_needs_neither_torch_nor_onnx_nor_much_memory(
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file\n"
+        "from nhle_onnx.values.settings.patch import ApplySettings\n"
+        "from nhle_onnx.workflows.patch_apply import apply_patch_file\n"
         "base, patch, out = map(Path, sys.argv[1:])\n"
         "apply_patch_file(ApplySettings(base=base, patch=patch, out=out))\n"
         "lines = Path('/proc/self/status').read_text().splitlines()\n"

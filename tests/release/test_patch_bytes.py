@@ -6,7 +6,8 @@ import pytest
 
 from conftest import LENET, Unlearned
 from nhle_onnx.release.patch.container import open_patch
-from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
+from nhle_onnx.values.settings.patch import CreateSettings
+from nhle_onnx.workflows.patch_create import create_patch
 
 
 @pytest.fixture

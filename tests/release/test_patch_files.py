@@ -20,6 +20,7 @@ from patch_models import (
 from safetensors import safe_open
 from scipy.stats import entropy
 
+from assertions import assert_told
 from benchmarks.hostile.case import MODEL, HostileFile, read_base
 from benchmarks.hostile.patch_files import PATCH
 from benchmarks.hostile.patches import CASES
@@ -31,7 +32,6 @@ from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.differences import split_counts
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.workflows.patch_apply import describe_patch
-from told import assert_told
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def saturating(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_session(model: ModelProto, provider: Any, kind: Kernels = "exact") -> session.Session:  # noqa: ANN401 - a literal
         return opened(clip_weights(model) if kind == "default" else model, provider, kind)
 
-    for module in ("nhle_onnx.workflows.measure", "nhle_onnx.audit.bench"):
+    for module in ("nhle_onnx.workflows.measure", "nhle_onnx.auditing.context"):
         monkeypatch.setattr(import_module(module), "open_session", open_session)
     monkeypatch.setattr(kernels, "saturates", lambda: True)
 

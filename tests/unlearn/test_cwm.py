@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.unlearn.cwm import (
+from nhle_onnx.hints import word
+from nhle_onnx.unlearning.cwm import (
     HeadValues,
     check_maskable,
     find_floor,
@@ -137,7 +138,9 @@ def test_behind_a_clamp_the_mask_must_lose_the_tie() -> None:
     assert "as class 0 stands before it" in note
     with pytest.raises(UnsupportedModelError, match="class 0 wins") as caught:
         check_maskable(clamped, REQUEST, "floor")
-    assert caught.value.remedy.startswith("Use --method nhle, which trains the features and is ")
+    assert word(caught.value.remedy, "flags").startswith(
+        "Use --method nhle, which trains the features and is "
+    )
     assert check_maskable(clamped, REQUEST, "zero") == ()
     assert check_maskable(make_head(), REQUEST, "floor") == ()
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.lowering.module import LoweredModel
-from nhle_onnx.training.loop import Point
-from nhle_onnx.unlearn.finetune import STEP_LIMIT, Finetuned, TuningSamples, finetune, is_settled
+from nhle_onnx.training.loop import TrainingStep
+from nhle_onnx.unlearning.finetune import STEP_LIMIT, Finetuned, TuningData, finetune, is_settled
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.request import ForgetRequest
@@ -42,10 +42,10 @@ def make_target(layout: str = "NCHW") -> ImageInput:
     )
 
 
-def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningSamples:
+def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningData:
     rng = np.random.default_rng(0)
     images = rng.normal(size=(32, 1, 4, 4)).astype(np.float32)
-    return TuningSamples(
+    return TuningData(
         forget=images[:8],
         classes=np.ones(8, np.int64),
         anchors=images[8 : 8 + anchors],
@@ -55,11 +55,11 @@ def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningSampl
 
 def run(
     network: Network | None = None,
-    samples: TuningSamples | None = None,
+    samples: TuningData | None = None,
     names: Sequence[str] = NAMES,
     whole: frozenset[str] = frozenset(),
     layout: str = "NCHW",
-    on_step: Callable[[Point], None] = lambda _: None,
+    on_step: Callable[[TrainingStep], None] = lambda _: None,
     **options: object,
 ) -> Finetuned:
     network = network or Network()
@@ -78,8 +78,14 @@ def run(
     )
 
 
-def point(lead: float, rest: float) -> Point:
-    return Point(step=1, forgetting=0.0, keeping=rest / 4, parting=rest * 3 / 4, lead=lead)
+def point(lead: float, rest: float) -> TrainingStep:
+    return TrainingStep(
+        step=1,
+        forget_loss=0.0,
+        retain_loss=rest / 4,
+        alignment_loss=rest * 3 / 4,
+        forget_margin=lead,
+    )
 
 
 def test_only_the_named_tensors_move() -> None:
@@ -100,18 +106,18 @@ def test_only_the_named_tensors_move() -> None:
     [make_samples(), make_samples(anchors=0), make_samples(anchors=0, synthesizes=True)],
     ids=["anchors", "none", "made"],
 )
-def test_forget_samples_are_forgotten_and_others_kept(samples: TuningSamples) -> None:
+def test_forget_samples_are_forgotten_and_others_kept(samples: TuningData) -> None:
     network, original = Network(), Network()
     result = run(network, samples, steps=60, lr=0.02)
     assert len(result.trajectory.points) == 60
     assert [each.step for each in result.trajectory.points] == list(range(1, 61))
     points = result.trajectory.points
     first, last = (
-        sum(each.forgetting for each in some) / 20 for some in (points[:20], points[-20:])
+        sum(each.forget_loss for each in some) / 20 for some in (points[:20], points[-20:])
     )
     assert last < 0.95 * first
-    assert (points[-1].keeping > 0) == (points[-1].parting > 0)
-    assert (points[-1].keeping > 0) == (len(samples.anchors) > 0 or samples.synthesizes)
+    assert (points[-1].retain_loss > 0) == (points[-1].alignment_loss > 0)
+    assert (points[-1].retain_loss > 0) == (len(samples.anchors) > 0 or samples.synthesizes)
     if len(samples.anchors):
         images = torch.from_numpy(samples.anchors)
         with torch.no_grad():
@@ -170,7 +176,7 @@ def test_first_step_of_each_optimizer(options: dict[str, object], name: str) -> 
 
 def test_each_loss_has_its_own_price() -> None:
     prices = [
-        run(steps=1, loss=loss).trajectory.points[0].forgetting
+        run(steps=1, loss=loss).trajectory.points[0].forget_loss
         for loss in ("saturating", "paper-gradient", "paper-cross-entropy")
     ]
     assert len(set(prices)) == 3
@@ -276,17 +282,17 @@ def test_scale_is_the_spread_of_the_scores_about_their_mean() -> None:
     scaled.head.weight.data *= 64
     scaled.head.bias.data *= 64
     one, other = (run(each, steps=1).trajectory.points[0] for each in (Network(), scaled))
-    assert one.lead == pytest.approx(other.lead, rel=1e-4)
-    assert one.forgetting == pytest.approx(other.forgetting, rel=1e-4)
+    assert one.forget_margin == pytest.approx(other.forget_margin, rel=1e-4)
+    assert one.forget_loss == pytest.approx(other.forget_loss, rel=1e-4)
     shifted = Network()
     shifted.head.bias.data += 1000.0
     moved = run(shifted, steps=1).trajectory.points[0]
-    assert moved.lead == pytest.approx(one.lead, rel=1e-2)
+    assert moved.forget_margin == pytest.approx(one.forget_margin, rel=1e-2)
 
 
 def test_a_network_that_gives_all_the_same_score_has_a_scale_as_well() -> None:
     network = Network()
     network.head.weight.data.zero_()
     network.head.bias.data.zero_()
-    lead = run(network, steps=1).trajectory.points[0].lead
+    lead = run(network, steps=1).trajectory.points[0].forget_margin
     assert lead == pytest.approx(0, abs=1e-3)

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 from torch import Tensor
 
-from nhle_onnx.unlearn.nhle import (
+from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
     forgetting_loss,

@@ -8,15 +8,15 @@ from torch import nn
 from torch.nn import functional
 
 from nhle_onnx.training.augmentation import synthesize_anchors
-from nhle_onnx.unlearn import objective as objective_module
-from nhle_onnx.unlearn.blurring import measure_spread, separation_loss
-from nhle_onnx.unlearn.nhle import (
+from nhle_onnx.unlearning import objective as objective_module
+from nhle_onnx.unlearning.feature_alignment import measure_spread, separation_loss
+from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
-    measure_lead,
+    measure_forget_margin,
     retained_divergence,
 )
-from nhle_onnx.unlearn.objective import HARDENING, ForgetObjective, to_inputs
+from nhle_onnx.unlearning.objective import ADVERSARIAL_AUGMENTATION, ForgetObjective, to_inputs
 from nhle_onnx.values.request import ForgetRequest
 
 
@@ -57,11 +57,13 @@ def test_hardened_samples_lie_near_and_lead_more() -> None:
     images = torch.randn(16, 1, 8, 8)
     objective = make_objective(module, images)
     labels = encode_negative_hot(objective.forget_classes, objective.request)
-    hardened = objective.harden(images, labels)
+    hardened = objective.augment(images, labels)
     distance = (hardened - images).square().mean((1, 2, 3)).sqrt()
-    assert (distance <= HARDENING * images.std() + 1e-6).all()
+    assert (distance <= ADVERSARIAL_AUGMENTATION * images.std() + 1e-6).all()
     with torch.no_grad():
-        before, after = (measure_lead(module(each)[0], labels) for each in (images, hardened))
+        before, after = (
+            measure_forget_margin(module(each)[0], labels) for each in (images, hardened)
+        )
     moved = distance > 0
     assert 0 < moved.sum() < len(images)
     assert (after[moved] > before[moved]).all()
@@ -75,7 +77,7 @@ def test_a_network_that_ignores_its_input_hardens_nothing() -> None:
     images = torch.randn(4, 1, 8, 8)
     objective = make_objective(module, images)
     labels = encode_negative_hot(objective.forget_classes, objective.request)
-    assert torch.equal(objective.harden(images, labels), images)
+    assert torch.equal(objective.augment(images, labels), images)
 
 
 class Uniform(nn.Module):
@@ -102,7 +104,7 @@ def make_plain(values: list[float]) -> torch.Tensor:
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> ForgetObjective:
     """Of two networks, three samples and four anchors that are all alike; nothing is hardened."""
-    monkeypatch.setattr(ForgetObjective, "harden", lambda _self, images, _labels: images)
+    monkeypatch.setattr(ForgetObjective, "augment", lambda _self, images, _labels: images)
     return replace(
         make_objective(Uniform(0), make_plain([0.3, -0.4, 1.0])),
         original=Uniform(1), anchors=make_plain([0.7] * 4), scale=2.5,
@@ -118,15 +120,16 @@ def measure(objective: ForgetObjective) -> dict[str, float]:
             each(images) for each in (objective.module, objective.original)
         )
     labels = encode_negative_hot(objective.forget_classes, request)
-    leads = measure_lead(now[:count], labels) / objective.scale
+    leads = measure_forget_margin(now[:count], labels) / objective.scale
     scaled = features / measure_spread(first)
     examples = (first / measure_spread(first))[-1]
     separation = separation_loss(scaled[:count], objective.forget_classes, scaled[count:])
     return {
-        "forgetting": float(functional.softplus(leads + 1).mean()),
-        "keeping": 20 * float(anchor_loss(now[count:], was[count:], request, scale=2.5)),
-        "parting": 0.3 * float(separation) + float((scaled[:count] - examples).square().mean()),
-        "lead": float(leads.max()),
+        "forget_loss": float(functional.softplus(leads + 1).mean()),
+        "retain_loss": 20 * float(anchor_loss(now[count:], was[count:], request, scale=2.5)),
+        "alignment_loss": 0.3 * float(separation)
+        + float((scaled[:count] - examples).square().mean()),
+        "forget_margin": float(leads.max()),
     }
 
 
@@ -134,21 +137,21 @@ def test_a_step_costs_what_the_formulas_say(plain: ForgetObjective) -> None:
     losses, expected = plain(), measure(plain)
     for name, value in expected.items():
         assert getattr(losses, name) == pytest.approx(value, rel=1e-5), name
-    parts = losses.forgetting + losses.keeping + losses.parting
+    parts = losses.forget_loss + losses.retain_loss + losses.alignment_loss
     assert losses.total.item() == pytest.approx(parts, rel=1e-6)
 
 
 def test_without_anchors_forgetting_is_all(plain: ForgetObjective) -> None:
     alone = replace(plain, anchors=plain.anchors[:0])
     losses = alone()
-    assert losses.keeping == losses.parting == 0
-    assert losses.forgetting == pytest.approx(measure(plain)["forgetting"], rel=1e-5)
+    assert losses.retain_loss == losses.alignment_loss == 0
+    assert losses.forget_loss == pytest.approx(measure(plain)["forget_loss"], rel=1e-5)
 
 
 def test_the_original_costs_nothing_to_keep(plain: ForgetObjective) -> None:
     same = replace(plain, original=plain.module)
-    assert same().keeping == 0
-    assert same().parting > 0
+    assert same().retain_loss == 0
+    assert same().alignment_loss > 0
 
 
 def test_made_anchors_keep_the_forget_samples_too(
@@ -163,10 +166,10 @@ def test_made_anchors_keep_the_forget_samples_too(
         was, now = (network(made.forget)[0] for network in (made.original, made.module))
     kept = 5 * float(retained_divergence(now, was, made.request))
     losses = replace(made, generator=torch.Generator().manual_seed(0))()
-    assert losses.keeping > kept > 0
-    assert losses.forgetting == pytest.approx(expected["forgetting"], rel=1e-5)
+    assert losses.retain_loss > kept > 0
+    assert losses.forget_loss == pytest.approx(expected["forget_loss"], rel=1e-5)
     monkeypatch.setattr(objective_module, "ANCHOR_WEIGHT", 0.0)
-    assert made().keeping == pytest.approx(kept, rel=1e-5)
+    assert made().retain_loss == pytest.approx(kept, rel=1e-5)
 
 
 def test_a_batch_is_no_larger_than_asked(plain: ForgetObjective) -> None:
@@ -187,7 +190,7 @@ def test_drawn_samples_keep_their_classes() -> None:
         request=ForgetRequest(forget=(0, 1), num_classes=3),
         forget_classes=torch.tensor([0] * 9 + [1]), batch_size=1,
     )  # fmt: skip
-    leads = [objective().lead for _ in range(40)]
+    leads = [objective().forget_margin for _ in range(40)]
     assert set(leads) == {9.0, 1.0}
     assert leads.count(9.0) > leads.count(1.0)
 
@@ -245,9 +248,9 @@ def test_views_are_mirrored_only_where_that_is_the_same_class(
 def test_the_loss_that_was_asked_for_is_the_one(plain: ForgetObjective) -> None:
     labels = encode_negative_hot(plain.forget_classes, plain.request)
     with torch.no_grad():
-        expected = measure_lead(plain.module(plain.forget)[0], labels).mean().item()
+        expected = measure_forget_margin(plain.module(plain.forget)[0], labels).mean().item()
     losses = replace(plain, loss="paper-cross-entropy")()
-    assert losses.forgetting == pytest.approx(expected, rel=1e-5)
+    assert losses.forget_loss == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_generator_decides_all(plain: ForgetObjective) -> None:
@@ -260,8 +263,8 @@ def test_the_generator_decides_all(plain: ForgetObjective) -> None:
         one, other = (
             replace(many, **changes, generator=torch.Generator().manual_seed(5)) for _ in range(2)
         )
-        assert [one().lead for _ in range(8)] == [other().lead for _ in range(8)]
-        assert one().keeping == other().keeping
+        assert [one().forget_margin for _ in range(8)] == [other().forget_margin for _ in range(8)]
+        assert one().retain_loss == other().retain_loss
 
 
 def test_each_sample_is_hardened_by_its_own_measure() -> None:
@@ -271,9 +274,9 @@ def test_each_sample_is_hardened_by_its_own_measure() -> None:
     images = torch.randn(12, 1, 8, 8) * torch.linspace(0.1, 9, 12)[:, None, None, None]
     objective = make_objective(module, images)
     labels = encode_negative_hot(objective.forget_classes, objective.request)
-    moved = (objective.harden(images, labels) - images).square().mean((1, 2, 3)).sqrt()
+    moved = (objective.augment(images, labels) - images).square().mean((1, 2, 3)).sqrt()
     reach, share = torch.rand(2, 12, 1, 1, 1, generator=torch.Generator().manual_seed(0)).flatten(1)
-    expected = HARDENING * reach * (share < 0.5) * images.std()
+    expected = ADVERSARIAL_AUGMENTATION * reach * (share < 0.5) * images.std()
     torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -284,5 +287,5 @@ def test_hardening_lays_images_out_as_the_network_takes_them() -> None:
     images = torch.randn(2, 3, 4, 5)
     objective = replace(make_objective(module, images), layout="NHWC")
     labels = encode_negative_hot(objective.forget_classes, objective.request)
-    assert objective.harden(images, labels).shape == images.shape
+    assert objective.augment(images, labels).shape == images.shape
     assert shapes == [(2, 4, 5, 3)]

@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from conftest import LENET, MOBILENET
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.unlearn.scope import select_tensors
+from nhle_onnx.unlearning.scope import select_tensors
 
 LENET_FEATURES = [
     f"features.{layer}.{part}" for layer in (0, 3, 7, 9) for part in ("weight", "bias")

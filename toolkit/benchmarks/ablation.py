@@ -21,12 +21,12 @@ from benchmarks.evaluation import TestData, extract_features, measure_accuracies
 from benchmarks.options import cache_option, data_root_option
 from benchmarks.ours import run_tool
 from benchmarks.results import make_table, read_rows, write_results
-from benchmarks.subjects import Subject, open_subject
+from benchmarks.subjects import Classifier, open_classifier
 from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
-from nhle_onnx.audit.bench import split_halves
-from nhle_onnx.audit.probe import probe_hits
+from nhle_onnx.auditing.attacks.probe import probe_hits
+from nhle_onnx.auditing.context import split_halves
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.unlearn import finetune, objective
+from nhle_onnx.unlearning import finetune, objective
 from nhle_onnx.values.options import UnlearnOptions
 
 NAME = "ablation"
@@ -80,9 +80,9 @@ VARIANTS = (
     _fix("margin 2", objective, "MARGIN", 2.0),
     _fix("anchor weight 1", objective, "ANCHOR_WEIGHT", 1.0),
     _fix("anchor weight 100", objective, "ANCHOR_WEIGHT", 100.0),
-    _fix("forget samples not hardened", objective, "HARDENING", 0.0),
-    _fix("all of them hardened", objective, "_HARDENED_SHARE", 1.0),
-    _fix("hardened twice as far", objective, "HARDENING", 1.2),
+    _fix("forget samples not hardened", objective, "ADVERSARIAL_AUGMENTATION", 0.0),
+    _fix("all of them hardened", objective, "_AUGMENTED_SHARE", 1.0),
+    _fix("hardened twice as far", objective, "ADVERSARIAL_AUGMENTATION", 1.2),
     Variant(name="features not blurred", constants=(_NO_SEPARATION, _NO_IMITATION)),
     Variant(name="no separation", constants=(_NO_SEPARATION,)),
     Variant(name="no imitation", constants=(_NO_IMITATION,)),
@@ -117,7 +117,7 @@ VARIANTS = (
 @cache_option
 @click.option("--network", "names", multiple=True, type=click.Choice(NETWORKS), default=NETWORKS)
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.json holds.")
+@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
 def ablation(
     data_root: Path,
     cache: Path,
@@ -137,9 +137,9 @@ def ablation(
         ]
         if not cells:
             continue
-        subject = open_subject(dataset, name, cache)
+        classifier = open_classifier(dataset, name, cache)
         for variant, index, seed in track(cells, description=name):
-            rows.append(measure(variant, subject, index, seed))
+            rows.append(measure(variant, classifier, index, seed))
             publish(rows)
     publish(rows)
 
@@ -159,31 +159,31 @@ def publish(rows: Sequence[dict[str, Any]]) -> None:
     write_results(NAME, "What each part contributes", body, rows)
 
 
-def measure(variant: Variant, subject: Subject, index: int, seed: int) -> dict[str, Any]:
+def measure(variant: Variant, classifier: Classifier, index: int, seed: int) -> dict[str, Any]:
     """A row: one variant on one class of one network."""
     task = draw_task(
-        subject.dataset,
-        subject.name,
-        subject.network,
+        classifier.dataset,
+        classifier.name,
+        classifier.network,
         (index,),
         per_class=FORGET_SAMPLES,
         seed=seed,
         anchors_per_class=ANCHORS_PER_CLASS if variant.has_anchors else 0,
     )
-    row = {"network": subject.name, "variant": variant.name, "forget": index, "seed": seed}
+    row = {"network": classifier.name, "variant": variant.name, "forget": index, "seed": seed}
     try:
         with put_in_place(variant):
             run = run_tool(replace(task, network=variant.first(task)), variant.options)
     except NhleOnnxError as error:
         return {**row, "reason": error.reason}
-    before = measure_accuracies(subject.network, subject.network, subject.test, (index,))
-    after = measure_accuracies(run.network, subject.network, subject.test, (index,))
+    before = measure_accuracies(classifier.network, classifier.network, classifier.test, (index,))
+    after = measure_accuracies(run.network, classifier.network, classifier.test, (index,))
     return {
         **row,
         "Acc_F": after.acc_f,
         "unmasked": after.unmasked,
         "ΔAcc_R": after.acc_r - before.acc_r,
-        "probe": measure_probe(run.network, subject.test, index),
+        "probe": measure_probe(run.network, classifier.test, index),
         "steps": run.report.method["steps_run"],
         "s": sum(run.report.elapsed_s.values()),
     }

@@ -19,13 +19,14 @@ from benchmarks.networks import NETWORKS, get_network, measure_statistics, prepa
 from benchmarks.options import cache_option, data_root_option
 from benchmarks.ours import export, fold_batch_norm, run_tool
 from benchmarks.results import make_table, read_rows, write_results
-from benchmarks.subjects import Subject, open_subject
+from benchmarks.subjects import Classifier, open_classifier
 from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.workflows.audit import AuditSettings, audit_model
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.audit import audit_model
 from nhle_onnx.workflows.observer import Silence
-from nhle_onnx.workflows.subject import ModelFlags
 
 NAME = "audit"
 DATASET = "fashion_mnist"
@@ -85,7 +86,7 @@ RETRAINED = "retrained"
 @click.option("--network", "names", multiple=True, type=click.Choice(STUDIED), default=STUDIED)
 @click.option("--forget", "classes", multiple=True, default=CLASSES, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--fresh", is_flag=True, help="Measure again what docs/results/audit.json holds.")
+@click.option("--fresh", is_flag=True, help="Measure again what docs/results/audit.jsonl holds.")
 def audit(
     data_root: Path,
     cache: Path,
@@ -98,33 +99,33 @@ def audit(
     rows: list[Row] = [] if fresh else read_rows(NAME)
     dataset = load_dataset(DATASET, data_root)
     for name in names:
-        subject = open_subject(dataset, name, cache)
+        classifier = open_classifier(dataset, name, cache)
         cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
         for seed, index, method in track(cells, description=name):
             key = (name, method, index, seed)
             if all(tuple(row[part] for part in KEY) != key for row in rows):
-                found = measure(subject, method, index, seed, cache)
+                found = measure(classifier, method, index, seed, cache)
                 rows.append(dict(zip(KEY, key, strict=True)) | found)
                 publish(rows)
     publish(rows)
     click.echo(describe(rows))
 
 
-def measure(subject: Subject, method: str, index: int, seed: int, cache: Path) -> Row:
+def measure(classifier: Classifier, method: str, index: int, seed: int, cache: Path) -> Row:
     """Forget, and audit with the whole test set and the retrained network."""
     task = draw_task(
-        subject.dataset, subject.name, subject.network, (index,),
+        classifier.dataset, classifier.name, classifier.network, (index,),
         per_class=FORGET_SAMPLES, seed=seed, anchors_per_class=ANCHORS_PER_CLASS,
     )  # fmt: skip
-    retrained = get_network(subject.dataset, subject.name, cache, without=(index,))
+    retrained = get_network(classifier.dataset, classifier.name, cache, without=(index,))
     edited = retrained if method == RETRAINED else APPROACHES[method](task)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for role, network in {
-            "original": subject.network, "edited": edited, "reference": retrained
+            "original": classifier.network, "edited": edited, "reference": retrained
         }.items():  # fmt: skip
             export(fold_batch_norm(network), task, folder / f"{role}.onnx")
-        write_data(subject, index, folder)
+        write_data(classifier, index, folder)
         report = audit_model(
             AuditSettings(
                 model=folder / "edited.onnx",
@@ -141,13 +142,15 @@ def measure(subject: Subject, method: str, index: int, seed: int, cache: Path) -
     return summarise_report(report)
 
 
-def write_data(subject: Subject, index: int, folder: Path) -> None:
+def write_data(classifier: Classifier, index: int, folder: Path) -> None:
     """The test images, and training images of the class, as model inputs."""
-    np.savez(folder / "data.npz", x=subject.test.inputs.numpy(), y=subject.test.labels.numpy())
-    train = subject.dataset.train
+    np.savez(
+        folder / "data.npz", x=classifier.test.inputs.numpy(), y=classifier.test.labels.numpy()
+    )
+    train = classifier.dataset.train
     chosen = np.flatnonzero(train.labels == index)[:MEMBERS]
     inputs = prepare_inputs(
-        train.images[chosen], NETWORKS[subject.name], measure_statistics(subject.dataset)
+        train.images[chosen], NETWORKS[classifier.name], measure_statistics(classifier.dataset)
     )
     np.savez(folder / "members.npz", x=inputs.numpy(), y=train.labels[chosen])
 

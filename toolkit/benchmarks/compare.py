@@ -34,7 +34,7 @@ from benchmarks.networks import NETWORKS, get_network
 from benchmarks.options import cache_option, data_root_option
 from benchmarks.ours import unlearn_with_tool
 from benchmarks.results import read_rows
-from benchmarks.subjects import Subject, open_subject
+from benchmarks.subjects import Classifier, open_classifier
 from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 
 CELL = ("dataset", "network", "data", "method")
@@ -79,7 +79,7 @@ class Outcome(NamedTuple):
     help="`undecided` is each peer until it could not dominate over ten classes with three draws.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.json holds.")
+@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.jsonl holds.")
 def compare(
     data_root: Path,
     cache: Path,
@@ -103,12 +103,12 @@ def compare(
         ]
         if not cases:
             continue
-        subject = open_subject(load_dataset(dataset_name, data_root), name, cache)
+        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
         limits = select(read_rows(LIMITS), dataset_name, name)
         for case in track(cases, description=f"{dataset_name} {name}"):
             chosen = select(rows, dataset_name, name)
             if case.method in methods or is_wanted(case, chosen, limits):
-                rows.append(measure_case(subject, case, cache))
+                rows.append(measure_case(classifier, case, cache))
                 publish(rows)
     publish(rows)
     publish_picture(rows)
@@ -157,11 +157,11 @@ def get_key(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in KEY)
 
 
-def measure_case(subject: Subject, case: Case, cache: Path) -> Row:
+def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:
     """Forget, and judge on all test images."""
-    outcome = carry_out(subject, case, cache)
-    after = measure_accuracies(outcome.network, subject.network, subject.test, case.forgotten)
-    key = (subject.dataset.name, subject.name, *write_case(case))
+    outcome = carry_out(classifier, case, cache)
+    after = measure_accuracies(outcome.network, classifier.network, classifier.test, case.forgotten)
+    key = (classifier.dataset.name, classifier.name, *write_case(case))
     return {
         **dict(zip(KEY, key, strict=True)),
         "Acc_F": after.acc_f,
@@ -174,14 +174,14 @@ def measure_case(subject: Subject, case: Case, cache: Path) -> Row:
     }
 
 
-def carry_out(subject: Subject, case: Case, cache: Path) -> Outcome:
+def carry_out(classifier: Classifier, case: Case, cache: Path) -> Outcome:
     """The network that a case is about."""
     if case.method == ORIGINAL:
-        return Outcome(subject.network, None)
+        return Outcome(classifier.network, None)
     if case.method == RETRAINED:
-        network = get_network(subject.dataset, subject.name, cache, without=case.forgotten)
+        network = get_network(classifier.dataset, classifier.name, cache, without=case.forgotten)
         return Outcome(network, None)
-    task = restrict(draw_samples(subject, case), Group(case.data))
+    task = restrict(draw_samples(classifier, case), Group(case.data))
     if case.method == OURS:
         start = time.perf_counter()
         network = unlearn_with_tool(task)
@@ -191,12 +191,12 @@ def carry_out(subject: Subject, case: Case, cache: Path) -> Outcome:
     return Outcome(tuned.network, tuned.seconds, tuned.tuning_seconds, setting)
 
 
-def draw_samples(subject: Subject, case: Case) -> Task:
+def draw_samples(classifier: Classifier, case: Case) -> Task:
     """The same samples for every method of a request and seed; groups get parts of them."""
     return draw_task(
-        subject.dataset,
-        subject.name,
-        subject.network,
+        classifier.dataset,
+        classifier.name,
+        classifier.network,
         case.forgotten,
         per_class=max(1, FORGET_SAMPLES // len(case.forgotten)),
         seed=case.seed,

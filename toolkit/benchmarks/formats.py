@@ -17,9 +17,10 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, q
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.grids import read_reals
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.quant_params import read_reals
 from nhle_onnx.graph.tensors import is_float, replace_tensors
-from nhle_onnx.values.model import Grid
+from nhle_onnx.values.model import QuantParams
 
 BATCH = 32  # images at a time for the quantizer
 BLOCK = 32  # weights that share a scale
@@ -78,14 +79,16 @@ def dequantize(chosen: Format, proto: ModelProto, quantized: ModelProto) -> Mode
     return floats
 
 
-def find_integers(quantized: ModelProto, name: str, axis: int = 0) -> tuple[str, Grid] | None:
+def find_integers(
+    quantized: ModelProto, name: str, axis: int = 0
+) -> tuple[str, QuantParams] | None:
     """The integers that the quantizer wrote of a float tensor, and their grid; None where it left
     the floats. `axis` counts output channels.
     """
     tensors = {tensor.name for tensor in quantized.graph.initializer}
     blocks = f"{name}_DQ_Q4"
     if blocks in tensors:
-        return blocks, Grid(
+        return blocks, QuantParams(
             scales=(f"{name}_DQ_scales",),
             zero_point=None,
             block_size=_read_block_size(quantized, blocks),
@@ -96,10 +99,12 @@ def find_integers(quantized: ModelProto, name: str, axis: int = 0) -> tuple[str,
     for prefix in (integers, name):
         if f"{prefix}_scale" in tensors:
             zero_point = f"{prefix}_zero_point"
-            return integers, Grid(scales=(f"{prefix}_scale",), zero_point=zero_point, axis=axis)
+            return integers, QuantParams(
+                scales=(f"{prefix}_scale",), zero_point=zero_point, axis=axis
+            )
     user = next(node for node in quantized.graph.node if integers in node.input)
     scales = (user.input[_INPUT_SCALE], user.input[_WEIGHT_SCALE])
-    return integers, Grid(scales=scales, zero_point=None)
+    return integers, QuantParams(scales=scales, zero_point=None)
 
 
 def _read_values(
@@ -107,7 +112,7 @@ def _read_values(
 ) -> npt.NDArray[np.floating]:
     found = find_integers(quantized, name, axes.get(name, 0))
     if found is not None:
-        return read_reals(quantized, *found)
+        return read_reals(GraphIndex(quantized), *found)
     for tensor in quantized.graph.initializer:
         if tensor.name == name:
             return onnx.numpy_helper.to_array(tensor)

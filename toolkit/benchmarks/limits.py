@@ -25,7 +25,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.options import cache_option, data_root_option
 from benchmarks.ours import run_tool
 from benchmarks.results import read_rows
-from benchmarks.subjects import Subject, open_subject
+from benchmarks.subjects import Classifier, open_classifier
 from benchmarks.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
 
 DATASETS = ("mnist", "fashion_mnist")
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
     "--network", "names", multiple=True, type=click.Choice(list(NETWORKS)), default=STUDIED
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--fresh", is_flag=True, help="Measure again what docs/results/limits.json holds.")
+@click.option("--fresh", is_flag=True, help="Measure again what docs/results/limits.jsonl holds.")
 def limits(
     data_root: Path,
     cache: Path,
@@ -69,9 +69,9 @@ def limits(
         ]
         if not cells:
             continue
-        subject = open_subject(load_dataset(dataset_name, data_root), name, cache)
+        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
         for cell in track(cells, description=f"{dataset_name} {name}"):
-            rows.append(measure_cell(subject, cell))
+            rows.append(measure_cell(classifier, cell))
             publish(rows)
     publish(rows)
     publish_picture(rows)
@@ -86,22 +86,24 @@ def list_cells(seeds: int) -> list[Cell]:
     ]
 
 
-def measure_cell(subject: Subject, cell: Cell) -> Row:
+def measure_cell(classifier: Classifier, cell: Cell) -> Row:
     """Draw samples by the seed, unlearn with the tool's defaults, and test."""
     task = draw_task(
-        subject.dataset,
-        subject.name,
-        subject.network,
+        classifier.dataset,
+        classifier.name,
+        classifier.network,
         cell.forgotten,
         per_class=FORGET_SAMPLES // len(cell.forgotten),
         seed=cell.seed,
         anchors_per_class=ANCHORS_PER_CLASS if cell.data == WITH_ANCHORS else 0,
     )
-    before = measure_original(subject, cell.forgotten)
+    before = measure_original(classifier, cell.forgotten)
     run = run_tool(task)
-    after = measure_accuracies(run.network, subject.network, subject.test, cell.forgotten)
+    after = measure_accuracies(run.network, classifier.network, classifier.test, cell.forgotten)
     return {
-        **dict(zip(KEY, (subject.dataset.name, subject.name, *write_cell(cell)), strict=True)),
+        **dict(
+            zip(KEY, (classifier.dataset.name, classifier.name, *write_cell(cell)), strict=True)
+        ),
         "Acc_F before": before.acc_f,
         "Acc_F": after.acc_f,
         "unmasked": after.unmasked,
@@ -113,9 +115,9 @@ def measure_cell(subject: Subject, cell: Cell) -> Row:
 
 
 @remember
-def measure_original(subject: Subject, forgotten: tuple[int, ...]) -> Accuracies:
+def measure_original(classifier: Classifier, forgotten: tuple[int, ...]) -> Accuracies:
     """The network as it was, once for each request."""
-    return measure_accuracies(subject.network, subject.network, subject.test, forgotten)
+    return measure_accuracies(classifier.network, classifier.network, classifier.test, forgotten)
 
 
 def write_cell(cell: Cell) -> tuple[Any, ...]:

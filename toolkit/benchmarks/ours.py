@@ -17,11 +17,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from benchmarks.tasks import Task
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.subject import ModelFlags
 from nhle_onnx.workflows.unlearn import carry_out
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 DEFAULTS = UnlearnOptions()
 

@@ -80,11 +80,11 @@ def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
     arguments += ["--eval-data", "evaluation", "--out", str(out), "--quiet"]
     with contextlib.redirect_stdout(io.StringIO()):
         code = run(arguments)
-    path = out.with_suffix(".report.json")
+    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     if keep_report:
         RESULTS.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, RESULTS / "page_orientation.report.json")
-    report = json.loads(path.read_text("utf-8"))
+        line = json.dumps(report, ensure_ascii=False)
+        (RESULTS / "page_orientation.report.json").write_text(f"{line}\n", "utf-8")
     return {
         "forget": f"{angle}°",
         "exit": code,

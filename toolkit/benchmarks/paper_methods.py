@@ -29,7 +29,7 @@ from benchmarks.paper_text import (
     Pair,
 )
 from benchmarks.tasks import Task
-from nhle_onnx.unlearn.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.unlearning.nhle import encode_negative_hot, paper_gradient_loss
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 

@@ -23,9 +23,10 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.progress import track
 
 from benchmarks.results import ROOT, make_table, read_rows, write_results
-from nhle_onnx.graph.steps import round_update
+from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.release.patch.container import open_patch
-from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
+from nhle_onnx.values.settings.patch import CreateSettings
+from nhle_onnx.workflows.patch_create import create_patch
 
 NAME = "patches"
 Row = dict[str, Any]
@@ -49,7 +50,8 @@ SPARE_BYTES = 64 * 2**20
 APPLY = """
 import sys
 from pathlib import Path
-from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
+from nhle_onnx.workflows.patch_apply import apply_patch_file
+from nhle_onnx.values.settings.patch import ApplySettings
 base, patch, out = map(Path, sys.argv[1:])
 apply_patch_file(ApplySettings(base=base, patch=patch, out=out))
 lines = Path("/proc/self/status").read_text().splitlines()
@@ -115,7 +117,9 @@ def measure_size(folder: Path, kind: str, edit: str) -> Row:
 def pack(folder: Path, base: Path, edited: Path, *, deltas: bool) -> int:
     """Bytes of our patch."""
     out = folder / ("ours.nhlepatch" if deltas else "whole.nhlepatch")
-    create_patch(CreateSettings(base=base, edited=edited, out=out, deltas=deltas, force=True))
+    create_patch(
+        CreateSettings(base=base, edited=edited, out=out, no_deltas=not deltas, force=True)
+    )
     return out.stat().st_size
 
 

@@ -37,7 +37,7 @@ from benchmarks.quantized_subjects import (
 from benchmarks.results import ROOT, read_rows
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.tensors import is_float, list_tensors
-from nhle_onnx.verify.changes import compare_models
+from nhle_onnx.verification.changes import compare_models
 from nhle_onnx.workflows.measure import subtract
 
 CLASSES = range(10)
@@ -73,7 +73,7 @@ NAMED_KINDS = {
     help="How it forgets: the tool on the quantized file, or in floats before it is quantized.",
 )
 @click.option("--only", type=click.Choice(PARTS), help="Measure one part.  [default: both]")
-@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.json holds.")
+@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
 def quantized(
     networks: Sequence[str],
     formats: Sequence[str],

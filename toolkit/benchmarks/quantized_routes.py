@@ -22,18 +22,18 @@ from benchmarks.quantized_subjects import (
     write_model,
 )
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.unmask import restore_head
-from nhle_onnx.workflows.measure import load_subject, measure_models
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.workflows.classifier import make_request
+from nhle_onnx.workflows.measure import load_classifier, measure_models
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.subject import make_request
 from nhle_onnx.workflows.unlearn import carry_out
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 DEFAULTS = UnlearnOptions()
 
@@ -106,7 +106,7 @@ def use_float_first(cell: Cell, _: Path) -> Outcome:
 
 def use_dequantized(cell: Cell, folder: Path) -> Outcome:
     """The tool on the float graph with the quantized model's values, which then is quantized."""
-    original = open_shipped(cell.network).subject.model.proto
+    original = open_shipped(cell.network).classifier.model.proto
     floats = dequantize(FORMATS[cell.format], original, make_given(cell.network, cell.format))
     path = write_model(floats, cell.network, folder)
     return requantize(cell, edit_floats(path, get_class(cell), folder))
@@ -116,7 +116,7 @@ def use_dequantized(cell: Cell, folder: Path) -> Outcome:
 def edit_shipped(network: str, forget: int) -> FloatEdit:
     """The shipped float model, which forgets once for all formats."""
     with tempfile.TemporaryDirectory() as folder:
-        path = open_shipped(network).subject.model.path
+        path = open_shipped(network).classifier.model.path
         return edit_floats(path, forget, Path(folder))
 
 
@@ -124,7 +124,9 @@ def edit_floats(path: Path, forget: int, folder: Path) -> FloatEdit:
     """The tool on a float file."""
     report = unlearn_file(path, forget, folder)
     original, edited = load_model(path), load_model(Path(report.edited.path))
-    restored = restore_head(edited.proto, find_head(edited), original.proto, find_head(original))
+    restored = Head(edited.proto, find_head(edited)).restore(
+        Head(original.proto, find_head(original))
+    )
     steps = report.method["steps_run"]
     return FloatEdit(edited.proto, restored, steps, sum(report.elapsed_s.values()))
 
@@ -135,8 +137,8 @@ def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
     Integers of another calibration do not fit its head, so unmasked is the restored float model
     quantized likewise.
     """
-    subject, calibration, _ = open_shipped(cell.network)
-    request = make_request(subject, (str(cell.forget),))
+    classifier, calibration, _ = open_shipped(cell.network)
+    request = make_request(classifier, (str(cell.forget),))
     start = time.perf_counter()
     edited = quantize(FORMATS[cell.format], edit.edited, calibration)
     spent = time.perf_counter() - start
@@ -156,14 +158,14 @@ def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
 @remember
 def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
     """The quantized model as given, once for both ways around."""
-    request = make_request(open_shipped(network).subject, (str(forget),))
+    request = make_request(open_shipped(network).classifier, (str(forget),))
     return measure(make_given(network, chosen), network, request)
 
 
 def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy:
     """Accuracies on all evaluation images, in batches as large as the tool's."""
-    subject, _, evaluation = open_shipped(network)
-    model = load_subject(subject, "auto", "exact", proto)
+    classifier, _, evaluation = open_shipped(network)
+    model = load_classifier(classifier, "auto", "exact", proto)
     return measure_models([model], evaluation, request, DEFAULTS.batch_size)[0]
 
 

@@ -11,9 +11,10 @@ from onnx import ModelProto
 from benchmarks.formats import FORMATS, Calibration, quantize
 from benchmarks.results import ROOT
 from nhle_onnx.data.samples import open_samples
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import Evaluation
-from nhle_onnx.workflows.subject import ModelFlags, Subject, make_request, open_subject
 
 NETWORKS = {
     "lenet5": "lenet5_fashion_mnist",
@@ -36,7 +37,7 @@ class Cell(NamedTuple):
 class Shipped(NamedTuple):
     """A shipped float model with the images that calibrate and judge it."""
 
-    subject: Subject
+    classifier: Classifier
     calibration: Calibration
     evaluation: Evaluation
 
@@ -44,13 +45,15 @@ class Shipped(NamedTuple):
 @remember
 def open_shipped(network: str) -> Shipped:
     """The float model, and all the images of the checkout."""
-    subject = open_subject(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
-    samples = open_samples(SAMPLES, subject.image_input, subject.preprocess, subject.labels)
+    classifier = open_classifier(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
+    samples = open_samples(
+        SAMPLES, classifier.image_input, classifier.preprocess, classifier.labels
+    )
     images = samples.read(range(len(samples.classes)))
     return Shipped(
-        subject,
-        Calibration(subject.image_input.name, images),
-        read_evaluation(EVALUATION, subject, make_request(subject, ("0",))),
+        classifier,
+        Calibration(classifier.image_input.name, images),
+        read_evaluation(EVALUATION, classifier, make_request(classifier, ("0",))),
     )
 
 
@@ -58,13 +61,13 @@ def open_shipped(network: str) -> Shipped:
 def make_given(network: str, chosen: str) -> ModelProto:
     """The quantized model as a user has it."""
     shipped = open_shipped(network)
-    return quantize(FORMATS[chosen], shipped.subject.model.proto, shipped.calibration)
+    return quantize(FORMATS[chosen], shipped.classifier.model.proto, shipped.calibration)
 
 
 def write_model(proto: ModelProto, network: str, folder: Path) -> Path:
     """A model file beside the labels and the preprocessing of the shipped one."""
     for name in SIDECARS:
-        shutil.copy(open_shipped(network).subject.model.path.with_name(name), folder)
+        shutil.copy(open_shipped(network).classifier.model.path.with_name(name), folder)
     path = folder / "model.onnx"
     onnx.save_model(proto, path)
     return path

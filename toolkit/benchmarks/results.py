@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nhle_onnx.workflows.subject import TOOL, list_environment
+from nhle_onnx.workflows.classifier import TOOL, list_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
 
 
 def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write `name`.md for people and `name`.json for programs, with how they were made."""
+    """Write `name`.md for people and `name`.jsonl for programs: how they were made, then a row a
+    line.
+    """
     made = {
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
@@ -29,16 +31,16 @@ def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any
     text = f"# {title}\n\n{body}\n\n## How this was made\n\n{facts}\n"
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, "utf-8")
-    document = {"made": made, "rows": list(rows)}
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    lines = [json.dumps(each, ensure_ascii=False) for each in ({"made": made}, *rows)]
+    (RESULTS / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
     """The rows that an earlier run wrote; none where there was none."""
-    path = RESULTS / f"{name}.json"
+    path = RESULTS / f"{name}.jsonl"
     if not path.is_file():
         return []
-    rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["rows"]
+    _, *rows = (json.loads(line) for line in path.read_text("utf-8").splitlines())
     return rows
 
 

@@ -15,12 +15,12 @@ from benchmarks.results import ROOT, make_table, write_results
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.workflows.contest import VerifySettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
 from nhle_onnx.workflows.observer import Silence
-from nhle_onnx.workflows.subject import ModelFlags
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 from nhle_onnx.workflows.verify import verify_model
 
 ENGINES = ("local", "processes", "ray")

@@ -12,7 +12,7 @@ from benchmarks.networks import NETWORKS, get_network, measure_statistics, prepa
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+class Classifier:
     """A trained network, how good it is, and what it is tested on."""
 
     dataset: Dataset
@@ -21,8 +21,8 @@ class Subject:
     test: TestData
 
 
-def open_subject(dataset: Dataset, name: str, cache: Path) -> Subject:
+def open_classifier(dataset: Dataset, name: str, cache: Path) -> Classifier:
     """The trained network and its test data."""
     inputs = prepare_inputs(dataset.test.images, NETWORKS[name], measure_statistics(dataset))
     test = TestData(inputs, torch.from_numpy(dataset.test.labels))
-    return Subject(dataset, name, get_network(dataset, name, cache), test)
+    return Classifier(dataset, name, get_network(dataset, name, cache), test)

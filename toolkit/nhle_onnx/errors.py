@@ -1,4 +1,7 @@
-"""Every error a user can cause. Each carries what is wrong, the remedy, and the exit code."""
+"""Every error a user can cause. Each carries what is wrong, the remedy, and the exit code.
+
+Texts that name options are hints, see `nhle_onnx.hints`.
+"""
 
 from typing import ClassVar
 

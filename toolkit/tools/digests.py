@@ -33,6 +33,7 @@ def main() -> None:
 def list_shipped(model: Path, edited: Path) -> Iterator[str]:
     """Digests of the patch, and of each file in the kit, of an edited model."""
     patch, kit = edited.with_suffix(".nhlepatch"), edited.with_suffix(".zip")
+    edited.with_suffix(".report.json").unlink()  # a patch names it, and it names seconds
     call("patch", "create", model, edited, "-o", patch)
     yield f"{digest(patch.read_bytes())} {patch.name}"
     beside = [

@@ -49,7 +49,7 @@ def scrub(task: Task, *, rate: float, steps: int) -> nn.Module:
     on_retained = predict(task.network, task.retained)
     indices = torch.arange(len(task.retained))
 
-    def measure_departure() -> Tensor:
+    def measure_divergence() -> Tensor:
         return -diverge(on_forget, network(task.forget))
 
     def measure_retention() -> Tensor:
@@ -62,7 +62,7 @@ def scrub(task: Task, *, rate: float, steps: int) -> nn.Module:
     optimizer = torch.optim.SGD(network.parameters(), lr=rate)
     rounds = steps // 2 // SCRUB_ROUND
     for _ in range(rounds):
-        descend(optimizer, measure_departure, 1)
+        descend(optimizer, measure_divergence, 1)
         descend(optimizer, measure_retention, SCRUB_ROUND - 1)
     descend(optimizer, measure_retention, steps - rounds * SCRUB_ROUND)
     return network

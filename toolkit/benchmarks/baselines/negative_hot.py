@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from benchmarks.baselines.shared import copy_network, descend, get_classifier
 from benchmarks.tasks import Task
-from nhle_onnx.unlearn.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.unlearning.nhle import encode_negative_hot, paper_gradient_loss
 from nhle_onnx.values.request import ForgetRequest
 
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from benchmarks.tasks import Task
-from nhle_onnx.unlearn.finetune import STEP_LIMIT as TOOL_STEP_LIMIT
+from nhle_onnx.unlearning.finetune import STEP_LIMIT as TOOL_STEP_LIMIT
 
 STEP_LIMIT = TOOL_STEP_LIMIT  # optimiser steps of one run: no method has more than the tool
 MOMENTUM = 0.9

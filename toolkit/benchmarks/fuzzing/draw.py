@@ -17,7 +17,7 @@ from onnx import (
     numpy_helper,
 )
 
-from nhle_onnx.graph.walk import walk_messages
+from nhle_onnx.graph.traversal import walk_messages
 
 Part = TypeVar("Part", bound=Message)
 # changes a model in place; one that finds nothing to change leaves it

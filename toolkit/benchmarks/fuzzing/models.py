@@ -8,7 +8,7 @@ from onnx import ModelProto
 
 from benchmarks.fuzzing import fields, nodes, octets, tensors, texts
 from benchmarks.fuzzing.draw import Edit, toss
-from nhle_onnx.graph.faults import list_faults
+from nhle_onnx.graph.validation import list_faults
 from nhle_onnx.values.limits import MAX_ELEMENTS
 
 FAMILIES: tuple[tuple[Edit, ...], ...] = (fields.EDITS, nodes.EDITS, tensors.EDITS, texts.EDITS)

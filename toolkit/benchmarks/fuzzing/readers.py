@@ -14,15 +14,16 @@ from nhle_onnx.cli.options import read_config
 from nhle_onnx.data.arrays import open_arrays
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess import prepare_image
-from nhle_onnx.data.preprocess_sources import PreprocessFlags, find_preprocess
+from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.values.settings.model import ModelFlags, PreprocessFlags
+from nhle_onnx.values.settings.patch import ApplySettings
 from nhle_onnx.workflows.inspect import inspect_model
-from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file, describe_patch
-from nhle_onnx.workflows.subject import ModelFlags
+from nhle_onnx.workflows.patch_apply import apply_patch_file, describe_patch
 
 _TARGET = ImageInput(
     name="image", dtype="float32", batch=None, channels=1, height=28, width=28, layout="NCHW"

@@ -104,7 +104,8 @@ def _write(
 def _write_patch(folder: Path, name: str, *, deltas: bool) -> None:
     """A seed with its edited model's patch."""
     from nhle_onnx.cli.main import run  # noqa: PLC0415 - as above
-    from nhle_onnx.workflows.patch_create import CreateSettings, create_patch  # noqa: PLC0415
+    from nhle_onnx.values.settings.patch import CreateSettings  # noqa: PLC0415
+    from nhle_onnx.workflows.patch_create import create_patch  # noqa: PLC0415
 
     seed, target = folder / "models" / name, folder / "patches" / f"{name}-{deltas}"
     edited = folder / f"edited-{name}" / MODEL
@@ -117,5 +118,5 @@ def _write_patch(folder: Path, name: str, *, deltas: bool) -> None:
     for path in seed.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     create_patch(
-        CreateSettings(base=seed / MODEL, edited=edited, out=target / PATCH, deltas=deltas)
+        CreateSettings(base=seed / MODEL, edited=edited, out=target / PATCH, no_deltas=not deltas)
     )

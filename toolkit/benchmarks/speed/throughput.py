@@ -13,10 +13,11 @@ from PIL import Image
 
 from benchmarks.speed.rows import Row, make_row, measure_in_turn, measure_peak, take_median_ratio
 from nhle_onnx.values.cores import count_cores
-from nhle_onnx.workflows.contest import VerifySettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.workflows.classifier import make_request, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.observer import Silence
-from nhle_onnx.workflows.subject import ModelFlags, make_request, open_subject
 from nhle_onnx.workflows.verify import verify_model
 
 BATCH = 64
@@ -29,19 +30,19 @@ Array = npt.NDArray[np.float32]
 
 def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[Row]:
     """Images per second in the stage that measures, and of the whole call of `verify`."""
-    subject = open_subject(model, ModelFlags())
-    evaluation = read_evaluation(data, subject, make_request(subject, ("3",)))
+    classifier = open_classifier(model, ModelFlags())
+    evaluation = read_evaluation(data, classifier, make_request(classifier, ("3",)))
     count = len(evaluation.indices)
     images = evaluation.read(range(min(count, _IN_MEMORY)))
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    name = subject.image_input.name
+    name = classifier.image_input.name
     elapsed_s: list[float] = []
 
     def run_bare() -> float:
         start = time.perf_counter()
         for first in range(0, count, BATCH):
             place = first % len(images)
-            session.run([subject.head.output], {name: images[place : place + BATCH]})
+            session.run([classifier.head.output], {name: images[place : place + BATCH]})
         return count / (time.perf_counter() - start)
 
     def run_verify() -> float:
@@ -56,7 +57,7 @@ def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[
     measures = {"ours": run_verify, "bare": run_bare}
     files = getattr(evaluation.samples, "files", None)
     if files:
-        measures["decoding"] = _make_decoder(files, subject.image_input.sample_shape[1:])
+        measures["decoding"] = _make_decoder(files, classifier.image_input.sample_shape[1:])
     found = measure_in_turn(measures, rounds)
     whole = statistics.median(count / seconds for seconds in elapsed_s[1:])
     bound = "decoding" if files and _is_slower(found["decoding"], found["bare"]) else "bare"

@@ -11,27 +11,29 @@ from nhle_onnx.api.keywords import (
     UnlearnKeywords,
     VerifyKeywords,
     check_keywords,
+    documented,
+    fill_settings,
     name_classes,
     render_call,
-    take_fields,
-    take_model_flags,
 )
 from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.values.audit import AuditReport
-from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.values.report import Limits, UnlearnReport, VerifyReport
+from nhle_onnx.values.report import UnlearnReport, VerifyReport
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.summary import InspectReport
-from nhle_onnx.workflows.audit import AuditSettings, audit_model
+from nhle_onnx.workflows.audit import audit_model
 from nhle_onnx.workflows.audit_page import check_page, write_page
-from nhle_onnx.workflows.contest import VerifySettings
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 from nhle_onnx.workflows.verify import verify_model
 
 
+@documented(UnlearnSettings)
 def unlearn(
     model: StrPath,
     *,
@@ -61,22 +63,19 @@ def unlearn(
         >>> report.after.acc_f < 0.01 < report.before.acc_f
         True
     """
-    values = check_keywords(UnlearnKeywords, keywords)
-    command = render_call("unlearn", model=model, forget=forget, **values)
-    settings = UnlearnSettings(
+    values = check_keywords(UnlearnSettings, keywords)
+    settings = fill_settings(
+        UnlearnSettings,
+        values,
         model=Path(model),
         forget=name_classes(forget),
-        flags=take_model_flags(values),
-        options=take_fields(UnlearnOptions, values),
-        limits=take_fields(Limits, values),
-        page=values.pop("report", None),
-        command=command,
-        **values,
+        command=render_call("unlearn", model=model, forget=forget, **values),
     )
     watch = Stopwatch(observer or Silence())
     return carry_out(plan_unlearning(settings, watch), watch)
 
 
+@documented(VerifySettings)
 def verify(
     model: StrPath,
     *,
@@ -102,21 +101,15 @@ def verify(
         >>> [check.name for check in report.checks if not check.passed]
         ['after.acc_f']
     """
-    values = check_keywords(VerifyKeywords, keywords)
-    settings = VerifySettings(
-        model=Path(model),
-        forget=name_classes(forget),
-        data=Path(data),
-        flags=take_model_flags(values),
-        limits=take_fields(Limits, values),
-        providers=values.pop("provider", ("auto",)),
-        engine=check_engine(values.pop("engine", "local")),
-        workers=values.pop("jobs", None),
-        **values,
+    values = check_keywords(VerifySettings, keywords)
+    settings = fill_settings(
+        VerifySettings, values, model=Path(model), forget=name_classes(forget), data=Path(data)
     )
+    check_engine(settings.engine)
     return verify_model(settings, observer or Silence())
 
 
+@documented(AuditSettings)
 def audit(
     model: StrPath,
     *,
@@ -131,20 +124,18 @@ def audit(
     Writes nothing but the page, where `report` names one. Raises UsageError, InputRefusedError,
     UnsupportedModelError or DeviceUnavailableError.
     """
-    values = check_keywords(AuditKeywords, keywords)
+    values = check_keywords(AuditSettings, keywords)
     command = render_call(
         "audit", model=model, baseline=baseline, forget=forget, data=data, **values
     )
-    settings = AuditSettings(
+    settings = fill_settings(
+        AuditSettings,
+        values,
         model=Path(model),
         baseline=Path(baseline),
         forget=name_classes(forget),
         data=Path(data),
-        flags=take_model_flags(values),
-        limits=take_fields(Limits, values),
-        page=values.pop("report", None),
         command=command,
-        **values,
     )
     check_page(settings)
     watching = observer or Silence()
@@ -153,6 +144,7 @@ def audit(
     return found.report
 
 
+@documented(ModelFlags)
 def inspect(model: StrPath, **keywords: Unpack[ModelKeywords]) -> InspectReport:
     """Describe a model, and what `unlearn` can do with it. Needs no torch.
 
@@ -171,4 +163,5 @@ def inspect(model: StrPath, **keywords: Unpack[ModelKeywords]) -> InspectReport:
         ...
         nhle_onnx.errors.InputRefusedError: no.onnx does not exist
     """
-    return inspect_model(Path(model), take_model_flags(check_keywords(ModelKeywords, keywords)))
+    values = check_keywords(ModelFlags, keywords)
+    return inspect_model(Path(model), fill_settings(ModelFlags, values))

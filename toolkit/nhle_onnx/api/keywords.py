@@ -1,156 +1,163 @@
-"""The flags of the commands as keywords, which are checked as the command line checks them."""
+"""The options of the settings as keywords, checked as the command line checks them.
 
-from collections.abc import Mapping, Sequence
+The classes here only tell type checkers and editors names and types. A test compares them with the
+settings, which alone say what is allowed, what it means, and what the default is.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, ValidationError
 
-from nhle_onnx.data.preprocess_sources import PreprocessFlags
 from nhle_onnx.errors import UsageError
-from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.limits import MAX_ELEMENTS
+from nhle_onnx.values.places import Device, Provider
 from nhle_onnx.values.preprocess import Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
-from nhle_onnx.workflows.subject import ModelFlags
+from nhle_onnx.values.settings.option import (
+    OptionField,
+    list_choices,
+    list_options,
+    make_settings,
+)
 
-Device = Literal["auto", "cpu", "cuda"]
 StrPath = str | PathLike[str]
 Classes = int | str | Sequence[int | str]
-Keywords = TypeVar("Keywords")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def _to_path(path: StrPath) -> Path:
-    return Path(path)
-
-
-def _to_text(path: StrPath) -> str:
-    return str(path)
-
-
-def _to_several(provider: Provider | tuple[Provider, ...]) -> tuple[Provider, ...]:
-    return (provider,) if isinstance(provider, str) else provider
-
-
-_Path = Annotated[StrPath, AfterValidator(_to_path)]
-_Numbers = Annotated[tuple[float, ...], Field(min_length=1, max_length=4)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Count = Annotated[int, Field(ge=1)]
+_WIDTH = 100
 
 
 class ModelKeywords(TypedDict, total=False):
     """How images become the model's input, and where its scores are. None is as if not given."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # as pydantic asks for it
-
     output: str | None
-    labels: _Path | None
-    preprocess: _Path | None
-    mean: _Numbers | None
-    std: _Numbers | None
+    labels: StrPath | None
+    preprocess: StrPath | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
     size: tuple[int, int] | None
     layout: Layout | None
     range: tuple[float, float] | None
-    max_elements: _Count
+    max_elements: int
 
 
 class RunKeywords(ModelKeywords, total=False):
     """What every command that runs a model takes."""
 
-    max_acc_f: _Share
-    batch_size: _Count
+    max_acc_f: float
+    batch_size: int
     kernels: Kernels
 
 
 class TuningKeywords(RunKeywords, total=False):
     """How `unlearn` works; `lr` and `steps` are found where they are None."""
 
-    samples_per_class: _Count
-    eval_data: _Path | None
+    samples_per_class: int
+    eval_data: StrPath | None
     method: Method
     loss: Loss
-    anchors: Annotated[StrPath, AfterValidator(_to_text)]
+    anchors: StrPath
     scope: Scope
     mask: Mask
     rescale: bool
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
-    steps: _Count | None
-    max_acc_r_drop: Annotated[float, Field(ge=-1, le=1)]
+    lr: float | None
+    steps: int | None
+    max_acc_r_drop: float
     provider: Provider
     device: Device
     seed: int
-    report: _Path | None
-    bom: _Path | None
-    also: tuple[Literal["ort"], ...]
+    report: StrPath | None
+    bom: StrPath | None
+    also: Literal["ort"] | tuple[Literal["ort"], ...]
     force: bool
 
 
 class UnlearnKeywords(TuningKeywords, total=False):
-    """The flags of `unlearn`."""
+    """The keywords of `unlearn`."""
 
-    samples: _Path | None
-    out: _Path | None
+    samples: StrPath | None
+    out: StrPath | None
 
 
 class VerifyKeywords(RunKeywords, total=False):
-    """The flags of `verify`; the first provider is compared with the baseline."""
+    """The keywords of `verify`; the first provider is compared with the baseline."""
 
-    baseline: _Path | None
+    baseline: StrPath | None
     engine: str
-    jobs: _Count | None
-    provider: Annotated[Provider | tuple[Provider, ...], AfterValidator(_to_several)]
-    max_acc_r_drop: Annotated[float, Field(ge=-1, le=1)]
+    jobs: int | None
+    provider: Provider | tuple[Provider, ...]
+    max_acc_r_drop: float
 
 
 class AuditKeywords(RunKeywords, total=False):
-    """The flags of `audit`."""
+    """The keywords of `audit`."""
 
-    reference: _Path | None
-    members: _Path | None
-    report: _Path | None
-    unlearn_report: _Path | None
+    reference: StrPath | None
+    members: StrPath | None
+    report: StrPath | None
+    unlearn_report: StrPath | None
     provider: Provider
     device: Device
     seed: int
     force: bool
 
 
-def check_keywords(kind: type[Keywords], given: Mapping[str, object]) -> dict[str, Any]:
+def list_keywords(settings: type) -> Iterator[OptionField]:
+    """The options that have a default; the others are arguments of their own."""
+    return (field for field in list_options(settings) if not field.is_required)
+
+
+def find_type(field: OptionField) -> Any:  # noqa: ANN401 - any type
+    """The type of a keyword, as a type checker knows it."""
+    kind = field.kind
+    if kind is Path or field.option.is_place:
+        kind = StrPath
+    elif field.item:
+        kind = field.item | kind
+    return kind | None if field.is_optional else kind
+
+
+def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any]:
     """The keywords that were given, converted. Raises UsageError for what a flag would refuse."""
-    try:
-        checked: Any = TypeAdapter(kind).validate_python(given)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        message = f"{fault['loc'][0]}: {fault['msg']}"
-        raise UsageError(message, remedy="See help() of the function.") from error
+    known = {field.keyword: field for field in list_keywords(settings)}
+    checked = {}
+    for name, value in given.items():
+        if name not in known:
+            raise _refuse(name, "there is no such keyword")
+        try:
+            checked[name] = _make_checker(known[name]).validate_python(value)
+        except ValidationError as error:
+            raise _refuse(name, error.errors(include_url=False)[0]["msg"]) from error
     return {name: value for name, value in checked.items() if value is not None}
 
 
-def take_model_flags(values: dict[str, Any]) -> ModelFlags:
-    """Take the keywords of `ModelKeywords` out of checked ones."""
-    preprocess = PreprocessFlags(
-        file=values.pop("preprocess", None),
-        mean=values.pop("mean", None),
-        std=values.pop("std", None),
-        size=values.pop("size", None),
-        pixel_range=values.pop("range", None),
-    )
-    return ModelFlags(
-        output=values.pop("output", None),
-        labels=values.pop("labels", None),
-        layout=values.pop("layout", None),
-        max_elements=values.pop("max_elements", MAX_ELEMENTS),
-        preprocess=preprocess,
-    )
+def fill_settings(settings: type, values: Mapping[str, object], **given: object) -> Any:  # noqa: ANN401
+    """Settings out of checked keywords; `given` are fields that are no keywords."""
+    by_field = {
+        field.name: values[field.keyword]
+        for field in list_options(settings)
+        if field.keyword in values
+    }
+    return make_settings(settings, by_field, **given)
 
 
-def take_fields(kind: Any, values: dict[str, Any]) -> Any:  # noqa: ANN401 - any dataclass
-    """Take the fields of a dataclass out of checked keywords, and make one of it."""
-    names = kind.__dataclass_fields__.keys() & values.keys()
-    return kind(**{name: values.pop(name) for name in names})
+def documented(settings: type, without: Container[str] = ()) -> Callable[[Function], Function]:
+    """Say in a function's docstring what each keyword means."""
+
+    def extend(function: Function) -> Function:
+        text = inspect.getdoc(function) or ""  # which `python -OO` takes away
+        before, examples, after = text.partition("\nExamples:")
+        fields = (field for field in list_keywords(settings) if field.keyword not in without)
+        section = "\n".join(["\nKeyword arguments:", *map(_describe, fields)])
+        function.__doc__ = f"{before.rstrip()}\n{section}\n{examples}{after}"
+        return function
+
+    return extend
 
 
 def name_classes(forget: Classes) -> tuple[str, ...]:
@@ -165,3 +172,69 @@ def render_call(function: str, **given: object) -> str:
              for name, value in given.items()}  # fmt: skip
     arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
     return f"nhle_onnx.{function}({arguments})"
+
+
+def _refuse(name: str, reason: str) -> UsageError:
+    return UsageError(f"{name}: {reason}", remedy="See help() of the function.")
+
+
+def _make_checker(field: OptionField) -> TypeAdapter[Any]:
+    """What pydantic makes of a keyword's value: what the settings hold."""
+    return TypeAdapter(_bound(field) | None if field.is_optional else _bound(field))
+
+
+def _bound(field: OptionField) -> Any:  # noqa: ANN401 - any type
+    option, kind = field.option, field.kind
+    if kind is Path or option.is_place:
+        return Annotated[StrPath, AfterValidator(_to_path if kind is Path else _to_text)]
+    if field.item:
+        return Annotated[find_type(field), AfterValidator(_to_several)]
+    if option.counts:
+        return Annotated[kind, AfterValidator(_count_by(option.counts))]
+    if kind in {int, float}:
+        limits = {"ge": option.at_least, "le": option.at_most, "gt": option.above}
+        given: dict[str, Any] = {key: limit for key, limit in limits.items() if limit is not None}
+        return Annotated[kind, Field(**given), AllowInfNan(allow_inf_nan=False)]
+    return kind
+
+
+def _to_path(path: StrPath) -> Path:
+    return Path(path)
+
+
+def _to_text(path: StrPath) -> str:
+    return str(path)
+
+
+def _to_several(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _count_by(counts: tuple[int, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
+    def check(numbers: tuple[float, ...]) -> tuple[float, ...]:
+        if len(numbers) not in counts:
+            message = f"has {len(numbers)} numbers, not {' or '.join(map(str, counts))}"
+            raise ValueError(message)
+        return numbers
+
+    return check
+
+
+def _describe(field: OptionField) -> str:
+    """An entry of a docstring: name, meaning, choices and default."""
+    option = field.option
+    choices = ", ".join(f'"{word}"' for word in list_choices(field.item or field.kind))
+    default = option.otherwise or (f"None, for {option.none}" if option.none else field.default)
+    parts = (
+        option.help,
+        choices and f"One of {choices}.",
+        "" if default in {None, ()} else f"Default: {default}.",
+    )
+    text = f"{field.keyword}: {' '.join(filter(None, parts))}"
+    return textwrap.fill(
+        text,
+        _WIDTH - 4,
+        initial_indent="    ",
+        subsequent_indent="        ",
+        break_on_hyphens=False,
+    )

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.api.commands import unlearn
-from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords
+from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords, documented
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.observer import Observer
 
 _OPSET = 17
 
 
+@documented(UnlearnSettings, without={"samples", "out"})
 def unlearn_module(
     module: nn.Module,
     images: Tensor,

@@ -6,8 +6,8 @@ from typing import Literal
 from nhle_onnx.api.keywords import StrPath
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.patch import Manifest
-from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
-from nhle_onnx.workflows.patch_create import CreateSettings
+from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
+from nhle_onnx.workflows.patch_apply import apply_patch_file
 from nhle_onnx.workflows.patch_create import create_patch as write_patch
 
 
@@ -45,7 +45,7 @@ def create_patch(
         edited=Path(edited),
         out=Path(out),
         report=Path(report) if report else None,
-        deltas=not no_deltas,
+        no_deltas=no_deltas,
         max_elements=max_elements,
         force=force,
     )
@@ -73,7 +73,7 @@ def apply_patch(
         out=Path(out),
         trusted=Path(require_signature) if require_signature else None,
         signature=Path(signature) if signature else None,
-        also_ort=also == "ort",
+        also=also,
         force=force,
     )
     return apply_patch_file(settings).manifest

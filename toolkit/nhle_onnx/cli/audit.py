@@ -7,61 +7,17 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import (
-    FORGET,
-    JSON,
-    KERNELS,
-    MODEL,
-    make_model_flags,
-    model_options,
-    verbosity_options,
-)
-
-_PATH = click.Path(path_type=Path)
+from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.option import make_settings
 
 
-@click.command("audit")
+@click.command("audit", cls=GroupedCommand)
 @MODEL
-@FORGET
-@click.option("--baseline", type=_PATH, required=True, help="The model before it forgot.")
-@click.option(
-    "--data",
-    type=_PATH,
-    required=True,
-    help="Labelled samples of all classes that no model was trained on: half are the attacker's, "
-    "half judge.",
-)
-@click.option("--reference", type=_PATH, help="A model that was trained without the class.")
-@click.option(
-    "--members",
-    type=_PATH,
-    help="Samples that the baseline was trained on, for membership inference.",
-)
-@click.option("--report", "page", type=_PATH, help="The report as a page for people, FILE.html.")
-@click.option(
-    "--unlearn-report", type=_PATH, help="The report.json of `unlearn`, to show how training went."
-)
-@click.option("--max-acc-f", type=click.FloatRange(0, 1), default=0.01, show_default=True)
-@click.option(
-    "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where ONNX Runtime runs.",
-)
-@KERNELS
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the attacker trains.",
-)
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--force", is_flag=True, help="Replace a page that exists.")
-@model_options
+@options_of(AuditSettings)
+@CONFIG
 @verbosity_options
 @JSON
 @isolated
@@ -71,16 +27,15 @@ def audit_command(model: Path, **values: Any) -> int:
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
-    from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.audit import AuditSettings, audit_model
+    from nhle_onnx.workflows.audit import audit_model
     from nhle_onnx.workflows.audit_page import check_page, write_page
 
-    settings = AuditSettings(
+    settings: AuditSettings = make_settings(
+        AuditSettings,
+        values,
         model=model,
-        flags=make_model_flags(values),
-        limits=Limits(max_acc_f=values["max_acc_f"]),
         command=shlex.join(["nhle-onnx", *sys.argv[1:]]),
-        **{name: values[name] for name in _PLAIN},
+        wording="flags",
     )
     check_page(settings)
     with ProgressBar(quiet=values["quiet"]) as progress:
@@ -91,12 +46,6 @@ def audit_command(model: Path, **values: Any) -> int:
     else:
         _show(audit.report, settings, quiet=values["quiet"])
     return 0 if audit.report.passed else 1
-
-
-_PLAIN = (
-    "baseline", "forget", "data", "reference", "members", "provider", "kernels", "device",
-    "batch_size", "seed", "page", "unlearn_report", "force",
-)  # fmt: skip
 
 
 def _show(report: Any, settings: Any, *, quiet: bool) -> None:

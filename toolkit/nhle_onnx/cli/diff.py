@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import JSON, LIMIT
+from nhle_onnx.cli.options import JSON, options_of
+from nhle_onnx.values.settings.model import ModelFlags
 
 _SHOWN = 8  # of each kind
 _PATH = click.Path(path_type=Path)
@@ -16,7 +17,7 @@ _PATH = click.Path(path_type=Path)
 @click.argument("first", metavar="A", type=_PATH)
 @click.argument("second", metavar="B", type=_PATH)
 @click.option("--report", type=_PATH, help="The report of `unlearn` on B.  [default: beside B]")
-@LIMIT
+@options_of(ModelFlags, names=("max_elements",))
 @JSON
 @isolated
 def diff_command(

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from nhle_onnx.cli.options import JOBS, JSON, engine_option, verbosity_options
+from nhle_onnx.cli.options import JSON, options_of, verbosity_options
+from nhle_onnx.values.settings.fleet import FleetOptions
+from nhle_onnx.values.settings.option import make_settings
 
 _PATH = click.Path(path_type=Path)
 _INTERRUPTED = 130
@@ -15,15 +17,7 @@ _MAX_SHOWN = 40
 @click.command("fleet")
 @click.argument("file", type=_PATH, metavar="FLEET.toml")
 @click.option("--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]")
-@engine_option("processes")
-@JOBS
-@click.option(
-    "--retries",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="How often a job is run again whose process died.",
-)
+@options_of(FleetOptions)
 @verbosity_options
 @JSON
 def fleet_command(file: Path, **values: Any) -> int:
@@ -39,13 +33,9 @@ def fleet_command(file: Path, **values: Any) -> int:
     from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
 
     out = values["out"] or file.with_suffix("")
-    settings = FleetSettings(
-        jobs=read_fleet(file, out.resolve()),
-        out=out,
-        engine=check_engine(values["engine"]),
-        workers=values["workers"],
-        retries=values["retries"],
-    )
+    jobs = read_fleet(file, out.resolve())
+    check_engine(values["engine"])
+    settings = make_settings(FleetSettings, values, jobs=jobs, out=out)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = run_fleet(settings, progress)
     if values["as_json"]:

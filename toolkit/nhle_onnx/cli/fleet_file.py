@@ -13,14 +13,16 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nhle_onnx.cli.unlearn import make_settings, unlearn_command
+from nhle_onnx.cli.unlearn import read_settings, unlearn_command
 from nhle_onnx.errors import UsageError
+from nhle_onnx.values.settings.option import list_options
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 _DIGEST_LENGTH = 8
 _MODEL_KEYS = frozenset({"model", "models"})
+_PLACES = frozenset(field.name for field in list_options(UnlearnSettings) if field.option.is_place)
 _KEYWORDS = frozenset({"auto", "off"})
 # flags that say where outputs go, or how the program behaves: the fleet decides that
 _OURS = frozenset(
@@ -140,7 +142,7 @@ def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSe
             message = f"{where}: {key} is no setting of a job"
             known = ", ".join(sorted(option.removeprefix("--") for option in options))
             raise UsageError(message, remedy=f"It may have name, model, models, forget, {known}.")
-        is_path = isinstance(item.type, click.Path) or item.name == "anchors"
+        is_path = isinstance(item.type, click.Path) or item.name in _PLACES
         values[item.name] = (
             str(_resolve(value, folder))
             if is_path and isinstance(value, str) and value not in _KEYWORDS
@@ -151,8 +153,7 @@ def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSe
     except click.ClickException as error:
         message = f"{where}: {error.format_message()}"
         raise UsageError(message, remedy="See `nhle-onnx unlearn --help`.") from error
-    settings: UnlearnSettings = make_settings(Path("model"), dict(context.params))
-    return settings
+    return read_settings(Path("model"), dict(context.params))
 
 
 def _name_job(prefix: str, model: Path, folder: Path, request: tuple[str, ...]) -> str:

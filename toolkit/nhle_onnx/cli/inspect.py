@@ -5,13 +5,17 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import JSON, MODEL, make_model_flags, model_options, verbosity_options
+from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.option import make_settings
 
 
-@click.command("inspect")
+@click.command("inspect", cls=GroupedCommand)
 @MODEL
-@model_options
+@options_of(ModelFlags)
+@CONFIG
 @verbosity_options
 @JSON
 @isolated
@@ -20,7 +24,7 @@ def inspect_command(model: Path, **values: Any) -> None:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.inspect import inspect_model
 
-    report = inspect_model(model, make_model_flags(values))
+    report = inspect_model(model, make_settings(ModelFlags, values))
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:

@@ -5,34 +5,17 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import (
-    FORGET,
-    JSON,
-    MODEL,
-    make_model_flags,
-    model_options,
-    verbosity_options,
-)
-
-_PATH = click.Path(path_type=Path)
+from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.values.settings.kit import KitSettings
+from nhle_onnx.values.settings.option import make_settings
 
 
-@click.command("kit")
+@click.command("kit", cls=GroupedCommand)
 @MODEL
-@FORGET
-@click.option("--data", type=_PATH, required=True, help="Image folder, or .npz with x and y.")
-@click.option("-o", "--out", type=_PATH, required=True, help="The kit, KIT.zip.")
-@click.option("--baseline", type=_PATH, help="The model before it forgot.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    help="At most so many images.  [default: 200, or as many as 32 MiB hold]",
-)
-@click.option("--max-acc-f", type=click.FloatRange(0, 1), default=0.01, show_default=True)
-@click.option("--max-acc-r-drop", type=click.FloatRange(-1, 1), default=0.035, show_default=True)
-@click.option("--force", is_flag=True, help="Replace a kit that exists.")
-@model_options
+@options_of(KitSettings)
+@CONFIG
 @verbosity_options
 @JSON
 @isolated
@@ -42,15 +25,9 @@ def kit_command(model: Path, **values: Any) -> int:
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
-    from nhle_onnx.values.kit import DeviceLimits
-    from nhle_onnx.workflows.kit import KitSettings, make_kit
+    from nhle_onnx.workflows.kit import make_kit
 
-    settings = KitSettings(
-        model=model,
-        flags=make_model_flags(values),
-        limits=DeviceLimits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
-        **{name: values[name] for name in _PLAIN},
-    )
+    settings = make_settings(KitSettings, values, model=model)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = make_kit(settings, progress)
     if values["as_json"]:
@@ -58,9 +35,6 @@ def kit_command(model: Path, **values: Any) -> int:
     else:
         _show(report, quiet=values["quiet"])
     return 0 if report.passed else 1
-
-
-_PLAIN = ("forget", "data", "out", "baseline", "limit", "force")
 
 
 def _show(report: Any, *, quiet: bool) -> None:

@@ -7,10 +7,11 @@ import sys
 
 import click
 
-import nhle_onnx
 from nhle_onnx.cli.commands import Commands
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.hints import word_all
 from nhle_onnx.text import to_line
+from nhle_onnx.version import __version__
 
 _USAGE = 2
 _INTERRUPTED = 130
@@ -23,7 +24,7 @@ _ALLOCATIONS = 100_000  # between two searches for garbage, of which imports mak
     epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "
     "4 model not supported; 5 provider or device not available; 130 interrupted.",
 )
-@click.version_option(nhle_onnx.__version__, prog_name="nhle-onnx")
+@click.version_option(__version__, prog_name="nhle-onnx")
 def cli() -> None:
     """Make a deployed ONNX image classifier forget a class, and prove it."""
 
@@ -53,7 +54,8 @@ def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
     try:
         code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
     except NhleOnnxError as error:
-        _show(f"error: {error.reason}", *([f"remedy: {error.remedy}"] if error.remedy else []))
+        reason, remedy = word_all((error.reason, error.remedy), "flags")
+        _show(f"error: {reason}", *([f"remedy: {remedy}"] if remedy else []))
         return error.exit_code
     except click.ClickException as error:
         error.show()

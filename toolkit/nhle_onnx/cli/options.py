@@ -1,51 +1,19 @@
-"""Options that several commands share, and their conversion to values."""
+"""Click's options: those of a command's settings, and those that say how the program behaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
-from nhle_onnx.values.limits import MAX_ELEMENTS
+from nhle_onnx.cli.groups import GroupedOption
+from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 MODEL = click.argument("model", type=_PATH)
-FORGET = click.option(
-    "--forget",
-    multiple=True,
-    required=True,
-    metavar="CLASS",
-    help="Class to forget: an index or a label. Repeat it, or separate several with commas.",
-)
-LIMIT = click.option(
-    "--max-elements",
-    metavar="N",
-    type=click.IntRange(1),
-    default=MAX_ELEMENTS,
-    show_default=True,
-    help="Refuse a model of more numbers: in its weights, or in one value that it declares or "
-    "computes from them.",
-)
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-
-JOBS = click.option(
-    "--jobs",
-    "workers",
-    type=click.IntRange(1),
-    help="Workers of the engine.  [default: one a core]",
-)
-
-
-KERNELS = click.option(
-    "--kernels",
-    type=click.Choice(["exact", "default"]),
-    default="exact",
-    show_default=True,
-    help="How 8-bit numbers are multiplied: with exact sums, as devices have them, or by this "
-    "processor's default kernels, which may saturate.",
-)
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
@@ -72,15 +40,90 @@ class Numbers(click.ParamType[tuple[float, ...]]):
         return numbers
 
 
-def engine_option(default: str) -> Callable[[Decorated], Decorated]:
-    """Where many like pieces of work are done."""
-    return click.option(
-        "--engine",
-        default=default,
-        show_default=True,
-        metavar="local|processes|ray|ray://HOST:PORT",
-        help="Where the work is done: here, on processes of this machine, or on Ray.",
+class AutoOr(click.ParamType[float | None]):
+    """`auto`, which becomes None, or a positive number."""
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self.kind = kind
+        self.name = f"auto|{kind.__name__}"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | None:
+        """Parse it."""
+        if value == "auto":
+            return None
+        try:
+            number = self.kind(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is neither 'auto' nor a number", param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"{value!r} is not positive", param, ctx)
+        return number
+
+
+def options_of(
+    settings: type, *, names: Iterable[str] = (), requires: bool = True
+) -> Callable[[Decorated], Decorated]:
+    """Give a command the options of its settings, or those of some fields.
+
+    Where `requires` is false, the command itself sees to what is missing.
+    """
+    chosen = tuple(names)
+    options = tuple(
+        _make_option(field, is_required=requires and field.is_required)
+        for field in list_options(settings)
+        if not chosen or field.name in chosen
     )
+    return lambda function: _apply(function, options)
+
+
+def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]:
+    option = field.option
+    short = (f"-{option.short}",) if option.short else ()
+    names = (*short, field.flag, field.name)
+    if field.kind is bool:
+        return click.option(
+            *names, cls=GroupedOption, group=field.group, is_flag=True, help=option.help
+        )
+    default = _find_default(field)
+    shown = {} if default is None else {"default": default}  # to click, None is a value as well
+    otherwise = f"  [default: {option.otherwise}]" if option.otherwise else ""
+    return click.option(
+        *names,
+        cls=GroupedOption,
+        group=field.group,
+        type=_find_type(field),
+        multiple=field.item is not None,
+        required=is_required,
+        show_default=bool(shown),
+        **shown,
+        metavar=option.metavar,
+        help=f"{option.help}{otherwise}",
+    )
+
+
+def _find_default(field: OptionField) -> Any:
+    """The default that click shows, or None."""
+    if field.is_required or field.default in {None, ()}:
+        return field.option.none or None
+    return field.default
+
+
+def _find_type(field: OptionField) -> Any:
+    """What click makes of an option's text."""
+    option, kind = field.option, field.item or field.kind
+    if option.counts:
+        return Numbers(counts=option.counts, kind=get_args(kind)[0])
+    if option.none:
+        return AutoOr(kind)
+    if list_choices(kind):
+        return click.Choice(list_choices(kind))
+    if (option.at_least, option.at_most, option.above) != (None, None, None):
+        span: Any = click.IntRange if kind is int else click.FloatRange
+        is_open = option.above is not None
+        return span(option.above if is_open else option.at_least, option.at_most, min_open=is_open)
+    return _PATH if kind is Path else kind
 
 
 def read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -111,31 +154,13 @@ def _as_texts(value: object) -> object:
     return [str(item) for item in value] if isinstance(value, list) else value
 
 
-_MODEL_OPTIONS = (
-    LIMIT,
-    click.option(
-        "--output", metavar="NAME", help="The scores, where the model has several outputs."
-    ),
-    click.option("--labels", type=_PATH, help="Class labels, one a line in class order."),
-    click.option("--preprocess", type=_PATH, help="A preprocessor_config.json to use."),
-    click.option("--mean", type=Numbers(counts=(1, 3, 4)), help="Subtracted from each channel."),
-    click.option("--std", type=Numbers(counts=(1, 3, 4)), help="Divides each channel."),
-    click.option("--size", type=Numbers(counts=(2,), kind=int), help="Resize to HEIGHT,WIDTH."),
-    click.option("--layout", type=click.Choice(["NCHW", "NHWC"]), help="Axes of the input."),
-    click.option(
-        "--range",
-        "pixel_range",
-        type=Numbers(counts=(2,)),
-        help="LOW,HIGH that 8-bit pixels are scaled to before mean and std.",
-    ),
-    click.option(
-        "--config",
-        type=_PATH,
-        is_eager=True,
-        expose_value=False,
-        callback=read_config,
-        help="TOML file with the same names as the flags; flags win.",
-    ),
+CONFIG = click.option(
+    "--config",
+    type=_PATH,
+    is_eager=True,
+    expose_value=False,
+    callback=read_config,
+    help="TOML file with the same names as the flags; flags win.",
 )
 _VERBOSITY_OPTIONS = (
     click.option("-v", "--verbose", is_flag=True, help="More detail."),
@@ -143,34 +168,9 @@ _VERBOSITY_OPTIONS = (
 )
 
 
-def model_options(function: Decorated) -> Decorated:
-    """How images become the model's input, and where its scores are."""
-    return _apply(function, _MODEL_OPTIONS)
-
-
 def verbosity_options(function: Decorated) -> Decorated:
     """How much is said."""
     return _apply(function, _VERBOSITY_OPTIONS)
-
-
-def make_model_flags(values: dict[str, Any]) -> Any:
-    """Take the model options out of a command's parameters, as a `ModelFlags`."""
-    from nhle_onnx.data.preprocess_sources import PreprocessFlags
-    from nhle_onnx.workflows.subject import ModelFlags
-
-    return ModelFlags(
-        output=values.pop("output"),
-        labels=values.pop("labels"),
-        layout=values.pop("layout"),
-        max_elements=values.pop("max_elements"),
-        preprocess=PreprocessFlags(
-            file=values.pop("preprocess"),
-            mean=values.pop("mean"),
-            std=values.pop("std"),
-            size=values.pop("size"),
-            pixel_range=values.pop("pixel_range"),
-        ),
-    )
 
 
 def _apply(function: Decorated, options: tuple[Callable[..., Any], ...]) -> Decorated:

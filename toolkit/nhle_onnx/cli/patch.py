@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import JSON, LIMIT
+from nhle_onnx.cli.options import JSON, options_of
+from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
 
 _PATH = click.Path(path_type=Path)
-_OUT = click.option("-o", "--out", type=_PATH, required=True, help="Where the result goes.")
-_FORCE = click.option("--force", is_flag=True, help="Replace outputs that exist.")
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="No output but errors.")
 
 
@@ -22,70 +22,35 @@ def patch_command() -> None:
 @patch_command.command("create")
 @click.argument("base", type=_PATH)
 @click.argument("edited", type=_PATH)
-@_OUT
-@click.option("--report", type=_PATH, help="The report of `unlearn`.  [default: beside EDITED]")
-@click.option(
-    "--no-deltas",
-    is_flag=True,
-    help="Hold new values only: larger, but nobody who has EDITED gets BASE back from it.",
-)
-@LIMIT
-@_FORCE
+@options_of(CreateSettings)
 @_QUIET
 @JSON
 @isolated
 def create_command(base: Path, edited: Path, **values: Any) -> None:
     """Write what makes EDITED of BASE."""
-    from nhle_onnx.workflows.patch_create import CreateSettings, create_patch
+    from nhle_onnx.workflows.patch_create import create_patch
 
-    container = create_patch(
-        CreateSettings(
-            base=base,
-            edited=edited,
-            out=values["out"],
-            report=values["report"],
-            deltas=not values["no_deltas"],
-            max_elements=values["max_elements"],
-            force=values["force"],
-        )
-    )
+    settings = make_settings(CreateSettings, values, base=base, edited=edited)
+    container = create_patch(settings)
     _show(container, values)
 
 
 @patch_command.command("apply")
 @click.argument("base", type=_PATH)
 @click.argument("patch", type=_PATH)
-@_OUT
-@click.option(
-    "--require-signature",
-    "trusted",
-    metavar="KEY",
-    type=_PATH,
-    help="Refuse a patch that was not signed with this public key's private one.",
-)
-@click.option("--signature", type=_PATH, help="The signature.  [default: PATCH + .sig]")
-@click.option("--also", type=click.Choice(["ort"]), help="Write the .ort file of the result, too.")
-@_FORCE
+@options_of(ApplySettings)
 @_QUIET
 @JSON
 @isolated
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
     """Make the edited model of BASE; nothing is written unless it is that, byte for byte."""
     from nhle_onnx.errors import UsageError
-    from nhle_onnx.workflows.patch_apply import ApplySettings, apply_patch_file
+    from nhle_onnx.workflows.patch_apply import apply_patch_file
 
     if values["signature"] and not values["trusted"]:
         reason = "--signature proves nothing without a key"
         raise UsageError(reason, remedy="Give --require-signature KEY.")
-    settings = ApplySettings(
-        base=base,
-        patch=patch,
-        out=values["out"],
-        trusted=values["trusted"],
-        signature=values["signature"],
-        also_ort=values["also"] == "ort",
-        force=values["force"],
-    )
+    settings = make_settings(ApplySettings, values, base=base, patch=patch)
     _show(apply_patch_file(settings), values)
 
 

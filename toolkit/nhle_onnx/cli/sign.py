@@ -91,7 +91,7 @@ def _show(
     from nhle_onnx.cli.show import show_line
     from nhle_onnx.release.report import render_json
     from nhle_onnx.values.signature import SignatureReport
-    from nhle_onnx.workflows.subject import TOOL
+    from nhle_onnx.workflows.classifier import TOOL
 
     if as_json:
         report = SignatureReport(tool=TOOL, signature=str(signature), state=state, files=files)

@@ -7,119 +7,18 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import (
-    FORGET,
-    JSON,
-    KERNELS,
-    MODEL,
-    make_model_flags,
-    model_options,
-    verbosity_options,
-)
-
-_PATH = click.Path(path_type=Path)
+from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 
 
-class AutoOr(click.ParamType[float | None]):
-    """`auto`, which becomes None, or a positive number."""
-
-    def __init__(self, kind: type[int] | type[float]) -> None:
-        self.kind = kind
-        self.name = f"auto|{kind.__name__}"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
-        """Parse it."""
-        if value == "auto":
-            return None
-        try:
-            number = self.kind(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is neither 'auto' nor a number", param, ctx)
-        if not 0 < number < float("inf"):
-            self.fail(f"{value!r} is not positive", param, ctx)
-        return number
-
-
-@click.command("unlearn")
+@click.command("unlearn", cls=GroupedCommand)
 @MODEL
-@FORGET
-@click.option("--samples", type=_PATH, help="Image folder, or .npz with x and y.  [default: found]")
-@click.option("--samples-per-class", type=click.IntRange(1), default=16, show_default=True)
-@click.option("--eval-data", type=_PATH, help="Samples to judge by.  [default: those not tuned on]")
-@click.option(
-    "--method",
-    type=click.Choice(["nhle-cwm", "nhle", "cwm"]),
-    default="nhle-cwm",
-    show_default=True,
-)
-@click.option(
-    "--loss",
-    type=click.Choice(["saturating", "paper-gradient", "paper-cross-entropy"]),
-    default="saturating",
-    show_default=True,
-)
-@click.option(
-    "--anchors",
-    default="auto",
-    show_default=True,
-    metavar="auto|off|DIR",
-    help="What holds the retained classes in place: samples of them, or a folder of any images.",
-)
-@click.option(
-    "--scope",
-    type=click.Choice(["all", "features", "last-stage", "head"]),
-    default="features",
-    show_default=True,
-    help="Which weights NHLE may change.",
-)
-@click.option(
-    "--mask",
-    type=click.Choice(["floor", "zero", "importance"]),
-    default="floor",
-    show_default=True,
-    help="What CWM does to the class's row in the head.",
-)
-@click.option(
-    "--rescale",
-    is_flag=True,
-    help="Widen the range of a quantized output or bias where a masked class could else win.",
-)
-@click.option("--lr", type=AutoOr(float), default="auto", show_default=True)
-@click.option("--steps", type=AutoOr(int), default="auto", show_default=True)
-@click.option("--max-acc-f", type=click.FloatRange(0, 1), default=0.01, show_default=True)
-@click.option("--max-acc-r-drop", type=click.FloatRange(-1, 1), default=0.035, show_default=True)
-@click.option(
-    "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where ONNX Runtime runs.",
-)
-@KERNELS
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where torch trains.",
-)
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=_PATH, help="The edited model.  [default: MODEL-stem.unlearned.onnx]")
-@click.option("--report", "page", type=_PATH, help="The report as a page for people, FILE.html.")
-@click.option("--bom", type=_PATH, help="A CycloneDX bill of materials of the edited model.")
-@click.option(
-    "--also",
-    type=click.Choice(["ort"]),
-    multiple=True,
-    help="Another format to write the edited model in, compared with the .onnx file.",
-)
-@click.option("--force", is_flag=True, help="Replace outputs that exist.")
+@options_of(UnlearnSettings)
 @click.option("--dry-run", is_flag=True, help="Check everything, measure, and change nothing.")
-@model_options
+@CONFIG
 @verbosity_options
 @JSON
 @isolated
@@ -133,7 +32,7 @@ def unlearn_command(model: Path, **values: Any) -> int:
     from nhle_onnx.workflows.plan import plan_unlearning
     from nhle_onnx.workflows.unlearn import carry_out, describe_plan
 
-    settings = make_settings(model, values)
+    settings = read_settings(model, values)
     with ProgressBar(quiet=values["quiet"]) as progress:
         watch = Stopwatch(progress)
         plan = plan_unlearning(settings, watch)
@@ -148,25 +47,16 @@ def unlearn_command(model: Path, **values: Any) -> int:
     return 0 if report.passed else 1
 
 
-def make_settings(model: Path, values: dict[str, Any]) -> Any:
-    """The command's parameters as an `UnlearnSettings`."""
-    from nhle_onnx.values.options import UnlearnOptions
-    from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
-
-    option_names = UnlearnOptions.__dataclass_fields__
-    plain = (
-        "forget", "samples", "eval_data", "anchors", "provider", "kernels", "device", "out", "page",
-        "bom", "also", "force",
-    )  # fmt: skip
-    return UnlearnSettings(
+def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
+    """The command's parameters as settings."""
+    settings: UnlearnSettings = make_settings(
+        UnlearnSettings,
+        values,
         model=model,
-        flags=make_model_flags(values),
-        options=UnlearnOptions(**{name: values[name] for name in option_names}),
-        limits=Limits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
         command=shlex.join(["nhle-onnx", *sys.argv[1:]]),
-        **{name: values[name] for name in plain},
+        wording="flags",
     )
+    return settings
 
 
 def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:

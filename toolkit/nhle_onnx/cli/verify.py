@@ -4,51 +4,28 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import (
-    JOBS,
-    JSON,
-    KERNELS,
-    engine_option,
-    make_model_flags,
-    model_options,
-    verbosity_options,
-)
+from nhle_onnx.cli.options import CONFIG, JSON, options_of, verbosity_options
+from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.settings.verify import VerifySettings
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.command("verify")
+@click.command("verify", cls=GroupedCommand)
 @click.argument("model", type=_PATH, required=False)
-@click.option(
-    "--forget",
-    multiple=True,
-    metavar="CLASS",
-    help="Class to forget: an index or a label. Repeat it, or separate several with commas.",
-)
-@click.option("--data", type=_PATH, help="Image folder, or .npz with x and y.")
-@click.option("--baseline", type=_PATH, help="The model before it forgot.")
+@options_of(VerifySettings, requires=False)
 @click.option(
     "--device-result",
     type=_PATH,
     help="Judge what a kit found on a device, FILE.json, in place of running MODEL here; it then "
     "needs no --forget and no --data, and MODEL only says which one the device must have run.",
 )
-@click.option(
-    "--provider",
-    "providers",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    multiple=True,
-    help="Where ONNX Runtime runs; repeat it for several.  [default: auto]",
-)
-@KERNELS
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
-@engine_option("local")
-@JOBS
-@click.option("--max-acc-f", type=click.FloatRange(0, 1), default=0.01, show_default=True)
-@click.option("--max-acc-r-drop", type=click.FloatRange(-1, 1), default=0.035, show_default=True)
-@model_options
+@CONFIG
 @verbosity_options
 @JSON
 @isolated
@@ -72,32 +49,23 @@ def _require(context: click.Context, *names: str) -> None:
 
 def _forbid(context: click.Context, *names: str) -> None:
     for parameter in context.command.params:
-        if parameter.name in names and context.params[parameter.name]:
+        if parameter.name in names and _is_given(context, parameter.name):
             message = f"{parameter.opts[0]} does not go with --device-result, which says it itself"
             raise click.UsageError(message, ctx=context)
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
-    from nhle_onnx.values.report import Limits
-    from nhle_onnx.workflows.contest import VerifySettings
     from nhle_onnx.workflows.verify import verify_model
 
-    settings = VerifySettings(
-        model=model,
-        forget=values["forget"],
-        data=values["data"],
-        flags=make_model_flags(values),
-        baseline=values["baseline"],
-        providers=values["providers"] or ("auto",),
-        kernels=values["kernels"],
-        limits=Limits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
-        batch_size=values["batch_size"],
-        engine=check_engine(values["engine"]),
-        workers=values["workers"],
-    )
+    check_engine(values["engine"])
+    settings = make_settings(VerifySettings, values, model=model, wording="flags")
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = verify_model(settings, progress)
     if values["as_json"]:
@@ -109,13 +77,12 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
 
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     from nhle_onnx.release.report import render_json
-    from nhle_onnx.values.kit import DeviceLimits
     from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
 
     settings = DeviceResultSettings(
         result=values["device_result"],
         model=model,
-        limits=DeviceLimits(max_acc_f=values["max_acc_f"], max_acc_r_drop=values["max_acc_r_drop"]),
+        limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )
     report = judge_result(settings)

@@ -16,6 +16,7 @@ from nhle_onnx.data.labels import find_class
 from nhle_onnx.data.preprocess import MAX_PIXELS, Pixels, normalize_pixels, shape_image
 from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
@@ -104,7 +105,7 @@ def open_unlabelled(
     ]
     if not files:
         message = f"{path} holds no images"
-        raise InputRefusedError(message, remedy="Give --anchors a folder of images.")
+        raise InputRefusedError(message, remedy=hint("Give {anchors} a folder of images."))
     return FolderSamples(
         path=path,
         files=tuple(files),

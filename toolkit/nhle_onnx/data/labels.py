@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.hints import hint
 
 _SHOWN = 20
 _NEAR = 3
@@ -34,7 +35,7 @@ def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple
     if len(labels) != num_classes:
         message = f"{path} names {len(labels)} classes, but the model has {num_classes}"
         raise InputRefusedError(
-            message, remedy="Write each class's label once, in order, or give --labels FILE."
+            message, remedy=hint("Write each class's label once, in order, or give {labels=FILE}.")
         )
     _refuse_alike(labels, path)
     return labels
@@ -84,7 +85,8 @@ def _refuse_alike(labels: Sequence[str], path: Path) -> None:
         if key in seen:
             message = f"{path} has labels that differ in signs alone: {seen[key]!r}, {label!r}"
             raise InputRefusedError(
-                message, remedy="Make each label's letters and digits its own, or give --labels."
+                message,
+                remedy=hint("Make each label's letters and digits its own, or give {labels}."),
             )
         seen[key] = label
 
@@ -98,7 +100,9 @@ def _read_labels(path: Path) -> tuple[str, ...]:
         return tuple(map(_require_text, (by_index[key] for key in sorted(by_index, key=int))))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} cannot be read as labels: {error}"
-        raise InputRefusedError(message, remedy="Give --labels FILE, one label a line.") from error
+        raise InputRefusedError(
+            message, remedy=hint("Give {labels=FILE}, one label a line.")
+        ) from error
 
 
 def _require_text(label: object) -> str:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 Pixels = npt.NDArray[np.uint8]
@@ -72,8 +73,10 @@ def require_preprocess(preprocess: Preprocess | None, path: Path) -> Preprocess:
         message = f"nothing says how images such as those in {path} become the model's input"
         raise InputRefusedError(
             message,
-            remedy="Put a preprocessor_config.json beside the model, or give --preprocess FILE, or "
-            "--mean and --std (with --range LOW,HIGH where pixels are not scaled to 0..1).",
+            remedy=hint(
+                "Put a preprocessor_config.json beside the model, or give {preprocess=FILE}, or "
+                "{mean} and {std} (with {range=LOW,HIGH} where pixels are not scaled to 0..1)."
+            ),
         )
     return preprocess
 
@@ -113,5 +116,6 @@ def check_size(height: int, width: int, target: ImageInput) -> None:
             f"but the model's input is {target.height}x{target.width}"
         )
         raise InputRefusedError(
-            message, remedy=f"Give --size {target.height},{target.width}, or mend the sidecar."
+            message,
+            remedy=hint(f"Give {{size={target.height},{target.width}}}, or mend the sidecar."),
         )

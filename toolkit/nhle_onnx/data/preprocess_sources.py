@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.settings.model import PreprocessFlags
 
 METADATA_KEY = "preprocessor_config"
 _DAMAGE = (
@@ -20,17 +22,6 @@ _SHOWN = 200
 _MAX_EXTENT = 8192  # of an image's side; the square of it Pillow takes without a warning
 _SIDECARS = ("preprocessor_config.json", "config.json")
 _INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreprocessFlags:
-    """What the command line says of preprocessing; None where it says nothing."""
-
-    file: Path | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    size: tuple[int, int] | None = None
-    pixel_range: tuple[float, float] | None = None
 
 
 def find_preprocess(
@@ -125,7 +116,9 @@ def _read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"{path} cannot be read: {reason}"
-        raise InputRefusedError(message, remedy="Give --preprocess a readable file.") from error
+        raise InputRefusedError(
+            message, remedy=hint("Give {preprocess} a readable file.")
+        ) from error
 
 
 def _read_file(path: Path) -> Preprocess:
@@ -143,7 +136,9 @@ def _parse_text(text: str, source: str) -> Preprocess | None:
         return parse_config(json.loads(text), source)
     except _DAMAGE as error:
         message = f"{source} is not a readable preprocessing description: {repr(error)[:_SHOWN]}"
-        raise InputRefusedError(message, remedy="Mend it, or give --preprocess FILE.") from error
+        raise InputRefusedError(
+            message, remedy=hint("Mend it, or give {preprocess=FILE}.")
+        ) from error
 
 
 def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
@@ -165,8 +160,8 @@ def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
     limits = np.finfo(np.float32)
     if not all(abs(number) <= float(limits.max) for number in numbers):
         message = f"preprocessing from {preprocess.source} holds numbers that are not finite"
-        raise InputRefusedError(message, remedy="Give --mean, --std and --range, or mend it.")
+        raise InputRefusedError(message, remedy=hint("Give {mean}, {std} and {range}, or mend it."))
     if min(map(abs, preprocess.std)) < limits.tiny:
         message = f"preprocessing from {preprocess.source} divides by a std of 0, or nearly so"
-        raise InputRefusedError(message, remedy="Give --std with positive values.")
+        raise InputRefusedError(message, remedy=hint("Give {std} with positive values."))
     return preprocess

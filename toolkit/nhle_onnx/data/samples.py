@@ -1,7 +1,8 @@
 """Labelled samples of a path: an image folder, shards of images, or an `.npz` file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,46 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 EVALUATION_FILE = "evaluation.npz"
 
 
+class Format(NamedTuple):
+    """A form that samples come in: whether a path is of it, and how to open one.
+
+    `open` takes the path, the model's input, the preprocessing and the labels.
+    """
+
+    matches: Callable[[Path], bool]
+    open: Callable[[Path, ImageInput, Preprocess | None, Sequence[str]], SampleSource]
+
+
+def _open_shards(
+    path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
+) -> SampleSource:
+    shards = find_shards(path)
+    if shards is None:
+        message = f"{path} no longer holds shards"
+        raise InputRefusedError(message, remedy="Leave the samples as they are meanwhile.")
+    return open_shards(shards, target, require_preprocess(preprocess, path), labels)
+
+
+def _open_folder(
+    path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
+) -> SampleSource:
+    return open_folder(path, target, require_preprocess(preprocess, path), labels)
+
+
+def _open_arrays(
+    path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
+) -> SampleSource:
+    return open_arrays(path, target, preprocess, len(labels))
+
+
+# The first that matches opens a path. To add one, write a file and add a row.
+FORMATS: list[Format] = [
+    Format(lambda path: find_shards(path) is not None, _open_shards),
+    Format(Path.is_dir, _open_folder),
+    Format(Path.is_file, _open_arrays),
+]
+
+
 def open_samples(
     path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
 ) -> SampleSource:
@@ -24,13 +65,9 @@ def open_samples(
 
     Raises InputRefusedError for what is missing, empty, of the wrong form, or of no known class.
     """
-    shards = find_shards(path)
-    if shards:
-        return open_shards(shards, target, require_preprocess(preprocess, path), labels)
-    if path.is_dir():
-        return open_folder(path, target, require_preprocess(preprocess, path), labels)
-    if path.is_file():
-        return open_arrays(path, target, preprocess, len(labels))
+    for each in FORMATS:
+        if each.matches(path):
+            return each.open(path, target, preprocess, labels)
     message = f"{path} is no regular file" if path.exists() else f"{path} does not exist"
     raise InputRefusedError(message, remedy="Give an image folder, one folder a class, or an .npz.")
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from nhle_onnx.data.folders import is_image
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.request import ForgetRequest
 
@@ -65,8 +66,10 @@ def find_samples(model: OnnxModel) -> Path:
     message = f"no samples were given, and none were found. Looked for:\n{looked}"
     raise InputRefusedError(
         message,
-        remedy="Give --samples with a folder of images, one folder a class. With no samples at "
-        "all, --method cwm masks the head alone, which does not erase features.",
+        remedy=hint(
+            "Give {samples} with a folder of images, one folder a class. With no samples at "
+            "all, {method=cwm} masks the head alone, which does not erase features."
+        ),
     )
 
 

@@ -1,29 +1,57 @@
-"""An engine by the name that a user gives it."""
+"""An engine by the name that a user gives it.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+To add one, write a file with a class that is an `Engine`, and add a row to `ENGINES`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
 
 from nhle_onnx.engines.engine import Engine
-from nhle_onnx.engines.in_turn import InTurn
 from nhle_onnx.engines.processes import Processes
+from nhle_onnx.engines.serial import SerialEngine
 from nhle_onnx.errors import UsageError
 from nhle_onnx.values.cores import count_cores
 
 _RAY = "ray"
-_PREFIX = "ray://"
+_ADDRESS = "://"
+
+
+class Kind(NamedTuple):
+    """How to open an engine at an address, or None, with so many workers, or None."""
+
+    open: Callable[[str | None, int | None], AbstractContextManager[Engine]]
+    has_address: bool = False
+
+
+def _connect_ray(address: str | None, workers: int | None) -> AbstractContextManager[Engine]:
+    from nhle_onnx.engines.ray_cluster import connect_ray  # noqa: PLC0415 - an extra, and slow
+
+    return connect_ray(address, workers)
+
+
+ENGINES: dict[str, Kind] = {
+    "local": Kind(lambda _address, _workers: nullcontext(SerialEngine())),
+    "processes": Kind(lambda _address, workers: nullcontext(Processes(workers or count_cores()))),
+    _RAY: Kind(_connect_ray, has_address=True),
+}
 
 
 def check_engine(name: str) -> str:
     """A name as it is, if it names an engine. Raises UsageError."""
-    if name not in {"local", "processes", _RAY} and not name[len(_PREFIX) :].strip("/"):
+    scheme, separator, address = name.partition(_ADDRESS)
+    kind = ENGINES.get(scheme)
+    if kind is None or (separator and not (kind.has_address and address.strip("/"))):
         message = f"there is no engine {name!r}"
-        raise UsageError(message, remedy="Give local, processes, ray, or ray://HOST:PORT.")
+        places = [f"{each}{_ADDRESS}HOST:PORT" for each in ENGINES if ENGINES[each].has_address]
+        names = ", ".join([*ENGINES, *places[:-1]])
+        raise UsageError(message, remedy=f"Give {names}, or {places[-1]}.")
     return name
 
 
 def is_ray(name: str) -> bool:
     """Whether an engine's name is one of Ray's."""
-    return name == _RAY or name.startswith(_PREFIX)
+    return name.partition(_ADDRESS)[0] == _RAY
 
 
 @contextmanager
@@ -32,13 +60,6 @@ def open_engine(name: str, workers: int | None = None) -> Iterator[Engine]:
 
     Raises UsageError for no engine's name, and DeviceUnavailableError where Ray is not there.
     """
-    check_engine(name)
-    if name == "local":
-        yield InTurn()
-    elif name == "processes":
-        yield Processes(workers or count_cores())
-    else:
-        from nhle_onnx.engines.ray_cluster import connect_ray  # noqa: PLC0415 - an extra, and slow
-
-        with connect_ray(name.removeprefix(_RAY).removeprefix("://") or None, workers) as engine:
-            yield engine
+    scheme, _, address = check_engine(name).partition(_ADDRESS)
+    with ENGINES[scheme].open(address or None, workers) as engine:
+        yield engine

@@ -4,7 +4,7 @@ from itertools import chain
 
 from onnx import ModelProto
 
-from nhle_onnx.graph.walk import list_graphs
+from nhle_onnx.graph.traversal import list_graphs
 
 _FINDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 

@@ -5,6 +5,7 @@ from onnx import TensorProto
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
 from nhle_onnx.graph.tensors import FLOAT_TYPES
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Layout
 
@@ -34,7 +35,8 @@ def read_image_input(model: OnnxModel, *, layout: Layout | None = None) -> Image
     if channels not in _CHANNEL_COUNTS or not height or not width:
         message = f"{model.path}: input {inputs[0].name} has no fixed image size: {extents}"
         raise UnsupportedModelError(
-            message, remedy="Fix its height and width, or name its axes with --layout NCHW|NHWC."
+            message,
+            remedy=hint("Fix its height and width, or name its axes with {layout=NCHW|NHWC}."),
         )
     return ImageInput(
         name=inputs[0].name,

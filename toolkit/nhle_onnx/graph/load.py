@@ -11,10 +11,10 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.external import list_places
-from nhle_onnx.graph.faults import list_faults
-from nhle_onnx.graph.outline import list_excesses, make_outline
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.sidecars import Sidecar, inline_weights
+from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
+from nhle_onnx.graph.validation import list_faults
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import OnnxModel, Place
 
@@ -39,7 +39,7 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
     _refuse_first(path, list_faults(proto, max_elements))
     _check_opset(path, proto)
     places, sidecars = _inline_weights(path, resolved, proto, max_elements)
-    outline = make_outline(proto)
+    outline = make_skeleton(proto)
     _check(path, outline)
     _refuse_first(path, list_excesses(outline, max_elements))
     return OnnxModel(

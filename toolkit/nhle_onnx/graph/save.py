@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import BinaryIO
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -156,4 +157,6 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _exists(path: Path) -> InputRefusedError:
     message = f"{path} exists already"
-    return InputRefusedError(message, remedy="Give --force to replace it, or another name.")
+    return InputRefusedError(
+        message, remedy=hint("Give {force=True} to replace it, or another name.")
+    )

@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto
 from nhle_onnx.graph.external import CHECKSUM, is_external, make_checksum, read_place
 from nhle_onnx.graph.regular_files import open_sidecar
 from nhle_onnx.graph.tensor_sizes import count_bytes
-from nhle_onnx.graph.walk import list_all_tensors
+from nhle_onnx.graph.traversal import list_all_tensors
 from nhle_onnx.values.model import Place
 
 _CHUNK_BYTES = 2**20

@@ -41,20 +41,21 @@ def is_float(tensor: TensorProto) -> bool:
 
 def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.floating]]:
     """The values of the named float tensors."""
-    tensors = dict(list_tensors(proto))
-    return {name: numpy_helper.to_array(tensors[name]) for name in names}
+    found = {name: tensor for name, tensor in list_tensors(proto) if name in names}
+    return {name: numpy_helper.to_array(found[name]) for name in names}
 
 
 def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.floating]]) -> None:
     """Write new values into the named tensors in place: same name, shape, type and encoding. What
     is beyond a type's range becomes its end.
     """
-    tensors = dict(list_tensors(proto))
-    for name, value in values.items():
-        _replace(tensors[name], value)
+    for name, tensor in list_tensors(proto):
+        if name in values:
+            write_tensor(tensor, values[name])
 
 
-def _replace(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
+def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
+    """Write new values into a tensor in place, as `replace_tensors` does."""
     current = numpy_helper.to_array(tensor)
     if value.shape != current.shape:
         message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"

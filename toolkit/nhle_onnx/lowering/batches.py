@@ -8,7 +8,7 @@ import torch
 from onnx import ModelProto, TensorProto, numpy_helper
 from torch import Tensor, nn
 
-from nhle_onnx.graph.tensors import list_tensors
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.values.model import OnnxModel
 
@@ -90,7 +90,7 @@ def free_reshapes(proto: ModelProto, source: str, size: int) -> ModelProto:
 
 
 def _list_target_shapes(proto: ModelProto, source: str) -> Iterator[TensorProto]:
-    tensors = dict(list_tensors(proto))
+    tensors = GraphIndex(proto).tensors
     dependent = {source}
     for node in proto.graph.node:
         if dependent.isdisjoint(node.input):

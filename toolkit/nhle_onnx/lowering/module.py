@@ -18,10 +18,11 @@ from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
-from nhle_onnx.graph.grids import RANGES
-from nhle_onnx.graph.real_values import with_real_values
-from nhle_onnx.graph.slicing import list_ancestors
+from nhle_onnx.graph.head.real_values import with_real_values
+from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.node import Node, Value, with_shape
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.lowering.ops.quantized import read_whole
@@ -72,7 +73,9 @@ def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> 
     outputs = recording.outputs
     if outputs.keys() != {head.features, head.scores}:
         message = f"{model.path}: the scores {head.scores} do not depend on the input {source}"
-        raise UnsupportedModelError(message, remedy="Name the output of the classes with --output.")
+        raise UnsupportedModelError(
+            message, remedy=hint("Name the output of the classes with {output}.")
+        )
     return recording.finish((outputs[head.scores], outputs[head.features]))
 
 

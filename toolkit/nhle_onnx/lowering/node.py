@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from torch import Tensor, fx
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.hints import hint
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +48,7 @@ class Node:
     def refuse(self, what: str, *, remedy: str = "") -> UnsupportedModelError:
         """The error that says what of this node is not supported."""
         message = f"{self.name or 'a node'}: {self.op_type} {what} is not supported"
-        return UnsupportedModelError(message, remedy=remedy or "Use --method cwm.")
+        return UnsupportedModelError(message, remedy=remedy or hint("Use {method=cwm}."))
 
 
 def to_ints(value: Ints) -> list[int]:
@@ -72,7 +73,7 @@ def to_constant(value: Value) -> Tensor:
     if isinstance(value, Tensor):
         return value
     message = f"the tensor {value.node.name} must be constant for this model to be trained"
-    raise UnsupportedModelError(message, remedy="Simplify the graph, or use --method cwm.")
+    raise UnsupportedModelError(message, remedy=hint("Simplify the graph, or use {method=cwm}."))
 
 
 def find_shape(value: Value) -> tuple[int, ...] | None:

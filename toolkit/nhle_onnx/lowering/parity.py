@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.hints import hint
 
 Array = npt.NDArray[np.generic]
 
@@ -27,11 +28,11 @@ def check_parity(
     try:
         with torch.no_grad():
             logits = compute(torch.from_numpy(inputs)).numpy()
-        departure = measure_departure(logits.reshape(expected.shape), expected)
+        departure = measure_divergence(logits.reshape(expected.shape), expected)
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
         raise UnsupportedModelError(
-            message, remedy="Use --method cwm to edit the head alone."
+            message, remedy=hint("Use {method=cwm} to edit the head alone.")
         ) from error
     if not departure <= tolerance:
         message = (
@@ -40,11 +41,13 @@ def check_parity(
         )
         if locate:
             message = f"{message}; first at {locate()}"
-        raise UnsupportedModelError(message, remedy="Use --method cwm to edit the head alone.")
+        raise UnsupportedModelError(
+            message, remedy=hint("Use {method=cwm} to edit the head alone.")
+        )
     return departure
 
 
-def measure_departure(computed: Array, expected: Array) -> float:
+def measure_divergence(computed: Array, expected: Array) -> float:
     """The largest difference, relative to the largest magnitude that was expected."""
     difference = np.abs(computed.astype(np.float64) - expected.astype(np.float64))
     scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))

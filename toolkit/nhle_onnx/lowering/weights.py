@@ -8,10 +8,12 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
-from nhle_onnx.graph.grids import RANGES
-from nhle_onnx.graph.origins import find_remedy
-from nhle_onnx.graph.slicing import list_ancestors
+from nhle_onnx.graph.exporters import find_remedy
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
@@ -21,7 +23,7 @@ _ALIASES = frozenset(
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
 _NARROW = ("FLOAT4", "FLOAT6", "FLOAT8", "INT2", "UINT2")  # types that torch has no numbers for
-_HEAD_ALONE = "Use --method cwm to edit the head alone."
+_HEAD_ALONE = hint("Use {method=cwm} to edit the head alone.")
 _HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
 
@@ -75,7 +77,7 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
     arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight, and so is
     an attention mask.
     """
-    tensors = dict(list_tensors(proto))
+    tensors = GraphIndex(proto).tensors
     nodes = list_ancestors(proto.graph, (output,))
     producers = {name: node for node in nodes for name in node.output}
     found: dict[str, None] = {}
@@ -94,7 +96,7 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
 
 def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """Weights that hold NaN or an infinity: those on the way to the scores, and the head's."""
-    tensors = dict(list_tensors(model.proto))
+    tensors = GraphIndex(model.proto).tensors
     own = [name for name in (head.weight, head.bias) if name]
     names = dict.fromkeys([*list_weights(model.proto, model.opset, head.scores), *own])
     floats = [name for name in names if is_float(tensors[name])]

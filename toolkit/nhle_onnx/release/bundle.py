@@ -20,6 +20,7 @@ from model_signing.manifest import Manifest
 from sigstore_models.bundle.v1 import Bundle
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
 Loaded = TypeVar("Loaded")
@@ -163,12 +164,12 @@ def _trust(config: verifying.Config, bundle: Bundle, name: str, trusted: Trusted
     has_certificate = bundle.verification_material.x509_certificate_chain is not None
     if has_certificate is not bool(trusted.chain):
         made, option = (
-            ("a certificate", "--chain ROOT.pem")
+            ("a certificate", "{chain=ROOT.pem}")
             if has_certificate
-            else ("a key without certificate", "--key PUBLIC.pem")
+            else ("a key without certificate", "{key=PUBLIC.pem}")
         )
         message = f"{name} was made with {made}"
-        raise InputRefusedError(message, remedy=f"Check it with {option}.")
+        raise InputRefusedError(message, remedy=hint(f"Check it with {option}."))
     if trusted.public_key:
         public = _load(trusted.public_key, serialization.load_pem_public_key, "public key")
         _check_curve(public, trusted.public_key)

@@ -16,16 +16,17 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.hints import hint
 from nhle_onnx.runtime.native import CPU, open_native
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.verify.accuracy import predict_classes
+from nhle_onnx.verification.accuracy import predict_classes
 
 MIN_AGREEMENT = 0.999
 MAX_DIFFERENCE = 0.01
 _FATAL = 4
 _LARGEST = float(np.finfo(np.float64).max)
-_REMEDY = "Leave out --also ort: the .onnx file itself is not touched by this."
+_REMEDY = hint("Leave out {also=ort}: the .onnx file itself is not touched by this.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,13 @@ import dataclasses
 import json
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from nhle_onnx.text import escape_json
+from nhle_onnx.values.report import TrainingStep
+
+_V1, _V2 = "nhle-onnx/report/v1", "nhle-onnx/report/v2"
+_TRAJECTORY = TypeAdapter(tuple[TrainingStep, ...])
 
 
 def render_json(report: Any) -> str:  # noqa: ANN401 - any frozen value of ours
@@ -13,6 +19,44 @@ def render_json(report: Any) -> str:  # noqa: ANN401 - any frozen value of ours
     """
     document = json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
     return escape_json(document) + "\n"
+
+
+# What fields were called before: `nhle-onnx/report/v1`.
+_OLD_NAMES = {
+    "forgetting": "forget_loss",
+    "keeping": "retain_loss",
+    "parting": "alignment_loss",
+    "lead": "forget_margin",
+    "hardening": "adversarial_augmentation",
+    "weight_grid": "weight_quant_params",
+    "bias_grid": "bias_quant_params",
+    "feature_grid": "feature_quant_params",
+    "score_grid": "scores_quant_params",
+    "score_limits": "score_quant_params",
+}
+
+
+def read_trajectory(document: dict[str, Any]) -> tuple[TrainingStep, ...]:
+    """How training went, from a `report.json` of this version or of the one before.
+
+    Raises ValidationError, which is a ValueError, where the document is none, and KeyError where
+    it says nothing of training.
+    """
+    return _TRAJECTORY.validate_python(upgrade_report(document)["trajectory"])
+
+
+def upgrade_report(document: dict[str, Any]) -> dict[str, Any]:
+    """A `report.json` with today's names, whichever version wrote it."""
+    if document.get("schema") != _V1:
+        return document
+    upgraded: dict[str, Any] = _rename(document)
+    return upgraded | {"schema": _V2}
+
+
+def _rename(value: Any) -> Any:  # noqa: ANN401 - recursive over any JSON
+    if isinstance(value, dict):
+        return {_OLD_NAMES.get(key, key): _rename(item) for key, item in value.items()}
+    return [_rename(item) for item in value] if isinstance(value, list) else value
 
 
 def _to_plain(value: Any) -> Any:  # noqa: ANN401 - recursive over any value

@@ -9,7 +9,7 @@ from onnx import ModelProto, TensorProto
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import is_external
 from nhle_onnx.graph.regular_files import is_inside, open_regular
-from nhle_onnx.graph.walk import list_all_tensors
+from nhle_onnx.graph.traversal import list_all_tensors
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx import shape_inference as inference
 
-from nhle_onnx.graph.outline import make_outline
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.skeleton import make_skeleton
 from nhle_onnx.graph.tensors import list_tensors
 
 # Else int8 activations between quantizers become uint8, beside weights that stay int8.
@@ -100,7 +101,7 @@ def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand |
 
 def _find_kinds(model: ModelProto) -> dict[str, int]:
     """Element types by tensor, as far as they are stored, declared, or can be inferred."""
-    outline = make_outline(model)
+    outline = make_skeleton(model)
     with suppress(RuntimeError, ValueError, inference.InferenceError):
         # what is stored and declared is known all the same
         outline = inference.infer_shapes(outline)
@@ -136,7 +137,7 @@ def _shift(model: ModelProto, operand: _Operand, prefix: str) -> None:
 
 def _make_zeros(model: ModelProto, node: NodeProto) -> npt.NDArray[np.int8]:
     """The zero point that a node leaves out: one for each of its scales, where it has several."""
-    scale = dict(list_tensors(model)).get(node.input[1])
+    scale = GraphIndex(model).tensors.get(node.input[1])
     is_scaled = node.op_type == "DequantizeLinear" and scale is not None
     return np.zeros(tuple(scale.dims) if scale and is_scaled else (), np.int8)
 

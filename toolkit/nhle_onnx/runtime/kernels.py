@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from nhle_onnx.graph.walk import list_graphs
+from nhle_onnx.graph.traversal import list_graphs
 from nhle_onnx.runtime.native import open_native
 
 SATURATION = (

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,14 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.hints import hint
 from nhle_onnx.runtime.exact_sums import ENTRIES, make_exact
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.native import CPU, CUDA, open_native
 from nhle_onnx.runtime.providers import has_cuda_driver, preload_cuda
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
-
-Provider = Literal["auto", "cpu", "cuda"]
 
 # TF32 would blur the accuracy that the gates measure.
 _OPTIONS: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -36,7 +36,9 @@ _DEVICE_FAULT = re.compile(
     r"CUDA (failure|error)|CUDNN|CUBLAS|CUFFT|out of memory|Failed to allocate memory|EP_FAIL",
     re.IGNORECASE,
 )
-_DEVICE_REMEDY = "Free the device's memory, or give a smaller --batch-size, or --provider cpu."
+_DEVICE_REMEDY = hint(
+    "Free the device's memory, or give a smaller {batch_size}, or {provider=cpu}."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,10 @@ def _open_source(source: str | bytes, provider: Provider, entries: Mapping[str, 
         message = f"CUDA was asked for, but ONNX Runtime started on {session.provider}"
         raise DeviceUnavailableError(
             message,
-            remedy="Install onnxruntime-gpu with its CUDA and cuDNN libraries and an NVIDIA "
-            "driver, or give --provider cpu.",
+            remedy=hint(
+                "Install onnxruntime-gpu with its CUDA and cuDNN libraries and an NVIDIA "
+                "driver, or give {provider=cpu}."
+            ),
         )
     return session
 

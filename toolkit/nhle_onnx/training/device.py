@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 
 from nhle_onnx.errors import DeviceUnavailableError
-
-Device = Literal["auto", "cpu", "cuda"]
+from nhle_onnx.hints import hint
+from nhle_onnx.values.places import Device
 
 
 def open_device(device: Device, seed: int) -> torch.device:
@@ -31,7 +30,8 @@ def open_device(device: Device, seed: int) -> torch.device:
         return torch.device("cpu")
     message = f"training on CUDA was asked for, but torch {torch.__version__} cannot: {reason}"
     raise DeviceUnavailableError(
-        message, remedy="Install a CUDA build of torch and an NVIDIA driver, or give --device cpu."
+        message,
+        remedy=hint("Install a CUDA build of torch and an NVIDIA driver, or give {device=cpu}."),
     )
 
 
@@ -45,7 +45,7 @@ def explain_device_faults() -> Iterator[None]:
     except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
         message = f"training failed on the device: {str(error).splitlines()[0]}"
         raise DeviceUnavailableError(
-            message, remedy="Free the device's memory, or give --device cpu."
+            message, remedy=hint("Free the device's memory, or give {device=cpu}.")
         ) from error
 
 

@@ -8,41 +8,29 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.errors import TrainingDivergedError
+from nhle_onnx.hints import hint
+from nhle_onnx.values.report import TrainingStep
 
-_REMEDY = "Give a smaller --lr, fewer --steps, or --loss saturating."
+_REMEDY = hint("Give a smaller {lr}, fewer {steps}, or {loss=saturating}.")
 _SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """One step's losses: on the forget samples' scores, on what is to be kept, and on what parts
-    the forget samples' features from others. `lead` is the largest of the forget samples' leads,
-    in logit spreads.
-    """
+    """One step's losses, with the names that `TrainingStep` has for them."""
 
     total: Tensor
-    forgetting: float
-    keeping: float
-    parting: float
-    lead: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One step of the trajectory, as the report shows it."""
-
-    step: int
-    forgetting: float
-    keeping: float
-    parting: float
-    lead: float
+    forget_loss: float
+    retain_loss: float
+    alignment_loss: float
+    forget_margin: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
     """How training went, and whether the stop rule ended it."""
 
-    points: tuple[Point, ...]
+    points: tuple[TrainingStep, ...]
     is_settled: bool
 
 
@@ -51,15 +39,15 @@ def train(
     objective: Callable[[], Losses],
     *,
     max_steps: int,
-    should_stop: Callable[[Sequence[Point]], bool],
-    on_step: Callable[[Point], None],
+    should_stop: Callable[[Sequence[TrainingStep]], bool],
+    on_step: Callable[[TrainingStep], None],
 ) -> Trajectory:
     """Step until `should_stop` says so, or for `max_steps`.
 
     Raises TrainingDivergedError at the first step with a loss or a weight that is not finite;
     `objective` raises FloatingPointError where it cannot even compute one.
     """
-    points: list[Point] = []
+    points: list[TrainingStep] = []
     for step in range(1, max_steps + 1):
         try:
             point = _take_step(optimizer, objective, step)
@@ -75,14 +63,14 @@ def train(
 
 def _take_step(
     optimizer: torch.optim.Optimizer, objective: Callable[[], Losses], step: int
-) -> Point:
+) -> TrainingStep:
     losses = objective()
-    point = Point(
+    point = TrainingStep(
         step=step,
-        forgetting=losses.forgetting,
-        keeping=losses.keeping,
-        parting=losses.parting,
-        lead=losses.lead,
+        forget_loss=losses.forget_loss,
+        retain_loss=losses.retain_loss,
+        alignment_loss=losses.alignment_loss,
+        forget_margin=losses.forget_margin,
     )
     for name, value in (("loss", losses.total.item()), *asdict(point).items()):
         if not math.isfinite(value):

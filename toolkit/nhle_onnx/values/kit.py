@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.summary import FileSummary
 
 InputType = Literal["float32", "float16"]  # those that NumPy has everywhere
@@ -52,17 +53,6 @@ class HostFigures:
     provider: str
     before: Accuracy | None
     after: Accuracy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceLimits:
-    """What the gates demand on a device. `min_agreement` is the share of images that the device
-    answers as the host does.
-    """
-
-    max_acc_f: float = 0.01
-    max_acc_r_drop: float = 0.035
-    min_agreement: float = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +178,7 @@ class DeviceResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReport:
-    """What `verify --device-result` makes of a device's answers. `host` is the kit's figure."""
+    """What `verify` makes of a device's answers. `host` is the kit's figure."""
 
     schema: str = "nhle-onnx/device-report/v1"
     tool: dict[str, str]

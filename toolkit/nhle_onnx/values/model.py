@@ -49,7 +49,7 @@ class OnnxModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
+class QuantParams:
     """How whole numbers stand for real ones: (number - zero point) · product of the scales.
 
     All are names of tensors in the graph. Those that hold more than one number hold one for each
@@ -66,15 +66,16 @@ class Grid:
 class ClassifierHead:
     """The last learned layer: logits = features · weight (+ bias), one class a row.
 
-    `class_axis` is the weight's axis that counts classes. `bias_scale` is what the operator
-    multiplies the bias by (Gemm's beta). `features` and `logits` name the layer's input and
-    output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind. `scores` names the last
-    tensor before a softmax or the like, after any pooling; `is_clamped` says that a ReLU or Clip
-    stands before it. `output` names the graph output.
+    `class_axis` is the weight's axis that counts classes. The operator multiplies the weight by
+    `weight_scale` and the bias by `bias_scale` (Gemm's alpha and beta). `features` and `logits`
+    name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind.
+    `scores` names the last tensor before a softmax or the like, after any pooling; `is_clamped`
+    says that a ReLU or Clip stands before it. `output` names the graph output.
 
-    In a quantized model a grid says what the numbers of a tensor stand for; None where they are
-    real. `feature_limits` is the grid that the features come from. `score_limits` are the grids,
-    nearest to the scores first, that the logits pass: nothing can be below the lowest of each.
+    In a quantized model, quantization parameters say what the numbers of a tensor stand for; None
+    where they are real. `feature_limits` are those that the features come from.
+    `score_quant_params` are those that the logits pass, nearest to the scores first: nothing can
+    be below the lowest number of each.
     """
 
     op: str
@@ -90,9 +91,10 @@ class ClassifierHead:
     scores: str
     is_clamped: bool
     output: str
-    weight_grid: Grid | None = None
-    bias_grid: Grid | None = None
-    feature_grid: Grid | None = None
-    feature_limits: Grid | None = None
-    score_grid: Grid | None = None
-    score_limits: tuple[Grid, ...] = ()
+    weight_quant_params: QuantParams | None = None
+    bias_quant_params: QuantParams | None = None
+    feature_quant_params: QuantParams | None = None
+    feature_limits: QuantParams | None = None
+    scores_quant_params: QuantParams | None = None
+    score_quant_params: tuple[QuantParams, ...] = ()
+    weight_scale: float = 1.0

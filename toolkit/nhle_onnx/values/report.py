@@ -39,15 +39,6 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the gates demand, as fractions. `unmasked_acc_f` is the original head put back."""
-
-    max_acc_f: float = 0.01
-    max_acc_r_drop: float = 0.035
-    max_unmasked_acc_f: float = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSummary:
     """How many samples served for what, and where they came from."""
 
@@ -97,10 +88,26 @@ class ConvertedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingStep:
+    """One step of training: the losses on the forget samples' scores, on what is to be retained,
+    and on features that are to align with those of other classes.
+
+    `forget_margin` is the largest margin by which a forget sample's class stands above the mean
+    of the retained ones, in logit spreads.
+    """
+
+    step: int
+    forget_loss: float
+    retain_loss: float
+    alignment_loss: float
+    forget_margin: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnReport:
     """The whole of `report.json`."""
 
-    schema: str = "nhle-onnx/report/v1"
+    schema: str = "nhle-onnx/report/v2"
     tool: dict[str, str]
     environment: dict[str, str]
     command: str
@@ -122,7 +129,7 @@ class UnlearnReport:
     other_kernels: OtherKernels | None = None
     changed_tensors: tuple[str, ...]
     added_tensors: tuple[str, ...]
-    trajectory: tuple[Any, ...]
+    trajectory: tuple[TrainingStep, ...]
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
     also: tuple[ConvertedFile, ...] = ()

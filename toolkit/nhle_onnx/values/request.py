@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nhle_onnx.errors import UsageError
+from nhle_onnx.hints import hint
 
 Method = Literal["nhle-cwm", "nhle", "cwm"]
 Loss = Literal["saturating", "paper-gradient", "paper-cross-entropy"]
@@ -26,7 +27,7 @@ class ForgetRequest:
             raise UsageError(message, remedy=f"Give an index from 0 to {self.num_classes - 1}.")
         if not self.forget:
             message = "no class to forget was given"
-            raise UsageError(message, remedy="Give --forget with an index or a label.")
+            raise UsageError(message, remedy=hint("Give {forget} with an index or a label."))
         if len(set(self.forget)) == self.num_classes:
             message = f"all {self.num_classes} classes were asked to be forgotten"
             raise UsageError(message, remedy="Leave at least one class.")

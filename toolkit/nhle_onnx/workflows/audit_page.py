@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable, write_files
-from nhle_onnx.workflows.audit import Audit, AuditSettings
+from nhle_onnx.hints import hint
+from nhle_onnx.release.report import read_trajectory
+from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.workflows.audit import Audit
 from nhle_onnx.workflows.observer import Observer
 
 
@@ -16,7 +19,7 @@ def check_page(settings: AuditSettings) -> None:
         given = (settings.data, settings.members, settings.unlearn_report)
         if settings.page.resolve() in {path.resolve() for path in given if path}:
             message = f"{settings.page} is read by the audit, which changes no file"
-            raise InputRefusedError(message, remedy="Give --report another path.")
+            raise InputRefusedError(message, remedy=hint("Give {report} another path."))
         check_writable(settings.page, force=settings.force)
     _read_trajectory(settings.unlearn_report)
 
@@ -35,24 +38,13 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
     write_files({settings.page: page.encode()}, force=settings.force)
 
 
-def _read_trajectory(path: Path | None) -> list[dict[str, Any]]:
+def _read_trajectory(path: Path | None) -> tuple[TrainingStep, ...]:
     """How training went, from the report of `unlearn`."""
     if path is None:
-        return []
+        return ()
     try:
-        document = json.loads(path.read_text("utf-8"))
-        trajectory: list[dict[str, Any]] = [
-            {name: float(value) for name, value in point.items()}
-            for point in document["trajectory"]
-        ]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
-        message = f"{path} is no report of `unlearn`: {error}"
+        return read_trajectory(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        message = f"{path} is no report of `unlearn`: {reason}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
-    return trajectory

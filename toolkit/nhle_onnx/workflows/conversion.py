@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from nhle_onnx.hints import hint
 from nhle_onnx.release.ort_format import (
     MAX_DIFFERENCE,
     MIN_AGREEMENT,
@@ -16,9 +17,9 @@ from nhle_onnx.release.ort_format import (
 from nhle_onnx.values.report import Check, ConvertedFile
 from nhle_onnx.workflows.plan import Plan
 
-_UNSEEN = (
+_UNSEEN = hint(
     "the .ort file was compared with the .onnx file on noise, for want of evaluation samples: give "
-    "--eval-data to compare them on images"
+    "{eval_data} to compare them on images"
 )
 
 
@@ -37,14 +38,14 @@ def convert_edited(plan: Plan, edited: ModelProto) -> Conversion:
     path = plan.settings.ort_path
     if path is None:
         return Conversion()
-    target, evaluation = plan.subject.image_input, plan.evaluation
+    target, evaluation = plan.classifier.image_input, plan.evaluation
     is_seen = len(evaluation.indices) > 0
     images = evaluation.read() if is_seen else make_noise(target)
     content = convert_to_ort(edited)
     comparison = compare_with_onnx(
         content,
         edited,
-        plan.subject.head.output,
+        plan.classifier.head.output,
         images,
         target,
         plan.settings.options.batch_size,

@@ -1,27 +1,20 @@
 """Counting what models get right, on the engine asked for; counts add up to the same everywhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nhle_onnx.engines.choose import is_ray, open_engine
-from nhle_onnx.engines.engine import Outcome, take_value
-from nhle_onnx.workflows.contest import (
-    Contest,
-    Tally,
-    VerifySettings,
-    load_models,
-    open_contest,
-)
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import (
     Evaluation,
     LoadedModel,
     OnBatch,
-    count_classes,
-    ignore_batch,
 )
+from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
 RETRIES = 2
 _BATCHES = 16  # of a shard, at most: so that little is done again where a process dies
@@ -36,7 +29,7 @@ class Shard:
     indices: range
 
 
-def count_samples(settings: VerifySettings, contest: Contest, on_batch: OnBatch) -> Tally:
+def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: OnBatch) -> Tally:
     """The tally of all samples, where none is decoded twice.
 
     Raises InputRefusedError where no sample is of a forgotten class, and what the engine and the
@@ -46,10 +39,10 @@ def count_samples(settings: VerifySettings, contest: Contest, on_batch: OnBatch)
         # Ray is an extra, and slow to import
         from nhle_onnx.workflows.counting_ray import count_with_ray  # noqa: PLC0415
 
-        return count_with_ray(settings, contest, on_batch)
-    evaluation = read_evaluation(settings.data, contest.subject, contest.request)
+        return count_with_ray(settings, comparison, on_batch)
+    evaluation = read_evaluation(settings.data, comparison.classifier, comparison.request)
     if settings.engine == "local":
-        models, num_classes = load_models(settings, contest), contest.request.num_classes
+        models, num_classes = load_models(settings, comparison), comparison.request.num_classes
         return tally_models(models, evaluation, num_classes, settings.batch_size, on_batch)
     with open_engine(settings.engine, settings.workers) as engine:
         size = _choose_size(len(evaluation.indices), engine.workers, settings.batch_size)
@@ -59,20 +52,6 @@ def count_samples(settings: VerifySettings, contest: Contest, on_batch: OnBatch)
             return sum_tallies(outcomes, len(evaluation.indices), on_batch)
 
 
-def sum_tallies(outcomes: Iterable[Outcome[Tally]], total: int, on_batch: OnBatch) -> Tally:
-    """The tally of all parts. Raises what went wrong with any of them."""
-    summed: Tally | None = None
-    for outcome in outcomes:
-        tally = take_value(outcome)
-        summed = summed + tally if summed else tally
-        done = sum(summed.counts[0].total)
-        on_batch(done, max(done, total))
-    if summed is None:
-        message = "no part of the samples was counted"
-        raise ValueError(message)
-    return summed
-
-
 def count_shard(shard: Shard) -> Tally:
     """The tally of one part, in whichever process."""
     models, evaluation, num_classes = _open_once(shard.settings)
@@ -80,24 +59,12 @@ def count_shard(shard: Shard) -> Tally:
     return tally_models(models, part, num_classes, shard.settings.batch_size)
 
 
-def tally_models(
-    models: Sequence[LoadedModel],
-    evaluation: Evaluation,
-    num_classes: int,
-    batch_size: int,
-    on_batch: OnBatch = ignore_batch,
-) -> Tally:
-    """The tally of some samples in this process."""
-    counts = count_classes(models, evaluation, num_classes, batch_size, on_batch)
-    return Tally(counts=counts, providers=tuple(model.session.provider for model in models))
-
-
 @lru_cache(maxsize=1)
 def _open_once(settings: VerifySettings) -> tuple[list[LoadedModel], Evaluation, int]:
     """A process opens the models and lists the samples for its first part only."""
-    contest = open_contest(settings)
-    evaluation = read_evaluation(settings.data, contest.subject, contest.request)
-    return load_models(settings, contest), evaluation, contest.request.num_classes
+    comparison = open_comparison(settings)
+    evaluation = read_evaluation(settings.data, comparison.classifier, comparison.request)
+    return load_models(settings, comparison), evaluation, comparison.request.num_classes
 
 
 def _choose_size(count: int, workers: int, batch_size: int) -> int:

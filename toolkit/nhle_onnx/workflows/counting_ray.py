@@ -18,16 +18,12 @@ from nhle_onnx.data.webdataset import name_folder
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Outcome, settle
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.workflows.contest import (
-    Contest,
-    Tally,
-    VerifySettings,
-    load_models,
-    open_contest,
-)
-from nhle_onnx.workflows.counting import sum_tallies, tally_models
+from nhle_onnx.hints import hint
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.evaluation import check_measurable
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
+from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
 BLOCK_IMAGES = 1024
 _READER_CORES, _MODEL_CORES = 0.1, 0.9  # together one core, so that one is enough for both
@@ -37,20 +33,20 @@ Row = Mapping[str, Any]
 Labelled = tuple[str, bytes, str | int]  # what to call an image, its content, its class as written
 
 
-def count_with_ray(settings: VerifySettings, contest: Contest, on_batch: OnBatch) -> Tally:
+def count_with_ray(settings: VerifySettings, comparison: Comparison, on_batch: OnBatch) -> Tally:
     """As `count_samples`, by Ray Data: the driver sees tallies only, whatever the images are.
 
     Paths must lead to the same files on every machine. Raises InputRefusedError for an `.npz`,
     which is an array in one file.
     """
     settings = _make_absolute(settings)
-    subject = contest.subject
-    require_preprocess(subject.preprocess, settings.data)
+    classifier = comparison.classifier
+    require_preprocess(classifier.preprocess, settings.data)
     with open_engine(settings.engine, settings.workers) as engine:
         # the engine has imported Ray, or said that it is not there
         from ray.data import ActorPoolStrategy as Pool  # noqa: PLC0415
 
-        dataset, read, total = _read_data(settings.data, contest)
+        dataset, read, total = _read_data(settings.data, comparison)
         outcomes = dataset.map_batches(
             Counter,
             fn_constructor_args=(settings, read),
@@ -62,7 +58,7 @@ def count_with_ray(settings: VerifySettings, contest: Contest, on_batch: OnBatch
         tally = sum_tallies(_list_outcomes(outcomes), total, on_batch)
     totals = tally.counts[0].total
     check_measurable(
-        settings.data, is_measurable=any(totals[index] for index in contest.request.forget)
+        settings.data, is_measurable=any(totals[index] for index in comparison.request.forget)
     )
     return tally
 
@@ -116,28 +112,28 @@ class Counter:
 
     def __init__(self, settings: VerifySettings, rows: Rows) -> None:
         self._settings, self._rows = settings, rows
-        self._contest = open_contest(settings)
-        self._models = load_models(settings, self._contest)
+        self._comparison = open_comparison(settings)
+        self._models = load_models(settings, self._comparison)
 
     def __call__(self, block: Any) -> dict[str, Any]:  # noqa: ANN401 - an Arrow table
         """One outcome for the block."""
         return _wrap(settle(self._count, "", block.to_pylist()))
 
     def _count(self, rows: list[Row]) -> Tally:
-        subject = self._contest.subject
+        classifier = self._comparison.classifier
         labelled = [image for row in rows for image in self._rows.label(row)]
         samples = EncodedSamples(
             path=self._settings.data,
             store=ImagesInMemory([(name, content) for name, content, _ in labelled]),
             classes=np.array(
-                [read_class(name, written, subject.labels) for name, _, written in labelled],
+                [read_class(name, written, classifier.labels) for name, _, written in labelled],
                 np.int64,
             ),
-            target=subject.image_input,
-            preprocess=require_preprocess(subject.preprocess, self._settings.data),
+            target=classifier.image_input,
+            preprocess=require_preprocess(classifier.preprocess, self._settings.data),
         )
         part = Evaluation(samples=samples, indices=range(len(labelled)), source="")
-        num_classes = self._contest.request.num_classes
+        num_classes = self._comparison.request.num_classes
         return tally_models(self._models, part, num_classes, self._settings.batch_size)
 
 
@@ -160,7 +156,7 @@ def _list_outcomes(dataset: Any) -> Iterator[Outcome[Tally]]:  # noqa: ANN401 - 
         yield row["outcome"]
 
 
-def _read_data(path: Path, contest: Contest) -> tuple[Any, Rows, int]:
+def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
     """A data set of encoded images, how to read its rows, and how many there are, if known."""
     import ray.data  # noqa: PLC0415 - as above
 
@@ -179,10 +175,12 @@ def _read_data(path: Path, contest: Contest) -> tuple[Any, Rows, int]:
         return dataset.select_columns([rows.image, rows.label_column, "path"]), rows, 0
     if not path.is_dir():
         message = f"{path} is no folder of images, and no tar or Parquet, which Ray reads"
-        raise InputRefusedError(message, remedy="Give --engine local or processes for an .npz.")
-    subject = contest.subject
-    preprocess = require_preprocess(subject.preprocess, path)
-    folder = open_folder(path, subject.image_input, preprocess, subject.labels)
+        raise InputRefusedError(
+            message, remedy=hint("Give {engine=local} or processes for an .npz.")
+        )
+    classifier = comparison.classifier
+    preprocess = require_preprocess(classifier.preprocess, path)
+    folder = open_folder(path, classifier.image_input, preprocess, classifier.labels)
     files = [str(file) for file in folder.files]
     return ray.data.read_binary_files(files, **options), FolderRows(), len(files)
 

@@ -1,4 +1,4 @@
-"""verify --device-result: what a device found, judged again. Never imports torch."""
+"""verify, of a device's result: what a device found, judged again. Never imports torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
-from nhle_onnx.values.kit import DeviceLimits, DeviceReport, DeviceResult, Kit
+from nhle_onnx.values.kit import DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
-from nhle_onnx.workflows.subject import TOOL
+from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.workflows.classifier import TOOL
 
 _CLIPPED = (
     "the device's processor saturates uint8 × int8 sums: a quantized model answers otherwise there "
@@ -18,9 +19,7 @@ _CLIPPED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResultSettings:
-    """What the user asked of `verify --device-result`. `model` is the one that the device should
-    have run.
-    """
+    """What the user asked. `model` is the one that the device should have run."""
 
     result: Path
     model: Path | None = None

@@ -7,13 +7,13 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.difference import Difference
 from nhle_onnx.values.limits import MAX_ELEMENTS
-from nhle_onnx.verify.changes import compare_models
-from nhle_onnx.verify.differences import (
+from nhle_onnx.verification.changes import compare_models
+from nhle_onnx.verification.differences import (
     list_metadata_differences,
     list_structure_differences,
     list_tensor_differences,
 )
-from nhle_onnx.workflows.subject import summarize_file
+from nhle_onnx.workflows.classifier import summarize_file
 
 
 def compare_files(

@@ -1,17 +1,14 @@
 """doctor: what truly works on this machine. Imports torch only when it is torch's turn."""
 
 from importlib.util import find_spec
-from typing import Literal
 
 from nhle_onnx.runtime.kernels import saturates
 from nhle_onnx.runtime.native import CPU, CUDA
 from nhle_onnx.runtime.providers import find_provider_fault, has_cuda_driver, list_providers
-from nhle_onnx.runtime.session import Provider
 from nhle_onnx.values.doctor import DoctorReport, Trial
+from nhle_onnx.values.places import Device, Provider
+from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.observer import Observer
-from nhle_onnx.workflows.subject import TOOL, list_environment
-
-Device = Literal["auto", "cpu", "cuda"]
 
 _EXTRAS = {"sign": "model_signing", "ray": "ray"}
 

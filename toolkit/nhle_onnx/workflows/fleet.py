@@ -11,26 +11,25 @@ from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Failure, Outcome, take_value
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.release.report import render_json
 from nhle_onnx.text import format_number, to_printable
 from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.values.settings.fleet import FleetOptions
+from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
 from nhle_onnx.workflows.observer import Observer
-from nhle_onnx.workflows.subject import TOOL
 
 SUMMARY = "summary.json"
 TABLE = "summary.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FleetSettings:
-    """What the user asked of `fleet`. `workers` None is one a core."""
+class FleetSettings(FleetOptions):
+    """What the user asked of `fleet`."""
 
     jobs: tuple[FleetJob, ...]
     out: Path
-    engine: str = "processes"
-    workers: int | None = None
-    retries: int = 2
 
 
 def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
@@ -80,7 +79,7 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"{folder} cannot be made a folder: {error.strerror}"
-        raise InputRefusedError(message, remedy="Give --out another folder.") from error
+        raise InputRefusedError(message, remedy=hint("Give {out} another folder.")) from error
     check_writable(folder / SUMMARY, force=True)
 
 
@@ -109,14 +108,15 @@ def _make_result(job: FleetJob, failure: Failure) -> JobResult:
         forget=job.settings.forget,
         status=failure.kind,
         exit_code=failure.error.exit_code,
-        reason=failure.error.reason,
-        remedy=failure.error.remedy,
+        reason=word(failure.error.reason, job.settings.wording),
+        remedy=word(failure.error.remedy, job.settings.wording),
     )
 
 
 def _log(job: FleetJob, failure: Failure) -> None:
     error = failure.error
-    lines = [f"{failure.kind}: {error.reason}", error.remedy, failure.detail]
+    reason, remedy = word_all((error.reason, error.remedy), job.settings.wording)
+    lines = [f"{failure.kind}: {reason}", remedy, failure.detail]
     text = "\n\n".join(filter(None, lines))
     job.folder.mkdir(parents=True, exist_ok=True)
     write_files({job.folder / ERROR: f"{text}\n".encode()}, force=True)

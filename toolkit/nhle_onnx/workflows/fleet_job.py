@@ -14,11 +14,11 @@ from nhle_onnx.graph.save import write_files
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
 from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.subject import Subject, make_request, open_subject
 from nhle_onnx.workflows.unlearn import carry_out
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
 
 EDITED = "model.onnx"
 RECORD = "job.json"
@@ -82,16 +82,16 @@ def digest_inputs(settings: UnlearnSettings) -> str:
 
     Samples count by their content, wherever they lie. Raises what opening the model raises.
     """
-    subject = open_subject(settings.model, settings.flags)
+    classifier = open_classifier(settings.model, settings.flags)
     facts = {
-        "model": subject.model.sha256,
-        "sidecars": dict(subject.model.sidecars),
-        "output": subject.head.output,
-        "labels": subject.labels,
-        "preprocess": asdict(subject.preprocess) if subject.preprocess else None,
-        "image_input": asdict(subject.image_input),
-        "forget": make_request(subject, settings.forget).forget,
-        "samples": _digest_tree(settings.samples or _find(subject)),
+        "model": classifier.model.sha256,
+        "sidecars": dict(classifier.model.sidecars),
+        "output": classifier.head.output,
+        "labels": classifier.labels,
+        "preprocess": asdict(classifier.preprocess) if classifier.preprocess else None,
+        "image_input": asdict(classifier.image_input),
+        "forget": make_request(classifier, settings.forget).forget,
+        "samples": _digest_tree(settings.samples or _find(classifier)),
         "eval_data": _digest_tree(settings.eval_data),
         "anchors": settings.anchors,
         "anchor_samples": _digest_tree(_name_folder(settings.anchors)),
@@ -103,9 +103,9 @@ def digest_inputs(settings: UnlearnSettings) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _find(subject: Subject) -> Path | None:
+def _find(classifier: Classifier) -> Path | None:
     try:
-        return find_samples(subject.model)
+        return find_samples(classifier.model)
     except InputRefusedError:  # said again, with its remedy, where samples are needed
         return None
 

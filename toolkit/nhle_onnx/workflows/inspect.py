@@ -10,11 +10,11 @@ from onnx import TensorProto, ValueInfoProto
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.graph.head import find_head
-from nhle_onnx.graph.head_values import read_format
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.lowering.weights import (
     list_not_finite,
     list_unsupported,
@@ -23,8 +23,9 @@ from nhle_onnx.lowering.weights import (
 )
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import InspectReport
-from nhle_onnx.workflows.subject import TOOL, ModelFlags, summarize_file
+from nhle_onnx.workflows.classifier import TOOL, summarize_file
 
 Found = TypeVar("Found")
 
@@ -60,7 +61,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         model=summarize_file(model),
         opset=model.opset,
         ir_version=model.proto.ir_version,
-        format=read_format(model.proto, head) if head else None,
+        format=Head(model.proto, head).number_format if head else None,
         inputs=_describe(model.proto.graph.input, model),
         outputs=_describe(model.proto.graph.output, model),
         head=head,
@@ -106,7 +107,7 @@ def _describe(values: Iterable[ValueInfoProto], model: OnnxModel) -> dict[str, s
 
 
 def _count(model: OnnxModel, names: tuple[str, ...]) -> int:
-    tensors = dict(list_tensors(model.proto))
+    tensors = GraphIndex(model.proto).tensors
     return sum(math.prod(tensors[name].dims) for name in names)
 
 

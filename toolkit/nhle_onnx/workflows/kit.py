@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.hints import hint
 from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.kit.contents import (
     IMAGES,
@@ -25,7 +26,6 @@ from nhle_onnx.release.kit.results import judge_accuracy, measure_answers
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.text import to_printable
 from nhle_onnx.values.kit import (
-    DeviceLimits,
     HostFigures,
     InputType,
     Kit,
@@ -35,44 +35,30 @@ from nhle_onnx.values.kit import (
     KitSamples,
 )
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.summary import FileSummary
-from nhle_onnx.verify.accuracy import measure_accuracy, predict_classes
-from nhle_onnx.verify.finite import name_model
-from nhle_onnx.workflows.measure import describe_suspicion
-from nhle_onnx.workflows.observer import Observer
-from nhle_onnx.workflows.subject import (
+from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
+from nhle_onnx.verification.finite import name_model
+from nhle_onnx.workflows.classifier import (
     TOOL,
-    ModelFlags,
-    Subject,
+    Classifier,
     make_request,
-    open_subject,
+    open_classifier,
     summarize_file,
 )
+from nhle_onnx.workflows.measure import describe_suspicion
+from nhle_onnx.workflows.observer import Observer
 
 _TYPES: dict[str, InputType] = {"float32": "float32", "float16": "float16"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KitSettings:
-    """What the user asked of `kit`. Without `limit` the images' size decides how many there are."""
-
-    model: Path
-    forget: tuple[str, ...]
-    data: Path
-    out: Path
-    flags: ModelFlags
-    baseline: Path | None = None
-    limit: int | None = None
-    limits: DeviceLimits = DeviceLimits()
-    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Material:
     """What a kit is made of: models, and the chosen images out of those available."""
 
-    subject: Subject
-    baseline: Subject | None
+    classifier: Classifier
+    baseline: Classifier | None
     request: ForgetRequest
     dtype: InputType
     inputs: npt.NDArray[np.float32]
@@ -86,7 +72,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     observer.start_stage("loading")
     material = _gather(settings)
     observer.start_stage("measuring")
-    data = _read_model(material.subject)
+    data = _read_model(material.classifier)
     data[IMAGES] = encode_images(material.inputs, material.dtype)
     kit = _describe(material, settings.limits, data)
     observer.start_stage("packing")
@@ -98,7 +84,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     suspicion = describe_suspicion(kit.host.before) if kit.host.before else ()
     return KitReport(
         tool=TOOL,
-        model=summarize_file(material.subject.model),
+        model=summarize_file(material.classifier.model),
         baseline=summarize_file(material.baseline.model) if material.baseline else None,
         kit=FileSummary(
             path=str(settings.out),
@@ -125,23 +111,23 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
 
 
 def _gather(settings: KitSettings) -> _Material:
-    subject = open_subject(settings.model, settings.flags)
-    request = make_request(subject, settings.forget)
-    baseline = open_subject(settings.baseline, settings.flags) if settings.baseline else None
-    _check_kept(settings, subject, baseline)
-    target = subject.image_input
+    classifier = open_classifier(settings.model, settings.flags)
+    request = make_request(classifier, settings.forget)
+    baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
+    _check_kept(settings, classifier, baseline)
+    target = classifier.image_input
     dtype = _TYPES.get(target.dtype)
     if dtype is None:
         message = f"{settings.model} takes {target.dtype} images, which NumPy lacks on many devices"
         raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
-    source = open_samples(settings.data, target, subject.preprocess, subject.labels)
+    source = open_samples(settings.data, target, classifier.preprocess, classifier.labels)
     if not np.isin(source.classes, request.forget).any():
         message = f"{settings.data} holds no sample of a forgotten class, so a kit proves nothing"
         raise InputRefusedError(message, remedy="Give data that include the forgotten classes.")
     size = int(np.prod(target.sample_shape)) * np.dtype(dtype).itemsize
     positions = pick_images(source.classes, request, settings.limit or choose_limit(size))
     return _Material(
-        subject=subject,
+        classifier=classifier,
         baseline=baseline,
         request=request,
         dtype=dtype,
@@ -151,31 +137,31 @@ def _gather(settings: KitSettings) -> _Material:
     )
 
 
-def _check_kept(settings: KitSettings, subject: Subject, baseline: Subject | None) -> None:
+def _check_kept(settings: KitSettings, classifier: Classifier, baseline: Classifier | None) -> None:
     """Refuse to write over what is read."""
-    models = subject.model.files | (baseline.model.files if baseline else frozenset())
+    models = classifier.model.files | (baseline.model.files if baseline else frozenset())
     if settings.out.resolve() in {*models, settings.data.resolve()}:
         message = f"{settings.out} goes into the kit, and is never changed"
-        raise InputRefusedError(message, remedy="Give --out another path.")
+        raise InputRefusedError(message, remedy=hint("Give {out} another path."))
 
 
 def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:
     """kit.json, with what ONNX Runtime answers here on the CPU, an image at a time."""
-    subject, request, classes = material.subject, material.request, material.classes
-    target, model = subject.image_input, subject.model
+    classifier, request, classes = material.classifier, material.request, material.classes
+    target, model = classifier.image_input, classifier.model
     before = None
     if material.baseline:
         before = measure_accuracy(_predict(material.baseline, material), classes, request)
-    expected = _predict(subject, material)
+    expected = _predict(classifier, material)
     return Kit(
         tool=TOOL,
         model=KitModel(
-            file=_name_model(subject),
+            file=_name_model(classifier),
             sha256=model.sha256,
             size_bytes=model.size_bytes,
             sidecars=dict(model.sidecars),
         ),
-        output=subject.head.output,
+        output=classifier.head.output,
         images=KitImages(
             file=IMAGES,
             sha256=hashlib.sha256(data[IMAGES]).hexdigest(),
@@ -184,7 +170,7 @@ def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes])
             shape=target.sample_shape,
             batch=target.batch or 1,
         ),
-        labels=subject.labels,
+        labels=classifier.labels,
         forget=request.forget,
         classes=tuple(classes.tolist()),
         expected=tuple(expected.tolist()),
@@ -198,29 +184,29 @@ def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes])
     )
 
 
-def _predict(subject: Subject, material: _Material) -> npt.NDArray[np.int64]:
+def _predict(classifier: Classifier, material: _Material) -> npt.NDArray[np.int64]:
     """Answers to the images one at a time, as a device gives them: where the graph fixes a larger
     batch, it holds the same image again and again.
     """
-    target = subject.image_input
+    target = classifier.image_input
     batch = target.batch or 1
-    session = open_session(subject.model.proto, "cpu")
+    session = open_session(classifier.model.proto, "cpu")
     repeated = np.repeat(material.inputs, batch, axis=0)
-    outputs = session.run(subject.head.output, repeated, target, 1)
-    with name_model(subject.model.path):
+    outputs = session.run(classifier.head.output, repeated, target, 1)
+    with name_model(classifier.model.path):
         return predict_classes(outputs[::batch])
 
 
-def _read_model(subject: Subject) -> dict[str, bytes]:
+def _read_model(classifier: Classifier) -> dict[str, bytes]:
     """The model's files as they are, by their names in the kit."""
-    for place in subject.model.sidecars:
+    for place in classifier.model.sidecars:
         if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
-            message = f"{subject.model.path} keeps weights outside its folder, in {place}"
+            message = f"{classifier.model.path} keeps weights outside its folder, in {place}"
             raise InputRefusedError(message, remedy="Put them beside the model.")
-    model, *sidecars = read_model_files(subject.model).items()
+    model, *sidecars = read_model_files(classifier.model).items()
     beside = {f"{MODEL_FOLDER}/{name}": content for name, content in sidecars}
-    return {_name_model(subject): model[1]} | beside
+    return {_name_model(classifier): model[1]} | beside
 
 
-def _name_model(subject: Subject) -> str:
-    return f"{MODEL_FOLDER}/{to_printable(subject.model.path.name)}"
+def _name_model(classifier: Classifier) -> str:
+    return f"{MODEL_FOLDER}/{to_printable(classifier.model.path.name)}"

@@ -7,11 +7,18 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.bias_range import deepen_bias, read_lowest_bias
-from nhle_onnx.graph.grids import has_range
-from nhle_onnx.graph.head_values import read_head, write_head
-from nhle_onnx.graph.score_range import Range, find_score_range, read_range, widen_scores
-from nhle_onnx.unlearn.cwm import HeadValues, check_maskable, mask_classes
+from nhle_onnx.graph.head.bounds import (
+    Range,
+    deepen_bias,
+    find_score_range,
+    read_lowest_bias,
+    read_range,
+    widen_scores,
+)
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.quant_params import has_range
+from nhle_onnx.hints import hint
+from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -53,23 +60,22 @@ def mask_head(
     for some features.
     """
     notes = check_maskable(head, request, options.mask)
-    weight, bias = read_head(proto, head)
-    values = HeadValues(weight=weight, bias=bias, lowest_bias=read_lowest_bias(proto, head))
+    bound = Head(proto, head)
+    values = HeadValues(**bound.read()._asdict(), lowest_bias=read_lowest_bias(bound))
     masked = mask_classes(values, head, request, options.mask, activations)
-    write_head(proto, head, masked.weight, masked.bias)
-    scores = find_score_range(proto, head)
+    bound.write(masked.weight, masked.bias)
+    scores = find_score_range(bound)
     if options.mask != "floor" or scores is None:
         return Masked(notes=notes)
-    sunk = _sink_rows(proto, head, request, scores, rescales=options.rescale)
-    settled = _settle_ties(proto, head, request, scores, rescales=options.rescale)
+    sunk = _sink_rows(bound, request, scores, rescales=options.rescale)
+    settled = _settle_ties(bound, request, scores, rescales=options.rescale)
     return Masked(
         rescaled=(*sunk.rescaled, *settled.rescaled), notes=(*notes, *sunk.notes, *settled.notes)
     )
 
 
 def _sink_rows(
-    proto: ModelProto,
-    head: ClassifierHead,
+    head: Head,
     request: ForgetRequest,
     scores: Range,
     *,
@@ -79,21 +85,21 @@ def _sink_rows(
     see that no forgotten class wins, if need be with its row at the lowest too.
     """
     forgotten = list(request.forget)
-    floor = _read_highest_bias(proto, head, forgotten)
+    floor = _read_highest_bias(head, forgotten)
     if floor <= scores.lowest + scores.step:
         return Masked()
-    if _find_lowest_lead(proto, head, request) > scores.step:
+    if _find_lowest_lead(head, request) > scores.step:
         return Masked()
-    _write_rows(proto, head, forgotten, row=_LOWEST)
-    if _find_lowest_lead(proto, head, request) > scores.step:
+    head.fill_rows(forgotten, _LOWEST)
+    if _find_lowest_lead(head, request) > scores.step:
         note = (
             f"the head's bias goes down to {floor:.3g} only, so the masked row is the lowest that "
             "its format holds, too: for no features does it win"
         )
         return Masked(notes=(note,))
-    rescaled = deepen_bias(proto, head, forgotten, scores.lowest) if rescales else ()
-    _write_rows(proto, head, forgotten, row=0, bias=scores.lowest)
-    if not _read_highest_bias(proto, head, forgotten) <= scores.lowest + scores.step:
+    rescaled = deepen_bias(head, forgotten, scores.lowest) if rescales else ()
+    head.fill_rows(forgotten, 0, scores.lowest)
+    if not _read_highest_bias(head, forgotten) <= scores.lowest + scores.step:
         message = (
             f"the head's bias goes down to {floor:.3g} only, and all other scores can fall below "
             "that: a masked class could win"
@@ -109,46 +115,28 @@ def _sink_rows(
 def _name_remedy(whose: str, *, rescales: bool) -> str:
     """What else to try: not what was given."""
     if rescales:
-        return "Use --method nhle, which masks nothing."
-    return f"Give --rescale to widen {whose} range, or --method nhle."
+        return hint("Use {method=nhle}, which masks nothing.")
+    return hint("Give {rescale=True} to widen {whose} range, or {method=nhle}.", whose=whose)
 
 
-def _read_highest_bias(proto: ModelProto, head: ClassifierHead, indices: list[int]) -> float:
-    return float(read_head(proto, head)[1][indices].max())
-
-
-def _write_rows(
-    proto: ModelProto,
-    head: ClassifierHead,
-    indices: list[int],
-    *,
-    row: float,
-    bias: float | None = None,
-) -> None:
-    """Every weight of some classes, and their biases unless they stay."""
-    weight, biases = read_head(proto, head)
-    rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
-    rows[indices] = row
-    if bias is not None:
-        biases[indices] = bias
-    write_head(proto, head, weight, biases)
+def _read_highest_bias(head: Head, indices: list[int]) -> float:
+    return float(head.read().bias[indices].max())
 
 
 def _settle_ties(
-    proto: ModelProto,
-    head: ClassifierHead,
+    head: Head,
     request: ForgetRequest,
     scores: Range,
     *,
     rescales: bool,
 ) -> Masked:
     """See that no forgotten class wins a tie where the output's own grid clamps all scores."""
-    best = _find_lowest_best(proto, head, request)
+    best = _find_lowest_best(head, request)
     if best > scores.lowest + scores.step:
         return Masked()
     if rescales and np.isfinite(best):
-        rescaled = widen_scores(proto, head, best)
-        now = find_score_range(proto, head) or scores
+        rescaled = widen_scores(head, best)
+        now = find_score_range(head) or scores
         note = (
             f"the output's range was widened down to {now.lowest:.3g}, so that no features bring "
             f"every retained class down to the masked score; a step grew from {scores.step:.3g} "
@@ -162,42 +150,35 @@ def _settle_ties(
             f"can come to lie with the masked one, and class {winner} wins such a tie, being first"
         )
         raise UnsupportedModelError(message, remedy=_name_remedy("the output's", rescales=rescales))
-    note = (
+    note = hint(
         f"the output's own quantization ends at {scores.lowest:.3g}: features that bring every "
         f"retained score down to it tie with the mask, which loses, as class {first} stands before "
-        "it; --rescale rules the tie out"
+        "it; {rescale=True} rules the tie out"
     )
     return Masked(notes=(note,))
 
 
-def _find_lowest_best(proto: ModelProto, head: ClassifierHead, request: ForgetRequest) -> float:
+def _find_lowest_best(head: Head, request: ForgetRequest) -> float:
     """The score that some retained class reaches whatever the features are."""
-    rows, biases = _read_rows(proto, head)
-    kept = list(request.retained)
-    return _minimize(proto, head, rows[kept], biases[kept])
+    rows, kept = head.rows, list(request.retained)
+    return _minimize(head, rows.weight[kept], rows.bias[kept])
 
 
-def _find_lowest_lead(proto: ModelProto, head: ClassifierHead, request: ForgetRequest) -> float:
+def _find_lowest_lead(head: Head, request: ForgetRequest) -> float:
     """By how much some retained class is above each forgotten one whatever the features are."""
-    rows, biases = _read_rows(proto, head)
-    kept = list(request.retained)
+    rows, kept = head.rows, list(request.retained)
     return min(
-        _minimize(proto, head, rows[kept] - rows[index], biases[kept] - biases[index])
+        _minimize(head, rows.weight[kept] - rows.weight[index], rows.bias[kept] - rows.bias[index])
         for index in request.forget
     )
 
 
-def _minimize(proto: ModelProto, head: ClassifierHead, rows: Array, biases: Array) -> float:
-    if head.feature_limits is None or not has_range(proto, head.feature_limits):
+def _minimize(head: Head, rows: Array, biases: Array) -> float:
+    limits = head.layout.feature_limits
+    if limits is None or not has_range(head.index, limits):
         return -np.inf
     # scipy takes a while to import, and only quantized heads need it
-    from nhle_onnx.unlearn.winning import find_lowest_best  # noqa: PLC0415
+    from nhle_onnx.unlearning.mask_bounds import find_lowest_best  # noqa: PLC0415
 
-    features = read_range(proto, head.feature_limits)
+    features = read_range(head.index, limits)
     return find_lowest_best(rows, biases, features.lowest, features.highest)
-
-
-def _read_rows(proto: ModelProto, head: ClassifierHead) -> tuple[Array, Array]:
-    weight, biases = read_head(proto, head)
-    rows = np.moveaxis(weight, head.class_axis, 0).reshape(head.num_classes, head.feature_dim)
-    return rows, biases

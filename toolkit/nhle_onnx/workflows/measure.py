@@ -12,17 +12,19 @@ from onnx import ModelProto
 
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
+from nhle_onnx.hints import hint
 from nhle_onnx.runtime.kernels import SATURATION
-from nhle_onnx.runtime.session import Provider, Session, open_session
+from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.text import format_number
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.accuracy import compute_accuracy, count_hits, predict_classes
-from nhle_onnx.verify.finite import name_model
-from nhle_onnx.workflows.subject import Subject
+from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
+from nhle_onnx.verification.finite import name_model
+from nhle_onnx.workflows.classifier import Classifier
 
 _SUSPICIOUS = 0.5
 
@@ -62,15 +64,15 @@ class LoadedModel:
     target: ImageInput
 
 
-def load_subject(
-    subject: Subject, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
+def load_classifier(
+    classifier: Classifier, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
 ) -> LoadedModel:
     """A model ready to be measured, or `proto` in its place: another form of the same graph."""
     return LoadedModel(
-        path=subject.model.path,
-        session=open_session(proto or subject.model.proto, provider, kernels),
-        output=subject.head.output,
-        target=subject.image_input,
+        path=classifier.model.path,
+        session=open_session(proto or classifier.model.proto, provider, kernels),
+        output=classifier.head.output,
+        target=classifier.image_input,
     )
 
 
@@ -163,7 +165,8 @@ def describe_kernels(other: OtherKernels | None) -> tuple[str, ...]:
         f"{name} Acc_F {format_number(accuracy.acc_f)}, Acc_R {format_number(accuracy.acc_r)}"
         for name, accuracy in other.accuracies.items()
     )
-    return (f"with --kernels {other.kernels} this machine finds {figures}: {other.reason}",)
+    found = f"with {{kernels={other.kernels}}} this machine finds {figures}: {other.reason}"
+    return (hint(found),)
 
 
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:

@@ -1,33 +1,14 @@
 """patch apply and inspect: what a device runs. Imports neither torch nor onnx."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable
+from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.apply import apply_patch, digest_file, locate_result
 from nhle_onnx.release.patch.container import Container, open_patch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplySettings:
-    """What the user asked of `patch apply`. With a `trusted` key the patch must be signed by it, in
-    `signature`, by default the patch's name and .sig. `also_ort` wants the .ort file too.
-    """
-
-    base: Path
-    patch: Path
-    out: Path
-    trusted: Path | None = None
-    signature: Path | None = None
-    also_ort: bool = False
-    force: bool = False
-
-    @property
-    def ort_path(self) -> Path:
-        """Where the .ort file goes."""
-        return self.out.with_suffix(".ort")
+from nhle_onnx.values.settings.patch import ApplySettings
 
 
 def apply_patch_file(settings: ApplySettings) -> Container:
@@ -38,16 +19,16 @@ def apply_patch_file(settings: ApplySettings) -> Container:
     outputs = [*locate_result(container, out).values()]
     if len({path.resolve() for path in outputs}) < len(container.manifest.result):
         message = f"{patch} makes a file {out.name} beside the model"
-        raise InputRefusedError(message, remedy="Give -o another name.")
-    for path in (*outputs, *([settings.ort_path] if settings.also_ort else [])):
+        raise InputRefusedError(message, remedy=hint("Give {out} another name."))
+    for path in (*outputs, *([settings.ort_path] if settings.ort_path else [])):
         if path.resolve() in kept:
             message = f"{path} is read, and never changed in place"
-            raise InputRefusedError(message, remedy="Give -o another path.")
+            raise InputRefusedError(message, remedy=hint("Give {out} another path."))
         check_writable(path, force=settings.force)
     if settings.trusted:
         _check_signature(settings, settings.trusted)
     apply_patch(container, base, out, force=settings.force)
-    if settings.also_ort:
+    if settings.ort_path:
         # a device that has no use for it need not import onnx and ONNX Runtime
         from nhle_onnx.workflows.patched_ort import write_ort  # noqa: PLC0415
 

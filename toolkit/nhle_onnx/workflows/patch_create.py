@@ -3,7 +3,6 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
@@ -14,24 +13,9 @@ from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
-from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
-from nhle_onnx.workflows.subject import TOOL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateSettings:
-    """What the user asked of `patch create`. `report` is the one of `unlearn`, by default the one
-    beside the edited model.
-    """
-
-    base: Path
-    edited: Path
-    out: Path
-    report: Path | None = None
-    deltas: bool = True
-    max_elements: int = MAX_ELEMENTS
-    force: bool = False
+from nhle_onnx.values.settings.patch import CreateSettings
+from nhle_onnx.workflows.classifier import TOOL
 
 
 def create_patch(settings: CreateSettings) -> Container:
@@ -39,7 +23,7 @@ def create_patch(settings: CreateSettings) -> Container:
     check_writable(settings.out, force=settings.force)
     paths = (settings.base, settings.edited)
     base, edited = (_read_files(path, settings.max_elements) for path in paths)
-    recipe = make_recipe(base, edited, deltas=settings.deltas)
+    recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
     forget, digest = _read_report(settings)
     manifest = Manifest(
         schema=SCHEMA,

@@ -1,9 +1,9 @@
-"""patch apply --also ort: the .ort file of a patched model, compared with it on noise."""
+"""patch apply, also to ort: the .ort file of a patched model, compared with it on noise."""
 
 from pathlib import Path
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.save import write_files

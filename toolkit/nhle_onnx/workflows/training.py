@@ -1,63 +1,63 @@
 """unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nhle_onnx.graph.head_values import read_format
-from nhle_onnx.graph.real_values import with_real_values
-from nhle_onnx.graph.slicing import expose_tensors
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import get_tolerance, widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
-from nhle_onnx.training.loop import Point
-from nhle_onnx.unlearn import objective
-from nhle_onnx.unlearn.finetune import STEP_LIMIT, TuningSamples, finetune
-from nhle_onnx.verify.finite import check_finite, name_model
-from nhle_onnx.workflows.departure import find_departing_node
+from nhle_onnx.unlearning import objective
+from nhle_onnx.unlearning.finetune import STEP_LIMIT, TuningData, finetune
+from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.verification.finite import check_finite, name_model
+from nhle_onnx.workflows.divergence import find_diverging_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
-from nhle_onnx.workflows.trained import Training
+from nhle_onnx.workflows.training_result import TrainingResult
 
 _REMEDY = "Check the preprocessing, and that the samples are of this model."
 
 
-def train_features(plan: Plan, watch: Stopwatch) -> Training:
+def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     """New values of the tensors in scope. The plan's model is left as it is."""
-    subject, material, options = plan.subject, plan.material, plan.settings.options
+    classifier, tuning, options = plan.classifier, plan.tuning, plan.settings.options
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = _lower(plan)
     limit = STEP_LIMIT if options.steps is None else options.steps
 
-    def report_step(point: Point) -> None:
-        detail = f"lead {point.lead:+.2f}, kept {point.keeping:.4f}, apart {point.parting:.3f}"
+    def report_step(point: TrainingStep) -> None:
+        detail = f"margin {point.forget_margin:+.2f}, retain loss {point.retain_loss:.4f}"
         watch.observer.advance(point.step, limit, detail)
 
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         finetuned = finetune(
             lowered,
             plan.names,
-            TuningSamples(
-                forget=material.forget,
-                classes=material.forget_classes,
-                anchors=material.anchors,
-                synthesizes=material.synthesizes,
+            TuningData(
+                forget=tuning.forget,
+                classes=tuning.forget_classes,
+                anchors=tuning.anchors,
+                synthesizes=tuning.synthesizes,
             ),
             plan.request,
             options,
-            subject.image_input,
+            classifier.image_input,
             device=device,
             on_step=report_step,
         )
     trajectory = finetuned.trajectory
-    return Training(
+    return TrainingResult(
         tensors=finetuned.tensors,
         device=str(device),
         details={
@@ -65,49 +65,51 @@ def train_features(plan: Plan, watch: Stopwatch) -> Training:
             "mirrors": finetuned.mirrors,
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
-            "hardening": objective.HARDENING,
+            "adversarial_augmentation": objective.ADVERSARIAL_AUGMENTATION,
             "imitation_weight": objective.IMITATION_WEIGHT,
             "separation_weight": objective.SEPARATION_WEIGHT,
             "steps_run": len(trajectory.points),
             "stop_reason": finetuned.stop_reason,
         },
-        points=tuple(asdict(point) for point in trajectory.points),
+        points=trajectory.points,
         parity=parity,
     )
 
 
 def _lower(plan: Plan) -> tuple[LoweredModel, float]:
     """The lowered model, and how closely it agrees with ONNX Runtime on the samples."""
-    subject, material = plan.subject, plan.material
-    source, output = subject.image_input.name, subject.head.scores
-    lower = partial(lower_classifier, source=source, head=subject.head)
-    wide = replace(subject.model, proto=widen_model(subject.model.proto))
-    if fixed := subject.image_input.batch:
-        shape = material.forget.shape[1:]
+    classifier, tuning = plan.classifier, plan.tuning
+    source, output = classifier.image_input.name, classifier.head.scores
+    lower = partial(lower_classifier, source=source, head=classifier.head)
+    wide = replace(classifier.model, proto=widen_model(classifier.model.proto))
+    if fixed := classifier.image_input.batch:
+        shape = tuning.forget.shape[1:]
         lowered = lower_for_any_batch(wide, lower, source=source, shape=shape, size=fixed)
     else:
         lowered = lower(wide)
-    inputs = np.concatenate([material.forget, material.anchors])
+    inputs = np.concatenate([tuning.forget, tuning.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = get_tolerance(read_format(subject.model.proto, subject.head))
+    tolerance = get_tolerance(Head(classifier.model.proto, classifier.head).number_format)
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]
         return scores
 
     def locate() -> str:
-        batch = inputs[: subject.image_input.batch or 8].astype(subject.image_input.dtype)
-        return find_departing_node(subject.model.proto, wide, source, output, batch, tolerance)
+        batch = inputs[: classifier.image_input.batch or 8].astype(classifier.image_input.dtype)
+        return find_diverging_node(classifier.model.proto, wide, source, output, batch, tolerance)
 
     expected = _read_logits(plan, inputs)
-    with name_model(subject.model.path):
+    with name_model(classifier.model.path):
         check_finite(expected, "its scores on the tuning samples", _REMEDY)
     return lowered, check_parity(read_scores, inputs, expected, tolerance, locate)
 
 
 def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
-    subject = plan.subject
-    real, head = with_real_values(subject.model.proto, subject.head)
+    classifier = plan.classifier
+    real, head = with_real_values(classifier.model.proto, classifier.head)
     session = open_session(expose_tensors(real, head.scores), "cpu")
-    return session.run(head.scores, inputs, subject.image_input, plan.settings.options.batch_size)
+    return session.run(
+        head.scores, inputs, classifier.image_input, plan.settings.options.batch_size
+    )

@@ -14,43 +14,44 @@ from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
-from nhle_onnx.graph.head import find_head
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.model_files import check_sidecars
-from nhle_onnx.graph.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
-from nhle_onnx.graph.slicing import expose_tensors
-from nhle_onnx.graph.steps import round_update
+from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
+from nhle_onnx.graph.update_rounding import round_update
+from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.unlearn.cwm import IMPORTANCE_SHARE
+from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE
 from nhle_onnx.values.report import Accuracy, Check, OtherKernels, UnlearnReport, Unmasked
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.summary import FileSummary
-from nhle_onnx.verify.changes import Changes, compare_models, list_outside
-from nhle_onnx.verify.evidence import describe_before, judge_evidence
-from nhle_onnx.verify.finite import check_finite, name_model
-from nhle_onnx.verify.gates import make_gates
-from nhle_onnx.verify.unmask import restore_head
+from nhle_onnx.verification.changes import Changes, compare_models, list_outside
+from nhle_onnx.verification.evidence import describe_before, judge_evidence
+from nhle_onnx.verification.finite import check_finite, name_model
+from nhle_onnx.verification.gates import make_gates
+from nhle_onnx.workflows.classifier import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.conversion import Conversion, convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
 from nhle_onnx.workflows.measure import (
     compare_kernels,
     describe_kernels,
-    load_subject,
+    load_classifier,
     measure_models,
     name_other,
     subtract,
 )
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
-from nhle_onnx.workflows.subject import TOOL, list_environment, summarize_model
-from nhle_onnx.workflows.trained import Training
-from nhle_onnx.workflows.unlearn_settings import UnlearnSettings
+from nhle_onnx.workflows.training_result import TrainingResult
 
 _MAX_GROWTH_BYTES = 4096
-_DIVERGED = "Give a smaller --lr, fewer --steps, --loss saturating, or another --mask."
+_DIVERGED = hint("Give a smaller {lr}, fewer {steps}, {loss=saturating}, or another {mask}.")
 _MEND_INPUTS = "Mend the samples, or the preprocessing that made them."
 
 Array = npt.NDArray[np.float32]
@@ -76,7 +77,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
         edited, masked = _edit(plan, training)
-        model, path = plan.subject.model, plan.settings.edited_path
+        model, path = plan.classifier.model, plan.settings.edited_path
         files = split_files(edited, model.places, model.path, path)
         check_sidecars(model)  # of which `split_files` read just now what is kept
     with watch.stage("verify", "verifying in ONNX Runtime"):
@@ -118,9 +119,9 @@ def _summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
     )
 
 
-def _train(plan: Plan, watch: Stopwatch) -> Training:
+def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
     if not plan.settings.options.trains:
-        return Training()
+        return TrainingResult()
     with watch.stage("import_torch", "starting torch"):
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
@@ -129,16 +130,16 @@ def _train(plan: Plan, watch: Stopwatch) -> Training:
     return training
 
 
-def _edit(plan: Plan, training: Training) -> tuple[ModelProto, Masked]:
+def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked]:
     """A copy of the model with the trained tensors and the head masked, and how that was done."""
     edited = ModelProto()
-    edited.CopyFrom(plan.subject.model.proto)
+    edited.CopyFrom(plan.classifier.model.proto)
     replace_tensors(edited, _round_updates(edited, training.tensors))
     options = plan.settings.options
     if not options.masks:
         return edited, Masked()
     activations = _read_activations(plan, edited) if options.mask == "importance" else None
-    return edited, mask_head(edited, plan.subject.head, plan.request, options, activations)
+    return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
 
 
 def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
@@ -154,34 +155,35 @@ def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str,
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     """Mean features of each forgotten class's samples, [len(forget), D]."""
-    material = plan.material
-    real, head = with_real_values(edited, plan.subject.head)
+    tuning = plan.tuning
+    real, head = with_real_values(edited, plan.classifier.head)
     session = open_session(expose_tensors(real, head.features), "cpu")
     features = (
         session.run(
             head.features,
-            material.forget,
-            plan.subject.image_input,
+            tuning.forget,
+            plan.classifier.image_input,
             plan.settings.options.batch_size,
         )
-        .reshape(len(material.forget), head.feature_dim, -1)
+        .reshape(len(tuning.forget), head.feature_dim, -1)
         .mean(2)
     )
-    with name_model(plan.subject.model.path):
+    with name_model(plan.classifier.model.path):
         check_finite(features, "its features of the samples to forget", _MEND_INPUTS)
     return np.stack(
-        [features[material.forget_classes == index].mean(0) for index in plan.request.forget]
+        [features[tuning.forget_classes == index].mean(0) for index in plan.request.forget]
     )
 
 
 def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
-    subject, settings = plan.subject, plan.settings
-    edited_head = find_head(replace(subject.model, proto=edited), output=subject.head.output)
-    restored = restore_head(edited, edited_head, subject.model.proto, subject.head)
+    classifier, settings = plan.classifier, plan.settings
+    edited_head = find_head(replace(classifier.model, proto=edited), output=classifier.head.output)
+    original = Head(classifier.model.proto, classifier.head)
+    restored = Head(edited, edited_head).restore(original)
     provider, kernels = settings.provider, settings.kernels
-    models = [load_subject(subject, provider, kernels, model) for model in (edited, restored)]
+    models = [load_classifier(classifier, provider, kernels, model) for model in (edited, restored)]
     if plan.before_by_other_kernels:
-        models.append(load_subject(subject, provider, name_other(kernels), edited))
+        models.append(load_classifier(classifier, provider, name_other(kernels), edited))
     try:
         after, unmasked, *others = measure_models(
             models, plan.evaluation, plan.request, settings.options.batch_size, watch.report_samples
@@ -195,7 +197,7 @@ def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
         after=after,
         other_kernels=compare_kernels(kernels, judged, found),
         unmasked=Unmasked(acc_f=unmasked.acc_f),
-        changes=compare_models(subject.model.proto, edited),
+        changes=compare_models(classifier.model.proto, edited),
     )
 
 
@@ -203,7 +205,7 @@ def _make_checks(
     plan: Plan, masked: Masked, measured: Measured, size_bytes: int
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The gates on accuracy, and what the edit promised of the file."""
-    options, head = plan.settings.options, plan.subject.head
+    options, head = plan.settings.options, plan.classifier.head
     gates, notes = make_gates(
         acc_f=measured.after.acc_f,
         delta_acc_r=subtract(measured.after.acc_r, plan.before.acc_r),
@@ -219,7 +221,7 @@ def _make_checks(
     promises = [
         ("tensors_changed_outside_scope", len(outside), 0),
         ("graph_changes", int(not measured.changes.is_graph_same), 0),
-        ("growth_bytes", size_bytes - plan.subject.model.size_bytes, _MAX_GROWTH_BYTES),
+        ("growth_bytes", size_bytes - plan.classifier.model.size_bytes, _MAX_GROWTH_BYTES),
     ]
     checks = tuple(
         Check(name=name, value=value, limit=limit, better="lower")
@@ -230,7 +232,7 @@ def _make_checks(
 
 def _make_report(
     plan: Plan,
-    training: Training,
+    training: TrainingResult,
     masked: Masked,
     measured: Measured,
     conversion: Conversion,
@@ -246,6 +248,7 @@ def _make_report(
         "anchors": settings.anchors,
         "parity_with_onnxruntime": training.parity,
         **training.details,
+        "stop_reason": word(training.details["stop_reason"], settings.wording),
     }
     if options.masks and options.mask == "importance":
         resolved["importance_share"] = IMPORTANCE_SHARE
@@ -254,12 +257,12 @@ def _make_report(
         environment=list_environment(),
         command=settings.command,
         seed=options.seed,
-        model=summarize_model(plan.subject),
+        model=summarize_model(plan.classifier),
         edited=edited,
-        labels=plan.subject.labels,
+        labels=plan.classifier.labels,
         forget=plan.request.forget,
         samples=plan.samples,
-        preprocess=plan.subject.preprocess,
+        preprocess=plan.classifier.preprocess,
         method=resolved,
         provider=plan.session.provider,
         kernels=settings.kernels,
@@ -273,12 +276,15 @@ def _make_report(
         added_tensors=measured.changes.added,
         trajectory=training.points,
         elapsed_s=watch.elapsed_s,
-        notes=(
-            *masked.notes,
-            *plan.notes,
-            *notes,
-            *describe_kernels(measured.other_kernels),
-            *conversion.notes,
+        notes=word_all(
+            (
+                *masked.notes,
+                *plan.notes,
+                *notes,
+                *describe_kernels(measured.other_kernels),
+                *conversion.notes,
+            ),
+            settings.wording,
         ),
         also=conversion.files,
         checks=(*checks, *conversion.checks),
@@ -298,18 +304,21 @@ def _digest_sources(plan: Plan) -> dict[str, str | None]:
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:
-    """What `--dry-run` shows: all that was decided, and the model as given."""
+    """What a dry run shows: all that was decided, and the model as given."""
     settings = plan.settings
     return {
         "schema": "nhle-onnx/plan/v1",
-        "model": summarize_model(plan.subject),
+        "model": summarize_model(plan.classifier),
         "forget": plan.request.forget,
         "samples": plan.samples,
-        "preprocess": plan.subject.preprocess,
+        "preprocess": plan.classifier.preprocess,
         "method": settings.options,
         "tensors": plan.names,
         "provider": plan.session.provider,
         "before": plan.before,
         "would_write": [str(path) for path in settings.outputs],
-        "notes": (*plan.mask_notes, *plan.notes, *describe_before(plan.before, plan.request)),
+        "notes": word_all(
+            (*plan.mask_notes, *plan.notes, *describe_before(plan.before, plan.request)),
+            settings.wording,
+        ),
     }

@@ -2,18 +2,16 @@
 
 from dataclasses import replace
 
+from nhle_onnx.hints import word_all
 from nhle_onnx.runtime.kernels import may_saturate
-from nhle_onnx.values.report import (
-    Check,
-    Limits,
-    ProviderResult,
-    Unmasked,
-    VerifyReport,
-)
-from nhle_onnx.verify.accuracy import compute_accuracy
-from nhle_onnx.verify.evidence import judge_evidence
-from nhle_onnx.verify.gates import make_gates
-from nhle_onnx.workflows.contest import Baseline, VerifySettings, name_extras, open_contest
+from nhle_onnx.values.report import Check, ProviderResult, Unmasked, VerifyReport
+from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.verification.accuracy import compute_accuracy
+from nhle_onnx.verification.evidence import judge_evidence
+from nhle_onnx.verification.gates import make_gates
+from nhle_onnx.workflows.classifier import TOOL, summarize_file
+from nhle_onnx.workflows.comparison import Baseline, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
 from nhle_onnx.workflows.measure import (
     compare_kernels,
@@ -22,7 +20,6 @@ from nhle_onnx.workflows.measure import (
     subtract,
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
-from nhle_onnx.workflows.subject import TOOL, summarize_file
 
 
 def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
@@ -32,9 +29,9 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     """
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
-        contest = open_contest(settings)
-        settings = replace(settings, compares_kernels=may_saturate(contest.subject.model.proto))
-    subject, request, baseline = contest.subject, contest.request, contest.baseline
+        contest = open_comparison(settings)
+        settings = replace(settings, compares_kernels=may_saturate(contest.classifier.model.proto))
+    classifier, request, baseline = contest.classifier, contest.request, contest.baseline
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, contest, watch.report_samples)
     accuracies = [compute_accuracy(counts, request) for counts in tally.counts]
@@ -68,12 +65,12 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     changes = baseline.changes if baseline else None
     return VerifyReport(
         tool=TOOL,
-        model=summarize_file(subject.model),
-        baseline=summarize_file(baseline.subject.model) if baseline else None,
-        labels=subject.labels,
+        model=summarize_file(classifier.model),
+        baseline=summarize_file(baseline.classifier.model) if baseline else None,
+        labels=classifier.labels,
         forget=request.forget,
         samples=sum(totals),
-        preprocess=subject.preprocess,
+        preprocess=classifier.preprocess,
         providers=results,
         kernels=settings.kernels,
         before=before,
@@ -83,12 +80,15 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
         other_kernels=other,
         changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
-        notes=(
-            *notes,
-            *suspicion,
-            *doubts,
-            *describe_kernels(other),
-            *(_describe(baseline) if baseline else ()),
+        notes=word_all(
+            (
+                *notes,
+                *suspicion,
+                *doubts,
+                *describe_kernels(other),
+                *(_describe(baseline) if baseline else ()),
+            ),
+            settings.wording,
         ),
         checks=(*checks, *evidence, *_check_other_providers(results[1:], settings.limits)),
     )

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
-from nhle_onnx.graph.grids import RANGES
+from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.lowering.node import Node, Value, find_shape, recorded, with_shape
 from nhle_onnx.lowering.ops.linear import conv
 from nhle_onnx.lowering.ops.pooling import average_pool

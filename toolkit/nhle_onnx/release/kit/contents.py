@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.release.kit.carried import read_runner, read_web_file
 from nhle_onnx.release.kit.page import TRIAL, can_hold, render_kit_page
+from nhle_onnx.release.kit.vendored import read_runner, read_web_file
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.kernels import make_trial
 from nhle_onnx.values.kit import InputType, Kit

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nhle_onnx.release.kit.carried import read_manifest, read_runner, read_web_file
+from nhle_onnx.release.kit.vendored import read_manifest, read_runner, read_web_file
 
 _MOST_BYTES = 256 * 2**20  # browsers' texts end at 512 MiB; base64 takes a third more
 TRIAL = "{{ trial }}"  # in a runner: the model that finds out whether a processor saturates

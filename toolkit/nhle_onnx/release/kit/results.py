@@ -12,11 +12,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.values.kit import ClassCount, DeviceLimits, DeviceResult, Kit
-from nhle_onnx.values.report import Accuracy, Check, Limits
+from nhle_onnx.values.kit import ClassCount, DeviceResult, Kit
+from nhle_onnx.values.report import Accuracy, Check
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verify.accuracy import measure_accuracy
-from nhle_onnx.verify.gates import make_gates
+from nhle_onnx.values.settings.gates import DeviceLimits, Limits
+from nhle_onnx.verification.accuracy import measure_accuracy
+from nhle_onnx.verification.gates import make_gates
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)

@@ -2,7 +2,6 @@
 never alone: order, dashes or words say the same.
 """
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -16,6 +15,7 @@ from matplotlib.lines import Line2D
 from nhle_onnx.release.page.svg import INK
 from nhle_onnx.text import format_number
 from nhle_onnx.values.audit import Measure, Projection, Role
+from nhle_onnx.values.report import TrainingStep
 
 ROLE_NAMES: Mapping[Role, str] = {
     "original": "original",
@@ -163,22 +163,24 @@ def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
     _add_legend(figure, axes)
 
 
-def draw_trajectory(figure: Figure, trajectory: Sequence[Mapping[str, float]]) -> None:
-    """Losses by step, and under them the forget samples' largest lead."""
+def draw_trajectory(figure: Figure, trajectory: Sequence[TrainingStep]) -> None:
+    """Losses by step, and under them the forget samples' largest margin."""
     figure.set_size_inches(figure.get_figwidth(), 4.4)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    steps = [point.get("step", rank) for rank, point in enumerate(trajectory, 1)]
+    steps = [point.step for point in trajectory]
     for name, colour, dashes in zip(
-        ("forgetting", "keeping", "parting"), _HIGHLIGHTS, ("--", "-", ":"), strict=False
+        ("forget_loss", "retain_loss", "alignment_loss"),
+        _HIGHLIGHTS,
+        ("--", "-", ":"),
+        strict=False,
     ):
-        losses = [point.get(name, math.nan) for point in trajectory]
-        upper.plot(steps, losses, dashes, color=colour, label=name, linewidth=1.8)
-    lower.plot(
-        steps, [point.get("lead", math.nan) for point in trajectory], color=INK, linewidth=1.8
-    )
+        losses = [getattr(point, name) for point in trajectory]
+        label = name.replace("_", " ")
+        upper.plot(steps, losses, dashes, color=colour, label=label, linewidth=1.8)
+    lower.plot(steps, [point.forget_margin for point in trajectory], color=INK, linewidth=1.8)
     lower.axhline(0, color=INK, linewidth=0.8)
     upper.set_ylabel("loss")
-    lower.set(ylabel="largest lead", xlabel="step")
+    lower.set(ylabel="largest margin", xlabel="step")
     upper.grid()
     lower.grid()
     _add_legend(figure, upper)

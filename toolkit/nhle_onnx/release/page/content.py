@@ -24,9 +24,9 @@ from nhle_onnx.release.page.tables import (
 )
 from nhle_onnx.release.page.verdicts import judge_audit, judge_unlearning, name_forgotten
 from nhle_onnx.values.audit import AuditReport, Projection, Role
-from nhle_onnx.values.report import Accuracy, UnlearnReport
+from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport
 
-Trajectory = Sequence[Mapping[str, float]]
+Trajectory = Sequence[TrainingStep]
 
 
 def describe_audit(

@@ -9,7 +9,7 @@ from nhle_onnx.release.page.elements import Picture
 from nhle_onnx.release.page.svg import render_svg
 from nhle_onnx.text import format_number, name_class
 from nhle_onnx.values.audit import AuditReport, Measure, Projection, Role
-from nhle_onnx.values.report import Accuracy
+from nhle_onnx.values.report import Accuracy, TrainingStep
 
 _MOST_ROWS = 24
 _LONGEST_LABEL = 50
@@ -172,25 +172,21 @@ def picture_scale(measures: Sequence[Measure]) -> Picture | None:
     )
 
 
-def picture_trajectory(trajectory: Sequence[Mapping[str, float]]) -> Picture:
+def picture_trajectory(trajectory: Sequence[TrainingStep]) -> Picture:
     """How training went."""
-    leads = [point["lead"] for point in trajectory if "lead" in point]
-    span = (
-        f" The largest lead goes from {format_number(leads[0])} to {format_number(leads[-1])}."
-        if leads
-        else ""
-    )
+    first, last = (format_number(trajectory[place].forget_margin) for place in (0, -1))
+    span = f" The largest margin goes from {first} to {last}."
     title = "Training, step by step"
-    alternative = f"{title}: losses and the largest lead over {len(trajectory)} steps.{span}"
+    alternative = f"{title}: losses and the largest margin over {len(trajectory)} steps.{span}"
     return Picture(
         title=title,
         svg=render_svg(
             "trajectory", alternative, partial(charts.draw_trajectory, trajectory=trajectory)
         ),
         alternative=alternative,
-        caption="Forgetting pushes the class's score down, keeping holds the other answers, "
-        "parting blurs its features. A lead below 0 says that no forget sample's class "
-        "stands above the mean of the others any more.",
+        caption="The forget loss pushes the class's score down, the retain loss holds the other "
+        "answers, the alignment loss makes its features like those of other classes. A margin "
+        "below 0 says that no forget sample's class stands above the mean of the others.",
     )
 
 

@@ -14,6 +14,7 @@ import zstandard
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.save import write_streams
+from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.container import Container, Span
 from nhle_onnx.release.patch.differences import add_counts, add_differences
 from nhle_onnx.values.patch import MadeFile, Piece
@@ -98,7 +99,7 @@ def _check_room(container: Container, out: Path) -> None:
     free = shutil.disk_usage(out.parent).free
     if needed > free:
         message = f"{container.path} makes {needed:,} bytes, but {out.parent} has {free:,} free"
-        raise InputRefusedError(message, remedy="Give -o a path where there is room.")
+        raise InputRefusedError(message, remedy=hint("Give {out} a path where there is room."))
 
 
 def _damage(path: Path) -> InputRefusedError:

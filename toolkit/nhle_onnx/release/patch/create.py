@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from onnx import TensorProto
 
-from nhle_onnx.graph.runs import find_runs
+from nhle_onnx.graph.index_ranges import find_ranges
+from nhle_onnx.release.patch.delta_policy import FEW, find_exponent, may_differ, split_rows
 from nhle_onnx.release.patch.differences import split_counts, split_differences
-from nhle_onnx.release.patch.discretion import FEW, find_exponent, may_differ, split_rows
 from nhle_onnx.release.patch.layout import Stored, group_by_file
 from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece
 
@@ -169,7 +169,7 @@ class _Author:
             else:
                 kinds.add("insert")
                 yield from self._insert(now)
-        runs: Rows = find_runs(changed) if len(changed) < len(rows) else "all"
+        runs: Rows = find_ranges(changed) if len(changed) < len(rows) else "all"
         self._note(tensor, new, old, runs, kinds)
 
     def _name(self, tensor: Stored) -> str:

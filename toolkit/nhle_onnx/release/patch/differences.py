@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.graph.steps import add_steps
+from nhle_onnx.graph.update_rounding import add_steps
 
 Words = npt.NDArray[Any]
 _TYPES: dict[int, np.dtype[Any]] = {width: np.dtype(f"<u{width}") for width in (1, 2, 4)}

@@ -1,0 +1,1 @@
+"""One file an attack; `workflows/attacks.py` lists them."""

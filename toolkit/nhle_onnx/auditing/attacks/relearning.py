@@ -1,0 +1,204 @@
+"""Relearning: how few steps on a few labelled samples bring the class back (METHOD §4).
+
+The attacker first resets what masks the class in the head: against a floor mask any other protocol
+measures the mask. AIN = steps(edited) / steps(retrained); 1 is ideal (Chundawat et al., 2023).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target, read_answers
+from nhle_onnx.auditing.measures import make_measure
+from nhle_onnx.auditing.samples import choose_known
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head.head import Head, HeadRows
+from nhle_onnx.lowering.batches import lower_for_any_batch
+from nhle_onnx.lowering.module import LoweredModel, lower_classifier
+from nhle_onnx.lowering.parity import check_parity
+from nhle_onnx.lowering.precision import get_tolerance, widen_model
+from nhle_onnx.training.loop import make_relative_adam
+from nhle_onnx.values.audit import Measure, Role
+
+STEP_LIMIT = 40
+FIRST_STEPS = 20  # that every model takes, so that their mean Acc_F can be compared
+TOLERANCE = 0.05  # of the original Acc_F: the class is back once this close to it
+_STEPS_RESOLUTION = 2.0  # closer than this, two networks relearn as fast
+_RATE = 5e-3  # of each tensor's magnitude
+_BATCH = 256
+_COMPARED = 32  # samples on which a model to train must answer as in ONNX Runtime
+_JUDGED = 300  # samples of the forgotten classes, after each step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelearnSamples:
+    """Images [N, ...] as the model takes them and their classes: to learn from, and to judge."""
+
+    known: npt.NDArray[np.float32]
+    known_classes: npt.NDArray[np.int64]
+    judged: npt.NDArray[np.float32]
+    judged_classes: npt.NDArray[np.int64]
+
+
+def reset_rows(rows: HeadRows, forgotten: Sequence[int]) -> HeadRows:
+    """The head with the forgotten classes' rows zero, and their biases the others' mean."""
+    kept = [index for index in range(len(rows.bias)) if index not in forgotten]
+    weight, bias = rows.weight.copy(), rows.bias.copy()
+    weight[list(forgotten)] = 0.0
+    bias[list(forgotten)] = bias[kept].mean()
+    return HeadRows(weight, bias)
+
+
+def relearn(
+    lowered: LoweredModel,
+    samples: RelearnSamples,
+    *,
+    goal: float,
+    device: torch.device,
+    seed: int,
+    on_step: Callable[[int], None],
+) -> tuple[float, ...]:
+    """Acc_F before the first step and after each, for at least 20 steps and until it is `goal` or
+    the steps run out.
+
+    Trains all weights of `lowered`, which gives scores and features, by cross-entropy.
+    """
+    module = lowered.module.to(device)
+    # as `_place` lays out images; torch's stubs lack this overload
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parameters = list(lowered.parameter_of.values())
+    optimizer = make_relative_adam(parameters, _RATE)
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.from_numpy(samples.known_classes)
+    curve = [_measure(module, samples, device)]
+    for step in range(1, STEP_LIMIT + 1):
+        if step > FIRST_STEPS and max(curve) >= goal:
+            break
+        chosen = torch.randperm(len(labels), generator=generator)[:_BATCH]
+        logits = module(_place(samples.known[chosen.numpy()], device))[0].flatten(1)
+        loss = functional.cross_entropy(logits, labels[chosen].to(device))
+        if not torch.isfinite(loss):
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        curve.append(_measure(module, samples, device))
+        on_step(step)
+    return tuple(curve)
+
+
+def count_steps(curve: Sequence[float], goal: float) -> int:
+    """The first step at which the curve is at `goal`; the limit where it never is."""
+    return next((step for step, value in enumerate(curve) if value >= goal), STEP_LIMIT)
+
+
+def _place(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
+    """Model inputs where they are computed on, laid out as deep convolutions are fastest."""
+    return torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _measure(module: nn.Module, samples: RelearnSamples, device: torch.device) -> float:
+    hits: Tensor = torch.cat(
+        [
+            module(_place(images, device))[0].flatten(1).argmax(1).cpu()
+            for images in np.array_split(samples.judged[:_JUDGED], max(1, _JUDGED // _BATCH))
+            if len(images)
+        ]
+    )
+    return float((hits == torch.from_numpy(samples.judged_classes[:_JUDGED])).double().mean())
+
+
+def attack_by_relearning(
+    context: AuditContext,
+    device: torch.device,
+    curves: dict[Role, tuple[float, ...]],
+    on_step: Callable[[Role, int, int], None],
+) -> tuple[Measure, ...]:
+    """Train on a few labelled samples until the class is back; fills `curves`."""
+    known = choose_known(context.classes, context.is_attack)
+    samples = RelearnSamples(
+        known=context.inputs[known],
+        known_classes=context.classes[known],
+        judged=context.inputs[context.is_judge],
+        judged_classes=context.classes[context.is_judge],
+    )
+    original = context.targets["original"].answers.scores[context.is_judge]
+    was = float((original.argmax(1) == context.classes[context.is_judge]).mean())
+    goal = (1 - TOLERANCE) * was
+    if not goal:
+        message = "the original does not know the class"
+        raise CannotRunError(message)
+    for role, target in context.targets.items():
+        curves[role] = relearn(
+            _lower(context, role, target),
+            samples,
+            goal=goal,
+            device=device,
+            seed=context.seed,
+            on_step=partial(_pass_on, on_step, role),
+        )
+    return _describe_curves(curves, goal)
+
+
+def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> tuple[Measure, ...]:
+    steps = {role: float(count_steps(curve, goal)) for role, curve in curves.items()}
+    reported = make_measure(
+        "relearning",
+        "steps",
+        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back (at most {STEP_LIMIT})",
+        steps,
+        resolution=_STEPS_RESOLUTION,
+    )
+    first = make_measure(
+        "relearning",
+        "mean_acc_f",
+        f"Acc_F, mean of the first {FIRST_STEPS} steps of relearning",
+        {role: fmean(curve[1 : FIRST_STEPS + 1] or curve) for role, curve in curves.items()},
+    )
+    if "reference" not in steps:
+        return reported, first
+    ratios = {role: count / max(1.0, steps["reference"]) for role, count in steps.items()}
+    title = "steps relative to the retrained model's (AIN)"
+    return reported, first, make_measure("relearning", "ain", title, ratios, places=False)
+
+
+def _pass_on(on_step: Callable[[Role, int, int], None], role: Role, step: int) -> None:
+    on_step(role, step, STEP_LIMIT)
+
+
+def _lower(context: AuditContext, role: Role, target: Target) -> LoweredModel:
+    """The model with its head reset, to train."""
+    try:
+        return _lower_reset(context, target)
+    except UnsupportedModelError as error:
+        message = f"the {role} model cannot be trained: {error.reason}"
+        raise CannotRunError(message) from error
+
+
+def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
+    rows = reset_rows(target.head.rows, context.forgotten)
+    proto = target.head.with_rows(rows)
+    model = replace(target.model, proto=widen_model(proto))
+    source = target.image_input.name
+    lower = partial(lower_classifier, source=source, head=target.layout)
+    if size := target.image_input.batch:
+        shape = context.inputs.shape[1:]
+        lowered = lower_for_any_batch(model, lower, source=source, shape=shape, size=size)
+    else:
+        lowered = lower(model)
+    inputs = context.inputs[:_COMPARED]
+    answers = read_answers(
+        proto, target.layout, target.image_input, inputs,
+        provider=context.provider, batch_size=context.batch_size,
+    )  # fmt: skip
+    tolerance = get_tolerance(Head(proto, target.layout).number_format)
+    check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
+    return lowered

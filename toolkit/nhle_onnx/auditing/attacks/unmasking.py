@@ -1,0 +1,74 @@
+"""Unmasking: a head that knows the class, put on the edited network (METHOD §4)."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target
+from nhle_onnx.auditing.measures import make_measure, measure_each
+from nhle_onnx.auditing.samples import SAMPLES_PER_CLASS, choose_known
+from nhle_onnx.graph.head.head import HeadRows
+from nhle_onnx.values.audit import Measure
+
+FALSE_ALARMS = 0.05  # of the attacker's retained samples: a row that takes all proves nothing
+
+
+def rebuild_rows(
+    rows: HeadRows,
+    features: npt.NDArray[np.floating],
+    classes: npt.NDArray[np.int64],
+    forgotten: Sequence[int],
+) -> HeadRows:
+    """The head with a row for each forgotten class made of the attacker's samples.
+
+    The row is the mean of the class's features less the mean of all, as long as a retained row is
+    on average (after Qi et al., CVPR 2018); its bias the highest at which at most 5 % of the
+    retained samples go to it. Features [N, D] of samples of `classes` [N].
+    """
+    wide = features.astype(np.float64)
+    kept = [index for index in range(len(rows.bias)) if index not in forgotten]
+    length = np.linalg.norm(rows.weight[kept], axis=1).mean()
+    others = wide[np.isin(classes, kept)]
+    best = (others @ rows.weight[kept].T + rows.bias[kept]).max(1)
+    weight, bias = rows.weight.copy(), rows.bias.copy()
+    for index in forgotten:
+        direction = wide[classes == index].mean(0) - wide.mean(0)
+        weight[index] = direction * length / max(float(np.linalg.norm(direction)), 1e-12)
+        bias[index] = np.quantile(best - others @ weight[index], FALSE_ALARMS)
+    return HeadRows(weight, bias)
+
+
+def attack_by_unmasking(context: AuditContext) -> tuple[Measure, ...]:
+    """The original's head on the features of each model that it fits."""
+    rows = context.targets["original"].head.rows
+    fitting = {
+        role: target
+        for role, target in context.targets.items()
+        if target.head.rows.weight.shape == rows.weight.shape
+    }
+    if "edited" not in fitting:
+        message = "the edited model's head has another shape than the original's"
+        raise CannotRunError(message)
+    put_back = {
+        role: context.recognise(target.head.with_rows(rows), target)
+        for role, target in fitting.items()
+    }
+    title = "Acc_F with the original's head"
+    return (make_measure("unmasking", "original_head", title, put_back, places=False),)
+
+
+def attack_by_rebuilding(context: AuditContext) -> tuple[Measure, ...]:
+    """Rows made anew from a few samples of the class."""
+    rebuilt = measure_each(context, partial(_measure_rebuilt, context))
+    title = f"Acc_F with rows rebuilt from {SAMPLES_PER_CLASS} samples"
+    return (make_measure("unmasking", "rebuilt_row", title, rebuilt),)
+
+
+def _measure_rebuilt(context: AuditContext, target: Target) -> float:
+    known = choose_known(context.classes, context.is_attack)
+    rows = rebuild_rows(
+        target.head.rows, target.answers.features[known], context.classes[known], context.forgotten
+    )
+    return context.recognise(target.head.with_rows(rows), target)

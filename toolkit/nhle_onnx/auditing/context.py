@@ -1,0 +1,133 @@
+"""What every attack is given: the models, what they make of the samples, and who holds which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto
+
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.real_values import with_real_values
+from nhle_onnx.graph.subgraph import expose_tensors
+from nhle_onnx.runtime.session import open_session
+from nhle_onnx.values.audit import Role
+from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.model import ClassifierHead, OnnxModel
+from nhle_onnx.values.places import Provider
+from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.values.request import ForgetRequest
+
+Array = npt.NDArray[np.float32]
+
+
+class CannotRunError(Exception):
+    """An attack has not what it needs; the message says what. The report lists it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a model makes of samples: the head's features [N, D] and the scores [N, K]."""
+
+    features: Array
+    scores: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A classifier, with its answers to the audit's samples and to members, where given."""
+
+    model: OnnxModel
+    layout: ClassifierHead
+    image_input: ImageInput
+    answers: Answers
+    member_answers: Answers | None
+
+    @cached_property
+    def head(self) -> Head:
+        """Its head, as it stands in its graph."""
+        return Head(self.model.proto, self.layout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditContext:
+    """Samples [N, ...] of `classes` [N]; `is_attack` marks the half that the attacker holds, the
+    other half judges. `members` are samples of forgotten classes that the original was trained on.
+    """
+
+    request: ForgetRequest
+    inputs: Array
+    classes: npt.NDArray[np.int64]
+    is_attack: npt.NDArray[np.bool_]
+    member_classes: npt.NDArray[np.int64]
+    targets: Mapping[Role, Target]
+    provider: Provider
+    kernels: Kernels
+    batch_size: int
+    seed: int
+
+    @property
+    def forgotten(self) -> tuple[int, ...]:
+        """Indices of the forgotten classes."""
+        return self.request.forget
+
+    @property
+    def is_forgotten(self) -> npt.NDArray[np.bool_]:
+        """Which samples are of a forgotten class, [N]."""
+        found: npt.NDArray[np.bool_] = np.isin(self.classes, self.forgotten)
+        return found
+
+    @property
+    def is_judge(self) -> npt.NDArray[np.bool_]:
+        """Which samples of a forgotten class judge, [N]."""
+        return self.is_forgotten & ~self.is_attack
+
+    def recognise(
+        self, proto: ModelProto, target: Target, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> float:
+        """The share of the chosen samples whose class a changed form of a target's graph gives; by
+        default those of forgotten classes that judge.
+        """
+        chosen = self.is_judge if chosen is None else chosen
+        scores = read_answers(
+            proto, target.layout, target.image_input, self.inputs[chosen],
+            provider=self.provider, kernels=self.kernels, batch_size=self.batch_size,
+        ).scores  # fmt: skip
+        return float((scores.argmax(1) == self.classes[chosen]).mean())
+
+
+def read_answers(
+    proto: ModelProto,
+    head: ClassifierHead,
+    image_input: ImageInput,
+    inputs: Array,
+    *,
+    provider: Provider,
+    batch_size: int,
+    kernels: Kernels = "exact",
+) -> Answers:
+    """A model's answers to images [N, ...], in one pass, as real numbers.
+
+    Raises CannotRunError where features, or the scores that win, are none: NaN or infinite.
+    """
+    proto, head = with_real_values(proto, head)
+    session = open_session(expose_tensors(proto, head.features, head.scores), provider, kernels)
+    names = (head.features, head.scores)
+    features, scores = session.run_several(names, inputs, image_input, batch_size)
+    spatial = tuple(range(2, features.ndim))
+    scores = scores.reshape(len(scores), head.num_classes)
+    if not (np.isfinite(features).all() and np.isfinite(scores.max(1)).all()):
+        message = "the model computes numbers that are not finite, so it gives no answers"
+        raise CannotRunError(message)
+    return Answers(features=features.mean(spatial) if spatial else features, scores=scores)
+
+
+def split_halves(classes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:
+    """Half of each class, drawn by the seed, for the attacker."""
+    rng = np.random.default_rng(seed)
+    is_attack = np.zeros(len(classes), bool)
+    for index in np.unique(classes):
+        positions = rng.permutation(np.flatnonzero(classes == index))
+        is_attack[positions[: (len(positions) + 1) // 2]] = True
+    return is_attack

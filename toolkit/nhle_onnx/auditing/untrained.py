@@ -1,0 +1,52 @@
+"""A network of the same graph that never learned anything: what ZRF compares with."""
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, numpy_helper
+
+from nhle_onnx.graph.head.head import Head, HeadRows
+from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.tensors import is_float, list_tensors, replace_tensors
+from nhle_onnx.values.model import ClassifierHead
+
+
+def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelProto:
+    """A copy with every matrix and kernel drawn anew (He et al., 2015), or with its whole numbers
+    shuffled; biases and normalisation stay, save the head's bias, which is 0.
+    """
+    rng = np.random.default_rng(seed)
+    fresh = ModelProto()
+    fresh.CopyFrom(proto)
+    axes = _find_output_axes(proto)
+    values: dict[str, npt.NDArray[np.float64]] = {}
+    for name, tensor in list_tensors(proto):
+        if len(tensor.dims) <= 1 or not (is_float(tensor) or tensor.data_type in RANGES):
+            continue
+        weight = numpy_helper.to_array(tensor).astype(np.float64)
+        spread = np.sqrt(2 / _count_inputs(weight, axes.get(name, 0)))
+        values[name] = (
+            rng.normal(0, spread, weight.shape)
+            if is_float(tensor)
+            else rng.permuted(weight.ravel()).reshape(weight.shape)
+        )
+    replace_tensors(fresh, values)
+    bound = Head(fresh, head)
+    return bound.with_rows(HeadRows(bound.rows.weight, np.zeros(head.num_classes)))
+
+
+def _count_inputs(weight: npt.NDArray[np.floating], output_axis: int) -> int:
+    """How many inputs each output of a layer sums over."""
+    inputs: int = weight.size // max(1, weight.shape[output_axis])
+    return max(1, inputs)
+
+
+def _find_output_axes(proto: ModelProto) -> dict[str, int]:
+    """The axis that counts outputs, of each weight where it is not the first."""
+    axes = {}
+    for node in proto.graph.node:
+        transposes = any(each.name == "transB" and each.i for each in node.attribute)
+        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not transposes):
+            axes[node.input[1]] = -1
+        elif node.op_type == "ConvTranspose":
+            axes[node.input[1]] = 1
+    return axes

@@ -1,0 +1,21 @@
+"""One job after the other, in this process."""
+
+from collections.abc import Callable, Generator, Mapping
+
+from nhle_onnx.engines.engine import Job, Outcome, Value, settle
+
+
+class SerialEngine:
+    """The engine that needs nothing. A job that kills its process kills the program."""
+
+    workers = 1
+
+    def run(
+        self,
+        function: Callable[[Job], Value],
+        jobs: Mapping[str, Job],
+        retries: int,  # noqa: ARG002 - there is no process to lose but this one
+    ) -> Generator[Outcome[Value]]:
+        """As `Engine.run`."""
+        for key, job in jobs.items():
+            yield settle(function, key, job)

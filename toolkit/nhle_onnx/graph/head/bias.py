@@ -1,0 +1,86 @@
+"""Writing a head's bias, where the graph may have none of its own."""
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.quant_params import write_numbers
+from nhle_onnx.values.model import ClassifierHead
+
+_BIAS_POSITION = 2
+_ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
+_WITHOUT_BIAS = frozenset({"MatMul", "Mul"})  # Mul: the scales after an integer product
+_FIRST_IR_WITHOUT_INPUTS = 4
+
+
+def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floating]) -> None:
+    """Write a head's bias [K] in place; where the graph has none of the head's own, add one.
+
+    Raises UnsupportedModelError where a quantized operator has no room for it.
+    """
+    proto = index.proto
+    node = next(node for node in proto.graph.node if head.logits in node.output)
+    if head.bias is not None and _is_own(index, head.bias, node):
+        shape = tuple(index.tensors[head.bias].dims)
+        write_numbers(index, head.bias, head.bias_quant_params, bias.reshape(shape))
+    elif head.bias is not None or bias.any():
+        if node.domain or node.op_type.startswith("QLinear"):
+            message = f"{node.op_type} {node.name} has no bias of its own to mask with"
+            raise UnsupportedModelError(message, remedy="Give the model before quantization.")
+        name = _add_bias(index, head, bias)
+        if node.op_type == "Add":
+            _replace_shared_operand(proto, node, head, name)
+        elif node.op_type in _WITHOUT_BIAS:
+            _append_add(proto, node, name)
+        else:
+            del node.input[_BIAS_POSITION:]
+            node.input.append(name)
+
+
+def _is_own(index: GraphIndex, tensor: str, user: NodeProto) -> bool:
+    """Whether a tensor reaches `user` alone, directly or through an Identity or Cast."""
+    name = tensor
+    while name not in user.input:
+        aliases = [node for node in index.proto.graph.node if name in node.input]
+        if len(aliases) != 1 or aliases[0].op_type not in _ALIASES:
+            return False
+        name = aliases[0].output[0]
+    return sum(list(node.input).count(name) for node in index.proto.graph.node) == 1
+
+
+def _add_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floating]) -> str:
+    """Add a tensor of the shape that the head's bias has, and return its name."""
+    proto = index.proto
+    taken = {name for other in proto.graph.node for name in (*other.input, *other.output)}
+    name = f"{head.weight.removesuffix('weight').rstrip('._')}.bias"
+    while name in taken:
+        name += "_"
+    if head.bias is not None:
+        bias = bias.reshape(tuple(index.tensors[head.bias].dims))
+    if head.weight_quant_params is not None:
+        bias = bias.astype(np.float32)
+    proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias), name))
+    if proto.ir_version < _FIRST_IR_WITHOUT_INPUTS:
+        kind = helper.np_dtype_to_tensor_dtype(bias.dtype)
+        proto.graph.input.append(helper.make_tensor_value_info(name, kind, bias.shape))
+    return name
+
+
+def _replace_shared_operand(
+    proto: ModelProto, node: NodeProto, head: ClassifierHead, bias: str
+) -> None:
+    """Give an Add its own bias in place of the constant that it shares."""
+    inner = next(other for other in proto.graph.node if other.name == head.node)
+    position = 1 if node.input[0] in inner.output else 0
+    node.input[position] = bias
+
+
+def _append_add(proto: ModelProto, node: NodeProto, bias: str) -> None:
+    """Put an Add behind a MatMul; the logits keep their name."""
+    logits, unbiased = node.output[0], f"{node.output[0]}.unbiased"
+    node.output[0] = unbiased
+    position = list(proto.graph.node).index(node) + 1
+    added = helper.make_node("Add", [unbiased, bias], [logits], name=f"{node.name}.bias")
+    proto.graph.node.insert(position, added)

@@ -1,0 +1,23 @@
+"""What lies between a head and its graph output."""
+
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from nhle_onnx.values.model import QuantParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """What was met on the way back from `output`.
+
+    `scores` names the last tensor before a softmax or the like; `limits` are the quantization
+    parameters that the scores pass, nearest to the output first.
+    """
+
+    output: gs.Tensor
+    scores: str
+    scores_quant_params: QuantParams | None = None
+    is_pooled: bool = False
+    is_clamped: bool = False
+    limits: tuple[QuantParams, ...] = ()

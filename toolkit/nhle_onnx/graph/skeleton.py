@@ -1,0 +1,82 @@
+"""A model without its weights' bytes, which native code may check and infer shapes of."""
+
+from collections.abc import Iterator
+
+from google.protobuf.message import Message
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, inliner
+from onnx import shape_inference as inference
+
+from nhle_onnx.graph.subgraph import sort_nodes
+from nhle_onnx.graph.tensor_sizes import count_elements
+from nhle_onnx.graph.traversal import list_graphs
+from nhle_onnx.graph.validation.tensors import list_shape_faults
+
+_SMALL = 256  # elements: what shapes and axes are made of is kept
+
+
+def make_skeleton(model: ModelProto) -> ModelProto:
+    """A copy with the nodes in order, in which each large weight of the main graph is an input of
+    its type and shape, as all weights were before IR version 4.
+    """
+    outline = ModelProto()
+    _copy_fields(model, outline, except_for={"graph"})
+    _copy_fields(model.graph, outline.graph, except_for={"node", "initializer"})
+    declared = {value.name for value in model.graph.input}
+    for tensor in model.graph.initializer:
+        if count_elements(tensor.dims) <= _SMALL:
+            outline.graph.initializer.append(tensor)
+        elif tensor.name not in declared:
+            _declare(outline.graph, tensor.name, tensor)
+    for node in sort_nodes(model.graph):
+        constant = _read_large_constant(node)
+        if constant is None:
+            outline.graph.node.append(node)
+        else:
+            _declare(outline.graph, node.output[0], constant)
+    return outline
+
+
+def list_excesses(outline: ModelProto, max_elements: int) -> Iterator[str]:
+    """Results larger than the limit for one image, as far as constants tell: a size may also depend
+    on the image's values. Changes `outline`: nothing that it says of its own results is believed.
+    """
+    graph = outline.graph
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+    for axis in (axis for value in graph.input for axis in value.type.tensor_type.shape.dim):
+        axis.dim_value = max(axis.dim_value, 1)  # which clears an open axis
+    try:
+        written_out = inliner.inline_local_functions(outline) if outline.functions else outline
+        inferred = inference.infer_shapes(written_out, data_prop=True)
+    except (RuntimeError, ValueError, inference.InferenceError):
+        return  # at operators that it does not know, the model may be good
+    for graph in list_graphs(inferred.graph):
+        for value in (*graph.value_info, *graph.output):
+            axes = value.type.tensor_type.shape.dim
+            extents = [max(axis.dim_value, 1) for axis in axes]
+            yield from list_shape_faults(f"the result {value.name}", extents, max_elements)
+
+
+def _copy_fields(source: Message, target: Message, *, except_for: set[str]) -> None:
+    for field, value in source.ListFields():
+        if field.name in except_for:
+            continue
+        if field.message_type is None:
+            setattr(target, field.name, value)
+        else:
+            getattr(target, field.name).MergeFrom(value)
+
+
+def _read_large_constant(node: NodeProto) -> TensorProto | None:
+    """The tensor of a Constant node that is left out."""
+    if node.op_type != "Constant" or len(node.output) != 1:
+        return None
+    tensors = [attribute.t for attribute in node.attribute if attribute.name == "value"]
+    is_large = len(tensors) == 1 and count_elements(tensors[0].dims) > _SMALL
+    return tensors[0] if is_large else None
+
+
+def _declare(graph: GraphProto, name: str, tensor: TensorProto) -> None:
+    value = helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
+    graph.input.append(value)

@@ -1,0 +1,62 @@
+"""The part of a graph that a tensor depends on."""
+
+from collections.abc import Iterator, Sequence
+
+from onnx import GraphProto, ModelProto, NodeProto
+
+from nhle_onnx.graph.traversal import list_subgraphs
+
+
+def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
+    """The nodes that the named tensors are computed from, each after those that it needs.
+
+    ONNX demands that order of a graph, but converters break the rule and ONNX Runtime forgives
+    it. Nodes on a cycle are left out.
+    """
+    producers = {name: node for node in graph.node for name in node.output if name}
+    done: dict[int, NodeProto] = {}
+    entered: set[int] = set()
+    stack = [producers[name] for name in reversed(outputs) if name in producers]
+    while stack:
+        node = stack[-1]
+        needed = [producers[name] for name in _list_read(node) if name in producers]
+        waiting = [other for other in needed if id(other) not in entered]
+        entered.add(id(node))
+        if waiting:
+            stack.extend(reversed(waiting))
+        else:
+            stack.pop()
+            if all(id(other) in done for other in needed):
+                done.setdefault(id(node), node)
+    return tuple(done.values())
+
+
+def _list_read(node: NodeProto) -> Iterator[str]:
+    """A node's inputs, and what its branches or its loop's body read from outside."""
+    yield from node.input
+    for graph in list_subgraphs(node):
+        inside = {value.name for value in graph.input} | {value.name for value in graph.initializer}
+        inside.update(name for inner in graph.node for name in inner.output)
+        read = [name for inner in graph.node for name in _list_read(inner)]
+        read += [output.name for output in graph.output]
+        yield from (name for name in read if name not in inside)
+
+
+def sort_nodes(graph: GraphProto) -> Sequence[NodeProto]:
+    """The nodes in the order that ONNX demands; where some are on a cycle, as they are."""
+    names = [name for node in graph.node for name in node.output]
+    nodes = list_ancestors(graph, names)
+    return nodes if len(nodes) == len(graph.node) else graph.node
+
+
+def expose_tensors(proto: ModelProto, *names: str) -> ModelProto:
+    """A copy of the model whose only outputs are the named tensors, of any type and shape."""
+    exposed = ModelProto()
+    exposed.CopyFrom(proto)
+    nodes = list_ancestors(proto.graph, names)
+    del exposed.graph.node[:]
+    exposed.graph.node.extend(nodes)
+    del exposed.graph.output[:]
+    for name in names:
+        exposed.graph.output.add().name = name
+    return exposed

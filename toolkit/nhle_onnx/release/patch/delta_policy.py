@@ -1,0 +1,77 @@
+"""What of a tensor may be held as differences, and what only as it now is.
+
+With the edited model at hand, a difference gives back the old value. So nothing of a masked class
+is held in that way.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from nhle_onnx.graph.update_rounding import find_steps
+from nhle_onnx.release.patch.layout import Stored
+
+_MATRIX_RANK = 2
+_MOST = 0.5
+FEW = 0.25  # of a tensor's rows, or a vector's numbers: more are one run
+
+
+def split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]:
+    """Runs of bytes that are coded in one way: rows along the first axis. A vector is one by
+    number, as a bias of a masked class stands beside others.
+    """
+    count = tensor.shape[0] if tensor.shape else 1
+    if _has_masked_column(tensor, old, new):
+        count = 1
+    if len(tensor.shape) == 1:
+        changed = (_read_words(tensor, old) != _read_words(tensor, new)).mean()
+        count = count if changed < FEW else 1
+    if count < 1 or tensor.size % count:
+        count = 1
+    size = tensor.size // count
+    return [(start, start + size) for start in range(0, tensor.size, size)]
+
+
+def find_exponent(
+    tensor: Stored, old: bytes, new: bytes, rows: Sequence[tuple[int, int]]
+) -> int | None:
+    """The step in which all floats that may be told by differences moved, if there is one."""
+    if tensor.kind != TensorProto.FLOAT:
+        return None
+    parts = [(old[start:end], new[start:end]) for start, end in rows]
+    told = [part for part in parts if part[0] == part[1] or may_differ(tensor, *part, rows)]
+    if not told:
+        return None
+    was, now = (np.frombuffer(b"".join(each), "<f4") for each in zip(*told, strict=True))
+    steps = find_steps(was, now)
+    return None if steps is None else steps[1]
+
+
+def _read_words(tensor: Stored, content: bytes) -> np.ndarray:
+    return np.frombuffer(content, f"<u{tensor.width}")
+
+
+def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
+    """Whether a class counted by the last axis was masked: most of its column changed, to one value
+    for all. (Where a row was masked, a column may be constant by chance, but hardly changed.)
+    """
+    if len(tensor.shape) != _MATRIX_RANK or tensor.size != tensor.width * np.prod(tensor.shape):
+        return False
+    was, now = (_read_words(tensor, each).reshape(tensor.shape) for each in (old, new))
+    return bool(((now == now[:1]).all(0) & ((was != now).mean(0) > _MOST)).any())
+
+
+def may_differ(tensor: Stored, was: bytes, now: bytes, rows: Sequence[tuple[int, int]]) -> bool:
+    """Whether differences give nothing away of a masked class: with the new values known, they
+    are the old ones. So what became constant, or zero, is held as it now is.
+    """
+    if len(tensor.shape) < _MATRIX_RANK:
+        return False
+    old, new = _read_words(tensor, was), _read_words(tensor, now)
+    if was == now:
+        return True
+    if (new == new[0]).all() or (len(rows) == 1 and _has_masked_column(tensor, was, now)):
+        return False
+    is_float = helper.tensor_dtype_to_np_dtype(tensor.kind).kind not in "iu"
+    return not (is_float and ((new == 0) & (old != 0)).any())

@@ -1,0 +1,111 @@
+"""CWM, class weight masking: the edit of the head, as pure NumPy functions.
+
+Source: Wang et al., Scientific Reports 16, 11879 (2026), and its reference 44. The paper does
+not say what happens to the bias; the three readings here differ in that.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from ml_dtypes import finfo
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.hints import hint
+from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.request import ForgetRequest, Mask
+
+IMPORTANCE_SHARE = 0.5  # of the head's units, the part that `importance` masks
+_POOLED_POSITIONS = 2**16
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadValues:
+    """Weight [K, D] or [D, K], as the graph stores it, and bias [K] (zeros where it has none);
+    `lowest_bias` [K] is what a quantized head holds at least; by default the type of `bias` says.
+    """
+
+    weight: Array
+    bias: Array
+    lowest_bias: Array | None = None
+
+
+def mask_classes(
+    values: HeadValues,
+    head: ClassifierHead,
+    request: ForgetRequest,
+    mask: Mask,
+    activations: Array | None = None,
+) -> HeadValues:
+    """Head values with the forgotten classes masked; all other rows keep their bytes.
+
+    `floor`: row 0 and the lowest bias that the number format holds, so the class cannot win for
+    any finite features. `zero`: row and bias 0, which can still win where every other logit is
+    negative. `importance`: the entries of the units most active on the class's samples become
+    0; needs `activations`, mean features [len(forget), D].
+    """
+    weight, bias = values.weight.copy(), values.bias.copy()
+    floor = find_floor(values, head)
+    rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
+    for position, index in enumerate(request.forget):
+        if mask == "importance":
+            if activations is None:
+                message = "the importance mask needs mean activations"
+                raise ValueError(message)
+            rows[index, find_important_units(activations[position])] = 0
+        else:
+            rows[index] = 0
+            bias[index] = floor[index] if mask == "floor" else 0
+    return replace(values, weight=weight, bias=bias)
+
+
+def find_floor(values: HeadValues, head: ClassifierHead) -> Array:
+    """The biases [K] that make each logit the format's lowest finite number, or near it.
+
+    No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax. A Conv's
+    logits are averaged afterwards, and their sum must not overflow where the format has room.
+    """
+    lowest = values.lowest_bias
+    if lowest is None:
+        lowest = np.full(head.num_classes, float(finfo(values.bias.dtype).min))
+    if head.op == "Conv":
+        has_room = lowest < -(float(_POOLED_POSITIONS) ** 2)
+        lowest = np.where(has_room, lowest / _POOLED_POSITIONS, lowest)
+    if abs(head.bias_scale) > 1:
+        return lowest / head.bias_scale
+    turned: Array = lowest * np.sign(head.bias_scale)
+    return turned
+
+
+def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> tuple[str, ...]:
+    """A note where a ReLU or Clip behind the head raises the floor, so that it can only tie.
+
+    Argmax takes the first of equal scores: the class then loses every tie if a retained class
+    stands before it. Raises UnsupportedModelError where none does, as the class could win.
+    """
+    if mask != "floor" or not head.is_clamped:
+        return ()
+    first = min(request.retained)
+    winners = [index for index in request.forget if index < first]
+    if winners:
+        message = (
+            f"a ReLU or Clip follows the head, so a masked class still scores 0, and class "
+            f"{winners[0]} wins whenever all others score 0 too, being first"
+        )
+        raise UnsupportedModelError(
+            message,
+            remedy=hint("Use {method=nhle}, which trains the features and is judged by them."),
+        )
+    note = (
+        f"a ReLU or Clip follows the head: the masked score is its lower bound, which loses even "
+        f"a tie, as class {first} stands before it"
+    )
+    return (note,)
+
+
+def find_important_units(activations: Array) -> npt.NDArray[np.intp]:
+    """The units with the largest mean activation [D], `IMPORTANCE_SHARE` of them."""
+    count = max(1, round(IMPORTANCE_SHARE * len(activations)))
+    return np.argsort(-activations, kind="stable")[:count]

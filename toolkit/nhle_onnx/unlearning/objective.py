@@ -1,0 +1,184 @@
+"""What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.training.augmentation import flip_and_shift, synthesize_anchors
+from nhle_onnx.training.loop import Losses
+from nhle_onnx.unlearning.feature_alignment import (
+    draw_examples,
+    imitation_loss,
+    measure_spread,
+    pool_features,
+    separation_loss,
+)
+from nhle_onnx.unlearning.nhle import (
+    anchor_loss,
+    encode_negative_hot,
+    forgetting_loss,
+    measure_forget_margin,
+    retained_divergence,
+)
+from nhle_onnx.values.preprocess import Layout
+from nhle_onnx.values.request import ForgetRequest, Loss
+
+MARGIN = 1.0  # below the mean retained logit, in logit spreads
+ANCHOR_WEIGHT = 20.0
+SHIFT_FRACTION = 0.1  # of the image's shorter side
+ADVERSARIAL_AUGMENTATION = (
+    0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
+)
+FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
+IMITATION_WEIGHT = 1.0
+SEPARATION_WEIGHT = 0.3
+_AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
+_TINY = 1e-12
+
+
+class Outputs(NamedTuple):
+    """What a network makes of a batch: logits [N, K] and the head's features [N, D]."""
+
+    logits: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetObjective:
+    """Losses of one random step of a module that gives a pair: scores and features.
+
+    `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples
+    of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
+    `original` is the network before training; `scale` the spread of its logits; `mirrors` says
+    that a mirrored image is still of its class.
+    """
+
+    module: nn.Module
+    original: nn.Module
+    request: ForgetRequest
+    loss: Loss
+    forget: Tensor
+    forget_classes: Tensor
+    anchors: Tensor
+    synthesizes: bool
+    mirrors: bool
+    scale: float
+    batch_size: int
+    layout: Layout
+    device: torch.device
+    generator: torch.Generator
+
+    def __call__(self) -> Losses:
+        """Draw a batch, and compare the network with its original on it.
+
+        Raises FloatingPointError where either computes what is no number.
+        """
+        forget, classes = self._draw_forget()
+        labels = encode_negative_hot(classes, self.request).to(self.device)
+        anchors = self._draw_anchors()
+        images = torch.cat([self.augment(forget, labels), anchors])
+        views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
+        inputs = to_inputs(views, self.layout, self.device)
+        with torch.no_grad():  # first, while the other holds no activations yet
+            original = _run(self.original, inputs)
+        edited = _run(self.module, inputs)
+        _require_finite(original, "the model as given")
+        _require_finite(edited, "the model in training")
+        count = len(forget)
+        forget_loss = forgetting_loss(
+            self.loss, edited.logits[:count], labels, scale=self.scale, margin=MARGIN
+        )
+        retain_loss = alignment_loss = forget_loss.new_zeros(())
+        if len(anchors):
+            retain_loss = self._measure_retain_loss(edited.logits, original.logits, count)
+            alignment_loss = self._measure_alignment_loss(edited, original, classes)
+        forget_margin = (
+            measure_forget_margin(edited.logits[:count].detach(), labels).max() / self.scale
+        )
+        return Losses(
+            total=forget_loss + retain_loss + alignment_loss,
+            forget_loss=forget_loss.item(),
+            retain_loss=retain_loss.item(),
+            alignment_loss=alignment_loss.item(),
+            forget_margin=forget_margin.item(),
+        )
+
+    def augment(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Move half of the images a random way up their class's margin, as the network now sees it:
+        what is forgotten is then not the samples alone, but what lies about them as well.
+        """
+        moved = images.clone().requires_grad_()
+        logits = _run(self.module, to_inputs(moved, self.layout, self.device)).logits
+        (ascent,) = torch.autograd.grad(measure_forget_margin(logits, labels).sum(), moved)
+        size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
+        reach, is_moved = torch.rand(2, len(images), 1, 1, 1, generator=self.generator)
+        distance = ADVERSARIAL_AUGMENTATION * reach * (is_moved < _AUGMENTED_SHARE) * images.std()
+        moved_up: Tensor = images + distance * ascent / size.clamp_min(_TINY)
+        return moved_up
+
+    def _measure_retain_loss(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
+        retain_loss = ANCHOR_WEIGHT * anchor_loss(
+            logits[count:], original[count:], self.request, scale=self.scale
+        )
+        if self.synthesizes:
+            retain_loss = retain_loss + FORGET_KEEP_WEIGHT * retained_divergence(
+                logits[:count], original[:count], self.request
+            )
+        return retain_loss
+
+    def _measure_alignment_loss(
+        self, edited: Outputs, original: Outputs, classes: Tensor
+    ) -> Tensor:
+        count = len(classes)
+        spread = measure_spread(original.features)
+        forget, anchors = (edited.features / spread).tensor_split([count])
+        alignment_loss = SEPARATION_WEIGHT * separation_loss(forget, classes, anchors)
+        if not self.synthesizes:  # pictures that show no class are no example of another
+            chosen = draw_examples(
+                original.logits[:count], original.logits[count:], self.request, self.generator
+            )
+            examples = (original.features / spread)[count:][chosen]
+            alignment_loss = alignment_loss + IMITATION_WEIGHT * imitation_loss(forget, examples)
+        return alignment_loss
+
+    def _draw_forget(self) -> tuple[Tensor, Tensor]:
+        chosen = _draw(len(self.forget), self.batch_size, self.generator)
+        return self.forget[chosen], self.forget_classes[chosen]
+
+    def _draw_anchors(self) -> Tensor:
+        if self.synthesizes:
+            return synthesize_anchors(self.forget, self.generator)[: self.batch_size]
+        return self.anchors[_draw(len(self.anchors), self.batch_size, self.generator)]
+
+
+def _run(module: nn.Module, inputs: Tensor) -> Outputs:
+    logits, features = module(inputs)
+    return Outputs(logits=logits.flatten(1), features=pool_features(features))
+
+
+def _require_finite(outputs: Outputs, who: str) -> None:
+    for name, values in outputs._asdict().items():
+        if not torch.isfinite(values).all():
+            message = f"{who} gives {name} that are not finite"
+            raise FloatingPointError(message)
+
+
+def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:
+    """Images [N, C, H, W] as the network takes them. Channels last in memory: on a CPU that
+    makes depthwise convolution several times faster.
+    """
+    placed = images.to(device).contiguous(memory_format=torch.channels_last)
+    return placed if layout == "NCHW" else placed.permute(0, 2, 3, 1)
+
+
+def _find_shift(images: Tensor) -> int:
+    return max(1, round(SHIFT_FRACTION * min(images.shape[2:])))
+
+
+def _draw(count: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """All, or a random part as large as a batch."""
+    if count <= batch_size:
+        return torch.arange(count)
+    return torch.randperm(count, generator=generator)[:batch_size]

@@ -1,0 +1,58 @@
+"""What the user asks of `audit`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from nhle_onnx.hints import Wording
+from nhle_onnx.values.places import Device
+from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.option import Nested, Option
+from nhle_onnx.values.settings.shared import (
+    GATES,
+    MODEL,
+    OUTPUTS,
+    PLACES,
+    BatchSize,
+    Forget,
+    Page,
+    RunsOn,
+    Seed,
+    UsesKernels,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """What the user asked of `audit`; `page` is where the report goes as HTML."""
+
+    model: Path
+    forget: Forget
+    baseline: Annotated[Path, Option("The model before it forgot.")]
+    data: Annotated[
+        Path,
+        Option(
+            "Labelled samples of all classes that no model was trained on: half are the "
+            "attacker's, half judge."
+        ),
+    ]
+    reference: Annotated[Path | None, Option("A model that was trained without the class.")] = None
+    members: Annotated[
+        Path | None,
+        Option("Samples that the baseline was trained on, for membership inference."),
+    ] = None
+    page: Page = None
+    unlearn_report: Annotated[
+        Path | None, Option("The report.json of `unlearn`, to show how training went.")
+    ] = None
+    limits: Annotated[Limits, Nested(group=GATES, only=("max_acc_f",))] = Limits()
+    provider: RunsOn = "auto"
+    kernels: UsesKernels = "exact"
+    device: Annotated[Device, Option("Where the attacker trains.", group=PLACES)] = "auto"
+    batch_size: BatchSize = 256
+    seed: Seed = 0
+    force: Annotated[bool, Option("Replace a page that exists.", group=OUTPUTS)] = False
+    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    command: str = ""
+    wording: Wording = "keywords"

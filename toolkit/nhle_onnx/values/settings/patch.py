@@ -1,0 +1,59 @@
+"""What the user asks of `patch create` and `patch apply`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from nhle_onnx.values.limits import MAX_ELEMENTS
+from nhle_onnx.values.settings.option import Option
+from nhle_onnx.values.settings.shared import MaxElements
+
+_Out = Annotated[Path, Option("Where the result goes.", short="o")]
+_Force = Annotated[bool, Option("Replace outputs that exist.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSettings:
+    """What the user asked of `patch create`. `report` is the one of `unlearn`, by default the one
+    beside the edited model.
+    """
+
+    base: Path
+    edited: Path
+    out: _Out
+    report: Annotated[
+        Path | None, Option("The report of `unlearn`.", otherwise="beside EDITED")
+    ] = None
+    no_deltas: Annotated[
+        bool,
+        Option("Hold new values only: larger, but nobody who has EDITED gets BASE back from it."),
+    ] = False
+    max_elements: MaxElements = MAX_ELEMENTS
+    force: _Force = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplySettings:
+    """What the user asked of `patch apply`. With a `trusted` key the patch must be signed by it, in
+    `signature`, by default the patch's name and .sig.
+    """
+
+    base: Path
+    patch: Path
+    out: _Out
+    trusted: Annotated[
+        Path | None,
+        Option(
+            "Refuse a patch that was not signed with this public key's private one.",
+            keyword="require_signature",
+            metavar="KEY",
+        ),
+    ] = None
+    signature: Annotated[Path | None, Option("The signature.", otherwise="PATCH + .sig")] = None
+    also: Annotated[Literal["ort"] | None, Option("Write the .ort file of the result, too.")] = None
+    force: _Force = False
+
+    @property
+    def ort_path(self) -> Path | None:
+        """Where the .ort file goes, if one is wanted."""
+        return self.out.with_suffix(".ort") if self.also == "ort" else None

@@ -1,0 +1,60 @@
+"""Options of several commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.places import Provider
+from nhle_onnx.values.settings.option import Option
+
+# groups of the help
+GATES, IMAGES, METHOD, MODEL = "Gates", "Images", "Method", "Model"
+OUTPUTS, PLACES = "Outputs", "Where it runs"
+
+Forget = Annotated[
+    tuple[str, ...],
+    Option(
+        "Class to forget: an index or a label. Repeat it, or separate several with commas.",
+        metavar="CLASS",
+    ),
+]
+JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.")]
+Baseline = Annotated[Path | None, Option("The model before it forgot.")]
+RunsOn = Annotated[Provider, Option("Where ONNX Runtime runs.", group=PLACES)]
+UsesKernels = Annotated[
+    Kernels,
+    Option(
+        "How 8-bit numbers are multiplied: with exact sums, as devices have them, or by this "
+        "processor's default kernels, which may saturate.",
+        group=PLACES,
+    ),
+]
+BatchSize = Annotated[int, Option("Images that are computed at once.", at_least=1, group=PLACES)]
+Seed = Annotated[int, Option("Seed of all random numbers.")]
+Page = Annotated[
+    Path | None,
+    Option("The report as a page for people, FILE.html.", keyword="report", group=OUTPUTS),
+]
+Workers = Annotated[
+    int | None,
+    Option(
+        "Workers of the engine.", keyword="jobs", group=PLACES, at_least=1, otherwise="one a core"
+    ),
+]
+Engine = Annotated[
+    str,
+    Option(
+        "Where the work is done: here, on processes of this machine, or on Ray.",
+        metavar="local|processes|ray|ray://HOST:PORT",
+        group=PLACES,
+    ),
+]
+MaxElements = Annotated[
+    int,
+    Option(
+        "Refuse a model of more numbers: in its weights, or in one value that it declares or "
+        "computes from them.",
+        metavar="N",
+        at_least=1,
+    ),
+]

@@ -1,0 +1,47 @@
+"""What the user asks of `verify`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from nhle_onnx.hints import Wording
+from nhle_onnx.values.places import Provider
+from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.option import Nested, Option
+from nhle_onnx.values.settings.shared import (
+    GATES,
+    MODEL,
+    PLACES,
+    Baseline,
+    BatchSize,
+    Engine,
+    Forget,
+    JudgeData,
+    UsesKernels,
+    Workers,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifySettings:
+    """What the user asked of `verify`. `workers` None is one a core of the engine's;
+    `compares_kernels` counts by the kernels that do not judge, too.
+    """
+
+    model: Path
+    forget: Forget
+    data: JudgeData
+    baseline: Baseline = None
+    providers: Annotated[
+        tuple[Provider, ...],
+        Option("Where ONNX Runtime runs; repeat it for several.", keyword="provider", group=PLACES),
+    ] = ("auto",)
+    kernels: UsesKernels = "exact"
+    compares_kernels: bool = False
+    batch_size: BatchSize = 256
+    engine: Engine = "local"
+    workers: Workers = None
+    limits: Annotated[Limits, Nested(group=GATES)] = Limits()
+    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    wording: Wording = "keywords"

@@ -1,0 +1,80 @@
+"""What an edit changed in a model, and whether it kept to what it may change."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from onnx import GraphProto, ModelProto, TensorProto
+
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.tensors import list_tensors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Names of changed and added tensors, and whether all else is byte-identical."""
+
+    changed: tuple[str, ...]
+    added: tuple[str, ...]
+    is_graph_same: bool
+
+
+def compare_models(before: ModelProto, after: ModelProto) -> Changes:
+    """Compare tensors one by one, and everything that is no tensor as a whole.
+
+    The added bias of a head that had none counts as a tensor, not as a changed graph, with the
+    Add node that a MatMul needs for it.
+    """
+    old, new = GraphIndex(before).tensors, GraphIndex(after).tensors
+    changed = tuple(
+        name for name, tensor in old.items() if name in new and not _is_same(tensor, new[name])
+    )
+    added = tuple(name for name in new if name not in old)
+    return Changes(
+        changed=changed,
+        added=added,
+        is_graph_same=_strip(before, ()) == _strip(after, added),
+    )
+
+
+def list_outside(changes: Changes, allowed: Collection[str]) -> tuple[str, ...]:
+    """Changed tensors that the edit had no business with."""
+    return tuple(name for name in changes.changed if name not in allowed)
+
+
+def _is_same(tensor: TensorProto, other: TensorProto) -> bool:
+    """Whether bytes agree; those of one tensor may be more than protobuf serialises."""
+    if tensor.raw_data != other.raw_data:
+        return False
+    if len(tensor.raw_data) == 0:
+        return bool(tensor.SerializeToString() == other.SerializeToString())
+    return (tensor.data_type, tensor.dims) == (other.data_type, other.dims)
+
+
+def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
+    """The model without the values of its tensors and without added ones."""
+    stripped = ModelProto()
+    stripped.CopyFrom(proto)
+    graph = stripped.graph
+    for tensor in [item for item in graph.initializer if item.name in added]:
+        graph.initializer.remove(tensor)
+    for value in [item for item in graph.input if item.name in added]:
+        graph.input.remove(value)
+    for _, tensor in list_tensors(stripped):
+        for field in ("raw_data", "float_data", "int32_data"):
+            tensor.ClearField(field)
+    _undo_added_bias(graph, added)
+    content: bytes = stripped.SerializeToString(deterministic=True)
+    return content
+
+
+def _undo_added_bias(graph: GraphProto, added: Collection[str]) -> None:
+    """Take added tensors out of their nodes, and an Add that holds nothing else with them."""
+    for node in [node for node in graph.node if set(node.input) & set(added)]:
+        kept = [name for name in node.input if name not in added]
+        if node.op_type == "Add":
+            producer = next(other for other in graph.node if kept[0] in other.output)
+            producer.output[0] = node.output[0]
+            graph.node.remove(node)
+        else:
+            del node.input[:]
+            node.input.extend(kept)

@@ -1,0 +1,85 @@
+"""The models that `verify` measures side by side, and what was counted of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.verification.changes import Changes, compare_models
+from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.measure import LoadedModel, load_classifier, name_other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What a baseline adds; `restored` is the model with the baseline's head, where it fits."""
+
+    classifier: Classifier
+    restored: ModelProto | None
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The model, the classes that it forgot, and what it is compared with."""
+
+    classifier: Classifier
+    request: ForgetRequest
+    baseline: Baseline | None
+
+
+def open_comparison(settings: VerifySettings) -> Comparison:
+    """Load the models. Raises what opening any of them raises."""
+    classifier = open_classifier(settings.model, settings.flags)
+    request = make_request(classifier, settings.forget)
+    baseline = None
+    if settings.baseline:
+        baseline = _open_baseline(settings.baseline, settings.flags, classifier)
+    return Comparison(classifier=classifier, request=request, baseline=baseline)
+
+
+def load_models(settings: VerifySettings, comparison: Comparison) -> list[LoadedModel]:
+    """The model on each provider; then, on the first, those that `name_extras` names."""
+    classifier, baseline = comparison.classifier, comparison.baseline
+    provider, kernels = settings.providers[0], settings.kernels
+    models = [load_classifier(classifier, each, kernels) for each in settings.providers]
+    if baseline:
+        models.append(load_classifier(baseline.classifier, provider, kernels))
+        if baseline.restored:
+            models.append(load_classifier(classifier, provider, kernels, baseline.restored))
+    if settings.compares_kernels:
+        compared = (classifier, baseline.classifier) if baseline else (classifier,)
+        models += [load_classifier(each, provider, name_other(kernels)) for each in compared]
+    return models
+
+
+def name_extras(settings: VerifySettings, comparison: Comparison) -> tuple[str, ...]:
+    """What stands behind the providers' models in a tally; `other` are the other kernels."""
+    baseline = comparison.baseline
+    names = {
+        "before": baseline is not None,
+        "unmasked": baseline is not None and baseline.restored is not None,
+        "other after": settings.compares_kernels,
+        "other before": settings.compares_kernels and baseline is not None,
+    }
+    return tuple(name for name, is_there in names.items() if is_there)
+
+
+def _open_baseline(path: Path, flags: ModelFlags, classifier: Classifier) -> Baseline:
+    baseline = open_classifier(path, flags)
+    ours, theirs = (
+        (head.num_classes, head.feature_dim) for head in (classifier.head, baseline.head)
+    )
+    restored = None
+    if ours == theirs:
+        original = Head(baseline.model.proto, baseline.head)
+        restored = Head(classifier.model.proto, classifier.head).restore(original)
+    return Baseline(
+        classifier=baseline,
+        restored=restored,
+        changes=compare_models(baseline.model.proto, classifier.model.proto),
+    )

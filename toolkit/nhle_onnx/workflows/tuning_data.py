@@ -1,0 +1,170 @@
+"""Samples of a request: which are to be forgotten, which hold the rest, which judge. No torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.data.samples import open_samples, read_unlabelled
+from nhle_onnx.data.source import SampleSource
+from nhle_onnx.data.splits import Split, find_samples, split_samples
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.hints import hint
+from nhle_onnx.values.report import SampleSummary
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.verification.finite import check_finite
+from nhle_onnx.workflows.classifier import Classifier
+from nhle_onnx.workflows.evaluation import (
+    choose_evaluation,
+    make_empty_evaluation,
+    read_evaluation,
+)
+from nhle_onnx.workflows.measure import Evaluation
+from nhle_onnx.workflows.sample_warnings import describe_contradiction, describe_overlap, is_among
+
+Array = npt.NDArray[np.float32]
+
+_NO_ANCHORS = hint(
+    "no samples of retained classes were given, so anchors were made from the forget samples; "
+    "a few dozen unlabelled images as {anchors} hold the retained accuracy more surely"
+)
+_CWM_ALONE = hint(
+    "only the head was masked ({method=cwm}): the features still hold the class, and putting the "
+    "head row back brings it back"
+)
+_COMPARED = 256  # evaluation samples: reading them all again would take as long as judging
+_MEND_INPUTS = "Mend the sample, or the preprocessing that made it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningData:
+    """Decoded tuning samples: `forget` [N, ...] of `forget_classes` [N], `anchors` [M, ...]."""
+
+    forget: Array
+    forget_classes: npt.NDArray[np.int64]
+    anchors: Array
+    synthesizes: bool
+
+
+def gather_tuning_data(
+    settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
+) -> tuple[TuningData, Evaluation, SampleSummary, tuple[str, ...]]:
+    """Samples to tune by and to judge by, their summary, and notes for the report.
+
+    Raises InputRefusedError where there are none to forget, or they do not fit.
+    """
+    options = settings.options
+    cwm_note = () if options.trains else (_CWM_ALONE,)
+    source = _open_source(settings, classifier)
+    if source is None:
+        return (*_gather_nothing(settings, classifier, request), cwm_note)
+    split = split_samples(source.classes, request, options.samples_per_class)
+    _require_forget_samples(source, request, needs=options.trains or options.mask == "importance")
+    evaluation, notes = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    forget = source.read(split.forget)
+    anchors, anchor_source = _read_anchors(settings, classifier, request, source, split)
+    for samples in (forget, anchors):
+        check_finite(samples, str(source.path), _MEND_INPUTS)
+    is_copy = is_among(anchors, forget)
+    anchors = anchors[~is_copy]
+    notes = (
+        *notes,
+        *describe_contradiction(int(is_copy.sum())),
+        *_describe_overlap(forget, evaluation, request),
+    )
+    synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
+    if synthesizes:
+        anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
+    tuning = TuningData(
+        forget=forget,
+        forget_classes=source.classes[list(split.forget)],
+        anchors=anchors,
+        synthesizes=synthesizes,
+    )
+    summary = SampleSummary(
+        forget=len(tuning.forget),
+        anchors=len(anchors),
+        eval=len(evaluation.classes),
+        source=str(source.path),
+        anchor_source=anchor_source,
+        eval_source=evaluation.source,
+    )
+    return tuning, evaluation, summary, (*cwm_note, *notes)
+
+
+def _describe_overlap(
+    forget: Array, evaluation: Evaluation, request: ForgetRequest
+) -> tuple[str, ...]:
+    of_forgotten = np.flatnonzero(np.isin(evaluation.classes, request.forget))[:_COMPARED]
+    return describe_overlap(forget, evaluation.read(of_forgotten.tolist()))
+
+
+def _open_source(settings: UnlearnSettings, classifier: Classifier) -> SampleSource | None:
+    """The samples given or found; None only where masking the head needs none."""
+    path = settings.samples
+    if path is None:
+        try:
+            path = find_samples(classifier.model)
+        except InputRefusedError:
+            if settings.options.trains or settings.options.mask == "importance":
+                raise
+            return None
+    return open_samples(path, classifier.image_input, classifier.preprocess, classifier.labels)
+
+
+def _require_forget_samples(source: SampleSource, request: ForgetRequest, *, needs: bool) -> None:
+    missing = [index for index in request.forget if index not in source.classes]
+    if needs and missing:
+        message = f"{source.path} holds no sample of class {missing[0]}, which is to be forgotten"
+        raise InputRefusedError(
+            message,
+            remedy=hint(
+                "Add a few images of it (16 do), or use {method=cwm}, which masks the head "
+                "alone and does not erase features."
+            ),
+        )
+
+
+def _read_anchors(
+    settings: UnlearnSettings,
+    classifier: Classifier,
+    request: ForgetRequest,
+    source: SampleSource,
+    split: Split,
+) -> tuple[Array, str]:
+    if not settings.options.trains or settings.anchors == "off":
+        return source.read(()), "off"
+    if settings.anchors == "auto":
+        return source.read(split.anchors), str(source.path)
+    path = Path(settings.anchors)
+    anchors = read_unlabelled(
+        path, classifier.image_input, classifier.preprocess, classifier.labels, request.forget
+    )
+    return anchors, str(path)
+
+
+def _gather_nothing(
+    settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
+) -> tuple[TuningData, Evaluation, SampleSummary]:
+    """No tuning samples; evaluation samples only where they were given."""
+    nothing = make_empty_evaluation(classifier)
+    evaluation = (
+        read_evaluation(settings.eval_data, classifier, request) if settings.eval_data else nothing
+    )
+    tuning = TuningData(
+        forget=nothing.read(),
+        forget_classes=nothing.classes,
+        anchors=nothing.read(),
+        synthesizes=False,
+    )
+    summary = SampleSummary(
+        forget=0,
+        anchors=0,
+        eval=len(evaluation.classes),
+        source="none",
+        anchor_source="none",
+        eval_source=evaluation.source,
+    )
+    return tuning, evaluation, summary
