@@ -38,7 +38,7 @@ for name in ("link", "unlink", "rename", "replace"):
     setattr(os, name, dies(getattr(os, name)))
 save.write_files(
     {folder / name: b"new " + name.encode() for name in ("report", "model", "page")},
-    force=force, seal=folder / "report",
+    force=force, commit_marker=folder / "report",
 )
 """
 

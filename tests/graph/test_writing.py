@@ -83,12 +83,12 @@ def test_a_failure_leaves_things_as_they_were(
     assert list_files(tmp_path) == dict.fromkeys(NAMES, b"new")
 
 
-@pytest.mark.parametrize("seal", [None, "a.bin"])
+@pytest.mark.parametrize("commit_marker", [None, "a.bin"])
 def test_the_seal_goes_first_and_comes_last(
-    seal: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commit_marker: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever finds it finds the files that belong to it: as seen before each file's coming."""
-    last = seal or NAMES[-1]
+    last = commit_marker or NAMES[-1]
     for name in NAMES:
         (tmp_path / name).write_bytes(b"old")
     seen: list[dict[str, bytes]] = []
@@ -99,7 +99,11 @@ def test_the_seal_goes_first_and_comes_last(
         return replace(source, target)
 
     monkeypatch.setattr(Path, "replace", look)
-    write_files(make(tmp_path, b"new "), force=True, seal=tmp_path / seal if seal else None)
+    write_files(
+        make(tmp_path, b"new "),
+        force=True,
+        commit_marker=tmp_path / commit_marker if commit_marker else None,
+    )
     assert len(seen) == len(NAMES)
     assert all(last not in each for each in seen)
     others = {name: b"new " + name.encode() for name in NAMES if name != last}

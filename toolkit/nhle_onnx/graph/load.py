@@ -39,9 +39,9 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
     _refuse_first(path, list_faults(proto, max_elements))
     _check_opset(path, proto)
     places, sidecars = _inline_weights(path, resolved, proto, max_elements)
-    outline = make_skeleton(proto)
-    _check(path, outline)
-    _refuse_first(path, list_excesses(outline, max_elements))
+    skeleton = make_skeleton(proto)
+    _check(path, skeleton)
+    _refuse_first(path, list_excesses(skeleton, max_elements))
     return OnnxModel(
         path=path,
         proto=proto,
@@ -115,9 +115,9 @@ def _inline_weights(
         ) from error
 
 
-def _check(path: Path, outline: ModelProto) -> None:
+def _check(path: Path, skeleton: ModelProto) -> None:
     try:
-        onnx.checker.check_model(outline)
+        onnx.checker.check_model(skeleton)
     except onnx.checker.ValidationError as error:
         reason = str(error).strip().splitlines()[0]
         message = f"{path} is not a valid ONNX model: {reason}"

@@ -1,4 +1,4 @@
-"""The grids that nodes around a head quantize with."""
+"""The quantization parameters of the nodes around a head."""
 
 import onnx_graphsurgeon as gs
 
@@ -19,7 +19,7 @@ _OUTPUT_SCALES = {
 def read_quant_params(
     node: gs.Node, scale: int, *, axis: int = 0, block_size: int = 0
 ) -> QuantParams:
-    """The grid of a scale input and the zero point behind it."""
+    """Parameters of a scale input and the zero point behind it."""
     zero_point = node.inputs[scale + 1] if scale + 1 < len(node.inputs) else gs.Variable.empty()
     return QuantParams(
         scales=(node.inputs[scale].name,),
@@ -36,7 +36,7 @@ def read_input_quant_params(node: gs.Node) -> QuantParams:
 
 
 def list_output_quant_params(node: gs.Node) -> tuple[QuantParams, ...]:
-    """The grid onto which a node rounds its result, if it does."""
+    """Parameters by which a node rounds its result, if it does."""
     scale = _OUTPUT_SCALES.get(node.op, len(node.inputs))
     is_rounded = scale < len(node.inputs) and not node.inputs[scale].is_empty()
     return (read_quant_params(node, scale),) if is_rounded else ()

@@ -26,22 +26,25 @@ def check_writable(path: Path, *, force: bool) -> None:
         pass
 
 
-def write_files(contents: Mapping[Path, bytes], *, force: bool, seal: Path | None = None) -> None:
+def write_files(
+    contents: Mapping[Path, bytes], *, force: bool, commit_marker: Path | None = None
+) -> None:
     """Write every file beside its target first, then put all of them into place.
 
-    `seal`, by default the last of them, comes last and, where files are replaced, the old one goes
-    first: where it is, the others are those that belong to it, even if this process was killed.
+    `commit_marker`, by default the last of them, comes last and, where files are replaced, the old
+    one goes first: where it is, the others are those that belong to it, even if this process was
+    killed.
     Unless forced, a file that came into being meanwhile is kept, and none of these is written.
     """
     writers = {path: partial(_write, content) for path, content in contents.items()}
-    write_streams(writers, force=force, seal=seal)
+    write_streams(writers, force=force, commit_marker=commit_marker)
 
 
 def write_streams(
     writers: Mapping[Path, Callable[[BinaryIO], None]],
     *,
     force: bool,
-    seal: Path | None = None,
+    commit_marker: Path | None = None,
     confirm: Callable[[], None] = lambda: None,
 ) -> None:
     """As `write_files`, for content that is made while it is written. Nothing is put into place if
@@ -50,8 +53,8 @@ def write_streams(
     with ExitStack() as stack:
         staged = {path: _stage(path, write, stack) for path, write in writers.items()}
         confirm()
-        if seal:
-            staged[seal] = staged.pop(seal)
+        if commit_marker:
+            staged[commit_marker] = staged.pop(commit_marker)
         _put_all(staged, force=force)
 
 
@@ -101,9 +104,9 @@ def _name_temporary(path: Path) -> Path:
 def _put_all(staged: Mapping[Path, Path], *, force: bool) -> None:
     """All, in order, or none: unless forced, what was put there is taken away again."""
     if force and len(staged) > 1:
-        *_, seal = staged
-        with _explained(seal):
-            seal.unlink(missing_ok=True)
+        *_, commit_marker = staged
+        with _explained(commit_marker):
+            commit_marker.unlink(missing_ok=True)
     with ExitStack() as undo:
         for path, source in staged.items():
             with _explained(path):

@@ -18,36 +18,36 @@ def make_skeleton(model: ModelProto) -> ModelProto:
     """A copy with the nodes in order, in which each large weight of the main graph is an input of
     its type and shape, as all weights were before IR version 4.
     """
-    outline = ModelProto()
-    _copy_fields(model, outline, except_for={"graph"})
-    _copy_fields(model.graph, outline.graph, except_for={"node", "initializer"})
+    skeleton = ModelProto()
+    _copy_fields(model, skeleton, except_for={"graph"})
+    _copy_fields(model.graph, skeleton.graph, except_for={"node", "initializer"})
     declared = {value.name for value in model.graph.input}
     for tensor in model.graph.initializer:
         if count_elements(tensor.dims) <= _SMALL:
-            outline.graph.initializer.append(tensor)
+            skeleton.graph.initializer.append(tensor)
         elif tensor.name not in declared:
-            _declare(outline.graph, tensor.name, tensor)
+            _declare(skeleton.graph, tensor.name, tensor)
     for node in sort_nodes(model.graph):
         constant = _read_large_constant(node)
         if constant is None:
-            outline.graph.node.append(node)
+            skeleton.graph.node.append(node)
         else:
-            _declare(outline.graph, node.output[0], constant)
-    return outline
+            _declare(skeleton.graph, node.output[0], constant)
+    return skeleton
 
 
-def list_excesses(outline: ModelProto, max_elements: int) -> Iterator[str]:
+def list_excesses(skeleton: ModelProto, max_elements: int) -> Iterator[str]:
     """Results larger than the limit for one image, as far as constants tell: a size may also depend
-    on the image's values. Changes `outline`: nothing that it says of its own results is believed.
+    on the image's values. Changes `skeleton`: nothing that it says of its own results is believed.
     """
-    graph = outline.graph
+    graph = skeleton.graph
     del graph.value_info[:]
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")
     for axis in (axis for value in graph.input for axis in value.type.tensor_type.shape.dim):
         axis.dim_value = max(axis.dim_value, 1)  # which clears an open axis
     try:
-        written_out = inliner.inline_local_functions(outline) if outline.functions else outline
+        written_out = inliner.inline_local_functions(skeleton) if skeleton.functions else skeleton
         inferred = inference.infer_shapes(written_out, data_prop=True)
     except (RuntimeError, ValueError, inference.InferenceError):
         return  # at operators that it does not know, the model may be good

@@ -101,11 +101,11 @@ def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand |
 
 def _find_kinds(model: ModelProto) -> dict[str, int]:
     """Element types by tensor, as far as they are stored, declared, or can be inferred."""
-    outline = make_skeleton(model)
+    skeleton = make_skeleton(model)
     with suppress(RuntimeError, ValueError, inference.InferenceError):
         # what is stored and declared is known all the same
-        outline = inference.infer_shapes(outline)
-    values = (*outline.graph.input, *outline.graph.value_info)
+        skeleton = inference.infer_shapes(skeleton)
+    values = (*skeleton.graph.input, *skeleton.graph.value_info)
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}
     return kinds | {name: tensor.data_type for name, tensor in list_tensors(model)}
 

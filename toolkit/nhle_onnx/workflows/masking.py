@@ -24,7 +24,7 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 
 Array = npt.NDArray[np.floating]
-_LOWEST = -1e30  # beyond every grid: rounds to its lowest number
+_LOWEST = -1e30  # below every range: rounds to its lowest number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def _settle_ties(
     *,
     rescales: bool,
 ) -> Masked:
-    """See that no forgotten class wins a tie where the output's own grid clamps all scores."""
+    """See that no forgotten class wins a tie where the output's quantization clamps all scores."""
     best = _find_lowest_best(head, request)
     if best > scores.lowest + scores.step:
         return Masked()

@@ -90,7 +90,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     write_files(
         files | conversion.contents | _render(plan.settings, report),
         force=plan.settings.force,
-        seal=plan.settings.report_path,
+        commit_marker=plan.settings.report_path,
     )
     return report
 

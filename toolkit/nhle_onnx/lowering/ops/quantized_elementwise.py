@@ -64,5 +64,5 @@ def _read_output(scale: Tensor, zero_point: Tensor | None = None) -> tuple[Tenso
 def _round(
     node: Node, real: Tensor, position: int, scale: Tensor, zero_point: Tensor | None = None
 ) -> Tensor:
-    """Real numbers on an output's grid, whose scale is input `position`."""
+    """Real numbers rounded as an output is, whose scale is input `position`."""
     return round_steps(node, real / scale, position + 1, zero_point)

@@ -77,7 +77,7 @@ def apply_patch(container: Container, base: Path, out: Path, *, force: bool = Fa
             for index, path in locate_result(container, out).items()
         }
         try:
-            write_streams(writers, force=force, seal=out, confirm=checked.result)
+            write_streams(writers, force=force, commit_marker=out, confirm=checked.result)
         except InputRefusedError:
             checked.result()  # of another base, anything may come out: that is then the reason
             raise

@@ -58,7 +58,7 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
             params = read_input_quant_params(node)
         elif node.op == "Transpose":
             if params is not None:
-                return None  # the grid's axis would be another one on what is stored
+                return None  # the parameters' axis would be another one in the stored layout
             is_transposed = not is_transposed
         tensor = node.inputs[0]
     if tensor is None:

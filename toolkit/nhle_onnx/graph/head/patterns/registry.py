@@ -84,7 +84,7 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
 
 
 def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
-    """The grid that features were read from, behind what only moves them."""
+    """Parameters that the features were dequantized by, if they were only moved since."""
     while features.inputs and features.inputs[0].op in _MOVING:
         features = features.inputs[0].inputs[0]
     is_read = bool(features.inputs) and features.inputs[0].op == "DequantizeLinear"
