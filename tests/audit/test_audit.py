@@ -19,12 +19,18 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
+from scipy.special import log_softmax
 from torch.nn import functional
 
 from architectures import LeNet5
 from conftest import EVALUATION, LENET, Result, make_interruptible, unlearn
 from nhle_onnx.auditing.attacks import relearning
+from nhle_onnx.auditing.context import AuditContext
+from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.workflows import attacks
+from nhle_onnx.workflows.attacks import Tools
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features
 SIDECARS = ("labels.txt", "preprocessor_config.json")
@@ -468,3 +474,21 @@ def test_help_does_not_import_torch() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "--reference" in done.stdout
+
+
+def test_an_attack_is_one_row(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toy: how sure each model is, on average. The table and the page have it."""
+
+    def measure_confidence(context: AuditContext, _tools: Tools) -> tuple[Measure, ...]:
+        sure = {
+            role: float(np.exp(log_softmax(target.answers.scores, 1)).max(1).mean())
+            for role, target in context.targets.items()
+        }
+        return (make_measure("confidence", "mean", "mean confidence", sure),)
+
+    monkeypatch.setitem(attacks.ATTACKS, "confidence", measure_confidence)
+    page = tmp_path / "page.html"
+    flags = ("--baseline", LENET, "--forget", 3, "--data", few, "--report", page)
+    shown = audit(LENET, *flags)
+    assert "confidence.mean" in shown.out
+    assert "mean confidence" in page.read_text("utf-8")

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
+
+import torch
 
 from nhle_onnx.auditing.attacks.divergence import compare_answers
 from nhle_onnx.auditing.attacks.membership import attack_membership
@@ -18,6 +21,43 @@ from nhle_onnx.values.places import Device
 from nhle_onnx.workflows.observer import Stopwatch
 
 
+class Tools(NamedTuple):
+    """What an attack that trains needs: where, what it fills with Acc_F by step, whom it tells."""
+
+    device: torch.device
+    curves: dict[Role, tuple[float, ...]]
+    on_step: Callable[[Role, int, int], None]
+
+
+Attack = Callable[[AuditContext, Tools], tuple[Measure, ...]]
+
+
+def _without_tools(attack: Callable[[AuditContext], tuple[Measure, ...]]) -> Attack:
+    return lambda context, _: attack(context)
+
+
+@explain_device_faults()
+def _relearn(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
+    return attack_by_relearning(
+        context, device=tools.device, curves=tools.curves, on_step=tools.on_step
+    )
+
+
+# To add an attack, write a file in `auditing/attacks/` and add a row.
+ATTACKS: dict[str, Attack] = {
+    "unmasking": _without_tools(attack_by_unmasking),
+    "rebuilding": _without_tools(attack_by_rebuilding),
+    "separability": _without_tools(compare_features),
+    "probe": _without_tools(attack_by_probe),
+    "relearning": _relearn,
+    "membership": _without_tools(attack_membership),
+    "divergence": _without_tools(compare_answers),
+    "rounding": _without_tools(attack_by_rounding),
+    "static_quantization": _without_tools(attack_by_quantizing),
+    "traces": _without_tools(look_for_traces),
+}
+
+
 def list_attacks(
     context: AuditContext,
     wanted: Device,
@@ -30,17 +70,5 @@ def list_attacks(
     def report_step(role: Role, step: int, limit: int) -> None:
         watch.observer.advance(step, limit, f"{role} model")
 
-    relearn = partial(attack_by_relearning, device=device, curves=curves, on_step=report_step)
-    listed: dict[str, Callable[[AuditContext], tuple[Measure, ...]]] = {
-        "unmasking": attack_by_unmasking,
-        "rebuilding": attack_by_rebuilding,
-        "separability": compare_features,
-        "probe": attack_by_probe,
-        "relearning": explain_device_faults()(relearn),
-        "membership": attack_membership,
-        "divergence": compare_answers,
-        "rounding": attack_by_rounding,
-        "static_quantization": attack_by_quantizing,
-        "traces": look_for_traces,
-    }
-    return str(device), {name: partial(attack, context) for name, attack in listed.items()}
+    tools = Tools(device, curves, report_step)
+    return str(device), {name: partial(each, context, tools) for name, each in ATTACKS.items()}
