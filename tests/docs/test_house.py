@@ -1,0 +1,29 @@
+"""What the redesign reached stays reached: `python -m tools.metrics`, and its own counting."""
+
+from pathlib import Path
+
+from conftest import ROOT
+from tools.metrics import count_flags, list_circles, measure
+
+
+def test_figures_stay_within_their_limits() -> None:
+    found = measure(ROOT)
+    assert found["median lines of a function"] <= 6
+    assert found["90th percentile of these"] <= 22
+    assert found["import circles"] == 0
+    assert found["lookups of tensors by rebuilding a dict"] == 0
+    assert found["lines that name a flag outside cli/ and api/"] <= 1  # a command of Ray's
+    assert found["lines of JSON under docs/"] < 10_000
+
+
+def test_a_circle_and_a_flag_are_found() -> None:
+    base = Path("base")
+    files = {
+        base / "a.py": "from p.b import x\n",
+        base / "b.py": "def f():\n    from p import a\n",
+        base / "c.py": "import p.a\n",
+    }
+    files = {base / "p" / path.name: text for path, text in files.items()}
+    assert list_circles(files, base) == [("p.a", "p.b")]
+    text = '"""Not --this one."""\nname = "give --force"\nother = "a--b"\n'
+    assert count_flags(text) == 1
