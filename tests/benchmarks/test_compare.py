@@ -1,7 +1,6 @@
 """The comparison: rows that can be resumed, an honest verdict, a reproducible picture."""
 
 import gzip
-import json
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,7 @@ def test_command_writes_rows_a_page_and_a_picture_and_resumes(
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     run_compare(data_root)
-    rows = json.loads((tmp_path / "compare.json").read_text("utf-8"))["rows"]
+    rows = results.read_rows("compare")
     found = {(row["data"], row["method"]): row for row in rows}
     assert set(found) == {
         ("reference", "original"),
@@ -80,7 +79,7 @@ def test_command_writes_rows_a_page_and_a_picture_and_resumes(
 
     monkeypatch.setattr("benchmarks.compare.measure_case", refuse)
     run_compare(data_root)
-    assert len(json.loads((tmp_path / "compare.json").read_text("utf-8"))["rows"]) == len(rows)
+    assert len(results.read_rows("compare")) == len(rows)
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         run_compare(data_root, "--fresh")
 

@@ -1,6 +1,5 @@
 """The study of limits: every cell is judged, and a miss is shown, not averaged away."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -44,4 +43,4 @@ def test_page_shows_the_picture_beside_the_rows(
     publish_picture(rows)
     assert "](limits.svg)" in (tmp_path / "limits.md").read_text("utf-8")
     assert b"unmasked" in (tmp_path / "limits.svg").read_bytes()
-    assert json.loads((tmp_path / "limits.json").read_text("utf-8"))["rows"] == rows
+    assert results.read_rows("limits") == rows

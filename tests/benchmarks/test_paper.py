@@ -82,8 +82,9 @@ def pages(
     return {
         name: (
             (tmp_path / f"{name}.md").read_text("utf-8"),
-            json.loads((tmp_path / f"{name}.json").read_text("utf-8"), parse_constant=refuse)[
-                "rows"
+            [
+                json.loads(line, parse_constant=refuse)
+                for line in (tmp_path / f"{name}.jsonl").read_text("utf-8").splitlines()[1:]
             ],
         )
         for name in PAGES

@@ -1,6 +1,5 @@
 """The study of quantized models: what it makes, measures and says is what it claims."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -163,7 +162,7 @@ def test_parity_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     arguments += ["--only", "parity"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0
-    (row,) = json.loads((tmp_path / "quantized.json").read_text("utf-8"))["rows"]
+    (row,) = results.read_rows("quantized")
     assert row["kind"] == PARITY
     assert row["lowered"]["agreement"] > 0.99
     assert row["lowered"]["within"] > 0.99
@@ -235,7 +234,7 @@ def test_page_shows_its_pictures_and_every_format(
     page = (tmp_path / "quantized.md").read_text("utf-8")
     assert "](quantized.lenet5.svg)" in page
     assert b"unmasked" in (tmp_path / "quantized.lenet5.svg").read_bytes()
-    assert json.loads((tmp_path / "quantized.json").read_text("utf-8"))["rows"] == rows
+    assert results.read_rows("quantized") == rows
     assert "0.001 of the largest logit for dynamic-int8" in page
     assert "In 2 of 2 models" in page
     assert "6/6 cells keep every limit.\n" in page

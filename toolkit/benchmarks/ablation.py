@@ -117,7 +117,7 @@ VARIANTS = (
 @cache_option
 @click.option("--network", "names", multiple=True, type=click.Choice(NETWORKS), default=NETWORKS)
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.json holds.")
+@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
 def ablation(
     data_root: Path,
     cache: Path,

@@ -85,7 +85,7 @@ RETRAINED = "retrained"
 @click.option("--network", "names", multiple=True, type=click.Choice(STUDIED), default=STUDIED)
 @click.option("--forget", "classes", multiple=True, default=CLASSES, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--fresh", is_flag=True, help="Measure again what docs/results/audit.json holds.")
+@click.option("--fresh", is_flag=True, help="Measure again what docs/results/audit.jsonl holds.")
 def audit(
     data_root: Path,
     cache: Path,

@@ -79,7 +79,7 @@ class Outcome(NamedTuple):
     help="`undecided` is each peer until it could not dominate over ten classes with three draws.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.json holds.")
+@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.jsonl holds.")
 def compare(
     data_root: Path,
     cache: Path,

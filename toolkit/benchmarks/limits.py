@@ -49,7 +49,7 @@ class Cell(NamedTuple):
     "--network", "names", multiple=True, type=click.Choice(list(NETWORKS)), default=STUDIED
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--fresh", is_flag=True, help="Measure again what docs/results/limits.json holds.")
+@click.option("--fresh", is_flag=True, help="Measure again what docs/results/limits.jsonl holds.")
 def limits(
     data_root: Path,
     cache: Path,

@@ -73,7 +73,7 @@ NAMED_KINDS = {
     help="How it forgets: the tool on the quantized file, or in floats before it is quantized.",
 )
 @click.option("--only", type=click.Choice(PARTS), help="Measure one part.  [default: both]")
-@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.json holds.")
+@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
 def quantized(
     networks: Sequence[str],
     formats: Sequence[str],

@@ -17,7 +17,7 @@ RESULTS = ROOT / "docs" / "results"
 
 
 def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write `name`.md for people and `name`.json for programs, with how they were made."""
+    """Write `name`.md for people and `name`.jsonl for programs, with how they were made."""
     made = {
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
@@ -29,17 +29,19 @@ def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any
     text = f"# {title}\n\n{body}\n\n## How this was made\n\n{facts}\n"
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, "utf-8")
-    document = {"made": made, "rows": list(rows)}
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    lines = [json.dumps(line, separators=(",", ":")) for line in ({"made": made}, *rows)]
+    _find_rows(name).write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
-    """The rows that an earlier run wrote; none where there was none."""
-    path = RESULTS / f"{name}.json"
+    """The rows that an earlier run wrote, one a line behind the line that says how they were made;
+    an empty list if there are none.
+    """
+    path = _find_rows(name)
     if not path.is_file():
         return []
-    rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["rows"]
-    return rows
+    _, *lines = path.read_text("ascii").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def make_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -57,6 +59,10 @@ def read_processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+
+
+def _find_rows(name: str) -> Path:
+    return RESULTS / f"{name}.jsonl"
 
 
 def _format(value: object) -> str:
