@@ -12,7 +12,6 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-from benchmarks.formats import FORMATS, Calibration, quantize
 from conftest import (
     EVALUATION,
     LENET,
@@ -30,6 +29,7 @@ from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
+from studies.formats import FORMATS, Calibration, quantize
 from test_readme import keep_names, read_shown_output
 
 Nhle = Callable[..., Result]

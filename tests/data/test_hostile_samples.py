@@ -1,5 +1,5 @@
 """Odd images that are honest: read as Pillow reads them, without a word. (What is hostile stands
-in benchmarks.hostile.)
+in support.hostile.)
 """
 
 import os

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.text import Text
 
-from benchmarks.tutorial import Step, find_steps, make_folder, run_in_terminal
 from conftest import ROOT
+from tools.tutorial import Step, find_steps, make_folder, run_in_terminal
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fault_jobs import Job, make_jobs
-from benchmarks.faults import count_kills, kill_jobs
 from nhle_onnx.graph.save import write_files
+from support.fault_jobs import Job, make_jobs
+from support.faults import count_kills, kill_jobs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the harness reads Linux' /proc")
 

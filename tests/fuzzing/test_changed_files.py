@@ -1,5 +1,5 @@
 """Changed files of every kind are refused or taken, and never crash a reader. Short, and the same
-each time: `python -m benchmarks hostile` and `python -m benchmarks.fuzzing.guided` look longer.
+each time: `python -m tools hostile` and `python -m tools.guided` look longer.
 """
 
 import json
@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from benchmarks.fuzzing import octets
-from benchmarks.fuzzing.models import make_model
-from benchmarks.fuzzing.patches import change_json, make_patch
-from benchmarks.fuzzing.readers import READERS, read_stranger
-from benchmarks.fuzzing.small_files import SMALL_FILES
 from conftest import LENET, MOBILENET_INT8, Result
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
+from support.fuzzing import octets
+from support.fuzzing.models import make_model
+from support.fuzzing.patches import change_json, make_patch
+from support.fuzzing.readers import READERS, read_stranger
+from support.fuzzing.small_files import SMALL_FILES
 
 CORPUS = sorted(path for path in (Path(__file__).parent / "corpus").rglob("*") if path.is_file())
 DOCUMENTS = ["config.json", "preprocessor_config.json"]

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fuzzing.chunks import Chunk, try_chunks
-from benchmarks.fuzzing.commands import ON_MODELS
-from benchmarks.fuzzing.forked import Run
-from benchmarks.fuzzing.verdicts import list_complaints, name_outcome, take_stock
 from conftest import LENET
+from support.fuzzing.chunks import Chunk, try_chunks
+from support.fuzzing.commands import ON_MODELS
+from support.fuzzing.forked import Run
+from support.fuzzing.verdicts import list_complaints, name_outcome, take_stock
 
 INSPECT = ON_MODELS[0]
 MASK = next(command for command in ON_MODELS if command.name == "unlearn --method cwm")

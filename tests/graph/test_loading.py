@@ -11,12 +11,12 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from assertions import assert_told
-from benchmarks.hostile import CASES
-from benchmarks.hostile.case import INSPECT, MODEL, HostileFile, read_base
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
+from support.hostile import CASES
+from support.hostile.case import INSPECT, MODEL, HostileFile, read_base
 
 REFUSED = [
     case

@@ -5,8 +5,8 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from benchmarks.fuzzing.control_flow import make_control_flow
 from nhle_onnx.graph.subgraph import expose_tensors
+from support.fuzzing.control_flow import make_control_flow
 
 
 def run(model: ModelProto, images: np.ndarray) -> np.ndarray:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.hostile import CASES
-from benchmarks.hostile.attempts import try_all
-from benchmarks.hostile.case import OUT, Attempt, HostileFile, read_base
 from conftest import LENET, Result
+from support.hostile import CASES
+from support.hostile.attempts import try_all
+from support.hostile.case import OUT, Attempt, HostileFile, read_base
 
 Nhle = Callable[..., Result]
 DANGEROUS = [case for case in CASES if case.is_dangerous]

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.quantized_subjects import make_given, open_shipped
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.batches import InBatches, lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
+from studies.quantized_subjects import make_given, open_shipped
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 IMAGES = 64

@@ -10,11 +10,11 @@ import pytest
 import torch
 from onnx import GraphProto, TensorProto, defs, helper, numpy_helper
 
-from benchmarks.node_cases import INAPPLICABLE, Case, list_cases, lower_case, run_case
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.module import lower_model
 from nhle_onnx.lowering.operators import OPERATORS, Operator
 from nhle_onnx.values.model import OnnxModel
+from support.node_cases import INAPPLICABLE, Case, list_cases, lower_case, run_case
 
 # Each refuses clearly what inference of a classifier does not have.
 REFUSED = {

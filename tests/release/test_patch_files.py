@@ -21,9 +21,6 @@ from safetensors import safe_open
 from scipy.stats import entropy
 
 from assertions import assert_told
-from benchmarks.hostile.case import MODEL, HostileFile, read_base
-from benchmarks.hostile.patch_files import PATCH
-from benchmarks.hostile.patches import CASES
 from conftest import LENET
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.patch import container
@@ -32,6 +29,9 @@ from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.differences import split_counts
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.workflows.patch_apply import describe_patch
+from support.hostile.case import MODEL, HostileFile, read_base
+from support.hostile.patch_files import PATCH
+from support.hostile.patches import CASES
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Sums of 8-bit products are exact on every processor, whatever form a graph has for them.
 
 Forms that only a processor without VNNI is given are also made here, so that most of this can fail
-anywhere; `python -m benchmarks processors` runs it on such a processor.
+anywhere; `python -m studies processors` runs it on such a processor.
 """
 
 import itertools

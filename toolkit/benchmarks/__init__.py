@@ -1,1 +1,1 @@
-"""Benchmarks, run by hand: `python -m benchmarks NAME`."""
+"""What the program costs, run by hand: `python -m benchmarks NAME`."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.progress import track
 
-from benchmarks.results import ROOT, make_table, write_results
+from studies.results import ROOT, make_table, write_results
 
 NAME = "isolation"
 MODEL = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"

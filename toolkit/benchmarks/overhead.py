@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.progress import track
 
-from benchmarks.results import ROOT, make_table, write_results
+from studies.results import ROOT, make_table, write_results
 
 LIMIT = 3.0
 MODEL = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"

@@ -22,11 +22,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from rich.progress import track
 
-from benchmarks.results import ROOT, make_table, read_rows, write_results
 from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.values.settings.patch import CreateSettings
 from nhle_onnx.workflows.patch_create import create_patch
+from studies.results import ROOT, make_table, read_rows, write_results
 
 NAME = "patches"
 Row = dict[str, Any]

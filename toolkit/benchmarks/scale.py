@@ -11,7 +11,6 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.results import ROOT, make_table, write_results
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.options import UnlearnOptions
@@ -22,6 +21,7 @@ from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
 from nhle_onnx.workflows.observer import Silence
 from nhle_onnx.workflows.verify import verify_model
+from studies.results import ROOT, make_table, write_results
 
 ENGINES = ("local", "processes", "ray")
 MODELS = ("lenet5_fashion_mnist", "mobilenetv3_small_fashion_mnist")

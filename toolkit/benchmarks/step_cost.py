@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from architectures.examples import export_example, make_example
-from benchmarks.results import make_table, write_results
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import lower_model
+from studies.results import make_table, write_results
 
 NETWORK = "mobilenetv3-large"
 BATCH, SIDE = 32, 64

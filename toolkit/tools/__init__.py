@@ -1,1 +1,7 @@
-"""Developers' tools: what a change to the code did to it, and to what it makes."""
+"""Developers' tools: `python -m tools NAME`. They use the tests' hostile files, kills and cases."""
+
+import sys
+from pathlib import Path
+
+# `support` is part of the tests, which find it in their own folder; nothing is installed for it.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))

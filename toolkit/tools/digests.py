@@ -1,6 +1,6 @@
 """Digests of what the program makes: the same before and after a change that is to change nothing.
 
-`python -m tools.digests > before.txt`, and again afterwards, on the same machine.
+`python -m tools digests > before.txt`, and again afterwards, on the same machine.
 """
 
 import contextlib
@@ -11,6 +11,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 from nhle_onnx.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,16 +20,17 @@ DATA = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
 CLASSES = ("0", "3", "6")
 
 
-def main() -> None:
+@click.command()
+def digests() -> None:
     """Print a line for each edited model, and for a patch and a kit's files of the last class."""
     with tempfile.TemporaryDirectory() as name:
         for folder in sorted((ROOT / "models").glob("*/model.onnx")):
             for forgotten in CLASSES:
                 out = Path(name) / f"{folder.parent.name}.{forgotten}.onnx"
                 call("unlearn", folder, "--forget", forgotten, "--rescale", "--out", out)
-                print(digest(out.read_bytes()), out.name, flush=True)
+                click.echo(f"{digest(out.read_bytes())} {out.name}")
             for line in list_shipped(folder, out):
-                print(line, flush=True)
+                click.echo(line)
 
 
 def list_shipped(model: Path, edited: Path) -> Iterator[str]:
@@ -59,7 +62,3 @@ def call(*arguments: object) -> None:
 def digest(content: bytes) -> str:
     """The start of a SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-if __name__ == "__main__":
-    main()

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import click
 
-from benchmarks.datasets import load_dataset
-from benchmarks.options import data_root_option
-from benchmarks.results import read_rows, write_results
 from benchmarks.speed import cost, instead, startup, throughput
 from benchmarks.speed.page import describe
 from benchmarks.speed.rows import Row
@@ -21,6 +18,9 @@ from benchmarks.speed.subjects import (
     write_arrays,
     write_jpegs,
 )
+from studies.datasets import load_dataset
+from studies.options import data_root_option
+from studies.results import read_rows, write_results
 
 _NAME = "speed"
 _NETWORKS = {network.title: network for network in (SMALL, LARGE, VGG)}

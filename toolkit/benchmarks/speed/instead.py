@@ -12,8 +12,6 @@ from pathlib import Path
 import torch
 
 from architectures import mobilenet_v3_small
-from benchmarks.datasets import Dataset
-from benchmarks.networks import NETWORKS, measure_statistics, prepare_inputs
 from benchmarks.speed.rows import (
     ONE_THREAD,
     Row,
@@ -25,6 +23,8 @@ from benchmarks.speed.rows import (
 from benchmarks.speed.subjects import SHIPPED
 from mobilenetv3_small_fashion_mnist.recipe import RECIPE
 from recipes.training import train
+from studies.datasets import Dataset
+from studies.networks import NETWORKS, measure_statistics, prepare_inputs
 
 _FORGOTTEN = 3
 _STEPS = 100  # of DELETE, as many as the comparison of methods allows it
@@ -34,8 +34,8 @@ _TIMED_IMAGES = 2048  # of one epoch's, from which the rest is reckoned
 _DELETE = """
 import sys
 import torch
-from benchmarks.baselines.distillation import delete
-from benchmarks.tasks import Task
+from studies.baselines.distillation import delete
+from studies.tasks import Task
 
 steps, out, file = int(sys.argv[1]), *sys.argv[2:]
 {network}
@@ -54,7 +54,7 @@ network = mobilenet_v3_small()
 """
 _CONVERTED = """
 import onnx
-from benchmarks.converters import stub_torchvision
+from studies.converters import stub_torchvision
 stub_torchvision()
 from onnx2pytorch import ConvertModel
 network = ConvertModel(onnx.load(file), experimental=True)  # which takes more than one image

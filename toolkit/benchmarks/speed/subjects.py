@@ -12,8 +12,8 @@ from PIL import Image
 
 import architectures
 from architectures.examples import export_example
-from benchmarks.datasets import Split
-from benchmarks.results import ROOT
+from studies.datasets import Split
+from studies.results import ROOT
 
 SHIPPED = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"

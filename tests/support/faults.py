@@ -1,0 +1,186 @@
+"""What is left when a command is killed at a random moment."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from support.fault_jobs import Job, digest_file
+
+Target = Literal["both", "parent", "child"]
+TARGETS: tuple[Target, ...] = ("both", "parent", "child")
+_LATE = 0.25  # of a run, the last part: where files are written
+_PATIENCE_S = 60.0
+_GROWTH = 1.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """One command that was killed, and what it left. `target` says which of the program's two
+    processes, the one that watches or the one that works. `was_done` says that it had ended before.
+    `outputs` is "absent", "incomplete" (some, without the report that seals them), or "whole";
+    `leftovers` counts other files; `faults` must be empty.
+    """
+
+    job: str
+    target: Target
+    delay_s: float
+    was_done: bool
+    outputs: Literal["absent", "incomplete", "whole"]
+    leftovers: int
+    faults: tuple[str, ...]
+
+
+def kill_jobs(jobs: Sequence[Job], kills: int, seed: int, scratch: Path) -> Iterator[Kill]:
+    """So many kills, the jobs and targets in turn, and every run that had ended before its kill.
+
+    Half of them come at any moment of the run, half in its last part.
+    """
+    chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing
+    lasting_s = {job.name: job.run_s for job in jobs}
+    for index in range(kills):
+        turn, place = divmod(index, len(jobs))
+        job, is_late = jobs[place], True
+        while is_late:
+            latest_s = lasting_s[job.name]
+            delay_s = chance.uniform(chance.choice((0.0, (1 - _LATE) * latest_s)), latest_s)
+            folder = Path(tempfile.mkdtemp(dir=scratch))
+            kill = kill_once(job, TARGETS[turn % len(TARGETS)], delay_s, folder)
+            shutil.rmtree(folder)
+            is_late = kill.was_done
+            # other work on the machine, which slows a run down, comes and goes
+            lasting_s[job.name] = delay_s if is_late else _GROWTH * latest_s
+            yield kill
+
+
+def kill_once(job: Job, target: Target, delay_s: float, folder: Path) -> Kill:
+    """Start a job in an empty folder, kill it, and look at the folder and at the inputs."""
+    for name, content in job.old.items():
+        (folder / name).write_bytes(content)
+    before = {path: digest_file(path) for path in job.inputs}
+    with subprocess.Popen(
+        job.command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        time.sleep(delay_s)
+        children = _list_children(parent.pid)
+        was_done = parent.poll() is not None
+        if not was_done:
+            _kill(parent.pid, children, target)
+        _, errors = parent.communicate(timeout=_PATIENCE_S)
+    complaints = [*_check_ending(job, parent.returncode, errors, target, was_done=was_done)]
+    if not _have_ended(children):
+        complaints.append("the work went on without its parent")
+    complaints += [
+        f"{path.name} was changed" for path in before if digest_file(path) != before[path]
+    ]
+    return _look(job, folder, target, delay_s, complaints, was_done=was_done)
+
+
+def count_kills(kills: Sequence[Kill]) -> list[dict[str, Any]]:
+    """A row a job."""
+    rows = []
+    for job in dict.fromkeys(kill.job for kill in kills):
+        own = [kill for kill in kills if kill.job == job]
+        states = Counter(kill.outputs for kill in own)
+        rows.append(
+            {
+                "command": job,
+                "kills": sum(not kill.was_done for kill in own),
+                "done before": sum(kill.was_done for kill in own),
+                "outputs absent": states["absent"],
+                "whole": states["whole"],
+                "whole, unsealed": states["incomplete"],
+                "leftovers": sum(kill.leftovers for kill in own),
+                "faults": sum(len(kill.faults) for kill in own),
+            }
+        )
+    return rows
+
+
+def _list_children(process: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{process}/task/{process}/children").read_text("ascii")
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def _kill(parent: int, children: Sequence[int], target: Target) -> None:
+    """Kill the processes meant; the parent alone where there is no child yet."""
+    if target != "child" or not children:
+        os.kill(parent, signal.SIGKILL)
+    if target != "parent":
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+
+
+def _check_ending(
+    job: Job, code: int, errors: str, target: Target, *, was_done: bool
+) -> Iterator[str]:
+    """What is wrong with how the program ended."""
+    if "Traceback" in errors:
+        yield "a traceback was shown"
+    if was_done and code != job.code:
+        yield f"exit code {code}"
+    if target == "child" and code not in {job.code, 3, -signal.SIGKILL}:
+        yield f"exit code {code} where a child was killed"
+
+
+def _have_ended(processes: Sequence[int]) -> bool:
+    deadline = time.monotonic() + _PATIENCE_S
+    while any(_is_alive(process) for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state not in {"Z", "X"}
+
+
+def _look(
+    job: Job,
+    folder: Path,
+    target: Target,
+    delay_s: float,
+    complaints: Sequence[str],
+    *,
+    was_done: bool,
+) -> Kill:
+    found = {path.name for path in folder.iterdir()}
+    made = found & job.checks.keys()
+    broken = [f"{name} is not whole" for name in made if not job.checks[name](folder / name)]
+    if was_done and made != job.checks.keys():
+        broken.append("outputs are missing")
+    outputs: Literal["absent", "incomplete", "whole"] = "incomplete"
+    if not made:
+        outputs = "absent"
+    elif made == job.checks.keys():
+        outputs = "whole"
+    return Kill(
+        job=job.name,
+        target=target,
+        delay_s=delay_s,
+        was_done=was_done,
+        outputs=outputs,
+        leftovers=len(found - job.checks.keys()),
+        faults=(*complaints, *broken),
+    )

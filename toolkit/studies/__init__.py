@@ -1,0 +1,1 @@
+"""The studies behind the figures in the documentation: `python -m studies NAME`."""

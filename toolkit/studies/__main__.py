@@ -1,0 +1,37 @@
+"""The studies that stand behind the figures in the documentation."""
+
+import click
+
+from studies.ablation import ablation
+from studies.audit import audit
+from studies.classes import classes
+from studies.compare import compare
+from studies.limits import limits
+from studies.page_orientation import page_orientation
+from studies.paper import paper
+from studies.processors import processors
+from studies.quantized import quantized
+from studies.retraining import retraining
+
+
+@click.group()
+def main() -> None:
+    """Run a study from the root of a checkout; it writes its results to docs/results."""
+
+
+for command in (
+    ablation,
+    audit,
+    classes,
+    compare,
+    limits,
+    page_orientation,
+    paper,
+    processors,
+    quantized,
+    retraining,
+):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""What the audit finds behind six ways to forget."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+import click
+import numpy as np
+from rich.progress import track
+from torch import nn
+
+from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.audit import audit_model
+from nhle_onnx.workflows.observer import Silence
+from studies.baselines.table import METHODS, Group, restrict
+from studies.baselines.tuning import tune
+from studies.datasets import load_dataset
+from studies.networks import NETWORKS, get_network, measure_statistics, prepare_inputs
+from studies.options import cache_option, data_root_option
+from studies.ours import export, fold_batch_norm, run_tool
+from studies.results import make_table, read_rows, write_results
+from studies.subjects import Classifier, open_classifier
+from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
+
+NAME = "audit"
+DATASET = "fashion_mnist"
+STUDIED = ("lenet5", "mobilenetv3-small")
+CLASSES = ("0", "3", "8")
+MEMBERS = 1000
+KEY = ("network", "method", "forget", "seed")
+SHOWN = {
+    "unmasking.original_head": "unmasked",
+    "unmasking.rebuilt_row": "rebuilt row",
+    "probe.recall": "probe",
+    "relearning.steps": "relearning steps",
+    "relearning.mean_acc_f": "relearned in 20 steps",
+    "relearning.ain": "AIN",
+    "separability.ratio": "Ratio_D",
+    "membership.confidence.balanced_accuracy": "membership",
+    "membership.neighbours.balanced_accuracy": "by neighbours",
+    "divergence.js_to_reference": "JS to retrained",
+    "divergence.zrf": "ZRF",
+    "quantization.static_int8.unmasked": "int8, unmasked",
+    "traces.guessed": "guessed",
+}
+
+Row = dict[str, Any]
+
+
+def keep_original(task: Task) -> nn.Module:
+    """Nothing forgotten."""
+    return task.network
+
+
+def use_tool(task: Task, **options: Any) -> nn.Module:  # noqa: ANN401 - any option
+    """The tool, with some options."""
+    return run_tool(task, UnlearnOptions(**options)).network
+
+
+def use_delete(task: Task) -> nn.Module:
+    """DELETE with the best setting of its budget, as in `compare`."""
+    method = next(method for method in METHODS if method.name == "DELETE")
+    return tune(method, restrict(task, Group.FORGET)).network
+
+
+APPROACHES: Mapping[str, Callable[[Task], nn.Module]] = {
+    "original": keep_original,
+    "CWM only": lambda task: use_tool(task, method="cwm"),
+    "NHLE only": lambda task: use_tool(task, method="nhle"),
+    "nhle-onnx": use_tool,
+    "nhle-onnx, no anchors": lambda task: use_tool(restrict(task, Group.FORGET)),
+    "DELETE": use_delete,
+}
+RETRAINED = "retrained"
+
+
+@click.command(NAME)
+@data_root_option
+@cache_option
+@click.option("--network", "names", multiple=True, type=click.Choice(STUDIED), default=STUDIED)
+@click.option("--forget", "classes", multiple=True, default=CLASSES, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--fresh", is_flag=True, help="Measure again what docs/results/audit.jsonl holds.")
+def audit(
+    data_root: Path,
+    cache: Path,
+    names: Sequence[str],
+    classes: Sequence[str],
+    seeds: int,
+    fresh: bool,  # noqa: FBT001
+) -> None:
+    """Audit each way to forget against a retrained network; rows measured before are kept."""
+    rows: list[Row] = [] if fresh else read_rows(NAME)
+    dataset = load_dataset(DATASET, data_root)
+    for name in names:
+        classifier = open_classifier(dataset, name, cache)
+        cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
+        for seed, index, method in track(cells, description=name):
+            key = (name, method, index, seed)
+            if all(tuple(row[part] for part in KEY) != key for row in rows):
+                found = measure(classifier, method, index, seed, cache)
+                rows.append(dict(zip(KEY, key, strict=True)) | found)
+                publish(rows)
+    publish(rows)
+    click.echo(describe(rows))
+
+
+def measure(classifier: Classifier, method: str, index: int, seed: int, cache: Path) -> Row:
+    """Forget, and audit with the whole test set and the retrained network."""
+    task = draw_task(
+        classifier.dataset, classifier.name, classifier.network, (index,),
+        per_class=FORGET_SAMPLES, seed=seed, anchors_per_class=ANCHORS_PER_CLASS,
+    )  # fmt: skip
+    retrained = get_network(classifier.dataset, classifier.name, cache, without=(index,))
+    edited = retrained if method == RETRAINED else APPROACHES[method](task)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for role, network in {
+            "original": classifier.network, "edited": edited, "reference": retrained
+        }.items():  # fmt: skip
+            export(fold_batch_norm(network), task, folder / f"{role}.onnx")
+        write_data(classifier, index, folder)
+        report = audit_model(
+            AuditSettings(
+                model=folder / "edited.onnx",
+                baseline=folder / "original.onnx",
+                reference=folder / "reference.onnx",
+                data=folder / "data.npz",
+                members=folder / "members.npz",
+                forget=(str(index),),
+                flags=ModelFlags(),
+                seed=seed,
+            ),
+            Silence(),
+        ).report
+    return summarise_report(report)
+
+
+def write_data(classifier: Classifier, index: int, folder: Path) -> None:
+    """The test images, and training images of the class, as model inputs."""
+    np.savez(
+        folder / "data.npz", x=classifier.test.inputs.numpy(), y=classifier.test.labels.numpy()
+    )
+    train = classifier.dataset.train
+    chosen = np.flatnonzero(train.labels == index)[:MEMBERS]
+    inputs = prepare_inputs(
+        train.images[chosen], NETWORKS[classifier.name], measure_statistics(classifier.dataset)
+    )
+    np.savez(folder / "members.npz", x=inputs.numpy(), y=train.labels[chosen])
+
+
+def summarise_report(report: AuditReport) -> Row:
+    """The figures of a row: the edited model's, and where it stands."""
+    edited, original = report.accuracies["edited"], report.accuracies["original"]
+    return {
+        "Acc_F": edited.acc_f,
+        "ΔAcc_R": (edited.acc_r or 0.0) - (original.acc_r or 0.0),
+        "measures": {measure.name: measure.edited for measure in report.measures},
+        "positions": {measure.name: measure.position for measure in report.measures},
+        "passed": report.passed,
+        "s": sum(report.elapsed_s.values()),
+    }
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page and the rows."""
+    write_results(NAME, "What the audit finds", describe(rows), rows)
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The page's text."""
+    tables = "\n\n".join(
+        f"## {name}\n\n{make_table(tabulate(rows, name))}"
+        for name in dict.fromkeys(row["network"] for row in rows)
+    )
+    return (
+        "Fashion-MNIST; `audit` with all 10,000 test images (half the attacker's, half to judge), "
+        f"{MEMBERS} training images of the class as members, and a network retrained without the "
+        f"class as the reference. {FORGET_SAMPLES} forget samples, drawn by the seed; "
+        f"{ANCHORS_PER_CLASS} unlabelled anchors a retained class for `NHLE only` and `nhle-onnx`. "
+        "Means ± standard deviation over classes and seeds. The aim of each figure is the "
+        "retrained network's, not 0.\n\n"
+        f"{tables}"
+    )
+
+
+def tabulate(rows: Sequence[Row], network: str) -> list[Row]:
+    """A line for each way to forget."""
+    lines = []
+    for method in (*APPROACHES, RETRAINED):
+        chosen = [row for row in rows if (row["network"], row["method"]) == (network, method)]
+        if not chosen:
+            continue
+        line: Row = {"method": method, "runs": len(chosen)}
+        for title in ("Acc_F", "ΔAcc_R"):
+            line[title] = _write([row[title] for row in chosen])
+        for key, title in SHOWN.items():
+            line[title] = _write([row["measures"].get(key) for row in chosen])
+        line["passed"] = f"{sum(row['passed'] for row in chosen)} of {len(chosen)}"
+        lines.append(line)
+    return lines
+
+
+def _write(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{fmean(known):.3f} ± {pstdev(known):.3f}" if known else "-"

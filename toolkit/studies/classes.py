@@ -1,0 +1,75 @@
+"""Every class of both shipped models, forgotten with the defaults: 22 rows."""
+
+import contextlib
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import track
+
+from nhle_onnx.cli.main import run
+from studies.results import ROOT, make_table, write_results
+
+MODELS = ("lenet5_fashion_mnist", "mobilenetv3_small_fashion_mnist")
+REQUESTS = (*map(str, range(10)), "0,4")
+LIMITS = {"acc_f": 0.01, "delta_acc_r": -0.02, "unmasked": 0.05}
+
+
+@click.command()
+@click.option("--seed", type=int, default=0, show_default=True)
+def classes(seed: int) -> None:
+    """Forget each class, and 0 with 4, on LeNet-5 and MobileNetV3-Small."""
+    with tempfile.TemporaryDirectory() as folder:
+        cases = [(model, forget) for model in MODELS for forget in REQUESTS]
+        rows = [
+            measure_case(model, forget, seed, Path(folder))
+            for model, forget in track(cases, description="forgetting")
+        ]
+    table = make_table(rows)
+    met = sum(row["met"] == "yes" for row in rows)
+    worst = min(row["ΔAcc_R"] for row in rows)
+    mean = sum(row["ΔAcc_R"] for row in rows) / len(rows)
+    body = (
+        "`unlearn MODEL --forget C` with no other option than the output, on the 2,000 shipped "
+        "evaluation images (test images that neither training nor unlearning saw). 16 images a "
+        "class serve as forget samples and as anchors. `unmasked` is Acc_F with the original head "
+        f"put back. Limits: exit 0, Acc_F ≤ {LIMITS['acc_f']}, ΔAcc_R ≥ {LIMITS['delta_acc_r']}, "
+        f"unmasked ≤ {LIMITS['unmasked']}.\n\n{table}\n\n"
+        f"{met} of {len(rows)} rows meet every limit. ΔAcc_R: mean {mean:+.4f}, worst {worst:+.4f}."
+        f" Seed {seed}."
+    )
+    write_results("classes", "Every class of the shipped models", body, rows)
+    click.echo(table)
+    click.echo(f"{met} of {len(rows)} rows meet every limit")
+
+
+def measure_case(model: str, forget: str, seed: int, folder: Path) -> dict[str, Any]:
+    """One row: run the command as a user would, and read its report."""
+    out = folder / f"{model}.{forget}.onnx"
+    source = ROOT / "models" / model / "model.onnx"
+    arguments = ["unlearn", str(source), "--forget", forget, "--out", str(out)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = run([*arguments, "--seed", str(seed), "--quiet"])
+    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    is_met = (
+        code == 0
+        and report["after"]["acc_f"] <= LIMITS["acc_f"]
+        and report["delta_acc_r"] >= LIMITS["delta_acc_r"]
+        and report["unmasked"]["acc_f"] <= LIMITS["unmasked"]
+    )
+    return {
+        "model": model,
+        "forget": forget,
+        "exit": code,
+        "Acc_F before": report["before"]["acc_f"],
+        "Acc_F": report["after"]["acc_f"],
+        "unmasked": report["unmasked"]["acc_f"],
+        "Acc_R before": report["before"]["acc_r"],
+        "Acc_R": report["after"]["acc_r"],
+        "ΔAcc_R": report["delta_acc_r"],
+        "steps": report["method"]["steps_run"],
+        "met": "yes" if is_met else "NO",
+    }

@@ -1,0 +1,210 @@
+"""The tool beside its peers: who forgets more, who keeps more, with the same data."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from rich.progress import track
+from torch import nn
+
+from studies.baselines.table import METHODS, Group, Method, restrict
+from studies.baselines.tuning import tune
+from studies.compare_bounds import LIMITED, REQUESTS, is_undecided
+from studies.compare_page import (
+    NAME,
+    ORIGINAL,
+    OURS,
+    REFERENCE,
+    RETRAINED,
+    Row,
+    describe,
+    is_within,
+    publish,
+    publish_picture,
+    select,
+)
+from studies.datasets import LOADERS, load_dataset
+from studies.evaluation import measure_accuracies
+from studies.limits import DATASETS, write_classes
+from studies.limits_page import NAME as LIMITS
+from studies.networks import NETWORKS, get_network
+from studies.options import cache_option, data_root_option
+from studies.ours import unlearn_with_tool
+from studies.results import read_rows
+from studies.subjects import Classifier, open_classifier
+from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
+
+CELL = ("dataset", "network", "data", "method")
+KEY = (*CELL, "forget", "seed")
+CHOICES = (OURS, ORIGINAL, RETRAINED, *dict.fromkeys(method.name for method in METHODS))
+UNDECIDED = "undecided"
+
+
+class Case(NamedTuple):
+    """One measurement on a network."""
+
+    data: str
+    method: str
+    forgotten: tuple[int, ...]
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """A network that has forgotten, and what it cost. References cost nothing here."""
+
+    network: nn.Module
+    seconds: float | None
+    tuning_seconds: float | None = None
+    setting: str = ""
+
+
+@click.command(NAME)
+@data_root_option
+@cache_option
+@click.option(
+    "--dataset", "datasets", multiple=True, type=click.Choice(list(LOADERS)), default=DATASETS
+)
+@click.option(
+    "--network", "names", multiple=True, type=click.Choice(list(NETWORKS)), default=("lenet5",)
+)
+@click.option(
+    "--forget", "requests", multiple=True, default=REQUESTS,
+    help="A class, or several with commas; once for each request.  [default: each of ten]",
+)  # fmt: skip
+@click.option(
+    "--method", "methods", multiple=True, type=click.Choice((*CHOICES, UNDECIDED)), default=CHOICES,
+    help="`undecided` is each peer until it could not dominate over ten classes with three draws.",
+)  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.jsonl holds.")
+def compare(
+    data_root: Path,
+    cache: Path,
+    datasets: Sequence[str],
+    names: Sequence[str],
+    requests: Sequence[str],
+    methods: Sequence[str],
+    seeds: int,
+    fresh: bool,  # noqa: FBT001
+) -> None:
+    """Forget with every method; rows measured before are kept, and each is saved as it comes."""
+    rows: list[Row] = [] if fresh else read_rows(NAME)
+    wanted = [read_classes(request) for request in requests]
+    for dataset_name, name in product(datasets, names):
+        done = {get_key(row) for row in rows}
+        cases = [
+            case
+            for case in list_cases(wanted, seeds)
+            if (case.method in methods or (UNDECIDED in methods and is_peer(case)))
+            and (dataset_name, name, *write_case(case)) not in done
+        ]
+        if not cases:
+            continue
+        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
+        limits = select(read_rows(LIMITS), dataset_name, name)
+        for case in track(cases, description=f"{dataset_name} {name}"):
+            chosen = select(rows, dataset_name, name)
+            if case.method in methods or is_wanted(case, chosen, limits):
+                rows.append(measure_case(classifier, case, cache))
+                publish(rows)
+    publish(rows)
+    publish_picture(rows)
+    click.echo(describe(rows))
+
+
+def read_classes(text: str) -> tuple[int, ...]:
+    """The inverse of `write_classes`."""
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        message = f"--forget {text}: give class indices, with commas"
+        raise click.BadParameter(message) from error
+
+
+def list_cases(requests: Sequence[tuple[int, ...]], seeds: int) -> Iterator[Case]:
+    """All that can be measured on one network. The references draw no samples: one seed."""
+    for forgotten in requests:
+        yield from (Case(REFERENCE, name, forgotten, 0) for name in (ORIGINAL, RETRAINED))
+        for seed in range(seeds):
+            yield from (
+                Case(group, OURS, forgotten, seed) for group in (Group.FORGET, Group.ANCHORS)
+            )
+            yield from (Case(method.group, method.name, forgotten, seed) for method in METHODS)
+
+
+def is_peer(case: Case) -> bool:
+    """Whether it is a method of others."""
+    return case.method not in {OURS, ORIGINAL, RETRAINED}
+
+
+def is_wanted(case: Case, rows: Sequence[Row], limits: Sequence[Row]) -> bool:
+    """Whether the peer has no more data than we, and could dominate; rows are of one network."""
+    part = [row for row in rows if (row["data"], row["method"]) == (case.data, case.method)]
+    groups = (group for group in LIMITED if is_within(Group(case.data), group))
+    return any(is_undecided(part, limits, group) for group in groups)
+
+
+def write_case(case: Case) -> tuple[Any, ...]:
+    """A case as its row's key has it, behind data set and network."""
+    return (case.data, case.method, write_classes(case.forgotten), case.seed)
+
+
+def get_key(row: Row) -> tuple[Any, ...]:
+    """What tells one row from another."""
+    return tuple(row[name] for name in KEY)
+
+
+def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:
+    """Forget, and judge on all test images."""
+    outcome = carry_out(classifier, case, cache)
+    after = measure_accuracies(outcome.network, classifier.network, classifier.test, case.forgotten)
+    key = (classifier.dataset.name, classifier.name, *write_case(case))
+    return {
+        **dict(zip(KEY, key, strict=True)),
+        "Acc_F": after.acc_f,
+        "Acc_R": after.acc_r,
+        # a retrained network's features never met the original head
+        "unmasked": None if case.method == RETRAINED else after.unmasked,
+        "s": outcome.seconds,
+        "tuning s": outcome.tuning_seconds,
+        "setting": outcome.setting,
+    }
+
+
+def carry_out(classifier: Classifier, case: Case, cache: Path) -> Outcome:
+    """The network that a case is about."""
+    if case.method == ORIGINAL:
+        return Outcome(classifier.network, None)
+    if case.method == RETRAINED:
+        network = get_network(classifier.dataset, classifier.name, cache, without=case.forgotten)
+        return Outcome(network, None)
+    task = restrict(draw_samples(classifier, case), Group(case.data))
+    if case.method == OURS:
+        start = time.perf_counter()
+        network = unlearn_with_tool(task)
+        return Outcome(network, time.perf_counter() - start)
+    tuned = tune(find_method(case), task)
+    setting = ", ".join(f"{name} {value}" for name, value in tuned.setting.items())
+    return Outcome(tuned.network, tuned.seconds, tuned.tuning_seconds, setting)
+
+
+def draw_samples(classifier: Classifier, case: Case) -> Task:
+    """The same samples for every method of a request and seed; groups get parts of them."""
+    return draw_task(
+        classifier.dataset,
+        classifier.name,
+        classifier.network,
+        case.forgotten,
+        per_class=max(1, FORGET_SAMPLES // len(case.forgotten)),
+        seed=case.seed,
+        anchors_per_class=ANCHORS_PER_CLASS,
+        retained_per_class=ANCHORS_PER_CLASS,
+    )
+
+
+def find_method(case: Case) -> Method:
+    """The table's entry."""
+    return next(method for method in METHODS if (method.group, method.name) == case[:2])

@@ -1,0 +1,220 @@
+"""The page of a comparison: tables, who dominates, and the picture."""
+
+from collections.abc import Sequence
+from itertools import product
+from statistics import fmean, pstdev
+from typing import Any
+
+from studies import results
+from studies.baselines.shared import STEP_LIMIT
+from studies.baselines.table import CANDIDATES, METHODS, Group
+from studies.compare_bounds import CELLS, is_undecided
+from studies.limits_page import NAME as LIMITS
+from studies.results import make_table, read_rows, write_results
+from studies.scatter import Place, draw_scatter
+from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES
+
+NAME = "compare"
+OURS = "nhle-onnx"
+ORIGINAL, RETRAINED = "original", "retrained"
+REFERENCE = "reference"  # stands where a group would: these two are no method
+
+Row = dict[str, Any]
+Peer = tuple[str, str]  # the group that it stands in, and its name
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page and the rows."""
+    write_results(NAME, "The tool and its peers", describe(rows), rows)
+
+
+def publish_picture(rows: Sequence[Row]) -> None:
+    """Write the picture that the page shows."""
+    draw_scatter(arrange_panels(rows), OURS, results.RESULTS / f"{NAME}.svg")
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The page's text."""
+    cells = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    tables = "\n\n".join(
+        f"## {dataset}, {network}\n\n{make_table(summarise(select(rows, dataset, network)))}"
+        for dataset, network in cells
+    )
+    return (
+        f"Each method forgets with the same {FORGET_SAMPLES} training images of the class (shared "
+        "out among several classes), drawn by the seed; where its group has more data, with the "
+        f"same {ANCHORS_PER_CLASS} images of each retained class, without or with labels. All test "
+        "images judge it. `unmasked` is Acc_F with the original head's weight and bias put back. "
+        "Means over classes and seeds, ± their standard deviation, of as many as `runs` says: "
+        "where that differs, methods had other classes, and the verdict alone compares like with "
+        "like. "
+        "`s`: one run with the chosen setting; `tuning s`: all candidates and their scoring.\n\n"
+        f"Every peer gets the same budget: at most {CANDIDATES} settings, each a run of at most "
+        f"{STEP_LIMIT} optimiser steps (the limit of `unlearn`), of which one rule takes the best "
+        "on tuning data: agreement with the original network's prediction among retained classes "
+        "(on anchors or retained samples; without any, on pictures made of the forget samples), "
+        "less the share of forget samples not forgotten (the mean of that with the network's own "
+        "head and that with the original one). It reads no test data. (The grids themselves were "
+        "drawn up with an eye on the test accuracy of a LeNet-5 trained on 6,000 images: SCRUB, "
+        f"NegGrad, UNSIR and JiT. That can only favour the peers.) `{OURS}` is the command "
+        "`unlearn` by default, on an ONNX export: nothing of it was tuned here, and it reads no "
+        "label of a retained sample, so it has no row of its own in the last group. There, and "
+        "among the anchors with the original's predictions as labels, stand the methods that need "
+        "labels. Each peer is written anew from its formulas; its docstring in "
+        "`toolkit/studies/baselines` says what is simplified. NG-IR, a peer of the paper, is "
+        "missing: no public source for it was found.\n\n"
+        f"![Acc_R against unmasked Acc_F]({NAME}.svg)\n\n"
+        "Large marks are means over all networks, small ones over one. The star is ours; in the "
+        "last panel it is the one with anchors.\n\n"
+        f"## Does a peer dominate?\n\n{make_table(judge(rows, read_rows(LIMITS)))}\n\n"
+        "A peer with the same data or less dominates if its mean unmasked Acc_F and its mean "
+        "Acc_R, over the requests and seeds that both have, are no worse than ours and one is "
+        f"better. `could be, of {CELLS} cells`: over each of ten classes with three draws. Ours "
+        f"are [all measured]({LIMITS}.md), a peer's need not be: it is ruled out if it would not "
+        "dominate even where it remembered nothing and kept everything in all the others.\n\n"
+        f"{tables}"
+    )
+
+
+def select(rows: Sequence[Row], dataset: str, network: str) -> list[Row]:
+    """The rows of one network."""
+    return [row for row in rows if (row["dataset"], row["network"]) == (dataset, network)]
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """A row of means for each group and method of one network, ours first in its group."""
+    return [
+        {
+            "data": data,
+            "method": f"**{method}**" if method == OURS else method,
+            "runs": len(chosen),
+            "Acc_F": _write_mean(chosen, "Acc_F"),
+            "unmasked": _write_mean(chosen, "unmasked"),
+            "Acc_R": _write_mean(chosen, "Acc_R"),
+            "s": _write_seconds(chosen, "s"),
+            "tuning s": _write_seconds(chosen, "tuning s"),
+        }
+        for (data, method), chosen in split_methods(rows).items()
+    ]
+
+
+def split_methods(rows: Sequence[Row]) -> dict[Peer, list[Row]]:
+    """Rows by group and method, in the table's order."""
+    order = [
+        *((REFERENCE, name) for name in (ORIGINAL, RETRAINED)),
+        *(
+            (group.value, name)
+            for group in Group
+            for name in (OURS, *(method.name for method in METHODS if method.group == group))
+        ),
+    ]
+    parts = {key: [row for row in rows if (row["data"], row["method"]) == key] for key in order}
+    return {key: part for key, part in parts.items() if part}
+
+
+def judge(rows: Sequence[Row], limits: Sequence[Row]) -> list[Row]:
+    """For each network and group, the peers that dominate ours, and those that could."""
+    cells = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    return [
+        {
+            "dataset": cell[0],
+            "network": cell[1],
+            "data": group.value,
+            "dominated by": _name_peers(find_dominating(select(rows, *cell), group), group),
+            f"could be, of {CELLS} cells": _name_peers(
+                find_undecided(select(rows, *cell), select(limits, *cell), group), group
+            ),
+        }
+        for cell, group in product(cells, Group)
+    ]
+
+
+def _name_peers(peers: Sequence[Peer], group: Group) -> str:
+    names = (name if data == group else f"{name} ({data})" for data, name in peers)
+    return ", ".join(names) or "none"
+
+
+def find_dominating(rows: Sequence[Row], group: Group) -> list[Peer]:
+    """Peers with the group's data or less that are no worse than ours on both unmasked Acc_F
+    and Acc_R, and better on one; `rows` are of one network.
+    """
+    own = split_methods(rows).get((find_our_group(group), OURS), [])
+    ours = {_get_draw(row): row for row in own}
+    found = []
+    for peer, part in split_peers(rows, group).items():
+        pairs = [(row, ours[_get_draw(row)]) for row in part if _get_draw(row) in ours]
+        if not pairs:
+            continue
+        remembers = fmean(row["unmasked"] - our["unmasked"] for row, our in pairs)
+        keeps = fmean(row["Acc_R"] - our["Acc_R"] for row, our in pairs)
+        if remembers <= 0 <= keeps and (remembers < 0 or keeps > 0):
+            found.append(peer)
+    return found
+
+
+def find_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> list[Peer]:
+    """Peers with the group's data or less that could dominate; rows are of one network."""
+    ours = find_our_group(group)
+    return [
+        peer for peer, part in split_peers(rows, group).items() if is_undecided(part, limits, ours)
+    ]
+
+
+def split_peers(rows: Sequence[Row], group: Group) -> dict[Peer, list[Row]]:
+    """Rows of the methods of others that have the group's data or less."""
+    return {
+        (data, name): part
+        for (data, name), part in split_methods(rows).items()
+        if name != OURS and data != REFERENCE and is_within(Group(data), group)
+    }
+
+
+def find_our_group(group: Group) -> Group:
+    """Where our row for a group stands: labels of retained samples are nothing to us."""
+    return Group.ANCHORS if group == Group.RETAINED else group
+
+
+def is_within(group: Group, other: Group) -> bool:
+    """Whether a group has no data that the other lacks."""
+    order = list(Group)
+    return order.index(group) <= order.index(other)
+
+
+def arrange_panels(rows: Sequence[Row]) -> dict[str, dict[str, Place]]:
+    """What the picture shows: for each group its methods and ours."""
+    parts = split_methods(rows)
+    panels = {}
+    for group in Group:
+        chosen = {name: part for (data, name), part in parts.items() if data == group}
+        if (find_our_group(group), OURS) in parts:
+            chosen = {OURS: parts[find_our_group(group), OURS], **chosen}
+        if chosen:
+            panels[group.value] = {name: _find_place(part) for name, part in chosen.items()}
+    return panels
+
+
+def _find_place(rows: Sequence[Row]) -> Place:
+    networks = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    cells = [
+        (_average(select(rows, *network), "unmasked"), _average(select(rows, *network), "Acc_R"))
+        for network in networks
+    ]
+    return Place((fmean(x for x, _ in cells), fmean(y for _, y in cells)), cells)
+
+
+def _average(rows: Sequence[Row], name: str) -> float:
+    return fmean(row[name] for row in rows)
+
+
+def _get_draw(row: Row) -> tuple[str, int]:
+    return row["forget"], row["seed"]
+
+
+def _write_mean(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows if row[name] is not None]
+    return f"{fmean(values):.4f} ± {pstdev(values):.4f}" if values else "-"
+
+
+def _write_seconds(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows if row[name] is not None]
+    return f"{fmean(values):.1f}" if values else "-"

@@ -1,0 +1,253 @@
+"""The paper's tables, measured where the data is there, beside what its text gives."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.progress import track
+
+from studies.datasets import DatasetMissingError
+from studies.paper_methods import (
+    ABLATED,
+    COMPARED,
+    ENCODED,
+    RATE,
+    STEP_LIMIT,
+    Bench,
+    Measured,
+    Method,
+    measure,
+    open_bench,
+    take_task,
+)
+from studies.paper_text import (
+    CLAIMS,
+    NAMED,
+    OPEN_POINTS,
+    PAIRS,
+    PEERS,
+    PUBLISHED,
+    RUNS,
+    Kind,
+    Pair,
+    Published,
+)
+from studies.results import make_table, write_results
+
+ACCURACY = ("Acc_F before", "Acc_F", "Acc_R before", "Acc_R", "ΔAcc_R")
+SEPARABILITY = ("D_inter", "D_intra", "Ratio_D")
+NOT_GIVEN = "not in our text"
+NOT_MEASURED = "not measured"
+NOT_FINITE = "not finite"
+
+Row = dict[str, Any]
+
+
+class Table(NamedTuple):
+    """What a table compares. `repeats` says that it gives the mean of several runs."""
+
+    title: str
+    kind: Kind
+    methods: tuple[Method, ...]
+    columns: tuple[str, ...]
+    repeats: bool = False
+
+
+class Source(NamedTuple):
+    """Where data sets and trained networks are."""
+
+    root: Path
+    cache: Path
+
+
+TABLES: Mapping[str, Table] = {
+    "table 1": Table("Forgetting class 0", "single", COMPARED, ACCURACY),
+    "table 2": Table("Forgetting class 0, beside GKT and WF-Net", "single", COMPARED, ACCURACY),
+    "table 3": Table("Forgetting several classes", "several", COMPARED, ACCURACY, repeats=True),
+    "table 4": Table(
+        "Forgetting several classes, beside NG-IR", "several", COMPARED, ACCURACY, repeats=True
+    ),
+    "table 5": Table("Another label, y(B)", "single", ENCODED, ("Acc_F", "Acc_R", *SEPARABILITY)),
+    "table 6": Table(
+        "NHLE and CWM, alone and together", "single", ABLATED, (*SEPARABILITY, "Acc_F", "Acc_R")
+    ),
+}
+
+
+def write_table(key: str, source: Source, runs: int, measured: dict[Any, list[Row]]) -> str:
+    """Measure a table and write its page. `measured` keeps rows that several tables share."""
+    table = TABLES[key]
+    count = runs if table.repeats else 1
+    rows: list[Row] = []
+    lines: list[Row] = []
+    for pair in PAIRS[key]:
+        found = measure_or_explain(pair, table, count, source, measured)
+        rows += found if isinstance(found, list) else [{**pair._asdict(), "not measured": found}]
+        lines += make_lines(key, pair, found)
+    text = make_table(lines)
+    name, body = key.replace(" ", "_"), describe(key, text, count)
+    write_results(f"paper_{name}", f"The paper's {key}: {table.title}", body, rows)
+    return text
+
+
+def measure_or_explain(
+    pair: Pair, table: Table, runs: int, source: Source, measured: dict[Any, list[Row]]
+) -> list[Row] | str:
+    """Rows of a pair, or what is missing."""
+    key = (pair, table.kind, table.methods, runs)
+    if key not in measured:
+        try:
+            bench = open_bench(pair, *source)
+        except DatasetMissingError as error:
+            return explain_absence(error, source)
+        measured[key] = measure_pair(bench, table.kind, table.methods, runs)
+    return measured[key]
+
+
+def explain_absence(error: DatasetMissingError, source: Source) -> str:
+    """What is missing, without the path of whoever looks for it."""
+    return str(error).split(": ", 1)[1].replace(str(source.root), "DIR")
+
+
+def measure_pair(bench: Bench, kind: Kind, methods: Sequence[Method], runs: int) -> list[Row]:
+    """A row for each run of each method."""
+    description = f"{bench.pair.dataset} {bench.pair.network}"
+    return [
+        row
+        for run in track(range(runs), description=description)
+        for row in measure_run(bench, kind, methods, run)
+    ]
+
+
+def measure_run(bench: Bench, kind: Kind, methods: Sequence[Method], run: int) -> list[Row]:
+    """A row for each method."""
+    tasks = {
+        anchored: take_task(bench, kind, run, anchored=anchored)
+        for anchored in {method.anchored for method in methods}
+    }
+    forgotten = next(iter(tasks.values())).forgotten
+    before = measure(bench.network, bench.test, forgotten)
+    rows = []
+    for method in methods:
+        network, steps = method.apply(tasks[method.anchored])
+        after = measure(network, bench.test, forgotten)
+        row = {**bench.pair._asdict(), "method": method.name, "forgotten": list(forgotten)}
+        rows.append(row | {"run": run, "steps": steps} | name_figures(before, after))
+    return rows
+
+
+def name_figures(before: Measured, after: Measured) -> Row:
+    """A row's figures by their column; None for what is not finite, as JSON has no NaN."""
+    figures = {
+        "Acc_F before": before.accuracy.acc_f,
+        "Acc_F": after.accuracy.acc_f,
+        "Acc_R before": before.accuracy.acc_r,
+        "Acc_R": after.accuracy.acc_r,
+        "ΔAcc_R": after.accuracy.acc_r - before.accuracy.acc_r,
+        **dict(zip(SEPARABILITY, after.separability, strict=True)),
+    }
+    return {name: value if np.isfinite(value) else None for name, value in figures.items()}
+
+
+def make_lines(key: str, pair: Pair, found: list[Row] | str) -> list[Row]:
+    """The table's lines for a pair: the paper's, its peers', and ours."""
+    columns = TABLES[key].columns
+    lines = []
+    if not isinstance(found, str) or pair in NAMED.get(key, ()):
+        unknown = dict.fromkeys(columns, NOT_GIVEN)
+        lines = [make_published_line(key, pair)]
+        lines += [make_line(pair, f"{peer}, published", unknown) for peer in PEERS.get(key, ())]
+    if isinstance(found, str):
+        return [*lines, make_line(pair, f"{NOT_MEASURED}: {found}", dict.fromkeys(columns, "-"))]
+    for name in dict.fromkeys(row["method"] for row in found):
+        chosen = [row for row in found if row["method"] == name]
+        cells = {column: format_cell(column, chosen) for column in columns}
+        lines.append(make_line(pair, name, cells, format_cell("steps", chosen)))
+    return lines
+
+
+def make_published_line(key: str, pair: Pair) -> Row:
+    """What the text gives of a row."""
+    given = PUBLISHED.get((key, pair), Published())
+    of_column = {
+        "Acc_F": given.acc_f,
+        "Acc_R before": given.acc_r_before,
+        "Acc_R": given.acc_r,
+        "ΔAcc_R": given.delta,
+    }
+    cells = {
+        column: NOT_GIVEN if (value := of_column.get(column)) is None else f"{value:.3f}"
+        for column in TABLES[key].columns
+    }
+    return make_line(pair, "**published**", cells)
+
+
+def make_line(pair: Pair, method: str, cells: Row, steps: str = "-") -> Row:
+    """One line of a page's table."""
+    return {**pair._asdict(), "method": method, "steps": steps, **cells}
+
+
+def format_cell(column: str, rows: Sequence[Row]) -> str:
+    """The mean of a column, with the standard deviation where there are several runs."""
+    values = [row[column] for row in rows if row[column] is not None]
+    if not values:
+        return NOT_FINITE
+    is_fraction = column in ACCURACY
+    write: Callable[[float], str] = "{:.4f}".format if is_fraction else "{:.3g}".format
+    text = write(fmean(values))
+    if len(values) > 1:
+        text += f" ± {write(stdev(values))}"
+    lost = len(rows) - len(values)
+    return f"{text} ({lost} {NOT_FINITE})" if lost else text
+
+
+def describe(key: str, table: str, runs: int) -> str:
+    """A table's page."""
+    several = f"Mean ± standard deviation of {runs} runs" if runs > 1 else "One run"
+    paper = f" (the paper has {RUNS})" if TABLES[key].repeats and runs != RUNS else ""
+    return (
+        f"{describe_methods(key)} {several}{paper}, seeds from 0; networks are trained with seed "
+        f"0. {describe_pairs(key)}\n\n{table}\n\n{describe_source(key)}"
+    )
+
+
+def describe_methods(key: str) -> str:
+    """What the names in the method column mean."""
+    recipe = (
+        f"`paper-gradient`, `paper-cross-entropy`: the paper's recipe with one loss or the other, "
+        f"SGD at {RATE:.2f}, until no forget sample is given its class (at most {STEP_LIMIT} steps)"
+    )
+    if key == "table 5":
+        return f"{recipe}, with either label and no mask."
+    ours = (
+        "`ours`: what `unlearn` does by default, by the tool on an ONNX export, with the same "
+        "samples and nothing else; its mask also lowers the bias"
+    )
+    if key == "table 6":
+        return f"{recipe}, then the mask. {ours}."
+    anchored = (
+        "`ours with anchors`: with as many unlabelled images of each retained class as well, which "
+        "the paper's setting does not have"
+    )
+    peers = " and ".join(PEERS.get(key, ()))
+    published = f" {peers}: only what is published, they are not run here." if peers else ""
+    return f"{recipe}, then the mask. {ours}. {anchored}.{published}"
+
+
+def describe_pairs(key: str) -> str:
+    """Which rows are the paper's."""
+    named = ", ".join(f"{pair.dataset} with {pair.network}" for pair in NAMED.get(key, ()))
+    return f"Pairs that the text names for its {key}: {named or 'none'}; the others are our choice."
+
+
+def describe_source(key: str) -> str:
+    """What the paper says of a table or figure, and what it leaves open."""
+    points = "\n".join(f"- **{name}**: {choice}" for name, choice in OPEN_POINTS.items())
+    return (
+        f"## What the paper says\n\n{CLAIMS[key]}\n\nThis is the body text of Wang et al., "
+        "Scientific Reports 16, 11879 (2026). We had it without the tables and the figures; where "
+        f"it gives no number, the page says `{NOT_GIVEN}`.\n\n"
+        f"## What the paper leaves open, and what we did\n\n{points}"
+    )

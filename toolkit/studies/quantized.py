@@ -1,0 +1,167 @@
+"""Quantized models forget as they are: how they are computed, what the tool makes of them, and
+what the two ways around it through floats would.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import click
+from onnx import ModelProto, TensorProto
+from rich.progress import track
+
+from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.verification.changes import compare_models
+from nhle_onnx.workflows.measure import subtract
+from studies.formats import FORMATS
+from studies.pace import compare_pace
+from studies.quantized_page import (
+    DEQUANTIZED,
+    FLOAT_FIRST,
+    KEY,
+    NAME,
+    PARITY,
+    TOOL,
+    Row,
+    describe,
+    publish,
+    publish_pictures,
+)
+from studies.quantized_parity import measure_parity
+from studies.quantized_routes import ROUTES
+from studies.quantized_subjects import (
+    NETWORKS,
+    Cell,
+    make_given,
+    open_shipped,
+)
+from studies.results import ROOT, read_rows
+
+CLASSES = range(10)
+PARTS = ("parity", "unlearn")
+NAMED_KINDS = {
+    ("_scale", "_scales"): "scales",
+    ("_zero_point", "_zero_points"): "zero points",
+}
+
+
+@click.command(NAME)
+@click.option(
+    "--network", "networks", multiple=True, type=click.Choice(list(NETWORKS)), default=NETWORKS
+)
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), default=FORMATS
+)
+@click.option(
+    "--forget",
+    "classes",
+    multiple=True,
+    type=click.IntRange(min(CLASSES), max(CLASSES)),
+    default=CLASSES,
+    show_default="every class",
+)
+@click.option(
+    "--route",
+    "routes",
+    multiple=True,
+    type=click.Choice([TOOL, FLOAT_FIRST, DEQUANTIZED]),
+    default=[TOOL, FLOAT_FIRST, DEQUANTIZED],
+    show_default=True,
+    help="How it forgets: the tool on the quantized file, or in floats before it is quantized.",
+)
+@click.option("--only", type=click.Choice(PARTS), help="Measure one part.  [default: both]")
+@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
+def quantized(
+    networks: Sequence[str],
+    formats: Sequence[str],
+    classes: Sequence[int],
+    routes: Sequence[str],
+    only: str | None,
+    fresh: bool,  # noqa: FBT001
+) -> None:
+    """Forget each class of both shipped models in every format; rows measured before are kept."""
+    rows = [] if fresh else read_rows(NAME)
+    done = {tuple(row[name] for name in KEY) for row in rows}
+    wanted = {"parity": (PARITY,), "unlearn": routes}
+    kinds = [kind for part in PARTS if only in (None, part) for kind in wanted[part]]
+    cells = [
+        cell for cell in list_cells(kinds, networks, formats, classes) if tuple(cell) not in done
+    ]
+    for cell in track(cells, description="quantized models"):
+        rows.append(measure_cell(cell))
+        publish(rows)
+    publish(rows)
+    publish_pictures(rows)
+    click.echo(describe(rows))
+
+
+def list_cells(
+    kinds: Sequence[str], networks: Sequence[str], formats: Sequence[str], classes: Sequence[int]
+) -> list[Cell]:
+    """Parity first, then class by class, so that what is there after an interrupt covers every
+    format.
+    """
+    parity = [Cell(PARITY, *model, None) for model in product(networks, formats)]
+    routes = [kind for kind in kinds if kind != PARITY]
+    runs = [
+        Cell(route, network, chosen, forget)
+        for forget, network, chosen, route in product(classes, networks, formats, routes)
+    ]
+    return [*(parity if PARITY in kinds else ()), *runs]
+
+
+def measure_cell(cell: Cell) -> Row:
+    """One row; where the tool or the quantizer refuses, it says why."""
+    key = dict(zip(KEY, cell, strict=True))
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            measure = measure_parity if cell.kind == PARITY else measure_unlearning
+            return {**key, "refused": None, **measure(cell, Path(name))}
+        except NhleOnnxError as error:
+            reason = error.reason.replace(f"{Path(name)}/", "").replace(f"{ROOT}/", "")
+            return {**key, "refused": reason}
+
+
+def measure_unlearning(cell: Cell, folder: Path) -> Row:
+    """Forget one class by a route, against the quantized model as given."""
+    given = make_given(cell.network, cell.format)
+    outcome = ROUTES[cell.kind](cell, folder)
+    changes = compare_models(given, outcome.edited)
+    # Quantized anew it is another network, whose pace is no claim of ours.
+    image = open_shipped(cell.network).evaluation.read([0])
+    times = compare_pace(given, outcome.edited, image) if cell.kind == TOOL else {}
+    return {
+        "Acc_F before": outcome.before.acc_f,
+        "Acc_F": outcome.after.acc_f,
+        "unmasked": outcome.unmasked,
+        "Acc_R before": outcome.before.acc_r,
+        "ΔAcc_R": subtract(outcome.after.acc_r, outcome.before.acc_r),
+        "ΔAcc_R restored": subtract(outcome.restored_acc_r, outcome.before.acc_r),
+        "steps": outcome.steps,
+        "bytes": outcome.edited.ByteSize() - given.ByteSize(),
+        "changed": count_kinds(given, changes.changed),
+        "added": len(changes.added),
+        "same graph": changes.is_graph_same,
+        "rescaled": outcome.is_rescaled,
+        **times,
+        "s": outcome.seconds,
+    }
+
+
+def count_kinds(proto: ModelProto, names: Sequence[str]) -> dict[str, int]:
+    """How many of the named tensors are of which kind."""
+    tensors = dict(list_tensors(proto))
+    return dict(Counter(find_kind(tensors[name]) for name in names))
+
+
+def find_kind(tensor: TensorProto) -> str:
+    """What a tensor is to the quantizer: its name says so of scales and zero points."""
+    for endings, kind in NAMED_KINDS.items():
+        if tensor.name.endswith(endings):
+            return kind
+    if is_float(tensor):
+        return "floats"
+    return "int32 biases" if tensor.data_type == TensorProto.INT32 else "integer weights"

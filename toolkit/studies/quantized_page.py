@@ -1,0 +1,305 @@
+"""The page of `quantized`: parity, a verdict on each limit, the formats, the routes, pictures."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean, median
+from typing import Any
+
+from studies import results
+from studies.classes import LIMITS
+from studies.formats import BLOCK, FORMATS
+from studies.results import make_table, write_results
+from studies.strips import Strips, draw_strips
+
+NAME = "quantized"
+KEY = ("kind", "network", "format", "forget")
+PARITY = "parity"
+TOOL, FLOAT_FIRST, DEQUANTIZED = ROUTES = ("tool", "float-first", "dequantized")
+SIZE_BYTES = 4096  # either way
+LATENCY = (0.95, 1.05)
+PACE = ("latency", "given again")
+FLOAT_STEP = 1e-3  # of the largest logit, where an output has no scale of its own
+COMPARED = ("lowered", *(ITSELF := ("unoptimized", "nudged")))
+
+LEAST_DELTA = LIMITS["delta_acc_r"] - 1e-9  # a difference of two shares is rounded
+
+Row = dict[str, Any]
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page; it says which cells there are."""
+    body = (
+        "Both shipped models in the formats that ONNX Runtime's own quantizer writes, calibrated "
+        "on the images of `calibration_samples/` (but for `dynamic`, which needs none, and "
+        "runs one image at a time); `evaluation.npz` beside them judges.\n\n"
+        f"{describe(rows)}"
+    )
+    write_results(NAME, "Quantized models", body, rows)
+
+
+def publish_pictures(rows: Sequence[Row]) -> None:
+    """Write the picture of each network that the page shows."""
+    for network in list_networks(rows):
+        chosen = [row for row in rows if row["network"] == network and not row["refused"]]
+        if not chosen:
+            continue
+        panels = {
+            "unmasked": ("unmasked Acc_F", LIMITS["unmasked"]),
+            "ΔAcc_R": ("ΔAcc_R", LIMITS["delta_acc_r"]),
+        }
+        draw_strips(
+            [
+                Strips(title, group(chosen, column), dict.fromkeys(ROUTES, limit))
+                for column, (title, limit) in panels.items()
+            ],
+            results.RESULTS / name_picture(network),
+        )
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The page's text."""
+    order = list(FORMATS)
+    rows = sorted(rows, key=lambda row: (row["network"], order.index(row["format"])))
+    parts = [describe_parity([row for row in rows if row["kind"] == PARITY])]
+    if list_networks(rows):
+        parts.append(describe_verdicts([row for row in rows if row["kind"] == TOOL]))
+    parts += [describe_network(rows, network) for network in list_networks(rows)]
+    return "\n\n".join(filter(None, parts))
+
+
+def describe_parity(rows: Sequence[Row]) -> str:
+    """How near the lowered modules are, and what that is beside ONNX Runtime's own two orders."""
+    if not rows:
+        return ""
+    measured = [row for row in rows if not row["refused"]]
+    floats = ", ".join(dict.fromkeys(row["format"] for row in measured if row["float output"]))
+    note = f" ({FLOAT_STEP:g} of the largest logit for {floats})" if floats else ""
+    as_near = sum(
+        row["lowered"]["within"] >= min(row[name]["within"] for name in ITSELF) for row in measured
+    )
+    agreements = [row["lowered"]["agreement"] for row in measured]
+    least = f" The least agreement is {min(agreements):.4f}." if agreements else ""
+    return (
+        "## The same logits as ONNX Runtime\n\n"
+        f"{make_table([tabulate_parity(row) for row in rows])}\n\n"
+        "Agreement on the winning class · share of logits within one step · largest difference in "
+        f"steps; a step is the scale of the output{note}, which the table gives as a share of the "
+        "largest logit. `lowered` is the torch module that is trained, against ONNX Runtime. "
+        "Beside it is ONNX Runtime against itself: `unoptimized` with graph optimizations switched "
+        "off, `nudged` with every float that the model stores moved to the next one below or "
+        "above.\n\n"
+        "What is left are roundings of floats, whose sums are taken in another order: one of them "
+        "moves a value that lies between two steps to the other step, and the layers behind carry "
+        "it on; of 16 bits a step is as small as a rounding. "
+        f"In {as_near} of {len(measured)} models the lowered module has no smaller share within a "
+        f"step than ONNX Runtime has against itself, by the lower of the two.{least}"
+    )
+
+
+def tabulate_parity(row: Row) -> Row:
+    """A line of the parity table."""
+    line: Row = {"network": row["network"], "format": row["format"]}
+    if row["refused"]:
+        return line | {"accuracy": row["refused"], "step": "-"} | dict.fromkeys(COMPARED, "-")
+    line |= {"accuracy": row["accuracy"], "step": f"{row['step'] / row['largest logit']:.1e}"}
+    for name in COMPARED:
+        found = row[name]
+        line[name] = " · ".join(
+            (f"{found['agreement']:.4f}", f"{found['within']:.4f}", f"{found['largest']:.2f}")
+        )
+    return line
+
+
+def describe_verdicts(rows: Sequence[Row]) -> str:
+    """The tool against the limits, over all cells."""
+    measured = [row for row in rows if not row["refused"]]
+    verdicts = f"{make_table(judge(measured))}\n\n" if measured else ""
+    missed = [describe_miss(row) for row in rows if not keeps(row)]
+    others = f" The others:\n\n{make_table(missed)}" if missed else ""
+    low, high = LATENCY
+    paced, noise = (sum(low <= row[column] <= high for row in measured) for column in PACE)
+    return (
+        "## The tool on the quantized file\n\n"
+        "`unlearn MODEL --forget C` with no other option, judged on all evaluation images against "
+        "the quantized model as given. `unmasked` is Acc_F with the original head put back. Where "
+        "the command refuses, as a masked class could win where the output's range or the bias's "
+        f"ends, it is given `--rescale`; `rescaled` counts these cells.\n\n{verdicts}"
+        f"{paced} of {len(measured)} edited models run at {low} to {high} of the latency of the "
+        "model as given (median of runs in turn, on one image and one thread); timed likewise, "
+        f"{noise} of {len(measured)} models as given do so against themselves. "
+        f"{count_kept(rows)} cells keep every limit.{others}"
+    )
+
+
+def describe_miss(row: Row) -> Row:
+    """A cell beyond a limit."""
+    figures = ("Acc_F", "unmasked", "ΔAcc_R", "bytes")
+    return {
+        **{name: row[name] for name in KEY[1:]},
+        **{name: row.get(name, "-") for name in figures},
+        "refused": row["refused"] or "no",
+    }
+
+
+def judge(rows: Sequence[Row]) -> list[Row]:
+    """A row for each limit, by the worst cell."""
+    delta = min(row["ΔAcc_R"] for row in rows)
+    upper = {"Acc_F": LIMITS["acc_f"], "unmasked": LIMITS["unmasked"], "bytes": SIZE_BYTES}
+    worst = {name: max(abs(row[name]) for row in rows) for name in upper}
+    judged = [(name, worst[name], limit, worst[name] <= limit) for name, limit in upper.items()]
+    judged.append(("ΔAcc_R", delta, LIMITS["delta_acc_r"], delta >= LEAST_DELTA))
+    return [
+        {"worst": name, "value": value, "limit": limit, "met": "yes" if met else "NO"}
+        for name, value, limit, met in judged
+    ]
+
+
+def describe_network(rows: Sequence[Row], network: str) -> str:
+    """A table of formats, the picture, and the routes side by side."""
+    chosen = [row for row in rows if row["network"] == network and row["kind"] in ROUTES]
+    formats = list_formats(chosen)
+    by_tool = [
+        {"format": name} | summarise([row for row in pick(chosen, name) if row["kind"] == TOOL])
+        for name in formats
+    ]
+    return (
+        f"## {network}\n\n{make_table(by_tool)}\n\n"
+        "`changed`: the most tensors of a kind that any class changed. `latency`: the edited "
+        "model's by the given one's, the median class's; `given again` is the given one's by its "
+        "own. "
+        f"`qdq-int4-blocks` has blocks of {BLOCK} weights of MatMul layers; its convolutions stay "
+        "in floats.\n\n"
+        f"### {network}: the ways around through floats\n\n"
+        f"![Unmasked Acc_F and ΔAcc_R of every cell of {network}]({name_picture(network)})\n\n"
+        "A mark is one class. Lines are the limits.\n\n"
+        f"{make_table([compare_routes(pick(chosen, name), name) for name in formats])}\n\n"
+        "Mean Acc_F · mean unmasked · mean ΔAcc_R · cells that keep every limit. `float-first`: "
+        "the float model forgets and then is quantized, by the same quantizer on the same images. "
+        "`dequantized`: the float graph takes the quantized model's values, forgets, and is "
+        f"quantized again. {describe_loss(chosen)}"
+    )
+
+
+def describe_loss(rows: Sequence[Row]) -> str:
+    """What quantizing behind the tool costs."""
+    anew = [row for row in rows if row["kind"] != TOOL and not row["refused"]]
+    lost = [row for row in anew if row["ΔAcc_R"] < LIMITS["delta_acc_r"]]
+    known = [row for row in anew if row["unmasked"] > LIMITS["unmasked"]]
+    text = (
+        f"Of {len(anew)} models quantized after they forgot, {len(lost)} lose more than "
+        f"{-LIMITS['delta_acc_r']:g} of Acc_R{name_formats(lost)}, and {len(known)} know more than "
+        f"{LIMITS['unmasked']:g} of the class when the head is put back{name_formats(known)}."
+    )
+    if not lost:
+        return text
+    kept = fmean(row["ΔAcc_R restored"] for row in lost)
+    return (
+        f"{text} Where scores are quantized, the quantizer takes the range of the floor that masks "
+        "the class into their scale, and leaves the other scores one number. With the original "
+        "head put back before they are quantized, the models that lose so much have a mean ΔAcc_R "
+        f"of {kept:+.4f}."
+    )
+
+
+def name_formats(rows: Sequence[Row]) -> str:
+    """The formats of some rows, in brackets."""
+    return f" ({', '.join(list_formats(rows))})" if rows else ""
+
+
+def summarise(rows: Sequence[Row]) -> Row:
+    """One format over the classes: means and worst."""
+    measured = [row for row in rows if not row["refused"]]
+    return {
+        "cells": len(rows),
+        "Acc_F before": reduce_to(fmean, measured, "Acc_F before"),
+        "worst Acc_F": reduce_to(max, measured, "Acc_F"),
+        "mean unmasked": reduce_to(fmean, measured, "unmasked"),
+        "worst unmasked": reduce_to(max, measured, "unmasked"),
+        "Acc_R before": reduce_to(fmean, measured, "Acc_R before"),
+        "mean ΔAcc_R": reduce_to(fmean, measured, "ΔAcc_R"),
+        "worst ΔAcc_R": reduce_to(min, measured, "ΔAcc_R"),
+        "mean steps": reduce_to(fmean, measured, "steps"),
+        "mean s": reduce_to(fmean, measured, "s"),
+        "bytes added": reduce_to(max, measured, "bytes"),
+        "changed": describe_changes(measured),
+        "same graph": "yes" if measured and all(row["same graph"] for row in measured) else "NO",
+        **{column: reduce_to(median, measured, column) for column in PACE},
+        "rescaled": sum(row["rescaled"] for row in measured),
+        "kept": count_kept(rows),
+    }
+
+
+def compare_routes(rows: Sequence[Row], name: str) -> Row:
+    """One format: what each route makes of it."""
+    line: Row = {"format": name}
+    for route in ROUTES:
+        chosen = [row for row in rows if row["kind"] == route]
+        measured = [row for row in chosen if not row["refused"]]
+        figures = [reduce_to(fmean, measured, column) for column in ("Acc_F", "unmasked", "ΔAcc_R")]
+        parts = [figure if isinstance(figure, str) else f"{figure:.4f}" for figure in figures]
+        line[route] = " · ".join([*parts, count_kept(chosen)]) if chosen else "-"
+    return line
+
+
+def reduce_to(
+    function: Callable[[Iterable[float]], float], rows: Sequence[Row], column: str
+) -> float | str:
+    """One figure of a column, and a dash where nothing was measured."""
+    return function(row[column] for row in rows) if rows else "-"
+
+
+def describe_changes(rows: Sequence[Row]) -> str:
+    """How many tensors of which kind changed, at most."""
+    most: Counter[str] = Counter()
+    for row in rows:
+        most |= Counter(row["changed"])
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(most.items())) or "-"
+
+
+def keeps(row: Row) -> bool:
+    """Whether a cell keeps every limit."""
+    return not row["refused"] and (
+        row["Acc_F"] <= LIMITS["acc_f"]
+        and row["unmasked"] <= LIMITS["unmasked"]
+        and row["ΔAcc_R"] >= LEAST_DELTA
+        and abs(row["bytes"]) <= SIZE_BYTES
+    )
+
+
+def count_kept(rows: Sequence[Row]) -> str:
+    """How many cells keep every limit, of all."""
+    return f"{sum(map(keeps, rows))}/{len(rows)}"
+
+
+def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]:
+    """Values by route and format."""
+    return {
+        route: {
+            name.replace("-", "\n"): [
+                row[column] for row in pick(rows, name) if row["kind"] == route
+            ]
+            for name in list_formats(rows)
+        }
+        for route in ROUTES
+    }
+
+
+def pick(rows: Sequence[Row], name: str) -> list[Row]:
+    """The rows of one format."""
+    return [row for row in rows if row["format"] == name]
+
+
+def list_formats(rows: Sequence[Row]) -> list[str]:
+    """Those of the rows, in the order of the table."""
+    found = {row["format"] for row in rows}
+    return [name for name in FORMATS if name in found]
+
+
+def list_networks(rows: Sequence[Row]) -> list[str]:
+    """Those that forgot."""
+    return list(dict.fromkeys(row["network"] for row in rows if row["kind"] in ROUTES))
+
+
+def name_picture(network: str) -> str:
+    """The file that shows one network."""
+    return f"{NAME}.{network}.svg"

@@ -1,0 +1,109 @@
+"""The lowered form of a quantized model beside ONNX Runtime, and ONNX Runtime beside itself."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from onnx import ModelProto
+
+from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
+from nhle_onnx.lowering.module import lower_model
+from studies.pace import open_one_thread
+from studies.quantized_page import FLOAT_STEP, Row
+from studies.quantized_subjects import Cell, make_given, open_shipped, write_model
+
+PARITY_IMAGES, BATCH = 1000, 50
+ROUNDING = 1e-3  # of a step: a difference of one step is a float as well
+
+Array = npt.NDArray[np.float32]
+
+
+def measure_parity(cell: Cell, folder: Path) -> Row:
+    """The lowered module against ONNX Runtime; and ONNX Runtime against itself without its
+    optimizations, and with other roundings.
+    """
+    subject, _, evaluation = open_shipped(cell.network)
+    proto = make_given(cell.network, cell.format)
+    source, output = subject.image_input.name, subject.head.output
+    images = evaluation.read(range(PARITY_IMAGES))
+    classes = evaluation.classes[:PARITY_IMAGES]
+    model = load_model(write_model(proto, cell.network, folder))
+    module = lower_model(model, source=source, output=output).module
+    run_all = partial(run_in_batches, images=images, size=read_image_input(model).batch or BATCH)
+
+    def run_module(batch: Array) -> Array:
+        with torch.no_grad():
+            logits: Array = module(torch.from_numpy(batch)).numpy()
+        return logits
+
+    def run_session(form: ModelProto, *, optimizes: bool = True) -> Array:
+        session = open_one_thread(form, optimizes=optimizes)
+        return run_all(lambda batch: session.run([output], {source: batch})[0])
+
+    expected = run_session(proto)
+    scale, largest = find_output_scale(proto, output), float(np.abs(expected).max())
+    step = FLOAT_STEP * largest if scale is None else read_number(proto, scale)
+    others = {
+        "lowered": run_all(run_module),
+        "unoptimized": run_session(proto, optimizes=False),
+        "nudged": run_session(nudge(proto, scale)),
+    }
+    return {
+        "accuracy": float((expected.argmax(1) == classes).mean()),
+        "step": step,
+        "largest logit": largest,
+        "float output": scale is None,
+        **{name: compare_logits(logits, expected, step) for name, logits in others.items()},
+    }
+
+
+def run_in_batches(compute: Callable[[Array], Array], images: Array, size: int) -> Array:
+    """Logits [N, K]."""
+    starts = range(0, len(images), size)
+    return np.concatenate([compute(images[start : start + size]) for start in starts])
+
+
+def find_output_scale(proto: ModelProto, output: str) -> str | None:
+    """The tensor that holds the step between two values of the output; None where it is computed
+    in floats.
+    """
+    last = next(node for node in proto.graph.node if output in node.output)
+    return last.input[1] if last.op_type == "DequantizeLinear" else None
+
+
+def read_number(proto: ModelProto, name: str) -> float:
+    """The one number of a tensor."""
+    return float(read_tensors(proto, (name,))[name])
+
+
+def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
+    """A copy whose stored floats are each the next one below or above, but for the tensor `kept`:
+    the least that rounding in another order can do.
+    """
+    nudged = ModelProto()
+    nudged.CopyFrom(proto)
+    draw = np.random.default_rng(0)
+    names = [name for name, tensor in list_tensors(proto) if is_float(tensor) and name != kept]
+    replace_tensors(
+        nudged,
+        {
+            name: np.nextafter(value, draw.choice((-np.inf, np.inf), value.shape), dtype=np.float32)
+            for name, value in read_tensors(proto, tuple(names)).items()
+        },
+    )
+    return nudged
+
+
+def compare_logits(computed: Array, expected: Array, step: float) -> dict[str, float]:
+    """How near logits are, in steps."""
+    distance = np.abs(computed.astype(np.float64) - expected) / step
+    return {
+        "agreement": float((computed.argmax(1) == expected.argmax(1)).mean()),
+        "within": float((distance <= 1 + ROUNDING).mean()),
+        "largest": float(distance.max()),
+    }

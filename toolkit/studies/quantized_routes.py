@@ -1,0 +1,184 @@
+"""Three ways to a quantized model that forgot: the tool on its file, and two through floats."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache as remember
+from pathlib import Path
+from typing import NamedTuple
+
+import onnx
+from onnx import ModelProto
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.report import Accuracy, UnlearnReport
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.workflows.classifier import make_request
+from nhle_onnx.workflows.measure import load_classifier, measure_models
+from nhle_onnx.workflows.observer import Silence, Stopwatch
+from nhle_onnx.workflows.plan import plan_unlearning
+from nhle_onnx.workflows.unlearn import carry_out
+from studies.formats import FORMATS, dequantize, quantize
+from studies.quantized_page import DEQUANTIZED, FLOAT_FIRST, TOOL
+from studies.quantized_subjects import (
+    EVALUATION,
+    SAMPLES,
+    Cell,
+    make_given,
+    open_shipped,
+    write_model,
+)
+
+DEFAULTS = UnlearnOptions()
+
+
+class FloatEdit(NamedTuple):
+    """A float model that forgot, and the same with the head that it had."""
+
+    edited: ModelProto
+    restored: ModelProto
+    steps: int
+    seconds: float
+
+
+class Outcome(NamedTuple):
+    """What a route made of a quantized model, and how that does."""
+
+    edited: ModelProto
+    before: Accuracy
+    after: Accuracy
+    unmasked: float | None
+    steps: int
+    seconds: float
+    restored_acc_r: float | None = None  # with the original head put back, where that is known
+    is_rescaled: bool = False
+
+
+def use_tool(cell: Cell, folder: Path) -> Outcome:
+    """The tool on the quantized file."""
+    path = write_model(make_given(cell.network, cell.format), cell.network, folder)
+    report, is_rescaled = unlearn_or_rescale(path, get_class(cell), folder)
+    return Outcome(
+        edited=onnx.load_model(Path(report.edited.path)),
+        before=report.before,
+        after=report.after,
+        unmasked=report.unmasked.acc_f,
+        steps=report.method["steps_run"],
+        seconds=sum(report.elapsed_s.values()),
+        is_rescaled=is_rescaled,
+    )
+
+
+def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnReport, bool]:
+    """The defaults; where they refuse the model, with wider ranges."""
+    try:
+        return unlearn_file(path, forget, folder), False
+    except UnsupportedModelError:
+        return unlearn_file(path, forget, folder, replace(DEFAULTS, rescale=True)), True
+
+
+def unlearn_file(
+    path: Path, forget: int, folder: Path, options: UnlearnOptions = DEFAULTS
+) -> UnlearnReport:
+    """What `unlearn PATH --forget CLASS` does; the edited file is in the folder."""
+    settings = UnlearnSettings(
+        model=path,
+        forget=(str(forget),),
+        samples=SAMPLES,
+        eval_data=EVALUATION,
+        options=options,
+        out=folder / "edited.onnx",
+    )
+    watch = Stopwatch(Silence())
+    return carry_out(plan_unlearning(settings, watch), watch)
+
+
+def use_float_first(cell: Cell, _: Path) -> Outcome:
+    """The tool on the float model that the quantized one was made of, which then is quantized."""
+    return requantize(cell, edit_shipped(cell.network, get_class(cell)))
+
+
+def use_dequantized(cell: Cell, folder: Path) -> Outcome:
+    """The tool on the float graph with the quantized model's values, which then is quantized."""
+    original = open_shipped(cell.network).classifier.model.proto
+    floats = dequantize(FORMATS[cell.format], original, make_given(cell.network, cell.format))
+    path = write_model(floats, cell.network, folder)
+    return requantize(cell, edit_floats(path, get_class(cell), folder))
+
+
+@remember
+def edit_shipped(network: str, forget: int) -> FloatEdit:
+    """The shipped float model, which forgets once for all formats."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = open_shipped(network).classifier.model.path
+        return edit_floats(path, forget, Path(folder))
+
+
+def edit_floats(path: Path, forget: int, folder: Path) -> FloatEdit:
+    """The tool on a float file."""
+    report = unlearn_file(path, forget, folder)
+    original, edited = load_model(path), load_model(Path(report.edited.path))
+    restored = Head(edited.proto, find_head(edited)).restore(
+        Head(original.proto, find_head(original))
+    )
+    steps = report.method["steps_run"]
+    return FloatEdit(edited.proto, restored, steps, sum(report.elapsed_s.values()))
+
+
+def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
+    """What forgot in floats, quantized and calibrated as the model as given was.
+
+    Integers of another calibration do not fit its head, so unmasked is the restored float model
+    quantized likewise.
+    """
+    classifier, calibration, _ = open_shipped(cell.network)
+    request = make_request(classifier, (str(cell.forget),))
+    start = time.perf_counter()
+    edited = quantize(FORMATS[cell.format], edit.edited, calibration)
+    spent = time.perf_counter() - start
+    restored = quantize(FORMATS[cell.format], edit.restored, calibration)
+    unmasked = measure(restored, cell.network, request)
+    return Outcome(
+        edited=edited,
+        before=measure_given(cell.network, cell.format, get_class(cell)),
+        after=measure(edited, cell.network, request),
+        unmasked=unmasked.acc_f,
+        steps=edit.steps,
+        seconds=edit.seconds + spent,
+        restored_acc_r=unmasked.acc_r,
+    )
+
+
+@remember
+def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
+    """The quantized model as given, once for both ways around."""
+    request = make_request(open_shipped(network).classifier, (str(forget),))
+    return measure(make_given(network, chosen), network, request)
+
+
+def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy:
+    """Accuracies on all evaluation images, in batches as large as the tool's."""
+    classifier, _, evaluation = open_shipped(network)
+    model = load_classifier(classifier, "auto", "exact", proto)
+    return measure_models([model], evaluation, request, DEFAULTS.batch_size)[0]
+
+
+def get_class(cell: Cell) -> int:
+    """The class that a cell forgets."""
+    if cell.forget is None:
+        message = f"{cell.kind} forgets nothing"
+        raise ValueError(message)
+    return cell.forget
+
+
+ROUTES: Mapping[str, Callable[[Cell, Path], Outcome]] = {
+    TOOL: use_tool,
+    FLOAT_FIRST: use_float_first,
+    DEQUANTIZED: use_dequantized,
+}

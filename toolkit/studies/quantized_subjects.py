@@ -1,0 +1,73 @@
+"""The shipped models in every format, with the images that calibrate and judge them."""
+
+import shutil
+from functools import cache as remember
+from pathlib import Path
+from typing import NamedTuple
+
+import onnx
+from onnx import ModelProto
+
+from nhle_onnx.data.samples import open_samples
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.evaluation import read_evaluation
+from nhle_onnx.workflows.measure import Evaluation
+from studies.formats import FORMATS, Calibration, quantize
+from studies.results import ROOT
+
+NETWORKS = {
+    "lenet5": "lenet5_fashion_mnist",
+    "mobilenetv3-small": "mobilenetv3_small_fashion_mnist",
+}
+SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
+EVALUATION = SAMPLES / "evaluation.npz"
+SIDECARS = ("labels.txt", "preprocessor_config.json")
+
+
+class Cell(NamedTuple):
+    """One measurement, as its row's key has it; parity forgets nothing."""
+
+    kind: str
+    network: str
+    format: str
+    forget: int | None
+
+
+class Shipped(NamedTuple):
+    """A shipped float model with the images that calibrate and judge it."""
+
+    classifier: Classifier
+    calibration: Calibration
+    evaluation: Evaluation
+
+
+@remember
+def open_shipped(network: str) -> Shipped:
+    """The float model, and all the images of the checkout."""
+    classifier = open_classifier(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
+    samples = open_samples(
+        SAMPLES, classifier.image_input, classifier.preprocess, classifier.labels
+    )
+    images = samples.read(range(len(samples.classes)))
+    return Shipped(
+        classifier,
+        Calibration(classifier.image_input.name, images),
+        read_evaluation(EVALUATION, classifier, make_request(classifier, ("0",))),
+    )
+
+
+@remember
+def make_given(network: str, chosen: str) -> ModelProto:
+    """The quantized model as a user has it."""
+    shipped = open_shipped(network)
+    return quantize(FORMATS[chosen], shipped.classifier.model.proto, shipped.calibration)
+
+
+def write_model(proto: ModelProto, network: str, folder: Path) -> Path:
+    """A model file beside the labels and the preprocessing of the shipped one."""
+    for name in SIDECARS:
+        shutil.copy(open_shipped(network).classifier.model.path.with_name(name), folder)
+    path = folder / "model.onnx"
+    onnx.save_model(proto, path)
+    return path

@@ -1,0 +1,105 @@
+"""Files that strangers could send: those of the catalogue, changed ones by the thousand, and kills.
+
+Every chunk of cases is a row of its own; a second run does what is missing.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from studies.results import read_rows, write_results
+from support.fault_jobs import make_jobs
+from support.faults import kill_jobs
+from support.fuzzing.cases import COMMANDS, Part
+from support.fuzzing.chunks import Chunk, split_cases, try_chunks
+from support.fuzzing.seeds import write_seeds
+from support.hostile import CASES
+from support.hostile.attempts import try_all
+from tools.hostile_page import describe
+
+NAME = "reliability"
+PARTS = ("named", *COMMANDS, "kills")
+_TRAINED = 20  # one model in so many is trained, too
+Row = dict[str, Any]
+
+
+@click.command("hostile")
+@click.option("--models", type=click.IntRange(0), default=20_000, show_default=True)
+@click.option("--patches", type=click.IntRange(0), default=5_000, show_default=True)
+@click.option("--kills", type=click.IntRange(0), default=300, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Of all parts, these.")
+@click.option("--anew", is_flag=True, help="Forget what earlier runs found of these parts.")
+@click.option("--workers", type=click.IntRange(1, 16), default=2, show_default=True)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    default=Path(".cache/hostile"),
+    show_default=True,
+    help="Where files go that crash or confuse.",
+)
+def hostile(only: tuple[str, ...], *, anew: bool, **values: Any) -> None:  # noqa: ANN401 - click's
+    """Give hostile files to every command, kill commands, and look at what is left."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the workers
+    parts = only or PARTS
+    rows = [row for row in read_rows(NAME) if not (anew and row["part"] in parts)]
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
+        for part in parts:
+            for row in _run_part(part, Path(folder), rows, progress, values):
+                rows.append(row)
+                _write(rows)
+    _write(rows)
+    click.echo(describe(rows))
+
+
+def _run_part(
+    part: str, folder: Path, rows: Sequence[Row], progress: Progress, values: dict[str, Any]
+) -> Iterator[Row]:
+    seed = values["seed"]
+    if part == "kills":
+        done = any(row["part"] == part for row in rows)
+        yield from _kill(folder, 0 if done else values["kills"], seed, progress)
+    elif part == "named":
+        known = {row["name"] for row in rows if row["part"] == part}
+        missing = [case.name for case in CASES if case.name not in known]
+        yield from progress.track(try_all(missing), len(missing), description=part)
+    else:
+        count = values["models"] // _TRAINED if part == "training" else values[part]
+        chunks = list(_list_missing(split_cases(cast("Part", part), count, seed), rows))
+        if chunks and not (folder / "models").exists():
+            write_seeds(folder)
+        tried = try_chunks(chunks, folder, values["keep"], values["workers"])
+        yield from progress.track(tried, len(chunks), description=part)
+
+
+def _list_missing(chunks: Sequence[Chunk], rows: Sequence[Row]) -> Iterator[Chunk]:
+    known = {
+        (row["part"], row["seed"], row["first"], row["cases"]) for row in rows if "first" in row
+    }
+    for chunk in chunks:
+        if (chunk.part, chunk.seed, chunk.first, chunk.count) not in known:
+            yield chunk
+
+
+def _kill(folder: Path, kills: int, seed: int, progress: Progress) -> Iterator[Row]:
+    if kills:
+        scratch = folder / "kills"
+        scratch.mkdir()
+        jobs = list(make_jobs(scratch))
+        for kill in progress.track(
+            kill_jobs(jobs, kills, seed, scratch), kills, description="kills"
+        ):
+            yield {"part": "kills", **asdict(kill)}
+
+
+def _write(rows: Sequence[Row]) -> None:
+    ordered = sorted(rows, key=lambda row: (PARTS.index(row["part"]), row.get("first", 0)))
+    write_results(NAME, "Reliability: hostile files and kills", describe(ordered), ordered)

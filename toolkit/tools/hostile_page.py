@@ -1,0 +1,138 @@
+"""The page of docs/results about hostile files."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studies.results import make_table
+from support.fuzzing.commands import MAX_MEMORY_MIB, MAX_SECONDS
+
+Row = dict[str, Any]
+TITLES = {
+    "models": "Changed models",
+    "training": "Changed models, trained",
+    "patches": "Changed patches",
+}
+_OUTCOMES = (
+    "done", "gate failed", "usage", "refused", "not supported", "crash contained",
+    "stopped for memory", "stopped for time", "other",
+)  # fmt: skip
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The page's body, of all rows so far."""
+    parts = {part: [row for row in rows if row["part"] == part] for part in ("named", "kills")}
+    chunks = {part: [row for row in rows if row["part"] == part] for part in TITLES}
+    sections = [_describe_all(parts, chunks)]
+    if parts["named"]:
+        sections.append(_describe_named(parts["named"]))
+    sections += [_describe_chunks(TITLES[part], found) for part, found in chunks.items() if found]
+    if parts["kills"]:
+        sections.append(_describe_kills(parts["kills"]))
+    return "\n\n".join(sections)
+
+
+def _describe_all(parts: Mapping[str, Sequence[Row]], chunks: Mapping[str, Sequence[Row]]) -> str:
+    table = [
+        _sum_up("named hostile files", parts["named"], len(parts["named"]), "complaints"),
+        *(
+            _sum_up(TITLES[part].lower(), found, sum(row["cases"] for row in found), "findings")
+            for part, found in chunks.items()
+        ),
+        _sum_up("kills", parts["kills"], _count_kills(parts["kills"]), "faults"),
+    ]
+    return (
+        "Files that strangers could send are given to the program's commands, each in processes "
+        f"of its own with `--max-seconds {MAX_SECONDS} --max-memory {MAX_MEMORY_MIB}MiB`. "
+        "A finding is anything else than the promised: an exit code that is not documented, a "
+        "traceback, no or more than one line of error, control characters on the terminal, memory "
+        "beyond the limit, more than 10 seconds of processor time, going on until it is stopped, "
+        "an input that was changed, a file that was left, a result of `patch apply` that is not "
+        "what the patch promises. Seconds are of processor time, as the machine may do other work. "
+        "Memory is the most that a process of the command held, with what it imports.\n\n"
+        + make_table(table)
+    )
+
+
+def _sum_up(name: str, rows: Sequence[Row], tried: int, key: str) -> Row:
+    measured = [row for row in rows if "longest_s" in row]
+    return {
+        "": name,
+        "tried": tried,
+        "findings": sum(len(row[key]) for row in rows),
+        "longest, s": f"{max(row['longest_s'] for row in measured):.1f}" if measured else "-",
+        "most memory, MiB": max((row["peak_bytes"] // 2**20 for row in measured), default="-"),
+    }
+
+
+def _describe_named(rows: Sequence[Row]) -> str:
+    table = [
+        {
+            "file": row["name"],
+            "tries": row["tries"],
+            "outcome": ", ".join(dict.fromkeys(row["outcomes"])),
+            "s": f"{row['longest_s']:.1f}",
+            "MiB": row["peak_bytes"] // 2**20,
+            "findings": "; ".join(row["complaints"]) or "none",
+        }
+        for row in rows
+    ]
+    return f"## Named hostile files\n\n{make_table(table)}"
+
+
+def _describe_chunks(title: str, rows: Sequence[Row]) -> str:
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        for command, found in row["outcomes"].items():
+            counts.setdefault(command, Counter()).update(found)
+    seen = [name for name in _OUTCOMES if any(found[name] for found in counts.values())]
+    table = [
+        {"command": command, "tried": sum(found.values()), **{name: found[name] for name in seen}}
+        for command, found in counts.items()
+    ]
+    contained = [each for row in rows for each in row["contained"]]
+    findings = [each for row in rows for each in row["findings"]]
+    return "\n\n".join(
+        [
+            f"## {title}\n\n{make_table(table)}",
+            *_list_cases("Crashes of native code, and runs at a limit: exit code 3", contained),
+            *_list_cases("Findings", findings),
+        ]
+    )
+
+
+def _list_cases(title: str, cases: Sequence[Row]) -> list[str]:
+    """A list by what was said, with how often and the first such case."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for each in cases:
+        said = "; ".join(each.get("complaints", [])) or each["says"].removeprefix("error: ")
+        groups.setdefault((each["outcome"], said), []).append(each)
+    lines = [
+        f"- {outcome}, {len(found)}x: {said.replace('|', ' ')} "
+        f"(such as case {found[0]['case']}: `{found[0]['command']}`, {found[0]['start']})"
+        for (outcome, said), found in groups.items()
+    ]
+    return [f"{title}:\n\n" + "\n".join(lines)] if lines else []
+
+
+def _describe_kills(rows: Sequence[Row]) -> str:
+    table = []
+    for job in dict.fromkeys(row["job"] for row in rows):
+        own = [row for row in rows if row["job"] == job]
+        states = Counter(row["outputs"] for row in own)
+        table.append(
+            {
+                "command": job,
+                "kills": _count_kills(own),
+                "outputs absent": states["absent"],
+                "whole": states["whole"],
+                "whole, unsealed": states["incomplete"],
+                "leftovers": sum(row["leftovers"] for row in own),
+                "faults": sum(len(row["faults"]) for row in own),
+            }
+        )
+    return f"## Kills\n\n`python -m tools faults` says how.\n\n{make_table(table)}"
+
+
+def _count_kills(rows: Sequence[Row]) -> int:
+    return sum(not row["was_done"] for row in rows)

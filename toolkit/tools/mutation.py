@@ -1,0 +1,146 @@
+"""Does some test fail when the code is changed? By mutmut, which changes it; see pyproject.toml."""
+
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from scipy.stats import binomtest
+
+from studies.results import ROOT, make_table, read_rows, write_results
+
+NAME = "mutation"
+WORK = ROOT / ".cache" / NAME
+SURVIVORS = ROOT / "tests" / "mutation" / "survivors.toml"
+LIMIT = 0.85
+CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
+SKIPPED = frozenset({"not checked", "skipped"})
+PACKAGES = ("unlearn", "graph", "release")
+BODY = """
+`caught`: mutants with which a test fails, or hangs. `explained`: survivors whose reason stands in
+`tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
+Packages with `sampled` below `mutants` were measured on so many, drawn with the command's seed:
+the share of all mutants lies between `at_least` and `at_most` with a confidence of 95 % (Wilson's
+interval).
+"""
+
+
+@click.command(NAME)
+@click.option("--package", "packages", multiple=True, default=PACKAGES, help="To change.")
+@click.option("--sample", type=click.IntRange(1), help="Mutants a package.  [default: all]")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--processes", default=2, show_default=True)
+@click.option("--again", is_flag=True, help="Go on where the last run ended; survivors once more.")
+def mutation(
+    packages: Sequence[str],
+    sample: int | None,
+    seed: int,
+    processes: int,
+    again: bool,  # noqa: FBT001 - click's
+) -> None:
+    """Change the code mutant by mutant, and count the changes that no test notices."""
+    _arrange(starts_anew=not again)
+    rows = {row["package"]: row for row in read_rows(NAME)}
+    for package in packages:
+        names = _list_statuses(package)
+        if not names:
+            _run(processes, f"nhle_onnx.{package}.__init__*")  # makes all of them, and tests none
+            names = _list_statuses(package)
+        chosen = sorted(names)
+        if sample and sample < len(chosen):
+            chosen = random.Random(seed).sample(chosen, sample)  # noqa: S311 - no secret
+        _run(processes, *(name for name in chosen if names[name] not in CAUGHT))
+        rows[package] = _summarize(package, chosen, len(names))
+        found = list(rows.values())
+        write_results(NAME, "What the tests notice", f"{make_table(found)}\n{BODY}", found)
+    click.echo(make_table(list(rows.values())))
+
+
+def _arrange(*, starts_anew: bool) -> None:
+    """The checkout as mutmut wants it: the package and its tests side by side."""
+    if starts_anew:
+        shutil.rmtree(WORK, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__", ".mypy_cache")
+    folders = {"toolkit/nhle_onnx": "nhle_onnx"} | {
+        name: name for name in ("tests", "models", "calibration_samples")
+    }
+    for source, place in folders.items():
+        shutil.copytree(ROOT / source, WORK / place, dirs_exist_ok=True, ignore=ignored)
+    shutil.copy2(ROOT / "pyproject.toml", WORK)
+
+
+def _run(processes: int, *names: str) -> None:
+    if names:
+        _call("run", "--max-children", str(processes), *names)
+
+
+def _call(*arguments: str) -> str:
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    shows = arguments[0] == "run"
+    done = subprocess.run(
+        command, cwd=WORK, stdout=None if shows else subprocess.PIPE, text=True, check=False
+    )
+    return done.stdout or ""
+
+
+def _list_statuses(package: str) -> dict[str, str]:
+    """What became of each mutant of a package, by its name; nothing before the first run."""
+    if not (WORK / "mutants").is_dir():
+        return {}
+    found = re.findall(r"^ +(\S+): (.+)$", _call("results", "--all", "true"), re.MULTILINE)
+    return {name: status for name, status in found if name.startswith(f"nhle_onnx.{package}.")}
+
+
+def _summarize(package: str, chosen: Sequence[str], mutants: int) -> dict[str, Any]:
+    statuses = _list_statuses(package)
+    tested = [name for name in chosen if statuses[name] not in SKIPPED]
+    counts = Counter(statuses[name] for name in tested)
+    caught = sum(counts[status] for status in CAUGHT)
+    known = {_normalize(each["change"]) for each in _read_survivors()}
+    survivors = [name for name in tested if statuses[name] not in CAUGHT]
+    changes = {name: _read_change(name) for name in survivors}
+    unexplained = [name for name, change in changes.items() if _normalize(change) not in known]
+    for name in unexplained:
+        click.echo(f"{name}:\n{changes[name]}\n")
+    share = caught / len(tested) if tested else 0.0
+    lowest, highest = share, share
+    if 0 < len(tested) < mutants:
+        lowest, highest = binomtest(caught, len(tested)).proportion_ci(method="wilson")
+    return {
+        "package": package,
+        "mutants": mutants,
+        "sampled": len(tested),
+        "caught": caught,
+        "share": share,
+        "at_least": float(lowest),
+        "at_most": float(highest),
+        "explained": len(survivors) - len(unexplained),
+        "unexplained": len(unexplained),
+        "passed": share >= LIMIT,
+    }
+
+
+def _read_change(mutant: str) -> str:
+    """The lines of a mutant's diff that differ."""
+    lines = _call("show", mutant).splitlines()
+    return "\n".join(
+        line for line in lines if line[:1] in {"+", "-"} and line[:3] not in {"+++", "---"}
+    )
+
+
+def _normalize(change: str) -> str:
+    return re.sub(r"\s+", " ", change).strip()
+
+
+def _read_survivors() -> list[dict[str, str]]:
+    if not Path(SURVIVORS).is_file():
+        return []
+    survivors: list[dict[str, str]] = tomllib.loads(SURVIVORS.read_text("utf-8"))["survivor"]
+    return survivors

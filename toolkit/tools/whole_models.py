@@ -1,0 +1,276 @@
+"""Whole networks through two exporters: are they lowered, and do they compute and learn alike?"""
+
+import json
+import logging
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+
+from architectures.examples import EXAMPLES, export_example, make_example, make_images
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.lowering.module import LoweredModel, lower_model
+from studies.converters import (
+    PEERS,
+    TOLERANCE,
+    Reference,
+    backpropagate,
+    compare_norms,
+    count_parameters,
+    measure_module,
+)
+from studies.results import make_table, write_results
+
+OURS = "nhle-onnx"
+EXPORTERS = ("legacy-11", "legacy-13", "legacy-17", "legacy-20", "dynamo-18", "dynamo")
+BIASES = ("zero", "random")
+CHECKS = ("converts", "agrees", "gradients")
+COUNTED = "legacy-17.random"  # the export whose trainable parameters are shown
+BATCH, OTHER_BATCH = 3, 5
+_MERGED = re.compile(r"^KeyError: '[\w.]+'$")
+
+
+@click.command("whole-models")
+@click.option("--network", "networks", multiple=True, type=click.Choice(list(EXAMPLES)))
+@click.option("--peers", type=click.Path(path_type=Path), help="A folder that holds the peers.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+def whole_models(networks: Sequence[str], peers: Path | None, workers: int) -> None:
+    """Lower every network from every exporter, beside onnx2torch and onnx2pytorch.
+
+    They are installed by hand: pip install --no-deps --target FOLDER onnx2torch onnx2pytorch
+    """
+    names = networks or [name for name in EXAMPLES if name != "inceptionv3"]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=keep_quiet) as pool:
+        tasks = [pool.submit(measure_network, name, peers) for name in names]
+        rows = [row for task in track(tasks, description="lowering") for row in task.result()]
+    table = make_table([summarise(name, select(rows, "network", name)) for name in names])
+    exporters = make_table([summarise_exporter(rows, exporter) for exporter in EXPORTERS])
+    body = f"{describe(rows, table, exporters)} {list_versions(peers)}"
+    write_results("whole_models", "Whole networks from two exporters", body, rows)
+    click.echo(f"{table}\n\n{exporters}\n\n{list_failures(rows)}")
+
+
+def keep_quiet() -> None:
+    """Exporters and ONNX Runtime write to the terminal from native code as well."""
+    warnings.simplefilter("ignore")
+    logging.disable()
+    torch.set_num_threads(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def measure_network(name: str, peers: Path | None) -> list[dict[str, Any]]:
+    """A row for each export of one network."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [row for biases in BIASES for row in measure_exports(name, biases, Path(folder))]
+        of_peers = run_peers(Path(folder), peers)
+    return [row | of_peers.get(f"{row['exporter']}.{row['biases']}", {}) for row in rows]
+
+
+def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """Export a network with each exporter, and measure our module of each file."""
+    network = make_example(name, has_biases=biases == "random")
+    batch, images = make_images(name, BATCH), make_images(name, OTHER_BATCH)
+    labels = torch.arange(OTHER_BATCH)
+    doubled = deepcopy(network)
+    gradient = backpropagate(doubled, images, labels)
+    if gradient is None:
+        message = f"{name} does not depend on its images"
+        raise ValueError(message)
+    for exporter in EXPORTERS:
+        path = folder / f"{exporter}.{biases}.onnx"
+        row: dict[str, Any] = {"network": name, "exporter": exporter, "biases": biases}
+        row |= {"exported": False, "network parameters": count_parameters(network)}
+        try:
+            export_example(network, batch, exporter, path)
+            session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+            logits = session.run(["logits"], {"image": images.numpy()})[0]
+        except Exception as error:  # noqa: BLE001 - exporters raise what they like
+            path.unlink(missing_ok=True)
+            row["reason"] = str(error).strip().splitlines()[0][:200]
+            yield row
+            continue
+        reference = Reference(
+            images=images.numpy(),
+            labels=labels.numpy(),
+            logits=logits,
+            gradient=gradient.numpy(),
+        )
+        np.savez(path.with_suffix(".npz"), **reference._asdict())
+        yield {**row, "exported": True, OURS: measure_ours(path, doubled, reference)}
+
+
+def measure_ours(path: Path, network: nn.Module, reference: Reference) -> dict[str, Any]:
+    """As for the peers; gradients must also match for every parameter that kept its name."""
+    found: list[LoweredModel] = []
+
+    def convert() -> nn.Module:
+        found.append(lower_model(load_model(path), source="image", output="logits"))
+        return found[0].module
+
+    row = measure_module(convert, reference)
+    if "gradient difference" in row:
+        differences = compare_parameters(found[0], network, onnx.load(path))
+        row["named parameters"] = len(differences)
+        row["parameter gradient difference"] = max(differences.values(), default=0.0)
+        row["gradients"] &= row["parameter gradient difference"] <= TOLERANCE
+    return row
+
+
+def compare_parameters(
+    lowered: LoweredModel, network: nn.Module, proto: onnx.ModelProto
+) -> dict[str, float]:
+    """For each tensor that holds parameters under their names, how far its gradient departs.
+
+    Exporters merge equal tensors. With an Identity to tell, a merged tensor's gradient is the sum
+    of its parameters'; without one nothing tells which they were, and it is left out.
+    """
+    merged = {
+        node.output[0]: node.input[0] for node in proto.graph.node if node.op_type == "Identity"
+    }
+    gradients: dict[str, Tensor] = {}
+    lost: list[Tensor] = []
+    for name, parameter in network.named_parameters():
+        source = follow(name, merged)
+        tensor = lowered.parameter_of.get(source)
+        if tensor is None or not torch.equal(tensor, parameter):
+            lost.append(parameter)
+        elif parameter.grad is not None:
+            gradients[source] = gradients.get(source, 0) + parameter.grad
+    return {
+        name: compare_norms(lowered.parameter_of[name].grad, gradient)
+        for name, gradient in gradients.items()
+        if not any(torch.equal(lowered.parameter_of[name], other) for other in lost)
+    }
+
+
+def follow(name: str, merged: dict[str, str]) -> str:
+    """The tensor behind Identity nodes."""
+    while name in merged:
+        name = merged[name]
+    return name
+
+
+def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
+    """The peers' rows for a folder of exports, from a process of their own."""
+    path = os.pathsep.join(filter(None, [str(peers or ""), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, "-m", "studies.converters", str(folder)]
+    result = subprocess.run(
+        command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    rows: dict[str, dict[str, Any]] = json.loads(result.stdout)
+    return rows
+
+
+def select(rows: Sequence[dict[str, Any]], key: str, value: str) -> list[dict[str, Any]]:
+    """The rows that hold a value."""
+    return [row for row in rows if row[key] == value]
+
+
+def list_versions(folder: Path | None) -> str:
+    """The peers' versions, as a sentence."""
+    found = distributions(path=[str(folder)] if folder else sys.path)
+    return f"{', '.join(f'{peer.name} {peer.version}' for peer in found if peer.name in PEERS)}."
+
+
+def summarise(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One network: how many of its exports pass each check, by whom, and what can be trained."""
+    counted = next((row for row in rows if f"{row['exporter']}.{row['biases']}" == COUNTED), {})
+    summary: dict[str, Any] = {"network": name, "exports": count(rows, "exported")}
+    summary |= {converter: count_checks(rows, converter) for converter in (OURS, *PEERS)}
+    summary["parameters"] = rows[0]["network parameters"]
+    for converter in (OURS, *PEERS):
+        trained = counted.get(converter, {}).get("parameters", "none")
+        summary[f"trained by {converter}"] = trained
+    return summary
+
+
+def summarise_exporter(rows: Sequence[dict[str, Any]], exporter: str) -> dict[str, Any]:
+    """One exporter: over all networks and both kinds of biases."""
+    chosen = select(rows, "exporter", exporter)
+    summary = {"exporter": exporter, "exports": count(chosen, "exported")}
+    return summary | {converter: count_checks(chosen, converter) for converter in (OURS, *PEERS)}
+
+
+def count(rows: Sequence[dict[str, Any]], check: str) -> str:
+    """How many rows pass a check, of all."""
+    return f"{sum(bool(row.get(check)) for row in rows)}/{len(rows)}"
+
+
+def count_checks(rows: Sequence[dict[str, Any]], converter: str) -> str:
+    """How many exports pass each check."""
+    results = [row.get(converter) for row in rows if row["exported"]]
+    if None in results:
+        return "not installed"
+    return " · ".join(count([result or {} for result in results], check) for check in CHECKS)
+
+
+def list_failures(rows: Sequence[dict[str, Any]]) -> str:
+    """What failed, why and on which networks, most frequent first."""
+    networks: dict[str, Counter[str]] = {}
+    for row in rows:
+        if not row["exported"]:
+            reason = f"{row['exporter']}, no export: {row['reason']}"
+            networks.setdefault(reason, Counter())[row["network"]] += 1
+        for converter in (OURS, *PEERS):
+            result = row.get(converter)
+            if result and not all(result[check] for check in CHECKS):
+                reason = f"{converter}: {explain(result)}"
+                networks.setdefault(reason, Counter())[row["network"]] += 1
+    ranked = sorted(networks.items(), key=lambda item: -item[1].total())
+    lines = [
+        f"- {reason} ({', '.join(f'{name} {number}' for name, number in counts.items())})"
+        for reason, counts in ranked
+    ]
+    return "\n".join(lines) or "- nothing"
+
+
+def explain(result: dict[str, Any]) -> str:
+    """Why a row fails: the converter's message, or which check it does not pass."""
+    if "reason" in result:
+        return _MERGED.sub("KeyError: a merged tensor's name", str(result["reason"]))
+    return "other logits" if not result["agrees"] else "other gradients"
+
+
+def describe(rows: Sequence[dict[str, Any]], table: str, exporters: str) -> str:
+    """The page's text."""
+    return (
+        "Each network, in inference mode with its statistics measured on noise, is exported with a "
+        "free batch size by torch's TorchScript exporter (`legacy`, by opset) and by its newer "
+        "exporter (`dynamo`, at opset 18 and at its default), with random biases and with all "
+        "biases zero, which exporters merge or drop. Images are 32x32 (75x75 for Inception, 28x28 "
+        f"for MLP and LeNet-5). `-short` networks have fewer blocks.\n\n{table}\n\n"
+        "`exports`: files that the exporter wrote and ONNX Runtime runs on a batch of another "
+        "size. Three counts for each converter, over these files: it converts · its logits agree "
+        "with ONNX Runtime's on that batch · in double precision its gradient for the images is "
+        "the original network's; ours must also give the original's gradient for each parameter "
+        f"that kept its name. Tolerance: {TOLERANCE:g} of the largest logit, and of the "
+        "gradient's norm for the median image (folding batch normalisation rounds, which takes a "
+        "ReLU of one image in many across its kink). `trained by`: trainable numbers in the "
+        f"module of {COUNTED.replace('.', ' with ')} biases; exporters fold batch normalisation "
+        "into convolutions, and what only the auxiliary output needs is not lowered.\n\n"
+        f"{exporters}\n\n## What failed\n\n{list_failures(rows)}\n\n"
+        "The peers ran in a process of their own. Both import torchvision for detection "
+        "operators; where it is not installed, an empty module stands in its place, which no "
+        "network here reaches."
+    )
