@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from studies.__main__ import main
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors
@@ -15,6 +14,7 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import QuantParams
 from nhle_onnx.values.options import UnlearnOptions
 from studies import quantized, quantized_routes, results
+from studies.__main__ import main
 from studies.formats import BLOCK, FORMATS, dequantize, find_integers, quantize
 from studies.quantized import count_kinds, measure_cell
 from studies.quantized_page import (
@@ -23,12 +23,12 @@ from studies.quantized_page import (
     PARITY,
     ROUTES,
     TOOL,
-    Row,
     describe,
     publish,
     publish_pictures,
 )
 from studies.quantized_subjects import Cell, make_given, open_shipped
+from studies.tables import Row
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
