@@ -1,6 +1,7 @@
 """The study of audits: every way to forget has its line, beside the network that is the aim."""
 
-from studies.audit import APPROACHES, RETRAINED, SHOWN, Row, describe
+from studies.audit import APPROACHES, RETRAINED, SHOWN, describe
+from studies.tables import Row
 
 
 def make_row(method: str, probe: float, *, passed: bool = True) -> Row:

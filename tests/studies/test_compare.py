@@ -11,8 +11,9 @@ from conftest import EVALUATION
 from studies import results
 from studies.__main__ import main
 from studies.baselines.table import Group
-from studies.compare_page import Row, find_dominating, find_undecided
-from studies.scatter import Place, draw_scatter
+from studies.compare_page import find_dominating, find_undecided
+from studies.plots import Place, draw_scatter
+from studies.tables import Row
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,7 +6,8 @@ import pytest
 
 from studies import results
 from studies.limits import list_cells
-from studies.limits_page import ALONE, WITH_ANCHORS, Row, describe, publish, publish_picture
+from studies.limits_page import ALONE, WITH_ANCHORS, describe, publish, publish_picture
+from studies.tables import Row
 
 
 def make_row(data: str, forget: str, **figures: float) -> Row:

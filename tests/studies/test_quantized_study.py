@@ -24,12 +24,12 @@ from studies.quantized_page import (
     PARITY,
     ROUTES,
     TOOL,
-    Row,
     describe,
     publish,
     publish_pictures,
 )
 from studies.quantized_subjects import Cell, make_given, open_shipped
+from studies.tables import Row
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

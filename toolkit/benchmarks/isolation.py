@@ -10,7 +10,8 @@ from typing import Any
 import click
 from rich.progress import track
 
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import make_table
 
 NAME = "isolation"
 MODEL = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 from rich.progress import track
 
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import make_table
 
 LIMIT = 3.0
 MODEL = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"

@@ -14,7 +14,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -26,10 +25,10 @@ from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.values.settings.patch import CreateSettings
 from nhle_onnx.workflows.patch_create import create_patch
-from studies.results import ROOT, make_table, read_rows, write_results
+from studies.results import ROOT, read_rows, write_results
+from studies.tables import Row, make_table
 
 NAME = "patches"
-Row = dict[str, Any]
 MODELS = {
     "float32": ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx",
     "INT8": ROOT / "models" / "mobilenetv3_small_int8_fashion_mnist" / "model.onnx",

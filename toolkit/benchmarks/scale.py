@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -21,7 +20,8 @@ from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
 from nhle_onnx.workflows.observer import Silence
 from nhle_onnx.workflows.verify import verify_model
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import Row, make_table
 
 ENGINES = ("local", "processes", "ray")
 MODELS = ("lenet5_fashion_mnist", "mobilenetv3_small_fashion_mnist")
@@ -32,8 +32,6 @@ FEW_JOBS, MANY_JOBS = 10, 5010
 IMAGES, FLEET = 10**9, 10**5  # of the plan
 BLOCK, SUMMED = 1024, 256  # images a tally, tallies a sum: as workflows/counting_ray.py has them
 CORES = (64, 1024)
-
-Row = dict[str, Any]
 
 
 @click.command()

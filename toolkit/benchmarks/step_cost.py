@@ -26,7 +26,8 @@ from torch.nn import functional
 from architectures.examples import export_example, make_example
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import lower_model
-from studies.results import make_table, write_results
+from studies.results import write_results
+from studies.tables import make_table
 
 NETWORK = "mobilenetv3-large"
 BATCH, SIDE = 32, 64

@@ -23,10 +23,11 @@ from nhle_onnx.values.options import UnlearnOptions
 from studies.baselines.projection import projection
 from studies.datasets import load_dataset
 from studies.evaluation import TestData, extract_features, measure_accuracies
-from studies.options import cache_option, data_root_option
+from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import run_tool
-from studies.results import make_table, read_rows, write_results
+from studies.results import read_rows, write_results
 from studies.subjects import Classifier, open_classifier
+from studies.tables import Row, get_key, group_rows, make_sections, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 
 NAME = "ablation"
@@ -117,7 +118,7 @@ VARIANTS = (
 @cache_option
 @click.option("--network", "names", multiple=True, type=click.Choice(NETWORKS), default=NETWORKS)
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
+@fresh_option
 def ablation(
     data_root: Path,
     cache: Path,
@@ -129,7 +130,7 @@ def ablation(
     dataset = load_dataset(DATASET, data_root)
     rows = [] if fresh else read_rows(NAME)
     for name in names:
-        done = {tuple(row[key] for key in KEY) for row in rows}
+        done = {get_key(row, KEY) for row in rows}
         cells = [
             (variant, index, seed)
             for seed, variant, index in product(range(seeds), VARIANTS, CLASSES)
@@ -146,8 +147,8 @@ def ablation(
 
 def publish(rows: Sequence[dict[str, Any]]) -> None:
     """Write the page; each line says of how many runs it is the mean."""
-    names = dict.fromkeys(row["network"] for row in rows)
-    tables = "\n\n".join(f"## {name}\n\n{make_table(summarise(rows, name))}" for name in names)
+    groups = group_rows(rows, "network")
+    tables = make_sections({key: summarise(part) for key, part in groups.items()})
     body = (
         f"Fashion-MNIST, classes {', '.join(map(str, CLASSES))}; each seed draws {FORGET_SAMPLES} "
         f"forget samples and {ANCHORS_PER_CLASS} unlabelled anchors a retained class; means over "
@@ -209,12 +210,11 @@ def put_in_place(variant: Variant) -> Iterator[None]:
             patch.stop()
 
 
-def summarise(rows: Sequence[dict[str, Any]], network: str) -> list[dict[str, Any]]:
-    """A row for each variant that was run: means over classes and seeds."""
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """A row for each variant that was run on one network: means over classes and seeds."""
     summary = []
     for variant in VARIANTS:
-        key = (network, variant.name)
-        chosen = [row for row in rows if (row["network"], row["variant"]) == key]
+        chosen = pick_rows(rows, variant=variant.name)
         if not chosen:
             continue
         done = [row for row in chosen if "reason" not in row]

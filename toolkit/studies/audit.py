@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from statistics import fmean, pstdev
 from typing import Any
 
 import click
@@ -22,10 +21,18 @@ from studies.baselines.table import METHODS, Group, restrict
 from studies.baselines.tuning import tune
 from studies.datasets import load_dataset
 from studies.networks import NETWORKS, get_network, measure_statistics, prepare_inputs
-from studies.options import cache_option, data_root_option
+from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import export, fold_batch_norm, run_tool
-from studies.results import make_table, read_rows, write_results
+from studies.results import read_rows, write_results
 from studies.subjects import Classifier, open_classifier
+from studies.tables import (
+    Row,
+    get_key,
+    group_rows,
+    make_sections,
+    pick_rows,
+    write_spread,
+)
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 
 NAME = "audit"
@@ -49,8 +56,6 @@ SHOWN = {
     "quantization.static_int8.unmasked": "int8, unmasked",
     "traces.guessed": "guessed",
 }
-
-Row = dict[str, Any]
 
 
 def keep_original(task: Task) -> nn.Module:
@@ -86,7 +91,7 @@ RETRAINED = "retrained"
 @click.option("--network", "names", multiple=True, type=click.Choice(STUDIED), default=STUDIED)
 @click.option("--forget", "classes", multiple=True, default=CLASSES, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--fresh", is_flag=True, help="Measure again what docs/results/audit.jsonl holds.")
+@fresh_option
 def audit(
     data_root: Path,
     cache: Path,
@@ -103,7 +108,7 @@ def audit(
         cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
         for seed, index, method in track(cells, description=name):
             key = (name, method, index, seed)
-            if all(tuple(row[part] for part in KEY) != key for row in rows):
+            if all(get_key(row, KEY) != key for row in rows):
                 found = measure(classifier, method, index, seed, cache)
                 rows.append(dict(zip(KEY, key, strict=True)) | found)
                 publish(rows)
@@ -175,10 +180,8 @@ def publish(rows: Sequence[Row]) -> None:
 
 def describe(rows: Sequence[Row]) -> str:
     """The page's text."""
-    tables = "\n\n".join(
-        f"## {name}\n\n{make_table(tabulate(rows, name))}"
-        for name in dict.fromkeys(row["network"] for row in rows)
-    )
+    groups = group_rows(rows, "network")
+    tables = make_sections({key: tabulate(part) for key, part in groups.items()})
     return (
         "Fashion-MNIST; `audit` with all 10,000 test images (half the attacker's, half to judge), "
         f"{MEMBERS} training images of the class as members, and a network retrained without the "
@@ -190,23 +193,18 @@ def describe(rows: Sequence[Row]) -> str:
     )
 
 
-def tabulate(rows: Sequence[Row], network: str) -> list[Row]:
-    """A line for each way to forget."""
+def tabulate(rows: Sequence[Row]) -> list[Row]:
+    """A line for each way to forget on one network."""
     lines = []
     for method in (*APPROACHES, RETRAINED):
-        chosen = [row for row in rows if (row["network"], row["method"]) == (network, method)]
+        chosen = pick_rows(rows, method=method)
         if not chosen:
             continue
         line: Row = {"method": method, "runs": len(chosen)}
         for title in ("Acc_F", "ΔAcc_R"):
-            line[title] = _write([row[title] for row in chosen])
+            line[title] = write_spread((row[title] for row in chosen), 3)
         for key, title in SHOWN.items():
-            line[title] = _write([row["measures"].get(key) for row in chosen])
+            line[title] = write_spread((row["measures"].get(key) for row in chosen), 3)
         line["passed"] = f"{sum(row['passed'] for row in chosen)} of {len(chosen)}"
         lines.append(line)
     return lines
-
-
-def _write(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{fmean(known):.3f} ± {pstdev(known):.3f}" if known else "-"

@@ -11,7 +11,8 @@ import click
 from rich.progress import track
 
 from nhle_onnx.cli.main import run
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import make_table, write_met
 
 MODELS = ("lenet5_fashion_mnist", "mobilenetv3_small_fashion_mnist")
 REQUESTS = (*map(str, range(10)), "0,4")
@@ -71,5 +72,5 @@ def measure_case(model: str, forget: str, seed: int, folder: Path) -> dict[str, 
         "Acc_R": report["after"]["acc_r"],
         "ΔAcc_R": report["delta_acc_r"],
         "steps": report["method"]["steps_run"],
-        "met": "yes" if is_met else "NO",
+        "met": write_met(met=is_met),
     }

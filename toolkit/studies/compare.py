@@ -19,22 +19,21 @@ from studies.compare_page import (
     OURS,
     REFERENCE,
     RETRAINED,
-    Row,
     describe,
     is_within,
     publish,
     publish_picture,
-    select,
 )
 from studies.datasets import LOADERS, load_dataset
 from studies.evaluation import measure_accuracies
 from studies.limits import DATASETS, write_classes
 from studies.limits_page import NAME as LIMITS
 from studies.networks import NETWORKS, get_network
-from studies.options import cache_option, data_root_option
+from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import unlearn_with_tool
 from studies.results import read_rows
 from studies.subjects import Classifier, open_classifier
+from studies.tables import Row, get_key, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 
 CELL = ("dataset", "network", "data", "method")
@@ -79,7 +78,7 @@ class Outcome(NamedTuple):
     help="`undecided` is each peer until it could not dominate over ten classes with three draws.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--fresh", is_flag=True, help="Forget what docs/results/compare.jsonl holds.")
+@fresh_option
 def compare(
     data_root: Path,
     cache: Path,
@@ -94,7 +93,7 @@ def compare(
     rows: list[Row] = [] if fresh else read_rows(NAME)
     wanted = [read_classes(request) for request in requests]
     for dataset_name, name in product(datasets, names):
-        done = {get_key(row) for row in rows}
+        done = {get_key(row, KEY) for row in rows}
         cases = [
             case
             for case in list_cases(wanted, seeds)
@@ -104,9 +103,9 @@ def compare(
         if not cases:
             continue
         classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
-        limits = select(read_rows(LIMITS), dataset_name, name)
+        limits = pick_rows(read_rows(LIMITS), dataset=dataset_name, network=name)
         for case in track(cases, description=f"{dataset_name} {name}"):
-            chosen = select(rows, dataset_name, name)
+            chosen = pick_rows(rows, dataset=dataset_name, network=name)
             if case.method in methods or is_wanted(case, chosen, limits):
                 rows.append(measure_case(classifier, case, cache))
                 publish(rows)
@@ -142,7 +141,7 @@ def is_peer(case: Case) -> bool:
 
 def is_wanted(case: Case, rows: Sequence[Row], limits: Sequence[Row]) -> bool:
     """Whether the peer has no more data than we, and could dominate; rows are of one network."""
-    part = [row for row in rows if (row["data"], row["method"]) == (case.data, case.method)]
+    part = pick_rows(rows, data=case.data, method=case.method)
     groups = (group for group in LIMITED if is_within(Group(case.data), group))
     return any(is_undecided(part, limits, group) for group in groups)
 
@@ -150,11 +149,6 @@ def is_wanted(case: Case, rows: Sequence[Row], limits: Sequence[Row]) -> bool:
 def write_case(case: Case) -> tuple[Any, ...]:
     """A case as its row's key has it, behind data set and network."""
     return (case.data, case.method, write_classes(case.forgotten), case.seed)
-
-
-def get_key(row: Row) -> tuple[Any, ...]:
-    """What tells one row from another."""
-    return tuple(row[name] for name in KEY)
 
 
 def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from studies.baselines.table import Group
 from studies.limits_page import ALONE, WITH_ANCHORS
+from studies.tables import Row
 
 DRAWS = 3
 REQUESTS = tuple(map(str, range(10)))
 CELLS = len(REQUESTS) * DRAWS
 LIMITED = {Group.FORGET: ALONE, Group.ANCHORS: WITH_ANCHORS}  # where `limits` has our cells
 _ROUNDING = 1e-9
-
-Row = dict[str, Any]
 
 
 class Means(NamedTuple):

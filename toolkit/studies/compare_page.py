@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from itertools import product
-from statistics import fmean, pstdev
-from typing import Any
+from statistics import fmean
 
 from studies import results
 from studies.baselines.shared import STEP_LIMIT
 from studies.baselines.table import CANDIDATES, METHODS, Group
 from studies.compare_bounds import CELLS, is_undecided
 from studies.limits_page import NAME as LIMITS
-from studies.results import make_table, read_rows, write_results
-from studies.scatter import Place, draw_scatter
+from studies.limits_page import NETWORK
+from studies.plots import Place, draw_scatter
+from studies.results import read_rows, write_results
+from studies.tables import Row, group_rows, make_sections, make_table, write_spread
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES
 
 NAME = "compare"
@@ -19,7 +20,6 @@ OURS = "nhle-onnx"
 ORIGINAL, RETRAINED = "original", "retrained"
 REFERENCE = "reference"  # stands where a group would: these two are no method
 
-Row = dict[str, Any]
 Peer = tuple[str, str]  # the group that it stands in, and its name
 
 
@@ -35,10 +35,8 @@ def publish_picture(rows: Sequence[Row]) -> None:
 
 def describe(rows: Sequence[Row]) -> str:
     """The page's text."""
-    cells = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
-    tables = "\n\n".join(
-        f"## {dataset}, {network}\n\n{make_table(summarise(select(rows, dataset, network)))}"
-        for dataset, network in cells
+    tables = make_sections(
+        {key: summarise(part) for key, part in group_rows(rows, *NETWORK).items()}
     )
     return (
         f"Each method forgets with the same {FORGET_SAMPLES} training images of the class (shared "
@@ -76,11 +74,6 @@ def describe(rows: Sequence[Row]) -> str:
     )
 
 
-def select(rows: Sequence[Row], dataset: str, network: str) -> list[Row]:
-    """The rows of one network."""
-    return [row for row in rows if (row["dataset"], row["network"]) == (dataset, network)]
-
-
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """A row of means for each group and method of one network, ours first in its group."""
     return [
@@ -88,9 +81,10 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
             "data": data,
             "method": f"**{method}**" if method == OURS else method,
             "runs": len(chosen),
-            "Acc_F": _write_mean(chosen, "Acc_F"),
-            "unmasked": _write_mean(chosen, "unmasked"),
-            "Acc_R": _write_mean(chosen, "Acc_R"),
+            **{
+                name: write_spread((row[name] for row in chosen), 4)
+                for name in ("Acc_F", "unmasked", "Acc_R")
+            },
             "s": _write_seconds(chosen, "s"),
             "tuning s": _write_seconds(chosen, "tuning s"),
         }
@@ -114,18 +108,17 @@ def split_methods(rows: Sequence[Row]) -> dict[Peer, list[Row]]:
 
 def judge(rows: Sequence[Row], limits: Sequence[Row]) -> list[Row]:
     """For each network and group, the peers that dominate ours, and those that could."""
-    cells = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
+    ours = group_rows(limits, *NETWORK)
     return [
         {
-            "dataset": cell[0],
-            "network": cell[1],
+            **dict(zip(NETWORK, cell, strict=True)),
             "data": group.value,
-            "dominated by": _name_peers(find_dominating(select(rows, *cell), group), group),
+            "dominated by": _name_peers(find_dominating(part, group), group),
             f"could be, of {CELLS} cells": _name_peers(
-                find_undecided(select(rows, *cell), select(limits, *cell), group), group
+                find_undecided(part, ours.get(cell, []), group), group
             ),
         }
-        for cell, group in product(cells, Group)
+        for (cell, part), group in product(group_rows(rows, *NETWORK).items(), Group)
     ]
 
 
@@ -194,10 +187,9 @@ def arrange_panels(rows: Sequence[Row]) -> dict[str, dict[str, Place]]:
 
 
 def _find_place(rows: Sequence[Row]) -> Place:
-    networks = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
     cells = [
-        (_average(select(rows, *network), "unmasked"), _average(select(rows, *network), "Acc_R"))
-        for network in networks
+        (_average(part, "unmasked"), _average(part, "Acc_R"))
+        for part in group_rows(rows, *NETWORK).values()
     ]
     return Place((fmean(x for x, _ in cells), fmean(y for _, y in cells)), cells)
 
@@ -208,11 +200,6 @@ def _average(rows: Sequence[Row], name: str) -> float:
 
 def _get_draw(row: Row) -> tuple[str, int]:
     return row["forget"], row["seed"]
-
-
-def _write_mean(rows: Sequence[Row], name: str) -> str:
-    values = [row[name] for row in rows if row[name] is not None]
-    return f"{fmean(values):.4f} ± {pstdev(values):.4f}" if values else "-"
 
 
 def _write_seconds(rows: Sequence[Row], name: str) -> str:

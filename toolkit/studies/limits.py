@@ -16,16 +16,16 @@ from studies.limits_page import (
     LIMITS,
     NAME,
     WITH_ANCHORS,
-    Row,
     describe,
     publish,
     publish_picture,
 )
 from studies.networks import NETWORKS
-from studies.options import cache_option, data_root_option
+from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import run_tool
 from studies.results import read_rows
 from studies.subjects import Classifier, open_classifier
+from studies.tables import Row, get_key
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
 
 DATASETS = ("mnist", "fashion_mnist")
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
     "--network", "names", multiple=True, type=click.Choice(list(NETWORKS)), default=STUDIED
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--fresh", is_flag=True, help="Measure again what docs/results/limits.jsonl holds.")
+@fresh_option
 def limits(
     data_root: Path,
     cache: Path,
@@ -61,7 +61,7 @@ def limits(
     """Forget each class, and 0 with 4, on every network; rows measured before are kept."""
     rows = [] if fresh else read_rows(NAME)
     for dataset_name, name in product(datasets, names):
-        done = {get_key(row) for row in rows}
+        done = {get_key(row, KEY) for row in rows}
         cells = [
             cell
             for cell in list_cells(seeds)
@@ -123,11 +123,6 @@ def measure_original(classifier: Classifier, forgotten: tuple[int, ...]) -> Accu
 def write_cell(cell: Cell) -> tuple[Any, ...]:
     """A cell as its row's key has it, behind data set and network."""
     return (write_classes(cell.forgotten), cell.data, cell.seed)
-
-
-def get_key(row: Row) -> tuple[Any, ...]:
-    """What tells one row from another."""
-    return tuple(row[name] for name in KEY)
 
 
 def write_classes(classes: Iterable[int]) -> str:

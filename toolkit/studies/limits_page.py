@@ -2,17 +2,25 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from studies import results
-from studies.results import make_table, write_results
-from studies.strips import Strips, draw_strips
+from studies.plots import Strips, draw_strips
+from studies.results import write_results
+from studies.tables import (
+    Row,
+    Verdict,
+    add_others,
+    group_rows,
+    make_table,
+    pick_rows,
+    tabulate_verdicts,
+)
 from studies.tasks import ANCHORS_PER_CLASS
 
 NAME = "limits"
-KEY = ("dataset", "network", "forget", "data", "seed")
-
-Row = dict[str, Any]
+NETWORK = ("dataset", "network")
+KEY = (*NETWORK, "forget", "data", "seed")
 
 
 class Limits(NamedTuple):
@@ -65,14 +73,12 @@ def describe(rows: Sequence[Row]) -> str:
     """A table against the limits, and one for each network."""
     parts = []
     for data, limit in LIMITS.items():
-        chosen = [row for row in rows if row["data"] == data]
+        chosen = pick_rows(rows, data=data)
         if not chosen:
             continue
-        keys = dict.fromkeys((row["dataset"], row["network"]) for row in chosen)
         cells = [
-            {"dataset": key[0], "network": key[1]}
-            | summarise([row for row in chosen if (row["dataset"], row["network"]) == key])
-            for key in keys
+            dict(zip(NETWORK, key, strict=True)) | summarise(part)
+            for key, part in group_rows(chosen, *NETWORK).items()
         ]
         verdicts = judge(summarise(chosen), limit)
         parts.append(
@@ -93,13 +99,12 @@ def describe_misses(rows: Sequence[Row], limit: Limits) -> str:
         or row["ΔAcc_R"] < limit.worst_delta
     ]
     count = f"{len(rows) - len(missed)} of {len(rows)} cells keep every limit."
-    return f"{count} The others:\n\n{make_table(missed)}" if missed else count
+    return add_others(count, missed)
 
 
 def _list_others(rows: Sequence[Row], missed: Row) -> str:
     """What other samples of the same class leave in the same network."""
-    same = [name for name in KEY if name != "seed"]
-    others = [row for row in rows if all(row[name] == missed[name] for name in same)]
+    others = pick_rows(rows, **{name: missed[name] for name in KEY if name != "seed"})
     return ", ".join(f"{row['unmasked']:.4f}" for row in others if row is not missed)
 
 
@@ -120,27 +125,21 @@ def summarise(rows: Sequence[Row]) -> Row:
     }
 
 
-def judge(summary: dict[str, Any], limit: Limits) -> list[Row]:
+def judge(summary: Row, limit: Limits) -> list[Row]:
     """A row for each limit."""
-    judged = [
-        ("worst Acc_F", limit.acc_f, summary["worst Acc_F"] <= limit.acc_f),
-        ("worst unmasked", limit.unmasked, summary["worst unmasked"] <= limit.unmasked),
-        ("mean ΔAcc_R", limit.mean_delta, summary["mean ΔAcc_R"] >= limit.mean_delta),
-        ("worst ΔAcc_R", limit.worst_delta, summary["worst ΔAcc_R"] >= limit.worst_delta),
+    upper = {"worst Acc_F": limit.acc_f, "worst unmasked": limit.unmasked}
+    lower = {"mean ΔAcc_R": limit.mean_delta, "worst ΔAcc_R": limit.worst_delta}
+    verdicts = [
+        Verdict(name, summary[name], end, summary[name] <= end) for name, end in upper.items()
     ]
-    return [
-        {"measure": name, "value": summary[name], "limit": value, "met": "yes" if met else "NO"}
-        for name, value, met in judged
+    verdicts += [
+        Verdict(name, summary[name], end, summary[name] >= end) for name, end in lower.items()
     ]
+    return tabulate_verdicts("measure", verdicts)
 
 
 def _group(rows: Sequence[Row], data: str, column: str) -> dict[str, list[float]]:
-    networks = dict.fromkeys((row["dataset"], row["network"]) for row in rows)
     return {
-        f"{network}\n{dataset}": [
-            row[column]
-            for row in rows
-            if (row["dataset"], row["network"], row["data"]) == (dataset, network, data)
-        ]
-        for dataset, network in networks
+        f"{network}\n{dataset}": [row[column] for row in pick_rows(part, data=data)]
+        for (dataset, network), part in group_rows(rows, *NETWORK).items()
     }

@@ -10,6 +10,9 @@ data_root_option = click.option(
     required=True,
     help="Holds mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary, or some.",
 )
+fresh_option = click.option(
+    "--fresh", is_flag=True, help="Measure again what docs/results holds of this study."
+)
 cache_option = click.option(
     "--cache",
     type=click.Path(path_type=Path),

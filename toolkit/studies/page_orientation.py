@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
 from nhle_onnx.cli.main import run
-from studies.results import RESULTS, make_table, write_results
+from studies.results import RESULTS, write_results
+from studies.tables import make_table
 
 ANGLES = (0, 90, 180, 270)
 TUNING_PAGES = 8

@@ -31,7 +31,6 @@ from studies.paper_tables import (
     NOT_FINITE,
     NOT_MEASURED,
     SEPARABILITY,
-    Row,
     Source,
     describe_pairs,
     describe_source,
@@ -41,6 +40,8 @@ from studies.paper_tables import (
     name_figures,
 )
 from studies.paper_text import PAIRS, RATES
+from studies.plots import save_picture
+from studies.tables import Row, make_table
 
 SHOWN_PER_CLASS = 50  # test images, the first of the file
 PERPLEXITY = 30.0
@@ -91,7 +92,7 @@ def write_figure(key: str, source: Source) -> str:
         save_drawings(drawings, name)
         parts += [
             f"![The paper's {key}, measured]({name}.svg)",
-            results.make_table(format_rows(rows)),
+            make_table(format_rows(rows)),
         ]
     parts += [
         f"- {row['dataset']}, {row['network']}: {NOT_MEASURED}: {row[NOT_MEASURED]}"
@@ -191,14 +192,14 @@ def draw_bars(axes: Axes, rows: Sequence[Row], columns: Sequence[str], title: st
 def save_drawings(drawings: Sequence[Drawing], name: str) -> None:
     """Write an SVG with a row for each drawing, the same bytes for the same rows."""
     height, width = len(drawings), max(len(drawing.draw) for drawing in drawings)
-    with mpl.rc_context({"svg.hashsalt": name, "font.size": 8}):
+    with mpl.rc_context({"font.size": 8}):
         figure = Figure(figsize=(12, 3.2 * height), layout="constrained")
         grid = figure.subplots(height, width, squeeze=False)
         for line, drawing in zip(grid, drawings, strict=True):
             for axes, draw in zip(line, drawing.draw, strict=True):
                 draw(axes)
         results.RESULTS.mkdir(parents=True, exist_ok=True)
-        figure.savefig(results.RESULTS / f"{name}.svg", metadata={"Date": None})
+        save_picture(figure, results.RESULTS / f"{name}.svg")
 
 
 def format_rows(rows: Sequence[Row]) -> list[Row]:

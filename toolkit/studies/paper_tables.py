@@ -34,15 +34,14 @@ from studies.paper_text import (
     Pair,
     Published,
 )
-from studies.results import make_table, write_results
+from studies.results import write_results
+from studies.tables import Row, make_table
 
 ACCURACY = ("Acc_F before", "Acc_F", "Acc_R before", "Acc_R", "ΔAcc_R")
 SEPARABILITY = ("D_inter", "D_intra", "Ratio_D")
 NOT_GIVEN = "not in our text"
 NOT_MEASURED = "not measured"
 NOT_FINITE = "not finite"
-
-Row = dict[str, Any]
 
 
 class Table(NamedTuple):

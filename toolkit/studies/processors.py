@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import make_table
 
 NAME = "processors"
 KEPT = ROOT / ".cache" / NAME

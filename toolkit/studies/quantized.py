@@ -17,6 +17,7 @@ from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.verification.changes import compare_models
 from nhle_onnx.workflows.measure import subtract
 from studies.formats import FORMATS
+from studies.options import fresh_option
 from studies.pace import compare_pace
 from studies.quantized_page import (
     DEQUANTIZED,
@@ -25,7 +26,6 @@ from studies.quantized_page import (
     NAME,
     PARITY,
     TOOL,
-    Row,
     describe,
     publish,
     publish_pictures,
@@ -39,6 +39,7 @@ from studies.quantized_subjects import (
     open_shipped,
 )
 from studies.results import ROOT, read_rows
+from studies.tables import Row, get_key
 
 CLASSES = range(10)
 PARTS = ("parity", "unlearn")
@@ -73,7 +74,7 @@ NAMED_KINDS = {
     help="How it forgets: the tool on the quantized file, or in floats before it is quantized.",
 )
 @click.option("--only", type=click.Choice(PARTS), help="Measure one part.  [default: both]")
-@click.option("--fresh", is_flag=True, help=f"Measure again what docs/results/{NAME}.jsonl holds.")
+@fresh_option
 def quantized(
     networks: Sequence[str],
     formats: Sequence[str],
@@ -84,7 +85,7 @@ def quantized(
 ) -> None:
     """Forget each class of both shipped models in every format; rows measured before are kept."""
     rows = [] if fresh else read_rows(NAME)
-    done = {tuple(row[name] for name in KEY) for row in rows}
+    done = {get_key(row, KEY) for row in rows}
     wanted = {"parity": (PARITY,), "unlearn": routes}
     kinds = [kind for part in PARTS if only in (None, part) for kind in wanted[part]]
     cells = [

@@ -3,13 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median
-from typing import Any
 
 from studies import results
 from studies.classes import LIMITS
 from studies.formats import BLOCK, FORMATS
-from studies.results import make_table, write_results
-from studies.strips import Strips, draw_strips
+from studies.plots import Strips, draw_strips
+from studies.results import write_results
+from studies.tables import (
+    Row,
+    Verdict,
+    add_others,
+    make_table,
+    pick_rows,
+    tabulate_verdicts,
+)
 
 NAME = "quantized"
 KEY = ("kind", "network", "format", "forget")
@@ -22,8 +29,6 @@ FLOAT_STEP = 1e-3  # of the largest logit, where an output has no scale of its o
 COMPARED = ("lowered", *(ITSELF := ("unoptimized", "nudged")))
 
 LEAST_DELTA = LIMITS["delta_acc_r"] - 1e-9  # a difference of two shares is rounded
-
-Row = dict[str, Any]
 
 
 def publish(rows: Sequence[Row]) -> None:
@@ -40,7 +45,7 @@ def publish(rows: Sequence[Row]) -> None:
 def publish_pictures(rows: Sequence[Row]) -> None:
     """Write the picture of each network that the page shows."""
     for network in list_networks(rows):
-        chosen = [row for row in rows if row["network"] == network and not row["refused"]]
+        chosen = pick_rows(list_measured(rows), network=network)
         if not chosen:
             continue
         panels = {
@@ -60,9 +65,9 @@ def describe(rows: Sequence[Row]) -> str:
     """The page's text."""
     order = list(FORMATS)
     rows = sorted(rows, key=lambda row: (row["network"], order.index(row["format"])))
-    parts = [describe_parity([row for row in rows if row["kind"] == PARITY])]
+    parts = [describe_parity(pick_rows(rows, kind=PARITY))]
     if list_networks(rows):
-        parts.append(describe_verdicts([row for row in rows if row["kind"] == TOOL]))
+        parts.append(describe_verdicts(pick_rows(rows, kind=TOOL)))
     parts += [describe_network(rows, network) for network in list_networks(rows)]
     return "\n\n".join(filter(None, parts))
 
@@ -71,7 +76,7 @@ def describe_parity(rows: Sequence[Row]) -> str:
     """How near the lowered modules are, and what that is beside ONNX Runtime's own two orders."""
     if not rows:
         return ""
-    measured = [row for row in rows if not row["refused"]]
+    measured = list_measured(rows)
     floats = ", ".join(dict.fromkeys(row["format"] for row in measured if row["float output"]))
     note = f" ({FLOAT_STEP:g} of the largest logit for {floats})" if floats else ""
     as_near = sum(
@@ -112,10 +117,9 @@ def tabulate_parity(row: Row) -> Row:
 
 def describe_verdicts(rows: Sequence[Row]) -> str:
     """The tool against the limits, over all cells."""
-    measured = [row for row in rows if not row["refused"]]
+    measured = list_measured(rows)
     verdicts = f"{make_table(judge(measured))}\n\n" if measured else ""
     missed = [describe_miss(row) for row in rows if not keeps(row)]
-    others = f" The others:\n\n{make_table(missed)}" if missed else ""
     low, high = LATENCY
     paced, noise = (sum(low <= row[column] <= high for row in measured) for column in PACE)
     return (
@@ -127,7 +131,7 @@ def describe_verdicts(rows: Sequence[Row]) -> str:
         f"{paced} of {len(measured)} edited models run at {low} to {high} of the latency of the "
         "model as given (median of runs in turn, on one image and one thread); timed likewise, "
         f"{noise} of {len(measured)} models as given do so against themselves. "
-        f"{count_kept(rows)} cells keep every limit.{others}"
+        f"{add_others(f'{count_kept(rows)} cells keep every limit.', missed)}"
     )
 
 
@@ -146,12 +150,11 @@ def judge(rows: Sequence[Row]) -> list[Row]:
     delta = min(row["ΔAcc_R"] for row in rows)
     upper = {"Acc_F": LIMITS["acc_f"], "unmasked": LIMITS["unmasked"], "bytes": SIZE_BYTES}
     worst = {name: max(abs(row[name]) for row in rows) for name in upper}
-    judged = [(name, worst[name], limit, worst[name] <= limit) for name, limit in upper.items()]
-    judged.append(("ΔAcc_R", delta, LIMITS["delta_acc_r"], delta >= LEAST_DELTA))
-    return [
-        {"worst": name, "value": value, "limit": limit, "met": "yes" if met else "NO"}
-        for name, value, limit, met in judged
+    verdicts = [
+        Verdict(name, worst[name], limit, worst[name] <= limit) for name, limit in upper.items()
     ]
+    verdicts.append(Verdict("ΔAcc_R", delta, LIMITS["delta_acc_r"], delta >= LEAST_DELTA))
+    return tabulate_verdicts("worst", verdicts)
 
 
 def describe_network(rows: Sequence[Row], network: str) -> str:
@@ -159,9 +162,9 @@ def describe_network(rows: Sequence[Row], network: str) -> str:
     chosen = [row for row in rows if row["network"] == network and row["kind"] in ROUTES]
     formats = list_formats(chosen)
     by_tool = [
-        {"format": name} | summarise([row for row in pick(chosen, name) if row["kind"] == TOOL])
-        for name in formats
+        {"format": name} | summarise(pick_rows(chosen, format=name, kind=TOOL)) for name in formats
     ]
+    routes = [compare_routes(pick_rows(chosen, format=name), name) for name in formats]
     return (
         f"## {network}\n\n{make_table(by_tool)}\n\n"
         "`changed`: the most tensors of a kind that any class changed. `latency`: the edited "
@@ -172,7 +175,7 @@ def describe_network(rows: Sequence[Row], network: str) -> str:
         f"### {network}: the ways around through floats\n\n"
         f"![Unmasked Acc_F and ΔAcc_R of every cell of {network}]({name_picture(network)})\n\n"
         "A mark is one class. Lines are the limits.\n\n"
-        f"{make_table([compare_routes(pick(chosen, name), name) for name in formats])}\n\n"
+        f"{make_table(routes)}\n\n"
         "Mean Acc_F · mean unmasked · mean ΔAcc_R · cells that keep every limit. `float-first`: "
         "the float model forgets and then is quantized, by the same quantizer on the same images. "
         "`dequantized`: the float graph takes the quantized model's values, forgets, and is "
@@ -208,7 +211,7 @@ def name_formats(rows: Sequence[Row]) -> str:
 
 def summarise(rows: Sequence[Row]) -> Row:
     """One format over the classes: means and worst."""
-    measured = [row for row in rows if not row["refused"]]
+    measured = list_measured(rows)
     return {
         "cells": len(rows),
         "Acc_F before": reduce_to(fmean, measured, "Acc_F before"),
@@ -233,8 +236,8 @@ def compare_routes(rows: Sequence[Row], name: str) -> Row:
     """One format: what each route makes of it."""
     line: Row = {"format": name}
     for route in ROUTES:
-        chosen = [row for row in rows if row["kind"] == route]
-        measured = [row for row in chosen if not row["refused"]]
+        chosen = pick_rows(rows, kind=route)
+        measured = list_measured(chosen)
         figures = [reduce_to(fmean, measured, column) for column in ("Acc_F", "unmasked", "ΔAcc_R")]
         parts = [figure if isinstance(figure, str) else f"{figure:.4f}" for figure in figures]
         line[route] = " · ".join([*parts, count_kept(chosen)]) if chosen else "-"
@@ -276,7 +279,7 @@ def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]
     return {
         route: {
             name.replace("-", "\n"): [
-                row[column] for row in pick(rows, name) if row["kind"] == route
+                row[column] for row in pick_rows(rows, format=name, kind=route)
             ]
             for name in list_formats(rows)
         }
@@ -284,9 +287,9 @@ def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]
     }
 
 
-def pick(rows: Sequence[Row], name: str) -> list[Row]:
-    """The rows of one format."""
-    return [row for row in rows if row["format"] == name]
+def list_measured(rows: Sequence[Row]) -> list[Row]:
+    """Those that neither the tool nor the quantizer refused."""
+    return [row for row in rows if not row["refused"]]
 
 
 def list_formats(rows: Sequence[Row]) -> list[str]:

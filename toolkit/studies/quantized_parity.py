@@ -14,8 +14,9 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
 from nhle_onnx.lowering.module import lower_model
 from studies.pace import open_one_thread
-from studies.quantized_page import FLOAT_STEP, Row
+from studies.quantized_page import FLOAT_STEP
 from studies.quantized_subjects import Cell, make_given, open_shipped, write_model
+from studies.tables import Row
 
 PARITY_IMAGES, BATCH = 1000, 50
 ROUNDING = 1e-3  # of a step: a difference of one step is a float as well

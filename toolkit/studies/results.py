@@ -44,14 +44,6 @@ def read_rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def make_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as a Markdown table; fractions with four digits."""
-    names = list(rows[0])
-    lines = [names, ["---"] * len(names)]
-    lines += [[_format(row[name]) for name in names] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def read_processor() -> str:
     """The processor's name."""
     try:
@@ -63,7 +55,3 @@ def read_processor() -> str:
 
 def _find_rows(name: str) -> Path:
     return RESULTS / f"{name}.jsonl"
-
-
-def _format(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

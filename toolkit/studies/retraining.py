@@ -17,7 +17,8 @@ from recipes.training import measure_accuracy, train
 from studies.datasets import load_dataset
 from studies.networks import NETWORKS, measure_statistics, prepare_inputs
 from studies.options import data_root_option
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import make_table, write_met
 
 MODEL = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
 LIMIT = 100
@@ -53,7 +54,7 @@ def retraining(data_root: Path, forget: int, runs: int) -> None:
         "ratio": retrained / ours,
         "ratio of training": retrained / trained,
         "limit": LIMIT,
-        "met": "yes" if retrained >= LIMIT * ours else "NO",
+        "met": write_met(met=retrained >= LIMIT * ours),
         "Acc_R retrained": accuracy,
     }
     body = (

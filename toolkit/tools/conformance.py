@@ -9,7 +9,8 @@ import click
 from rich.progress import track
 
 from nhle_onnx.lowering.operators import OPERATORS
-from studies.results import make_table, write_results
+from studies.results import write_results
+from studies.tables import make_table
 from support.node_cases import Outcome, judge_case, list_cases
 from tools.whole_models import whole_models
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from studies.results import ROOT, make_table, write_results
+from studies.results import ROOT, write_results
+from studies.tables import make_table
 
 NAME = "coverage"
 DATA = ROOT / ".cache" / NAME

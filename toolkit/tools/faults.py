@@ -9,7 +9,8 @@ from typing import Any
 import click
 from rich.progress import track
 
-from studies.results import make_table, write_results
+from studies.results import write_results
+from studies.tables import make_table
 from support.fault_jobs import make_jobs
 from support.faults import Kill, count_kills, kill_jobs
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from studies.results import read_rows, write_results
+from studies.tables import Row
 from support.fault_jobs import make_jobs
 from support.faults import kill_jobs
 from support.fuzzing.cases import COMMANDS, Part
@@ -27,7 +28,6 @@ from tools.hostile_page import describe
 NAME = "reliability"
 PARTS = ("named", *COMMANDS, "kills")
 _TRAINED = 20  # one model in so many is trained, too
-Row = dict[str, Any]
 
 
 @click.command("hostile")

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from studies.results import make_table
+from studies.tables import Row, make_table, pick_rows
+from support.faults import Kill, count_kills
 from support.fuzzing.commands import MAX_MEMORY_MIB, MAX_SECONDS
 
-Row = dict[str, Any]
 TITLES = {
     "models": "Changed models",
     "training": "Changed models, trained",
@@ -21,8 +20,8 @@ _OUTCOMES = (
 
 def describe(rows: Sequence[Row]) -> str:
     """The page's body, of all rows so far."""
-    parts = {part: [row for row in rows if row["part"] == part] for part in ("named", "kills")}
-    chunks = {part: [row for row in rows if row["part"] == part] for part in TITLES}
+    parts = {part: pick_rows(rows, part=part) for part in ("named", "kills")}
+    chunks = {part: pick_rows(rows, part=part) for part in TITLES}
     sections = [_describe_all(parts, chunks)]
     if parts["named"]:
         sections.append(_describe_named(parts["named"]))
@@ -116,21 +115,11 @@ def _list_cases(title: str, cases: Sequence[Row]) -> list[str]:
 
 
 def _describe_kills(rows: Sequence[Row]) -> str:
-    table = []
-    for job in dict.fromkeys(row["job"] for row in rows):
-        own = [row for row in rows if row["job"] == job]
-        states = Counter(row["outputs"] for row in own)
-        table.append(
-            {
-                "command": job,
-                "kills": _count_kills(own),
-                "outputs absent": states["absent"],
-                "whole": states["whole"],
-                "whole, unsealed": states["incomplete"],
-                "leftovers": sum(row["leftovers"] for row in own),
-                "faults": sum(len(row["faults"]) for row in own),
-            }
-        )
+    kills = [Kill(**{name: row[name] for name in row if name != "part"}) for row in rows]
+    table = [
+        {name: value for name, value in line.items() if name != "done before"}
+        for line in count_kills(kills)
+    ]
     return f"## Kills\n\n`python -m tools faults` says how.\n\n{make_table(table)}"
 
 

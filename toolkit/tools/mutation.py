@@ -14,7 +14,8 @@ from typing import Any
 import click
 from scipy.stats import binomtest
 
-from studies.results import ROOT, make_table, read_rows, write_results
+from studies.results import ROOT, read_rows, write_results
+from studies.tables import make_table
 
 NAME = "mutation"
 WORK = ROOT / ".cache" / NAME

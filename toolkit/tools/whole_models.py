@@ -37,7 +37,8 @@ from studies.converters import (
     count_parameters,
     measure_module,
 )
-from studies.results import make_table, write_results
+from studies.results import write_results
+from studies.tables import make_table, pick_rows
 
 OURS = "nhle-onnx"
 EXPORTERS = ("legacy-11", "legacy-13", "legacy-17", "legacy-20", "dynamo-18", "dynamo")
@@ -62,7 +63,7 @@ def whole_models(networks: Sequence[str], peers: Path | None, workers: int) -> N
     with ProcessPoolExecutor(workers, context, initializer=keep_quiet) as pool:
         tasks = [pool.submit(measure_network, name, peers) for name in names]
         rows = [row for task in track(tasks, description="lowering") for row in task.result()]
-    table = make_table([summarise(name, select(rows, "network", name)) for name in names])
+    table = make_table([summarise(name, pick_rows(rows, network=name)) for name in names])
     exporters = make_table([summarise_exporter(rows, exporter) for exporter in EXPORTERS])
     body = f"{describe(rows, table, exporters)} {list_versions(peers)}"
     write_results("whole_models", "Whole networks from two exporters", body, rows)
@@ -182,11 +183,6 @@ def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def select(rows: Sequence[dict[str, Any]], key: str, value: str) -> list[dict[str, Any]]:
-    """The rows that hold a value."""
-    return [row for row in rows if row[key] == value]
-
-
 def list_versions(folder: Path | None) -> str:
     """The peers' versions, as a sentence."""
     found = distributions(path=[str(folder)] if folder else sys.path)
@@ -207,7 +203,7 @@ def summarise(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def summarise_exporter(rows: Sequence[dict[str, Any]], exporter: str) -> dict[str, Any]:
     """One exporter: over all networks and both kinds of biases."""
-    chosen = select(rows, "exporter", exporter)
+    chosen = pick_rows(rows, exporter=exporter)
     summary = {"exporter": exporter, "exports": count(chosen, "exported")}
     return summary | {converter: count_checks(chosen, converter) for converter in (OURS, *PEERS)}
 

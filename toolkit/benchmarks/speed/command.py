@@ -8,7 +8,6 @@ import click
 
 from benchmarks.speed import cost, instead, startup, throughput
 from benchmarks.speed.page import describe
-from benchmarks.speed.rows import Row
 from benchmarks.speed.subjects import (
     LARGE,
     SHIPPED,
@@ -21,6 +20,7 @@ from benchmarks.speed.subjects import (
 from studies.datasets import load_dataset
 from studies.options import data_root_option
 from studies.results import read_rows, write_results
+from studies.tables import Row
 
 _NAME = "speed"
 _NETWORKS = {network.title: network for network in (SMALL, LARGE, VGG)}

@@ -11,7 +11,6 @@ from torch import nn
 
 from benchmarks.speed.rows import (
     ONE_THREAD,
-    Row,
     make_row,
     measure_in_turn,
     measure_peak,
@@ -19,6 +18,7 @@ from benchmarks.speed.rows import (
     time_command,
 )  # fmt: skip
 from benchmarks.speed.subjects import Network, build_network, copy_samples, export_network
+from studies.tables import Row
 
 TIME_LIMIT, MEMORY_LIMIT = 3.0, 4.0
 _CODES = (0, 1)  # random weights have nothing to forget, which the gates say

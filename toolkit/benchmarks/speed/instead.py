@@ -14,7 +14,6 @@ import torch
 from architectures import mobilenet_v3_small
 from benchmarks.speed.rows import (
     ONE_THREAD,
-    Row,
     make_row,
     measure_in_turn,
     take_median_ratio,
@@ -25,6 +24,7 @@ from mobilenetv3_small_fashion_mnist.recipe import RECIPE
 from recipes.training import train
 from studies.datasets import Dataset
 from studies.networks import NETWORKS, measure_statistics, prepare_inputs
+from studies.tables import Row
 
 _FORGOTTEN = 3
 _STEPS = 100  # of DELETE, as many as the comparison of methods allows it

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.speed import throughput
-from benchmarks.speed.rows import Row
-from studies.results import make_table
+from studies.tables import Row, make_table
 
 _METHOD = f"""\
 Ours and its peer run in turn, in another order every round, after one round to warm up; each \

@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-Row = dict[str, Any]
+from studies.tables import Row, write_met
 
 
 def make_row(
@@ -18,9 +18,9 @@ def make_row(
     better: Literal["lower", "higher"] = "lower",
 ) -> Row:  # fmt: skip
     """A row of the table; `ratio` is the median of the rounds' ratios of ours by the peer's."""
-    met = "" if limit is None else "NO"
-    if limit is not None and (ratio <= limit if better == "lower" else ratio >= limit):
-        met = "yes"
+    met = ""
+    if limit is not None:
+        met = write_met(met=ratio <= limit if better == "lower" else ratio >= limit)
     sign = "≤" if better == "lower" else "≥"
     return {
         "what": what,

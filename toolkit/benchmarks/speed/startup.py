@@ -6,8 +6,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks.speed.rows import Row, make_row, measure_in_turn, take_median_ratio, time_command
+from benchmarks.speed.rows import make_row, measure_in_turn, take_median_ratio, time_command
 from benchmarks.speed.subjects import SHIPPED
+from studies.tables import Row
 
 _CLICK = [sys.executable, "-c", "import click"]
 _ONNX = [sys.executable, "-c", "import onnx, sys; onnx.load(sys.argv[1])", str(SHIPPED)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from PIL import Image
 
-from benchmarks.speed.rows import Row, make_row, measure_in_turn, measure_peak, take_median_ratio
+from benchmarks.speed.rows import make_row, measure_in_turn, measure_peak, take_median_ratio
 from nhle_onnx.values.cores import count_cores
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.verify import VerifySettings
@@ -19,6 +19,7 @@ from nhle_onnx.workflows.classifier import make_request, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.observer import Silence
 from nhle_onnx.workflows.verify import verify_model
+from studies.tables import Row
 
 BATCH = 64
 LIMIT = 0.95
