@@ -19,7 +19,6 @@ from onnx import shape_inference as inference
 
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.skeleton import make_skeleton
-from nhle_onnx.graph.tensors import list_tensors
 
 # Else int8 activations between quantizers become uint8, beside weights that stay int8.
 ENTRIES = {"session.qdqisint8allowed": "1"}
@@ -71,8 +70,8 @@ def make_exact(model: ModelProto) -> ModelProto:
 
 def _list_mixed(model: ModelProto) -> Iterator[_Operand]:
     """Every int8 factor that is multiplied by a uint8 one."""
-    kinds = _find_kinds(model)
-    producers = {name: node for node in model.graph.node for name in node.output}
+    index = GraphIndex(model)
+    kinds, producers = _find_kinds(index), index.producers
     for node in model.graph.node:
         if node.op_type in _FLOAT_PRODUCTS:
             left, right = (_find_quantized(name, producers) for name in node.input[:2])
@@ -99,15 +98,15 @@ def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand |
     return _Operand(node, 0, 2) if node and is_found else None
 
 
-def _find_kinds(model: ModelProto) -> dict[str, int]:
+def _find_kinds(index: GraphIndex) -> dict[str, int]:
     """Element types by tensor, as far as they are stored, declared, or can be inferred."""
-    skeleton = make_skeleton(model)
+    skeleton = make_skeleton(index.proto)
     with suppress(RuntimeError, ValueError, inference.InferenceError):
         # what is stored and declared is known all the same
         skeleton = inference.infer_shapes(skeleton)
     values = (*skeleton.graph.input, *skeleton.graph.value_info)
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    return kinds | {name: tensor.data_type for name, tensor in list_tensors(model)}
+    return kinds | {name: tensor.data_type for name, tensor in index.tensors.items()}
 
 
 def _read_kind(operand: _Operand, kinds: Mapping[str, int]) -> int | None:

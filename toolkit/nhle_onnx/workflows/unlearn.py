@@ -192,7 +192,8 @@ def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
         message = f"the edited model gives no answers: {error.reason}"
         raise TrainingDivergedError(message, remedy=_DIVERGED) from error
     judged = {"before": plan.before, "after": after}
-    found = dict(zip(judged, filter(None, (plan.before_by_other_kernels, *others)), strict=False))
+    other = plan.before_by_other_kernels
+    found = {"before": other, "after": others[0]} if other else {}
     return Measured(
         after=after,
         other_kernels=compare_kernels(kernels, judged, found),

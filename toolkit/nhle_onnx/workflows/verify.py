@@ -29,11 +29,13 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     """
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
-        contest = open_comparison(settings)
-        settings = replace(settings, compares_kernels=may_saturate(contest.classifier.model.proto))
-    classifier, request, baseline = contest.classifier, contest.request, contest.baseline
+        comparison = open_comparison(settings)
+        settings = replace(
+            settings, compares_kernels=may_saturate(comparison.classifier.model.proto)
+        )
+    classifier, request, baseline = comparison.classifier, comparison.request, comparison.baseline
     with watch.stage("measure", "measuring"):
-        tally = count_samples(settings, contest, watch.report_samples)
+        tally = count_samples(settings, comparison, watch.report_samples)
     accuracies = [compute_accuracy(counts, request) for counts in tally.counts]
     totals = tally.counts[0].total
     count = len(settings.providers)
@@ -42,7 +44,7 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
         for provider, accuracy in zip(tally.providers[:count], accuracies[:count], strict=True)
     )
     after = accuracies[0]
-    extras = dict(zip(name_extras(settings, contest), accuracies[count:], strict=True))
+    extras = dict(zip(name_extras(settings, comparison), accuracies[count:], strict=True))
     before = extras.get("before")
     unmasked = Unmasked(acc_f=extras["unmasked"].acc_f) if "unmasked" in extras else None
     judged = {"after": after, "before": before} if before else {"after": after}
