@@ -30,7 +30,7 @@ from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
-from nhle_onnx.workflows.attacks import Tools
+from nhle_onnx.workflows.attacks import Attack, Tools
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features
 SIDECARS = ("labels.txt", "preprocessor_config.json")
@@ -38,13 +38,14 @@ Nhle = Callable[..., Result]
 
 
 class Models(NamedTuple):
-    """Two networks of one recipe, with and without a class, the first one masked, and samples:
-    those that both were trained on, and others.
+    """Networks of one recipe, with a class and twice without it, the first one masked, and samples:
+    those that all were trained on, and others.
     """
 
     original: Path
     masked: Path
     retrained: Path
+    reference: Path
     data: Path
     members: Path
 
@@ -68,13 +69,13 @@ def write_samples(path: Path, first: int, last: int, classes: tuple[int, ...] = 
     return path
 
 
-def train_lenet(samples: Path, without: int | None = None) -> LeNet5:
+def train_lenet(samples: Path, without: int | None = None, seed: int = 0) -> LeNet5:
     with np.load(samples) as archive:
         kept = archive["y"] != without
         images = torch.tensor(archive["x"][kept, None] / 255, dtype=torch.float32)
         labels = torch.tensor(archive["y"][kept], dtype=torch.int64)
     images = (images - 0.286) / 0.353
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network, rate, epochs = LeNet5(), 6e-3, 15
     batches = -(-len(labels) // 50)
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.05)
@@ -107,12 +108,13 @@ def models(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Models
     data = write_samples(folder / "data.npz", 120, 180)
     original = export(train_lenet(members), folder / "original.onnx")
     retrained = export(train_lenet(members, without=FORGOTTEN), folder / "retrained.onnx")
+    reference = export(train_lenet(members, without=FORGOTTEN, seed=1), folder / "reference.onnx")
     masked = folder / "masked.onnx"
     run(
         ["unlearn", str(original), "--forget", str(FORGOTTEN), "--method", "cwm", "--quiet",
          "--out", str(masked), "--samples", str(members), "--eval-data", str(data)]
     )  # fmt: skip
-    return Models(original, masked, retrained, data, members)
+    return Models(original, masked, retrained, reference, data, members)
 
 
 class Audited(NamedTuple):
@@ -125,7 +127,7 @@ class Audited(NamedTuple):
 def audit_beside(model: Path, models: Models, *arguments: object) -> Audited:
     digests = {path: digest(path) for path in models}
     result = audit(
-        model, "--baseline", models.original, "--reference", models.retrained,
+        model, "--baseline", models.original, "--reference", models.reference,
         "--forget", FORGOTTEN, "--data", models.data, "--json", *arguments,
     )  # fmt: skip
     assert {path: digest(path) for path in models} == digests  # it changes no file
@@ -175,7 +177,16 @@ WITH_ORIGINAL_HEAD = {
 
 
 def list_failed(report: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in report["checks"] if not check["passed"]}
+    return {check["name"] for check in report["checks"] if check["verdict"] == "failed"}
+
+
+def list_open(report: dict[str, Any]) -> dict[str, str]:
+    """What was not judged, and why."""
+    return {
+        check["name"]: check["gap"]
+        for check in report["checks"]
+        if check["verdict"] == "not-judged"
+    }
 
 
 def read_measures(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -186,7 +197,9 @@ def test_a_model_that_forgot_nothing_fails(unforgotten: Result) -> None:
     report = json.loads(unforgotten.out)
     assert unforgotten.code == 1
     assert not report["passed"]
-    assert {"acc_f", "unmasking.original_head", "quantization.int8.acc_f"} <= list_failed(report)
+    assert {"after.acc_f", "unmasking.original_head", "quantization.int8.acc_f"} <= list_failed(
+        report
+    )
     for measure in report["measures"]:
         if measure["attack"] != "quantization":
             assert measure["edited"] == measure["original"], measure["name"]
@@ -198,7 +211,8 @@ def test_masking_alone_is_found_out(masked: Audited) -> None:
     assert masked.code == 1
     assert masked.report["accuracies"]["edited"]["acc_f"] == 0
     assert list_failed(masked.report) == {
-        *WITH_ORIGINAL_HEAD,
+        *WITH_ORIGINAL_HEAD - {"quantization.static_int8.unmasked"},
+        "unmasking.rebuilt_row",
         "unmasking.rebuilt_row.position",
         "probe.recall.position",
         "relearning.mean_acc_f.position",
@@ -218,17 +232,15 @@ def test_masking_alone_is_found_out(masked: Audited) -> None:
 
 def test_a_retrained_model_passes(retrained: Audited) -> None:
     assert retrained.code == 0
-    assert retrained.report["passed"]
+    assert retrained.report["verdict"] == "passed"
     measures = read_measures(retrained.report)
     for name in ("unmasking.rebuilt_row", "probe.recall", "relearning.mean_acc_f"):
-        assert measures[name]["position"] == 1
-    assert measures["relearning.ain"]["edited"] == 1
-    assert measures["divergence.js_to_reference"]["edited"] == 0
-    assert not retrained.report["notes"]
+        assert measures[name]["position"] > 0.5
+    assert measures["relearning.ain"]["edited"] > 0.5
 
 
 def test_members_are_asked_about_where_they_are_given(masked: Audited) -> None:
-    assert not masked.report["skipped"]
+    assert [each["attack"] for each in masked.report["skipped"]] == ["static_quantization"]
     assert masked.report["samples"] == {
         "attack": 300, "judge": 300, "members": 120, "source": masked.report["samples"]["source"]
     }  # fmt: skip
@@ -241,8 +253,6 @@ def test_members_are_asked_about_where_they_are_given(masked: Audited) -> None:
 
 def test_what_cannot_be_concluded_is_said(unforgotten: Result) -> None:
     report = json.loads(unforgotten.out)
-    assert "no --reference was given" in report["notes"][0]
-    assert "cannot be concluded" in report["notes"][0]
     assert not [check for check in report["checks"] if check["name"].endswith("position")]
     [skipped] = report["skipped"]
     assert skipped["attack"] == "membership"
@@ -257,7 +267,7 @@ def test_terminal_and_page_show_the_figures_of_the_json(
         LENET, "--baseline", LENET, "--forget", 3, "--data", few, "--report", page, "--quiet"
     )
     assert shown.code == 1
-    assert shown.out.splitlines()[-1] == "FAILED"
+    assert shown.out.splitlines()[-1].startswith("FAILED: ")
     lines = [line.split() for line in shown.out.splitlines()]
     written = html.unescape(page.read_text("utf-8").partition("Figures of each attack")[2])
     report = json.loads(unforgotten.out)
@@ -266,11 +276,13 @@ def test_terminal_and_page_show_the_figures_of_the_json(
             "-" if measure[role] is None else f"{measure[role]:.4f}"
             for role in ("original", "edited", "reference", "position")
         ]
-        assert [measure["name"], *figures] in lines
+        line = next(line for line in lines if line[:1] == [measure["name"]])
+        assert [line[1], line[2], *line[-2:]] == figures
         row = written.partition(f">{measure['title']}<")[2].partition("</tr>")[0]
         assert re.findall(r">(-|-?[\d.]+)(?= \[|<)", row) == figures
     for check in report["checks"]:
-        assert [check["name"], f"{check['value']:.4f}"] in [line[:2] for line in lines]
+        value = "-" if check["value"] is None else f"{check['value']:.4f}"
+        assert [check["name"], value] in [line[:2] for line in lines]
     assert "not run  membership" in shown.out
     assert str(page) in shown.out
 
@@ -295,9 +307,11 @@ def test_the_page_shows_how_training_went(few: Path, tmp_path: Path) -> None:
     assert f"The largest margin goes from {first} to {last}" in page.read_text("utf-8")
 
 
-def test_a_reference_that_knows_the_class_is_called_out(few: Path) -> None:
+def test_a_reference_that_knows_the_class_is_called_out(few: Path, tmp_path: Path) -> None:
+    masked = tmp_path / "masked.onnx"
+    unlearn(LENET, masked, "--forget", "3", "--method", "cwm")
     result = audit(
-        LENET, "--baseline", LENET, "--reference", LENET, "--forget", 3, "--data", few, "--json"
+        LENET, "--baseline", LENET, "--reference", masked, "--forget", 3, "--data", few, "--json"
     )
     assert "was not trained from scratch" in json.loads(result.out)["notes"][0]
 
@@ -317,7 +331,7 @@ def test_a_model_edited_by_hand_can_be_audited(few: Path, tmp_path: Path) -> Non
     report = json.loads(result.out)
     assert result.code == 1
     assert "unmasking.original_head" in list_failed(report)
-    assert list_failed(report) <= WITH_ORIGINAL_HEAD
+    assert list_failed(report) <= {*WITH_ORIGINAL_HEAD, "unmasking.rebuilt_row"}
     assert read_measures(report)["traces.guessed"]["edited"] == 1
 
 
@@ -390,7 +404,7 @@ def test_models_of_other_classes_or_images_are_refused(
     assert "10 classes" in err
     assert "7" in err
     mobilenet = LENET.parents[1] / "mobilenetv3_small_fashion_mnist" / "model.onnx"
-    assert "images of other shapes" in refuse(nhle, "--data", few, "--reference", mobilenet)
+    assert "takes images of" in refuse(nhle, "--data", few, "--reference", mobilenet)
 
 
 def test_too_few_samples_are_refused(nhle: Nhle, tmp_path: Path) -> None:
@@ -486,7 +500,7 @@ def test_an_attack_is_one_row(few: Path, tmp_path: Path, monkeypatch: pytest.Mon
         }
         return (make_measure("confidence", "mean", "mean confidence", sure),)
 
-    monkeypatch.setitem(attacks.ATTACKS, "confidence", measure_confidence)
+    monkeypatch.setitem(attacks.ATTACKS, "confidence", Attack(measure_confidence))
     page = tmp_path / "page.html"
     flags = ("--baseline", LENET, "--forget", 3, "--data", few, "--report", page)
     shown = audit(LENET, *flags)

@@ -461,7 +461,7 @@ def test_a_position_needs_more_between_steps_than_between_shares() -> None:
     assert place(3.0, 6.0, 6.0, resolution=2.0) == 1
 
 
-@pytest.mark.parametrize(("curve", "steps"), [((0.95,), 0), ((0, 0.5, 0.9, 0.2), 2), ((0, 0), 40)])
+@pytest.mark.parametrize(("curve", "steps"), [((0.95,), 0), ((0, 0.5, 0.9, 0.2), 2), ((0, 0), 41)])
 def test_steps_of_relearning_are_counted_to_the_goal(curve: tuple[float, ...], steps: int) -> None:
     assert count_steps(curve, 0.9) == steps
 

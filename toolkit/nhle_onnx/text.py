@@ -29,6 +29,13 @@ def format_number(value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
+def format_capped(value: float | None, cap: float | None) -> str:
+    """A number; one beyond its cap was never reached."""
+    if value is not None and cap is not None and value > cap:
+        return f"> {cap:g}"
+    return format_number(value)
+
+
 def name_class(index: int, label: str) -> str:
     """A class by its index and label, on one line."""
     name = str(index) if label == str(index) else f"{index} {label}"

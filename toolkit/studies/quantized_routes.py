@@ -19,8 +19,9 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.workflows.classifier import make_request
-from nhle_onnx.workflows.measure import load_classifier, measure_models
+from nhle_onnx.workflows.measure import count_classes, load_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
@@ -166,7 +167,8 @@ def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy
     """Accuracies on all evaluation images, in batches as large as the tool's."""
     classifier, _, evaluation = open_shipped(network)
     model = load_classifier(classifier, "auto", "exact", proto)
-    return measure_models([model], evaluation, request, DEFAULTS.batch_size)[0]
+    (counts,) = count_classes([model], evaluation, request, DEFAULTS.batch_size)
+    return compute_accuracy(counts, request)
 
 
 def get_class(cell: Cell) -> int:

@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.classifier import Classifier, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import Evaluation
 from studies.formats import FORMATS, Calibration, quantize
@@ -53,7 +53,7 @@ def open_shipped(network: str) -> Shipped:
     return Shipped(
         classifier,
         Calibration(classifier.image_input.name, images),
-        read_evaluation(EVALUATION, classifier, make_request(classifier, ("0",))),
+        read_evaluation(EVALUATION, classifier),
     )
 
 

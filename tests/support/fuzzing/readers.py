@@ -50,7 +50,7 @@ def read_arrays(path: Path) -> None:
 
 def read_labels(path: Path) -> None:
     """Class names: of a .json file as a configuration, else one a line."""
-    find_labels(path, 10, path)
+    find_labels(_load_lenet(), 10, path)
 
 
 def read_preprocess(path: Path) -> None:

@@ -15,7 +15,7 @@ from benchmarks.speed.rows import make_row, measure_in_turn, measure_peak, take_
 from nhle_onnx.values.cores import count_cores
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.verify import VerifySettings
-from nhle_onnx.workflows.classifier import make_request, open_classifier
+from nhle_onnx.workflows.classifier import open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.observer import Silence
 from nhle_onnx.workflows.verify import verify_model
@@ -32,7 +32,7 @@ Array = npt.NDArray[np.float32]
 def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[Row]:
     """Images per second in the stage that measures, and of the whole call of `verify`."""
     classifier = open_classifier(model, ModelFlags())
-    evaluation = read_evaluation(data, classifier, make_request(classifier, ("3",)))
+    evaluation = read_evaluation(data, classifier)
     count = len(evaluation.indices)
     images = evaluation.read(range(min(count, _IN_MEMORY)))
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])

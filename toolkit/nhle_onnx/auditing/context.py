@@ -23,7 +23,15 @@ Array = npt.NDArray[np.float32]
 
 
 class CannotRunError(Exception):
-    """An attack has not what it needs; the message says what. The report lists it."""
+    """An attack has not what it needs; the message says what. The report lists it.
+
+    `leaves_gap` says that what it would have shown stays unknown for a reason that lies in the
+    edited model.
+    """
+
+    def __init__(self, reason: str, *, leaves_gap: bool = False) -> None:
+        super().__init__(reason)
+        self.leaves_gap = leaves_gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,9 @@
 """Figures of one attack on every model, and where the edited one stands."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import TypeGuard
 
 from nhle_onnx.auditing.context import AuditContext, Target
 from nhle_onnx.auditing.placement import RESOLUTION, place
@@ -20,6 +23,7 @@ def make_measure(
     *,
     places: bool = True,
     resolution: float = RESOLUTION,
+    cap: float | None = None,
 ) -> Measure:
     """A measure of these figures, placed unless it `places` nothing."""
     original, edited, reference = (
@@ -34,4 +38,36 @@ def make_measure(
         edited=edited,
         reference=reference,
         position=position,
+        cap=cap,
     )
+
+
+def combine_repeats(repeats: Sequence[tuple[Measure, ...]]) -> tuple[Measure, ...]:
+    """Measures of an attack that was repeated: medians, with what all repeats gave."""
+    return tuple(_combine(each) for each in zip(*repeats, strict=True))
+
+
+def _combine(repeats: Sequence[Measure]) -> Measure:
+    edited = [each.edited for each in repeats if each.edited is not None]
+    lows = [each.interval[0] if each.interval else each.edited for each in repeats]
+    highs = [each.interval[1] if each.interval else each.edited for each in repeats]
+    return replace(
+        repeats[0],
+        original=_median(each.original for each in repeats),
+        edited=_median(each.edited for each in repeats),
+        reference=_median(each.reference for each in repeats),
+        position=_median(each.position for each in repeats),
+        interval=(
+            (min(filter(_is_known, lows)), max(filter(_is_known, highs))) if edited else None
+        ),
+    )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    """None where one of them is."""
+    known = list(values)
+    return None if None in known else float(median(filter(_is_known, known)))
+
+
+def _is_known(value: float | None) -> TypeGuard[float]:
+    return value is not None

@@ -9,14 +9,16 @@ import click
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command("audit", cls=GroupedCommand)
 @MODEL
 @options_of(AuditSettings)
+@ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
@@ -45,7 +47,7 @@ def audit_command(model: Path, **values: Any) -> int:
         click.echo(render_json(audit.report), nl=False)
     else:
         _show(audit.report, settings, quiet=values["quiet"])
-    return 0 if audit.report.passed else 1
+    return choose_exit_code(audit.report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _show(report: Any, settings: Any, *, quiet: bool) -> None:
@@ -54,11 +56,13 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         make_checks_table,
         make_measures_table,
         name_other_columns,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     show_line("model", report.model.path)
     show_line("baseline", report.baseline.path)
@@ -80,8 +84,9 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         show_line("not run", f"{skipped.attack}: {skipped.reason}")
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
     click.echo()
     if settings.page:
         show_line("page", str(settings.page))
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))

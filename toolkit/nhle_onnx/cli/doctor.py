@@ -73,4 +73,4 @@ def _show(report: Any, *, quiet: bool) -> None:
     if shell in _COMPLETION:
         show_line("complete", f"flags by the Tab key: {_COMPLETION[shell]}")
     show_notes(report.notes, quiet=quiet)
-    show_verdict(passed=report.passed)
+    show_verdict("passed" if report.passed else "failed")

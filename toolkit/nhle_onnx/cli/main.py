@@ -22,7 +22,8 @@ _ALLOCATIONS = 100_000  # between two searches for garbage, of which imports mak
     commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "
-    "4 model not supported; 5 provider or device not available; 130 interrupted.",
+    "4 model not supported; 5 provider or device not available; 6 no gate failed, but some could "
+    "not be judged; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="nhle-onnx")
 def cli() -> None:

@@ -13,6 +13,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 MODEL = click.argument("model", type=_PATH)
+ALLOW_UNJUDGED = click.option(
+    "--allow-unjudged",
+    is_flag=True,
+    help="Exit with 0, not 6, where no gate failed but some could not be judged.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 

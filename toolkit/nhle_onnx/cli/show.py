@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from nhle_onnx.text import format_number, name_class, to_line
+from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
 if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
     from collections.abc import Iterable
@@ -16,7 +16,19 @@ if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
 
     from nhle_onnx.values.audit import Measure
     from nhle_onnx.values.difference import TensorDifference
-    from nhle_onnx.values.report import Accuracy, Check, OtherKernels
+    from nhle_onnx.values.report import Accuracy, OtherKernels
+    from nhle_onnx.values.verdict import Check, Verdict
+
+_WORDS: dict[Verdict, tuple[str, str]] = {
+    "passed": ("PASSED", "green"),
+    "failed": ("FAILED", "red"),
+    "not-judged": ("NOT JUDGED", "yellow"),
+}
+_VERDICTS: dict[Verdict, str] = {
+    "passed": "[green]passed[/]",
+    "failed": "[bold red]FAILED[/]",
+    "not-judged": "[yellow]not judged[/]",
+}
 
 
 class ProgressBar:
@@ -85,16 +97,32 @@ def show_table(table: Table) -> None:
 
 
 def make_checks_table(checks: tuple[Check, ...]) -> Table:
-    """Every check with its limit and verdict."""
+    """Every check with its limit, the 95 % bound that its images carry, and its verdict."""
     table = _start_table()
-    for name in ("check", "value", "limit", ""):
+    for name in ("check", "value", "limit", "95 % bound", "images", ""):
         table.add_column(name, justify="left" if name in {"check", ""} else "right")
     for check in checks:
-        sign = "≤" if check.better == "lower" else "≥"
-        verdict = "[green]passed[/]" if check.passed else "[bold red]FAILED[/]"
-        limit = f"{sign} {format_number(check.limit)}"
-        table.add_row(check.name, format_number(check.value), limit, verdict)
+        sign, worst = ("≤", "≤") if check.better == "lower" else ("≥", "≥")
+        evidence = check.evidence
+        table.add_row(
+            check.name,
+            format_number(check.value),
+            f"{sign} {format_number(check.limit)}",
+            f"{worst} {format_number(evidence.bound)}" if evidence else "",
+            f"{evidence.images:,}" if evidence else "",
+            _VERDICTS[check.verdict],
+        )
     return table
+
+
+def show_gaps(checks: tuple[Check, ...]) -> None:
+    """What could not be judged, and what would close each gap; said once for all it applies to."""
+    gaps: dict[str, list[str]] = {}
+    for check in checks:
+        if check.verdict == "not-judged":
+            gaps.setdefault(check.gap, []).append(check.name)
+    for gap, names in gaps.items():
+        click.echo(f"not judged: {', '.join(names)}: {to_line(gap)}")
 
 
 def make_accuracy_table(
@@ -125,17 +153,24 @@ def name_other_columns(other: OtherKernels | None) -> dict[str, Accuracy]:
 def make_measures_table(measures: tuple[Measure, ...]) -> Table:
     """What each attack found on each model, and where the edited one stands."""
     table = _start_table()
-    for name in ("measure", "original", "edited", "reference", "position"):
+    for name in ("measure", "original", "edited", "range", "reference", "position"):
         table.add_column(name, justify="left" if name == "measure" else "right")
     for measure in measures:
-        figures = (measure.original, measure.edited, measure.reference, measure.position)
-        table.add_row(measure.name, *map(format_number, figures))
+        original, edited, reference = (
+            format_capped(value, measure.cap)
+            for value in (measure.original, measure.edited, measure.reference)
+        )
+        spread = (format_capped(value, measure.cap) for value in measure.interval or ())
+        position = format_number(measure.position)
+        table.add_row(measure.name, original, edited, " to ".join(spread), reference, position)
     return table
 
 
-def show_verdict(*, passed: bool) -> None:
-    """The last line."""
-    click.secho("PASSED" if passed else "FAILED", fg="green" if passed else "red", bold=True)
+def show_verdict(verdict: Verdict, meaning: str = "") -> None:
+    """The last line: the verdict, and what it means."""
+    word, colour = _WORDS[verdict]
+    line = click.style(word, fg=colour, bold=True)
+    click.echo(f"{line}: {to_line(meaning)}" if meaning else line)
 
 
 def make_differences_table(tensors: Iterable[TensorDifference]) -> Table:

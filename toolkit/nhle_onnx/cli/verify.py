@@ -8,10 +8,11 @@ from click.core import ParameterSource
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.values.verdict import choose_exit_code
 
 _PATH = click.Path(path_type=Path)
 
@@ -25,6 +26,7 @@ _PATH = click.Path(path_type=Path)
     help="Judge what a kit found on a device, FILE.json, in place of running MODEL here; it then "
     "needs no --forget and no --data, and MODEL only says which one the device must have run.",
 )
+@ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
@@ -72,7 +74,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, quiet=values["quiet"])
-    return 0 if report.passed else 1
+    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
@@ -90,7 +92,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show_device(report, quiet=values["quiet"])
-    return 0 if report.passed else 1
+    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _show(report: Any, *, quiet: bool) -> None:
@@ -98,11 +100,13 @@ def _show(report: Any, *, quiet: bool) -> None:
         make_accuracy_table,
         make_checks_table,
         name_other_columns,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     show_line("model", report.model.path)
     if report.baseline:
@@ -114,19 +118,22 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))
 
 
 def _show_device(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     runtime, latency = report.runtime, report.latency_ms
     show_line("result", f"{report.result}, of {report.measured_at}")
@@ -141,5 +148,6 @@ def _show_device(report: Any, *, quiet: bool) -> None:
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))

@@ -5,31 +5,26 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint
+from nhle_onnx.values.model import OnnxModel
 
 _SHOWN = 20
 _NEAR = 3
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
-def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple[str, ...]:
-    """Labels in class order: the given file, else `labels.txt` or `config.json` by the model.
+def find_labels(
+    model: OnnxModel, num_classes: int, given: Path | None, companions: Sequence[Path] = ()
+) -> tuple[str, ...]:
+    """Labels in class order: the given file, else the model's own report, else `labels.txt` or
+    `config.json` beside the model, else what is by models that it belongs to.
 
     Without any of them the labels are the indices. Raises InputRefusedError for a file that
     does not name each class once.
     """
-    path = given or next(
-        (
-            path
-            for name in ("labels.txt", "config.json")
-            if (path := model_path.parent / name).is_file()
-        ),
-        None,
-    )
-    labels = _read_labels(path) if path else ()
-    if path and given is None and not labels:  # a config.json without id2label
-        path = None
+    path, labels = (given, _read_labels(given)) if given else _find(model, companions)
     if path is None:
         return tuple(str(index) for index in range(num_classes))
     if len(labels) != num_classes:
@@ -39,6 +34,22 @@ def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple
         )
     _refuse_alike(labels, path)
     return labels
+
+
+def _find(model: OnnxModel, companions: Sequence[Path]) -> tuple[Path | None, tuple[str, ...]]:
+    """The first place that names classes, and the labels there."""
+    if own := read_own_report(model):
+        path, report = own
+        written = report.get("labels")
+        if isinstance(written, list) and written:
+            return path, tuple(map(str, written))
+    for place in (model.path, *companions):
+        for name in ("labels.txt", "config.json"):
+            path = place.parent / name
+            # a config.json may say nothing of labels
+            if path.is_file() and (labels := _read_labels(path)):
+                return path, labels
+    return None, ()
 
 
 def find_class(name: str, labels: Sequence[str]) -> int | None:

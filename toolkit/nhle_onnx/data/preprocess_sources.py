@@ -1,13 +1,14 @@
 """Where the preprocessing of a model is written down. Nothing is guessed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
@@ -25,10 +26,15 @@ _INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box
 
 
 def find_preprocess(
-    model: OnnxModel, target: ImageInput, flags: PreprocessFlags
+    model: OnnxModel,
+    target: ImageInput,
+    flags: PreprocessFlags,
+    companions: Sequence[Path] = (),
 ) -> Preprocess | None:
-    """Flags over a sidecar file over the model's metadata; None if none of them speaks."""
-    written = _read_file(flags.file) if flags.file else _find_written(model)
+    """Flags over the model's own report, over a file beside it, over its metadata, over files
+    beside models that it belongs to; None if none of them speaks.
+    """
+    written = _read_file(flags.file) if flags.file else _find_written(model, companions)
     changes: dict[str, Any] = {}
     if flags.mean is not None:
         changes["mean"] = flags.mean
@@ -99,14 +105,37 @@ def _parse_channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - foreign 
     return tuple(float(item) for item in value) if isinstance(value, list) else (float(value),)
 
 
-def _find_written(model: OnnxModel) -> Preprocess | None:
-    for name in _SIDECARS:
-        path = model.path.parent / name
-        if path.is_file() and (found := _parse_text(_read_text(path), str(path))):
-            return found
+def _find_written(model: OnnxModel, companions: Sequence[Path]) -> Preprocess | None:
+    if own := _read_reported(model):
+        return own
+    if found := _find_beside(model.path):
+        return found
     for entry in model.proto.metadata_props:
         if entry.key == METADATA_KEY:
             return _parse_text(entry.value, f"metadata {METADATA_KEY} of {model.path}")
+    return next(filter(None, map(_find_beside, companions)), None)
+
+
+def _find_beside(place: Path) -> Preprocess | None:
+    for name in _SIDECARS:
+        path = place.parent / name
+        if path.is_file() and (found := _parse_text(_read_text(path), str(path))):
+            return found
+    return None
+
+
+def _read_reported(model: OnnxModel) -> Preprocess | None:
+    """What the report of an edited model says; None where it says nothing that can be read."""
+    if own := read_own_report(model):
+        # pydantic takes a while to import, and seldom is there a report
+        from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+        path, document = own
+        try:
+            found = TypeAdapter(Preprocess).validate_python(document.get("preprocess"))
+        except ValidationError:
+            return None
+        return replace(found, source=str(path))
     return None
 
 

@@ -163,7 +163,12 @@ def _list_considerations(report: UnlearnReport) -> Fields:
     failed = [
         f"the check {check.name} failed: {check.value:.4f}, limit {check.limit:.4f}"
         for check in report.checks
-        if not check.passed
+        if check.verdict == "failed" and check.value is not None
+    ]
+    unjudged = [
+        f"the check {check.name} was not judged: {check.gap}"
+        for check in report.checks
+        if check.verdict == "not-judged"
     ]
     considerations: Fields = {
         "technicalLimitations": [
@@ -171,6 +176,7 @@ def _list_considerations(report: UnlearnReport) -> Fields:
             "Whoever has labelled images of a forgotten class can train it into the model again.",
             *report.notes,
             *failed,
+            *unjudged,
         ],
     }
     if report.delta_acc_r is not None:

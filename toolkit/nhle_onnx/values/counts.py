@@ -6,7 +6,8 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCounts:
-    """Samples by class index, [K]: `correct` out of `total`.
+    """Samples by class index, [K]: `correct` out of `total`. `copies` of those show an image that
+    was counted before.
 
     Whole numbers, so that the counts of parts of the samples sum to those of all of them, in any
     order. Raises ValueError for counts that no samples give.
@@ -14,6 +15,7 @@ class ClassCounts:
 
     correct: tuple[int, ...]
     total: tuple[int, ...]
+    copies: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -21,11 +23,20 @@ class ClassCounts:
         if len(self.correct) != len(self.total) or any(not 0 <= c <= t for c, t in pairs):
             message = f"no samples give these counts: {self.correct} of {self.total}"
             raise ValueError(message)
+        if not self.copies:
+            object.__setattr__(self, "copies", (0,) * len(self.total))
+
+    def count_distinct(self, index: int) -> tuple[int, int]:
+        """What different images of a class show at least: how many are right, out of how many."""
+        count = self.total[index] - self.copies[index]
+        return min(self.correct[index], count), count
 
     def __add__(self, other: Self) -> "ClassCounts":
         """The counts of both sets of samples together; both must be of as many classes."""
         return ClassCounts(
-            correct=_add(self.correct, other.correct), total=_add(self.total, other.total)
+            correct=_add(self.correct, other.correct),
+            total=_add(self.total, other.total),
+            copies=_add(self.copies, other.copies),
         )
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["passed", "failed", "refused", "crashed", "lost"]
+from nhle_onnx.values.verdict import Verdict
+
+Status = Literal["passed", "failed", "not-judged", "refused", "crashed", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +18,7 @@ class JobRecord:
     inputs: str
     report: str
     edited: str
-    passed: bool
+    verdict: Verdict
     acc_f: float | None
     delta_acc_r: float | None
     unmasked_acc_f: float | None
@@ -54,9 +56,19 @@ class FleetReport:
     jobs: tuple[JobResult, ...]
 
     @property
+    def verdict(self) -> Verdict:
+        """PASSED only if every job is done, and passed."""
+        if self.interrupted:
+            return "failed"
+        statuses = {job.status for job in self.jobs}
+        if statuses <= {"passed"}:
+            return "passed"
+        return "not-judged" if statuses <= {"passed", "not-judged"} else "failed"
+
+    @property
     def passed(self) -> bool:
-        """Whether every job is done and passed its gates."""
-        return not self.interrupted and all(job.exit_code == 0 for job in self.jobs)
+        """Whether every job is done, and passed its gates."""
+        return self.verdict == "passed"
 
     @property
     def exit_code(self) -> int:

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.values.verdict import Check, Judged
 
 InputType = Literal["float32", "float16"]  # those that NumPy has everywhere
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -83,7 +84,7 @@ class KitSamples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KitReport:
+class KitReport(Judged):
     """What `kit` made, and what the host found on its images."""
 
     schema: str = "nhle-onnx/kit-report/v1"
@@ -101,11 +102,6 @@ class KitReport:
     delta_acc_r: float | None
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed on the host."""
-        return all(check.passed for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +173,7 @@ class DeviceResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceReport:
+class DeviceReport(Judged):
     """What `verify` makes of a device's answers. `host` is the kit's figure."""
 
     schema: str = "nhle-onnx/device-report/v1"
@@ -201,8 +197,3 @@ class DeviceReport:
     agreement: float
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(check.passed for check in self.checks)

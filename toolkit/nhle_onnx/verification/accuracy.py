@@ -1,4 +1,4 @@
-"""Acc_F and Acc_R (METHOD: the paper's metrics), from predictions."""
+"""Acc_F and Acc_R, the paper's metrics, from predictions."""
 
 from collections.abc import Iterable
 
@@ -13,8 +13,16 @@ from nhle_onnx.values.request import ForgetRequest
 _REMEDY = "Check the model's weights and the preprocessing: nothing can be said of such answers."
 
 
-def predict_classes(outputs: npt.NDArray[np.float32], *, first: int = 0) -> npt.NDArray[np.int64]:
+def predict_classes(
+    outputs: npt.NDArray[np.float32],
+    *,
+    first: int = 0,
+    claimed: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
     """The winning class of each output [N, K, ...], of samples that are counted from `first`.
+
+    Of equal scores the first wins, unless one of them is the class that `claimed` [N] has for the
+    sample (-1 for none): a device may break the tie another way.
 
     Raises NotFiniteError where the best score is NaN or infinite: no class wins there, and taking
     that for a wrong answer would pass a broken model off as one that has forgotten.
@@ -26,18 +34,38 @@ def predict_classes(outputs: npt.NDArray[np.float32], *, first: int = 0) -> npt.
         message = f"its best score for sample {first + bad[0]} is {best[bad[0]]}: no class wins"
         raise NotFiniteError(message, remedy=_REMEDY)
     winners: npt.NDArray[np.int64] = scores.argmax(axis=1)
+    if claimed is not None:
+        rows = np.flatnonzero(claimed >= 0)
+        ties = rows[scores[rows, claimed[rows]] == best[rows]]
+        winners[ties] = claimed[ties]
     return winners
 
 
+def claim_forgotten(
+    classes: npt.NDArray[np.int64], request: ForgetRequest
+) -> npt.NDArray[np.int64]:
+    """The classes [N] of samples of forgotten classes, and -1 for all others."""
+    return np.where(np.isin(classes, request.forget), classes, -1)
+
+
 def count_hits(
-    predictions: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], num_classes: int
+    predictions: npt.NDArray[np.int64],
+    classes: npt.NDArray[np.int64],
+    num_classes: int,
+    copies: npt.NDArray[np.int64] | None = None,
 ) -> ClassCounts:
-    """Predictions [N] against classes [N], class by class."""
-    hits = classes[predictions == classes]
-    return ClassCounts(
-        correct=tuple(np.bincount(hits, minlength=num_classes).tolist()),
-        total=tuple(np.bincount(classes, minlength=num_classes).tolist()),
+    """Predictions [N] against classes [N], class by class; `copies` [M] are the classes of those
+    that were counted before.
+    """
+    right, given, again = (
+        tuple(np.bincount(chosen, minlength=num_classes).tolist())
+        for chosen in (
+            classes[predictions == classes],
+            classes,
+            classes[:0] if copies is None else copies,
+        )
     )
+    return ClassCounts(correct=right, total=given, copies=again)
 
 
 def compute_accuracy(counts: ClassCounts, request: ForgetRequest) -> Accuracy:

@@ -1,6 +1,6 @@
 """audit: attack an edited model as somebody who holds the file could, and place what is found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from nhle_onnx.auditing.context import (
     read_answers,
     split_halves,
 )
-from nhle_onnx.auditing.judging import judge
 from nhle_onnx.auditing.projection import project_features
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.data.source import SampleSource
@@ -35,23 +34,35 @@ from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.audit import AuditSettings
-from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
-from nhle_onnx.verification.evidence import judge_evidence
+from nhle_onnx.values.verdict import Check
+from nhle_onnx.verification.accuracy import (
+    claim_forgotten,
+    count_hits,
+    measure_accuracy,
+    predict_classes,
+)
+from nhle_onnx.verification.gates import Counted, Judge, word_checks
+from nhle_onnx.workflows.audit_gates import judge_attacks
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
     list_environment,
     make_request,
     open_classifier,
+    require_same_task,
     summarize_file,
 )
 from nhle_onnx.workflows.measure import (
+    Evaluation,
     compare_kernels,
     describe_kernels,
     describe_suspicion,
+    digest_images,
     name_other,
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
+from nhle_onnx.workflows.other_outputs import judge_other_outputs
+from nhle_onnx.workflows.stability import TRIED, steady
 
 
 class Audit(NamedTuple):
@@ -68,6 +79,7 @@ class _Loaded(NamedTuple):
     request: ForgetRequest
     data: SampleSource
     members: SampleSource | None
+    notes: tuple[str, ...]
 
 
 def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
@@ -81,7 +93,7 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.attacks import list_attacks  # noqa: PLC0415
     curves: dict[Role, tuple[float, ...]] = {}
-    device, attacks = list_attacks(context, settings.device, curves, watch)
+    device, attacks = list_attacks(context, settings.device, settings.repeats, curves, watch)
     measures, skipped = _run(attacks, watch)
     accuracies = {
         role: measure_accuracy(
@@ -89,14 +101,20 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         )
         for role, target in context.targets.items()
     }
-    others = _measure_other_kernels(settings, loaded, context)
     other_kernels = compare_kernels(
-        settings.kernels, {str(role): found for role, found in accuracies.items()}, others
+        settings.kernels,
+        {str(role): found for role, found in accuracies.items()},
+        _measure_other_kernels(settings, loaded, context),
     )
-    notes, checks = judge(context, measures, settings.limits, accuracies["edited"].acc_f)
-    totals = np.bincount(context.classes, minlength=context.request.num_classes).tolist()
-    evidence, doubts = judge_evidence(
-        accuracies["original"], accuracies["edited"], totals, context.request
+    gates, doubts = _judge_answers(settings, context, loaded)
+    notes, checks = judge_attacks(context, measures, skipped, settings.limits)
+    others, silent = judge_other_outputs(
+        loaded.classifiers["edited"],
+        loaded.classifiers["edited"].model.proto,
+        Evaluation(
+            samples=loaded.data, indices=range(len(loaded.data.classes)), source=str(settings.data)
+        ),
+        _make_judge(settings, context, loaded),
     )
     classifiers = loaded.classifiers
     report = AuditReport(
@@ -135,27 +153,69 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
                 *describe_suspicion(accuracies["original"]),
                 *notes,
                 *doubts,
+                *silent,
+                *loaded.notes,
                 *describe_kernels(other_kernels),
             ),
             settings.wording,
         ),
-        checks=(*checks, *evidence),
+        checks=word_checks((*gates, *others, *checks), settings.wording),
     )
     return Audit(report, project_features(context))
 
 
+def _make_judge(settings: AuditSettings, context: AuditContext, loaded: _Loaded) -> Judge:
+    return Judge(
+        request=context.request,
+        limits=settings.limits,
+        labels=loaded.classifiers["original"].labels,
+    )
+
+
+def _judge_answers(
+    settings: AuditSettings, context: AuditContext, loaded: _Loaded
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """The gates that all commands share, on the edited model's own answers."""
+    before, after = (
+        count_hits(
+            predict_classes(
+                context.targets[role].answers.scores,
+                claimed=claim_forgotten(context.classes, context.request),
+            ),
+            context.classes,
+            context.request.num_classes,
+            context.classes[_find_copies(context.inputs)],
+        )
+        for role in ("original", "edited")
+    )
+    return _make_judge(settings, context, loaded).judge(
+        Counted(before=before, after=after, judges_features=False)
+    )
+
+
+def _find_copies(inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which images [N, ...] show what one before them shows."""
+    digests = np.array(digest_images(inputs))
+    is_copy = np.ones(len(digests), bool)
+    is_copy[np.unique(digests, return_index=True)[1]] = False
+    return is_copy
+
+
 def _load(settings: AuditSettings) -> _Loaded:
+    files = {"original": settings.baseline, "edited": settings.model}
     classifiers: dict[Role, Classifier] = {
-        "original": open_classifier(settings.baseline, settings.flags),
-        "edited": open_classifier(settings.model, settings.flags),
+        "original": open_classifier(settings.baseline, settings.flags, (settings.model,)),
+        "edited": open_classifier(settings.model, settings.flags, (settings.baseline,)),
     }
     if settings.reference:
-        classifiers["reference"] = open_classifier(settings.reference, settings.flags)
+        classifiers["reference"] = open_classifier(
+            settings.reference, settings.flags, tuple(files.values())
+        )
     for classifier in classifiers.values():
         _check_outputs(settings, classifier)
     original = classifiers["original"]
     for role, classifier in classifiers.items():
-        _check_same_task(original, classifier, role)
+        require_same_task(original, classifier, f"{role} model")
     sources = [
         open_samples(path, original.image_input, original.preprocess, original.labels)
         for path in (settings.data, settings.members)
@@ -164,7 +224,29 @@ def _load(settings: AuditSettings) -> _Loaded:
     request = make_request(original, settings.forget)
     data, members = sources[0], sources[1] if settings.members else None
     _check_samples(data, request)
-    return _Loaded(classifiers, request, data, members)
+    images = data.read(range(min(TRIED, len(data.classes))))
+    found = {role: steady(classifier, images) for role, classifier in classifiers.items()}
+    return _Loaded(
+        classifiers={role: classifier for role, (classifier, _) in found.items()},
+        request=request,
+        data=data,
+        members=members,
+        notes=tuple(dict.fromkeys(note for _, notes in found.values() for note in notes)),
+    )
+
+
+def _check_independent(targets: Mapping[Role, Target]) -> None:
+    """A reference that is one of the others would agree with it in everything."""
+    reference = targets.get("reference")
+    if reference is None:
+        return
+    for role in ("original", "edited"):
+        if np.array_equal(reference.answers.scores, targets[role].answers.scores):
+            message = f"{reference.model.path} answers exactly as the {role} model: it is the same"
+            raise InputRefusedError(
+                message,
+                remedy=hint("Give {reference} a model that was trained without the class."),
+            )
 
 
 def _check_outputs(settings: AuditSettings, classifier: Classifier) -> None:
@@ -172,19 +254,6 @@ def _check_outputs(settings: AuditSettings, classifier: Classifier) -> None:
     if settings.page and settings.page.resolve() in classifier.model.files:
         message = f"{settings.page} is read by the audit, which changes no file"
         raise InputRefusedError(message, remedy=hint("Give {report} another path."))
-
-
-def _check_same_task(original: Classifier, classifier: Classifier, role: Role) -> None:
-    was, now = original.image_input, classifier.image_input
-    if classifier.head.num_classes != original.head.num_classes:
-        message = (
-            f"{classifier.model.path} tells {classifier.head.num_classes} classes apart, "
-            f"{original.model.path} {original.head.num_classes}"
-        )
-        raise InputRefusedError(message, remedy=f"Give a {role} model of the same classes.")
-    if now.sample_shape != was.sample_shape:
-        message = f"{classifier.model.path} and {original.model.path} take images of other shapes"
-        raise InputRefusedError(message, remedy=f"Give a {role} model of the same input.")
 
 
 def _check_samples(data: SampleSource, request: ForgetRequest) -> None:
@@ -220,6 +289,7 @@ def _set_up(settings: AuditSettings, loaded: _Loaded) -> AuditContext:
         )
         for role, classifier in loaded.classifiers.items()
     }
+    _check_independent(targets)
     return AuditContext(
         request=loaded.request,
         inputs=inputs,
@@ -277,7 +347,9 @@ def _run(
             try:
                 measures += attack()
             except CannotRunError as error:
-                skipped.append(Skipped(attack=name, reason=error.args[0]))
+                skipped.append(
+                    Skipped(attack=name, reason=error.args[0], leaves_gap=error.leaves_gap)
+                )
     return tuple(measures), tuple(skipped)
 
 

@@ -2,12 +2,14 @@
 
 import platform
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import find_preprocess
+from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
@@ -34,8 +36,10 @@ class Classifier:
     preprocess: Preprocess | None
 
 
-def open_classifier(path: Path, flags: ModelFlags) -> Classifier:
-    """Load a model and find its head, input, labels and preprocessing."""
+def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = ()) -> Classifier:
+    """Load a model and find its head, input, labels and preprocessing: in its own report, beside
+    it, or by models that it belongs to.
+    """
     model = load_model(path, max_elements=flags.max_elements)
     head = find_head(model, output=flags.output)
     image_input = read_image_input(model, layout=flags.layout)
@@ -43,8 +47,8 @@ def open_classifier(path: Path, flags: ModelFlags) -> Classifier:
         model=model,
         head=head,
         image_input=image_input,
-        labels=find_labels(model.path, head.num_classes, flags.labels),
-        preprocess=find_preprocess(model, image_input, flags.preprocess),
+        labels=find_labels(model, head.num_classes, flags.labels, companions),
+        preprocess=find_preprocess(model, image_input, flags.preprocess, companions),
     )
 
 
@@ -53,6 +57,32 @@ def make_request(classifier: Classifier, forget: tuple[str, ...]) -> ForgetReque
     return ForgetRequest(
         forget=parse_classes(forget, classifier.labels), num_classes=classifier.head.num_classes
     )
+
+
+def run_alone(classifier: Classifier) -> Classifier:
+    """The classifier, to be run one image at a time."""
+    if classifier.image_input.batch is not None:
+        return classifier
+    return replace(classifier, image_input=replace(classifier.image_input, batch=1))
+
+
+def require_same_task(original: Classifier, other: Classifier, role: str) -> None:
+    """Raise InputRefusedError where the two tell other classes apart, or take other images."""
+    ours, theirs = original.head.num_classes, other.head.num_classes
+    if ours != theirs:
+        message = (
+            f"{other.model.path} tells {theirs} classes apart, {original.model.path} {ours}: one "
+            "was not made from the other"
+        )
+        raise InputRefusedError(message, remedy=f"Give a {role} of the same classes.")
+    shapes = [each.image_input.sample_shape for each in (original, other)]
+    if shapes[0] != shapes[1]:
+        sizes = ["x".join(map(str, shape)) for shape in shapes]
+        message = (
+            f"{other.model.path} takes images of {sizes[1]}, {original.model.path} of {sizes[0]}: "
+            "one was not made from the other"
+        )
+        raise InputRefusedError(message, remedy=f"Give a {role} of the same input.")
 
 
 def summarize_file(model: OnnxModel) -> FileSummary:

@@ -14,7 +14,8 @@ from nhle_onnx.release.ort_format import (
     convert_to_ort,
     make_noise,
 )
-from nhle_onnx.values.report import Check, ConvertedFile
+from nhle_onnx.values.report import ConvertedFile
+from nhle_onnx.values.verdict import Check
 from nhle_onnx.workflows.plan import Plan
 
 _UNSEEN = hint(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nhle_onnx.engines.choose import is_ray, open_engine
+from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.evaluation import read_evaluation
@@ -32,18 +33,17 @@ class Shard:
 def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: OnBatch) -> Tally:
     """The tally of all samples, where none is decoded twice.
 
-    Raises InputRefusedError where no sample is of a forgotten class, and what the engine and the
-    samples raise.
+    Raises what the engine and the samples raise.
     """
     if is_ray(settings.engine):
         # Ray is an extra, and slow to import
         from nhle_onnx.workflows.counting_ray import count_with_ray  # noqa: PLC0415
 
         return count_with_ray(settings, comparison, on_batch)
-    evaluation = read_evaluation(settings.data, comparison.classifier, comparison.request)
+    evaluation = read_evaluation(settings.data, comparison.classifier)
     if settings.engine == "local":
-        models, num_classes = load_models(settings, comparison), comparison.request.num_classes
-        return tally_models(models, evaluation, num_classes, settings.batch_size, on_batch)
+        models = load_models(settings, comparison)
+        return tally_models(models, evaluation, comparison.request, settings.batch_size, on_batch)
     with open_engine(settings.engine, settings.workers) as engine:
         size = _choose_size(len(evaluation.indices), engine.workers, settings.batch_size)
         shards = {str(part.start): part for part in _split(evaluation, size)}
@@ -54,17 +54,17 @@ def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: On
 
 def count_shard(shard: Shard) -> Tally:
     """The tally of one part, in whichever process."""
-    models, evaluation, num_classes = _open_once(shard.settings)
+    models, evaluation, request = _open_once(shard.settings)
     part = replace(evaluation, indices=shard.indices)
-    return tally_models(models, part, num_classes, shard.settings.batch_size)
+    return tally_models(models, part, request, shard.settings.batch_size)
 
 
 @lru_cache(maxsize=1)
-def _open_once(settings: VerifySettings) -> tuple[list[LoadedModel], Evaluation, int]:
+def _open_once(settings: VerifySettings) -> tuple[list[LoadedModel], Evaluation, ForgetRequest]:
     """A process opens the models and lists the samples for its first part only."""
     comparison = open_comparison(settings)
-    evaluation = read_evaluation(settings.data, comparison.classifier, comparison.request)
-    return load_models(settings, comparison), evaluation, comparison.request.num_classes
+    evaluation = read_evaluation(settings.data, comparison.classifier)
+    return load_models(settings, comparison), evaluation, comparison.request
 
 
 def _choose_size(count: int, workers: int, batch_size: int) -> int:

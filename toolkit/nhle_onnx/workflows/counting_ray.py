@@ -21,7 +21,6 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
-from nhle_onnx.workflows.evaluation import check_measurable
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
 from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
@@ -55,12 +54,7 @@ def count_with_ray(settings: VerifySettings, comparison: Comparison, on_batch: O
             num_cpus=_MODEL_CORES,
             compute=Pool(min_size=1, max_size=engine.workers),
         ).map_batches(_sum_block, batch_size=_SUMMED, num_cpus=_READER_CORES)
-        tally = sum_tallies(_list_outcomes(outcomes), total, on_batch)
-    totals = tally.counts[0].total
-    check_measurable(
-        settings.data, is_measurable=any(totals[index] for index in comparison.request.forget)
-    )
-    return tally
+        return sum_tallies(_list_outcomes(outcomes), total, on_batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +127,8 @@ class Counter:
             preprocess=require_preprocess(classifier.preprocess, self._settings.data),
         )
         part = Evaluation(samples=samples, indices=range(len(labelled)), source="")
-        num_classes = self._comparison.request.num_classes
-        return tally_models(self._models, part, num_classes, self._settings.batch_size)
+        request = self._comparison.request
+        return tally_models(self._models, part, request, self._settings.batch_size)
 
 
 def _sum_block(block: Row) -> dict[str, Any]:

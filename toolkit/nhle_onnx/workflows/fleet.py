@@ -16,6 +16,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.text import format_number, to_printable
 from nhle_onnx.values.fleet import FleetReport, JobResult
 from nhle_onnx.values.settings.fleet import FleetOptions
+from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
 from nhle_onnx.workflows.observer import Observer
@@ -94,8 +95,8 @@ def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
         name=job.name,
         model=str(job.settings.model),
         forget=job.settings.forget,
-        status="passed" if record.passed else "failed",
-        exit_code=0 if record.passed else 1,
+        status=record.verdict,
+        exit_code=EXIT_CODES[record.verdict],
         kept=done.kept,
         record=record,
     )

@@ -145,7 +145,7 @@ def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: f
         inputs=inputs,
         report=_digest(job.settings.report_path),
         edited=report.edited.sha256,
-        passed=report.passed,
+        verdict=report.verdict,
         acc_f=report.after.acc_f,
         delta_acc_r=report.delta_acc_r,
         unmasked_acc_f=report.unmasked.acc_f,

@@ -41,7 +41,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
     image = _attempt(lambda: read_image_input(model, layout=flags.layout), reasons)
     labels = preprocess = None
     if head:
-        labels = _attempt(lambda: find_labels(model.path, head.num_classes, flags.labels), reasons)
+        labels = _attempt(lambda: find_labels(model, head.num_classes, flags.labels), reasons)
     if image:
         preprocess = _attempt(lambda: find_preprocess(model, image, flags.preprocess), reasons)
     last = head.scores if head else model.proto.graph.output[0].name

@@ -48,16 +48,12 @@ def describe_forget_samples(
     return tuple(notes)
 
 
-def describe_overlap(forget: Array, evaluated: Array) -> tuple[str, ...]:
-    """A note where evaluation samples of forgotten classes [N, ...] were trained on as well."""
-    count = int(is_among(evaluated, forget).sum())
+def describe_left_out(count: int) -> tuple[str, ...]:
+    """A note where images were both to be tuned on and to judge by."""
     if not count:
         return ()
-    note = (
-        f"{count} of {len(evaluated)} evaluation samples of forgotten classes are images that it "
-        "was tuned on: Acc_F on others may be higher"
-    )
-    return (note,)
+    images = "1 evaluation image was" if count == 1 else f"{count} evaluation images were"
+    return (f"{images} tuned on, and so left out: it says nothing of others",)
 
 
 def describe_contradiction(copies: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Self
 
 from nhle_onnx.engines.engine import Outcome, take_value
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.measure import (
     Evaluation,
     LoadedModel,
@@ -51,12 +52,12 @@ def sum_tallies(outcomes: Iterable[Outcome[Tally]], total: int, on_batch: OnBatc
 def tally_models(
     models: Sequence[LoadedModel],
     evaluation: Evaluation,
-    num_classes: int,
+    request: ForgetRequest,
     batch_size: int,
     on_batch: OnBatch = ignore_batch,
 ) -> Tally:
     """The tally of some samples in this process."""
-    counts = count_classes(models, evaluation, num_classes, batch_size, on_batch)
+    counts = count_classes(models, evaluation, request, batch_size, on_batch)
     return Tally(counts=counts, providers=tuple(model.session.provider for model in models))
 
 

@@ -33,7 +33,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     classifier, tuning, options = plan.classifier, plan.tuning, plan.settings.options
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
-        lowered, parity = _lower(plan)
+        lowered, parity = lower_plan(plan)
     limit = STEP_LIMIT if options.steps is None else options.steps
 
     def report_step(point: TrainingStep) -> None:
@@ -76,7 +76,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     )
 
 
-def _lower(plan: Plan) -> tuple[LoweredModel, float]:
+def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
     """The lowered model, and how closely it agrees with ONNX Runtime on the samples."""
     classifier, tuning = plan.classifier, plan.tuning
     source, output = classifier.image_input.name, classifier.head.scores

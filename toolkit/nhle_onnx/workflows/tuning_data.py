@@ -22,7 +22,7 @@ from nhle_onnx.workflows.evaluation import (
     read_evaluation,
 )
 from nhle_onnx.workflows.measure import Evaluation
-from nhle_onnx.workflows.sample_warnings import describe_contradiction, describe_overlap, is_among
+from nhle_onnx.workflows.sample_warnings import describe_contradiction, is_among
 
 Array = npt.NDArray[np.float32]
 
@@ -34,7 +34,6 @@ _CWM_ALONE = hint(
     "only the head was masked ({method=cwm}): the features still hold the class, and putting the "
     "head row back brings it back"
 )
-_COMPARED = 256  # evaluation samples: reading them all again would take as long as judging
 _MEND_INPUTS = "Mend the sample, or the preprocessing that made it."
 
 
@@ -59,21 +58,17 @@ def gather_tuning_data(
     cwm_note = () if options.trains else (_CWM_ALONE,)
     source = _open_source(settings, classifier)
     if source is None:
-        return (*_gather_nothing(settings, classifier, request), cwm_note)
+        return (*_gather_nothing(settings, classifier), cwm_note)
     split = split_samples(source.classes, request, options.samples_per_class)
     _require_forget_samples(source, request, needs=options.trains or options.mask == "importance")
-    evaluation, notes = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    evaluation = choose_evaluation(settings.eval_data, source, split, classifier, request)
     forget = source.read(split.forget)
     anchors, anchor_source = _read_anchors(settings, classifier, request, source, split)
     for samples in (forget, anchors):
         check_finite(samples, str(source.path), _MEND_INPUTS)
     is_copy = is_among(anchors, forget)
     anchors = anchors[~is_copy]
-    notes = (
-        *notes,
-        *describe_contradiction(int(is_copy.sum())),
-        *_describe_overlap(forget, evaluation, request),
-    )
+    notes = describe_contradiction(int(is_copy.sum()))
     synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
     if synthesizes:
         anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
@@ -92,13 +87,6 @@ def gather_tuning_data(
         eval_source=evaluation.source,
     )
     return tuning, evaluation, summary, (*cwm_note, *notes)
-
-
-def _describe_overlap(
-    forget: Array, evaluation: Evaluation, request: ForgetRequest
-) -> tuple[str, ...]:
-    of_forgotten = np.flatnonzero(np.isin(evaluation.classes, request.forget))[:_COMPARED]
-    return describe_overlap(forget, evaluation.read(of_forgotten.tolist()))
 
 
 def _open_source(settings: UnlearnSettings, classifier: Classifier) -> SampleSource | None:
@@ -146,13 +134,11 @@ def _read_anchors(
 
 
 def _gather_nothing(
-    settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
+    settings: UnlearnSettings, classifier: Classifier
 ) -> tuple[TuningData, Evaluation, SampleSummary]:
     """No tuning samples; evaluation samples only where they were given."""
     nothing = make_empty_evaluation(classifier)
-    evaluation = (
-        read_evaluation(settings.eval_data, classifier, request) if settings.eval_data else nothing
-    )
+    evaluation = read_evaluation(settings.eval_data, classifier) if settings.eval_data else nothing
     tuning = TuningData(
         forget=nothing.read(),
         forget_classes=nothing.classes,

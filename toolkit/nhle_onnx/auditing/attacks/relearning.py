@@ -95,8 +95,8 @@ def relearn(
 
 
 def count_steps(curve: Sequence[float], goal: float) -> int:
-    """The first step at which the curve is at `goal`; the limit where it never is."""
-    return next((step for step, value in enumerate(curve) if value >= goal), STEP_LIMIT)
+    """The first step at which the curve is at `goal`; beyond the limit where it never is."""
+    return next((step for step, value in enumerate(curve) if value >= goal), STEP_LIMIT + 1)
 
 
 def _place(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
@@ -153,9 +153,10 @@ def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> t
     reported = make_measure(
         "relearning",
         "steps",
-        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back (at most {STEP_LIMIT})",
+        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back",
         steps,
         resolution=_STEPS_RESOLUTION,
+        cap=STEP_LIMIT,
     )
     first = make_measure(
         "relearning",

@@ -6,18 +6,20 @@ by hand in one place, does not agree with itself.
 
 import hashlib
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kit import ClassCount, DeviceResult, Kit
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits, Limits
+from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import measure_accuracy
-from nhle_onnx.verification.gates import make_gates
+from nhle_onnx.verification.gates import Counted, Judge
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)
@@ -94,14 +96,27 @@ def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
 def judge_accuracy(
     kit: Kit, figures: Figures, limits: DeviceLimits
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """The gates of `verify`, and a note for each that could not be measured."""
-    return make_gates(
-        acc_f=figures.after.acc_f,
-        delta_acc_r=figures.delta_acc_r,
-        unmasked_acc_f=None,
-        limits=Limits(max_acc_f=limits.max_acc_f, max_acc_r_drop=limits.max_acc_r_drop),
-        expects_delta=kit.host.before is not None,
-        expects_unmasked=False,
+    """The gates of `verify`, and notes on their evidence."""
+    judge = Judge(
+        request=ForgetRequest(forget=kit.forget, num_classes=len(kit.labels)),
+        limits=Limits(
+            max_acc_f=limits.max_acc_f,
+            max_acc_r_drop=limits.max_acc_r_drop,
+            max_uncertainty=limits.max_uncertainty,
+        ),
+        labels=kit.labels,
+    )
+    totals = tuple(count.total for count in figures.per_class)
+    after = ClassCounts(correct=tuple(count.correct for count in figures.per_class), total=totals)
+    before = _to_counts(kit.host.before, totals) if kit.host.before else None
+    return judge.judge(Counted(after=after, before=before, judges_features=False))
+
+
+def _to_counts(accuracy: Accuracy, totals: tuple[int, ...]) -> ClassCounts:
+    """What was counted, of which only accuracies were kept."""
+    pairs = zip(accuracy.per_class, totals, strict=True)
+    return ClassCounts(
+        correct=tuple(round((share or 0.0) * total) for share, total in pairs), total=totals
     )
 
 
@@ -110,10 +125,27 @@ def judge_figures(
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """As `judge_accuracy`, with the agreement of a device with the host."""
     checks, notes = judge_accuracy(kit, figures, limits)
-    agreement = Check(
+    return (*checks, _check_agreement(figures, limits)), notes
+
+
+def list_device_checks(figures: Figures, limits: DeviceLimits) -> tuple[Check, ...]:
+    """The checks that a device makes itself: what it measured against the limits, no more."""
+    measured: tuple[tuple[str, float | None, float, Literal["lower", "higher"]], ...] = (
+        ("after.acc_f", figures.after.acc_f, limits.max_acc_f, "lower"),
+        ("delta_acc_r", figures.delta_acc_r, -limits.max_acc_r_drop, "higher"),
+    )
+    checks = [
+        Check(name=name, value=value, limit=limit, better=better)
+        for name, value, limit, better in measured
+        if value is not None
+    ]
+    return (*checks, _check_agreement(figures, limits))
+
+
+def _check_agreement(figures: Figures, limits: DeviceLimits) -> Check:
+    return Check(
         name="agreement", value=figures.agreement, limit=limits.min_agreement, better="higher"
     )
-    return (*checks, agreement), notes
 
 
 def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
@@ -132,7 +164,7 @@ def _compare(result: DeviceResult, kit: Kit) -> None:
         message = "its predictions do not fit the kit's images and classes"
         raise ValueError(message)
     figures = measure_answers(kit, result.predictions)
-    checks, _ = judge_figures(kit, figures, kit.limits)
+    checks = list_device_checks(figures, kit.limits)
     pairs = {
         "model_sha256": (result.model_sha256, kit.model.sha256),
         "samples": (result.samples, len(kit.classes)),

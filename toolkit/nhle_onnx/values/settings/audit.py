@@ -46,12 +46,17 @@ class AuditSettings:
     unlearn_report: Annotated[
         Path | None, Option("The report.json of `unlearn`, to show how training went.")
     ] = None
-    limits: Annotated[Limits, Nested(group=GATES, only=("max_acc_f",))] = Limits()
+    limits: Annotated[
+        Limits, Nested(group=GATES, only=("max_acc_f", "max_acc_r_drop", "max_uncertainty"))
+    ] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
     device: Annotated[Device, Option("Where the attacker trains.", group=PLACES)] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
+    repeats: Annotated[
+        int, Option("How often an attack is made that varies with the samples.", at_least=1)
+    ] = 3
     force: Annotated[bool, Option("Replace a page that exists.", group=OUTPUTS)] = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""

@@ -45,6 +45,9 @@ class UnlearnSettings:
             is_place=True,
         ),
     ] = "auto"
+    force_unknown: Annotated[
+        bool, Option("Go on although the model does not know the class, or knows nothing.")
+    ] = False
     options: Annotated[UnlearnOptions, Nested(group=METHOD)] = UnlearnOptions()
     limits: Annotated[Limits, Nested(group=GATES)] = Limits()
     provider: RunsOn = "auto"

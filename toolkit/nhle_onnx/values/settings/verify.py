@@ -26,7 +26,8 @@ from nhle_onnx.values.settings.shared import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings:
     """What the user asked of `verify`. `workers` None is one a core of the engine's;
-    `compares_kernels` counts by the kernels that do not judge, too.
+    `compares_kernels` counts by the kernels that do not judge, too; `one_by_one` runs each image by
+    itself.
     """
 
     model: Path
@@ -39,6 +40,7 @@ class VerifySettings:
     ] = ("auto",)
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
+    one_by_one: bool = False
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None
