@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from conftest import EVALUATION
 from studies import results
 from studies.__main__ import main
 from studies.baselines.table import Group
 from studies.compare_page import find_dominating, find_undecided
 from studies.plots import Place, draw_scatter
 from studies.tables import Row
+from support.shipped import EVALUATION
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

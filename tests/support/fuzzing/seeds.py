@@ -12,12 +12,12 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
-from support import ROOT
+from support import ROOT, TESTS
 from support.fuzzing.control_flow import make_control_flow
 
 MODEL, DATA, PATCH = "model.onnx", "data.npz", "p.nhlepatch"
 LENET = ROOT / "models" / "lenet5_fashion_mnist" / MODEL
-_KERAS = ROOT / "tests" / "converted" / "keras_cnn.onnx"
+_KERAS = TESTS / "files" / "keras_cnn.onnx"
 _IMAGES = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
 _FORMATS = ("qdq-int8", "qdq-int4-blocks", "qoperator-int8", "dynamic-uint8")
 _PER_CLASS = 2
