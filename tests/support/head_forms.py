@@ -42,10 +42,9 @@ class Form:
 
 def build(form: Form) -> ModelProto:
     """The form as a model of any batch."""
-    shapes = {"x": ("n", *form.image), "y": ("n", *form.declared)}
     x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in shapes.items()
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
+        for name, shape in (("x", form.image), ("y", form.declared))
     )
     tensors = [
         values if isinstance(values, TensorProto) else numpy_helper.from_array(values, name)
@@ -63,7 +62,7 @@ def load(form: Form | ModelProto, folder: Path) -> OnnxModel:
     return load_model(path)
 
 
-def node(op: str, inputs: str, output: str, **attributes: object) -> NodeProto:
+def node(op: str, inputs: str, output: str, **attributes: Any) -> NodeProto:  # noqa: ANN401 - ONNX attributes vary
     """A node named as its output; `inputs` by spaces, "-" for none."""
     names = ["" if name == "-" else name for name in inputs.split()]
     if op.startswith("Q") and op not in {"QLinearConv", "QLinearMatMul", "QuantizeLinear"}:
@@ -71,7 +70,7 @@ def node(op: str, inputs: str, output: str, **attributes: object) -> NodeProto:
     return helper.make_node(op, names, [output], name=f"/{output}", **attributes)
 
 
-def follow(*nodes: NodeProto, **fields: object) -> Form:
+def follow(*nodes: NodeProto, **fields: Any) -> Form:  # noqa: ANN401 - fields of any type
     """A Gemm, and what comes behind its logits `z`."""
     gemm = node("Gemm", "x w b", "z", transB=1)
     return Form(nodes=(gemm, *nodes), tensors={"w": WEIGHT, "b": BIAS}, op="Gemm", **fields)
@@ -101,7 +100,7 @@ def layer(*nodes: NodeProto, **tensors: Values) -> Form:
     return Form(nodes=nodes, tensors=kept, op="")
 
 
-def conv(*nodes: NodeProto, size: int = 1, **fields: object) -> Form:
+def conv(*nodes: NodeProto, size: int = 1, **fields: Any) -> Form:  # noqa: ANN401 - fields of any type
     """One of 1x1 on a map; `b` is its own bias, `c` one to be added."""
     tensors = {"w": WEIGHT[..., None, None], "b": BIAS, "c": BIAS[None, :, None, None]}
     used = {name for each in nodes for name in each.input}
@@ -122,7 +121,7 @@ SOFTMAX = (
 def decompose(*, is_shifted: bool) -> Form:
     """A softmax in parts, with or without what keeps it from overflowing."""
     form = follow(*(SOFTMAX if is_shifted else (node("Exp", "z", "e"), *SOFTMAX[3:])))
-    return Form(nodes=form.nodes, tensors={**form.tensors, "axis": np.int64([1])}, op="Gemm")
+    return Form(nodes=form.nodes, tensors={**form.tensors, "axis": np.array([1])}, op="Gemm")
 
 
 FLAT = node("Flatten", "z", "y")

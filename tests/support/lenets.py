@@ -35,7 +35,7 @@ def save_lenet_with_root(folder: Path, darkest: float) -> Path:
     model = onnx.load(path)
     head = model.graph.node[-1]
     model.graph.initializer.extend(
-        numpy_helper.from_array(np.float32(value), name)
+        numpy_helper.from_array(np.array(value, np.float32), name)
         for name, value in (("darkest", darkest), ("nothing", 0))
     )
     added = [

@@ -15,12 +15,12 @@ from nhle_onnx.values.patch import Manifest
 
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.normal(size=(8, 50)).astype(np.float32)
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "first": RNG.normal(size=(6, 10)).astype(np.float16),
     "w": WEIGHT,
     "whole": RNG.integers(-128, 128, (5, 40)).astype(np.int8),
     "b": RNG.normal(size=30).astype(np.float32),
-    "shape": np.int64([1, -1]),
+    "shape": np.array([1, -1]),
 }
 
 

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from support.head_forms import BIAS, CLASSES, FEATURES, FLOAT_FORMS, RNG, Form, Values, node
 
+I8, U8, F32 = (partial(np.array, dtype=kind) for kind in (np.int8, np.uint8, np.float32))
+
 NUMBERS = RNG.integers(-90, 90, (CLASSES, FEATURES))
 BIAS_NUMBERS = RNG.integers(-400, 400, CLASSES)
-STEPS = np.float32([0.01, 0.02, 0.015, 0.005])  # one a class
-IN_STEP, OUT_STEP, ONE_STEP = np.float32(0.02), np.float32(0.1), np.float32(0.0125)
+STEPS = F32([0.01, 0.02, 0.015, 0.005])  # one a class
+IN_STEP, OUT_STEP, ONE_STEP = F32(0.02), F32(0.1), F32(0.0125)
 
 
 def qdq(numbers: Values, scale: Values, zero_point: Values | None, axis: int, **at: int) -> Form:
@@ -38,7 +42,7 @@ def qdq(numbers: Values, scale: Values, zero_point: Values | None, axis: int, **
             node("DequantizeLinear", "zq os op", "y"),
         ],
         tensors={
-            "is": IN_STEP, "ip": np.int8(3), "os": OUT_STEP, "op": np.uint8(120),
+            "is": IN_STEP, "ip": I8(3), "os": OUT_STEP, "op": U8(120),
             "w": numbers.astype(kind), "s": scale, "b": BIAS_NUMBERS.astype(np.int32),
             "bs": bias_step, **({} if zero_point is None else {"p": zero_point}),
         },
@@ -47,15 +51,15 @@ def qdq(numbers: Values, scale: Values, zero_point: Values | None, axis: int, **
 
 
 QUANTIZED = {
-    "is": IN_STEP, "ip": np.int8(3), "w": NUMBERS.astype(np.int8), "ws": ONE_STEP,
-    "wp": np.int8(5), "os": OUT_STEP, "op": np.int8(-8), "b": BIAS_NUMBERS.astype(np.int32),
+    "is": IN_STEP, "ip": I8(3), "w": NUMBERS.astype(np.int8), "ws": ONE_STEP,
+    "wp": I8(5), "os": OUT_STEP, "op": I8(-8), "b": BIAS_NUMBERS.astype(np.int32),
 }  # fmt: skip
 REALS = ((NUMBERS - 5) * ONE_STEP).astype(np.float32)
 REAL_BIAS = (BIAS_NUMBERS * (IN_STEP * ONE_STEP)).astype(np.float32)
 ENDS = (node("QuantizeLinear", "x is ip", "q"), node("DequantizeLinear", "r os op", "y"))
 
 
-def qoperator(*nodes: NodeProto, op: str, **changes: object) -> Form:
+def qoperator(*nodes: NodeProto, op: str, **changes: Any) -> Form:  # noqa: ANN401 - fields of any type
     """Operators of whole numbers between one that rounds and one that widens."""
     fields = {"weight": REALS, "bias": REAL_BIAS, "step": float(OUT_STEP)} | changes
     tensors = QUANTIZED | fields.pop("tensors", {})
@@ -78,7 +82,7 @@ def dynamic(*, has_bias: bool, is_symmetric: bool = False, steps: Values = ONE_S
         "w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ws": steps
     }  # fmt: skip
     if not is_symmetric:
-        tensors["wp"] = np.int8(5)
+        tensors["wp"] = I8(5)
     if has_bias:
         nodes.append(node("Add", "b m", "y"))
         tensors["b"] = BIAS
@@ -102,19 +106,19 @@ def turn(form: Form) -> Form:
 
 
 QUANTIZED_FORMS: dict[str, Callable[[], Form]] = {
-    "qdq": lambda: qdq(NUMBERS, ONE_STEP, np.int8(5), 0),
-    "qdq-per-class": lambda: qdq(NUMBERS, STEPS, np.int8([1, -2, 3, 0]), 0),
+    "qdq": lambda: qdq(NUMBERS, ONE_STEP, I8(5), 0),
+    "qdq-per-class": lambda: qdq(NUMBERS, STEPS, I8([1, -2, 3, 0]), 0),
     "qdq-turned": lambda: Form(
         nodes=[
             node("DequantizeLinear", "w s p", "wr", axis=0), node("Transpose", "wr", "t"),
             node("Gemm", "x t b", "y"),
         ],
-        tensors={"w": NUMBERS.astype(np.int8), "s": STEPS, "p": np.int8([1, -2, 3, 0]), "b": BIAS},
+        tensors={"w": NUMBERS.astype(np.int8), "s": STEPS, "p": I8([1, -2, 3, 0]), "b": BIAS},
         op="Gemm", weight=(NUMBERS - np.array([[1], [-2], [3], [0]])) * STEPS[:, None],
     ),
-    "qdq-unsigned": lambda: qdq(NUMBERS + 120, STEPS, np.uint8([120, 110, 115, 100]), 0),
+    "qdq-unsigned": lambda: qdq(NUMBERS + 120, STEPS, U8([120, 110, 115, 100]), 0),
     "qdq-blocks": lambda: qdq(
-        NUMBERS, STEPS[:, None] * np.float32([1, 2, 3]), None, 1, block_size=2
+        NUMBERS, STEPS[:, None] * F32([1, 2, 3]), None, 1, block_size=2
     ),
     "qgemm": lambda: qoperator(
         node("QGemm", "q is ip w ws wp b os op", "r", transB=1), op="QGemm"
@@ -122,22 +126,22 @@ QUANTIZED_FORMS: dict[str, Callable[[], Form]] = {
     "qlinear-conv": lambda: qoperator(
         node("QLinearConv", "q is ip w ws wp os op b", "r"), op="QLinearConv",
         tensors={"w": NUMBERS.astype(np.int8)[..., None, None], "ws": STEPS,
-                 "wp": np.int8([0, 0, 0, 0])},
+                 "wp": I8([0, 0, 0, 0])},
         weight=NUMBERS * STEPS[:, None], bias=BIAS_NUMBERS * (STEPS * IN_STEP),
         image=(FEATURES, 1, 1), declared=(CLASSES, 1, 1),
     ),
     "qlinear-add": lambda: qoperator(
         node("QLinearMatMul", "q is ip w ws wp ms mp", "m"),
         node("QLinearAdd", "m ms mp b bs bp os op", "r"), op="QLinearMatMul",
-        tensors={"w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ms": np.float32(0.08),
-                 "mp": np.int8(4), "b": np.int8([9, -100, 40, 0]), "bs": np.float32(0.01),
-                 "bp": np.int8(-7)},
-        bias=np.float32([0.16, -0.93, 0.47, 0.07]), step=0.2,
+        tensors={"w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ms": F32(0.08),
+                 "mp": I8(4), "b": I8([9, -100, 40, 0]), "bs": F32(0.01),
+                 "bp": I8(-7)},
+        bias=F32([0.16, -0.93, 0.47, 0.07]), step=0.2,
     ),
     "qlinear-softmax": lambda: qoperator(
         node("QGemm", "q is ip w ws wp b os op", "g", transB=1),
         node("QLinearSoftmax", "g os op ps pp", "r", opset=17), op="QGemm",
-        tensors={"ps": np.float32(1 / 256), "pp": np.int8(-128)},
+        tensors={"ps": F32(1 / 256), "pp": I8(-128)},
     ),
     "dynamic": lambda: dynamic(has_bias=True),
     "dynamic-without-bias": lambda: dynamic(has_bias=False),
@@ -147,10 +151,10 @@ QUANTIZED_FORMS: dict[str, Callable[[], Form]] = {
         node("QLinearMatMul", "q is ip w ws wp ms mp", "m"),
         node("QLinearAdd", "m ms mp b bs bp os op", "r"), op="QLinearMatMul",
         tensors={"w": np.ascontiguousarray(NUMBERS.T).astype(np.int8), "ws": STEPS,
-                 "wp": np.int8([1, -2, 3, 0]), "ms": np.float32(0.08), "mp": np.int8(4),
-                 "b": np.int8([9, -100, 40, 0]), "bs": np.float32(0.01), "bp": np.int8(-7)},
+                 "wp": I8([1, -2, 3, 0]), "ms": F32(0.08), "mp": I8(4),
+                 "b": I8([9, -100, 40, 0]), "bs": F32(0.01), "bp": I8(-7)},
         weight=(NUMBERS - np.array([[1], [-2], [3], [0]])) * STEPS[:, None],
-        bias=np.float32([0.16, -0.93, 0.47, 0.07]), step=0.2,
+        bias=F32([0.16, -0.93, 0.47, 0.07]), step=0.2,
     ),
     "dynamic-turned": lambda: turn(dynamic(has_bias=True)),
 }  # fmt: skip
