@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import ModelProto, TensorProto, helper
 from test_startup import PROBE
@@ -16,6 +15,7 @@ from test_startup import PROBE
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.ort_format import convert_to_ort, make_noise
+from support.graphs import run_model
 from support.runs import Nhle
 from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES
 
@@ -51,10 +51,7 @@ def test_it_answers_as_the_onnx_file(nhle: Nhle, out: Path, model: Path) -> None
     assert checks["also.ort.agreement"]["passed"]
     assert checks["also.ort.largest_difference"]["passed"]
     noise = make_noise(read_image_input(load_model(model), layout=None))
-    answers = [
-        ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"image": noise})
-        for path in (out, converted)
-    ]
+    answers = [run_model(path, noise) for path in (out, converted)]
     np.testing.assert_allclose(answers[0][0], answers[1][0], rtol=1e-4, atol=1e-4)
     assert (answers[1][0].argmax(1) != 3).all()
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
+from support.graphs import make_model, make_node
 from support.runs import Nhle, Result, make_interruptible
 from support.shipped import EVALUATION, LENET, MOBILENET, SAMPLES
 
@@ -80,13 +81,11 @@ def test_ort_format(nhle: Nhle, out: Path, tmp_path: Path) -> None:
 )
 def test_detector(nhle: Nhle, out: Path, tmp_path: Path, kernel: int, reason: str) -> None:
     """A convolution whose output is a map of boxes has no classifier head."""
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])
-    boxes = helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 24, 16, 16])
-    weight = numpy_helper.from_array(np.zeros((24, 3, kernel, kernel), np.float32), "w")
-    node = helper.make_node("Conv", ["image", "w"], ["boxes"], name="detect", strides=[2, 2])
-    graph = helper.make_graph([node], "detector", [image], [boxes], [weight])
+    node = make_node("Conv", "image w", "boxes", name="detect", strides=[2, 2])
+    weight = np.zeros((24, 3, kernel, kernel), np.float32)
     path = tmp_path / "detector.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    model = make_model([node], {"image": [1, 3, 32, 32]}, {"boxes": [1, 24, 16, 16]}, {"w": weight})
+    onnx.save(model, path)
     result = nhle("unlearn", path, "--forget", 3, "--out", out)
     assert_refused(result, 4, "no classifier head", "Conv detect", reason)
     shown = nhle("inspect", path)

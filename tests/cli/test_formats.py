@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from nhle_onnx.graph.tensors import replace_tensors
 from support import TESTS
+from support.graphs import make_model, make_node, place_outside, run_model
 from support.runs import Nhle, Unlearned, unlearn
 from support.shipped import EVALUATION, LENET, SAMPLES
 
@@ -295,28 +296,15 @@ def test_more_than_two_gigabytes(folder: Path) -> None:
     initializers, offset = [], 0
     for name, value in tensors.items():
         tensor = TensorProto(name=name, dims=value.shape, data_type=TensorProto.FLOAT)
-        tensor.data_location = TensorProto.EXTERNAL
-        entries = {"location": "weights.bin", "offset": offset, "length": value.nbytes}
-        for key, entry in entries.items():
-            tensor.external_data.add(key=key, value=str(entry))
+        place_outside(tensor, location="weights.bin", offset=offset, length=value.nbytes)
         offset += value.nbytes
         initializers.append(tensor)
-    make = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        [
-            onnx.helper.make_node("Flatten", ["image"], ["flat"]),
-            onnx.helper.make_node("Gemm", ["flat", "hidden.weight"], ["h"], transB=1),
-            onnx.helper.make_node(
-                "Gemm", ["h", "head.weight", "head.bias"], ["z"], transB=1, name="head"
-            ),
-        ],
-        "large",
-        [make("image", TensorProto.FLOAT, ["batch", 1, 28, 28])],
-        [make("z", TensorProto.FLOAT, ["batch", 10])],
-        initializers,
-    )
-    opsets = [onnx.helper.make_opsetid("", 17)]
-    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    nodes = [
+        make_node("Flatten", "image", "flat"),
+        make_node("Gemm", "flat hidden.weight", "h", transB=1),
+        make_node("Gemm", "h head.weight head.bias", "z", transB=1, name="head"),
+    ]
+    model = make_model(nodes, {"image": ["batch", 1, 28, 28]}, {"z": ["batch", 10]}, initializers)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     del tensors
     flags = ("--forget", "3", "--method", "cwm", "--samples", str(SAMPLES), "--batch-size", "16")
@@ -353,8 +341,7 @@ def test_external_data_stays_external(folder: Path) -> None:
         }
 
     assert list_layout(unlearned.edited) == list_layout(path)
-    session = ort.InferenceSession(unlearned.edited, providers=["CPUExecutionProvider"])
-    logits = session.run(None, {session.get_inputs()[0].name: np.zeros((1, 1, 28, 28), "f4")})[0]
+    logits = run_model(unlearned.edited, np.zeros((1, 1, 28, 28), np.float32))[0]
     assert logits.argmax() != 3
     assert logits[0, 3] < -1e37
 

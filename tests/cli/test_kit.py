@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from nhle_onnx.cli.main import run
 from nhle_onnx.release.kit import page
@@ -26,6 +26,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.kernels import saturates
 from nhle_onnx.values.request import ForgetRequest
 from support import ROOT
+from support.graphs import make_model, make_node
 from support.runs import Nhle
 from support.shipped import EVALUATION, LENET
 
@@ -321,23 +322,17 @@ def make_half_model(folder: Path) -> Path:
     """A small network in half precision, from input to output."""
     rng = np.random.default_rng(0)
     shapes = {"kernel": (16, 1, 7, 7), "weight": (10, 256), "bias": (10,)}
-    tensors = [
-        numpy_helper.from_array(rng.normal(size=shape).astype(np.float16), name)
-        for name, shape in shapes.items()
-    ]
+    tensors = {name: rng.normal(size=shape).astype(np.float16) for name, shape in shapes.items()}
     nodes = [
-        helper.make_node("Conv", ["image", "kernel"], ["a"], strides=[7, 7]),
-        helper.make_node("Relu", ["a"], ["b"]),
-        helper.make_node("Flatten", ["b"], ["c"]),
-        helper.make_node("Gemm", ["c", "weight", "bias"], ["scores"], transB=1),
+        make_node("Conv", "image kernel", "a", strides=[7, 7]),
+        make_node("Relu", "a", "b"),
+        make_node("Flatten", "b", "c"),
+        make_node("Gemm", "c weight bias", "scores", transB=1),
     ]
-    values = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT16, shape)
-        for name, shape in (("image", ["n", 1, 28, 28]), ("scores", ["n", 10]))
-    ]
-    graph = helper.make_graph(nodes, "half", values[:1], values[1:], tensors)
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), folder / "model.onnx")
+    model = make_model(nodes, {"image": ["n", 1, 28, 28]}, {"scores": ["n", 10]}, tensors)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, folder / "model.onnx")
     return folder / "model.onnx"
 
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +26,7 @@ from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
 from nhle_onnx.workflows.patch_apply import apply_patch_file
 from nhle_onnx.workflows.patch_create import create_patch
 from support import TESTS
+from support.graphs import make_model, make_node, run_model
 from support.runs import Nhle, Result, Unlearned, unlearn
 from support.shipped import LENET, MOBILENET, MOBILENET_INT8, SAMPLES
 
@@ -145,16 +145,14 @@ def draw_models(draw: st.DrawFn) -> tuple[ModelProto, ModelProto]:
         new.append(numpy_helper.from_array(np.arange(5), "more"))
     if draw(st.booleans()):
         new.reverse()
-    return make_model(old, "a"), make_model(new, draw(st.text(max_size=5)))
+    return make_holding(old, "a"), make_holding(new, draw(st.text(max_size=5)))
 
 
-def make_model(tensors: list[TensorProto], text: str) -> ModelProto:
-    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+def make_holding(tensors: list[TensorProto], text: str) -> ModelProto:
     constant = helper.make_node("Constant", [], ["c"], value=tensors[0])
-    nodes = [constant, helper.make_node("Identity", ["x"], ["y"])]
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
-    graph = helper.make_graph(nodes, "g", [value], [output], tensors, doc_string=text)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = make_model([constant, make_node("Identity", "x")], {"x": [1]}, {"y": [1]}, tensors)
+    model.graph.doc_string = text
+    return model
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -209,7 +207,7 @@ def test_a_patch_holds_nothing_of_a_masked_row(
     for rows, values in ((weight, bias), (edited_weight, edited_bias)):
         stored = np.ascontiguousarray(rows.T) if transposed else rows
         tensors = [numpy_helper.from_array(stored, "w"), numpy_helper.from_array(values, "b")]
-        models.append(make_model(tensors, ""))
+        models.append(make_holding(tensors, ""))
     base, edited = tmp_path / "base.onnx", tmp_path / "edited.onnx"
     for path, model in zip((base, edited), models, strict=True):
         path.write_bytes(model.SerializeToString())
@@ -321,10 +319,7 @@ def test_the_ort_file_of_a_patched_model_answers_as_it_does(
     out = tmp_path / "out.onnx"
     assert nhle("patch", "apply", LENET, patch, "-o", out, "--also", "ort").code == 0
     images = np.random.default_rng(0).normal(size=(4, 1, 28, 28)).astype(np.float32)
-    answers = [
-        ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"image": images})
-        for path in (out, out.with_suffix(".ort"))
-    ]
+    answers = [run_model(path, images) for path in (out, out.with_suffix(".ort"))]
     np.testing.assert_allclose(answers[0][0][:, 4:], answers[1][0][:, 4:], rtol=1e-4, atol=1e-4)
 
 
@@ -419,7 +414,7 @@ def test_applying_needs_neither_torch_nor_onnx_nor_much_memory(
             numpy_helper.from_array(value * np.float32(factor), f"t{index}")
             for index, value in enumerate(values)
         ]
-        path.write_bytes(make_model(tensors, "").SerializeToString())
+        path.write_bytes(make_holding(tensors, "").SerializeToString())
     create_patch(CreateSettings(base=base, edited=edited, out=patch))
     # the most that getrusage tells is the parent's, if that is larger
     script = (

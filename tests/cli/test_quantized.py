@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from nhle_onnx.graph.head.bounds import read_range
@@ -20,6 +19,7 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
 from studies.formats import FORMATS, Calibration, quantize
+from support.graphs import make_model, make_node, run_model
 from support.readme import keep_names, read_shown_output
 from support.runs import Nhle, Unlearned, unlearn
 from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES
@@ -185,20 +185,13 @@ def test_the_audit_sees_through_a_mask_of_whole_numbers(
 
 
 def test_an_integer_product_without_its_scales_is_no_head(tmp_path: Path, nhle: Nhle) -> None:
-    tensor = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [
-            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
-            helper.make_node("MatMulInteger", ["q", "w", "z"], ["y"]),
-        ],
-        "product",
-        [tensor("x", TensorProto.FLOAT, ["n", 4])],
-        [tensor("y", TensorProto.INT32, ["n", 3])],
-        [numpy_helper.from_array(np.ones((4, 3), np.int8), "w")],
-    )
-    opsets = [helper.make_opsetid("", 17)]
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        make_node("MatMulInteger", "q w z"),
+    ]
+    weight, scores = np.ones((4, 3), np.int8), np.zeros((1, 3), np.int32)
     model = tmp_path / "model.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), model)
+    onnx.save(make_model(nodes, {"x": ["n", 4]}, {"y": scores}, {"w": weight}), model)
     result = nhle("unlearn", model, "--forget", 1, *FLAGS)
     assert result.code == 4
     assert "constant scale" in result.err
@@ -242,11 +235,8 @@ def score_worst_features(proto: ModelProto, original: Path) -> np.ndarray:
     if head.feature_quant_params is not None:
         steps = np.rint((worst - limits.lowest) / limits.step)
         feed = (steps + np.iinfo(np.int8).min).astype(np.int8)
-    session = ort.InferenceSession(
-        cut_head(proto, head, feed.dtype).SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    scores: np.ndarray = session.run(None, {head.features: feed[None]})[0][0]
-    return scores
+    (scores,) = run_model(cut_head(proto, head, feed.dtype), feed[None])
+    return scores[0]
 
 
 def cut_head(proto: ModelProto, head: ClassifierHead, kind: np.dtype) -> ModelProto:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 import nhle_onnx
 from nhle_onnx.errors import UsageError
@@ -14,6 +13,7 @@ from nhle_onnx.runtime.providers import find_provider_fault
 from nhle_onnx.values.doctor import Trial
 from nhle_onnx.values.signature import TrustedKey
 from nhle_onnx.workflows import doctor
+from support.graphs import make_model, make_node
 from support.runs import Nhle
 from support.shipped import EVALUATION, LENET, SAMPLES
 
@@ -78,22 +78,15 @@ def test_each_image_has_a_class() -> None:
 
 def save_linear_model(path: Path) -> Path:
     """A network of one layer, for LeNet-5's images and classes."""
-    value = helper.make_tensor_value_info
-    weight = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", ["image"], ["flat"]),
-            helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
-        ],
-        "linear",
-        [value("image", TensorProto.FLOAT, ["n", 1, 28, 28])],
-        [value("logits", TensorProto.FLOAT, ["n", 10])],
-        [
-            numpy_helper.from_array(weight, "weight"),
-            numpy_helper.from_array(np.zeros(10, np.float32), "bias"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    nodes = [
+        make_node("Flatten", "image", "flat"),
+        make_node("Gemm", "flat weight bias", "logits"),
+    ]
+    tensors = {
+        "weight": np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32),
+        "bias": np.zeros(10, np.float32),
+    }
+    model = make_model(nodes, {"image": ["n", 1, 28, 28]}, {"logits": ["n", 10]}, tensors)
     onnx.save(model, path)
     return path
 

@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.bundle import make_bundle
 from nhle_onnx.release.sidecars import is_inside, list_sidecars
 from nhle_onnx.release.signature import check_signature, sign_files
 from nhle_onnx.values.signature import SigningKey, TrustedKey
+from support.graphs import make_model, place_outside
 from support.runs import Nhle, Result
 from support.shipped import LENET
 from support.signing_keys import (
@@ -260,24 +261,18 @@ def test_a_link_is_refused(nhle: Nhle, signed: Path, keys: Keys, tmp_path: Path)
     assert_refused(nhle("sign", model, "--key", keys["private"], "--force"), 3, "is a link")
 
 
-def make_external(name: str, location: str) -> TensorProto:
-    tensor = numpy_helper.from_array(np.zeros(4, np.float32), name)
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value=location)
-    return tensor
-
-
 def save_model(path: Path, *locations: str) -> Path:
     """Weights outside: of an initializer, of an attribute, and of a graph within a node."""
-    one, two, three = (make_external(name, at) for name, at in zip("abc", locations, strict=True))
+    one, two, three = (
+        place_outside(numpy_helper.from_array(np.zeros(4, np.float32), name), location=location)
+        for name, location in zip("abc", locations, strict=True)
+    )
     inner = helper.make_graph([], "inner", [], [], [three])
     nodes = [
         helper.make_node("Constant", [], ["b"], value=two),
         helper.make_node("If", ["a"], ["d"], then_branch=inner, else_branch=inner),
     ]
-    graph = helper.make_graph(nodes, "graph", [], [], [one])
-    path.write_bytes(helper.make_model(graph).SerializeToString())
+    path.write_bytes(make_model(nodes, {}, {}, [one]).SerializeToString())
     return path
 
 

@@ -11,13 +11,14 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.model import OnnxModel
+from support.graphs import MICROSOFT, Array, keep_used, make_model, make_node
 
 CLASSES, FEATURES = 4, 6
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.normal(size=(CLASSES, FEATURES)).astype(np.float32)
 BIAS = RNG.normal(size=CLASSES).astype(np.float32)
 
-Values = np.ndarray[Any, Any]
+Values = Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +43,9 @@ class Form:
 
 def build(form: Form) -> ModelProto:
     """The form as a model of any batch."""
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
-        for name, shape in (("x", form.image), ("y", form.declared))
+    return make_model(
+        form.nodes, {"x": ["n", *form.image]}, {"y": ["n", *form.declared]}, form.tensors, opset=21
     )
-    tensors = [
-        values if isinstance(values, TensorProto) else numpy_helper.from_array(values, name)
-        for name, values in form.tensors.items()
-    ]
-    graph = helper.make_graph(form.nodes, "form", [x], [y], tensors)
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def load(form: Form | ModelProto, folder: Path) -> OnnxModel:
@@ -62,12 +55,16 @@ def load(form: Form | ModelProto, folder: Path) -> OnnxModel:
     return load_model(path)
 
 
+def draw_images(form: Form) -> Values:
+    """Some that the form takes."""
+    return np.random.default_rng(1).uniform(-1, 1, (16, *form.image)).astype(np.float32)
+
+
 def node(op: str, inputs: str, output: str, **attributes: Any) -> NodeProto:  # noqa: ANN401 - ONNX attributes vary
     """A node named as its output; `inputs` by spaces, "-" for none."""
-    names = ["" if name == "-" else name for name in inputs.split()]
     if op.startswith("Q") and op not in {"QLinearConv", "QLinearMatMul", "QuantizeLinear"}:
-        attributes["domain"] = "com.microsoft"
-    return helper.make_node(op, names, [output], name=f"/{output}", **attributes)
+        attributes["domain"] = MICROSOFT
+    return make_node(op, inputs, output, name=f"/{output}", **attributes)
 
 
 def follow(*nodes: NodeProto, **fields: Any) -> Form:  # noqa: ANN401 - fields of any type
@@ -95,16 +92,13 @@ def matmul(*nodes: NodeProto, stored: Values = WEIGHT.T, has_bias: bool = True) 
 def layer(*nodes: NodeProto, **tensors: Values) -> Form:
     """Any nodes, with those of these tensors, a weight `w` and a bias `b` that they read."""
     found = {"w": np.ascontiguousarray(WEIGHT.T), "b": BIAS} | tensors
-    used = {name for each in nodes for name in each.input}
-    kept = {name: values for name, values in found.items() if name in used}
-    return Form(nodes=nodes, tensors=kept, op="")
+    return Form(nodes=nodes, tensors=keep_used(found, nodes), op="")
 
 
 def conv(*nodes: NodeProto, size: int = 1, **fields: Any) -> Form:  # noqa: ANN401 - fields of any type
     """One of 1x1 on a map; `b` is its own bias, `c` one to be added."""
     tensors = {"w": WEIGHT[..., None, None], "b": BIAS, "c": BIAS[None, :, None, None]}
-    used = {name for each in nodes for name in each.input}
-    kept = {name: values for name, values in tensors.items() if name in used}
+    kept = keep_used(tensors, nodes)
     return Form(nodes=nodes, tensors=kept, op="Conv", image=(FEATURES, size, size), **fields)
 
 

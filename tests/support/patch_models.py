@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 
 from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.release.patch.apply import apply_patch
@@ -12,6 +12,7 @@ from nhle_onnx.release.patch.container import open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, Recipe, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
 from nhle_onnx.values.patch import Manifest
+from support import graphs
 
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.normal(size=(8, 50)).astype(np.float32)
@@ -36,9 +37,9 @@ def make_model(
     if constants:
         nodes += [helper.make_node("Constant", [], [each.name], value=each) for each in stored]
         stored = []
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 300]) for name in "xy")
-    graph = helper.make_graph(nodes, "g", [x], [y], stored, doc_string=text)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = graphs.make_model(nodes, {"x": ["n", 300]}, {"y": ["n", 300]}, stored)
+    model.graph.doc_string = text
+    return model
 
 
 def describe(content: bytes, name: str = "model.onnx") -> ModelFiles:

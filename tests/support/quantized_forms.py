@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
+from support.graphs import keep_used
 from support.head_forms import BIAS, CLASSES, FEATURES, FLOAT_FORMS, RNG, Form, Values, node
 
 I8, U8, F32 = (partial(np.array, dtype=kind) for kind in (np.int8, np.uint8, np.float32))
@@ -63,8 +64,7 @@ def qoperator(*nodes: NodeProto, op: str, **changes: Any) -> Form:  # noqa: ANN4
     """Operators of whole numbers between one that rounds and one that widens."""
     fields = {"weight": REALS, "bias": REAL_BIAS, "step": float(OUT_STEP)} | changes
     tensors = QUANTIZED | fields.pop("tensors", {})
-    used = {name for each in (*nodes, *ENDS) for name in each.input}
-    kept = {name: values for name, values in tensors.items() if name in used}
+    kept = keep_used(tensors, (*nodes, *ENDS))
     return Form(nodes=(ENDS[0], *nodes, ENDS[1]), tensors=kept, op=op, **fields)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 from onnx import TensorProto, helper
 
+from support.graphs import MICROSOFT, make_node
 from support.quantized_nets import (
     INT8,
-    MICROSOFT,
     ZEROS,
     Attributes,
     Kind,
@@ -15,7 +15,6 @@ from support.quantized_nets import (
     draw_reals,
     list_numbers,
     make_grid,
-    make_node,
     make_scale,
     spell,
 )

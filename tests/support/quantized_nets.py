@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
 from nhle_onnx.graph.quant_params import RANGES
+from support.graphs import MICROSOFT, make_node
 
-MICROSOFT = "com.microsoft"
 INT4, UINT4 = np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4)
 INT8, UINT8, INT16, UINT16, INT32 = map(np.dtype, ("int8", "uint8", "int16", "uint16", "int32"))
 BYTES = (UINT8, INT8)
@@ -47,12 +47,6 @@ class Net(NamedTuple):
 
     def with_constants(self, **constants: np.ndarray) -> "Net":
         return self._replace(constants={**self.constants, **constants})
-
-
-def make_node(op_type: str, inputs: str, output: str = "y", **attributes: Any) -> NodeProto:  # noqa: ANN401 - ONNX attributes vary
-    """A node whose inputs' names are parted by spaces; a dash leaves one out."""
-    names = ["" if name == "-" else name for name in inputs.split()]
-    return helper.make_node(op_type, names, [output], **attributes)
 
 
 def get_limits(kind: Kind) -> tuple[int, int]:

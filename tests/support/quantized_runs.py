@@ -8,37 +8,32 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from nhle_onnx.runtime import session as runtime
-from support.quantized_nets import MICROSOFT, Net
+from support.graphs import keep_used, make_model
+from support.quantized_nets import Net
 
 IS_X86 = platform.machine().lower() in {"x86_64", "amd64"}
 
 
-def make_model(net: Net, x: np.ndarray) -> tuple[ModelProto, np.ndarray]:
+def make_and_run(net: Net, x: np.ndarray) -> tuple[ModelProto, np.ndarray]:
     """The model, and what ONNX Runtime computes with it."""
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        net.nodes,
-        "net",
-        [value("x", helper.np_dtype_to_tensor_dtype(x.dtype), [None] * x.ndim)],
-        [helper.make_empty_tensor_value_info("y")],
-        [
-            numpy_helper.from_array(array, name)
-            for name, array in net.constants.items()
-            if any(name in node.input for node in net.nodes)
-        ],
-    )
-    domains = [helper.make_opsetid("", net.opset), helper.make_opsetid(MICROSOFT, 1)]
-    model = helper.make_model(graph, opset_imports=domains, ir_version=10)
-    expected = open_session(model).run(None, {"x": x})[0]
-    kind = helper.np_dtype_to_tensor_dtype(expected.dtype)
-    model.graph.output[0].CopyFrom(value("y", kind, [None] * expected.ndim))
+    tensors = keep_used(net.constants, net.nodes)
+    model = make_model(net.nodes, {"x": None}, {"y": None}, tensors, net.opset)
+    _declare(model.graph.input[0], x)
+    expected: np.ndarray = open_session(model).run(None, {"x": x})[0]
+    _declare(model.graph.output[0], expected)
     return model, expected
+
+
+def _declare(value: ValueInfoProto, example: np.ndarray) -> None:
+    """Of the example's type, and of any extents."""
+    kind = helper.np_dtype_to_tensor_dtype(example.dtype)
+    value.CopyFrom(helper.make_tensor_value_info(value.name, kind, [None] * example.ndim))
 
 
 def open_session(model: ModelProto) -> ort.InferenceSession:
@@ -62,7 +57,7 @@ def run_module(lowered: LoweredModel, x: np.ndarray) -> np.ndarray:
 
 def run_both(net: Net, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What ONNX Runtime computes, and what the module does."""
-    model, expected = make_model(net, x)
+    model, expected = make_and_run(net, x)
     assert len(np.unique(expected)) > 3  # else nothing but saturation would be compared
     return expected, run_module(lower(model), x)
 
@@ -80,7 +75,7 @@ def assert_same(net: Net, x: np.ndarray) -> None:
 
 def assert_same_sums(net: Net, x: np.ndarray) -> None:
     """As NumPy sums whole numbers, in the `onnx` package's reference; so must ONNX Runtime."""
-    model, computed_by_runtime = make_model(net, x)
+    model, computed_by_runtime = make_and_run(net, x)
     (expected,) = ReferenceEvaluator(model).run(None, {"x": x})
     np.testing.assert_array_equal(computed_by_runtime, expected)
     np.testing.assert_array_equal(run_module(lower(model), x), expected)

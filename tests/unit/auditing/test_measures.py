@@ -1,17 +1,16 @@
 """Every measure of the audit, against scikit-learn, SciPy, ONNX Runtime or a plain loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from scipy import special, stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.decomposition import PCA
@@ -43,6 +42,7 @@ from nhle_onnx.auditing.untrained import reset_weights
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.graph.load import load_model
+from support.graphs import make_model, make_node, run_model
 from support.shipped import LENET
 
 Samples = tuple[np.ndarray, np.ndarray]
@@ -260,39 +260,15 @@ def quantize(weight: np.ndarray, axis: int) -> np.ndarray:
         helper.make_node("QuantizeLinear", ["w", "scale", "zero"], ["q"], axis=axis),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["out"], axis=axis),
     ]
-    shape = list(weight.shape)
-    model = make_model(
-        nodes, shape, {"scale": scale, "zero": np.zeros(len(scale), np.int8)}, "w", "out"
-    )
-    return run(model, weight)
+    tensors = {"scale": scale, "zero": np.zeros(len(scale), np.int8)}
+    (result,) = run_model(make_model(nodes, {"w": weight}, {"out": weight}, tensors), weight)
+    return result
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_rounding_to_8_bits_is_what_onnxruntime_does(axis: int) -> None:
     weight = np.random.default_rng(0).normal(size=(12, 7, 3, 3)).astype(np.float32)
     np.testing.assert_allclose(round_channels(weight, axis, 8), quantize(weight, axis), rtol=1e-5)
-
-
-def make_model(
-    nodes: Sequence[onnx.NodeProto],
-    shape: Sequence[int | str],
-    tensors: dict[str, np.ndarray],
-    source: str,
-    target: str,
-) -> onnx.ModelProto:
-    inputs = [helper.make_tensor_value_info(source, TensorProto.FLOAT, shape)]
-    outputs = [helper.make_tensor_value_info(target, TensorProto.FLOAT, None)]
-    stored = [numpy_helper.from_array(value, name) for name, value in tensors.items()]
-    graph = helper.make_graph(nodes, "g", inputs, outputs, stored)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def run(model: onnx.ModelProto, values: np.ndarray) -> np.ndarray:
-    session = ort.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )  # fmt: skip
-    result: np.ndarray = session.run(None, {session.get_inputs()[0].name: values})[0]
-    return result
 
 
 RNG = np.random.default_rng(0)
@@ -333,11 +309,8 @@ def make_classifier(name: str) -> onnx.ModelProto:
     pool = helper.make_node("GlobalAveragePool", ["z" if "conv" in name else "x"], ["p"])
     flatten = helper.make_node("Flatten", ["p"], ["y" if "conv" in name else "h"])
     nodes = [*nodes, pool, flatten] if "conv" in name else [pool, flatten, *nodes]
-    model = make_model(nodes, ["N", 12, 2, 2], tensors, "x", "y" if "conv" in name else "z")
-    model.graph.output[0].type.tensor_type.shape.CopyFrom(
-        helper.make_tensor_type_proto(1, ["N", 5]).tensor_type.shape
-    )
-    return model
+    output = "y" if "conv" in name else "z"
+    return make_model(nodes, {"x": ["N", 12, 2, 2]}, {output: ["N", 5]}, tensors)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -347,16 +320,15 @@ def test_rows_of_any_head_are_what_it_computes(name: str, tmp_path: Path) -> Non
     head = find_head(load_model(tmp_path / "model.onnx"))
     rng = np.random.default_rng(1)
     images = rng.normal(size=(9, 12, 2, 2)).astype(np.float32)
-    features, scores = images.mean((2, 3)), run(proto, images)
+    features, scores = images.mean((2, 3)), run_model(proto, images)[0]
     rows = Head(proto, head).rows
     np.testing.assert_allclose(features @ rows.weight.T + rows.bias, scores, atol=1e-5)
-    np.testing.assert_allclose(run(Head(proto, head).with_rows(rows), images), scores, atol=1e-6)
+    (again,) = run_model(Head(proto, head).with_rows(rows), images)
+    np.testing.assert_allclose(again, scores, atol=1e-6)
     other = HeadRows(rng.normal(size=(5, 12)), rng.normal(size=5))
-    changed = Head(proto, head).with_rows(other)
-    np.testing.assert_allclose(
-        run(changed, images), features @ other.weight.T + other.bias, atol=1e-5
-    )
-    np.testing.assert_array_equal(run(proto, images), scores)  # a copy was changed
+    (changed,) = run_model(Head(proto, head).with_rows(other), images)
+    np.testing.assert_allclose(changed, features @ other.weight.T + other.bias, atol=1e-5)
+    np.testing.assert_array_equal(run_model(proto, images)[0], scores)  # a copy was changed
 
 
 @pytest.mark.parametrize("name", ["gemm", "gemm-transposed", "matmul-add", "conv"])
@@ -511,18 +483,11 @@ def test_an_untrained_layer_keeps_the_size_of_its_input(
     """He et al.'s initialisation: variance 2 / fan-in, however the weight is laid out."""
     path = tmp_path / "model.onnx"
     weights = {"hidden": np.ones(shape, np.float32), "head": np.ones((10, 50), np.float32)}
-    graph = helper.make_graph(
-        [
-            helper.make_node(operator, ["x", "hidden"], ["h"], **attributes),
-            helper.make_node("Gemm", ["h", "head"], ["y"], transB=1),
-        ],
-        "layers",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 300])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    nodes = [
+        make_node(operator, "x hidden", "h", **attributes),
+        make_node("Gemm", "h head", transB=1),
+    ]
+    onnx.save(make_model(nodes, {"x": ["batch", 300]}, {"y": ["batch", 10]}, weights), path)
     model = load_model(path)
     untrained = reset_weights(model.proto, find_head(model), seed=0)
     spread = np.std(numpy_helper.to_array(untrained.graph.initializer[0]))

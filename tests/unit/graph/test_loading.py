@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
 from support.assertions import assert_told
+from support.graphs import make_model, make_node
 from support.hostile import CASES
 from support.hostile.case import INSPECT, MODEL, HostileFile, read_base
 from support.shipped import LENET
@@ -127,15 +128,10 @@ def test_an_operator_set_of_others_may_have_any_number(tmp_path: Path) -> None:
 )
 def test_the_largest_result_decides(extents: tuple[int | str, ...], count: int) -> None:
     """A product of 16 times the input, of which open axes count once; whatever it declares."""
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, extents)
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["a", "b"])
-    node = helper.make_node("Tile", ["x", "k"], ["t"])
-    last = helper.make_node("ReduceSum", ["t"], ["y"])
-    tensor = numpy_helper.from_array(np.int64([4, 4]), "k")
-    graph = helper.make_graph([node, last], "g", [x], [y], [tensor])
+    nodes = [make_node("Tile", "x k", "t"), make_node("ReduceSum", "t")]
+    model = make_model(nodes, {"x": extents}, {"y": ["a", "b"]}, {"k": np.array([4, 4])})
     false = helper.make_tensor_value_info("t", TensorProto.FLOAT, [1, 1])
-    graph.value_info.append(false)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model.graph.value_info.append(false)
     found = [*list_excesses(make_skeleton(model), count)]
     total = 16 * int(np.prod([max(n, 1) if isinstance(n, int) else 1 for n in extents]))
     assert bool(found) is (total > count)

@@ -32,6 +32,7 @@ from nhle_onnx.graph.tensors import (
 )
 from nhle_onnx.graph.traversal import list_all_tensors
 from nhle_onnx.values.model import QuantParams
+from support.graphs import make_model
 
 KINDS = [
     TensorProto.DataType.Value(name)
@@ -42,9 +43,8 @@ FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorPr
 NAMES = TensorProto.DataType.Name
 
 
-def make_model(*tensors: TensorProto) -> ModelProto:
-    graph = helper.make_graph([], "g", [], [], tensors)
-    return helper.make_model(graph)
+def hold(*tensors: TensorProto) -> ModelProto:
+    return make_model([], {}, {}, tensors)
 
 
 def make_tensor(kind: int, shape: tuple[int, ...], *, raw: bool) -> TensorProto:
@@ -79,7 +79,7 @@ def test_what_is_replaced_is_what_onnx_reads(
 ) -> None:
     """In the field where it was; beyond the type's range it becomes the end."""
     tensor = make_tensor(kind, (3, 5), raw=raw)
-    proto = make_model(tensor)
+    proto = hold(tensor)
     before = numpy_helper.to_array(tensor)
     is_real = kind in FLOATS
     limits = ml_dtypes.finfo(before.dtype) if is_real else ml_dtypes.iinfo(before.dtype)
@@ -104,7 +104,7 @@ def test_what_is_replaced_is_what_onnx_reads(
 
 
 def test_what_is_no_number_stays_none() -> None:
-    proto = make_model(numpy_helper.from_array(np.zeros(3, np.float16), "t"))
+    proto = hold(numpy_helper.from_array(np.zeros(3, np.float16), "t"))
     replace_tensors(proto, {"t": np.float32([np.nan, np.inf, -np.inf])})
     found = read_tensors(proto, ("t",))["t"]
     assert np.isnan(found[0])
@@ -115,7 +115,7 @@ def test_what_is_no_number_stays_none() -> None:
 
 def test_whole_numbers_that_floats_do_not_hold_keep_their_bits() -> None:
     numbers = np.int32([2**24 + 1, -(2**31), 2**31 - 1, 7])
-    proto = make_model(numpy_helper.from_array(numbers, "t"))
+    proto = hold(numpy_helper.from_array(numbers, "t"))
     moved = numbers.astype(np.float32)
     moved[3] = 9
     replace_tensors(proto, {"t": moved})
@@ -126,7 +126,7 @@ def test_constants_count_as_tensors() -> None:
     """Under their node's output; and all parts of a file are walked through."""
     held = numpy_helper.from_array(np.float32([1, 2]), "inner")
     body = helper.make_graph([helper.make_node("Constant", [], ["c"], value=held)], "b", [], [])
-    proto = make_model(numpy_helper.from_array(np.float32([3]), "t"))
+    proto = hold(numpy_helper.from_array(np.float32([3]), "t"))
     proto.graph.node.extend([
         helper.make_node("Constant", [], ["k"], value=held),
         helper.make_node("Constant", [], ["text"], value_string="no tensor"),
@@ -175,10 +175,7 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
     arrays = {name: drawn[name] for name in "wsp" if drawn[name] is not None}
     at = {"axis": drawn["axis"], "block_size": drawn["block_size"]}
     dequantize = helper.make_node("DequantizeLinear", [*arrays], ["y"], **at)
-    tensors = [numpy_helper.from_array(values, name) for name, values in arrays.items()]
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-    graph = helper.make_graph([dequantize], "g", [], [y], tensors)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
+    proto = make_model([dequantize], {}, {"y": None}, arrays, opset=21)
     params = QuantParams(scales=("s",), zero_point="p" if "p" in arrays else None, **at)
     found = read_reals(GraphIndex(proto), "w", params)
     (expected,) = ReferenceEvaluator(proto).run(None, {})
@@ -187,7 +184,7 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
     numbers = drawn["w"].astype(np.float64)
     assert (round_reals(GraphIndex(proto), "w", params, found) == numbers).all()
     assert (express_reals(GraphIndex(proto), numbers, params) == found).all()
-    low, high = RANGES[tensors[0].data_type]
+    low, high = RANGES[proto.graph.initializer[0].data_type]
     assert set(round_reals(GraphIndex(proto), "w", params, found + 1e9).ravel()) == {high}
     assert set(round_reals(GraphIndex(proto), "w", params, found - 1e9).ravel()) == {low}
 
@@ -201,7 +198,7 @@ def test_grids_stand_for_what_onnx_says(drawn: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_scales_that_fit(kind: type, shape: tuple[int, ...], fits: bool) -> None:  # noqa: FBT001
     tensors = {"w": np.ones((4, 3), kind), "s": np.ones(shape, np.float32)}
-    proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
+    proto = hold(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
     assert (
         fits_quant_params(GraphIndex(proto), "w", QuantParams(scales=("s",), zero_point=None))
         is fits
@@ -214,7 +211,7 @@ def test_scales_that_fit(kind: type, shape: tuple[int, ...], fits: bool) -> None
 def test_steps_that_fit(scale: float, fits: bool, rises: bool) -> None:  # noqa: FBT001
     """A quantizer of blocks writes scales below 0 where the number farthest from 0 is positive."""
     tensors = {"w": np.ones(4, np.int8), "s": np.float32([1, 1, 1, scale])}
-    proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
+    proto = hold(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
     params = QuantParams(scales=("s",), zero_point=None, axis=0)
     assert fits_quant_params(GraphIndex(proto), "w", params) is fits
     assert fits_quant_params(GraphIndex(proto), "w", params, rises=True) is rises
@@ -223,7 +220,7 @@ def test_steps_that_fit(scale: float, fits: bool, rises: bool) -> None:  # noqa:
 def test_scales_are_multiplied() -> None:
     """As those of a bias are."""
     tensors = {"w": np.int32([4, -6]), "s": np.float32(0.5), "t": np.float32([2, 3])}
-    proto = make_model(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
+    proto = hold(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
     params = QuantParams(scales=("s", "t"), zero_point=None)
     assert read_reals(GraphIndex(proto), "w", params).tolist() == [4.0, -9.0]
 
@@ -245,10 +242,8 @@ def draw_graphs(draw: st.DrawFn) -> list[onnx.NodeProto]:
 @given(draw_graphs())
 def test_nodes_are_brought_into_order(nodes: list[onnx.NodeProto]) -> None:
     """onnx's own evaluator then finds every result, of all nodes or those that are needed."""
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "r0"))
-    graph = helper.make_graph(nodes, "g", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    ordered = sort_nodes(graph)
+    model = make_model(nodes, {"x": [1]}, {"r0": [1]})
+    ordered = sort_nodes(model.graph)
     assert sorted(node.output[0] for node in ordered) == sorted(node.output[0] for node in nodes)
     values = {"x": 1.0}
     for node in ordered:
@@ -258,7 +253,7 @@ def test_nodes_are_brought_into_order(nodes: list[onnx.NodeProto]) -> None:
     assert [output.name for output in exposed.graph.output] == names
     found = ReferenceEvaluator(exposed).run(None, {"x": np.ones(1, np.float32)})
     assert [float(each[0]) for each in found] == [values[name] for name in names]
-    assert [node.output[0] for node in graph.node] == [node.output[0] for node in nodes]
+    assert [node.output[0] for node in model.graph.node] == [node.output[0] for node in nodes]
     needed = {name for node in exposed.graph.node for name in (*node.input, *names)}
     assert all(node.output[0] in needed for node in exposed.graph.node)
 

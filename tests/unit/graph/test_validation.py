@@ -24,6 +24,7 @@ from nhle_onnx.graph.validation import list_faults
 from nhle_onnx.graph.validation.functions import count_nodes, list_function_faults
 from nhle_onnx.graph.validation.texts import list_text_faults
 from support.assertions import assert_told
+from support.graphs import make_model
 from support.shipped import LENET
 
 OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
@@ -37,10 +38,12 @@ def define(name: str, *nodes: NodeProto) -> FunctionProto:
     return helper.make_function("f", name, ["i"], ["o"], nodes, OPSETS)
 
 
-def make_model(nodes: list[NodeProto], *functions: FunctionProto) -> ModelProto:
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "xy")
-    graph = helper.make_graph(nodes, "g", [x], [y])
-    return helper.make_model(graph, functions=functions, opset_imports=OPSETS, ir_version=10)
+def make_with(nodes: list[NodeProto], *functions: FunctionProto) -> ModelProto:
+    """From `x` to `y`, with functions of the domain `f`."""
+    model = make_model(nodes, {"x": ["n"]}, {"y": ["n"]})
+    model.opset_import.append(helper.make_opsetid("f", 1))
+    model.functions.extend(functions)
+    return model
 
 
 def make_nested() -> ModelProto:
@@ -49,7 +52,7 @@ def make_nested() -> ModelProto:
     b = define("B", call("A", "i", "m"), call("A", "m", "n"), call("A", "n", "o"))
     c = define("C", call("B", "i", "m"), helper.make_node("Neg", ["m"], ["n"]), call("B", "n", "o"))
     nodes = [call("C", "x", "p"), call("A", "p", "q"), helper.make_node("Neg", ["q"], ["y"])]
-    return make_model(nodes, c, a, b)
+    return make_with(nodes, c, a, b)
 
 
 def test_nodes_are_counted_as_if_functions_were_written_out(
@@ -65,7 +68,7 @@ def test_nodes_are_counted_as_if_functions_were_written_out(
     monkeypatch.setattr(validation, "_MAX_NODES", count - 1)
     assert [*list_faults(model, 100)] == ["has 16 nodes, with functions written out: more than 15"]
     monkeypatch.setattr(validation, "_MAX_NODES", 10)
-    many = make_model(
+    many = make_with(
         [helper.make_node("Neg", ["x"], ["y"])]
         + [helper.make_node("Neg", ["x"], [f"r{n}"]) for n in range(10)]
     )
@@ -74,7 +77,7 @@ def test_nodes_are_counted_as_if_functions_were_written_out(
     branch = helper.make_graph(many.graph.node[1:7], "six", [], [value])
     choice = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
     fault = "has 13 nodes, with functions written out: more than 10"
-    assert [*list_faults(make_model([choice]), 100)] == [fault]
+    assert [*list_faults(make_with([choice]), 100)] == [fault]
 
 
 def test_functions_that_are_none() -> None:
@@ -82,7 +85,7 @@ def test_functions_that_are_none() -> None:
     assert [*list_function_faults(model)] == []
     model.functions.append(model.functions[0])
     assert [*list_function_faults(model)] == ["defines a function twice"]
-    itself = make_model(
+    itself = make_with(
         [call("A", "x", "y")], define("A", call("B", "i", "o")), define("B", call("A", "i", "o"))
     )
     (fault,) = list_function_faults(itself)
@@ -90,7 +93,7 @@ def test_functions_that_are_none() -> None:
     for depth, has_fault in ((64, False), (65, True)):
         chain = [define(f"F{n}", call(f"F{n + 1}", "i", "o")) for n in range(depth - 1)]
         last = define(f"F{depth - 1}", helper.make_node("Neg", ["i"], ["o"]))
-        found = [*list_function_faults(make_model([call("F0", "x", "y")], last, *chain))]
+        found = [*list_function_faults(make_with([call("F0", "x", "y")], last, *chain))]
         assert found == ["has functions that call each other more than 64 levels deep"] * has_fault
 
 
@@ -111,11 +114,11 @@ def test_names_have_a_length() -> None:
         outside.external_data.add(key=name, value=name)
         open_axis = helper.make_tensor_value_info("x", TensorProto.FLOAT, [name])
         cases = [
-            (make_model([helper.make_node("Neg", [name], ["y"])]), "input"),
-            (make_model([helper.make_node("Neg", ["x"], ["y", name])]), "output"),
-            (make_model([helper.make_node("Neg", ["x"], ["y"], name=name)]), "name"),
-            (make_model([helper.make_node("Constant", [], ["y"], value=tensor)]), "name"),
-            (make_model([helper.make_node("Constant", [], ["y"], value=outside)]), "key"),
+            (make_with([helper.make_node("Neg", [name], ["y"])]), "input"),
+            (make_with([helper.make_node("Neg", ["x"], ["y", name])]), "output"),
+            (make_with([helper.make_node("Neg", ["x"], ["y"], name=name)]), "name"),
+            (make_with([helper.make_node("Constant", [], ["y"], value=tensor)]), "name"),
+            (make_with([helper.make_node("Constant", [], ["y"], value=outside)]), "key"),
             (ModelProto(graph=helper.make_graph([], "g", [open_axis], [])), "dim_param"),
             (ModelProto(producer_name=name), "producer_name"),
         ]
@@ -129,13 +132,13 @@ def test_names_have_a_length() -> None:
 
 def test_names_are_text() -> None:
     """protobuf gives what is no UTF-8 as bytes."""
-    model = make_model([helper.make_node("Neg", ["x"], ["y"], name="good")])
+    model = make_with([helper.make_node("Neg", ["x"], ["y"], name="good")])
     content = model.SerializeToString().replace(b"good", b"b\xffd!")
     assert list_texts(ModelProto.FromString(content)) == [
         "has a name that is not UTF-8: b'b\\xffd!'"
     ]
     tensor = numpy_helper.from_array(np.zeros(2), "good")
-    held = make_model([helper.make_node("Constant", [], ["y"], value=tensor)])
+    held = make_with([helper.make_node("Constant", [], ["y"], value=tensor)])
     content = held.SerializeToString().replace(b"good", b"b\xffd!")
     assert list_texts(ModelProto.FromString(content)) == [
         "has a name that is not UTF-8: b'b\\xffd!'"
@@ -156,7 +159,7 @@ def test_parts_and_numbers_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def fault_of(tensor: TensorProto) -> list[str]:
-    return [*list_faults(make_model([helper.make_node("Constant", [], ["y"], value=tensor)]), 1000)]
+    return [*list_faults(make_with([helper.make_node("Constant", [], ["y"], value=tensor)]), 1000)]
 
 
 def test_a_tensor_holds_what_its_shape_says() -> None:
@@ -198,7 +201,7 @@ def test_shapes_have_limits() -> None:
     ):  # fmt: skip
         outside = TensorProto(name="t", data_type=1, dims=dims, data_location=TensorProto.EXTERNAL)
         assert fault_of(outside)[:1] == fault
-    declared = make_model([helper.make_node("Neg", ["x"], ["y"])])
+    declared = make_with([helper.make_node("Neg", ["x"], ["y"])])
     declared.graph.value_info.append(
         helper.make_tensor_value_info("v", TensorProto.FLOAT, [-1, 1000, "n"])
     )
@@ -220,7 +223,7 @@ def test_shapes_have_limits() -> None:
 
 def test_graphs_say_each_name_once() -> None:
     def change(kind: str) -> list[str]:
-        model = make_model(
+        model = make_with(
             [helper.make_node("Neg", ["x"], ["y"]), helper.make_node("Abs", ["y"], ["z"])]
         )
         model.graph.initializer.append(numpy_helper.from_array(np.zeros(1), "w"))
@@ -258,7 +261,7 @@ def test_a_size_that_constants_tell_is_found(tmp_path: Path) -> None:
         numpy_helper.from_array(np.int64(values), name)
         for name, values in (("a", [5, 4]), ("b", [6, 10]))
     ]
-    model = make_model(
+    model = make_with(
         [
             helper.make_node("Mul", ["a", "b"], ["s"]),
             helper.make_node("Expand", ["x", "s"], ["e"]),
@@ -279,7 +282,7 @@ def test_a_result_within_a_function_is_found(tmp_path: Path) -> None:
     last = helper.make_node("ReduceMax", ["e"], ["o"], keepdims=0)
     widen = define("Widen", made, helper.make_node("Expand", ["i", "s"], ["e"]), last)
     path = tmp_path / "model.onnx"
-    onnx.save(make_model([call("Widen", "x", "y")], widen), path)
+    onnx.save(make_with([call("Widen", "x", "y")], widen), path)
     load_model(path, max_elements=1200)
     with pytest.raises(InputRefusedError, match=r" 1,200 elements, \[30, 40\]"):
         load_model(path, max_elements=1199)
@@ -289,7 +292,7 @@ def test_a_result_above_the_limit_is_refused(tmp_path: Path) -> None:
     """Of a file whose weights are within it."""
     shape = numpy_helper.from_array(np.int64([30, 40]), "s")
     made = helper.make_node("Constant", [], ["s"], value=shape)
-    model = make_model(
+    model = make_with(
         [made, helper.make_node("Expand", ["x", "s"], ["e"]), helper.make_node("Neg", ["x"], ["y"])]
     )
     path = tmp_path / "model.onnx"
@@ -308,13 +311,13 @@ def test_attributes_of_functions_stand_in_functions() -> None:
     leaky.attribute.add(name="alpha", ref_attr_name="a", type=AttributeProto.FLOAT)
     function = define("L", leaky)
     function.attribute.append("a")
-    model = make_model([call("L", "x", "y")], function)
+    model = make_with([call("L", "x", "y")], function)
     model.graph.node[0].attribute.append(helper.make_attribute("a", 0.1))
     assert [*list_faults(model, 100)] == []
     fault = "has the attribute alpha that refers to one of a function, outside of any"
     plain = helper.make_node("LeakyRelu", ["x"], ["y"])
     plain.attribute.append(leaky.attribute[0])
-    assert [*list_faults(make_model([plain]), 100)] == [fault]
-    branch = helper.make_graph([plain], "branch", [], make_model([plain]).graph.output)
+    assert [*list_faults(make_with([plain]), 100)] == [fault]
+    branch = helper.make_graph([plain], "branch", [], make_with([plain]).graph.output)
     choice = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
-    assert [*list_faults(make_model([choice]), 100)] == [fault, fault]
+    assert [*list_faults(make_with([choice]), 100)] == [fault, fault]

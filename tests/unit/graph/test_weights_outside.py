@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import split_files
@@ -17,6 +17,7 @@ from nhle_onnx.graph.model_files import check_sidecars, read_model_files
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.values.model import OnnxModel
 from support.assertions import assert_told
+from support.graphs import make_model, make_node, place_outside
 
 LOCATIONS = [("w.bin",), ("a/w.bin", "b/w.bin"), ("u.bin", "a/v.bin", "a/w.bin")]
 Entries = dict[str, str]
@@ -31,19 +32,8 @@ def draw_tensors(count: int) -> dict[str, np.ndarray]:
     }
 
 
-def make_model(tensors: list[TensorProto]) -> ModelProto:
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in "xy")
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def place(tensor: TensorProto, **entries: object) -> None:
-    """Say that a tensor lies outside."""
-    tensor.ClearField("raw_data")
-    del tensor.external_data[:]
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in entries.items():
-        tensor.external_data.add(key=key, value=str(value))
+def make_identity(tensors: list[TensorProto]) -> ModelProto:
+    return make_model([make_node("Identity", "x")], {"x": ["n", 2]}, {"y": ["n", 2]}, tensors)
 
 
 def write_outside(folder: Path, *locations: str, checksum: bool = False) -> Path:
@@ -54,7 +44,7 @@ def write_outside(folder: Path, *locations: str, checksum: bool = False) -> Path
     contents = {location: bytearray(b"head") for location in locations}
     for index, tensor in reversed([*enumerate(tensors[:-1])]):
         content, numbers = contents[locations[index % len(locations)]], tensor.raw_data
-        place(
+        place_outside(
             tensor,
             location=locations[index % len(locations)],
             offset=len(content),
@@ -69,7 +59,7 @@ def write_outside(folder: Path, *locations: str, checksum: bool = False) -> Path
                 stated = hashlib.sha1(content).hexdigest()  # noqa: S324 - ONNX's
                 tensor.external_data.add(key="checksum", value=stated)
     path = folder / "model.onnx"
-    path.write_bytes(make_model(tensors).SerializeToString())
+    path.write_bytes(make_identity(tensors).SerializeToString())
     return path
 
 
@@ -147,8 +137,8 @@ def test_what_a_place_leaves_out(tmp_path: Path) -> None:
     values = draw_tensors(1)["t0"]
     tensor = numpy_helper.from_array(values, "t0")
     (tmp_path / "w.bin").write_bytes(values.tobytes())
-    place(tensor, location="w.bin")
-    (tmp_path / "model.onnx").write_bytes(make_model([tensor]).SerializeToString())
+    place_outside(tensor, location="w.bin")
+    (tmp_path / "model.onnx").write_bytes(make_identity([tensor]).SerializeToString())
     model = load_model(tmp_path / "model.onnx")
     assert model.proto.graph.initializer[0].raw_data == values.tobytes()
     assert (model.places["t0"].offset, model.places["t0"].length) == (0, None)
@@ -159,8 +149,8 @@ def test_a_tensor_without_numbers_takes_no_room(tmp_path: Path) -> None:
     tensors = [numpy_helper.from_array(np.empty(0, np.float32), name) for name in ("none", "nil")]
     (tmp_path / "w.bin").touch()
     for tensor in tensors:
-        place(tensor, location="w.bin", offset=0, length=0)
-    (tmp_path / "model.onnx").write_bytes(make_model(tensors).SerializeToString())
+        place_outside(tensor, location="w.bin", offset=0, length=0)
+    (tmp_path / "model.onnx").write_bytes(make_identity(tensors).SerializeToString())
     model = load_model(tmp_path / "model.onnx")
     assert [tensor.raw_data for tensor in model.proto.graph.initializer] == [b"", b""]
 
@@ -172,7 +162,7 @@ def change(**entries: object) -> Callable[[Path], None]:
         proto = onnx.load(path, load_external_data=False)
         tensor = proto.graph.initializer[0]
         old = {entry.key: entry.value for entry in tensor.external_data}
-        place(tensor, **(old | entries))
+        place_outside(tensor, **(old | entries))
         path.write_bytes(proto.SerializeToString())
 
     return edit

@@ -7,6 +7,7 @@ at once, or read a table.
 import numpy as np
 import pytest
 
+from support.graphs import make_node
 from support.quantized_layers import (
     INTO,
     OUT_OF,
@@ -26,7 +27,6 @@ from support.quantized_nets import (
     draw_reals,
     draw_weight,
     make_grid,
-    make_node,
     make_scale,
 )
 from support.quantized_runs import assert_near, assert_same_reals, run_both

@@ -9,8 +9,9 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.hints import word
-from support.quantized_nets import Net, draw_reals, make_node
-from support.quantized_runs import lower, make_model, open_session, run_both
+from support.graphs import keep_used, make_model, make_node
+from support.quantized_nets import Net, draw_reals
+from support.quantized_runs import lower, make_and_run, open_session, run_both
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 IMAGES = (2, 3, 6, 5)
@@ -105,19 +106,10 @@ def test_what_is_not_supported_is_named(
     node: NodeProto, shape: tuple[int, ...], opset: int, message: str
 ) -> None:
     """Whether or not ONNX Runtime would run it."""
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [node],
-        "net",
-        [value("x", TensorProto.FLOAT, shape)],
-        [value("y", TensorProto.FLOAT, [None] * len(shape))],
-        [
-            numpy_helper.from_array(array.astype(np.float32), name)
-            for name, array in CONSTANTS.items()
-            if name in node.input
-        ],
+    tensors = {name: array.astype(np.float32) for name, array in CONSTANTS.items()}
+    model = make_model(
+        [node], {"x": shape}, {"y": [None] * len(shape)}, keep_used(tensors, [node]), opset
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     with pytest.raises(UnsupportedModelError, match=message):
         lower(model)
 
@@ -125,7 +117,7 @@ def test_what_is_not_supported_is_named(
 def test_sparse_weights_are_not_trained() -> None:
     """ONNX Runtime unpacks them; in the file there is nothing that every weight could go into."""
     net = Net([make_node("MatMul", "x weight")], {"weight": np.float32([[0, 2], [0, 0]])})
-    model, _ = make_model(net, draw_reals(4, 2))
+    model, _ = make_and_run(net, draw_reals(4, 2))
     values = numpy_helper.from_array(np.float32([2]), "weight")
     indices = numpy_helper.from_array(np.int64([1]), "indices")
     del model.graph.initializer[:]

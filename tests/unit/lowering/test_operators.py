@@ -5,15 +5,15 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
-from onnx import GraphProto, TensorProto, defs, helper, numpy_helper
+from onnx import ModelProto, TensorProto, defs, helper
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.module import lower_model
 from nhle_onnx.lowering.operators import OPERATORS, Operator
 from nhle_onnx.values.model import OnnxModel
+from support.graphs import make_model, make_node, run_model
 from support.node_cases import INAPPLICABLE, Case, list_cases, lower_case, run_case
 
 # Each refuses clearly what inference of a classifier does not have.
@@ -137,22 +137,16 @@ def test_form_as_onnxruntime_has_it(
 ) -> None:
     outputs = {"Split": ["y", "z"], "TopK": ["y", "z"]}.get(op_type, ["y"])
     names = [f"input{place}" for place in range(len(inputs))]
-    graph = helper.make_graph(
-        [helper.make_node(op_type, names, outputs, **attributes)],
-        "form",
-        [helper.make_tensor_value_info("input0", TensorProto.FLOAT, inputs[0].shape)],
-        [helper.make_empty_tensor_value_info(name) for name in outputs],
-        [numpy_helper.from_array(x, name) for x, name in zip(inputs, names, strict=True)][1:],
-    )
-    check_against_onnxruntime(graph, opset, inputs[0])
+    first, *others = zip(names, inputs, strict=True)
+    node = helper.make_node(op_type, names, outputs, **attributes)
+    model = make_model([node], dict([first]), dict.fromkeys(outputs), dict(others), opset)
+    check_against_onnxruntime(model, inputs[0])
 
 
-def check_against_onnxruntime(graph: GraphProto, opset: int, inputs: np.ndarray) -> None:
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    source = graph.input[0].name
+def check_against_onnxruntime(proto: ModelProto, inputs: np.ndarray) -> None:
+    source = proto.graph.input[0].name
     model = OnnxModel(path=Path("form.onnx"), proto=proto, sha256="", size_bytes=0)
-    for output, expected in zip(graph.output, session.run(None, {source: inputs}), strict=True):
+    for output, expected in zip(proto.graph.output, run_model(proto, inputs), strict=True):
         module = lower_model(model, source=source, output=output.name).module
         computed = module(torch.from_numpy(inputs)).detach().numpy()
         assert computed.dtype == expected.dtype
@@ -170,15 +164,9 @@ def test_every_operator_has_a_case() -> None:
 
 @pytest.mark.parametrize("kind", [TensorProto.INT64, TensorProto.FLOAT16, TensorProto.BOOL])
 def test_cast_as_onnxruntime_does(kind: int) -> None:
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [helper.make_node("Cast", ["x"], ["y"], to=kind)],
-        "cast",
-        [value("x", TensorProto.FLOAT, [6])],
-        [value("y", kind, [6])],
-    )
+    model = make_model([make_node("Cast", "x", to=kind)], {"x": [6]}, {"y": None})
     inputs = np.array([-2.7, -0.5, 0.0, 0.49, 1.5, 300.2], np.float32)
-    check_against_onnxruntime(graph, 17, inputs)
+    check_against_onnxruntime(model, inputs)
 
 
 @pytest.mark.parametrize("row", OPERATORS, ids=lambda row: f"{row.op_type}-{row.since}")

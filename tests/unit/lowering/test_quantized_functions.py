@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from support.graphs import MICROSOFT, make_node
 from support.quantized_nets import (
     BYTES,
     IMAGE,
-    MICROSOFT,
     SCALES,
     UNEVEN,
     Attributes,
@@ -19,11 +19,10 @@ from support.quantized_nets import (
     get_limits,
     list_numbers,
     make_grid,
-    make_node,
     make_unary,
     spell,
 )
-from support.quantized_runs import IS_X86, assert_near, assert_same, lower, make_model, run_module
+from support.quantized_runs import IS_X86, assert_near, assert_same, lower, make_and_run, run_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -162,6 +161,6 @@ def test_what_a_scale_is_found_of_is_the_same_to_the_last_bit(attributes: Attrib
         {},
     )
     x = np.random.default_rng(0).normal(0, 3, IMAGE).astype(np.float32)
-    model, expected = make_model(net, x)
+    model, expected = make_and_run(net, x)
     rtol = 0 if IS_X86 else 2e-7  # other processors multiply and add in one rounding
     np.testing.assert_allclose(run_module(lower(model), x), expected, rtol=rtol, atol=rtol)

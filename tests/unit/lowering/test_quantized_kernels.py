@@ -7,11 +7,11 @@ from onnx import NodeProto, TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.operators import OPERATORS
+from support.graphs import MICROSOFT, make_node
 from support.quantized_layers import IDENTITIES, make_identity
 from support.quantized_nets import (
     BYTES,
     INT8,
-    MICROSOFT,
     SCALES,
     UINT8,
     Attributes,
@@ -20,11 +20,10 @@ from support.quantized_nets import (
     draw_numbers,
     draw_weight,
     get_limits,
-    make_node,
     make_product,
     spell,
 )
-from support.quantized_runs import assert_same, lower, make_model, run_both
+from support.quantized_runs import assert_same, lower, make_and_run, run_both
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -89,6 +88,6 @@ CHANNELS_LAST: Attributes = {"channels_last": 1, "domain": MICROSOFT}
 def test_what_is_not_supported_is_named(nodes: list[NodeProto], message: str) -> None:
     constants = make_product(UINT8, draw_weight(INT8, 6, 4, 3, 3), SCALES[0])
     constants["float8"] = np.ones(4, FLOAT8)
-    model, _ = make_model(Net(nodes, constants), draw_numbers(UINT8, 2, 7, 9, 4))
+    model, _ = make_and_run(Net(nodes, constants), draw_numbers(UINT8, 2, 7, 9, 4))
     with pytest.raises(UnsupportedModelError, match=message):
         lower(model)

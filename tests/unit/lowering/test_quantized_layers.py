@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from support.graphs import MICROSOFT, make_node
 from support.quantized_nets import (
     ALL_PAIRS,
     INT8,
-    MICROSOFT,
     PAIRS,
     SCALES,
     UINT8,
@@ -19,7 +19,6 @@ from support.quantized_nets import (
     draw_bias,
     draw_numbers,
     draw_weight,
-    make_node,
     make_product,
     spell,
 )

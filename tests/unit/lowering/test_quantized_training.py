@@ -12,6 +12,7 @@ from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor
 
 from nhle_onnx.graph.tensors import replace_tensors
+from support.graphs import MICROSOFT, make_node
 from support.quantized_layers import (
     IDENTITIES,
     make_blocked_layer,
@@ -25,7 +26,6 @@ from support.quantized_nets import (
     INT4,
     INT8,
     KINDS,
-    MICROSOFT,
     SCALES,
     UINT8,
     ZEROS,
@@ -37,7 +37,6 @@ from support.quantized_nets import (
     draw_reals,
     draw_weight,
     get_limits,
-    make_node,
     make_product,
     make_round_trip,
     make_unary,
@@ -46,7 +45,7 @@ from support.quantized_nets import (
 from support.quantized_runs import (
     assert_within_one_step,
     lower,
-    make_model,
+    make_and_run,
     open_session,
     run_module,
 )
@@ -57,7 +56,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def differentiate(net: Net, x: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
     """The gradient, for the inputs, of the outputs' weighted sum."""
     inputs = torch.from_numpy(x.astype(np.float32)).requires_grad_()
-    outputs = lower(make_model(net, x)[0]).module(inputs)
+    outputs = lower(make_and_run(net, x)[0]).module(inputs)
     (outputs * torch.as_tensor(weights)).sum().backward()
     assert inputs.grad is not None
     gradients: np.ndarray = inputs.grad.numpy()
@@ -152,7 +151,7 @@ TRAINED: dict[str, tuple[Net, np.ndarray, set[str], set[str]]] = {
 @pytest.mark.parametrize("name", TRAINED)
 def test_numbers_are_trained_and_their_scales_are_not(name: str) -> None:
     net, x, whole, real = TRAINED[name]
-    lowered = lower(make_model(net, x)[0])
+    lowered = lower(make_and_run(net, x)[0])
     assert lowered.parameter_of.keys() == whole | real
     assert lowered.whole == whole
     assert {id(parameter) for parameter in lowered.module.parameters()} == {
@@ -168,7 +167,7 @@ def test_numbers_are_trained_and_their_scales_are_not(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, (_, _, whole, _) in TRAINED.items() if whole])
 def test_what_is_trained_is_what_onnxruntime_reads_of_it(name: str) -> None:
     net, x, *_ = TRAINED[name]
-    model, before = make_model(net, x)
+    model, before = make_and_run(net, x)
     lowered = lower(model)
     rng = np.random.default_rng(2)
     values = {
@@ -188,7 +187,7 @@ def test_what_is_trained_is_what_onnxruntime_reads_of_it(name: str) -> None:
 @pytest.mark.parametrize("kind", [INT8, UINT8, INT4], ids=str)
 def test_a_weight_beyond_its_type_saturates_without_a_gradient(kind: Kind) -> None:
     net = make_blocked_layer(kind, 24)
-    lowered = lower(make_model(net, draw_reals(8, 96))[0])
+    lowered = lower(make_and_run(net, draw_reals(8, 96))[0])
     low, high = get_limits(kind)
     weight = lowered.parameter_of["w"]
     with torch.no_grad():
@@ -205,7 +204,7 @@ def test_a_weight_beyond_its_type_saturates_without_a_gradient(kind: Kind) -> No
 
 def test_one_number_is_no_weight() -> None:
     net = make_kernel("QLinearMul", "x w y", np.full(1, 190, UINT8))
-    assert not lower(make_model(net, NUMBERS)[0]).parameter_of
+    assert not lower(make_and_run(net, NUMBERS)[0]).parameter_of
 
 
 def test_weights_of_onnxruntimes_dynamic_quantizer(tmp_path: Path) -> None:
@@ -216,7 +215,7 @@ def test_weights_of_onnxruntimes_dynamic_quantizer(tmp_path: Path) -> None:
         make_node("Add", "a bias", "b"),
         make_node("MatMul", "b second"),
     ]
-    model, _ = make_model(Net(nodes, constants, opset=17), ROWS)
+    model, _ = make_and_run(Net(nodes, constants, opset=17), ROWS)
     onnx.save(model, tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "whole.onnx", per_channel=True)
     lowered = lower(onnx.load(tmp_path / "whole.onnx"))

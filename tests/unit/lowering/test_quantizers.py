@@ -12,23 +12,22 @@ from hypothesis.extra.numpy import arrays
 from onnx import helper
 
 from nhle_onnx.lowering.module import LoweredModel
+from support.graphs import MICROSOFT, make_node
 from support.quantized_nets import (
     ANY_REAL,
     BEYOND,
     BYTES,
     DYNAMIC_ROUND_TRIP,
     KINDS,
-    MICROSOFT,
     ZEROS,
     Kind,
     Net,
     draw_reals,
     get_limits,
-    make_node,
     make_round_trip,
     make_scale,
 )
-from support.quantized_runs import assert_same, lower, make_model, open_session, run_module
+from support.quantized_runs import assert_same, lower, make_and_run, open_session, run_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -102,7 +101,7 @@ def test_quantizing_rounds_half_to_even(kind: Kind, shift: int) -> None:
 
 @cache
 def open_round_trip(kind: Kind) -> tuple[ort.InferenceSession, LoweredModel]:
-    model, _ = make_model(make_round_trip(kind), draw_reals(5, 1))
+    model, _ = make_and_run(make_round_trip(kind), draw_reals(5, 1))
     return open_session(model), lower(model)
 
 

@@ -9,11 +9,11 @@ import torch
 from onnx import NodeProto
 
 from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
+from support.graphs import MICROSOFT, make_node
 from support.quantized_nets import (
     INT4,
     INT8,
     INT16,
-    MICROSOFT,
     UINT4,
     UINT8,
     Kind,
@@ -21,14 +21,13 @@ from support.quantized_nets import (
     draw_numbers,
     draw_reals,
     make_grid,
-    make_node,
     make_scale,
     spell,
 )
 from support.quantized_runs import (
     assert_same_reals,
     lower,
-    make_model,
+    make_and_run,
     open_session,
     run_both,
     run_module,
@@ -137,14 +136,14 @@ def test_one_after_another_gives_the_same_reals(between: str, block: int) -> Non
 @pytest.mark.parametrize("net", ROUNDED.values(), ids=ROUNDED)
 def test_rounded_inputs_give_the_same_reals(net: Net) -> None:
     x = draw_reals(40, INPUTS)
-    assert [*find_rounded_inputs(make_model(net, x)[0]).values()] == [32]
+    assert [*find_rounded_inputs(make_and_run(net, x)[0]).values()] == [32]
     assert_same_reals(net, x)
 
 
 @pytest.mark.parametrize("net", AS_WRITTEN.values(), ids=AS_WRITTEN)
 def test_inputs_that_are_not_rounded_give_the_same_reals(net: Net) -> None:
     x = draw_reals(40, INPUTS)
-    assert not find_rounded_inputs(make_model(net, x)[0])
+    assert not find_rounded_inputs(make_and_run(net, x)[0])
     assert_same_reals(net, x)
 
 
@@ -170,7 +169,7 @@ def test_between_quantizers_rounds_nothing_more() -> None:
 
 
 def test_a_weight_that_callers_may_replace_is_no_constant() -> None:
-    model, _ = make_model(ROUNDED["by tensor"], x := draw_reals(40, INPUTS))
+    model, _ = make_and_run(ROUNDED["by tensor"], x := draw_reals(40, INPUTS))
     shape = (INPUTS, OUTPUTS)
     model.graph.input.append(onnx.helper.make_tensor_value_info("w", onnx.TensorProto.INT8, shape))
     expected = open_session(model).run(None, {"x": x})[0]
@@ -179,7 +178,7 @@ def test_a_weight_that_callers_may_replace_is_no_constant() -> None:
 
 
 def test_gradients_pass_as_if_nothing_were_rounded() -> None:
-    model, _ = make_model(ROUNDED["by tensor"], draw_reals(40, INPUTS))
+    model, _ = make_and_run(ROUNDED["by tensor"], draw_reals(40, INPUTS))
     module = lower(model).module
     x = torch.from_numpy(draw_reals(40, INPUTS)).requires_grad_()
     module(x).sum().backward()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 from torch import nn
@@ -17,6 +16,7 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.weights import list_weights
+from support.graphs import make_model, make_node, run_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -50,8 +50,7 @@ def check_logits(network: nn.Module, name: str, exporter: str, path: Path) -> No
     """On a batch of another size than the exported one."""
     export_example(network, make_images(name, 2), exporter, path)
     images = make_images(name, 3)
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    expected = session.run(["logits"], {"image": images.numpy()})[0]
+    (expected,) = run_model(path, images.numpy())
     with torch.no_grad():
         computed = lower(path).module(images).numpy()
     np.testing.assert_allclose(computed, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
@@ -141,42 +140,24 @@ def test_tied_weights_stay_tied(tmp_path: Path) -> None:
 
 def test_constants_of_a_hard_swish_are_no_weights() -> None:
     """The 3 and 6 of x · clip(x + 3, 0, 6) / 6 must not be trained."""
-    shape = [1, 4]
-    value = onnx.helper.make_tensor_value_info
-    scalars = {"three": 3.0, "zero": 0.0, "six": 6.0}
     nodes = [
-        onnx.helper.make_node("Add", ["x", "three"], ["a"]),
-        onnx.helper.make_node("Clip", ["a", "zero", "six"], ["b"]),
-        onnx.helper.make_node("Mul", ["x", "b"], ["c"]),
-        onnx.helper.make_node("Div", ["c", "six"], ["y"]),
+        make_node("Add", "x three", "a"),
+        make_node("Clip", "a zero six", "b"),
+        make_node("Mul", "x b", "c"),
+        make_node("Div", "c six"),
     ]
-    initializers = [
-        onnx.numpy_helper.from_array(np.array(number, np.float32), name)
-        for name, number in scalars.items()
-    ]
-    graph = onnx.helper.make_graph(
-        nodes, "g", [value("x", 1, shape)], [value("y", 1, shape)], initializers
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    scalars = {"three": 3.0, "zero": 0.0, "six": 6.0}
+    tensors = {name: np.array(number, np.float32) for name, number in scalars.items()}
+    model = make_model(nodes, {"x": [1, 4]}, {"y": [1, 4]}, tensors)
     assert list_weights(model, 17, "y") == ()
 
 
 def test_an_attention_mask_is_no_weight() -> None:
-    value = onnx.helper.make_tensor_value_info
     mask = np.where(np.tri(4, dtype=bool), 0, -np.inf).astype(np.float32)
-    initializers = [
-        onnx.numpy_helper.from_array(mask, "mask"),
-        onnx.numpy_helper.from_array(np.ones((4, 4), np.float32), "positions"),
-    ]
-    nodes = [
-        onnx.helper.make_node("Add", ["x", "mask"], ["a"]),
-        onnx.helper.make_node("Add", ["a", "positions"], ["y"]),
-    ]
+    tensors = {"mask": mask, "positions": np.ones((4, 4), np.float32)}
+    nodes = [make_node("Add", "x mask", "a"), make_node("Add", "a positions")]
     shape = ["batch", 4, 4]
-    graph = onnx.helper.make_graph(
-        nodes, "g", [value("x", 1, shape)], [value("y", 1, shape)], initializers
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model = make_model(nodes, {"x": shape}, {"y": shape}, tensors)
     assert list_weights(model, 17, "y") == ("positions",)
 
 

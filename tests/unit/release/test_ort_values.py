@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import ModelProto
 
@@ -22,6 +21,7 @@ from nhle_onnx.release.ort_format import (
     make_noise,
 )
 from support.assertions import assert_told
+from support.graphs import run_model
 from support.shipped import LENET
 
 
@@ -115,12 +115,7 @@ def test_a_comparison_counts_answers_and_differences() -> None:
     assert images.shape == (40, 1, 28, 28)
     assert images.tobytes() == make_noise(target, 40).tobytes()
     assert len(make_noise(target)) == 16
-    scores = [
-        ort.InferenceSession(each.SerializeToString(), providers=["CPUExecutionProvider"]).run(
-            None, {"image": images}
-        )[0]
-        for each in (lifted, model.proto)
-    ]
+    scores = [run_model(each, images)[0] for each in (lifted, model.proto)]
     output = model.proto.graph.output[0].name
     found = compare_with_onnx(convert_to_ort(lifted), model.proto, output, images, target, 7)
     share = (scores[0].argmax(1) == scores[1].argmax(1)).mean()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.release.signature import check_signature, name_signature, sign_files
 from nhle_onnx.values.signature import SigningKey, TrustedKey
+from support.graphs import make_model, make_node, place_outside
 from support.shipped import LENET
 from support.signing_keys import refuse, write_keys, write_texts
 
@@ -25,26 +26,19 @@ def folder(tmp_path: Path) -> Path:
     return write_texts(tmp_path / "files")
 
 
-def make_model(path: Path, *locations: str) -> Path:
-    tensors = []
-    for index, location in enumerate(locations):
-        tensor = numpy_helper.from_array(
-            onnx.numpy_helper.to_array(onnx.load(LENET).graph.initializer[0]), f"t{index}"
-        )
-        tensor.ClearField("raw_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value=location)
-        tensors.append(tensor)
-    nodes = [helper.make_node("Relu", ["x"], ["y"])]
-    path.write_bytes(
-        helper.make_model(helper.make_graph(nodes, "g", [], [], tensors)).SerializeToString()
-    )
+def save_model(path: Path, *locations: str) -> Path:
+    weight = numpy_helper.to_array(onnx.load(LENET).graph.initializer[0])
+    tensors = [
+        place_outside(numpy_helper.from_array(weight, f"t{index}"), location=location)
+        for index, location in enumerate(locations)
+    ]
+    path.write_bytes(make_model([make_node("Relu", "x")], {}, {}, tensors).SerializeToString())
     return path
 
 
 def test_signed_files_are_checked_together(folder: Path, keys: Path) -> None:
     """All of them, or with some named alone; and each way not to be what was signed."""
-    model = make_model(folder / "m.onnx", "w.bin", "./sub/v.bin")
+    model = save_model(folder / "m.onnx", "w.bin", "./sub/v.bin")
     (folder / "sub").mkdir()
     (folder / "w.bin").write_bytes(b"w.bin")
     (folder / "sub" / "v.bin").write_bytes(b"sub/v.bin")
@@ -107,12 +101,12 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
         ),
         ([one], one, f"{one} is to hold the signature, and cannot be signed itself", "without it."),
         (
-            [make_model(folder / "m.onnx", "../w")], signature,
+            [save_model(folder / "m.onnx", "../w")], signature,
             f"{folder / 'm.onnx'} keeps weights in '../w', which lies outside its folder",
             "in one folder.",
         ),
         (
-            [make_model(folder / "n.onnx", "gone")],
+            [save_model(folder / "n.onnx", "gone")],
             signature, f"{folder / 'gone'} does not exist", "there.",
         ),
     ]  # fmt: skip
@@ -138,7 +132,7 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
 
 def test_what_holds_weights_of_what(folder: Path) -> None:
     """Each name once, as it is written; and whoever says .onnx is held to it."""
-    model = make_model(folder / "m.onnx", "w.bin", "./w.bin", "w.bin", "sub/v.bin")
+    model = save_model(folder / "m.onnx", "w.bin", "./w.bin", "w.bin", "sub/v.bin")
     assert sorted(list_sidecars(model)) == ["sub/v.bin", "w.bin", "w.bin"]
     assert list_sidecars(LENET) == list_sidecars(folder / "a.txt") == ()
     for name, content in (

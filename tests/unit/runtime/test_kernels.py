@@ -10,18 +10,18 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from nhle_onnx.runtime import kernels
 from nhle_onnx.runtime.exact_sums import ENTRIES, make_exact
 from nhle_onnx.runtime.native import open_native
 from nhle_onnx.runtime.session import open_session
+from support.graphs import MICROSOFT, keep_used, make_model
 from support.shipped import EVALUATION, LENET, MOBILENET_INT8
 
 INT8, UINT8 = np.dtype("int8"), np.dtype("uint8")
 DEPTH = 64
-MICROSOFT = "com.microsoft"
 MATRIX = {"x": (2, DEPTH), "w": (DEPTH, 3)}
 IMAGE = {"x": (1, DEPTH, 3, 3), "w": (4, DEPTH, 3, 3)}
 # Each form of a product: its node, and the shapes of its factors.
@@ -77,23 +77,7 @@ def make_product(
         "y0": np.array(0, kinds[0]),
     }
     feed = {key: constants.pop(key) for key in fed}
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [node],
-        "product",
-        [
-            value(key, helper.np_dtype_to_tensor_dtype(array.dtype), list(array.shape))
-            for key, array in feed.items()
-        ],
-        [helper.make_empty_tensor_value_info("y")],
-        [
-            numpy_helper.from_array(array, key)
-            for key, array in constants.items()
-            if key in node.input
-        ],
-    )
-    domains = [helper.make_opsetid("", 17), helper.make_opsetid(MICROSOFT, 1)]
-    model = helper.make_model(graph, opset_imports=domains, ir_version=8)
+    model = make_model([node], feed, {"y": None}, keep_used(constants, [node]))
     return model, feed, compute(node, {**constants, **feed})
 
 
@@ -256,16 +240,8 @@ def test_layers_between_quantizers_are_exact(name: str, activation: np.dtype) ->
         "ys": np.array(DEPTH, np.float32),
         "x0": np.array(zero, activation),
     } | others
-    read = {key for node in nodes for key in node.input}
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "layer",
-        [value("x", TensorProto.FLOAT, [2, DEPTH])],
-        [helper.make_empty_tensor_value_info("y")],
-        [numpy_helper.from_array(each, key) for key, each in constants.items() if key in read],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    used = keep_used(constants, nodes)
+    model = make_model(nodes, {"x": [2, DEPTH]}, {"y": None}, used, opset=21)
     feed = {"x": np.full((2, DEPTH), 255, np.float32)}
     (expected,) = ReferenceEvaluator(model).run(None, feed)
     (computed,) = open_session(model, "cpu").native.run(None, feed)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from nhle_onnx.errors import UnsupportedModelError
@@ -21,6 +21,7 @@ from nhle_onnx.unlearning.cwm import (
 )
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest
+from support.graphs import make_model
 
 K, D = 4, 5
 BOUNDED = st.floats(-(2.0**50), 2.0**50, width=32)
@@ -50,14 +51,8 @@ def test_floor_never_wins(
     values = HeadValues(weight=stored, bias=bias)
     masked = mask_classes(values, make_head(class_axis, beta), REQUEST, "floor")
     node = helper.make_node("Gemm", ["h", "w", "b"], ["z"], transB=1 - class_axis, beta=beta)
-    graph = helper.make_graph(
-        [node],
-        "head",
-        [helper.make_tensor_value_info("h", TensorProto.FLOAT, [3, D])],
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, [3, K])],
-        [numpy_helper.from_array(masked.weight, "w"), numpy_helper.from_array(masked.bias, "b")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    tensors = {"w": masked.weight, "b": masked.bias}
+    model = make_model([node], {"h": [3, D]}, {"z": [3, K]}, tensors)
     logits = ReferenceEvaluator(model).run(None, {"h": features})[0]
     assert np.isfinite(logits).all()
     assert not np.isin(logits.argmax(1), REQUEST.forget).any()

@@ -3,11 +3,12 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.unlearning.scope import select_tensors
+from support.graphs import make_model
 from support.shipped import LENET, MOBILENET
 
 LENET_FEATURES = [
@@ -47,7 +48,7 @@ def test_last_stage_is_what_works_at_the_lowest_resolution() -> None:
     assert 0 < len(expected) < len(features)
 
 
-def make_model(pooling: str, stride: int) -> onnx.ModelProto:
+def make_network(pooling: str, stride: int) -> onnx.ModelProto:
     """Convolution, something between, convolution, and a head."""
     shapes = {"a": (2, 1, 1, 1), "b": (2, 2, 1, 1), "w": (3, 2), "c": (3,)}
     strides = {"strides": [stride, 1]} if stride else {}
@@ -62,21 +63,15 @@ def make_model(pooling: str, stride: int) -> onnx.ModelProto:
         helper.make_node("Flatten", ["g"], ["f"]),
         helper.make_node("Gemm", ["f", "w", "c"], ["z"], transB=1),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1, 4, 4])],
-        [helper.make_tensor_value_info("z", TensorProto.FLOAT, [None, 3])],
-        [numpy_helper.from_array(np.ones(s, np.float32), n) for n, s in shapes.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    tensors = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    return make_model(nodes, {"x": [None, 1, 4, 4]}, {"z": [None, 3]}, tensors)
 
 
 @pytest.mark.parametrize("pooling", ["MaxPool", "AveragePool", "Conv"])
 def test_what_loses_resolution(pooling: str, tmp_path) -> None:  # noqa: ANN001
     for stride, early in ((2, True), (1, False), (0, False)):
         path = tmp_path / f"{stride}.onnx"
-        onnx.save(make_model(pooling, stride), path)
+        onnx.save(make_network(pooling, stride), path)
         model = load_model(path)
         chosen = select_tensors(model, find_head(model), "last-stage")
         assert ("a" not in chosen) == early
@@ -86,14 +81,14 @@ def test_what_loses_resolution(pooling: str, tmp_path) -> None:  # noqa: ANN001
 
 def test_a_model_that_never_loses_resolution_is_one_stage(tmp_path) -> None:  # noqa: ANN001
     path = tmp_path / "relu.onnx"
-    onnx.save(make_model("Relu", 0), path)
+    onnx.save(make_network("Relu", 0), path)
     model = load_model(path)
     head = find_head(model)
     assert select_tensors(model, head, "last-stage") == ("a", "b")
 
 
 def test_the_head_of_a_model_without_a_bias_is_its_weight(tmp_path) -> None:  # noqa: ANN001
-    proto = make_model("Relu", 0)
+    proto = make_network("Relu", 0)
     del proto.graph.node[-1].input[2:]
     path = tmp_path / "bare.onnx"
     onnx.save(proto, path)

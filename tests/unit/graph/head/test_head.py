@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +25,18 @@ from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.values.model import ClassifierHead
-from support.head_forms import BIAS, CLASSES, FLOAT_FORMS, WEIGHT, Form, follow, load, node
+from support.graphs import run_model
+from support.head_forms import (
+    BIAS,
+    CLASSES,
+    FLOAT_FORMS,
+    WEIGHT,
+    Form,
+    draw_images,
+    follow,
+    load,
+    node,
+)
 from support.quantized_forms import FORMS
 from support.runs import Nhle, unlearn
 from support.shipped import EVALUATION, LENET
@@ -72,14 +82,8 @@ SCALED = [name for name in FORMS if FORMS[name]().op == "Gemm" and name in FLOAT
 
 def score(proto: ModelProto, layout: ClassifierHead, images: np.ndarray) -> np.ndarray:
     real, names = with_real_values(proto, layout)
-    content = expose_tensors(real, names.scores).SerializeToString()
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
-    scores: np.ndarray = session.run(None, {"x": images})[0]
+    (scores,) = run_model(expose_tensors(real, names.scores), images)
     return scores.reshape(len(images), CLASSES)
-
-
-def draw_images(form: Form) -> np.ndarray:
-    return np.random.default_rng(1).uniform(-1, 1, (16, *form.image)).astype(np.float32)
 
 
 def rescale(proto: ModelProto, layout: ClassifierHead, alpha: float, beta: float) -> None:

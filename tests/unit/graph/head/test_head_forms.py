@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import ModelProto
 
@@ -14,26 +13,18 @@ from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.values.model import ClassifierHead
-from support.head_forms import CLASSES, FEATURES, Form, load
+from support.graphs import run_model
+from support.head_forms import CLASSES, FEATURES, Form, draw_images, load
 from support.quantized_forms import FORMS
 
 Values = np.ndarray[Any, Any]
-
-
-def run(proto: ModelProto, images: Values) -> list[Values]:
-    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    return list(session.run(None, {"x": images}))
-
-
-def draw_images(form: Form) -> Values:
-    return np.random.default_rng(1).uniform(-1, 1, (16, *form.image)).astype(np.float32)
 
 
 def run_head(proto: ModelProto, head: ClassifierHead, images: Values) -> tuple[Values, Values]:
     """Features [N, D], averaged over a map, and scores [N, K]."""
     real, names = with_real_values(proto, head)
     assert (names.feature_quant_params, names.scores_quant_params) == (None, None)
-    features, scores = run(expose_tensors(real, names.features, names.scores), images)
+    features, scores = run_model(expose_tensors(real, names.features, names.scores), images)
     pooled = features.reshape(*features.shape[:2], -1).mean(-1)
     return pooled, scores.reshape(-1, CLASSES)
 

@@ -7,7 +7,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
@@ -18,6 +17,7 @@ from nhle_onnx.hints import word
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
+from support.graphs import run_model
 from support.head_forms import BIAS, CLASSES, FEATURES, RNG, WEIGHT, Form, load, node
 
 LARGEST = np.float32(0.1)  # feature
@@ -67,11 +67,8 @@ def test_a_bias_that_ends_above_the_lowest_score_reaches_it_with_larger_steps(
     assert "steps of its weights and biases grew" in note
     features = RNG.uniform(-LARGEST, LARGEST, (20_000, FEATURES))
     corners = np.array([*product((-LARGEST, LARGEST), repeat=FEATURES)])
-    session = ort.InferenceSession(
-        model.proto.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
     inputs = np.concatenate([corners, features]).astype(np.float32)
-    (scores,) = session.run(None, {"x": inputs})
+    (scores,) = run_model(model.proto, inputs)
     lost = list(forgotten)
     assert scores[:, lost].max() == pytest.approx(-2, abs=1e-3)
     assert scores[:, request.retained].min() > -1

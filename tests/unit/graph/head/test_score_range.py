@@ -24,6 +24,7 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import check_mask
 from support.assertions import assert_told
+from support.graphs import run_model
 from support.head_forms import BIAS, CLASSES, FEATURES, WEIGHT, Form, build, load, node
 from support.quantized_forms import FORMS
 
@@ -42,8 +43,7 @@ def round_scores(proto: ModelProto, scores: np.ndarray) -> np.ndarray:
     nodes = [node("QuantizeLinear", "x os op", "q"), node("DequantizeLinear", "q os op", "y")]
     kept = {name: tensors[name] for name in ("os", "op")}
     rounding = build(Form(nodes=nodes, tensors=kept, op="", image=(), declared=()))
-    session = ort.InferenceSession(rounding.SerializeToString(), providers=["CPUExecutionProvider"])
-    rounded: np.ndarray = session.run(None, {"x": scores.astype(np.float32)})[0]
+    (rounded,) = run_model(rounding, scores.astype(np.float32))
     return rounded
 
 
@@ -76,10 +76,8 @@ def test_features_end_where_their_range_ends(name: str, tmp_path: Path) -> None:
     assert head.feature_limits is not None
     limits = read_range(GraphIndex(model.proto), head.feature_limits)
     real, names = with_real_values(model.proto, head)
-    cut = expose_tensors(real, names.features).SerializeToString()
-    session = ort.InferenceSession(cut, providers=["CPUExecutionProvider"])
     images = np.stack([np.full(form.image, value, np.float32) for value in (-1e6, 1e6)])
-    (features,) = session.run(None, {"x": images})
+    (features,) = run_model(expose_tensors(real, names.features), images)
     assert features.min() == pytest.approx(limits.lowest)
     assert features.max() == pytest.approx(limits.highest)
 
