@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from nhle_onnx.cli.main import run
 from support.runs import Nhle, Result, Unlearned, unlearn
-from support.shipped import LENET, MOBILENET
+from support.shipped import LENET, MOBILENET, copy_sidecars
 
 # How fast a machine is, and what else it does, is nothing that a test may fail of.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +29,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a connection is tried."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("the network was used")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
 
 
 @pytest.fixture
@@ -75,6 +87,5 @@ def lenet_copy(tmp_path: Path) -> Path:
     """LeNet-5 with its sidecars in a folder of its own, far from any samples."""
     folder = tmp_path / "model_folder"
     folder.mkdir()
-    for name in ("model.onnx", "labels.txt", "preprocessor_config.json"):
-        shutil.copy(LENET.with_name(name), folder)
-    return folder / "model.onnx"
+    copy_sidecars(folder)
+    return Path(shutil.copy(LENET, folder))

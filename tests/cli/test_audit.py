@@ -31,10 +31,9 @@ from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
 from nhle_onnx.workflows.attacks import Tools
 from support.runs import Nhle, Result, make_interruptible, unlearn
-from support.shipped import EVALUATION, LENET
+from support.shipped import EVALUATION, LENET, copy_sidecars
 
 FORGOTTEN = 5  # Sandal: next to nothing else of Fashion-MNIST teaches its features
-SIDECARS = ("labels.txt", "preprocessor_config.json")
 
 
 class Models(NamedTuple):
@@ -101,8 +100,7 @@ def export(network: LeNet5, path: Path) -> Path:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Models:  # noqa: ARG001
     folder = tmp_path_factory.mktemp("models")
-    for name in SIDECARS:
-        shutil.copy(LENET.with_name(name), folder)
+    copy_sidecars(folder)
     members = write_samples(folder / "members.npz", 0, 120)
     data = write_samples(folder / "data.npz", 120, 180)
     original = export(train_lenet(members), folder / "original.onnx")
@@ -382,8 +380,7 @@ def test_what_is_no_report_of_unlearn_is_refused(
 def test_models_of_other_classes_or_images_are_refused(
     nhle: Nhle, few: Path, tmp_path: Path
 ) -> None:
-    for name in SIDECARS:
-        shutil.copy(LENET.with_name(name), tmp_path)
+    copy_sidecars(tmp_path)
     (tmp_path / "labels.txt").unlink()
     seven = export(LeNet5(num_classes=7), tmp_path / "seven.onnx")
     err = refuse(nhle, "--data", few, baseline=seven)

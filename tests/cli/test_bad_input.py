@@ -14,18 +14,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from support.assertions import assert_refused
 from support.graphs import make_model, make_node
-from support.runs import Nhle, Result, make_interruptible
+from support.runs import Nhle, make_interruptible
 from support.shipped import EVALUATION, LENET, MOBILENET, SAMPLES
-
-
-def assert_refused(result: Result, code: int, *fragments: str) -> None:
-    """One error and one remedy, and no traceback."""
-    assert result.code == code, result.err
-    assert result.err.count("error:") + result.err.count("Error:") == 1
-    assert "Traceback" not in result.err
-    for fragment in fragments:
-        assert fragment in result.err
 
 
 @pytest.fixture

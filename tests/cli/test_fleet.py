@@ -16,7 +16,7 @@ import pytest
 
 from nhle_onnx.cli.fleet_file import read_fleet
 from support.runs import Nhle, make_interruptible
-from support.shipped import LENET, SAMPLES
+from support.shipped import LENET, SAMPLES, copy_sidecars
 
 DEFAULTS = f'[defaults]\nsamples = "{SAMPLES}"\nmethod = "cwm"\n'
 
@@ -24,8 +24,7 @@ DEFAULTS = f'[defaults]\nsamples = "{SAMPLES}"\nmethod = "cwm"\n'
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """LeNet-5 under a name of its own."""
-    for name in ("labels.txt", "preprocessor_config.json"):
-        shutil.copy(LENET.with_name(name), tmp_path)
+    copy_sidecars(tmp_path)
     return Path(shutil.copy(LENET, tmp_path / "lenet.onnx"))
 
 

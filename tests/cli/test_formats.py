@@ -20,7 +20,7 @@ from nhle_onnx.graph.tensors import replace_tensors
 from support import TESTS
 from support.graphs import make_model, make_node, place_outside, run_model
 from support.runs import Nhle, Unlearned, unlearn
-from support.shipped import EVALUATION, LENET, SAMPLES
+from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -28,8 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the sidecars of the shipped model."""
-    for name in ("labels.txt", "preprocessor_config.json"):
-        shutil.copy(LENET.with_name(name), tmp_path)
+    copy_sidecars(tmp_path)
     return tmp_path
 
 

@@ -1,7 +1,6 @@
 """Every kind of head, on one trained network, as torch's exporter writes it."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from architectures import LeNet5
 from architectures.examples import export_example, make_example, make_images
 from support.graphs import run_model
 from support.runs import Nhle, unlearn
-from support.shipped import EVALUATION, LENET, SAMPLES
+from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
 
 GIVEN = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
 FLAGS = (*GIVEN, "--steps", "60")  # enough here, and half of what the stop rule takes
@@ -86,8 +85,7 @@ HEADS: dict[str, Head] = {
 
 def export(head: Head, folder: Path, opset: int = 17) -> Path:
     """Export beside the sidecars of the shipped model."""
-    for name in ("labels.txt", "preprocessor_config.json"):
-        shutil.copy(LENET.with_name(name), folder)
+    copy_sidecars(folder)
     network, image = Headed(head), torch.zeros(2, 1, 28, 28)
     result = network(image)
     names = [f"out{index}" for index in range(len(result) if isinstance(result, tuple) else 1)]

@@ -1,7 +1,6 @@
 """Quantized models, as ONNX Runtime's own quantizer makes them: forgotten in the same integers."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from studies.formats import FORMATS, Calibration, quantize
 from support.graphs import make_model, make_node, run_model
 from support.readme import keep_names, read_shown_output
 from support.runs import Nhle, Unlearned, unlearn
-from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES
+from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES, copy_sidecars
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FLAGS = ("--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
@@ -39,8 +38,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def make_format(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
-        for sidecar in ("labels.txt", "preprocessor_config.json"):
-            shutil.copy(LENET.with_name(sidecar), folder)
+        copy_sidecars(folder)
         proto = quantize(FORMATS[name], onnx.load(LENET), Calibration("image", images))
         onnx.save(proto, folder / "model.onnx")
         return folder / "model.onnx"
@@ -80,8 +78,7 @@ def test_a_dynamic_model_is_judged_one_image_at_a_time(nhle: Nhle, tmp_path: Pat
     given = quantize(FORMATS["dynamic-int8"], onnx.load(MOBILENET), NO_CALIBRATION)
     model = tmp_path / "model.onnx"
     onnx.save(given, model)
-    for sidecar in ("labels.txt", "preprocessor_config.json"):
-        shutil.copy(MOBILENET.with_name(sidecar), tmp_path)
+    copy_sidecars(tmp_path, MOBILENET)
     flags = ("--forget", 3, "--data", EVALUATION, "--json")
     found = {}
     for size in (1, 256):
@@ -213,8 +210,7 @@ def test_packed_weights_leave_the_head_alone(
     packed.process()
     model = tmp_path / "model.onnx"
     onnx.save(packed.model.model, model)
-    for sidecar in ("labels.txt", "preprocessor_config.json"):
-        shutil.copy(LENET.with_name(sidecar), tmp_path)
+    copy_sidecars(tmp_path)
     trained = nhle("unlearn", model, "--forget", 3, *FLAGS)
     assert trained.code == 4
     assert "MatMulNBits" in trained.err

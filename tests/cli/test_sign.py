@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from nhle_onnx.release.bundle import make_bundle
 from nhle_onnx.release.sidecars import is_inside, list_sidecars
 from nhle_onnx.release.signature import check_signature, sign_files
 from nhle_onnx.values.signature import SigningKey, TrustedKey
+from support.assertions import assert_refused
 from support.graphs import make_model, place_outside
-from support.runs import Nhle, Result
+from support.runs import Nhle
 from support.shipped import LENET
 from support.signing_keys import (
     Keys,
@@ -76,15 +76,6 @@ def check(folder: Path, trusted: TrustedKey, names: tuple[str, ...] = FILES) -> 
     return [file.name for file in check_signature(paths, folder / "model.onnx.sig", trusted)]
 
 
-def assert_refused(result: Result, code: int, *fragments: str) -> None:
-    assert result.code == code, result.err
-    assert result.err.count("error:") == 1
-    assert "remedy:" in result.err
-    assert "Traceback" not in result.err
-    for fragment in fragments:
-        assert fragment in result.err
-
-
 def test_sign_and_check(nhle: Nhle, release: Path, keys: Keys) -> None:
     paths = [release / name for name in FILES]
     result = nhle("sign", *paths, "--key", keys["private"])
@@ -114,13 +105,8 @@ def test_moved_together(signed: Path, keys: Keys, tmp_path: Path) -> None:
     assert check(moved, TrustedKey(public_key=keys["public"])) == list(ALL)
 
 
-def test_no_network(nhle: Nhle, release: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        pytest.fail("the network was used")
-
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+@pytest.mark.usefixtures("no_network")
+def test_no_network(nhle: Nhle, release: Path, keys: Keys) -> None:
     model = release / "model.onnx"
     assert nhle("sign", model, "--key", keys["private"]).code == 0
     assert nhle("check-signature", model, "--key", keys["public"]).code == 0

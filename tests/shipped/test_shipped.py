@@ -1,6 +1,5 @@
 """What is shipped is what its papers say it is."""
 
-import gzip
 import hashlib
 import json
 import re
@@ -15,6 +14,7 @@ from PIL import Image
 
 from nhle_onnx.cli.main import run
 from support import ROOT
+from support.idx import write_idx_split
 from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES
 
 
@@ -68,11 +68,6 @@ def test_samples_are_those_of_the_manifest() -> None:
         assert np.bincount(archive["y"]).tolist() == [200] * 10
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    path.write_bytes(gzip.compress(header + array.tobytes()))
-
-
 @pytest.mark.parametrize("name", ["lenet5_fashion_mnist"])
 def test_recipes_run_from_idx_files(name: str, tmp_path: Path) -> None:
     """On the shipped samples as a tiny data set: the recipe makes every file of the folder."""
@@ -81,8 +76,7 @@ def test_recipes_run_from_idx_files(name: str, tmp_path: Path) -> None:
     images = np.stack([np.asarray(Image.open(file)) for file in files])
     labels = np.array([folders.index(file.parent.name) for file in files], np.uint8)
     for split in ("train", "t10k"):
-        write_idx(tmp_path / f"{split}-images-idx3-ubyte.gz", images)
-        write_idx(tmp_path / f"{split}-labels-idx1-ubyte.gz", labels)
+        write_idx_split(tmp_path, split, images, labels)
     script = ROOT / "models" / name / "recipe.py"
     out = tmp_path / "made"
     subprocess.run(

@@ -1,6 +1,5 @@
 """LeNet-5 with other numbers in it, and samples of Fashion-MNIST made for a purpose."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from support.shipped import EVALUATION, LENET, SAMPLES
+from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
 
 WEIGHT, BIAS = "classifier.weight", "classifier.bias"
 Arrays = dict[str, np.ndarray]
@@ -19,8 +18,7 @@ def save_lenet(
 ) -> Path:
     """A copy with its sidecars, and with the initializers that `change` gives."""
     folder.mkdir()
-    for name in ("labels.txt", "preprocessor_config.json"):
-        shutil.copy(LENET.with_name(name), folder)
+    copy_sidecars(folder)
     model = onnx.load(LENET)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     old = {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}

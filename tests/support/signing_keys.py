@@ -3,18 +3,13 @@
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-
-from nhle_onnx.errors import InputRefusedError
-from support.assertions import assert_told
 
 NAMES = ("a.txt", "b.txt")
 Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -116,8 +111,10 @@ def write_texts(folder: Path) -> Path:
     return folder
 
 
-def refuse(action: Callable[[], object], *fragments: object) -> InputRefusedError:
-    with pytest.raises(InputRefusedError) as caught:
-        action()
-    assert_told(caught.value, *fragments)
-    return caught.value
+def write_pair(folder: Path) -> tuple[Path, Path]:
+    """A key to sign with, and its public one."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, public = folder / "private.pem", folder / "public.pem"
+    save_private(private, key)
+    save_public(public, key)
+    return private, public

@@ -20,6 +20,7 @@ from nhle_onnx.release import signature
 from nhle_onnx.workflows import kit, patch_create, unlearn
 from support.runs import Nhle, Result
 from support.shipped import EVALUATION, LENET, SAMPLES
+from support.signing_keys import write_pair
 
 MASK = ("unlearn", LENET, "--forget", 3, "--method", "cwm", "--samples", SAMPLES, "--quiet")
 
@@ -228,21 +229,12 @@ def test_sign_names_the_bytes_that_it_signed(
     nhle: Nhle, lenet_copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Not those that lay there a moment earlier."""
-    private, public = make_keys(tmp_path)
+    private, public = write_pair(tmp_path)
     change_before(monkeypatch, (signature, "write_files"), lenet_copy)
     signed = sha256(lenet_copy.read_bytes()).hexdigest()
     result = nhle("sign", lenet_copy, "--key", private, "--json")
     assert json.loads(result.out)["files"] == [{"name": "model.onnx", "sha256": signed}]
     assert nhle("check-signature", lenet_copy, "--key", public).code == 3
-
-
-def make_keys(folder: Path) -> tuple[Path, Path]:
-    private, public = folder / "private.pem", folder / "public.pem"
-    make = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(private)]
-    export = ["openssl", "ec", "-in", str(private), "-pubout", "-out", str(public)]
-    for command in (make, export):
-        subprocess.run(command, check=True, capture_output=True)
-    return private, public
 
 
 def test_files_that_vanish_were_changed(lenet_copy: Path) -> None:

@@ -6,8 +6,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from support.processes import is_alive, wait_until
 from support.runs import Nhle, Result
 from support.shipped import EVALUATION, LENET
 
@@ -68,21 +67,6 @@ def read_child(process: subprocess.Popen[str]) -> int:
     child, parent = map(int, process.stdout.readline().split())
     assert parent == process.pid
     return child
-
-
-def is_alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def wait_until(is_reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,10 @@ from nhle_onnx.data.preprocess_sources import find_preprocess, parse_config
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.settings.model import PreprocessFlags
+from support.inputs import make_input
 from support.shipped import LENET, MOBILENET
-
-
-def make_input(channels: int = 3, height: int = 8, width: int = 6, layout: str = "NCHW"):  # noqa: ANN201
-    return ImageInput(
-        name="x", dtype="float32", batch=None, channels=channels, height=height, width=width,
-        layout=layout,
-    )  # fmt: skip
 
 
 def make_image(height: int, width: int) -> Image.Image:

@@ -28,12 +28,13 @@ from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.runtime.session import Session
 from nhle_onnx.values.counts import ClassCounts
-from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.verification.accuracy import compute_accuracy, count_hits
 from nhle_onnx.workflows.classifier import open_classifier
 from nhle_onnx.workflows.measure import Evaluation, count_classes, load_classifier
+from support.inputs import make_input
 from support.runs import make_interruptible
 from support.shipped import EVALUATION, LENET, MOBILENET, SAMPLES
 
@@ -43,13 +44,6 @@ TARGET = SUBJECT.image_input
 
 def open_lenet_samples(path: Path) -> SampleSource:
     return open_samples(path, TARGET, SUBJECT.preprocess, SUBJECT.labels)
-
-
-def make_input(channels: int, height: int, width: int) -> ImageInput:
-    return ImageInput(
-        name="x", dtype="float32", batch=None, channels=channels, height=height, width=width,
-        layout="NCHW",
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

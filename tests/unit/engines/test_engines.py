@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from nhle_onnx.engines.engine import take_value
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.values.cores import count_cores
 from support import TESTS, jobs
+from support.processes import is_alive, wait_until
 from support.shipped import LENET
 
 
@@ -65,13 +64,6 @@ def test_what_cannot_be_sent_is_a_failure_too() -> None:
     assert outcomes["good"].value == 9
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
 def read_begun(folder: Path) -> list[int]:
     return [int(file.name.split(".")[-2]) for file in folder.glob("*.begun")]
 
@@ -99,14 +91,6 @@ def test_no_worker_outlives_its_engine(tmp_path: Path, how: str) -> None:
             os.kill(parent.pid, signal.SIGKILL)
     workers = read_begun(tmp_path)
     wait_until(lambda: not any(map(is_alive, workers)))
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if is_so():
-            return
-        time.sleep(0.05)
-    pytest.fail("it never came to that")
 
 
 @pytest.mark.parametrize("name", ["rays", "ray:", "ray://", "spark", ""])

@@ -14,10 +14,10 @@ from cryptography.x509 import load_pem_x509_certificate
 from nhle_onnx.hints import word
 from nhle_onnx.release.bundle import make_bundle, read_bundle
 from nhle_onnx.values.signature import SigningKey, TrustedKey
+from support.assertions import assert_refuses
 from support.signing_keys import (
     NAMES,
     Keys,
-    refuse,
     rename_signed,
     save_certificate,
     write_keys,
@@ -46,7 +46,7 @@ def test_a_bundle_holds_the_digests_of_the_named_files(name: str, folder: Path, 
     public = keys / ("public" if name == "private" else f"{name}.public")
     assert read_bundle(content, "s.sig", TrustedKey(public_key=public)) == digests
     assert json.loads(content)["dsseEnvelope"]["payloadType"] == "application/vnd.in-toto+json"
-    refuse(
+    assert_refuses(
         lambda: read_bundle(content, "s.sig", TrustedKey(public_key=keys / "other")),
         f"s.sig was not made with the key of {keys / 'other'}, or was changed: ",
     )
@@ -63,19 +63,19 @@ def test_a_certified_key_signs_for_its_root(folder: Path, keys: Path) -> None:
         both = TrustedKey(chain=(keys / "second", keys / "root"))
         assert read_bundle(content, "s.sig", both) == digests
         read = partial(read_bundle, content, "s.sig")
-        error = refuse(
+        error = assert_refuses(
             lambda read=read: read(TrustedKey(chain=(keys / "stranger",))),
             "s.sig was not made with the key of ",
             "stranger, or was changed: ",
         )
         assert "get them anew" in error.remedy
-        error = refuse(
+        error = assert_refuses(
             lambda read=read: read(TrustedKey(public_key=keys / "public")),
             "s.sig was made with a certificate",
         )
         assert word(error.remedy, "flags") == "Check it with --chain ROOT.pem."
     plain, _ = make_bundle(folder, NAMES, SigningKey(private_key=keys / "private"))
-    error = refuse(
+    error = assert_refuses(
         lambda: read_bundle(plain, "s.sig", TrustedKey(chain=(keys / "root",))),
         "s.sig was made with a key without certificate",
     )
@@ -94,7 +94,7 @@ def test_certificates_that_belong_to_nothing_are_noticed(folder: Path, keys: Pat
     raw = load_pem_x509_certificate(lone.read_bytes()).public_bytes(serialization.Encoding.DER)
     chain = document["verificationMaterial"]["x509CertificateChain"]["certificates"]
     chain.append({"rawBytes": base64.b64encode(raw).decode()})
-    refuse(
+    assert_refuses(
         lambda: read_bundle(
             json.dumps(document).encode(), "s.sig", TrustedKey(chain=(keys / "root",))
         ),
@@ -124,7 +124,7 @@ def test_a_certificate_whose_last_bits_do_not_count_is_noticed(folder: Path, key
 
     read()
     raw[-len(signature) - 1] += 1
-    refuse(read, "was changed: ")
+    assert_refuses(read, "was changed: ")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_keys_that_sign_nothing(
         if name != "password"
     }
     key = SigningKey(**paths, password=fields.get("password"))
-    error = refuse(lambda: make_bundle(folder, NAMES, key), reason)
+    error = assert_refuses(lambda: make_bundle(folder, NAMES, key), reason)
     assert remedy in error.remedy
     assert error.reason.startswith(str(keys))
 
@@ -202,7 +202,7 @@ def test_keys_that_vouch_for_nothing(
 ) -> None:
     content, _ = make_bundle(folder, NAMES, SigningKey(private_key=keys / "private"))
     trusted = TrustedKey(public_key=keys / name)
-    assert remedy in refuse(lambda: read_bundle(content, "s.sig", trusted), reason).remedy
+    assert remedy in assert_refuses(lambda: read_bundle(content, "s.sig", trusted), reason).remedy
 
 
 def test_digests_of_another_kind_are_not_compared(folder: Path, keys: Path) -> None:
@@ -210,7 +210,7 @@ def test_digests_of_another_kind_are_not_compared(folder: Path, keys: Path) -> N
     names = ('"algorithm": "sha256"', '"algorithm": "blake2b"')
     (folder / "private.pem").write_bytes((keys / "private").read_bytes())
     other = rename_signed(content, *names, Keys(folder))
-    error = refuse(
+    error = assert_refuses(
         lambda: read_bundle(other, "s.sig", TrustedKey(public_key=keys / "public")),
         "s.sig does not hold SHA-256 digests of whole files",
     )
@@ -226,7 +226,7 @@ def test_what_is_no_bundle(folder: Path, keys: Path) -> None:
         json.dumps(document | {"more": 1}).encode(): "s.sig ",
     }
     for each, reason in cases.items():
-        error = refuse(
+        error = assert_refuses(
             lambda each=each: read_bundle(each, "s.sig", TrustedKey(public_key=keys / "public")),
             reason,
         )

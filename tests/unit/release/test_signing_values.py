@@ -11,9 +11,10 @@ from onnx import numpy_helper
 from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.release.signature import check_signature, name_signature, sign_files
 from nhle_onnx.values.signature import SigningKey, TrustedKey
+from support.assertions import assert_refuses
 from support.graphs import make_model, make_node, place_outside
 from support.shipped import LENET
-from support.signing_keys import refuse, write_keys, write_texts
+from support.signing_keys import write_keys, write_texts
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +57,24 @@ def test_signed_files_are_checked_together(folder: Path, keys: Path) -> None:
     assert check_signature([model], signature, trusted) == signed
     assert check_signature([model], signature, trusted, is_whole=False) == signed[1:]
     assert check_signature([folder / "b.txt"], signature, trusted, is_whole=False) == signed[:1]
-    refuse(
+    assert_refuses(
         lambda: check_signature([model, folder / "a.txt"], signature, trusted),
         f"{signature} does not fit: a.txt was not signed",
     )
     (folder / "b.txt").write_text("other")
     (folder / "w.bin").unlink()
-    error = refuse(
+    error = assert_refuses(
         lambda: check_signature([model], signature, trusted),
         f"{signature} does not fit: b.txt was changed; w.bin was signed and is missing",
     )
     assert "get them anew" in error.remedy
     (folder / "b.txt").write_text("b.txt")
     (folder / "w.bin").symlink_to(folder / "sub" / "v.bin")
-    refuse(
+    assert_refuses(
         lambda: check_signature([model], signature, trusted),
         "does not fit: w.bin is a link or no file",
     )
-    refuse(
+    assert_refuses(
         lambda: check_signature([model], signature, trusted, is_whole=False),
         "does not fit: w.bin is a link or no file",
     )
@@ -111,19 +112,21 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
         ),
     ]  # fmt: skip
     for paths, at, reason, remedy in cases:
-        error = refuse(lambda paths=paths, at=at: sign_files(paths, at, key, force=True), reason)
+        error = assert_refuses(
+            lambda paths=paths, at=at: sign_files(paths, at, key, force=True), reason
+        )
         assert remedy in error.remedy
         assert not signature.exists()
     sign_files([one], signature, key)
-    refuse(lambda: sign_files([one], signature, key), f"{signature} exists already")
+    assert_refuses(lambda: sign_files([one], signature, key), f"{signature} exists already")
     sign_files([one], signature, key, force=True)
     trusted = TrustedKey(public_key=keys / "public")
-    error = refuse(
+    error = assert_refuses(
         lambda: check_signature([one], folder / "none", trusted),
         f"{folder / 'none'} does not exist",
     )
     assert error.remedy == "Give the signature's file."
-    error = refuse(
+    error = assert_refuses(
         lambda: check_signature([one], tmp_path, trusted),
         f"{tmp_path} cannot be read: Is a directory",
     )
@@ -141,15 +144,17 @@ def test_what_holds_weights_of_what(folder: Path) -> None:
         ("half.onnx", model.read_bytes()[:9]),
     ):
         (folder / name).write_bytes(content)
-        refuse(
+        assert_refuses(
             lambda name=name: list_sidecars(folder / name),
             f"{folder / name} is not an ONNX model, or is truncated: it cannot be parsed",
         )
     with (folder / "large.bin").open("wb") as stream:
         stream.truncate(2**31)
     assert list_sidecars(folder / "large.bin") == ()
-    refuse(
+    assert_refuses(
         lambda: list_sidecars(folder / "none"), f"{folder / 'none'} cannot be read: No such file"
     )
     os.mkfifo(folder / "pipe")
-    refuse(lambda: list_sidecars(folder / "pipe"), "pipe cannot be read: it is not a regular file")
+    assert_refuses(
+        lambda: list_sidecars(folder / "pipe"), "pipe cannot be read: it is not a regular file"
+    )

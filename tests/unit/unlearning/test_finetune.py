@@ -12,8 +12,8 @@ from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.loop import TrainingStep
 from nhle_onnx.unlearning.finetune import STEP_LIMIT, Finetuned, TuningData, finetune, is_settled
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.request import ForgetRequest
+from support.inputs import make_input
 
 REQUEST = ForgetRequest(forget=(1,), num_classes=3)
 NAMES = ("body.weight", "head.weight")
@@ -34,12 +34,6 @@ class Network(nn.Module):
         assert images.shape[1:] == ((4, 4, 1) if self.last else (1, 4, 4))
         features = torch.tanh(self.body(images.flatten(1)))
         return self.head(features), features
-
-
-def make_target(layout: str = "NCHW") -> ImageInput:
-    return ImageInput(
-        name="x", dtype="float32", batch=None, channels=1, height=4, width=4, layout=layout
-    )
 
 
 def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningData:
@@ -72,7 +66,7 @@ def run(
         samples or make_samples(),
         REQUEST,
         UnlearnOptions(**options),
-        make_target(layout),
+        make_input(1, 4, 4, layout),
         device=torch.device("cpu"),
         on_step=on_step,
     )

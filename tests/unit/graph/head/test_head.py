@@ -39,7 +39,7 @@ from support.head_forms import (
 )
 from support.quantized_forms import FORMS
 from support.runs import Nhle, unlearn
-from support.shipped import EVALUATION, LENET
+from support.shipped import EVALUATION, LENET, copy_sidecars
 
 
 def negate_head(path: Path, out: Path) -> Path:
@@ -52,8 +52,7 @@ def negate_head(path: Path, out: Path) -> Path:
     del head.attribute[:]
     head.attribute.extend([*kept, onnx.helper.make_attribute("alpha", -1.0)])
     onnx.save(model, out)
-    for sidecar in ("labels.txt", "preprocessor_config.json"):
-        out.with_name(sidecar).write_bytes(path.with_name(sidecar).read_bytes())
+    copy_sidecars(out.parent, path)
     return out
 
 
