@@ -63,7 +63,7 @@ def test_stdout_is_one_document(nhle: Nhle, out: Path) -> None:
     assert result.err == ""
 
 
-def test_no_torch(out: Path) -> None:
+def test_converting_imports_no_torch(out: Path) -> None:
     """The converter's package imports torch, unless it is kept from it."""
     command = [sys.executable, "-c", PROBE, "unlearn", LENET, *map(str, CWM), "--out", out]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -122,7 +122,7 @@ def test_a_format_that_cannot_be_made(nhle: Nhle, lenet_copy: Path) -> None:
     assert sorted(lenet_copy.parent.iterdir()) == before
 
 
-def test_places_that_are_taken(nhle: Nhle, out: Path) -> None:
+def test_files_in_the_outputs_places_are_kept(nhle: Nhle, out: Path) -> None:
     out.with_suffix(".ort").write_bytes(b"precious")
     result = nhle("unlearn", LENET, *CWM, "--out", out)
     assert result.code == 3

@@ -33,12 +33,12 @@ def nothing_is_left(out: Path) -> None:  # type: ignore[misc]
     assert list(out.parent.iterdir()) == []
 
 
-def test_missing_file(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_a_missing_model_is_named(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     result = nhle("unlearn", tmp_path / "absent.onnx", "--forget", 3, "--out", out)
     assert_refused(result, 3, "absent.onnx does not exist", "remedy:")
 
 
-def test_folder_as_model(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_a_folder_is_no_model(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     assert_refused(nhle("unlearn", tmp_path, "--forget", 3, "--out", out), 3, "cannot be read")
 
 
@@ -46,7 +46,9 @@ def test_folder_as_model(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     "content", [b"this is no model\n", b"", b"\x00" * 100, "héllo, wörld".encode() * 50]
 )
 @pytest.mark.parametrize("command", ["unlearn", "inspect"])
-def test_text_file(nhle: Nhle, out: Path, tmp_path: Path, content: bytes, command: str) -> None:
+def test_a_text_file_is_no_model(
+    nhle: Nhle, out: Path, tmp_path: Path, content: bytes, command: str
+) -> None:
     path = tmp_path / "text.onnx"
     path.write_bytes(content)
     flags = ("--forget", 3, "--out", out) if command == "unlearn" else ()
@@ -54,14 +56,16 @@ def test_text_file(nhle: Nhle, out: Path, tmp_path: Path, content: bytes, comman
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_truncated_model(nhle: Nhle, out: Path, lenet_copy: Path, share: float) -> None:
+def test_a_truncated_model_is_refused(
+    nhle: Nhle, out: Path, lenet_copy: Path, share: float
+) -> None:
     content = lenet_copy.read_bytes()
     lenet_copy.write_bytes(content[: int(share * len(content))])
     result = nhle("unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--out", out)
     assert_refused(result, 3, "model.onnx", "remedy:")
 
 
-def test_ort_format(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_the_ort_format_is_refused(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.ort"
     path.write_bytes(b"\x18\x00\x00\x00ORTM" + bytes(100))
     result = nhle("unlearn", path, "--forget", 3, "--out", out)
@@ -71,7 +75,9 @@ def test_ort_format(nhle: Nhle, out: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kernel", "reason"), [(2, "no 1x1 convolution"), (1, "not one score a class")]
 )
-def test_detector(nhle: Nhle, out: Path, tmp_path: Path, kernel: int, reason: str) -> None:
+def test_a_detector_is_refused(
+    nhle: Nhle, out: Path, tmp_path: Path, kernel: int, reason: str
+) -> None:
     """A convolution whose output is a map of boxes has no classifier head."""
     node = make_node("Conv", "image w", "boxes", name="detect", strides=[2, 2])
     weight = np.zeros((24, 3, kernel, kernel), np.float32)
@@ -137,12 +143,12 @@ def test_class_that_is_not_there(nhle: Nhle, out: Path, forget: str, fragment: s
     assert_refused(result, 2, fragment, "remedy:")
 
 
-def test_all_classes(nhle: Nhle, out: Path) -> None:
+def test_all_classes_at_once_are_refused(nhle: Nhle, out: Path) -> None:
     result = nhle("unlearn", LENET, "--forget", ",".join(map(str, range(10))), "--out", out)
     assert_refused(result, 2, "Leave at least one class")
 
 
-def test_usage(nhle: Nhle) -> None:
+def test_a_wrong_command_line_exits_with_2(nhle: Nhle) -> None:
     assert nhle("unlearn", LENET).code == 2
     assert nhle("unlearn", LENET, "--forget", 3, "--loss", "none").code == 2
     assert nhle("unlearn", LENET, "--forget", 3, "--lr", "-1").code == 2
@@ -158,7 +164,7 @@ def test_config_with_an_unknown_setting(nhle: Nhle, tmp_path: Path) -> None:
     assert "learning-rate" in result.err
 
 
-def test_empty_sample_folder(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     (empty / "3").mkdir(parents=True)
     result = nhle("unlearn", LENET, "--forget", 3, "--samples", empty, "--out", out)
@@ -172,7 +178,7 @@ def test_no_samples_of_the_class(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     assert_refused(result, 3, "no sample of class 3", "--method cwm")
 
 
-def test_no_samples_at_all(
+def test_without_samples_the_remedy_says_where_they_belong(
     nhle: Nhle, out: Path, lenet_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(lenet_copy.parent)
@@ -180,12 +186,12 @@ def test_no_samples_at_all(
     assert_refused(result, 3, "calibration_samples/model_folder", "--method cwm")
 
 
-def test_missing_samples(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_missing_samples_are_named(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     result = nhle("unlearn", LENET, "--forget", 3, "--samples", tmp_path / "nowhere", "--out", out)
     assert_refused(result, 3, "nowhere does not exist")
 
 
-def test_folder_of_no_class(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_a_folder_named_after_no_class_is_refused(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     samples = tmp_path / "samples"
     shutil.copytree(SAMPLES / "Bag", samples / "Hats")
     result = nhle("unlearn", LENET, "--forget", 3, "--samples", samples, "--out", out)
@@ -193,7 +199,9 @@ def test_folder_of_no_class(nhle: Nhle, out: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["text", "truncated", "empty"])
-def test_unreadable_image(nhle: Nhle, out: Path, tmp_path: Path, damage: str) -> None:
+def test_an_image_that_cannot_be_decoded_is_named(
+    nhle: Nhle, out: Path, tmp_path: Path, damage: str
+) -> None:
     samples = tmp_path / "samples"
     shutil.copytree(SAMPLES / "Dress", samples / "Dress")
     victim = sorted((samples / "Dress").iterdir())[3]
@@ -227,25 +235,25 @@ def test_npz_of_the_wrong_form(
     assert_refused(result, 3, "samples.npz", "remedy:")
 
 
-def test_npz_that_is_none(nhle: Nhle, out: Path, tmp_path: Path) -> None:
+def test_an_archive_that_is_none_is_refused(nhle: Nhle, out: Path, tmp_path: Path) -> None:
     path = tmp_path / "samples.npz"
     path.write_bytes(b"PK\x03\x04 not really")
     result = nhle("unlearn", LENET, "--forget", 0, "--samples", path, "--out", out)
     assert_refused(result, 3, "samples.npz")
 
 
-def test_no_preprocessing(nhle: Nhle, out: Path, lenet_copy: Path) -> None:
+def test_without_preprocessing_images_are_refused(nhle: Nhle, out: Path, lenet_copy: Path) -> None:
     lenet_copy.with_name("preprocessor_config.json").unlink()
     arguments = ("unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--out", out)
     assert_refused(nhle(*arguments), 3, "--mean and --std", "preprocessor_config.json")
 
 
-def test_images_of_another_size(nhle: Nhle, out: Path) -> None:
+def test_images_of_another_size_are_refused(nhle: Nhle, out: Path) -> None:
     result = nhle("unlearn", LENET, "--forget", 3, "--size", "20,20", "--out", out)
     assert_refused(result, 3, "20x20", "28x28", "--size 28,28")
 
 
-def test_output_that_exists(nhle: Nhle, tmp_path: Path) -> None:
+def test_an_output_that_exists_is_kept(nhle: Nhle, tmp_path: Path) -> None:
     existing = tmp_path / "kept.onnx"
     existing.write_bytes(b"precious")
     assert_refused(nhle("unlearn", LENET, "--forget", 3, "--out", existing), 3, "--force")
@@ -306,7 +314,7 @@ def test_output_in_a_folder_that_is_not_there(nhle: Nhle, tmp_path: Path) -> Non
     assert_refused(result, 3, "cannot be written")
 
 
-def test_read_only_folder(tmp_path: Path) -> None:
+def test_a_folder_nobody_may_write_to_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     command = [sys.executable, "-m", "nhle_onnx", "unlearn", str(LENET), "--forget", "3"]
@@ -323,7 +331,7 @@ def test_read_only_folder(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_interrupted_in_training(out: Path) -> None:
+def test_an_interrupt_in_training_leaves_nothing(out: Path) -> None:
     arguments = ("unlearn", MOBILENET, "--forget", 3, "--steps", 100_000, "--out", out)
     command = make_interruptible(*arguments)
     with subprocess.Popen(
@@ -359,7 +367,7 @@ program.main()
     assert done.returncode == 130
 
 
-def test_diverging_training(nhle: Nhle, out: Path) -> None:
+def test_training_that_diverges_stops_and_names_the_rate(nhle: Nhle, out: Path) -> None:
     result = nhle(
         "unlearn", LENET, "--forget", 3, "--loss", "paper-gradient", "--lr", "10",
         "--anchors", "off", "--out", out,

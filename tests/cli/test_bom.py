@@ -79,7 +79,7 @@ def test_the_same_run_gives_the_same_text(nhle: Nhle, tmp_path: Path, bom: Path)
     assert assert_valid(bom)["serialNumber"] != json.loads(first)["serialNumber"]
 
 
-def test_labels_of_any_kind(nhle: Nhle, lenet_copy: Path, bom: Path) -> None:
+def test_labels_of_any_kind_stay_valid(nhle: Nhle, lenet_copy: Path, bom: Path) -> None:
     labels = ['"a', "\\b", "<c>", "裙", "\x1b[31m", "é\u202e", "a b", "{d}", "null", "e☃"]
     lenet_copy.with_name("labels.txt").write_text("\n".join(labels), "utf-8")
     samples = lenet_copy.with_name("samples")
@@ -95,7 +95,7 @@ def test_labels_of_any_kind(nhle: Nhle, lenet_copy: Path, bom: Path) -> None:
     assert "\x1b" not in bom.read_text("utf-8")
 
 
-def test_without_samples(
+def test_without_samples_it_says_nothing_of_accuracy(
     nhle: Nhle, lenet_copy: Path, bom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was measured, and nothing is said of accuracy."""
@@ -116,7 +116,7 @@ def test_a_failed_check_is_told(nhle: Nhle, tmp_path: Path, bom: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["kept.json", "o.onnx", "o.report.json"])
-def test_a_place_that_is_taken(nhle: Nhle, tmp_path: Path, name: str) -> None:
+def test_a_file_in_its_place_is_kept(nhle: Nhle, tmp_path: Path, name: str) -> None:
     (tmp_path / "kept.json").write_text("precious")
     out = tmp_path / "o.onnx"
     result = nhle("unlearn", LENET, "--forget", 3, *FLAGS, "--out", out, "--bom", tmp_path / name)

@@ -36,21 +36,21 @@ def complete(*words: str) -> list[str]:
     return done.stdout.split("\n")[:-1]
 
 
-def test_commands() -> None:
+def test_commands_are_completed() -> None:
     assert complete("ver") == ["verify"]
     assert {"inspect", "unlearn", "verify", "audit", "patch"} <= set(complete(""))
 
 
-def test_commands_of_a_group() -> None:
+def test_commands_of_a_group_are_completed() -> None:
     assert {"create", "apply", "inspect"} <= set(complete("patch", ""))
 
 
-def test_flags() -> None:
+def test_flags_are_completed() -> None:
     assert complete("verify", "--forg") == ["--forget"]
     assert {"--method", "--samples", "--out"} <= set(complete("unlearn", "--"))
 
 
-def test_choices() -> None:
+def test_choices_are_completed() -> None:
     assert complete("unlearn", "--method", "nhle") == ["nhle-cwm", "nhle"]
 
 
@@ -83,7 +83,7 @@ finally:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_scripts_of_the_page(shell: str) -> None:
+def test_the_page_names_scripts_that_work(shell: str) -> None:
     if not PROGRAM.is_file():
         pytest.skip("needs the installed program")
     assert f"_NHLE_ONNX_COMPLETE={shell}_source nhle-onnx" in PAGE.read_text("utf-8")

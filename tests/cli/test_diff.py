@@ -57,7 +57,7 @@ def test_a_tensor_that_the_report_does_not_name(masked: Path, tmp_path: Path, nh
     assert document["unclaimed"] == ["features.0.weight"]
 
 
-def test_a_changed_graph(masked: Path, tmp_path: Path, nhle: Nhle) -> None:
+def test_a_changed_graph_is_told(masked: Path, tmp_path: Path, nhle: Nhle) -> None:
     def rewire(model: ModelProto) -> None:
         model.graph.node[0].name = "renamed"
         entry = model.metadata_props.add()
@@ -74,7 +74,7 @@ def test_a_changed_graph(masked: Path, tmp_path: Path, nhle: Nhle) -> None:
     assert "\x1b" not in shown.out  # no colour where there is no terminal
 
 
-def test_the_same_file_twice(nhle: Nhle) -> None:
+def test_a_file_does_not_differ_from_itself(nhle: Nhle) -> None:
     code, document = read(nhle, LENET, LENET)
     assert (code, document["verdict"]) == (0, "the files are the same")
 

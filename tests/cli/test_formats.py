@@ -75,7 +75,7 @@ def test_opsets_of_the_newer_exporter(opset: int, folder: Path) -> None:
     assert unlearned.report["model"]["opset"] == opset
 
 
-def test_initializers_as_inputs(folder: Path) -> None:
+def test_weights_that_are_inputs_too_forget(folder: Path) -> None:
     """As graphs of IR 3 have it: every weight is an input, too."""
     path = folder / "model.onnx"
     export_legacy(path, 8, keep_initializers_as_inputs=True)
@@ -86,7 +86,7 @@ def test_initializers_as_inputs(folder: Path) -> None:
     assert_forgotten(unlearn(path, folder / "edited.onnx", *FLAGS))
 
 
-def test_weights_in_constant_nodes(folder: Path) -> None:
+def test_weights_in_constant_nodes_forget(folder: Path) -> None:
     """As an older PaddlePaddle exporter writes them: no initializer at all."""
     model = onnx.load(LENET)
     nodes = [
@@ -104,7 +104,7 @@ def test_weights_in_constant_nodes(folder: Path) -> None:
     assert len(unlearned.report["changed_tensors"]) == 10
 
 
-def test_images_with_channels_last(folder: Path) -> None:
+def test_images_with_channels_last_forget(folder: Path) -> None:
     class ChannelsLast(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -122,7 +122,7 @@ def test_images_with_channels_last(folder: Path) -> None:
     assert_forgotten(unlearned)
 
 
-def test_keras_through_tf2onnx(folder: Path) -> None:
+def test_a_keras_network_through_tf2onnx_forgets(folder: Path) -> None:
     """NHWC input, MatMul + Add + Softmax head; see tests/files/make_keras_cnn.py."""
     path = folder / "model.onnx"
     shutil.copy(TESTS / "files" / "keras_cnn.onnx", path)
@@ -186,7 +186,7 @@ def test_a_batch_size_that_cannot_be_freed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("keep_io_types", [True, False])
-def test_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a parameter
+def test_float16_forgets_and_stays_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a parameter
     path = folder / "model.onnx"
     half = convert_float_to_float16(onnx.load(LENET), keep_io_types=keep_io_types)
     onnx.save(half, path)
@@ -202,7 +202,7 @@ def test_float16(keep_io_types: bool, folder: Path) -> None:  # noqa: FBT001 - a
 
 
 @pytest.mark.parametrize("kept", ["Gemm", "Conv"])
-def test_mixed_precision(kept: str, folder: Path) -> None:
+def test_mixed_precision_forgets_and_stays_mixed(kept: str, folder: Path) -> None:
     """Layers of one kind in float32 among those in float16, with Casts between them."""
     path = folder / "model.onnx"
     onnx.save(convert_float_to_float16(onnx.load(LENET), op_block_list=[kept]), path)
@@ -255,7 +255,7 @@ def test_updates_beyond_a_format_become_its_end() -> None:
         assert written.tolist() == [float(limits.max), float(limits.min), 0.5]
 
 
-def test_bfloat16_weights(folder: Path) -> None:
+def test_weights_stored_as_bfloat16_forget(folder: Path) -> None:
     """ONNX Runtime computes nothing in bfloat16 on a CPU, but casts weights that are stored so."""
     model = onnx.load(LENET)
     casts = []
@@ -279,7 +279,7 @@ def test_bfloat16_weights(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_more_than_two_gigabytes(folder: Path) -> None:
+def test_a_model_beyond_two_gigabytes_forgets(folder: Path) -> None:
     """A network with a hidden layer of 2.3 GB: masked, verified, and written in the same layout."""
     if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") < 18 * 2**30:
         pytest.skip("needs 18 GiB of free memory")
@@ -379,7 +379,7 @@ def refuse(nhle: Nhle, path: Path) -> str:
     return result.err
 
 
-def test_ort_format(folder: Path, nhle: Nhle) -> None:
+def test_the_ort_format_is_refused(folder: Path, nhle: Nhle) -> None:
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(folder / "model.ort")
     options.add_session_config_entry("session.save_model_format", "ORT")
@@ -387,7 +387,7 @@ def test_ort_format(folder: Path, nhle: Nhle) -> None:
     assert "Give the .onnx file" in refuse(nhle, folder / "model.ort")
 
 
-def test_graph_that_onnxruntime_optimised(folder: Path, nhle: Nhle) -> None:
+def test_a_graph_that_onnxruntime_optimised_is_refused(folder: Path, nhle: Nhle) -> None:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(folder / "model.onnx")
@@ -397,7 +397,7 @@ def test_graph_that_onnxruntime_optimised(folder: Path, nhle: Nhle) -> None:
     assert "optimised by ONNX Runtime" in message or "fused" in message
 
 
-def test_scikit_learn_pipeline(folder: Path, nhle: Nhle) -> None:
+def test_a_scikit_learn_pipeline_is_refused(folder: Path, nhle: Nhle) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     skl2onnx = pytest.importorskip("skl2onnx")
     rng = np.random.default_rng(0)

@@ -162,7 +162,9 @@ def test_several_heads_are_chosen_by_name(tmp_path: Path, nhle: Nhle) -> None:
 @pytest.mark.parametrize(
     ("trans_b", "alpha", "beta"), [(0, 1.0, 1.0), (0, 0.5, 2.0), (1, 2.0, -4.0)]
 )
-def test_any_gemm(trans_b: int, alpha: float, beta: float, tmp_path: Path) -> None:
+def test_a_gemm_of_any_attributes_forgets(
+    trans_b: int, alpha: float, beta: float, tmp_path: Path
+) -> None:
     """The same function written with other attributes forgets in the same way."""
     path = export(lambda net, h: net.classifier(h), tmp_path)
     model = onnx.load(path)
@@ -184,7 +186,7 @@ def test_any_gemm(trans_b: int, alpha: float, beta: float, tmp_path: Path) -> No
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_auxiliary_head_of_inception(tmp_path: Path, nhle: Nhle) -> None:
+def test_the_auxiliary_head_of_inception_is_left_alone(tmp_path: Path, nhle: Nhle) -> None:
     """Trained weights would take hours, so forgetting is not asked of it, only a whole edit."""
     path = tmp_path / "model.onnx"
     name = "inceptionv3-2-outputs"

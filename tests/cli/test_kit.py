@@ -114,7 +114,7 @@ def browse(file: Path, folder: Path) -> tuple[str, dict[str, Any] | None]:
     return done.stdout, json.loads(found[1]) if found[1] else None
 
 
-def test_what_is_in_it(kit: Made) -> None:
+def test_a_kit_holds_all_that_a_device_needs(kit: Made) -> None:
     with zipfile.ZipFile(kit.archive) as packed:
         names = packed.namelist()
     assert names == sorted(names)
@@ -143,7 +143,7 @@ def test_same_inputs_same_bytes(edited: Path, tmp_path: Path) -> None:
     assert archives[0] == archives[1]
 
 
-def test_what_it_says(edited: Path, tmp_path: Path, nhle: Nhle) -> None:
+def test_the_command_says_what_the_kit_holds(edited: Path, tmp_path: Path, nhle: Nhle) -> None:
     command = ("kit", edited, "--forget", "Dress", "--data", EVALUATION, *BESIDE)
     shown = nhle(*command, "-o", tmp_path / "kit.zip", "--limit", 30)
     assert shown.code == 0
@@ -499,7 +499,9 @@ def test_what_is_no_result_is_refused(content: bytes | None, tmp_path: Path, nhl
         (("--device-result", "r.json", "--data", "d"), "--data does not go with --device-result"),
     ],
 )
-def test_usage(arguments: tuple[object, ...], message: str, nhle: Nhle) -> None:
+def test_verify_takes_a_result_or_a_model(
+    arguments: tuple[object, ...], message: str, nhle: Nhle
+) -> None:
     judged = nhle("verify", *arguments)
     assert (judged.code, message in judged.err) == (2, True)
 

@@ -20,6 +20,6 @@ def patches(tmp_path: Path, unlearned_lenet: Unlearned) -> list[Path]:
     return made
 
 
-def test_the_same_bytes(patches: list[Path]) -> None:
+def test_the_same_patch_is_the_same_bytes(patches: list[Path]) -> None:
     assert len({path.read_bytes() for path in patches}) == 1
     assert open_patch(patches[0]).manifest.result[0].name == "edited.onnx"

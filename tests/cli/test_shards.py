@@ -106,14 +106,14 @@ def test_an_image_in_a_tar_has_a_limit(nhle: Nhle, tmp_path: Path) -> None:
         ([("a.png", GREY), ("a.cls", b"3" * 5000)], "more than 1,024"),
     ],
 )
-def test_tar_of_the_wrong_form(
+def test_a_tar_of_the_wrong_form_is_refused(
     nhle: Nhle, tmp_path: Path, members: list[tuple[str, bytes]], told: str
 ) -> None:
     refuse(nhle, write_tar(tmp_path, *members), told)
 
 
 @pytest.mark.parametrize("cut", [100, 700, -700])
-def test_damaged_tar(nhle: Nhle, tmp_path: Path, cut: int) -> None:
+def test_a_damaged_tar_is_refused(nhle: Nhle, tmp_path: Path, cut: int) -> None:
     path = write_tar(tmp_path, *((f"3/{i}.png", GREY + bytes(9000)) for i in range(3)))
     content = path.read_bytes()[: 3 * (512 + 9216)]
     path.write_bytes(content[:cut])
@@ -140,7 +140,7 @@ def test_compressed_tar_is_refused(nhle: Nhle, tmp_path: Path) -> None:
         ({"image": [b"no image"], "label": [3]}, "cannot be decoded"),
     ],
 )
-def test_parquet_of_the_wrong_form(
+def test_parquet_of_the_wrong_form_is_refused(
     nhle: Nhle, tmp_path: Path, columns: dict[str, list[object]], told: str
 ) -> None:
     pa = pytest.importorskip("pyarrow")
@@ -151,7 +151,7 @@ def test_parquet_of_the_wrong_form(
 
 
 @pytest.mark.parametrize("cut", [3, 1000, -20])
-def test_damaged_parquet(nhle: Nhle, tmp_path: Path, cut: int) -> None:
+def test_damaged_parquet_is_refused(nhle: Nhle, tmp_path: Path, cut: int) -> None:
     path = FORMS["text parquet"](tmp_path, read_samples(20))
     path.write_bytes(path.read_bytes()[:cut])
     refuse(nhle, path, "cannot be read as Parquet")

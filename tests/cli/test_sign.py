@@ -76,7 +76,7 @@ def check(folder: Path, trusted: TrustedKey, names: tuple[str, ...] = FILES) -> 
     return [file.name for file in check_signature(paths, folder / "model.onnx.sig", trusted)]
 
 
-def test_sign_and_check(nhle: Nhle, release: Path, keys: Keys) -> None:
+def test_signed_files_are_intact(nhle: Nhle, release: Path, keys: Keys) -> None:
     paths = [release / name for name in FILES]
     result = nhle("sign", *paths, "--key", keys["private"])
     assert result.code == 0, result.err
@@ -91,7 +91,7 @@ def test_sign_and_check(nhle: Nhle, release: Path, keys: Keys) -> None:
     assert result.out.splitlines()[:-1] == [f"intact   {name}" for name in ALL]
 
 
-def test_json(nhle: Nhle, signed: Path, keys: Keys) -> None:
+def test_json_lists_the_files_that_are_intact(nhle: Nhle, signed: Path, keys: Keys) -> None:
     model = signed / "model.onnx"
     document = json.loads(nhle("check-signature", model, "--key", keys["public"], "--json").out)
     assert document["schema"] == "nhle-onnx/signature/v1"
@@ -99,14 +99,14 @@ def test_json(nhle: Nhle, signed: Path, keys: Keys) -> None:
     assert [file["name"] for file in document["files"]] == list(ALL)
 
 
-def test_moved_together(signed: Path, keys: Keys, tmp_path: Path) -> None:
+def test_files_moved_together_stay_signed(signed: Path, keys: Keys, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere"
     signed.rename(moved)
     assert check(moved, TrustedKey(public_key=keys["public"])) == list(ALL)
 
 
 @pytest.mark.usefixtures("no_network")
-def test_no_network(nhle: Nhle, release: Path, keys: Keys) -> None:
+def test_signing_and_checking_use_no_network(nhle: Nhle, release: Path, keys: Keys) -> None:
     model = release / "model.onnx"
     assert nhle("sign", model, "--key", keys["private"]).code == 0
     assert nhle("check-signature", model, "--key", keys["public"]).code == 0
@@ -161,7 +161,7 @@ def test_a_changed_byte_of_a_certificate_is_caught(release: Path, keys: Keys) ->
     assert find_harmless_changes(signature, trusted) == []
 
 
-def test_missing_and_additional_files(nhle: Nhle, signed: Path, keys: Keys) -> None:
+def test_missing_and_additional_files_are_refused(nhle: Nhle, signed: Path, keys: Keys) -> None:
     command = ("check-signature", signed / "model.onnx")
     trust = ("--key", keys["public"])
     assert_refused(nhle(*command, signed / "unrelated.txt", *trust), 3, "unrelated.txt was not")
@@ -174,7 +174,7 @@ def test_missing_and_additional_files(nhle: Nhle, signed: Path, keys: Keys) -> N
     assert_refused(nhle(*command, *trust, "--partial"), 3, "model.onnx.data was signed and is")
 
 
-def test_swapped_files(nhle: Nhle, signed: Path, keys: Keys) -> None:
+def test_swapped_files_are_refused(nhle: Nhle, signed: Path, keys: Keys) -> None:
     """Two good files under each other's name are not what was signed."""
     one, two = signed / "model.nhlepatch", signed / "model.report.json"
     contents = one.read_bytes(), two.read_bytes()
@@ -184,14 +184,14 @@ def test_swapped_files(nhle: Nhle, signed: Path, keys: Keys) -> None:
     assert_refused(result, 3, "model.nhlepatch was changed; model.report.json was changed")
 
 
-def test_another_key(nhle: Nhle, signed: Path, keys: Keys) -> None:
+def test_another_key_is_not_trusted(nhle: Nhle, signed: Path, keys: Keys) -> None:
     result = nhle("check-signature", signed / "model.onnx", "--key", keys["other"])
     assert_refused(result, 3, "was not made with the key of", "other.pem")
     result = nhle("check-signature", signed / "model.onnx", "--chain", keys["root"])
     assert_refused(result, 3, "without certificate", "--key PUBLIC.pem")
 
 
-def test_certificates(nhle: Nhle, release: Path, keys: Keys) -> None:
+def test_a_certificate_is_trusted_by_its_root_alone(nhle: Nhle, release: Path, keys: Keys) -> None:
     model, signature = release / "model.onnx", release / "certified.sig"
     command = ("sign", model, "--key", keys["private"], "--certificate", keys["certificate"])
     assert nhle(*command, "--chain", keys["root"], "-o", signature).code == 0
@@ -270,7 +270,7 @@ def test_sidecars_are_found_wherever_they_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["../a.bin", "/etc/hostname", ""])
-def test_a_model_with_weights_elsewhere(
+def test_a_model_with_weights_elsewhere_is_refused(
     nhle: Nhle, tmp_path: Path, keys: Keys, location: str
 ) -> None:
     path = save_model(tmp_path / "model.onnx", "a.bin", "b.bin", location)
@@ -279,7 +279,7 @@ def test_a_model_with_weights_elsewhere(
     assert not (tmp_path / "model.onnx.sig").exists()
 
 
-def test_files_that_cannot_be_signed(nhle: Nhle, release: Path, keys: Keys) -> None:
+def test_files_that_cannot_be_signed_are_named(nhle: Nhle, release: Path, keys: Keys) -> None:
     key = ("--key", keys["private"])
     model = release / "model.onnx"
     assert_refused(nhle("sign", release, *key), 3, "is a folder")
@@ -321,7 +321,7 @@ def test_private_keys_of_the_wrong_kind(
     assert not list(release.glob("*.sig"))
 
 
-def test_an_encrypted_key(
+def test_an_encrypted_key_signs_with_its_password(
     nhle: Nhle, release: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = release / "model.onnx"
@@ -342,7 +342,9 @@ def test_public_keys_of_the_wrong_kind(nhle: Nhle, signed: Path, keys: Keys, nam
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"no json", b"\xff\xfe", b'{"a": 1}'])
-def test_what_is_no_signature(nhle: Nhle, signed: Path, keys: Keys, content: bytes) -> None:
+def test_what_is_no_signature_is_refused(
+    nhle: Nhle, signed: Path, keys: Keys, content: bytes
+) -> None:
     (signed / "model.onnx.sig").write_bytes(content)
     result = nhle("check-signature", signed / "model.onnx", "--key", keys["public"])
     assert_refused(result, 3, "model.onnx.sig is no signature")

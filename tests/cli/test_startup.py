@@ -28,7 +28,7 @@ sys.exit(code)
     ],
     ids=lambda value: value[0] if isinstance(value, list) else str(value),
 )
-def test_no_torch(arguments: list[str], code: int) -> None:
+def test_commands_start_without_torch(arguments: list[str], code: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=False
     )

@@ -156,7 +156,7 @@ def test_what_is_needed_is_asked_for(name: str, flag: str, nhle: Nhle) -> None:
 
 
 @pytest.mark.parametrize("flag", CHOICES)
-def test_choices(flag: str) -> None:
+def test_choices_are_those_promised(flag: str) -> None:
     options = [find_options(name).get(flag) for name in COMMANDS]
     kinds = [option.type for option in options if option is not None]
     assert kinds
@@ -165,7 +165,7 @@ def test_choices(flag: str) -> None:
         assert list(kind.choices) == CHOICES[flag].split()
 
 
-def test_defaults() -> None:
+def test_defaults_are_those_promised() -> None:
     options = find_options("unlearn")
     assert {flag: options[flag].default for flag in DEFAULTS} == DEFAULTS
 
@@ -201,7 +201,7 @@ def test_exit_codes_are_the_same_everywhere(nhle: Nhle) -> None:
     ],
     ids=["gate", "class", "flag", "file"],
 )
-def test_exit_codes(arguments: list[object], code: int, nhle: Nhle) -> None:
+def test_exit_codes_are_those_promised(arguments: list[object], code: int, nhle: Nhle) -> None:
     result = nhle(*arguments)
     assert result.code == code
     assert "Traceback" not in result.err

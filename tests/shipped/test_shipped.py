@@ -21,7 +21,7 @@ from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLE
 @pytest.mark.parametrize(
     ("path", "least"), [(LENET, 0.90), (MOBILENET, 0.91), (MOBILENET_INT8, 0.91)]
 )
-def test_cards(path: Path, least: float) -> None:
+def test_cards_hold_digest_accuracy_and_licence(path: Path, least: float) -> None:
     card = path.with_name("card.md").read_text("utf-8")
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     stated = re.search(r"test accuracy \| (\d\.\d+)", card)

@@ -84,7 +84,7 @@ def test_hints_name_options_that_exist() -> None:
         ("{ a } {} {b", "{ a } {} {b", "{ a } {} {b"),
     ],
 )
-def test_wordings(template: str, keywords: str, flags: str) -> None:
+def test_an_option_is_a_keyword_or_a_flag(template: str, keywords: str, flags: str) -> None:
     made = hint(template)
     assert (made, made.flags) == (keywords, flags)
     assert (word(made, "keywords"), word(made, "flags")) == (keywords, flags)

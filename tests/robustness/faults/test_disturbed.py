@@ -63,7 +63,7 @@ def assert_nothing_is_written(result: Result, folder: Path, reason: str) -> None
     assert list(folder.iterdir()) == []
 
 
-def test_disk_full(nhle: Nhle, tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_gets_no_half_file(nhle: Nhle, tmp_path: Path, small_disk: Path) -> None:
     patch, out = make_patch(nhle, tmp_path), small_disk / "out.onnx"
     kit_command = ("kit", LENET, "--forget", 3, "--data", EVALUATION, "--quiet", "-o", out)
     for arguments, reason in (
@@ -74,7 +74,7 @@ def test_disk_full(nhle: Nhle, tmp_path: Path, small_disk: Path) -> None:
         assert_nothing_is_written(nhle(*arguments), small_disk, reason)
 
 
-def test_disk_mounted_read_only(nhle: Nhle, tmp_path: Path, small_disk: Path) -> None:
+def test_a_disk_mounted_read_only_is_named(nhle: Nhle, tmp_path: Path, small_disk: Path) -> None:
     patch, out = make_patch(nhle, tmp_path), small_disk / "out.onnx"
     mount(small_disk, "-o", "remount,ro")
     for arguments in (
@@ -88,7 +88,7 @@ def test_disk_mounted_read_only(nhle: Nhle, tmp_path: Path, small_disk: Path) ->
 
 
 @pytest.mark.usefixtures("temporaries")
-def test_disk_that_fills_late(tmp_path: Path) -> None:
+def test_a_disk_that_fills_late_keeps_neither_file(tmp_path: Path) -> None:
     """The first file of two was already written."""
 
     def fail(stream: BinaryIO) -> None:

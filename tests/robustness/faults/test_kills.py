@@ -90,7 +90,7 @@ def jobs(scratch: Path) -> list[Job]:
     return list(islice(make_jobs(scratch), 6))
 
 
-def test_commands_that_are_killed(jobs: list[Job], scratch: Path) -> None:
+def test_killed_commands_leave_whole_outputs_or_none(jobs: list[Job], scratch: Path) -> None:
     kills = list(kill_jobs(jobs, len(jobs), 1, scratch))
     assert [kill for kill in kills if kill.faults or kill.leftovers] == []
     rows = count_kills(kills)

@@ -74,7 +74,7 @@ def target() -> ImageInput:
         ("", CPU, InputRefusedError),
     ],
 )
-def test_failing_in_the_middle(
+def test_a_provider_that_fails_in_the_middle_is_told(
     target: ImageInput, reason: str, provider: str, expected: type[NhleOnnxError]
 ) -> None:
     session = Session(Failing(reason), provider)
@@ -145,7 +145,7 @@ def test_tf32_is_off_and_no_fallback_is_silent(recorder: type[Recorder]) -> None
     assert not falls_back
 
 
-def test_cuda_that_fails_at_the_start(recorder: type[Recorder]) -> None:
+def test_cuda_that_fails_at_the_start_is_refused(recorder: type[Recorder]) -> None:
     recorder.reason = LOST
     with pytest.raises(DeviceUnavailableError, match="launch failure"):
         open_session(onnx.load(LENET), "cuda")
@@ -175,7 +175,9 @@ def test_onnxruntime_takes_the_setting() -> None:
     ],
     ids=["verify", "unlearn", "audit", "audit device"],
 )
-def test_cuda_that_is_not_there(nhle: Nhle, arguments: tuple[object, ...], option: str) -> None:
+def test_cuda_that_is_not_there_is_refused(
+    nhle: Nhle, arguments: tuple[object, ...], option: str
+) -> None:
     result = nhle(*arguments, "--forget", 3, option, "cuda")
     assert result.code == 5, result.err
     assert result.out == ""

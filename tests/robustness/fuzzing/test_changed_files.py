@@ -36,7 +36,7 @@ def take_examples(count: int) -> settings:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_what_once_crashed(path: Path, tmp_path: Path) -> None:
+def test_what_once_crashed_is_read_or_refused(path: Path, tmp_path: Path) -> None:
     """Each folder of the corpus is named after the reader that its files crashed."""
     read_stranger(path.read_bytes(), path.parent.name, tmp_path)
 
@@ -48,21 +48,21 @@ def test_good_files_are_read(name: str, tmp_path: Path) -> None:
 
 @take_examples(100)
 @given(chance=CHANCES, is_small=st.booleans())
-def test_changed_models(chance: Random, is_small: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_changed_models_crash_no_reader(chance: Random, is_small: bool, tmp_path: Path) -> None:  # noqa: FBT001
     start = SMALL_FILES["model.onnx"]() if is_small else LENET.read_bytes()
     read_stranger(make_model(start, [LENET.read_bytes()], chance), "model.onnx", tmp_path)
 
 
 @take_examples(150)
 @given(chance=CHANCES)
-def test_changed_patches(chance: Random, tmp_path: Path) -> None:
+def test_changed_patches_crash_no_reader(chance: Random, tmp_path: Path) -> None:
     content = make_patch(SMALL_FILES["p.nhlepatch"](), chance)
     read_stranger(content, "p.nhlepatch", tmp_path)
 
 
 @take_examples(300)
 @given(chance=CHANCES, name=st.sampled_from(DOCUMENTS))
-def test_changed_documents(chance: Random, name: str, tmp_path: Path) -> None:
+def test_changed_documents_crash_no_reader(chance: Random, name: str, tmp_path: Path) -> None:
     document = json.loads(SMALL_FILES[name]())
     for _ in range(chance.choice((1, 1, 3))):
         change_json(document, chance)
@@ -71,14 +71,14 @@ def test_changed_documents(chance: Random, name: str, tmp_path: Path) -> None:
 
 @take_examples(300)
 @given(chance=CHANCES, name=st.sampled_from(sorted(READERS)))
-def test_changed_bytes(chance: Random, name: str, tmp_path: Path) -> None:
+def test_changed_bytes_crash_no_reader(chance: Random, name: str, tmp_path: Path) -> None:
     content = SMALL_FILES[name]()
     for _ in range(chance.choice((1, 1, 4))):
         content = chance.choice(octets.EDITS)(content, chance)
     read_stranger(content, name, tmp_path)
 
 
-def test_a_sparse_head(tmp_path: Path, nhle: Nhle) -> None:
+def test_a_sparse_head_is_named_and_refused(tmp_path: Path, nhle: Nhle) -> None:
     model = onnx.load(LENET)
     (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == "classifier.weight")
     values = numpy_helper.from_array(np.ones(1, np.float32), weight.name)

@@ -22,7 +22,7 @@ def make_run(code: int, *, out: str = "", err: str = "", seconds: float = 1) -> 
     )
 
 
-def test_commands_on_changed_models(tmp_path: Path) -> None:
+def test_commands_on_changed_models_give_no_complaint(tmp_path: Path) -> None:
     seed = tmp_path / "models" / "lenet5"
     seed.mkdir(parents=True)
     shutil.copy(LENET, seed)

@@ -54,12 +54,16 @@ def tried() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", DANGEROUS, ids=lambda case: case.name)
-def test_dangerous_file(case: HostileFile, tried: dict[str, dict[str, Any]]) -> None:
+def test_a_dangerous_file_neither_blocks_nor_takes_memory(
+    case: HostileFile, tried: dict[str, dict[str, Any]]
+) -> None:
     assert tried[case.name]["complaints"] == []
 
 
 @pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
-def test_hostile_file(case: HostileFile, tmp_path: Path, nhle: Nhle) -> None:
+def test_a_hostile_file_is_refused_or_harmless(
+    case: HostileFile, tmp_path: Path, nhle: Nhle
+) -> None:
     folder = tmp_path / "files"
     (folder / OUT).mkdir(parents=True)
     case.build(folder, read_base(LENET))

@@ -63,7 +63,7 @@ def test_weights_outside_are_read_and_edited(
     assert nhle("inspect", out).code == 0
 
 
-def test_model_behind_a_link(nhle: Nhle, lenet_copy: Path, tmp_path: Path) -> None:
+def test_a_model_behind_a_link_is_read(nhle: Nhle, lenet_copy: Path, tmp_path: Path) -> None:
     """As in a cache of downloads: what the model names lies where the link leads."""
     move_weights(lenet_copy, "w.bin")
     link = tmp_path / "link.onnx"
@@ -107,7 +107,9 @@ def test_checksum_stays_true(nhle: Nhle, lenet_copy: Path, tmp_path: Path) -> No
     ],
     ids=lambda command: command[0],
 )
-def test_limit_of_elements(nhle: Nhle, tmp_path: Path, command: tuple[object, ...]) -> None:
+def test_results_beyond_the_limit_are_refused(
+    nhle: Nhle, tmp_path: Path, command: tuple[object, ...]
+) -> None:
     arguments = [str(part).format(folder=tmp_path) for part in command]
     result = nhle(*arguments, "--max-elements", 10_000)
     assert result.code == 3

@@ -192,13 +192,13 @@ def test_a_limit_that_would_not_hold_is_refused(flags: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("size", ["", "2GB", "-1", "0", "many", "nan", "infGiB", "1e999"])
-def test_no_size(nhle: Nhle, size: str) -> None:
+def test_what_is_no_size_is_refused(nhle: Nhle, size: str) -> None:
     result = nhle("inspect", LENET, f"--max-memory={size}")
     assert result.code == 2
     assert "is no size" in result.err
 
 
-def test_output_is_whole() -> None:
+def test_isolation_changes_no_output() -> None:
     command = [sys.executable, "-m", "nhle_onnx", "inspect", str(LENET), "--json"]
     done, alone = (
         subprocess.run([*command, *flags], capture_output=True, check=True)

@@ -176,7 +176,7 @@ def test_one_image_is_no_class(count: int, unlearn: Callable[..., Outcome], tmp_
 
 
 @pytest.mark.parametrize("pixel", [0, 255])
-def test_black_and_white_images(
+def test_blank_images_show_nothing(
     pixel: int, unlearn: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     x = np.full((32, 28, 28), pixel, np.uint8)
@@ -188,7 +188,9 @@ def test_black_and_white_images(
     assert outcome.report["samples"]["anchors"] == 0
 
 
-def test_inputs_of_1e30(unlearn: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_inputs_of_1e30_give_finite_figures(
+    unlearn: Callable[..., Outcome], tmp_path: Path
+) -> None:
     """Each class's scores are numbers still, and so are the figures."""
     x, y = read_inputs()
     samples = save_arrays(tmp_path / "s.npz", x[:400] * np.float32(1e30), y[:400])

@@ -64,7 +64,7 @@ def test_preprocessing_that_makes_no_numbers(nhle: Nhle, out: Path, flags: str) 
     assert_stopped(result, 3, "preprocessing from", flags.split(maxsplit=1)[0])
 
 
-def test_preprocessing_that_overflows(nhle: Nhle, out: Path) -> None:
+def test_preprocessing_that_overflows_is_refused(nhle: Nhle, out: Path) -> None:
     """Each of its numbers is one, and what they make of an image is not."""
     flags = ("--mean", "1e38", "--std", "0.001", "--eval-data", EVALUATION)
     result = nhle("unlearn", LENET, "--forget", 3, *flags, "--out", out)
@@ -72,7 +72,9 @@ def test_preprocessing_that_overflows(nhle: Nhle, out: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["unlearn", "verify", "audit", "kit"])
-def test_model_that_overflows(nhle: Nhle, out: Path, tmp_path: Path, command: str) -> None:
+def test_a_model_that_overflows_is_refused(
+    nhle: Nhle, out: Path, tmp_path: Path, command: str
+) -> None:
     """Its weights are finite, and its scores are not: no class wins."""
     model = save_lenet(tmp_path / "m", lambda old: {WEIGHT: old[WEIGHT] * 1e38})
     data = ("--data", EVALUATION)

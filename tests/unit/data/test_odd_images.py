@@ -95,7 +95,7 @@ def test_classes_may_be_of_any_integer_type(tmp_path: Path) -> None:
         assert source.classes.tolist() == [0, 1, 2, 3]
 
 
-def test_pipe_as_data(nhle: Nhle, tmp_path: Path) -> None:
+def test_a_pipe_is_no_data(nhle: Nhle, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "data.npz")
     result = nhle("verify", LENET, "--forget", 3, "--data", tmp_path / "data.npz")
     assert result.code == 3
@@ -103,7 +103,7 @@ def test_pipe_as_data(nhle: Nhle, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("locked", ["folder", "file"])
-def test_unreadable(tmp_path: Path, locked: str) -> None:
+def test_what_may_not_be_read_is_named(tmp_path: Path, locked: str) -> None:
     shutil.copytree(SAMPLES / "Dress", tmp_path / "3")
     victim = tmp_path / "3" if locked == "folder" else sorted((tmp_path / "3").iterdir())[5]
     command = [sys.executable, "-m", "nhle_onnx", "verify", str(LENET), "--forget", "3", "--quiet"]

@@ -26,7 +26,7 @@ def make_image(height: int, width: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_values_and_axes(layout: str) -> None:
+def test_values_and_axes_are_those_of_numpy(layout: str) -> None:
     image = make_image(8, 6)
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
     prepared = prepare_image(
@@ -66,13 +66,13 @@ def test_shortest_edge_then_centre_crop() -> None:
         ([8, 6], ((8, 6), None)),
     ],
 )
-def test_hugging_face_sizes(size: object, expected: tuple[object, object]) -> None:
+def test_sizes_of_hugging_face_are_read(size: object, expected: tuple[object, object]) -> None:
     found = parse_config({"size": size, "image_mean": [0.5], "image_std": [0.5]}, "here")
     assert found is not None
     assert (found.size, found.shortest_edge) == expected
 
 
-def test_hugging_face_switches() -> None:
+def test_what_hugging_face_switches_off_is_not_done() -> None:
     config = {
         "do_resize": False,
         "do_rescale": False,
@@ -85,14 +85,14 @@ def test_hugging_face_switches() -> None:
     assert found == Preprocess(source="here", scale=1.0)
 
 
-def test_rescale_offset() -> None:
+def test_a_rescale_offset_centres_the_range() -> None:
     found = parse_config({"rescale_factor": 1 / 127.5, "rescale_offset": True}, "here")
     assert found is not None
     assert found.scale * 255 + found.offset == pytest.approx(1.0)
     assert found.offset == -1.0
 
 
-def test_timm() -> None:
+def test_a_config_of_timm_is_read() -> None:
     config = {
         "pretrained_cfg": {
             "input_size": [3, 224, 224],

@@ -115,7 +115,7 @@ def test_samples_named_as_the_model_come_first(
     ("name", "index"),
     [("Dress", 3), ("3", 3), ("dress", 3), ("T-shirt/top", 0), ("t_shirt-top", 0), ("Hat", None)],
 )
-def test_class_names(name: str, index: int | None) -> None:
+def test_a_class_is_found_by_name_or_number(name: str, index: int | None) -> None:
     assert find_class(name, LABELS) == index
 
 

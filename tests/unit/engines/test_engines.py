@@ -94,6 +94,6 @@ def test_no_worker_outlives_its_engine(tmp_path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rays", "ray:", "ray://", "spark", ""])
-def test_unknown_engine(name: str) -> None:
+def test_an_unknown_engine_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="no engine"), open_engine(name):
         pass

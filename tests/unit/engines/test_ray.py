@@ -161,7 +161,7 @@ def test_a_killed_node_loses_nothing(tmp_path: Path, cluster: "Cluster", ray_eng
         thread.join()
 
 
-def test_no_cluster_there(nhle: Nhle) -> None:
+def test_a_cluster_that_is_not_there_is_refused(nhle: Nhle) -> None:
     command = ("verify", LENET, "--forget", 3, "--data", SAMPLES, "--engine")
     result = nhle(*command, "ray://127.0.0.1:1")
     assert result.code == 5

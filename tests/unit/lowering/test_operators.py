@@ -35,7 +35,7 @@ def find_refusal(case: Case) -> str | None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.removeprefix("test_"))
-def test_node(case: Case) -> None:
+def test_a_node_computes_what_onnx_says(case: Case) -> None:
     refusal = find_refusal(case)
     if refusal:
         with pytest.raises(UnsupportedModelError, match=refusal):

@@ -43,7 +43,7 @@ def make_head(class_axis: int = 0, bias_scale: float = 1.0) -> ClassifierHead:
     st.sampled_from([0, 1]),
     st.sampled_from([1.0, -1.0, 0.5, 3.0, -7.5]),
 )
-def test_floor_never_wins(
+def test_the_masked_class_never_wins(
     features: np.ndarray, weight: np.ndarray, bias: np.ndarray, class_axis: int, beta: float
 ) -> None:
     """Through the `onnx` package's own Gemm, for either storage of the weight and any beta."""
@@ -74,7 +74,7 @@ def test_other_rows_keep_their_bytes(mask: str, class_axis: int) -> None:
     assert masked.bias[[1, 3]].tobytes() == values.bias[[1, 3]].tobytes()
 
 
-def test_zero_can_win() -> None:
+def test_a_class_of_zeros_can_win() -> None:
     """Why `floor` is the default: a logit of 0 beats negative ones."""
     values = HeadValues(weight=np.full((K, D), -1, np.float32), bias=np.zeros(K, np.float32))
     masked = mask_classes(values, make_head(), REQUEST, "zero")

@@ -26,7 +26,7 @@ LENET_HEAD = ["classifier.weight", "classifier.bias"]
         ("last-stage", LENET_FEATURES[4:]),  # behind the second pooling
     ],
 )
-def test_scopes_of_lenet(scope: str, expected: list[str]) -> None:
+def test_each_scope_trains_its_part_of_lenet(scope: str, expected: list[str]) -> None:
     model = load_model(LENET)
     assert list(select_tensors(model, find_head(model), scope)) == expected
 
@@ -68,7 +68,7 @@ def make_network(pooling: str, stride: int) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("pooling", ["MaxPool", "AveragePool", "Conv"])
-def test_what_loses_resolution(pooling: str, tmp_path) -> None:  # noqa: ANN001
+def test_strides_begin_the_last_stage(pooling: str, tmp_path) -> None:  # noqa: ANN001
     for stride, early in ((2, True), (1, False), (0, False)):
         path = tmp_path / f"{stride}.onnx"
         onnx.save(make_network(pooling, stride), path)
