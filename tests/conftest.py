@@ -82,6 +82,14 @@ def unlearned_mobilenet(tmp_path_factory: pytest.TempPathFactory) -> Unlearned:
     return unlearn_once(MOBILENET, tmp_path_factory)
 
 
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LeNet-5 with class 3 masked."""
+    out = tmp_path_factory.mktemp("masked") / "edited.onnx"
+    unlearn(LENET, out, "--forget", "3", "--method", "cwm")
+    return out
+
+
 @pytest.fixture
 def lenet_copy(tmp_path: Path) -> Path:
     """LeNet-5 with its sidecars in a folder of its own, far from any samples."""

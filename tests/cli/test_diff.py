@@ -9,16 +9,8 @@ import onnx
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from support.runs import Nhle, unlearn
+from support.runs import Nhle
 from support.shipped import LENET
-
-
-@pytest.fixture(scope="module")
-def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """LeNet-5 with class 3 masked."""
-    out = tmp_path_factory.mktemp("masked") / "edited.onnx"
-    unlearn(LENET, out, "--forget", "3", "--method", "cwm")
-    return out
 
 
 def change(source: Path, target: Path, edit: Callable[[ModelProto], object]) -> Path:

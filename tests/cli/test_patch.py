@@ -48,14 +48,6 @@ def assert_round_trip(base: Path, edited: Path, folder: Path, *, deltas: bool = 
     return patch
 
 
-@pytest.fixture(scope="module")
-def masked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """LeNet-5 with class 3 masked."""
-    out = tmp_path_factory.mktemp("masked") / "edited.onnx"
-    unlearn(LENET, out, "--forget", "3", "--method", "cwm")
-    return out
-
-
 def test_a_trained_model_is_patched_in_steps(unlearned_lenet: Unlearned, tmp_path: Path) -> None:
     """All weights moved, and the patch is a fraction of the model."""
     patch = assert_round_trip(unlearned_lenet.original, unlearned_lenet.edited, tmp_path)
