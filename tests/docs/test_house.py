@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import ROOT
+from support import ROOT
 from tools.metrics import count_flags, list_circles, measure
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.text import Text
 
-from conftest import ROOT
+from support import ROOT
 from tools.tutorial import Step, find_steps, make_folder, run_in_terminal
 
 DOCS = ROOT / "docs"

@@ -13,7 +13,6 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from architectures import MLP, LeNet5
 from architectures.layers import conv_bn
-from conftest import EVALUATION
 from studies import evaluation
 from studies.baselines import (
     boundary,
@@ -33,6 +32,7 @@ from studies.baselines.tuning import score_network, tune
 from studies.baselines.weight_filtering import weight_filtering
 from studies.evaluation import Accuracies, extract_features, measure_accuracies
 from studies.tasks import Task
+from support.shipped import EVALUATION
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

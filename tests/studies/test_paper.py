@@ -1,8 +1,6 @@
 """The paper's tables and figures from a tiny data set, and its recipe on a small network."""
 
-import gzip
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +29,13 @@ from studies.paper_methods import (
 )
 from studies.paper_tables import NOT_FINITE, format_cell
 from studies.paper_text import PAIRS, PUBLISHED, RATES, Pair
+from support.idx import write_idx_split
 
 MNIST, CIFAR = Pair("mnist", "mlp"), Pair("cifar10", "resnet34")
 PAGES = [
     *(f"paper_table_{number}" for number in range(1, 7)),
     *(f"paper_figure_{number}" for number in (4, 5)),
 ]
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +48,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part, count in (("train", 300), ("t10k", 100)):
         labels = np.arange(count, dtype=np.uint8) % 10
         images = (patterns[labels] + generator.integers(0, 256, (count, 28, 28))) // 2
-        write_idx(root / "mnist" / f"{part}-images-idx3-ubyte.gz", images.astype(np.uint8))
-        write_idx(root / "mnist" / f"{part}-labels-idx1-ubyte.gz", labels)
+        write_idx_split(root / "mnist", part, images, labels)
     return root
 
 

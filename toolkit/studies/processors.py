@@ -29,17 +29,17 @@ DATA = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
 FORGET = "3"
 HASWELL = "Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm"  # less what QEMU has not
 TESTS = (
-    "tests/runtime/test_kernels.py",
-    "tests/lowering/test_between_quantizers.py",
-    "tests/lowering/test_quantized_functions.py",
-    "tests/lowering/test_quantized_kernels.py",
-    "tests/lowering/test_quantized_layers.py",
-    "tests/lowering/test_quantized_training.py",
-    "tests/lowering/test_quantizers.py",
-    "tests/lowering/test_stored_numbers.py",
-    "tests/lowering/test_weights_alone.py",
+    "tests/unit/runtime/test_kernels.py",
+    "tests/unit/lowering/test_between_quantizers.py",
+    "tests/unit/lowering/test_quantized_functions.py",
+    "tests/unit/lowering/test_quantized_kernels.py",
+    "tests/unit/lowering/test_quantized_layers.py",
+    "tests/unit/lowering/test_quantized_training.py",
+    "tests/unit/lowering/test_quantizers.py",
+    "tests/unit/graph/test_stored_numbers.py",
+    "tests/unit/lowering/test_weights_alone.py",
 )
-SHIPPED = "tests/test_shipped.py"
+SHIPPED = "tests/shipped/test_shipped.py"
 ALSO_SHIPPED = "accuracy_on_the_shipped_images"
 FIGURES = {"Acc_F": "acc_f", "Acc_R": "acc_r"}
 PROBE = "from nhle_onnx.runtime.kernels import saturates; print(saturates())"

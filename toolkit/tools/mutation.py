@@ -23,7 +23,7 @@ SURVIVORS = ROOT / "tests" / "mutation" / "survivors.toml"
 LIMIT = 0.85
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
 SKIPPED = frozenset({"not checked", "skipped"})
-PACKAGES = ("unlearn", "graph", "release")
+PACKAGES = ("unlearning", "graph", "release")
 BODY = """
 `caught`: mutants with which a test fails, or hangs. `explained`: survivors whose reason stands in
 `tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
