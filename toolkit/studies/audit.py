@@ -202,9 +202,9 @@ def tabulate(rows: Sequence[Row]) -> list[Row]:
             continue
         line: Row = {"method": method, "runs": len(chosen)}
         for title in ("Acc_F", "ΔAcc_R"):
-            line[title] = write_spread((row[title] for row in chosen), 3)
+            line[title] = write_spread((row[title] for row in chosen), ".3f")
         for key, title in SHOWN.items():
-            line[title] = write_spread((row["measures"].get(key) for row in chosen), 3)
+            line[title] = write_spread((row["measures"].get(key) for row in chosen), ".3f")
         line["passed"] = f"{sum(row['passed'] for row in chosen)} of {len(chosen)}"
         lines.append(line)
     return lines
