@@ -12,9 +12,9 @@ from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
     GATES,
     MODEL,
-    OUTPUTS,
     PLACES,
     BatchSize,
+    Force,
     Forget,
     Page,
     RunsOn,
@@ -52,7 +52,7 @@ class AuditSettings:
     device: Annotated[Device, Option("Where the attacker trains.", group=PLACES)] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
-    force: Annotated[bool, Option("Replace a page that exists.", group=OUTPUTS)] = False
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"
