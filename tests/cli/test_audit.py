@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,15 +19,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from scipy.special import log_softmax
 from torch.nn import functional
 
 from architectures import LeNet5
-from nhle_onnx.auditing.attacks import relearning
 from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
+from nhle_onnx.graph.element_types import ELEMENT_TYPES
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
 from nhle_onnx.workflows.attacks import Attack, Tools
@@ -335,7 +336,8 @@ def test_a_model_edited_by_hand_can_be_audited(few: Path, tmp_path: Path) -> Non
 
 def test_no_other_network_is_relearned(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Than the one that ONNX Runtime runs, as closely as its number format allows."""
-    monkeypatch.setattr(relearning, "get_tolerance", lambda _: -1.0)
+    row = replace(ELEMENT_TYPES[TensorProto.FLOAT], tolerance=-1.0)
+    monkeypatch.setitem(ELEMENT_TYPES, TensorProto.FLOAT, row)
     result = audit(LENET, "--baseline", LENET, "--forget", 3, "--data", few, "--json")
     skipped = {each["attack"]: each["reason"] for each in json.loads(result.out)["skipped"]}
     assert "cannot be trained: the trainable form of the model departs" in skipped["relearning"]

@@ -45,6 +45,7 @@ def test_command_writes_rows_a_page_and_a_picture_and_resumes(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     run_compare(data_root)
     rows = results.read_rows("compare")
     found = {(row["data"], row["method"]): row for row in rows}

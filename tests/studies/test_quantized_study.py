@@ -161,6 +161,7 @@ def test_changed_tensors_are_counted_by_kind() -> None:
 
 def test_parity_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     arguments = ["quantized", "--network", LENET5, "--format", "qoperator-int8"]
     arguments += ["--only", "parity"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
@@ -231,6 +232,7 @@ def test_page_shows_its_pictures_and_every_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     rows = make_rows()
     publish(rows)
     publish_pictures(rows)
@@ -288,6 +290,7 @@ def test_what_quantizing_anew_loses_is_shown() -> None:
 
 def test_page_of_refusals_alone_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     rows: list[Row] = [
         {"kind": kind, "network": LENET5, "format": "qdq-int8", "forget": None, "refused": "why"}
         for kind in (PARITY, *ROUTES)

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 from onnx import NodeProto, helper
 
-from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.element_types import get_range
 from support.graphs import MICROSOFT, make_node
 
 INT4, UINT4 = np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4)
@@ -50,7 +50,7 @@ class Net(NamedTuple):
 
 
 def get_limits(kind: Kind) -> tuple[int, int]:
-    return RANGES[helper.np_dtype_to_tensor_dtype(kind)]
+    return get_range(helper.np_dtype_to_tensor_dtype(kind))
 
 
 def list_numbers(kind: Kind) -> np.ndarray:

@@ -11,31 +11,13 @@ from pathlib import Path
 import click
 from rich.progress import track
 
+from benchmarks.speed.cost import PEER
 from studies.results import ROOT, write_results
 from studies.tables import make_table
 
 LIMIT = 3.0
 MODEL = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
-
-# The peer: import torch, build two sessions, and take the same steps on the original network.
-PEER = """
-import sys
-import onnxruntime
-import torch
-from architectures import mobilenet_v3_small
-
-path, steps, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for _ in "12"]
-network = mobilenet_v3_small().eval()
-images = torch.randn(batch, 3, 32, 32)
-labels = torch.arange(batch) % 10
-optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-for _ in range(steps):
-    loss = torch.nn.functional.cross_entropy(network(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+CONSTRUCTOR, SIDE = "mobilenet_v3_small", "32"
 
 
 @click.command()
@@ -50,7 +32,7 @@ def overhead(runs: int) -> None:
         report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
         steps = report["method"]["steps_run"]
         batch = report["samples"]["forget"] + report["samples"]["anchors"]
-        peer = [sys.executable, "-c", PEER, str(MODEL), str(steps), str(batch)]
+        peer = [sys.executable, "-c", PEER, str(MODEL), CONSTRUCTOR, SIDE, str(steps), str(batch)]
         pairs = [
             (measure_seconds(ours), measure_seconds(peer))
             for _ in track(range(runs), description="timing")

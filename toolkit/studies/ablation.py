@@ -25,7 +25,7 @@ from studies.datasets import load_dataset
 from studies.evaluation import TestData, extract_features, measure_accuracies
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import run_tool
-from studies.results import read_rows, write_results
+from studies.results import resume, write_results
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, get_key, group_rows, make_sections, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
@@ -128,21 +128,20 @@ def ablation(
 ) -> None:
     """Change one part of the default at a time; rows measured before are kept."""
     dataset = load_dataset(DATASET, data_root)
-    rows = [] if fresh else read_rows(NAME)
-    for name in names:
-        done = {get_key(row, KEY) for row in rows}
-        cells = [
-            (variant, index, seed)
-            for seed, variant, index in product(range(seeds), VARIANTS, CLASSES)
-            if (name, variant.name, index, seed) not in done
-        ]
-        if not cells:
-            continue
-        classifier = open_classifier(dataset, name, cache)
-        for variant, index, seed in track(cells, description=name):
-            rows.append(measure(variant, classifier, index, seed))
-            publish(rows)
-    publish(rows)
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for name in names:
+            cells = [
+                (variant, index, seed)
+                for seed, variant, index in product(range(seeds), VARIANTS, CLASSES)
+                if (name, variant.name, index, seed) not in done
+            ]
+            if not cells:
+                continue
+            classifier = open_classifier(dataset, name, cache)
+            for variant, index, seed in track(cells, description=name):
+                kept.add(measure(variant, classifier, index, seed))
+        publish(kept.rows)
 
 
 def publish(rows: Sequence[dict[str, Any]]) -> None:

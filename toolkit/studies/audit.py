@@ -23,7 +23,7 @@ from studies.datasets import load_dataset
 from studies.networks import NETWORKS, get_network, measure_statistics, prepare_inputs
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import export, fold_batch_norm, run_tool
-from studies.results import read_rows, write_results
+from studies.results import resume, write_results
 from studies.subjects import Classifier, open_classifier
 from studies.tables import (
     Row,
@@ -101,19 +101,19 @@ def audit(
     fresh: bool,  # noqa: FBT001
 ) -> None:
     """Audit each way to forget against a retrained network; rows measured before are kept."""
-    rows: list[Row] = [] if fresh else read_rows(NAME)
     dataset = load_dataset(DATASET, data_root)
-    for name in names:
-        classifier = open_classifier(dataset, name, cache)
-        cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
-        for seed, index, method in track(cells, description=name):
-            key = (name, method, index, seed)
-            if all(get_key(row, KEY) != key for row in rows):
-                found = measure(classifier, method, index, seed, cache)
-                rows.append(dict(zip(KEY, key, strict=True)) | found)
-                publish(rows)
-    publish(rows)
-    click.echo(describe(rows))
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for name in names:
+            classifier = open_classifier(dataset, name, cache)
+            cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
+            for seed, index, method in track(cells, description=name):
+                key = (name, method, index, seed)
+                if key not in done:
+                    found = measure(classifier, method, index, seed, cache)
+                    kept.add(dict(zip(KEY, key, strict=True)) | found)
+        publish(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def measure(classifier: Classifier, method: str, index: int, seed: int, cache: Path) -> Row:
@@ -202,9 +202,9 @@ def tabulate(rows: Sequence[Row]) -> list[Row]:
             continue
         line: Row = {"method": method, "runs": len(chosen)}
         for title in ("Acc_F", "ΔAcc_R"):
-            line[title] = write_spread((row[title] for row in chosen), 3)
+            line[title] = write_spread((row[title] for row in chosen), ".3f")
         for key, title in SHOWN.items():
-            line[title] = write_spread((row["measures"].get(key) for row in chosen), 3)
+            line[title] = write_spread((row["measures"].get(key) for row in chosen), ".3f")
         line["passed"] = f"{sum(row['passed'] for row in chosen)} of {len(chosen)}"
         lines.append(line)
     return lines

@@ -31,7 +31,7 @@ from studies.limits_page import NAME as LIMITS
 from studies.networks import NETWORKS, get_network
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import unlearn_with_tool
-from studies.results import read_rows
+from studies.results import read_rows, resume
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, get_key, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
@@ -89,29 +89,28 @@ def compare(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Forget with every method; rows measured before are kept, and each is saved as it comes."""
-    rows: list[Row] = [] if fresh else read_rows(NAME)
+    """Forget with every method; rows measured before are kept."""
     wanted = [read_classes(request) for request in requests]
-    for dataset_name, name in product(datasets, names):
-        done = {get_key(row, KEY) for row in rows}
-        cases = [
-            case
-            for case in list_cases(wanted, seeds)
-            if (case.method in methods or (UNDECIDED in methods and is_peer(case)))
-            and (dataset_name, name, *write_case(case)) not in done
-        ]
-        if not cases:
-            continue
-        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
-        limits = pick_rows(read_rows(LIMITS), dataset=dataset_name, network=name)
-        for case in track(cases, description=f"{dataset_name} {name}"):
-            chosen = pick_rows(rows, dataset=dataset_name, network=name)
-            if case.method in methods or is_wanted(case, chosen, limits):
-                rows.append(measure_case(classifier, case, cache))
-                publish(rows)
-    publish(rows)
-    publish_picture(rows)
-    click.echo(describe(rows))
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for dataset_name, name in product(datasets, names):
+            cases = [
+                case
+                for case in list_cases(wanted, seeds)
+                if (case.method in methods or (UNDECIDED in methods and is_peer(case)))
+                and (dataset_name, name, *write_case(case)) not in done
+            ]
+            if not cases:
+                continue
+            classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
+            limits = pick_rows(read_rows(LIMITS), dataset=dataset_name, network=name)
+            for case in track(cases, description=f"{dataset_name} {name}"):
+                chosen = pick_rows(kept.rows, dataset=dataset_name, network=name)
+                if case.method in methods or is_wanted(case, chosen, limits):
+                    kept.add(measure_case(classifier, case, cache))
+        publish(kept.rows)
+    publish_picture(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def read_classes(text: str) -> tuple[int, ...]:

@@ -82,7 +82,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
             "method": f"**{method}**" if method == OURS else method,
             "runs": len(chosen),
             **{
-                name: write_spread((row[name] for row in chosen), 4)
+                name: write_spread(row[name] for row in chosen)
                 for name in ("Acc_F", "unmasked", "Acc_R")
             },
             "s": _write_seconds(chosen, "s"),

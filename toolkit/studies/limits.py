@@ -23,7 +23,7 @@ from studies.limits_page import (
 from studies.networks import NETWORKS
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import run_tool
-from studies.results import read_rows
+from studies.results import resume
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, get_key
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
@@ -59,23 +59,22 @@ def limits(
     fresh: bool,  # noqa: FBT001
 ) -> None:
     """Forget each class, and 0 with 4, on every network; rows measured before are kept."""
-    rows = [] if fresh else read_rows(NAME)
-    for dataset_name, name in product(datasets, names):
-        done = {get_key(row, KEY) for row in rows}
-        cells = [
-            cell
-            for cell in list_cells(seeds)
-            if (dataset_name, name, *write_cell(cell)) not in done
-        ]
-        if not cells:
-            continue
-        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
-        for cell in track(cells, description=f"{dataset_name} {name}"):
-            rows.append(measure_cell(classifier, cell))
-            publish(rows)
-    publish(rows)
-    publish_picture(rows)
-    click.echo(describe(rows))
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for dataset_name, name in product(datasets, names):
+            cells = [
+                cell
+                for cell in list_cells(seeds)
+                if (dataset_name, name, *write_cell(cell)) not in done
+            ]
+            if not cells:
+                continue
+            classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
+            for cell in track(cells, description=f"{dataset_name} {name}"):
+                kept.add(measure_cell(classifier, cell))
+        publish(kept.rows)
+    publish_picture(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def list_cells(seeds: int) -> list[Cell]:

@@ -11,7 +11,7 @@ data_root_option = click.option(
     help="Holds mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary, or some.",
 )
 fresh_option = click.option(
-    "--fresh", is_flag=True, help="Measure again what docs/results holds of this study."
+    "--fresh", is_flag=True, help="Measure again what was measured of this study."
 )
 cache_option = click.option(
     "--cache",

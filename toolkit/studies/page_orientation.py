@@ -1,7 +1,6 @@
 """A model from the wild: a page-orientation classifier, and text pages rendered for it."""
 
 import contextlib
-import io
 import json
 import random
 import shutil
@@ -13,7 +12,7 @@ import click
 from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
-from nhle_onnx.cli.main import run
+from studies.command import run_unlearn
 from studies.results import RESULTS, write_results
 from studies.tables import make_table
 
@@ -76,24 +75,18 @@ def page_orientation(model: Path, seed: int, angles: tuple[str, ...]) -> None:
 
 def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
     """One row, by the command that a user would run."""
-    out = Path(f"without_{angle}.onnx")
-    arguments = ["unlearn", "model.onnx", "--forget", str(angle), "--samples", "tuning"]
-    arguments += ["--eval-data", "evaluation", "--out", str(out), "--quiet"]
-    with contextlib.redirect_stdout(io.StringIO()):
-        code = run(arguments)
-    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    figures, report = run_unlearn(
+        Path("model.onnx"),
+        *("--forget", str(angle), "--samples", "tuning", "--eval-data", "evaluation"),
+        out=Path(f"without_{angle}.onnx"),
+    )
     if keep_report:
         RESULTS.mkdir(parents=True, exist_ok=True)
         line = json.dumps(report, ensure_ascii=False)
         (RESULTS / "page_orientation.report.json").write_text(f"{line}\n", "utf-8")
     return {
         "forget": f"{angle}°",
-        "exit": code,
-        "Acc_F before": report["before"]["acc_f"],
-        "Acc_F": report["after"]["acc_f"],
-        "unmasked": report["unmasked"]["acc_f"],
-        "Acc_R before": report["before"]["acc_r"],
-        "Acc_R": report["after"]["acc_r"],
+        **figures,
         "changed tensors": len(report["changed_tensors"]),
         "steps": report["method"]["steps_run"],
         "training s": report["elapsed_s"]["train"],

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.unlearning.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.unlearning.losses.paper_gradient import paper_gradient_loss
+from nhle_onnx.unlearning.nhle import encode_negative_hot
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from studies.baselines.negative_hot import encode_plain_negative, mask_head

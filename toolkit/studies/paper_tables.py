@@ -1,8 +1,8 @@
 """The paper's tables, measured where the data is there, beside what its text gives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ from studies.paper_text import (
     Published,
 )
 from studies.results import write_results
-from studies.tables import Row, make_table
+from studies.tables import FRACTION, Row, group_rows, make_table, write_spread
 
 ACCURACY = ("Acc_F before", "Acc_F", "Acc_R before", "Acc_R", "ΔAcc_R")
 SEPARABILITY = ("D_inter", "D_intra", "Ratio_D")
@@ -160,8 +160,7 @@ def make_lines(key: str, pair: Pair, found: list[Row] | str) -> list[Row]:
         lines += [make_line(pair, f"{peer}, published", unknown) for peer in PEERS.get(key, ())]
     if isinstance(found, str):
         return [*lines, make_line(pair, f"{NOT_MEASURED}: {found}", dict.fromkeys(columns, "-"))]
-    for name in dict.fromkeys(row["method"] for row in found):
-        chosen = [row for row in found if row["method"] == name]
+    for (name,), chosen in group_rows(found, "method").items():
         cells = {column: format_cell(column, chosen) for column in columns}
         lines.append(make_line(pair, name, cells, format_cell("steps", chosen)))
     return lines
@@ -190,16 +189,11 @@ def make_line(pair: Pair, method: str, cells: Row, steps: str = "-") -> Row:
 
 def format_cell(column: str, rows: Sequence[Row]) -> str:
     """The mean of a column, with the standard deviation where there are several runs."""
-    values = [row[column] for row in rows if row[column] is not None]
-    if not values:
-        return NOT_FINITE
-    is_fraction = column in ACCURACY
-    write: Callable[[float], str] = "{:.4f}".format if is_fraction else "{:.3g}".format
-    text = write(fmean(values))
-    if len(values) > 1:
-        text += f" ± {write(stdev(values))}"
-    lost = len(rows) - len(values)
-    return f"{text} ({lost} {NOT_FINITE})" if lost else text
+    values = [row[column] for row in rows]
+    form = FRACTION if column in ACCURACY else ".3g"
+    text = write_spread(values, form, deviation=stdev, missing=NOT_FINITE)
+    lost = values.count(None)
+    return f"{text} ({lost} {NOT_FINITE})" if 0 < lost < len(values) else text
 
 
 def describe(key: str, table: str, runs: int) -> str:

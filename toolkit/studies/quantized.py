@@ -38,7 +38,7 @@ from studies.quantized_subjects import (
     make_given,
     open_shipped,
 )
-from studies.results import ROOT, read_rows
+from studies.results import ROOT, resume
 from studies.tables import Row, get_key
 
 CLASSES = range(10)
@@ -84,19 +84,17 @@ def quantized(
     fresh: bool,  # noqa: FBT001
 ) -> None:
     """Forget each class of both shipped models in every format; rows measured before are kept."""
-    rows = [] if fresh else read_rows(NAME)
-    done = {get_key(row, KEY) for row in rows}
     wanted = {"parity": (PARITY,), "unlearn": routes}
     kinds = [kind for part in PARTS if only in (None, part) for kind in wanted[part]]
-    cells = [
-        cell for cell in list_cells(kinds, networks, formats, classes) if tuple(cell) not in done
-    ]
-    for cell in track(cells, description="quantized models"):
-        rows.append(measure_cell(cell))
-        publish(rows)
-    publish(rows)
-    publish_pictures(rows)
-    click.echo(describe(rows))
+    asked = list_cells(kinds, networks, formats, classes)
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        cells = [cell for cell in asked if tuple(cell) not in done]
+        for cell in track(cells, description="quantized models"):
+            kept.add(measure_cell(cell))
+        publish(kept.rows)
+    publish_pictures(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def list_cells(

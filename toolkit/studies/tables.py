@@ -1,11 +1,12 @@
 """Rows as the tables of a page: grouped, averaged, and judged against limits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
+FRACTION = ".4f"
 
 
 class Verdict(NamedTuple):
@@ -68,11 +69,20 @@ def add_others(sentence: str, missed: Sequence[Row]) -> str:
     return f"{sentence} The others:\n\n{make_table(missed)}" if missed else sentence
 
 
-def write_spread(values: Iterable[float | None], digits: int) -> str:
-    """The mean of what is known, ± its standard deviation; a dash if nothing is."""
+def write_spread(
+    values: Iterable[float | None],
+    form: str = FRACTION,
+    *,
+    deviation: Callable[[Sequence[float]], float] = pstdev,
+    missing: str = "-",
+) -> str:
+    """The mean of what is known, ± the standard deviation of several; `missing` if nothing is."""
     known = [value for value in values if value is not None]
-    return f"{fmean(known):.{digits}f} ± {pstdev(known):.{digits}f}" if known else "-"
+    if not known:
+        return missing
+    figures = (fmean(known), deviation(known)) if len(known) > 1 else (known[0],)
+    return " ± ".join(f"{figure:{form}}" for figure in figures)
 
 
 def _format(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:{FRACTION}}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from studies.results import read_rows, write_results
+from studies.results import resume, write_results
 from studies.tables import Row
 from support.fault_jobs import make_jobs
 from support.faults import kill_jobs
@@ -49,15 +49,17 @@ def hostile(only: tuple[str, ...], *, anew: bool, **values: Any) -> None:  # noq
     """Give hostile files to every command, kill commands, and look at what is left."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers
     parts = only or PARTS
-    rows = [row for row in read_rows(NAME) if not (anew and row["part"] in parts)]
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
+    with (
+        resume(NAME, fresh=anew, chosen=lambda row: row["part"] in parts) as kept,
+        tempfile.TemporaryDirectory() as folder,
+        Progress(console=console) as progress,
+    ):
         for part in parts:
-            for row in _run_part(part, Path(folder), rows, progress, values):
-                rows.append(row)
-                _write(rows)
-    _write(rows)
-    click.echo(describe(rows))
+            for row in _run_part(part, Path(folder), kept.rows, progress, values):
+                kept.add(row)
+        _write(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def _run_part(

@@ -9,14 +9,14 @@ from scipy.special import softmax
 from scipy.stats import entropy
 from torch import Tensor
 
+from nhle_onnx.unlearning.losses import find_loss
+from nhle_onnx.unlearning.losses.paper_cross_entropy import paper_cross_entropy_loss
+from nhle_onnx.unlearning.losses.paper_gradient import paper_gradient_loss
+from nhle_onnx.unlearning.losses.saturating import saturating_loss
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
-    forgetting_loss,
-    paper_cross_entropy_loss,
-    paper_gradient_loss,
     retained_divergence,
-    saturating_loss,
 )
 from nhle_onnx.values.request import ForgetRequest
 
@@ -30,7 +30,7 @@ def requests(draw: st.DrawFn) -> ForgetRequest:
 
 def differentiate(name: str, logits: Tensor, labels: Tensor) -> Tensor:
     logits = logits.clone().requires_grad_()
-    forgetting_loss(name, logits, labels, scale=1.0, margin=1.0).backward()
+    find_loss(name).measure(logits, labels, scale=1.0, margin=1.0).backward()
     assert logits.grad is not None
     return logits.grad
 
@@ -107,9 +107,10 @@ def test_losses_of_several_samples_are_their_mean() -> None:
     labels = encode_negative_hot(torch.zeros(5, dtype=torch.int64), request)
     for name in ("saturating", "paper-gradient", "paper-cross-entropy"):
         alone = [
-            forgetting_loss(name, logits[[i]], labels[[i]], scale=2.0, margin=0.7) for i in range(5)
+            find_loss(name).measure(logits[[i]], labels[[i]], scale=2.0, margin=0.7)
+            for i in range(5)
         ]
-        together = forgetting_loss(name, logits, labels, scale=2.0, margin=0.7)
+        together = find_loss(name).measure(logits, labels, scale=2.0, margin=0.7)
         torch.testing.assert_close(together, torch.stack(alone).mean())
 
 
@@ -118,7 +119,7 @@ def test_saturating_loss_is_softplus_of_the_lead_and_the_margin() -> None:
     labels = encode_negative_hot(torch.tensor([0]), request)
     logits = torch.tensor([[5.0, 1.0, 3.0]])  # 3 above the mean of the others
     expected = np.log1p(np.exp(3 / 2 + 0.7))
-    loss = forgetting_loss("saturating", logits, labels, scale=2.0, margin=0.7)
+    loss = find_loss("saturating").measure(logits, labels, scale=2.0, margin=0.7)
     assert float(loss) == pytest.approx(expected, rel=1e-6)
     assert float(saturating_loss(logits, labels, scale=2.0, margin=0.7)) == pytest.approx(expected)
 

@@ -3,9 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
-
 from nhle_onnx.verification.evidence import bound_accuracy, measure_skill
+from scipy.stats import binomtest
 
 
 @given(st.integers(1, 300).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))

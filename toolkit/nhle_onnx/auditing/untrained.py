@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, numpy_helper
 
+from nhle_onnx.graph.element_types import is_quantized
 from nhle_onnx.graph.head.head import Head, HeadRows
-from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.tensors import is_float, list_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead
 
@@ -20,7 +20,7 @@ def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelPr
     axes = _find_output_axes(proto)
     values: dict[str, npt.NDArray[np.float64]] = {}
     for name, tensor in list_tensors(proto):
-        if len(tensor.dims) <= 1 or not (is_float(tensor) or tensor.data_type in RANGES):
+        if len(tensor.dims) <= 1 or not (is_float(tensor) or is_quantized(tensor.data_type)):
             continue
         weight = numpy_helper.to_array(tensor).astype(np.float64)
         spread = np.sqrt(2 / _count_inputs(weight, axes.get(name, 0)))

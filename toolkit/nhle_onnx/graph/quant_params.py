@@ -1,24 +1,12 @@
 """Quantized tensors: the whole numbers of their types, and what these stand for."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
 
+from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.values.model import QuantParams
-
-RANGES: Mapping[int, tuple[int, int]] = {
-    TensorProto.INT4: (-8, 7),
-    TensorProto.UINT4: (0, 15),
-    TensorProto.INT8: (-128, 127),
-    TensorProto.UINT8: (0, 255),
-    TensorProto.INT16: (-(2**15), 2**15 - 1),
-    TensorProto.UINT16: (0, 2**16 - 1),
-    TensorProto.INT32: (-(2**31), 2**31 - 1),
-}
 
 Reals = npt.NDArray[np.float64]
 
@@ -56,7 +44,7 @@ def fits_quant_params(
     if it `rises`, none 0 in any case. Quantizers of blocks write negative ones.
     """
     tensor = index.tensors[name]
-    if tensor.data_type not in RANGES:
+    if not is_quantized(tensor.data_type):
         return False
     try:
         scale, zero_point = _spread(index, params, (*tensor.dims,))
@@ -71,7 +59,7 @@ def has_range(index: GraphIndex, params: QuantParams) -> bool:
     tensors = index.tensors
     if not tensors.keys() >= {*params.scales, *filter(None, [params.zero_point])}:
         return False
-    if params.zero_point is not None and tensors[params.zero_point].data_type not in RANGES:
+    if params.zero_point is not None and not is_quantized(tensors[params.zero_point].data_type):
         return False
     try:
         scale, zero_point = _spread(index, params, ())
@@ -94,7 +82,7 @@ def round_reals(
     index: GraphIndex, name: str, params: QuantParams, values: npt.NDArray[np.floating]
 ) -> Reals:
     """The numbers of a tensor's type that stand for `values`, or for the nearest it has."""
-    low, high = RANGES[index.tensors[name].data_type]
+    low, high = get_range(index.tensors[name].data_type)
     scale, zero_point = _spread(index, params, values.shape)
     numbers: Reals = np.clip(np.rint(values / scale + zero_point), low, high)
     return numbers

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +17,8 @@ from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.element_types import get_element_type, is_quantized
 from nhle_onnx.graph.head.real_values import with_real_values
-from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
@@ -31,10 +30,6 @@ from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NOT_IDENTIFIER = re.compile(r"\W")
-_WIDER: Mapping[int, Any] = {
-    TensorProto.INT4: np.int8,
-    TensorProto.UINT4: np.uint8,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +132,7 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
         root=root,
         graph=graph,
         parameter_of=parameter_of,
-        whole=frozenset(name for name in parameter_of if types[name] in RANGES),
+        whole=frozenset(name for name in parameter_of if is_quantized(types[name])),
         outputs={name: value.node for name, value in recorded.items()},
     )
 
@@ -145,8 +140,8 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
 def _to_torch(tensor: TensorProto) -> Tensor:
     """A stored tensor; types narrower than torch's in the next wider one."""
     array = numpy_helper.to_array(tensor)
-    wider = _WIDER.get(tensor.data_type, array.dtype)
-    return torch.from_numpy(np.array(array, wider))  # a copy: torch wants writable memory
+    kind = get_element_type(tensor.data_type).torch or array.dtype
+    return torch.from_numpy(np.array(array, kind))  # a copy: torch wants writable memory
 
 
 def _to_parameter(tensor: TensorProto) -> Tensor:

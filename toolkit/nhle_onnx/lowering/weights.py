@@ -8,9 +8,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
+from nhle_onnx.graph.element_types import get_element_type, is_quantized
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
@@ -22,7 +22,6 @@ _ALIASES = frozenset(
     {"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "DequantizeLinear"}
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
-_NARROW = ("FLOAT4", "FLOAT6", "FLOAT8", "INT2", "UINT2")  # types that torch has no numbers for
 _HEAD_ALONE = hint("Use {method=cwm} to edit the head alone.")
 _HIDDEN = -1e4  # float16's mask; no trained bias comes near
 
@@ -65,9 +64,9 @@ def list_unsupported_tensors(proto: ModelProto) -> Iterator[tuple[str, str]]:
     for sparse in proto.graph.sparse_initializer:
         yield sparse.values.name, "sparse"
     for name, tensor in list_tensors(proto):
-        kind = TensorProto.DataType.Name(tensor.data_type)
-        if kind.startswith(_NARROW):
-            yield name, f"of type {kind}"
+        kind = get_element_type(tensor.data_type)
+        if kind.bits and kind.torch is None:
+            yield name, f"of type {kind.name.upper()}"
 
 
 def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
@@ -86,10 +85,8 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
         if _is_product_of_scales(node, producers):
             continue
         for position in operator.weights if operator else ():
-            source, is_quantized = _resolve_alias(node, position, producers)
-            if source in tensors and _is_weight(
-                tensors[source], operator, is_quantized=is_quantized
-            ):
+            source, has_scale = _resolve_alias(node, position, producers)
+            if source in tensors and _is_weight(tensors[source], operator, has_scale=has_scale):
                 found[source] = None
     return tuple(found)
 
@@ -133,17 +130,17 @@ def _resolve_alias(
 ) -> tuple[str, bool]:
     """The tensor behind an input, and whether a scale turns its whole numbers into real ones."""
     name = node.input[position] if position < len(node.input) else ""
-    is_quantized = False
+    has_scale = False
     while name in producers and producers[name].op_type in _ALIASES:
-        is_quantized |= producers[name].op_type == "DequantizeLinear"
+        has_scale |= producers[name].op_type == "DequantizeLinear"
         name = producers[name].input[0]
-    return name, is_quantized
+    return name, has_scale
 
 
-def _is_weight(tensor: TensorProto, operator: Operator | None, *, is_quantized: bool) -> bool:
+def _is_weight(tensor: TensorProto, operator: Operator | None, *, has_scale: bool) -> bool:
     family = operator.family if operator else ""
     if not is_float(tensor) and not (
-        tensor.data_type in RANGES and (is_quantized or family in _QUANTIZED)
+        is_quantized(tensor.data_type) and (has_scale or family in _QUANTIZED)
     ):
         return False
     size = math.prod(tensor.dims)

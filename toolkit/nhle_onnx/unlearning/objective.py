@@ -15,10 +15,10 @@ from nhle_onnx.unlearning.feature_alignment import (
     pool_features,
     separation_loss,
 )
+from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
-    forgetting_loss,
     measure_forget_margin,
     retained_divergence,
 )
@@ -87,8 +87,8 @@ class ForgetObjective:
         _require_finite(original, "the model as given")
         _require_finite(edited, "the model in training")
         count = len(forget)
-        forget_loss = forgetting_loss(
-            self.loss, edited.logits[:count], labels, scale=self.scale, margin=MARGIN
+        forget_loss = find_loss(self.loss).measure(
+            edited.logits[:count], labels, scale=self.scale, margin=MARGIN
         )
         retain_loss = alignment_loss = forget_loss.new_zeros(())
         if len(anchors):

@@ -105,7 +105,7 @@ def summarize_model(classifier: Classifier) -> ModelSummary:
         sidecars=dict(model.sidecars),
         opset=model.opset,
         head=classifier.head,
-        format=Head(model.proto, classifier.head).number_format,
+        format=Head(model.proto, classifier.head).element_type.name,
     )
 
 

@@ -61,7 +61,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         model=summarize_file(model),
         opset=model.opset,
         ir_version=model.proto.ir_version,
-        format=Head(model.proto, head).number_format if head else None,
+        format=Head(model.proto, head).element_type.name if head else None,
         inputs=_describe(model.proto.graph.input, model),
         outputs=_describe(model.proto.graph.output, model),
         head=head,

@@ -13,7 +13,7 @@ from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
-from nhle_onnx.lowering.precision import get_tolerance, widen_model
+from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import objective
@@ -89,7 +89,7 @@ def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
         lowered = lower(wide)
     inputs = np.concatenate([tuning.forget, tuning.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = get_tolerance(Head(classifier.model.proto, classifier.head).number_format)
+    tolerance = Head(classifier.model.proto, classifier.head).element_type.tolerance
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]

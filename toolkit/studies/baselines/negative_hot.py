@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.unlearning.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.unlearning.losses.paper_gradient import paper_gradient_loss
+from nhle_onnx.unlearning.nhle import encode_negative_hot
 from nhle_onnx.values.request import ForgetRequest
 from studies.baselines.shared import copy_network, descend, get_classifier
 from studies.tasks import Task

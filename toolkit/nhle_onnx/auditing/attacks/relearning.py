@@ -23,7 +23,7 @@ from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
-from nhle_onnx.lowering.precision import get_tolerance, widen_model
+from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.training.loop import make_relative_adam
 from nhle_onnx.values.audit import Measure, Role
 
@@ -200,6 +200,6 @@ def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
         proto, target.layout, target.image_input, inputs,
         provider=context.provider, batch_size=context.batch_size,
     )  # fmt: skip
-    tolerance = get_tolerance(Head(proto, target.layout).number_format)
+    tolerance = Head(proto, target.layout).element_type.tolerance
     check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
     return lowered

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.element_types import get_range
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import RANGES, express_reals
+from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.graph.traversal import list_graphs
 from nhle_onnx.hints import hint
@@ -57,7 +58,7 @@ def read_lowest_bias(head: Head) -> npt.NDArray[np.float64] | None:
     if layout.bias is None or layout.bias_quant_params is None:
         return None
     tensor = head.index.tensors[layout.bias]
-    low, high = RANGES[tensor.data_type]
+    low, high = get_range(tensor.data_type)
     numbers = np.full(tensor.dims, low // 2 if high > _HALVED_ABOVE else low, np.float64)
     reals = express_reals(head.index, numbers, layout.bias_quant_params)
     return reals.reshape(layout.num_classes)
@@ -127,8 +128,8 @@ def _fit_below(now: Range, limits: tuple[int, int], best: float) -> tuple[float,
 
 def _read_limits(index: GraphIndex, params: QuantParams) -> tuple[int, int]:
     if params.zero_point is None:
-        return RANGES[TensorProto.UINT8]
-    return RANGES[index.tensors[params.zero_point].data_type]
+        return get_range(TensorProto.UINT8)
+    return get_range(index.tensors[params.zero_point].data_type)
 
 
 def _serve_others(head: Head, names: set[str]) -> bool:

@@ -2,12 +2,10 @@
 
 from onnx import TensorProto
 
+from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import fits_quant_params, has_range
-from nhle_onnx.graph.tensors import FLOAT_TYPES
 from nhle_onnx.values.model import ClassifierHead, QuantParams
-
-_REAL = frozenset({*FLOAT_TYPES, TensorProto.DOUBLE})
 
 
 def find_tensor_fault(index: GraphIndex, head: ClassifierHead) -> str | None:
@@ -33,7 +31,7 @@ def _find_fault(
     if missing:
         return f"reads {missing[0]}, which is sparse or no constant"
     kind = tensors[name].data_type
-    if params is None and kind not in _REAL:
+    if params is None and not get_element_type(kind).is_real:
         return f"reads {name}, which holds {TensorProto.DataType.Name(kind)} without a scale"
     if params is not None and not fits_quant_params(index, name, params, rises=rises):
         return f"reads {name}, which its scale or zero point does not fit"

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
+from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import read_numbers, write_numbers
-from nhle_onnx.graph.tensors import FLOAT_TYPES
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
@@ -49,10 +49,9 @@ class Head:
         return self.index.proto
 
     @cached_property
-    def number_format(self) -> str:
+    def element_type(self) -> ElementType:
         """The type that its weight is stored in."""
-        kind = self.index.tensors[self.layout.weight].data_type
-        return FLOAT_TYPES.get(kind, TensorProto.DataType.Name(kind).lower())
+        return get_element_type(self.index.tensors[self.layout.weight].data_type)
 
     def read(self) -> StoredHead:
         """Return the weight in its stored layout, and the bias."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from google.protobuf.message import Message
 from onnx import SparseTensorProto, TensorProto, TypeProto, helper
 
-from nhle_onnx.graph.tensor_sizes import KINDS, count_bytes, count_elements, count_entries
+from nhle_onnx.graph.element_types import ELEMENT_TYPES
+from nhle_onnx.graph.tensor_sizes import count_bytes, count_elements, count_entries
 
 _MAX_AXES = 64  # NumPy's
 _OPEN = -1  # how some converters write an axis of any length
@@ -35,7 +36,7 @@ def list_shape_faults(what: str, extents: Sequence[int], max_elements: int) -> I
 
 def _list_tensor_faults(tensor: TensorProto, max_elements: int) -> Iterator[str]:
     what = f"the tensor {tensor.name}" if tensor.name else "a tensor without a name"
-    if tensor.data_type not in KINDS:
+    if tensor.data_type not in ELEMENT_TYPES:
         yield f"gives {what} the type {tensor.data_type}, which ONNX does not have"
         return
     faults = tuple(list_shape_faults(what, tensor.dims, max_elements))
@@ -69,7 +70,7 @@ def _list_content_faults(tensor: TensorProto, what: str) -> Iterator[str]:
 
 
 def _list_type_faults(declared: TypeProto.Tensor, max_elements: int) -> Iterator[str]:
-    if declared.elem_type not in KINDS and declared.elem_type != TensorProto.UNDEFINED:
+    if declared.elem_type not in ELEMENT_TYPES and declared.elem_type != TensorProto.UNDEFINED:
         yield f"declares a value of the type {declared.elem_type}, which ONNX does not have"
     extents = [axis.dim_value for axis in declared.shape.dim if axis.HasField("dim_value")]
     known = [1 if extent == _OPEN else extent for extent in extents]

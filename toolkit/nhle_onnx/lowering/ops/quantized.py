@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
-from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.lowering.node import Node, Value, find_shape, recorded, with_shape
 from nhle_onnx.lowering.ops.linear import conv
 from nhle_onnx.lowering.ops.pooling import average_pool
@@ -57,7 +57,7 @@ def round_straight(x: Tensor, zero_point: Tensor | None, low: int, high: int) ->
 
 def read_whole(weight: Tensor, kind: int) -> Tensor:
     """The whole numbers of an ONNX type that a trained weight stands for."""
-    return round_straight(weight, None, *RANGES[kind])
+    return round_straight(weight, None, *get_range(kind))
 
 
 class Quantized(NamedTuple):
@@ -96,9 +96,9 @@ def read_range(node: Node, position: int) -> tuple[int, int]:
     """Lowest and highest number of the type of a zero point; uint8 where it is left out."""
     kind = node.types[position] if position < len(node.types) else 0
     kind = kind or node.get("output_dtype", 0) or TensorProto.UINT8
-    if kind not in RANGES:
+    if not is_quantized(kind):
         raise node.refuse(f"to {TensorProto.DataType.Name(kind)}")
-    return RANGES[kind]
+    return get_range(kind)
 
 
 def quantize_linear(

@@ -12,9 +12,9 @@ from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
     GATES,
     MODEL,
-    OUTPUTS,
     PLACES,
     BatchSize,
+    Force,
     Forget,
     Page,
     RunsOn,
@@ -57,7 +57,7 @@ class AuditSettings:
     repeats: Annotated[
         int, Option("How often an attack is made that varies with the samples.", at_least=1)
     ] = 3
-    force: Annotated[bool, Option("Replace a page that exists.", group=OUTPUTS)] = False
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"

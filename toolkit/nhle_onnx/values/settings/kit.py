@@ -7,7 +7,15 @@ from typing import Annotated
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import GATES, MODEL, Baseline, Forget, JudgeData
+from nhle_onnx.values.settings.shared import (
+    GATES,
+    MODEL,
+    OUTPUTS,
+    Baseline,
+    Force,
+    Forget,
+    JudgeData,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +25,12 @@ class KitSettings:
     model: Path
     forget: Forget
     data: JudgeData
-    out: Annotated[Path, Option("The kit, KIT.zip.", short="o")]
+    out: Annotated[Path, Option("The kit, KIT.zip.", short="o", group=OUTPUTS)]
     baseline: Baseline = None
     limit: Annotated[
         int | None,
         Option("At most so many images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
     ] = None
     limits: Annotated[DeviceLimits, Nested(group=GATES)] = DeviceLimits()
-    force: Annotated[bool, Option("Replace a kit that exists.")] = False
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.settings.option import Option
-from nhle_onnx.values.settings.shared import MaxElements
+from nhle_onnx.values.settings.shared import Force, MaxElements
 
 _Out = Annotated[Path, Option("Where the result goes.", short="o")]
-_Force = Annotated[bool, Option("Replace outputs that exist.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class CreateSettings:
         Option("Hold new values only: larger, but nobody who has EDITED gets BASE back from it."),
     ] = False
     max_elements: MaxElements = MAX_ELEMENTS
-    force: _Force = False
+    force: Force = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class ApplySettings:
     ] = None
     signature: Annotated[Path | None, Option("The signature.", otherwise="PATCH + .sig")] = None
     also: Annotated[Literal["ort"] | None, Option("Write the .ort file of the result, too.")] = None
-    force: _Force = False
+    force: Force = False
 
     @property
     def ort_path(self) -> Path | None:

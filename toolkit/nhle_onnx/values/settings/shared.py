@@ -35,6 +35,7 @@ Page = Annotated[
     Path | None,
     Option("The report as a page for people, FILE.html.", keyword="report", group=OUTPUTS),
 ]
+Force = Annotated[bool, Option("Replace outputs that exist.", group=OUTPUTS)]
 Workers = Annotated[
     int | None,
     Option(

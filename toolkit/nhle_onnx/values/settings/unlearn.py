@@ -16,6 +16,7 @@ from nhle_onnx.values.settings.shared import (
     MODEL,
     OUTPUTS,
     PLACES,
+    Force,
     Forget,
     Page,
     RunsOn,
@@ -68,7 +69,7 @@ class UnlearnSettings:
             group=OUTPUTS,
         ),
     ] = ()
-    force: Annotated[bool, Option("Replace outputs that exist.", group=OUTPUTS)] = False
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"
