@@ -1,5 +1,6 @@
 """audit: the report as a page."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def check_page(settings: AuditSettings) -> None:
             message = f"{settings.page} is read by the audit, which changes no file"
             raise InputRefusedError(message, remedy=hint("Give {report} another path."))
         check_writable(settings.page, force=settings.force)
-    _read_trajectory(settings.unlearn_report)
+    if settings.unlearn_report:
+        _check_report(settings.unlearn_report, settings.model)
 
 
 def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
@@ -33,15 +35,26 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
     from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
-    trajectory = _read_trajectory(settings.unlearn_report)
+    trajectory = _read_trajectory(settings.unlearn_report) if settings.unlearn_report else ()
     page = render_page(describe_audit(audit.report, audit.projection, trajectory))
     write_files({settings.page: page.encode()}, force=settings.force)
 
 
-def _read_trajectory(path: Path | None) -> tuple[TrainingStep, ...]:
+def _check_report(path: Path, model: Path) -> None:
+    """A report of another model would show how another training went."""
+    _read_trajectory(path)
+    stated = json.loads(path.read_text("utf-8")).get("edited", {}).get("sha256")
+    try:
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    except OSError:
+        return  # said better where the model is opened
+    if stated != digest:
+        message = f"{path} is the report of another model than {model}: the digests differ"
+        raise InputRefusedError(message, remedy="Give the .report.json that was written with it.")
+
+
+def _read_trajectory(path: Path) -> tuple[TrainingStep, ...]:
     """How training went, from the report of `unlearn`."""
-    if path is None:
-        return ()
     try:
         return read_trajectory(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

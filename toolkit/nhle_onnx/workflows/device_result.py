@@ -9,6 +9,7 @@ from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_
 from nhle_onnx.values.kit import DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.verification.gates import word_checks
 from nhle_onnx.workflows.classifier import TOOL
 
 _CLIPPED = (
@@ -54,7 +55,7 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
         delta_acc_r=figures.delta_acc_r,
         agreement=figures.agreement,
         notes=(*notes, *((_CLIPPED,) if result.runtime.saturates else ())),
-        checks=checks,
+        checks=word_checks(checks, "flags"),
     )
 
 

@@ -40,6 +40,7 @@ from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verification.finite import name_model
+from nhle_onnx.verification.gates import word_checks
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
@@ -106,7 +107,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
         after=figures.after,
         delta_acc_r=figures.delta_acc_r,
         notes=(*suspicion, *unmeasured, *notes),
-        checks=checks,
+        checks=word_checks(checks, "flags"),
     )
 
 

@@ -7,7 +7,7 @@ from nhle_onnx.values.request import ForgetRequest
 
 MOST_IMAGES = 200
 MOST_BYTES = 32 * 2**20
-_FORGOTTEN = 16  # of each forgotten class, where there are so many and the limit has room
+_FORGOTTEN = 60  # of each forgotten class, if there are so many: enough to carry a verdict
 
 
 def choose_limit(image_bytes: int) -> int:
@@ -20,7 +20,7 @@ def pick_images(
 ) -> npt.NDArray[np.int64]:
     """Positions of at most `limit` images, as evenly over all classes as there are images.
 
-    Of each class the first ones. Forgotten classes get up to 16 each before others get any, as
+    Of each class the first ones. Forgotten classes get up to 60 each before others get any, as
     long as that is no more than half of all.
     """
     ranks = np.empty(len(classes), np.int64)
