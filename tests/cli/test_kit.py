@@ -20,7 +20,7 @@ from onnx import TensorProto
 from nhle_onnx.cli.main import run
 from nhle_onnx.release.kit import page
 from nhle_onnx.release.kit.picking import choose_limit, pick_images
-from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_kit
+from nhle_onnx.release.kit.results import list_device_checks, measure_answers, parse_kit
 from nhle_onnx.release.kit.vendored import read_manifest, read_runner, read_web_file
 from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.kernels import saturates
@@ -366,15 +366,15 @@ def test_a_result_is_judged_by_the_gates(kit: Made, result: Path, nhle: Nhle) ->
     assert report["schema"] == "nhle-onnx/device-report/v1"
     assert report["passed"]
     assert [check["name"] for check in report["checks"]] == [
-        "after.acc_f", "delta_acc_r", "agreement",
+        "after.acc_f", "delta_acc_r", "known_before", "skill_before", "agreement",
     ]  # fmt: skip
     assert report["after"] == report["host"]
     digest = hashlib.sha256((kit.folder / "kit.json").read_bytes()).hexdigest()
     assert report["kit_json_sha256"] == digest
     shown = nhle("verify", "--device-result", result)
-    assert (shown.code, shown.out.splitlines()[-1]) == (0, "PASSED")
+    assert (shown.code, shown.out.splitlines()[-1][:8]) == (0, "PASSED: ")
     stricter = nhle("verify", "--device-result", result, "--max-acc-r-drop", -0.5)
-    assert (stricter.code, stricter.out.splitlines()[-1]) == (1, "FAILED")
+    assert (stricter.code, stricter.out.splitlines()[-1][:8]) == (1, "FAILED: ")
 
 
 def test_a_processor_that_saturates_says_so(result: Path, tmp_path: Path, nhle: Nhle) -> None:
@@ -399,7 +399,7 @@ def test_a_device_that_answers_otherwise_fails(
     for place in (0, 1, 2):
         answers[place] = (answers[place] + 1) % 3
     figures = measure_answers(described, tuple(answers))
-    checks, _ = judge_figures(described, figures, described.limits)
+    checks = list_device_checks(figures, described.limits)
     found |= {
         "predictions": answers,
         "verdict": {
@@ -417,6 +417,13 @@ def test_a_device_that_answers_otherwise_fails(
 def test_another_model_than_the_device_ran_is_refused(result: Path, nhle: Nhle) -> None:
     judged = nhle("verify", LENET, "--device-result", result)
     assert (judged.code, "not the model that the device ran" in judged.err) == (3, True)
+
+
+def test_a_result_about_other_classes_is_refused(result: Path, nhle: Nhle) -> None:
+    assert nhle("verify", "--device-result", result, "--forget", "Dress").code == 0
+    judged = nhle("verify", "--device-result", result, "--forget", "Coat")
+    assert judged.code == 3
+    assert "is about 3 Dress, not 4 Coat" in judged.err
 
 
 def change_count(found: dict[str, Any]) -> None:

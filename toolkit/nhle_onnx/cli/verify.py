@@ -23,8 +23,8 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--device-result",
     type=_PATH,
-    help="Judge what a kit found on a device, FILE.json, in place of running MODEL here; it then "
-    "needs no --forget and no --data, and MODEL only says which one the device must have run.",
+    help="Judge what a kit found on a device, FILE.json, in place of running MODEL here. It "
+    "needs no --data; MODEL says which one the device must have run, --forget for which classes.",
 )
 @ALLOW_UNJUDGED
 @CONFIG
@@ -35,7 +35,7 @@ _PATH = click.Path(path_type=Path)
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
     """Measure what MODEL still knows of the forgotten classes, and judge it by the gates."""
     if values["device_result"]:
-        _forbid(context, "forget", "data", "baseline", "providers")
+        _forbid(context, "data", "baseline", "providers")
         return _judge_device(model, values)
     _require(context, "model", "forget", "data")
     return _measure(model, values)
@@ -84,6 +84,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     settings = DeviceResultSettings(
         result=values["device_result"],
         model=model,
+        forget=values["forget"],
         limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )

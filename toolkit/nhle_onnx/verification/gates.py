@@ -159,7 +159,8 @@ class Judge:
                 sum(each.correct[index] for index in retained) / count for each in (before, after)
             )
             value = now - was
-            evidence = describe_change(was, now, count - sum(after.copies))
+            distinct = sum(after.count_distinct(index)[1] for index in retained)
+            evidence = describe_change(was, now, distinct)
             lowest = limit - self.limits.max_uncertainty
             if not gap and evidence.bound < lowest:
                 gap = self.hint(

@@ -25,6 +25,7 @@ from nhle_onnx.release.kit.picking import choose_limit, pick_images
 from nhle_onnx.release.kit.results import (
     judge_accuracy,
     judge_figures,
+    list_device_checks,
     measure_answers,
     parse_kit,
     parse_result,
@@ -66,7 +67,7 @@ def make_kit(before: Accuracy | None = BEFORE, **changes: object) -> Kit:
 def write_result(kit: Kit, answers: tuple[int, ...] = EXPECTED) -> Document:
     """As a device does."""
     figures = measure_answers(kit, answers)
-    checks, _ = judge_figures(kit, figures, kit.limits)
+    checks = list_device_checks(figures, kit.limits)
     text = render_json(kit)
     document: Document = {
         "schema": "nhle-onnx/device-result/v1", "runner": "verify.py", "measured_at": "now",
@@ -108,18 +109,21 @@ def test_the_gates_of_a_device() -> None:
     kit = make_kit()
     figures = measure_answers(kit, (0, 0, 1, 0, 2, 2, 2, 2))
     limits = DeviceLimits(max_acc_f=0.5, max_acc_r_drop=0.25, min_agreement=0.75)
-    checks, notes = judge_figures(kit, figures, limits)
+    checks = list_device_checks(figures, limits)
     assert [(each.name, each.value, each.limit, each.better, each.passed) for each in checks] == [
         ("after.acc_f", 0.5, 0.5, "lower", True),
         ("delta_acc_r", 0.5, -0.25, "higher", True),
         ("agreement", 0.5, 0.75, "higher", False),
     ]
-    assert notes == ()
-    assert judge_accuracy(kit, figures, limits) == (checks[:2], ())
+    judged, _ = judge_figures(kit, figures, limits)
+    assert {check.name: check.verdict for check in judged} == {
+        "after.acc_f": "not-judged", "delta_acc_r": "passed", "known_before": "not-judged",
+        "skill_before": "passed", "agreement": "failed",
+    }  # fmt: skip
     alone = make_kit(None, classes=(0,) * 8)
-    checks, notes = judge_accuracy(alone, measure_answers(alone, EXPECTED), limits)
-    assert (checks, len(notes)) == ((), 1)
-    assert "no forgotten class" in notes[0]
+    judged, _ = judge_accuracy(alone, measure_answers(alone, EXPECTED), limits)
+    assert {check.verdict for check in judged} == {"not-judged"}
+    assert "there is no image of 1 dog" in judged[0].gap
 
 
 def test_a_result_reads_back() -> None:
