@@ -58,7 +58,10 @@ class HostFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """The whole of `kit.json`: `classes` are the images' own, `expected` the host's answers."""
+    """The whole of `kit.json`: `classes` are the images' own, `expected` the host's answers.
+
+    `gaps` say why these images cannot carry a verdict; none where they can.
+    """
 
     schema: Literal["nhle-onnx/kit/v1"] = "nhle-onnx/kit/v1"
     tool: dict[str, str]
@@ -71,6 +74,7 @@ class Kit:
     expected: tuple[Answer, ...]
     host: HostFigures
     limits: DeviceLimits
+    gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

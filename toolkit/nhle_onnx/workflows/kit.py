@@ -1,7 +1,7 @@
 """kit: everything that a device needs to verify a model itself. Never imports torch."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -76,12 +76,15 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     data = _read_model(material.classifier)
     data[IMAGES] = encode_images(material.inputs, material.dtype)
     kit = _describe(material, settings.limits, data)
+    figures = measure_answers(kit, kit.expected)
+    checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
+    checks = word_checks(checks, "flags")
+    gaps = dict.fromkeys(check.gap for check in checks if check.verdict == "not-judged")
+    kit = replace(kit, gaps=tuple(gaps))
     observer.start_stage("packing")
     contents, notes = make_contents(kit, data)
     archive = pack_files(contents)
     write_files({settings.out: archive}, force=settings.force)
-    figures = measure_answers(kit, kit.expected)
-    checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
     suspicion = describe_suspicion(kit.host.before) if kit.host.before else ()
     return KitReport(
         tool=TOOL,
@@ -107,7 +110,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
         after=figures.after,
         delta_acc_r=figures.delta_acc_r,
         notes=(*suspicion, *unmeasured, *notes),
-        checks=word_checks(checks, "flags"),
+        checks=checks,
     )
 
 

@@ -55,6 +55,14 @@ function findWinner(output, batch) {
   return row.reduce((best, score, index) => (score > row[best] ? index : best), 0);
 }
 
+const NOT_JUDGED = 6;
+
+// The last word and the exit code: limits that were kept on too few images show nothing.
+function conclude(kit, result) {
+  if (!result.verdict.passed) return ["FAILED", 1];
+  return (kit.gaps ?? []).length ? ["NOT JUDGED", NOT_JUDGED] : ["PASSED", 0];
+}
+
 function decodeHalf(bits) {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;

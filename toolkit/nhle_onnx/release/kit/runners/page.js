@@ -141,10 +141,12 @@ function fill(id, rows) {
 }
 
 function show(kit, result) {
-  const { passed, checks } = result.verdict;
+  const { checks } = result.verdict;
+  const [word] = conclude(kit, result);
   const failed = checks.filter((check) => !check.passed).map((check) => check.name);
-  tell(passed
+  tell(word === "PASSED"
     ? "Passed: the model on this device meets every limit."
+    : word === "NOT JUDGED" ? `Not judged: no check failed, but ${kit.gaps.join("; ")}.`
     : `Failed: ${failed.length} of ${checks.length} checks did not hold (${failed.join(", ")}).`);
   fill("classes", result.per_class.map(({ label, total, correct, predicted }, index) => {
     const isForgotten = kit.forget.includes(index);
@@ -179,7 +181,7 @@ async function start() {
   try {
     const [kit, result] = await verify();
     show(kit, result);
-    document.documentElement.dataset.state = result.verdict.passed ? "passed" : "failed";
+    document.documentElement.dataset.state = conclude(kit, result)[0].toLowerCase().replace(" ", "-");
   } catch (error) {
     at("findings").hidden = at("download").hidden = true;
     at("result").textContent = "";

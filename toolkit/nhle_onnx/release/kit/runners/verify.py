@@ -2,7 +2,8 @@
 
 Needs Python 3.8 or later with numpy and onnxruntime, and nothing else. Writes device-result.json.
 Exit codes: 0 every gate passed; 1 a gate failed; 2 usage; 3 the kit is damaged; 4 ONNX Runtime here
-cannot run the model; 5 the provider is not available.
+cannot run the model; 5 the provider is not available; 6 no gate failed, but the images are too few
+to judge by.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ QUIET = 4
 SATURATION = (
     "this processor clips sums of 8-bit products; others answer a quantized model otherwise"
 )
-DAMAGED, NO_PROVIDER = 3, 5
+DAMAGED, NO_PROVIDER, NOT_JUDGED = 3, 5, 6
 
 
 class Refusal(Exception):  # noqa: N818 - not a fault of this program
@@ -68,7 +69,7 @@ def main() -> int:
         print(f"error: {refusal}", file=sys.stderr)
         return refusal.code
     show(kit, result, arguments.out)
-    return 0 if result["verdict"]["passed"] else 1
+    return conclude(kit, result)[1]
 
 
 def read_file(folder: Path, name: str, digest: str) -> bytes:
@@ -295,7 +296,17 @@ def show(kit: dict[str, Any], result: dict[str, Any], out: Path) -> None:
         word = "passed" if check["passed"] else "FAILED"
         print(f"{check['name']:<28}{check['value']:>9.4f}{limit:>11}  {word}")
     print(f"\nresult   {out}")
-    print("PASSED" if result["verdict"]["passed"] else "FAILED")
+    word, code = conclude(kit, result)
+    for gap in kit.get("gaps", []) if code == NOT_JUDGED else []:
+        print(f"not judged: {printable(gap)}")
+    print(word)
+
+
+def conclude(kit: dict[str, Any], result: dict[str, Any]) -> tuple[str, int]:
+    """The last word and the exit code: limits that were kept on too few images show nothing."""
+    if not result["verdict"]["passed"]:
+        return "FAILED", 1
+    return ("NOT JUDGED", NOT_JUDGED) if kit.get("gaps") else ("PASSED", 0)
 
 
 def printable(text: str) -> str:
