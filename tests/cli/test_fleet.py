@@ -89,7 +89,7 @@ def test_what_is_done_is_kept_and_what_changed_is_done_again(nhle: Nhle, model: 
 def test_samples_count_by_their_content(nhle: Nhle, model: Path) -> None:
     arrays = {"x": np.full((20, 28, 28), 9, np.uint8), "y": np.arange(20) % 10}
     np.savez(model.with_name("s.npz"), **arrays)
-    table = 'model = "lenet.onnx"\nforget = 3\nsamples = "s.npz"\nmax-acc-r-drop = 1.0'
+    table = 'model = "lenet.onnx"\nforget = 3\nsamples = "s.npz"\nforce-unknown = true'
     file = write_fleet(model.parent, table)
     assert list_kept(run_fleet(nhle, file)[1]) == [False]
     assert list_kept(run_fleet(nhle, file)[1]) == [True]

@@ -195,13 +195,13 @@ def test_the_auxiliary_head_of_inception_is_left_alone(tmp_path: Path, nhle: Nhl
     with np.load(EVALUATION) as archive:
         np.savez(data, x=np.repeat(archive["x"][:40, :75, :75, None], 3, -1), y=archive["y"][:40])
     arguments = ["unlearn", path, "--forget", 3, "--samples", data, "--eval-data", data]
-    arguments += ["--mean", "0.5", "--std", "0.5", "--steps", 1, "--json"]
+    arguments += ["--mean", "0.5", "--std", "0.5", "--steps", 1, "--json", "--force-unknown"]
     refused = nhle(*arguments)
     assert refused.code == 2
     assert "logits, auxiliary" in refused.err
     result = nhle(*arguments, "--output", "logits")
     report = json.loads(result.out)
-    assert result.code in {0, 1}
+    assert result.code in {0, 1, 6}
     assert "output auxiliary has a head of its own" in " ".join(report["notes"])
     assert len(report["changed_tensors"]) > 100
     assert not any("auxiliary" in name for name in report["changed_tensors"])

@@ -23,7 +23,7 @@ sys.exit(code)
         (["unlearn", "--help"], 0),
         (["inspect", str(LENET)], 0),
         (["verify", str(LENET), "--forget", "3", "--data", str(EVALUATION)], 1),
-        (["unlearn", str(LENET), "--forget", "3", "--dry-run"], 0),
+        (["unlearn", str(LENET), "--forget", "3", "--method", "cwm", "--dry-run"], 0),
         (["unlearn", str(LENET), "--forget", "77"], 2),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else str(value),

@@ -183,7 +183,7 @@ def test_a_failed_gate_is_exit_1_and_the_files_are_there(tmp_path: Path, nhle: N
     out = tmp_path / "o.onnx"
     result = nhle("unlearn", LENET, "--forget", 3, "--out", out, "--steps", 1)
     assert result.code == 1
-    assert result.out.splitlines()[-1] == "FAILED"
+    assert result.out.splitlines()[-1] == "FAILED: unmasked.acc_f missed its limit"
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     assert out.exists()
     assert [check["name"] for check in report["checks"] if not check["passed"]] == [
@@ -281,6 +281,7 @@ def test_samples_in_the_folder_that_were_not_tuned_on_judge(
     some = json.loads(nhle(*arguments, "--samples-per-class", 10).out)
     assert (some["samples"]["forget"], some["samples"]["anchors"]) == (10, 90)
     assert some["samples"]["eval"] == 60
-    all_used = nhle(*arguments, "--force")
-    assert json.loads(all_used.out)["samples"]["eval"] == 160
-    assert "judged on the samples that it was tuned on" in json.loads(all_used.out)["notes"][0]
+    all_used = json.loads(nhle(*arguments, "--force").out)
+    assert all_used["samples"]["eval"] == 160
+    gaps = {check["gap"] for check in all_used["checks"] if check["evidence"]}
+    assert gaps == {"these are the images that it was tuned on: give --eval-data with other images"}

@@ -115,6 +115,7 @@ def test_python_is_told_keywords_and_the_command_line_flags(nhle: Nhle, tmp_path
 
 def test_notes_speak_as_they_were_asked(nhle: Nhle) -> None:
     report = nhle_onnx.verify(LENET, forget=3, data=EVALUATION)
-    assert report.notes[0].startswith("without baseline= nothing shows")
+    gaps = {check.name: check.gap for check in report.checks}
+    assert gaps["known_before"].startswith("without baseline= nothing shows")
     result = nhle("verify", LENET, "--forget", 3, "--data", EVALUATION)
-    assert "note: without --baseline nothing shows" in result.err
+    assert "known_before: without --baseline nothing shows" in result.out

@@ -9,7 +9,7 @@ from support.hostile.case import INSPECT, MASK, MODEL, Attempt, Build, HostileFi
 _ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\n\x00remedy: run this"
 _JSON = (*INSPECT, "--json")
 _DIFF = ("diff", f"{{folder}}/{MODEL}", f"{{folder}}/{MODEL}")
-_HARMLESS = (0, 1)
+_HARMLESS = (0, 1, 6)
 
 
 @change

@@ -142,6 +142,6 @@ CASES: tuple[HostileFile, ...] = (
         name="annotation of nothing",
         tries="is looked up",
         build=_annotate(),
-        attempts=(Attempt(command=INSPECT, codes=(0,)), Attempt(command=MASK, codes=(0, 1))),
+        attempts=(Attempt(command=INSPECT, codes=(0,)), Attempt(command=MASK, codes=(0, 1, 6))),
     ),
 )

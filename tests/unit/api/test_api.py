@@ -42,7 +42,7 @@ from support.shipped import EVALUATION, LENET
 
 # what a function has no use for: how results are shown, the process, what it takes by position
 SHOWN = {"as_json", "verbose", "quiet", "config", "dry_run", "model"}
-PROCESS = {"max_memory", "max_seconds", "no_isolation", "is_isolated"}
+PROCESS = {"allow_unjudged", "max_memory", "max_seconds", "no_isolation", "is_isolated"}
 FUNCTIONS = {
     "unlearn": (UnlearnKeywords, {"forget"}),
     "verify": (VerifyKeywords, {"forget", "data", "device_result"}),
@@ -202,7 +202,9 @@ def test_a_module_is_exported_and_forgets(
     report = nhle_onnx.unlearn_module(
         module, images, classes, forget=3, out=tmp_path / "new.onnx", samples_per_class=16
     )
-    assert report.passed, report.checks
+    # on 30 images of the class
+    assert {check.name for check in report.checks if not check.passed} == {"after.acc_f"}
+    assert report.verdict == "not-judged"
     assert report.before.acc_f is not None
     assert report.before.acc_f > 0.8
     assert report.after.acc_f == 0.0

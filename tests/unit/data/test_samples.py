@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from support.shipped import LENET, MOBILENET, SAMPLES
 MODEL = load_model(LENET)
 TARGET = read_image_input(MODEL)
 PREPROCESS = find_preprocess(MODEL, TARGET, PreprocessFlags())
-LABELS = find_labels(LENET, 10, None)
+LABELS = find_labels(MODEL, 10, None)
 
 
 def test_numeric_folders_are_indices_in_numeric_order(tmp_path: Path) -> None:
@@ -128,14 +129,14 @@ def test_labels_may_hold_commas() -> None:
 
 def test_id2label_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"id2label": {"10": "k", "2": "c", "0": "a"}}')
-    assert find_labels(tmp_path / "model.onnx", 3, None) == ("a", "c", "k")
+    assert find_labels(replace(MODEL, path=tmp_path / "model.onnx"), 3, None) == ("a", "c", "k")
 
 
 def test_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_text("a\nb\n")
     with pytest.raises(InputRefusedError, match="names 2 classes, but the model has 3"):
-        find_labels(tmp_path / "model.onnx", 3, None)
+        find_labels(replace(MODEL, path=tmp_path / "model.onnx"), 3, None)
 
 
 @pytest.mark.parametrize(("first", "second"), [("a", "a"), ("C", "C++"), ("T-shirt", "t shirt")])
@@ -145,7 +146,7 @@ def test_labels_that_nobody_could_tell_apart_are_named(
     path = tmp_path / "labels.txt"
     path.write_text(f"x\n{first}\n{second}\n")
     with pytest.raises(InputRefusedError, match=re.escape(f"{first!r}, {second!r}")):
-        find_labels(tmp_path / "model.onnx", 3, None)
+        find_labels(replace(MODEL, path=tmp_path / "model.onnx"), 3, None)
 
 
 def test_of_many_labels_those_spelled_alike_are_suggested() -> None:

@@ -40,6 +40,7 @@ from support.shipped import EVALUATION, LENET, MOBILENET, SAMPLES
 
 SUBJECT = open_classifier(LENET, ModelFlags())
 TARGET = SUBJECT.image_input
+REQUEST = ForgetRequest(forget=(3,), num_classes=10)
 
 
 def open_lenet_samples(path: Path) -> SampleSource:
@@ -212,7 +213,7 @@ def test_closing_stops_the_threads() -> None:
 def test_each_sample_is_prepared_once_for_all_models() -> None:
     source = Counting(open_lenet_samples(SAMPLES))
     evaluation = Evaluation(samples=source, indices=range(160), source="test")
-    counts = count_classes([load_classifier(SUBJECT, "cpu", "exact")] * 3, evaluation, 10, 32)
+    counts = count_classes([load_classifier(SUBJECT, "cpu", "exact")] * 3, evaluation, REQUEST, 32)
     assert sorted(source.prepared) == list(range(160))
     assert len(set(counts)) == 1
 
@@ -223,7 +224,7 @@ def test_counts_of_shards_add_up_to_those_of_all() -> None:
 
     def count(indices: Sequence[int]) -> ClassCounts:
         return count_classes(
-            models, Evaluation(samples=source, indices=indices, source="shard"), 10, 64
+            models, Evaluation(samples=source, indices=indices, source="shard"), REQUEST, 64
         )[0]
 
     whole = count(range(2000))

@@ -57,9 +57,9 @@ def unlearn(
         >>> with TemporaryDirectory() as folder:
         ...     report = nhle_onnx.unlearn(model, forget="Dress", out=f"{folder}/new.onnx")
         ...     sorted(path.name for path in Path(folder).iterdir())
-        ['new.onnx', 'new.report.json']
-        >>> report.passed, report.forget
-        (True, (3,))
+        ['labels.txt', 'new.onnx', 'new.report.json', 'preprocessor_config.json']
+        >>> report.verdict, report.forget
+        ('passed', (3,))
         >>> report.after.acc_f < 0.01 < report.before.acc_f
         True
     """
@@ -96,9 +96,9 @@ def verify(
         ...     forget=3,
         ...     data="calibration_samples/fashion_mnist/evaluation.npz",
         ... )
-        >>> report.samples, report.passed  # it was never made to forget
-        (2000, False)
-        >>> [check.name for check in report.checks if not check.passed]
+        >>> report.samples, report.verdict  # it was never made to forget
+        (2000, 'failed')
+        >>> [check.name for check in report.checks if check.verdict == "failed"]
         ['after.acc_f']
     """
     values = check_keywords(VerifySettings, keywords)

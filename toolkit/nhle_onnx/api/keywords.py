@@ -50,6 +50,8 @@ class RunKeywords(ModelKeywords, total=False):
     """What every command that runs a model takes."""
 
     max_acc_f: float
+    max_acc_r_drop: float
+    max_uncertainty: float
     batch_size: int
     kernels: Kernels
 
@@ -67,7 +69,7 @@ class TuningKeywords(RunKeywords, total=False):
     rescale: bool
     lr: float | None
     steps: int | None
-    max_acc_r_drop: float
+    force_unknown: bool
     provider: Provider
     device: Device
     seed: int
@@ -91,7 +93,6 @@ class VerifyKeywords(RunKeywords, total=False):
     engine: str
     jobs: int | None
     provider: Provider | tuple[Provider, ...]
-    max_acc_r_drop: float
 
 
 class AuditKeywords(RunKeywords, total=False):
@@ -101,6 +102,7 @@ class AuditKeywords(RunKeywords, total=False):
     members: StrPath | None
     report: StrPath | None
     unlearn_report: StrPath | None
+    repeats: int
     provider: Provider
     device: Device
     seed: int

@@ -7,7 +7,7 @@ from typing import Self
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCounts:
     """Samples by class index, [K]: `correct` out of `total`. `copies` of those show an image that
-    was counted before.
+    was counted before for the same class.
 
     Whole numbers, so that the counts of parts of the samples sum to those of all of them, in any
     order. Raises ValueError for counts that no samples give.
@@ -28,7 +28,7 @@ class ClassCounts:
 
     def count_distinct(self, index: int) -> tuple[int, int]:
         """What different images of a class show at least: how many are right, out of how many."""
-        count = self.total[index] - self.copies[index]
+        count = max(self.total[index] - self.copies[index], min(self.total[index], 1))
         return min(self.correct[index], count), count
 
     def __add__(self, other: Self) -> "ClassCounts":

@@ -22,7 +22,8 @@ def predict_classes(
     """The winning class of each output [N, K, ...], of samples that are counted from `first`.
 
     Of equal scores the first wins, unless one of them is the class that `claimed` [N] has for the
-    sample (-1 for none): a device may break the tie another way.
+    sample (-1 for none): a device may break the tie another way. Where all are equal there is no
+    tie to break: nothing was answered.
 
     Raises NotFiniteError where the best score is NaN or infinite: no class wins there, and taking
     that for a wrong answer would pass a broken model off as one that has forgotten.
@@ -36,7 +37,8 @@ def predict_classes(
     winners: npt.NDArray[np.int64] = scores.argmax(axis=1)
     if claimed is not None:
         rows = np.flatnonzero(claimed >= 0)
-        ties = rows[scores[rows, claimed[rows]] == best[rows]]
+        is_tied = (scores[rows, claimed[rows]] == best[rows]) & (scores[rows].min(1) < best[rows])
+        ties = rows[is_tied]
         winners[ties] = claimed[ties]
     return winners
 

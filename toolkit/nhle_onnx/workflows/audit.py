@@ -184,7 +184,7 @@ def _judge_answers(
             ),
             context.classes,
             context.request.num_classes,
-            context.classes[_find_copies(context.inputs)],
+            context.classes[_find_copies(context)],
         )
         for role in ("original", "edited")
     )
@@ -193,11 +193,11 @@ def _judge_answers(
     )
 
 
-def _find_copies(inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which images [N, ...] show what one before them shows."""
-    digests = np.array(digest_images(inputs))
-    is_copy = np.ones(len(digests), bool)
-    is_copy[np.unique(digests, return_index=True)[1]] = False
+def _find_copies(context: AuditContext) -> npt.NDArray[np.bool_]:
+    """Which images show what one before them of the same class shows, [N]."""
+    shown = np.stack([digest_images(context.inputs), context.classes], 1)
+    is_copy = np.ones(len(shown), bool)
+    is_copy[np.unique(shown, axis=0, return_index=True)[1]] = False
     return is_copy
 
 

@@ -112,18 +112,18 @@ def digest_images(images: npt.NDArray[np.float32]) -> list[int]:
 
 
 class _Copies:
-    """Finds images that were counted before."""
+    """Finds images that were counted before for the same class."""
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
+        self._seen: set[tuple[int, int]] = set()
 
-    def find(self, digests: Sequence[int]) -> npt.NDArray[np.bool_]:
+    def find(self, digests: Sequence[int], classes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of the next images are copies; beyond so many, none is looked for."""
         found = []
-        for digest in digests:
-            found.append(digest in self._seen)
+        for shown in zip(digests, classes.tolist(), strict=True):
+            found.append(shown in self._seen)
             if len(self._seen) < _REMEMBERED:
-                self._seen.add(digest)
+                self._seen.add(shown)
         return np.array(found, bool)
 
 
@@ -145,7 +145,8 @@ def _count(
             digests = digest_images(inputs)
             kept = np.array([digest not in left_out for digest in digests], bool)
             wanted = classes[done : done + len(inputs)][kept]
-            is_copy = copies.find([digests[index] for index in np.flatnonzero(kept)])
+            shown = [digests[index] for index in np.flatnonzero(kept)]
+            is_copy = copies.find(shown, wanted)
             for index, model in enumerate(models):
                 given = _predict(model, inputs, classes[done : done + len(inputs)], request, done)
                 counts[index] += count_hits(

@@ -430,7 +430,7 @@ def test_page_of_an_edit_points_to_the_audit() -> None:
     text = read_text(render_once(render_edit))
     assert "shows what unlearn measured" in text
     assert "nhle-onnx audit attacks the model further" in text
-    assert "finds the class in the features no more" in text
+    assert "even with it, the class is no longer found" in text
 
 
 def test_provenance_is_complete() -> None:
