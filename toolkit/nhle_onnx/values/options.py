@@ -51,6 +51,11 @@ class UnlearnOptions:
         return self.method != "cwm"
 
     @property
+    def needs_samples(self) -> bool:
+        """Whether samples change the edited model: these do not judge it."""
+        return self.trains or self.mask == "importance"
+
+    @property
     def masks(self) -> bool:
         """Whether the head is masked."""
         return self.method != "nhle"

@@ -170,7 +170,9 @@ def _measure(
     models = [load_classifier(classifier, settings.provider, settings.kernels)]
     if may_saturate(classifier.model.proto):
         models.append(load_classifier(classifier, settings.provider, name_other(settings.kernels)))
-    tuned = frozenset(digest_images(tuning.forget) + digest_images(tuning.anchors))
+    tuned: frozenset[int] = frozenset()
+    if settings.options.needs_samples:
+        tuned = frozenset(digest_images(tuning.forget) + digest_images(tuning.anchors))
     counts = count_classes(
         models,
         evaluation,

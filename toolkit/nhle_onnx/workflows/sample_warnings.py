@@ -53,7 +53,7 @@ def describe_left_out(count: int) -> tuple[str, ...]:
     if not count:
         return ()
     images = "1 evaluation image was" if count == 1 else f"{count} evaluation images were"
-    return (f"{images} tuned on, and so left out: it says nothing of others",)
+    return (f"{images} left out, as the model was tuned on the same",)
 
 
 def describe_contradiction(copies: int) -> tuple[str, ...]:

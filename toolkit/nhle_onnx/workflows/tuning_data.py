@@ -1,6 +1,6 @@
 """Samples of a request: which are to be forgotten, which hold the rest, which judge. No torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +60,9 @@ def gather_tuning_data(
     if source is None:
         return (*_gather_nothing(settings, classifier), cwm_note)
     split = split_samples(source.classes, request, options.samples_per_class)
-    _require_forget_samples(source, request, needs=options.trains or options.mask == "importance")
+    _require_forget_samples(source, request, needs=options.needs_samples)
     evaluation = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    evaluation = replace(evaluation, is_tuning=evaluation.is_tuning and options.needs_samples)
     forget = source.read(split.forget)
     anchors, anchor_source = _read_anchors(settings, classifier, request, source, split)
     for samples in (forget, anchors):
@@ -96,7 +97,7 @@ def _open_source(settings: UnlearnSettings, classifier: Classifier) -> SampleSou
         try:
             path = find_samples(classifier.model)
         except InputRefusedError:
-            if settings.options.trains or settings.options.mask == "importance":
+            if settings.options.needs_samples:
                 raise
             return None
     return open_samples(path, classifier.image_input, classifier.preprocess, classifier.labels)
