@@ -95,7 +95,7 @@ def test_a_class_that_the_model_never_predicts_is_not_forgotten(
     assert (outcome.code, outcome.report["passed"]) == (1, False)
     assert outcome.failed == {"known_before"}
     assert outcome.report["after"]["acc_f"] == 0
-    assert "did not know class 3 to begin with" in outcome.notes
+    assert "did not know class 3 Dress to begin with" in outcome.notes
 
     compared = verify(LENET, "--baseline", model, "--data", EVALUATION)
     assert "known_before" in compared.failed
