@@ -65,7 +65,7 @@ def test_parameters_are_what_was_asked_for(report: dict[str, Any]) -> None:
     parameters = definition["externalParameters"]
     assert parameters["forget"] == [3]
     assert parameters["method"] == "cwm"
-    assert parameters["mask"] == "floor"
+    assert parameters["mask"] == "convex"
     assert parameters["seed"] == 0
     assert parameters["preprocess"] == report["preprocess"]
     assert "steps_run" not in parameters

@@ -56,13 +56,13 @@ CHOICES = {
     "--method": "nhle-cwm nhle cwm",
     "--loss": "saturating paper-gradient paper-cross-entropy",
     "--scope": "all features last-stage head",
-    "--mask": "floor zero importance",
+    "--mask": "auto convex floor zero importance",
     "--provider": "auto cpu cuda",
     "--device": "auto cpu cuda",
 }
 DEFAULTS = {
     "--method": "nhle-cwm", "--samples-per-class": 16, "--loss": "saturating", "--anchors": "auto",
-    "--mask": "floor", "--lr": "auto", "--steps": "auto", "--max-acc-f": 0.01,
+    "--mask": "auto", "--lr": "auto", "--steps": "auto", "--max-acc-f": 0.01,
     "--max-acc-r-drop": 0.035, "--provider": "auto", "--device": "auto",
 }  # fmt: skip
 EXIT_CODES = {

@@ -18,8 +18,9 @@ from nhle_onnx.unlearning.cwm import (
     find_floor,
     find_important_units,
     mask_classes,
+    resolve_mask,
 )
-from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 from nhle_onnx.values.request import ForgetRequest
 from support.graphs import make_model
 
@@ -56,6 +57,54 @@ def test_the_masked_class_never_wins(
     logits = ReferenceEvaluator(model).run(None, {"h": features})[0]
     assert np.isfinite(logits).all()
     assert not np.isin(logits.argmax(1), REQUEST.forget).any()
+
+
+@given(
+    arrays(np.float32, (3, D), elements=st.floats(-30, 30, width=16)),
+    arrays(np.float32, (K, D), elements=st.floats(-30, 30, width=16)),
+    arrays(np.float32, K, elements=st.floats(-30, 30, width=16)),
+    st.sampled_from([0, 1]),
+    st.sampled_from([1.0, -1.0, 0.5]),
+    st.sampled_from([np.float32, np.float16]),
+)
+def test_the_shadow_of_a_retained_class_never_wins(
+    features: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    class_axis: int,
+    beta: float,
+    kind: type[np.floating],
+) -> None:
+    """It lies below that class, by a margin, whatever the features; no tie either."""
+    stored = (weight if class_axis == 0 else np.ascontiguousarray(weight.T)).astype(kind)
+    values = HeadValues(weight=stored, bias=bias.astype(kind))
+    head = make_head(class_axis, beta)
+    masked = mask_classes(values, head, REQUEST, resolve_mask("auto", head))
+    node = helper.make_node("Gemm", ["h", "w", "b"], ["z"], transB=1 - class_axis, beta=beta)
+    tensors = {"w": masked.weight, "b": masked.bias}
+    model = make_model([node], {"h": features.astype(kind)}, {"z": np.zeros((3, K), kind)}, tensors)
+    logits = ReferenceEvaluator(model).run(None, {"h": features.astype(kind)})[0]
+    assert (logits[:, [0, 2]].max(1) < logits[:, [1, 3]].max(1)).all()
+    rows = masked.weight if class_axis == 0 else masked.weight.T
+    for index in REQUEST.forget:  # nothing of the class is left
+        assert any(np.array_equal(rows[index], rows[other]) for other in REQUEST.retained)
+
+
+@pytest.mark.parametrize(
+    ("change", "mask"),
+    [
+        ({}, "convex"),
+        ({"is_separate": True}, "floor"),
+        ({"bias_scale": 0.0}, "floor"),
+        ({"weight_quant_params": QuantParams(scales=("s",), zero_point=None)}, "floor"),
+        ({"score_quant_params": (QuantParams(scales=("s",), zero_point=None),)}, "floor"),
+    ],
+)
+def test_classes_that_compete_in_real_numbers_get_a_shadow(
+    change: dict[str, object], mask: str
+) -> None:
+    assert resolve_mask("auto", replace(make_head(), **change)) == mask  # type: ignore[arg-type]
+    assert resolve_mask("zero", replace(make_head(), **change)) == "zero"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("mask", ["floor", "zero"])

@@ -70,7 +70,8 @@ class ClassifierHead:
     `weight_scale` and the bias by `bias_scale` (Gemm's alpha and beta). `features` and `logits`
     name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind.
     `scores` names the last tensor before a softmax or the like, after any pooling; `is_clamped`
-    says that a ReLU or Clip stands before it. `output` names the graph output.
+    says that a ReLU or Clip stands before it, `is_separate` that a sigmoid follows, so that each
+    score is read by itself. `output` names the graph output.
 
     In a quantized model, quantization parameters say what the numbers of a tensor stand for; None
     where they are real. `feature_limits` are those that the features come from.
@@ -98,3 +99,4 @@ class ClassifierHead:
     scores_quant_params: QuantParams | None = None
     score_quant_params: tuple[QuantParams, ...] = ()
     weight_scale: float = 1.0
+    is_separate: bool = False

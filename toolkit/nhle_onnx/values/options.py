@@ -22,7 +22,7 @@ class UnlearnOptions:
     ] = "nhle-cwm"
     loss: Annotated[Loss, Option("What training lowers; two are as in the paper.")] = "saturating"
     scope: Annotated[Scope, Option("Which weights NHLE may change.")] = "features"
-    mask: Annotated[Mask, Option("What CWM does to the class's row in the head.")] = "floor"
+    mask: Annotated[Mask, Option("What CWM does to the class's row in the head.")] = "auto"
     lr: Annotated[
         float | None,
         Option(

@@ -9,7 +9,7 @@ from nhle_onnx.hints import hint
 Method = Literal["nhle-cwm", "nhle", "cwm"]
 Loss = Literal["saturating", "paper-gradient", "paper-cross-entropy"]
 Scope = Literal["all", "features", "last-stage", "head"]
-Mask = Literal["floor", "zero", "importance"]
+Mask = Literal["auto", "convex", "floor", "zero", "importance"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from nhle_onnx.graph.head.bounds import (
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.quant_params import has_range
 from nhle_onnx.hints import hint
-from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes
+from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes, resolve_mask
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -59,19 +59,36 @@ def mask_head(
     """Mask the head in place. Raises UnsupportedModelError where a forgotten class could still win
     for some features.
     """
-    notes = check_maskable(head, request, options.mask)
+    mask = resolve_mask(options.mask, head)
+    notes = check_maskable(head, request, mask)
     bound = Head(proto, head)
     values = HeadValues(**bound.read()._asdict(), lowest_bias=read_lowest_bias(bound))
-    masked = mask_classes(values, head, request, options.mask, activations)
+    masked = mask_classes(values, head, request, mask, activations)
     bound.write(masked.weight, masked.bias)
+    if mask == "convex" and head.weight_quant_params is not None:
+        _require_shadow(bound, request)
     scores = find_score_range(bound)
-    if options.mask != "floor" or scores is None:
+    if mask not in {"floor", "convex"} or scores is None:
         return Masked(notes=notes)
-    sunk = _sink_rows(bound, request, scores, rescales=options.rescale)
+    sunk = (
+        Masked()
+        if mask == "convex"
+        else _sink_rows(bound, request, scores, rescales=options.rescale)
+    )
     settled = _settle_ties(bound, request, scores, rescales=options.rescale)
     return Masked(
         rescaled=(*sunk.rescaled, *settled.rescaled), notes=(*notes, *sunk.notes, *settled.notes)
     )
+
+
+def _require_shadow(head: Head, request: ForgetRequest) -> None:
+    """Raise UnsupportedModelError where rounding may have lifted a masked row above all others."""
+    if _find_lowest_lead(head, request) <= 0:
+        message = (
+            "the head's rows have steps of their own, so that a copy of another class's row is "
+            "rounded, and may win"
+        )
+        raise UnsupportedModelError(message, remedy=hint("Give {mask=floor}."))
 
 
 def _sink_rows(

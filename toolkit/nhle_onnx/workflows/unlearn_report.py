@@ -9,7 +9,7 @@ from nhle_onnx.hints import word, word_all
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
-from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE
+from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE, resolve_mask
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy, OtherKernels, UnlearnReport, Unmasked
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
@@ -151,6 +151,7 @@ def _describe_method(plan: Plan, training: TrainingResult) -> dict[str, Any]:
     settings, options = plan.settings, plan.settings.options
     resolved: dict[str, Any] = {
         **asdict(options),
+        "mask": resolve_mask(options.mask, plan.classifier.head),
         "lr": "auto" if options.lr is None else options.lr,
         "steps": "auto" if options.steps is None else options.steps,
         "anchors": settings.anchors,

@@ -67,7 +67,12 @@ def _trace(output: gs.Tensor) -> ClassifierHead | str:
         if scores is not None:
             tensor = scores
             params = read_input_quant_params(node) if node.op.startswith("QLinear") else None
-            trail = Trail(output=output, scores=tensor.name, scores_quant_params=params)
+            trail = Trail(
+                output=output,
+                scores=tensor.name,
+                scores_quant_params=params,
+                is_separate=TAIL.get(node.op) is Map.SEPARATES,
+            )
         elif node.op in TAIL:
             tensor = node.inputs[0]
             trail = replace(

@@ -17,6 +17,7 @@ class Map(Enum):
     POOLS = "averages or maximises each class's scores over a map"
     CLAMPS = "cuts scores off at a bound, so that they can be equal"
     NORMALIZES = "turns scores into probabilities"
+    SEPARATES = "turns each score into a probability of its own"
 
 
 TAIL: Mapping[str, Map] = {
@@ -32,13 +33,13 @@ TAIL: Mapping[str, Map] = {
     "LogSoftmax": Map.NORMALIZES,
     "QLinearAveragePool": Map.POOLS,
     "QLinearGlobalAveragePool": Map.POOLS,
-    "QLinearSigmoid": Map.NORMALIZES,
+    "QLinearSigmoid": Map.SEPARATES,
     "QLinearSoftmax": Map.NORMALIZES,
     "QuantizeLinear": Map.ROUNDS,
     "ReduceMean": Map.POOLS,
     "Relu": Map.CLAMPS,
     "Reshape": Map.PASSES,
-    "Sigmoid": Map.NORMALIZES,
+    "Sigmoid": Map.SEPARATES,
     "Softmax": Map.NORMALIZES,
     "Squeeze": Map.PASSES,
 }
@@ -46,7 +47,7 @@ TAIL: Mapping[str, Map] = {
 
 def skip_normalization(node: gs.Node) -> gs.Tensor | None:
     """The scores that a softmax, a sigmoid or the like reads; None of any other node."""
-    if TAIL.get(node.op) is Map.NORMALIZES:
+    if TAIL.get(node.op) in {Map.NORMALIZES, Map.SEPARATES}:
         scores: gs.Tensor = node.inputs[0]
         return scores
     return _skip_decomposed_softmax(node)

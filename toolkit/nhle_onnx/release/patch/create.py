@@ -10,7 +10,13 @@ import numpy as np
 from onnx import TensorProto
 
 from nhle_onnx.graph.index_ranges import find_ranges
-from nhle_onnx.release.patch.delta_policy import FEW, find_exponent, may_differ, split_rows
+from nhle_onnx.release.patch.delta_policy import (
+    FEW,
+    find_exponent,
+    find_twins,
+    may_differ,
+    split_rows,
+)
 from nhle_onnx.release.patch.differences import split_counts, split_differences
 from nhle_onnx.release.patch.layout import Stored, group_by_file
 from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece
@@ -158,11 +164,12 @@ class _Author:
         skips = len(changed) < FEW * len(rows)  # else a row without differences costs less
         exponent = find_exponent(tensor, old, new, rows) if self._deltas else None
         kinds: set[str] = set()
+        twins = find_twins(new, rows)
         for start, end in rows:
             was, now = old[start:end], new[start:end]
             if was == now and (skips or not self._deltas):
                 yield self._copy(self._name(old_place), old_place.start + start, end - start)
-            elif self._deltas and may_differ(tensor, was, now, rows):
+            elif self._deltas and may_differ(tensor, was, now, rows, twins):
                 piece = self._differ(old_place, start, (was, now), exponent)
                 kinds.add(piece.kind)
                 yield piece

@@ -4,6 +4,7 @@ With the edited model at hand, a difference gives back the old value. So nothing
 is held in that way.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +41,8 @@ def find_exponent(
     if tensor.kind != TensorProto.FLOAT:
         return None
     parts = [(old[start:end], new[start:end]) for start, end in rows]
-    told = [part for part in parts if part[0] == part[1] or may_differ(tensor, *part, rows)]
+    twins = find_twins(new, rows)
+    told = [part for part in parts if part[0] == part[1] or may_differ(tensor, *part, rows, twins)]
     if not told:
         return None
     was, now = (np.frombuffer(b"".join(each), "<f4") for each in zip(*told, strict=True))
@@ -54,23 +56,43 @@ def _read_words(tensor: Stored, content: bytes) -> np.ndarray:
 
 def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
     """Whether a class counted by the last axis was masked: most of its column changed, to one value
-    for all. (Where a row was masked, a column may be constant by chance, but hardly changed.)
+    for all or to another's column. (Where a row was masked, a column may be constant by chance, but
+    hardly changed.)
     """
     if len(tensor.shape) != _MATRIX_RANK or tensor.size != tensor.width * np.prod(tensor.shape):
         return False
     was, now = (_read_words(tensor, each).reshape(tensor.shape) for each in (old, new))
-    return bool(((now == now[:1]).all(0) & ((was != now).mean(0) > _MOST)).any())
+    has_changed = (was != now).mean(0) > _MOST
+    if not has_changed.any():
+        return False
+    _, places, counts = np.unique(now, axis=1, return_inverse=True, return_counts=True)
+    is_masked = (now == now[:1]).all(0) | (counts[places.ravel()] > 1)
+    return bool((is_masked & has_changed).any())
 
 
-def may_differ(tensor: Stored, was: bytes, now: bytes, rows: Sequence[tuple[int, int]]) -> bool:
+def find_twins(new: bytes, rows: Sequence[tuple[int, int]]) -> frozenset[bytes]:
+    """The rows that a tensor holds more than once: a masked class may have another's row."""
+    counts = Counter(new[start:end] for start, end in rows)
+    return frozenset(row for row, count in counts.items() if count > 1)
+
+
+def may_differ(
+    tensor: Stored,
+    was: bytes,
+    now: bytes,
+    rows: Sequence[tuple[int, int]],
+    twins: frozenset[bytes] = frozenset(),
+) -> bool:
     """Whether differences give nothing away of a masked class: with the new values known, they
-    are the old ones. So what became constant, or zero, is held as it now is.
+    are the old ones. So what became constant, or zero, or one of `twins`, is held as it now is.
     """
     if len(tensor.shape) < _MATRIX_RANK:
         return False
     old, new = _read_words(tensor, was), _read_words(tensor, now)
     if was == now:
         return True
+    if now in twins:
+        return False
     if (new == new[0]).all() or (len(rows) == 1 and _has_masked_column(tensor, was, now)):
         return False
     is_float = helper.tensor_dtype_to_np_dtype(tensor.kind).kind not in "iu"

@@ -73,6 +73,7 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         logits=last.outputs[0].name,
         scores=trail.scores,
         is_clamped=trail.is_clamped,
+        is_separate=trail.is_separate,
         output=trail.output.name,
         weight_quant_params=layer.weight.params,
         bias_quant_params=layer.bias.params if layer.bias is not None else None,
