@@ -41,7 +41,7 @@ FORMS: dict[str, Quantize] = {
         quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt16,
         weight_type=QuantType.QInt8,
     ),
-    "dynamic": lambda source, result: quantize_dynamic(source, result),
+    "dynamic": quantize_dynamic,
 }  # fmt: skip
 
 
