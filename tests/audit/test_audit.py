@@ -326,7 +326,7 @@ def test_no_other_network_is_relearned(few: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(relearning, "get_tolerance", lambda _: -1.0)
     result = audit(LENET, "--baseline", LENET, "--forget", 3, "--data", few, "--json")
     skipped = {each["attack"]: each["reason"] for each in json.loads(result.out)["skipped"]}
-    assert "cannot be trained: the trainable form of the model departs" in skipped["relearning"]
+    assert "cannot be trained: the trainable form of the model differs" in skipped["relearning"]
 
 
 def test_onnx_runtime_says_nothing_of_shapes_that_a_model_declares(

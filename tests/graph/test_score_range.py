@@ -204,6 +204,8 @@ def test_a_scale_that_cannot_move(without: str, tmp_path: Path) -> None:
     assert found is not None
     with pytest.raises(UnsupportedModelError) as caught:
         widen_scores(Head(model.proto, head), found.lowest - 1)
-    assert_told(caught.value, "the output's scale os serves other tensors as well, or cannot move")
+    assert_told(
+        caught.value, "the output's scale os serves other tensors as well, or cannot change"
+    )
     if without == "zero point":
         assert found.lowest == 0.0

@@ -100,7 +100,7 @@ def test_a_base_is_checked_before_anything_is_written(patched: Container, tmp_pa
     base, out = tmp_path / "base.onnx", tmp_path / "out.onnx"
     check_base(patched, base)
     apply_patch(patched, base, out)
-    with pytest.raises(InputRefusedError, match=f"{out} exists already"):
+    with pytest.raises(InputRefusedError, match=f"{out} already exists"):
         apply_patch(patched, base, out)
     good, made = base.read_bytes(), out.read_bytes()
     out.unlink()

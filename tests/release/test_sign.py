@@ -384,7 +384,7 @@ def test_files_that_cannot_be_signed(nhle: Nhle, release: Path, keys: Keys) -> N
 def test_a_signature_is_not_replaced(nhle: Nhle, signed: Path, keys: Keys) -> None:
     command = ("sign", signed / "model.onnx", "--key", keys["private"])
     before = (signed / "model.onnx.sig").read_bytes()
-    assert_refused(nhle(*command), 3, "model.onnx.sig exists already", "--force")
+    assert_refused(nhle(*command), 3, "model.onnx.sig already exists", "--force")
     assert (signed / "model.onnx.sig").read_bytes() == before
     assert nhle(*command, "--force").code == 0
     assert (signed / "model.onnx.sig").read_bytes() != before

@@ -121,7 +121,7 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
         assert remedy in error.remedy
         assert not signature.exists()
     sign_files([one], signature, key)
-    refuse(lambda: sign_files([one], signature, key), f"{signature} exists already")
+    refuse(lambda: sign_files([one], signature, key), f"{signature} already exists")
     sign_files([one], signature, key, force=True)
     trusted = TrustedKey(public_key=keys / "public")
     error = refuse(

@@ -1,4 +1,4 @@
-"""How many numbers a tensor has, and how many bytes hold them."""
+"""How many elements a tensor has, and how many bytes hold them."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,25 +14,25 @@ _BITS: Mapping[int, int] = {
     TensorProto.FLOAT4E2M1: 4,
     TensorProto.FLOAT6E2M3: 6,
     TensorProto.FLOAT6E3M2: 6,
-}  # of types that share bytes
+}  # narrower than a byte
 _A_BYTE_EACH = frozenset({TensorProto.FLOAT6E2M3, TensorProto.FLOAT6E3M2})
 _PAIRS = frozenset({TensorProto.COMPLEX64, TensorProto.COMPLEX128})
 
 
 def count_elements(extents: Iterable[int]) -> int:
-    """Elements of a shape, however many."""
+    """Count the elements of a shape, without overflow."""
     return math.prod(extents)
 
 
 def count_bytes(tensor: TensorProto) -> int:
-    """Bytes that its numbers take, as `raw_data` or outside the file; of no text."""
+    """Count the bytes of a tensor's elements in `raw_data` or in an external file; not for text."""
     kind, count = tensor.data_type, count_elements(tensor.dims)
     bits = _BITS.get(kind) or 8 * int(helper.tensor_dtype_to_np_dtype(kind).itemsize)
     return -(-count * bits // 8)
 
 
 def count_entries(tensor: TensorProto) -> int:
-    """Entries that its numbers take in the field of their type, where they are no `raw_data`."""
+    """Count the entries of a tensor's elements in the field of their type, without `raw_data`."""
     kind, count = tensor.data_type, count_elements(tensor.dims)
     if kind in _BITS and kind not in _A_BYTE_EACH:
         return count_bytes(tensor)

@@ -1,4 +1,4 @@
-"""Half-precision models in float32: training needs the digits that shipping does not."""
+"""Half-precision models in float32, as training needs more digits than inference."""
 
 from onnx import ModelProto, TensorProto, numpy_helper
 
@@ -6,18 +6,18 @@ from nhle_onnx.graph.tensors import list_tensors
 
 _HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
-_QUANTIZED_TOLERANCE = 1e-1  # a few steps: a number between two steps may go to either
+_QUANTIZED_TOLERANCE = 1e-1  # a few steps: a number between two steps may be rounded either way
 
 
 def get_tolerance(number_format: str) -> float:
-    """How far logits may depart from ONNX Runtime's, relative to the largest."""
+    """Return how far logits may differ from ONNX Runtime's, relative to the largest."""
     return _TOLERANCES.get(number_format, _QUANTIZED_TOLERANCE)
 
 
 def widen_model(proto: ModelProto) -> ModelProto:
-    """A copy in which every half-precision tensor, input and Cast is float32.
+    """Return a copy in which every half-precision tensor, input and Cast is float32.
 
-    Names stay, so that what is trained on the copy is written back, rounded, to the original.
+    Names stay, so that tensors trained on the copy are written back, rounded, to the original.
     """
     widened = ModelProto()
     widened.CopyFrom(proto)

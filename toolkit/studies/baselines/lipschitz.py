@@ -20,8 +20,8 @@ def lipschitz(task: Task, *, rate: float, sigma: float, steps: int) -> nn.Module
         noise = torch.randn(task.forget.shape, generator=generator)
         noisy = (task.forget + sigma * noise).clamp(low, high)
         distance = torch.linalg.vector_norm((task.forget - noisy).flatten(1), dim=1)
-        departure = network(task.forget) - network(noisy).detach()
-        change = torch.linalg.vector_norm(departure, dim=1)
+        difference = network(task.forget) - network(noisy).detach()
+        change = torch.linalg.vector_norm(difference, dim=1)
         loss: Tensor = (change / distance).mean()
         return loss
 

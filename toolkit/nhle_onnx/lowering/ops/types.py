@@ -24,7 +24,7 @@ DTYPES = {
 
 
 def read_dtype(node: Node, attribute: str, default: int) -> torch.dtype:
-    """The torch type that an attribute names."""
+    """Return the torch type that an attribute names."""
     target = node.get(attribute, default)
     if target not in DTYPES:
         raise node.refuse(f"to {TensorProto.DataType.Name(target)}")
