@@ -114,7 +114,7 @@ def test_features_without_one_range_can_be_anything(steps: str, tmp_path: Path) 
                 check_mask(model.proto, head, request, UnlearnOptions())
         else:
             (note,) = check_mask(model.proto, head, request, UnlearnOptions())
-            assert "tie with the mask, which loses" in note
+            assert "tie with the masked class, which loses" in note
 
 
 def test_real_scores_have_no_range(tmp_path: Path) -> None:

@@ -515,7 +515,10 @@ def test_what_is_no_result_is_refused(
         ((), "Missing argument 'MODEL'"),
         ((LENET,), "Missing option '--forget'"),
         ((LENET, "--forget", 3), "Missing option '--data'"),
-        (("--device-result", "r.json", "--data", "d"), "--data does not go with --device-result"),
+        (
+            ("--device-result", "r.json", "--data", "d"),
+            "--data cannot be combined with --device-result",
+        ),
     ],
 )
 def test_usage(arguments: tuple[object, ...], message: str, nhle: Callable[..., Result]) -> None:

@@ -68,7 +68,7 @@ class Panel(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What a figure shows of one pair: figures, and a row of panels or of bars."""
+    """What a figure shows for one pair: numbers, and a row of panels or of bars."""
 
     rows: list[Row]
     draw: Sequence[Callable[[Axes], None]]
@@ -105,7 +105,7 @@ def write_figure(key: str, source: Source) -> str:
 
 
 def embed_pair(bench: Bench) -> Iterator[Drawing]:
-    """Figure 4: the features of some test images under each method."""
+    """Make Figure 4: the features of some test images after each method."""
     shown = choose_first(bench.test, SHOWN_PER_CLASS)
     task = take_task(bench, "single", 0, anchored=False)
     before = measure(bench.network, bench.test, task.forgotten)
@@ -122,7 +122,7 @@ def embed_pair(bench: Bench) -> Iterator[Drawing]:
 
 
 def sweep_rates(bench: Bench) -> Iterator[Drawing]:
-    """Figure 5: for each loss, the original and the network after NHLE at each rate."""
+    """Make Figure 5: for each loss, the original and the network after NHLE at each rate."""
     for name, tune in FINETUNED.items():
         methods = [
             ORIGINAL,
@@ -139,7 +139,7 @@ def sweep_rates(bench: Bench) -> Iterator[Drawing]:
 
 
 def choose_first(test: TestData, count: int) -> TestData:
-    """The first `count` samples of each class."""
+    """Choose the first `count` samples of each class."""
     labels = test.labels.numpy()
     chosen = np.sort(
         np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
@@ -148,7 +148,7 @@ def choose_first(test: TestData, count: int) -> TestData:
 
 
 def embed(features: Array) -> Array | None:
-    """t-SNE of features [N, D] in the plane; None if they are not finite."""
+    """Return a two-dimensional t-SNE of features [N, D]; None if they are not finite."""
     if not np.isfinite(features).all():
         return None
     scaled = features / max(float(features.std()), TINY)
@@ -160,7 +160,7 @@ def embed(features: Array) -> Array | None:
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
-    """Points of the classes, the forgotten ones in black and on top."""
+    """Draw points of the classes, the forgotten ones in black and on top."""
     axes.set(title=panel.title, xticks=[], yticks=[])
     if panel.points is None:
         axes.text(0.5, 0.5, NOT_FINITE, ha="center", transform=axes.transAxes)
@@ -175,7 +175,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def draw_bars(axes: Axes, rows: Sequence[Row], columns: Sequence[str], title: str) -> None:
-    """A group of bars for each method; what is not finite has no bar."""
+    """Draw a group of bars for each method; values that are not finite have no bar."""
     places = np.arange(len(rows))
     width = 0.8 / len(columns)
     for index, column in enumerate(columns):
@@ -203,7 +203,7 @@ def save_drawings(drawings: Sequence[Drawing], name: str) -> None:
 
 
 def format_rows(rows: Sequence[Row]) -> list[Row]:
-    """Rows as a page shows them."""
+    """Format rows for a page."""
     shown = [name for name in ("dataset", "network", "loss", "method", "steps") if name in rows[0]]
     return [
         {name: row[name] for name in shown}
@@ -220,13 +220,13 @@ INTRODUCTIONS: Mapping[str, str] = {
     "figure 4": (
         f"t-SNE (seed {TSNE_SEED}, perplexity {PERPLEXITY:g}, each panel on its own) of the "
         f"classifier's input for the first {SHOWN_PER_CLASS} test images of each class: the "
-        f"original network, NHLE without a mask at {RATE:.2f} with either loss, and what "
-        "`unlearn` does by default with the same 16 samples. The figures are of all test images. "
+        f"original network, NHLE without a mask at {RATE:.2f} with either loss, and "
+        "`unlearn` with its defaults and the same 16 samples. The numbers are for all test images. "
         "The paper's figure is of a simplified setting that its text does not describe."
     ),
     "figure 5": (
         "NHLE without a mask at each rate, with either loss; the first group of bars is the "
         "original network. A missing bar is a value that is not finite. The paper's figure is of "
-        "CIFAR-10; its text does not name the network, and gives none of the bars' heights."
+        "CIFAR-10; its text does not name the network, and does not give the bars' heights."
     ),
 }

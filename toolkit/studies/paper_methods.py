@@ -1,4 +1,6 @@
-"""What is compared on the paper's tasks: its recipe, read as literally as we can, and the tool."""
+"""The methods compared on the paper's tasks: its recipe, read as literally as possible, and the
+tool.
+"""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -34,14 +36,14 @@ from studies.paper_text import (
 from studies.tasks import Task
 
 STEP_LIMIT = 100
-HUNDRED = 100  # classes, of which the paper draws those to forget
+HUNDRED = 100  # for data sets with so many classes, the paper draws those to forget
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Encoding = Callable[[Tensor, ForgetRequest], Tensor]
 
 
 class Bench(NamedTuple):
-    """A trained network, its data set with the training pixels' statistics, and test inputs."""
+    """A trained network, its data set with pixel statistics, and test inputs."""
 
     pair: Pair
     dataset: Dataset
@@ -51,14 +53,14 @@ class Bench(NamedTuple):
 
 
 class Edited(NamedTuple):
-    """A network after unlearning, and the steps that it took."""
+    """A network after unlearning, and the number of steps."""
 
     network: nn.Module
     steps: int
 
 
 class Method(NamedTuple):
-    """A way to unlearn, by its name in the tables; `anchored` ones are given anchors as well."""
+    """A way to unlearn, with its name in the tables; `anchored` ones also get anchors."""
 
     name: str
     apply: Callable[[Task], Edited]
@@ -66,14 +68,14 @@ class Method(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A network on the test images."""
+    """The figures of a network on the test images."""
 
     accuracy: Accuracy
     separability: Separability
 
 
 def open_bench(pair: Pair, root: Path, cache: Path) -> Bench:
-    """Read the data set and get the network. Raises DatasetMissingError."""
+    """Read the data set, and train or load the network. Raises DatasetMissingError."""
     dataset = load_dataset(pair.dataset, root)
     statistics = measure_statistics(dataset)
     inputs = prepare_inputs(dataset.test.images, NETWORKS[pair.network], statistics)
@@ -83,7 +85,7 @@ def open_bench(pair: Pair, root: Path, cache: Path) -> Bench:
 
 
 def choose_classes(kind: Kind, num_classes: int, run: int) -> tuple[int, ...]:
-    """Class 0; or 0 and 4, and 20 of 100 drawn with the run as the seed."""
+    """Choose class 0; or 0 and 4, or 20 of 100 drawn with the run as the seed."""
     if kind == "single":
         return SINGLE_CLASS
     if num_classes < HUNDRED:
@@ -93,7 +95,7 @@ def choose_classes(kind: Kind, num_classes: int, run: int) -> tuple[int, ...]:
 
 
 def take_task(bench: Bench, kind: Kind, run: int, *, anchored: bool) -> Task:
-    """Training samples in file order: run r takes the r-th block of each class."""
+    """Take training samples in file order: run r takes the r-th block of each class."""
     forgotten = choose_classes(kind, bench.dataset.num_classes, run)
     kept = [index for index in range(bench.dataset.num_classes) if index not in forgotten]
     count = SAMPLES[kind]
@@ -113,7 +115,9 @@ def take_task(bench: Bench, kind: Kind, run: int, *, anchored: bool) -> Task:
 
 
 def finetune(task: Task, rate: float, loss: Loss, encode: Encoding) -> Edited:
-    """Plain SGD on all parameters, in inference mode, until no forget sample is given its class."""
+    """Train all parameters with plain SGD, in inference mode, until no forget sample gets its
+    class.
+    """
     network = copy.deepcopy(task.network)
     request = ForgetRequest(forget=task.forgotten, num_classes=task.num_classes)
     targets = encode(task.forget_labels, request)
@@ -131,7 +135,7 @@ def finetune(task: Task, rate: float, loss: Loss, encode: Encoding) -> Edited:
 
 
 def finetune_and_mask(task: Task, rate: float, loss: Loss) -> Edited:
-    """NHLE-CWM as published."""
+    """Run NHLE-CWM as published."""
     network, steps = finetune(task, rate, loss, encode_negative_hot)
     return Edited(mask_head(network, task.forgotten, "zero"), steps)
 
@@ -142,18 +146,18 @@ def mask_only(task: Task) -> Edited:
 
 
 def keep(task: Task) -> Edited:
-    """The network as it was trained."""
+    """Return the original network."""
     return Edited(task.network, 0)
 
 
 def use_tool(task: Task, options: UnlearnOptions) -> Edited:
-    """Our side, by the tool."""
+    """Unlearn with the tool."""
     network, report = run_tool(task, options)
     return Edited(network, report.method["steps_run"])
 
 
 def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> Measured:
-    """Accuracies and distances on the test images."""
+    """Measure accuracies and distances on the test images."""
     features = extract_features(network, test.inputs)
     with torch.no_grad():
         logits = network.get_submodule("classifier")(features)
@@ -165,8 +169,9 @@ def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> M
 
 
 def _predict_classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The winning class of each sample [N, K]. A published rate can leave a network that computes
-    no numbers: it then recognises nothing, which is -1.
+    """Return the winning class of each sample [N, K], or -1.
+
+    With a published rate, a network may end up computing NaN only: it then recognises nothing.
     """
     return np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1)
 
@@ -190,7 +195,7 @@ def _take_block(
 RATE = RATES[0]
 LOSSES: Mapping[str, Loss] = {
     "paper-gradient": paper_gradient_loss,
-    "paper-cross-entropy": functional.cross_entropy,  # which takes any label [N, K], y(B) as well
+    "paper-cross-entropy": functional.cross_entropy,  # it takes any label [N, K], also y(B)
 }
 ENCODINGS: Mapping[str, Encoding] = {"NHLE": encode_negative_hot, "y(B)": encode_plain_negative}
 

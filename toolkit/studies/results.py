@@ -1,4 +1,4 @@
-"""Where results go, and what must stand beside every figure."""
+"""Writing and reading results, with how they were made."""
 
 import json
 import os
@@ -34,8 +34,9 @@ def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
-    """The rows that an earlier run wrote, one a line behind the line that says how they were made;
-    an empty list if there are none.
+    """Read the rows of an earlier run, or an empty list.
+
+    The first line says how they were made; each further line is a row.
     """
     path = _find_rows(name)
     if not path.is_file():
@@ -45,7 +46,7 @@ def read_rows(name: str) -> list[dict[str, Any]]:
 
 
 def read_processor() -> str:
-    """The processor's name."""
+    """Read the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -14,7 +14,7 @@ _BITS: Mapping[int, int] = {
     TensorProto.FLOAT4E2M1: 4,
     TensorProto.FLOAT6E2M3: 6,
     TensorProto.FLOAT6E3M2: 6,
-}  # narrower than a byte
+}
 _A_BYTE_EACH = frozenset({TensorProto.FLOAT6E2M3, TensorProto.FLOAT6E3M2})
 _PAIRS = frozenset({TensorProto.COMPLEX64, TensorProto.COMPLEX128})
 

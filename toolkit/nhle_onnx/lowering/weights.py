@@ -115,7 +115,7 @@ def _is_finite(tensor: TensorProto) -> bool:
         ends = [
             float(values.min(initial=0)),
             float(values.max(initial=0)),
-        ]  # NaN fails both comparisons
+        ]  # NaN is both
     return bool(np.isfinite(ends).all())
 
 

@@ -25,7 +25,7 @@ class TrustedKey:
     def __post_init__(self) -> None:
         """Require exactly one kind of trust."""
         if bool(self.public_key) is bool(self.chain):
-            message = "either a public key is trusted or certificates"
+            message = "give either a public key or certificates to trust"
             raise ValueError(message)
 
     def __str__(self) -> str:

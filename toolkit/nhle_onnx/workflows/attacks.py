@@ -1,4 +1,4 @@
-"""audit, the part that needs torch: which attacks are made, in which order."""
+"""audit, the part that needs torch: which attacks are made, and in which order."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ from nhle_onnx.workflows.observer import Stopwatch
 
 
 class Tools(NamedTuple):
-    """What an attack that trains needs: where, what it fills with Acc_F by step, whom it tells."""
+    """What an attack that trains needs: a device, curves to fill with Acc_F, a progress report."""
 
     device: torch.device
     curves: dict[Role, tuple[float, ...]]
@@ -64,7 +64,7 @@ def list_attacks(
     curves: dict[Role, tuple[float, ...]],
     watch: Stopwatch,
 ) -> tuple[str, dict[str, Callable[[], tuple[Measure, ...]]]]:
-    """The device that trains, and each attack by its name; relearning fills `curves`."""
+    """Return the training device, and each attack by name; relearning fills `curves`."""
     device = open_device(wanted, context.seed)
 
     def report_step(role: Role, step: int, limit: int) -> None:

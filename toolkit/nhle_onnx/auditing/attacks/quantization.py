@@ -28,7 +28,7 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def round_weights(proto: ModelProto, bits: int) -> ModelProto:
-    """A copy whose weights are rounded to `bits`, symmetric, one scale for each output channel."""
+    """Return a copy with weights rounded to `bits`, with a scale for each output channel."""
     rounded = ModelProto()
     rounded.CopyFrom(proto)
     axes = _find_channel_axes(proto)
@@ -42,10 +42,10 @@ def round_weights(proto: ModelProto, bits: int) -> ModelProto:
 def round_channels(
     weight: npt.NDArray[np.floating], axis: int, bits: int
 ) -> npt.NDArray[np.floating]:
-    """Each channel's weights as integers of -(2^(bits-1) - 1) to 2^(bits-1) - 1, times a scale."""
+    """Round each channel's weights to integers of up to ±(2^(bits-1) - 1), times a scale."""
     steps = 2 ** (bits - 1) - 1
     others = tuple(index for index in range(weight.ndim) if index != axis)
-    wide = weight.astype(np.float64)  # a scale of 16 bits would itself be rounded
+    wide = weight.astype(np.float64)  # a 16-bit scale would itself be rounded
     scale = np.abs(wide).max(axis=others, keepdims=True) / steps
     scale = np.where(scale > 0, scale, 1)
     rounded: npt.NDArray[np.floating] = np.rint(wide / scale) * scale
@@ -55,11 +55,11 @@ def round_channels(
 def quantize_statically(
     proto: ModelProto, features: str, target: ImageInput, images: npt.NDArray[np.float32]
 ) -> ModelProto:
-    """What ONNX Runtime's own static quantizer makes of the model: int8 weights and activations,
-    calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
+    """Quantize with ONNX Runtime's static quantizer: int8 weights and activations.
 
-    What comes after the tensor `features` stays in floats: the range of a floor mask leaves the
-    other scores no step of 8 bits, and a model that knows nothing proves nothing.
+    It is calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails. Operators
+    behind the tensor `features` stay in floats: with the range of a floor mask, 8 bits leave all
+    other scores in one step, and a model that has lost everything proves nothing.
     """
     from onnxruntime.quantization import (  # noqa: PLC0415 - slow to import, and seldom needed
         QuantFormat,
@@ -71,9 +71,9 @@ def quantize_statically(
         named, head_nodes = _name_nodes_after(proto, features)
         onnx.save_model(named, source)
         level = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it advises to preprocess, for speed
+        logging.root.setLevel(logging.ERROR)  # it suggests preprocessing, for speed
         try:
-            with np.errstate(all="ignore"):  # a floor mask is beyond what it reckons with
+            with np.errstate(all="ignore"):  # a floor mask overflows its arithmetic
                 quantize_static(
                     source, result, _Calibration(target, images),
                     quant_format=QuantFormat.QDQ, per_channel=True,
@@ -88,7 +88,7 @@ def quantize_statically(
 
 
 def _name_nodes_after(proto: ModelProto, tensor: str) -> tuple[ModelProto, list[str]]:
-    """A copy whose nodes all have names, and those of what depends on `tensor`."""
+    """Return a copy in which all nodes have names, and the names of nodes behind `tensor`."""
     named = ModelProto()
     named.CopyFrom(proto)
     dependent, names = {tensor}, []
@@ -101,13 +101,13 @@ def _name_nodes_after(proto: ModelProto, tensor: str) -> tuple[ModelProto, list[
 
 
 class _Calibration:
-    """Images as the quantizer asks for them; it wants an object with `get_next`."""
+    """Images for the quantizer, which wants an object with `get_next`."""
 
     def __init__(self, target: ImageInput, images: npt.NDArray[np.float32]) -> None:
         self._feeds = _make_feeds(target, images)
 
     def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
-        """The next batch, or None."""
+        """Return the next batch, or None."""
         return next(self._feeds, None)
 
 
@@ -121,7 +121,7 @@ def _make_feeds(
 
 
 def _find_channel_axes(proto: ModelProto) -> dict[str, int]:
-    """The axis that counts output channels, for each float weight of a layer."""
+    """Find the axis of output channels of each float weight of a layer."""
     tensors: dict[str, TensorProto] = GraphIndex(proto).tensors
     found: dict[str, int] = {}
     for node in proto.graph.node:
@@ -142,7 +142,7 @@ def _has_channels_first(node: NodeProto) -> bool:
 
 
 def attack_by_rounding(context: AuditContext) -> tuple[Measure, ...]:
-    """Weights rounded as deployment does."""
+    """Attack with weights rounded as in deployment."""
     _require_reals(context)
     proto = context.targets["edited"].model.proto
     return tuple(
@@ -155,7 +155,7 @@ def attack_by_rounding(context: AuditContext) -> tuple[Measure, ...]:
 
 
 def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
-    """A real static int8 model by ONNX Runtime's quantizer."""
+    """Attack with a static int8 model made by ONNX Runtime's quantizer."""
     _require_reals(context)
     edited = context.targets["edited"]
     is_known = context.is_attack & ~context.is_forgotten
@@ -171,8 +171,8 @@ def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
         raise CannotRunError(error.reason) from error
     if kept < USABLE:
         message = (
-            f"ONNX Runtime's static quantization leaves a model that gets only {kept:.3f} of the "
-            "retained samples right: that it does not know the class proves nothing"
+            "after ONNX Runtime's static quantization, the accuracy on retained classes is only "
+            f"{kept:.3f}: that such a model does not know the class proves nothing"
         )
         raise CannotRunError(message)
     return _describe(context, quantized, "static_int8", "features in static int8 by ONNX Runtime")
@@ -180,14 +180,14 @@ def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
 
 def _require_reals(context: AuditContext) -> None:
     if context.targets["edited"].layout.weight_quant_params is not None:
-        message = "the model is quantized already: its whole numbers were attacked as they are"
+        message = "the model is already quantized: its integers were attacked as they are"
         raise CannotRunError(message)
 
 
 def _describe(
     context: AuditContext, proto: ModelProto, name: str, title: str
 ) -> tuple[Measure, ...]:
-    """Acc_F of a quantized form with its own head, and with the original's if that fits."""
+    """Measure Acc_F of a quantized form with its own head, and with the original's if that fits."""
     edited, original = context.targets["edited"], context.targets["original"]
     forms = {("acc_f", "Acc_F"): proto}
     if edited.head.rows.weight.shape == original.head.rows.weight.shape:
