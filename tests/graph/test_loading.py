@@ -113,7 +113,7 @@ def test_forms_that_are_not_edited(tmp_path: Path) -> None:
     change(path, lambda model: setattr(model.opset_import[0], "version", known + 1))
     with pytest.raises(UnsupportedModelError) as caught:
         load_model(path)
-    assert_told(caught.value, f"{path} uses opset {known + 1}", f"(it knows up to {known})")
+    assert_told(caught.value, f"{path} uses opset {known + 1}", f"(up to {known})")
 
 
 def test_an_operator_set_of_others_may_have_any_number(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_images_of_another_class_show_nothing(
     assert outcome.code == 1
     assert "known_before" in outcome.failed
     assert "did not know class 3" in outcome.notes
-    assert "takes only 0 of the 16 samples" in outcome.notes
+    assert "recognises only 0 of the 16 samples" in outcome.notes
 
 
 def test_images_half_of_another_class_are_doubted(

@@ -130,7 +130,6 @@ def _name_peers(peers: Sequence[Peer], group: Group) -> str:
 
 def find_dominating(rows: Sequence[Row], group: Group) -> list[Peer]:
     """Find baselines with the group's data or less that dominate ours; `rows` are of one network.
-
     They are no worse on unmasked Acc_F and on Acc_R, and better on one of them.
     """
     own = split_methods(rows).get((find_our_group(group), OURS), [])

@@ -65,9 +65,8 @@ def measure_module(convert: Callable[[], nn.Module], reference: Reference) -> di
 
 
 def backpropagate(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor | None:
-    """Return the cross-entropy's gradient for the images; parameters keep their own.
-
-    Double precision is used, where rounding moves hardly any pre-activation across a ReLU's kink.
+    """Return the cross-entropy's gradient for the images; parameters keep their own. Double
+    precision is used, where rounding moves hardly any pre-activation across a ReLU's kink.
     """
     doubled = images.detach().double().requires_grad_()
     functional.cross_entropy(get_logits(module.double()(doubled)), labels).backward()
@@ -95,9 +94,8 @@ def compare_logits(computed: npt.NDArray[np.float32], expected: npt.NDArray[np.f
 
 
 def compare_images(computed: Tensor | None, expected: Tensor) -> float:
-    """Do as `compare_norms`, for the median image.
-
-    Folding batch normalisation rounds, which moves a ReLU of one image in many across its kink.
+    """Do as `compare_norms`, for the median image. Folding batch normalisation rounds, which moves
+    a ReLU of one image in many across its kink.
     """
     if computed is None:
         return float("inf")

@@ -82,9 +82,8 @@ def dequantize(chosen: Format, proto: ModelProto, quantized: ModelProto) -> Mode
 def find_integers(
     quantized: ModelProto, name: str, axis: int = 0
 ) -> tuple[str, QuantParams] | None:
-    """Find the integers that the quantizer wrote for a float tensor, and their parameters.
-
-    None where it kept the floats. `axis` counts output channels.
+    """Find the integers that the quantizer wrote for a float tensor, and their parameters. None
+    where it kept the floats. `axis` counts output channels.
     """
     tensors = {tensor.name for tensor in quantized.graph.initializer}
     blocks = f"{name}_DQ_Q4"
@@ -151,9 +150,7 @@ def _copy(proto: ModelProto) -> ModelProto:
 
 def _split_gemms(proto: ModelProto) -> ModelProto:
     """Return a copy with MatMul and Add in place of each Gemm, for ONNX Runtime's MatMul
-    quantizers.
-
-    They transpose weights, so declared shapes are removed.
+    quantizers. They transpose weights, so declared shapes are removed.
     """
     model = ONNXModel(_copy(proto))
     del model.model.graph.value_info[:]
@@ -163,10 +160,8 @@ def _split_gemms(proto: ModelProto) -> ModelProto:
 
 @contextmanager
 def _keep_quiet() -> Iterator[None]:
-    """Silence the quantizer.
-
-    It prints advice on speed, one of its modules raises the root logger's level on import, and a
-    floor mask overflows its arithmetic.
+    """Silence the quantizer. It prints advice on speed, one of its modules raises the root logger's
+    level on import, and a floor mask overflows its arithmetic.
     """
     level = logging.root.level
     logging.disable()

@@ -30,7 +30,6 @@ def open_one_thread(proto: ModelProto, *, optimizes: bool = True) -> Any:  # noq
 
 def compare_pace(given: ModelProto, edited: ModelProto, image: Array) -> dict[str, float]:
     """Return the latency of the edited model relative to the given one's, and of that to itself.
-
     Each is the median ratio of runs next to each other, which other work on the machine disturbs
     least.
     """

@@ -169,9 +169,8 @@ def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> M
 
 
 def _predict_classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Return the winning class of each sample [N, K], or -1.
-
-    With a published rate, a network may end up computing NaN only: it then recognises nothing.
+    """Return the winning class of each sample [N, K], or -1. With a published rate, a network may
+    end up computing NaN only: it then recognises nothing.
     """
     return np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1)
 

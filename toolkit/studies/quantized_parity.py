@@ -25,9 +25,8 @@ Array = npt.NDArray[np.float32]
 
 
 def measure_parity(cell: Cell, folder: Path) -> Row:
-    """Compare the lowered module with ONNX Runtime, and ONNX Runtime with itself.
-
-    The latter runs without optimizations, and with other roundings.
+    """Compare the lowered module with ONNX Runtime, and ONNX Runtime with itself. The latter runs
+    without optimizations, and with other roundings.
     """
     subject, _, evaluation = open_shipped(cell.network)
     proto = make_given(cell.network, cell.format)
@@ -83,7 +82,6 @@ def read_number(proto: ModelProto, name: str) -> float:
 
 def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
     """Return a copy with each stored float moved to the next one below or above, except in `kept`.
-
     This is the least effect that rounding in another order can have.
     """
     nudged = ModelProto()

@@ -34,9 +34,8 @@ def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
-    """Read the rows of an earlier run, or an empty list.
-
-    The first line says how they were made; each further line is a row.
+    """Read the rows of an earlier run, or an empty list. The first line says how they were made;
+    each further line is a row.
     """
     path = _find_rows(name)
     if not path.is_file():

@@ -45,9 +45,8 @@ def speed(
     parts: tuple[str, ...],
     dry_run: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Measure `verify`, start-up and `unlearn`, alternating with their lower bounds.
-
-    The page keeps the previous figures of parts that are not measured.
+    """Measure `verify`, start-up and `unlearn`, alternating with their lower bounds. The page keeps
+    the previous figures of parts that are not measured.
     """
     rows = {part: [row for row in read_rows(_NAME) if row["part"] == part] for part in _PARTS}
     with tempfile.TemporaryDirectory() as folder:

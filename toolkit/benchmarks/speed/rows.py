@@ -95,10 +95,9 @@ except SystemExit as end:
 
 
 def measure_peak(arguments: list[str | Path], *, beyond_imports: bool = False) -> float:
-    """Measure the MiB of a program run at its peak (Linux).
-
-    This is VmHWM, as ru_maxrss would be the parent's if that is larger. `beyond_imports` subtracts
-    the memory after importing everything.
+    """Measure the MiB of a program run at its peak (Linux). This is VmHWM, as ru_maxrss would be
+    the parent's if that is larger. `beyond_imports` subtracts the memory after importing
+    everything.
     """
     counted = "beyond imports" if beyond_imports else "all"
     command = [sys.executable, "-c", PEAK, counted, *map(str, arguments), "--no-isolation"]

@@ -20,9 +20,8 @@ _COMPLETION = {
 
 
 def measure_startup(rounds: int, bytecode: Path) -> list[Row]:
-    """Measure `--help`, completion and `inspect`, each as a process.
-
-    The warm-up compiles all modules into the folder `bytecode`, as pip does on installation.
+    """Measure `--help`, completion and `inspect`, each as a process. The warm-up compiles all
+    modules into the folder `bytecode`, as pip does on installation.
     """
     program = str(Path(sys.executable).with_name("nhle-onnx"))
     plain = os.environ | {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}

@@ -120,10 +120,8 @@ def audit(
     **keywords: Unpack[AuditKeywords],
 ) -> AuditReport:
     """Attack an edited model as anyone with the file could, and compare it with the original and
-    with a retrained model.
-
-    Writes nothing except an HTML page, if `report` names one. Raises UsageError, InputRefusedError,
-    UnsupportedModelError or DeviceUnavailableError.
+    with a retrained model. Writes nothing except an HTML page, if `report` names one. Raises
+    UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
     """
     values = check_keywords(AuditSettings, keywords)
     command = render_call(

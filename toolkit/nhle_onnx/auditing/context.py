@@ -88,9 +88,8 @@ class AuditContext:
     def recognise(
         self, proto: ModelProto, target: Target, chosen: npt.NDArray[np.bool_] | None = None
     ) -> float:
-        """Return the accuracy of a changed form of a target's graph on the chosen samples.
-
-        By default these are the samples of forgotten classes for measuring.
+        """Return the accuracy of a changed form of a target's graph on the chosen samples. By
+        default these are the samples of forgotten classes for measuring.
         """
         chosen = self.is_judge if chosen is None else chosen
         scores = read_answers(

@@ -23,9 +23,8 @@ def project_features(context: AuditContext) -> Projection:
 
 
 def _project(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return principal components [N, 2] of features [N, D].
-
-    Each component's largest loading is positive, so the same features give the same picture.
+    """Return principal components [N, 2] of features [N, D]. Each component's largest loading is
+    positive, so the same features give the same picture.
     """
     centred = features - features.mean(0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)

@@ -35,9 +35,7 @@ def fit_regression(
     balances: bool = False,
 ) -> Regression:
     """Minimise C Σ cross-entropy + ½ ‖weight‖², where C is `inverse_penalty`; the problem is
-    convex.
-
-    With `balances`, each class has the same total weight, however many samples it has.
+    convex. With `balances`, each class has the same total weight, however many samples it has.
     """
     wide = features.astype(np.float64)
     mean, spread = wide.mean(0), wide.std(0)

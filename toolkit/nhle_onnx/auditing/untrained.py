@@ -11,10 +11,8 @@ from nhle_onnx.values.model import ClassifierHead
 
 
 def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelProto:
-    """Return a copy with new random matrices and kernels (He et al., 2015).
-
-    Integer weights are shuffled instead. Biases and normalisation stay, except that the head's bias
-    becomes 0.
+    """Return a copy with new random matrices and kernels (He et al., 2015). Integer weights are
+    shuffled instead. Biases and normalisation stay, except that the head's bias becomes 0.
     """
     rng = np.random.default_rng(seed)
     fresh = ModelProto()

@@ -69,11 +69,9 @@ _OPTIONS = (
 
 
 def isolated(function: Decorated) -> Decorated:
-    """Give a command the isolation options, and do its work in a child process within limits.
-
-    This happens only if the program itself runs the command, which the context's object says:
-    threads do not survive a fork. Raises InputRefusedError where the child crashed or exceeded a
-    limit.
+    """Give a command the isolation options, and do its work in a child process within limits. This
+    happens only if the program itself runs the command, which the context's object says: threads do
+    not survive a fork. Raises InputRefusedError where the child crashed or exceeded a limit.
     """
 
     @functools.wraps(function)

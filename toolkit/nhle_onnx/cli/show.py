@@ -100,9 +100,8 @@ def make_checks_table(checks: tuple[Check, ...]) -> Table:
 def make_accuracy_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
 ) -> Table:
-    """Make a table of each class's accuracy, one column for each measurement.
-
-    Forgotten classes are marked.
+    """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
+    marked.
     """
     table = _start_table()
     table.add_column("class")

@@ -67,9 +67,8 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
 @JSON
 @isolated
 def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
-    """Check that files are unchanged since they were signed with a trusted key.
-
-    Every file that the signature covers must exist, and it must cover every PATH.
+    """Check that files are unchanged since they were signed with a trusted key. Every file that the
+    signature covers must exist, and it must cover every PATH.
     """
     from nhle_onnx.errors import UsageError
     from nhle_onnx.release.signature import check_signature, name_signature

@@ -124,7 +124,6 @@ def decode_image(
     file: Path | str, content: Path | IO[bytes], target: ImageInput, preprocess: Preprocess
 ) -> Pixels:
     """Decode the `content` of an image `file`: [H, W, C or 1] in the target's size and colours.
-
     Raises InputRefusedError that names the file.
     """
     try:

@@ -15,10 +15,8 @@ _SEPARATORS = re.compile(r"[\W_]+")
 
 def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple[str, ...]:
     """Return the labels in class order: from the given file, or `labels.txt` or `config.json`
-    beside the model.
-
-    Without these files, the labels are the indices. Raises InputRefusedError for a file that does
-    not name each class exactly once.
+    beside the model. Without these files, the labels are the indices. Raises InputRefusedError for
+    a file that does not name each class exactly once.
     """
     path = given or next(
         (

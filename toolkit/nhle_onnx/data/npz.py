@@ -58,9 +58,8 @@ class NpzArray:
 
 
 def open_array(path: Path, name: str) -> NpzArray:
-    """Find an array by its name, and check that the file is as large as its header declares.
-
-    Raises InputRefusedError for a missing or invalid array, and for Python objects, which are never
+    """Find an array by its name, and check that the file is as large as its header declares. Raises
+    InputRefusedError for a missing or invalid array, and for Python objects, which are never
     unpickled.
     """
     with _open_member(path, name) as (member, size):

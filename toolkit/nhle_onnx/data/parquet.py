@@ -90,10 +90,9 @@ def open_parquet(
     preprocess: Preprocess,
     labels: Sequence[str],
 ) -> EncodedSamples:
-    """Open the samples of Parquet files; only the classes are read at once.
-
-    Raises InputRefusedError for files without the two columns, or with classes that the model does
-    not have.
+    """Open the samples of Parquet files; only the classes are read at once. Raises
+    InputRefusedError for files without the two columns, or with classes that the model does not
+    have.
     """
     columns = find_columns(files[0])
     classes: list[int] = []

@@ -28,9 +28,7 @@ def prepare_image(
 
 def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) -> Pixels:
     """Convert an image to the target's colours, resize and crop it: [H, W, C], or [H, W, 1] for
-    grey.
-
-    Raises InputRefusedError where the result does not have the target's size.
+    grey. Raises InputRefusedError where the result does not have the target's size.
     """
     mode = choose_mode(image.mode, target)
     converted = image if image.mode == mode else image.convert(mode)

@@ -27,9 +27,8 @@ _INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box
 def find_preprocess(
     model: OnnxModel, target: ImageInput, flags: PreprocessFlags
 ) -> Preprocess | None:
-    """Combine flags, a sidecar file and the model's metadata, in this order of precedence.
-
-    Returns None if all of them are missing.
+    """Combine flags, a sidecar file and the model's metadata, in this order of precedence. Returns
+    None if all of them are missing.
     """
     written = _read_file(flags.file) if flags.file else _find_written(model)
     changes: dict[str, Any] = {}

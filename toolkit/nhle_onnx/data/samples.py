@@ -61,9 +61,7 @@ def open_samples(
     path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
 ) -> SampleSource:
     """Open a folder `<class>/*.png|jpg|jpeg|webp|bmp`, tar or Parquet shards, or an `.npz` with x
-    and y.
-
-    Raises InputRefusedError for samples that are missing, empty, in a wrong format, or of an
+    and y. Raises InputRefusedError for samples that are missing, empty, in a wrong format, or of an
     unknown class.
     """
     for each in FORMATS:

@@ -35,9 +35,8 @@ class SampleSource(Protocol):
 
     def load(self, pieces: Iterable[Sequence[int]]) -> Iterator[Fill]:
         """Yield, for each piece, a function that prepares its samples; indices must strictly
-        ascend.
-
-        Raises InputRefusedError, as these functions do, for samples that cannot be read or decoded.
+        ascend. Raises InputRefusedError, as these functions do, for samples that cannot be read or
+        decoded.
         """
 
     def read(self, indices: Sequence[int]) -> Array:

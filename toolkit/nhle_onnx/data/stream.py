@@ -62,9 +62,7 @@ class _Turns:
 
     def fill(self, turn: int, place: Array) -> None:
         """Load the piece of this turn once all earlier ones are loaded, and prepare it in its
-        place.
-
-        A pool starts its tasks in order, so some thread always has the next turn.
+        place. A pool starts its tasks in order, so some thread always has the next turn.
         """
         with self._moved:
             self._moved.wait_for(lambda: self._turn == turn)

@@ -61,10 +61,8 @@ def open_tars(
     preprocess: Preprocess,
     labels: Sequence[str],
 ) -> EncodedSamples:
-    """Open the samples of tars: `<key>.cls` beside each image, or `<class>/<image>`.
-
-    Raises InputRefusedError for tars that are damaged, without images, or with images without a
-    class.
+    """Open the samples of tars: `<key>.cls` beside each image, or `<class>/<image>`. Raises
+    InputRefusedError for tars that are damaged, without images, or with images without a class.
     """
     members: list[Member] = []
     classes: list[int] = []

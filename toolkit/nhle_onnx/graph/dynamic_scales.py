@@ -10,10 +10,9 @@ _FINDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLS
 
 
 def finds_scales(proto: ModelProto) -> bool:
-    """Whether any node computes a scale at run time.
-
-    One scale serves the whole batch, so each image changes the results of the others. It follows
-    from the largest number, so that number's last bit changes all of them.
+    """Whether any node computes a scale at run time. One scale serves the whole batch, so each
+    image changes the results of the others. It follows from the largest number, so that number's
+    last bit changes all of them.
     """
     nodes = chain(
         *(graph.node for graph in list_graphs(proto.graph)),

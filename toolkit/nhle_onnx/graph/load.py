@@ -99,9 +99,7 @@ def _check_opset(path: Path, proto: ModelProto) -> None:
     known = onnx.defs.onnx_opset_version()
     latest = max((entry.version for entry in proto.opset_import if not entry.domain), default=0)
     if latest > known:
-        message = (
-            f"{path} uses opset {latest}, which this version does not know (it knows up to {known})"
-        )
+        message = f"{path} uses opset {latest}, which this version does not know (up to {known})"
         raise UnsupportedModelError(message, remedy="Export it for an older opset, or update onnx.")
 
 

@@ -52,9 +52,8 @@ def write_numbers(
 def fits_quant_params(
     index: GraphIndex, name: str, params: QuantParams, *, rises: bool = False
 ) -> bool:
-    """Whether a tensor holds integers, and its zero point and scales fit its shape.
-
-    No scale may be 0. With `rises`, all must be positive; block quantizers write negative ones.
+    """Whether a tensor holds integers, and its zero point and scales fit its shape. No scale may be
+    0. With `rises`, all must be positive; block quantizers write negative ones.
     """
     tensor = index.tensors[name]
     if tensor.data_type not in RANGES:

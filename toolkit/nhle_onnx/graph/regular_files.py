@@ -11,9 +11,8 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a file for reading.
-
-    Raises OSError for a folder, and for a pipe, socket or device, which could block or never end.
+    """Open a file for reading. Raises OSError for a folder, and for a pipe, socket or device, which
+    could block or never end.
     """
     return _open(path, path.stat(), _FLAGS)
 

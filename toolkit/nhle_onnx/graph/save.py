@@ -46,9 +46,8 @@ def write_streams(
     commit_marker: Path | None = None,
     confirm: Callable[[], None] = lambda: None,
 ) -> None:
-    """Do as `write_files`, with content that is generated while it is written.
-
-    Nothing is moved into place if `confirm` raises.
+    """Do as `write_files`, with content that is generated while it is written. Nothing is moved
+    into place if `confirm` raises.
     """
     with ExitStack() as stack:
         staged = {path: _stage(path, write, stack) for path, write in writers.items()}
@@ -80,9 +79,8 @@ def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> P
 
 
 def _open_temporary(path: Path, stack: ExitStack) -> tuple[BinaryIO, Path]:
-    """Open a new file in the same folder, without a name where the system allows that.
-
-    Of a file without a name nothing is left even if this process is killed.
+    """Open a new file in the same folder, without a name where the system allows that. Of a file
+    without a name nothing is left even if this process is killed.
     """
     if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():
         with suppress(OSError):

@@ -16,9 +16,7 @@ _SMALL = 256  # elements: smaller constants, such as shapes and axes, are kept
 
 def make_skeleton(model: ModelProto) -> ModelProto:
     """Return a copy with sorted nodes, in which each large weight is an input of its type and
-    shape.
-
-    Before IR version 4, all weights were inputs.
+    shape. Before IR version 4, all weights were inputs.
     """
     skeleton = ModelProto()
     _copy_fields(model, skeleton, except_for={"graph"})
@@ -39,10 +37,9 @@ def make_skeleton(model: ModelProto) -> ModelProto:
 
 
 def list_excesses(skeleton: ModelProto, max_elements: int) -> Iterator[str]:
-    """List results that exceed the limit for one image, as far as constants tell.
-
-    A size may also depend on the image's values. Changes `skeleton`: the shapes that it declares
-    for its own results are dropped, as they are not trusted.
+    """List results that exceed the limit for one image, as far as constants tell. A size may also
+    depend on the image's values. Changes `skeleton`: the shapes that it declares for its own
+    results are dropped, as they are not trusted.
     """
     graph = skeleton.graph
     del graph.value_info[:]

@@ -47,7 +47,6 @@ def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDA
 
 def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.floating]]) -> None:
     """Write new values into the named tensors in place, with the same shape, type and encoding.
-
     Values beyond a type's range are clipped.
     """
     for name, tensor in list_tensors(proto):

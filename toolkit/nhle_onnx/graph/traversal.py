@@ -14,10 +14,8 @@ _LEAVES = (TensorProto, TypeProto.Tensor)
 
 
 def walk_messages(root: Message) -> Iterator[tuple[Message, Fields]]:
-    """Yield each message below `root`, itself first, with its fields.
-
-    A tensor comes without fields, as listing them would copy its numbers; so do tensor types, as
-    there are very many.
+    """Yield each message below `root`, itself first, with its fields. A tensor comes without
+    fields, as listing them would copy its numbers; so do tensor types, as there are very many.
     """
     waiting = [root]
     while waiting:

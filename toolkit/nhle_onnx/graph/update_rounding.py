@@ -13,10 +13,9 @@ _MOST = 2**15  # steps in either direction
 
 
 def round_update(old: Floats, new: Floats) -> Floats:
-    """Round new values so that their differences from the old ones are whole steps.
-
-    A step is at most a quarter of the update's root mean square. Rounding changes the update by a
-    twentieth of its size.
+    """Round new values so that their differences from the old ones are whole steps. A step is at
+    most a quarter of the update's root mean square. Rounding changes the update by a twentieth of
+    its size.
     """
     exponent = _find_exponent(old, new)
     if exponent is None:
@@ -26,9 +25,8 @@ def round_update(old: Floats, new: Floats) -> Floats:
 
 
 def find_steps(old: Floats, new: Floats) -> tuple[npt.NDArray[np.int32], int] | None:
-    """Find integers k and an exponent e with old + k · 2ᵉ = new, bit for bit.
-
-    None if `round_update` could not have made such an update.
+    """Find integers k and an exponent e with old + k · 2ᵉ = new, bit for bit. None if
+    `round_update` could not have made such an update.
     """
     guess = _find_exponent(old, new)
     if guess is None:

@@ -112,10 +112,7 @@ def check_weights(model: OnnxModel, head: ClassifierHead) -> None:
 def _is_finite(tensor: TensorProto) -> bool:
     values = numpy_helper.to_array(tensor)
     with np.errstate(invalid="ignore"):
-        ends = [
-            float(values.min(initial=0)),
-            float(values.max(initial=0)),
-        ]  # NaN is both
+        ends = [float(values.min(initial=0)), float(values.max(initial=0))]  # NaN is both
     return bool(np.isfinite(ends).all())
 
 

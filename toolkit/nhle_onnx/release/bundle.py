@@ -146,9 +146,8 @@ class _SignedFiles(hashing.Config):
 
 
 def _parse(content: bytes, name: str) -> Bundle:
-    """Parse a bundle, and refuse any file with more content or another encoding.
-
-    The signature covers only a part of the file.
+    """Parse a bundle, and refuse any file with more content or another encoding. The signature
+    covers only a part of the file.
     """
     try:
         document = json.loads(content)

@@ -48,9 +48,8 @@ class Comparison:
 
 
 def convert_to_ort(model: ModelProto | bytes) -> bytes:
-    """Convert a model without external data to the .ort format.
-
-    Raises UnsupportedModelError where ONNX Runtime cannot convert it or cannot load the result.
+    """Convert a model without external data to the .ort format. Raises UnsupportedModelError where
+    ONNX Runtime cannot convert it or cannot load the result.
     """
     if isinstance(model, ModelProto) and measure_bytes(model) > MAX_PROTO_BYTES:
         message = "the .ort format cannot hold a model above 2 GiB"

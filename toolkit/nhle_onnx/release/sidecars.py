@@ -15,9 +15,8 @@ _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
 
 def list_sidecars(path: Path) -> tuple[str, ...]:
-    """List the files that hold weights of an ONNX model, relative to its folder.
-
-    Empty for other files. Raises InputRefusedError for a name outside the folder.
+    """List the files that hold weights of an ONNX model, relative to its folder. Empty for other
+    files. Raises InputRefusedError for a name outside the folder.
     """
     tensors = list_all_tensors(_parse(path))
     names = dict.fromkeys(_read_location(tensor) for tensor in tensors if is_external(tensor))
@@ -29,9 +28,8 @@ def list_sidecars(path: Path) -> tuple[str, ...]:
 
 
 def _parse(path: Path) -> ModelProto:
-    """Parse a model without its external data, or return an empty one for any other file.
-
-    A file is recognised by its content; but a file named .onnx must be a model.
+    """Parse a model without its external data, or return an empty one for any other file. A file is
+    recognised by its content; but a file named .onnx must be a model.
     """
     proto = ModelProto()
     try:

@@ -53,10 +53,8 @@ class Session:
         self, output: str, images: npt.NDArray[np.float32], target: ImageInput, batch_size: int
     ) -> npt.NDArray[np.float32]:
         """Compute one output for images [N, ...] that are prepared for `target`, as float32 [N,
-        ...].
-
-        Raises InputRefusedError where ONNX Runtime fails on them, and DeviceUnavailableError where
-        the device is the cause.
+        ...]. Raises InputRefusedError where ONNX Runtime fails on them, and DeviceUnavailableError
+        where the device is the cause.
         """
         return self.run_several((output,), images, target, batch_size)[0]
 

@@ -13,10 +13,8 @@ _MAX_NAME = 200
 
 
 def check_file_name(name: str) -> str:
-    """Return a plain file name unchanged.
-
-    Raises ValueError for a name that contains a folder, starts with a dot (a hidden file, which a
-    shell might run), or has unprintable characters.
+    """Return a plain file name unchanged. Raises ValueError for a name that contains a folder,
+    starts with a dot (a hidden file, which a shell might run), or has unprintable characters.
     """
     if name.startswith(".") or not name.isprintable() or {"/", "\\"} & {*name}:
         message = f"{name} is not a plain file name"

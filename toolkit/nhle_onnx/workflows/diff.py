@@ -19,10 +19,8 @@ from nhle_onnx.workflows.classifier import summarize_file
 def compare_files(
     first: Path, second: Path, report: Path | None, *, max_elements: int = MAX_ELEMENTS
 ) -> Difference:
-    """Load two models and compare them.
-
-    Allowed differences are read from the report of `unlearn`, by default the one beside the second
-    model.
+    """Load two models and compare them. Allowed differences are read from the report of `unlearn`,
+    by default the one beside the second model.
     """
     old, new = (load_model(path, max_elements=max_elements) for path in (first, second))
     claimed = _read_claim(second, report)

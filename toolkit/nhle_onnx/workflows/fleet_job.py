@@ -78,10 +78,9 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
 
 
 def digest_inputs(settings: UnlearnSettings) -> str:
-    """Return the SHA-256 of everything that decides a job's result.
-
-    That is model, labels, preprocessing, samples and options. Samples count by content, not by
-    path. Raises the errors of opening the model.
+    """Return the SHA-256 of everything that decides a job's result. That is model, labels,
+    preprocessing, samples and options. Samples count by content, not by path. Raises the errors of
+    opening the model.
     """
     classifier = open_classifier(settings.model, settings.flags)
     facts = {

@@ -187,9 +187,8 @@ def _describe(material: _KitInputs, limits: DeviceLimits, data: dict[str, bytes]
 
 
 def _predict(classifier: Classifier, material: _KitInputs) -> npt.NDArray[np.int64]:
-    """Answer the images one at a time, as a device does.
-
-    If the graph fixes a larger batch size, the batch holds copies of the image.
+    """Answer the images one at a time, as a device does. If the graph fixes a larger batch size,
+    the batch holds copies of the image.
     """
     target = classifier.image_input
     batch = target.batch or 1

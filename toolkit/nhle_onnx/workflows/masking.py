@@ -56,9 +56,8 @@ def mask_head(
     options: UnlearnOptions,
     activations: Array | None = None,
 ) -> Masked:
-    """Mask the head in place.
-
-    Raises UnsupportedModelError where a forgotten class could still win for some features.
+    """Mask the head in place. Raises UnsupportedModelError where a forgotten class could still win
+    for some features.
     """
     notes = check_maskable(head, request, options.mask)
     bound = Head(proto, head)
@@ -83,7 +82,6 @@ def _sink_rows(
     rescales: bool,
 ) -> Masked:
     """Make sure that no forgotten class wins where the bias cannot reach below the lowest score.
-
     This can happen with an 8-bit bias. If necessary, the row is set to its lowest values too.
     """
     forgotten = list(request.forget)

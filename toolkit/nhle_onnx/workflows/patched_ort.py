@@ -13,10 +13,8 @@ _BATCH_SIZE = 32
 
 
 def write_ort(model_path: Path, out: Path, *, force: bool) -> None:
-    """Convert, compare and write.
-
-    The two are compared on noise, as a device has no images. Raises UnsupportedModelError where
-    they differ.
+    """Convert, compare and write. The two are compared on noise, as a device has no images. Raises
+    UnsupportedModelError where they differ.
     """
     model = load_model(model_path)
     target = read_image_input(model)

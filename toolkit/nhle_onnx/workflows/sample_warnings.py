@@ -24,7 +24,6 @@ def describe_forget_samples(
     forget: Array, classes: Classes, predictions: Classes, request: ForgetRequest
 ) -> tuple[str, ...]:
     """Note forget samples [N, ...] of `classes` [N] that are too few, or perhaps mislabelled.
-
     `predictions` [N] are the model's.
     """
     notes = []

@@ -26,9 +26,8 @@ def dampening(task: Task, *, alpha: float, lam: float) -> nn.Module:
 
 
 def measure_importance(network: nn.Module, inputs: Tensor, labels: Tensor) -> list[Tensor]:
-    """Return the diagonal of the Fisher information.
-
-    For each parameter tensor, this is the mean over samples of the squared gradient of log p(y|x).
+    """Return the diagonal of the Fisher information. For each parameter tensor, this is the mean
+    over samples of the squared gradient of log p(y|x).
     """
     parameters = list(network.parameters())
     totals = [torch.zeros_like(parameter) for parameter in parameters]

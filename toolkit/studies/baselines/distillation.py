@@ -23,9 +23,7 @@ _MASKED = -1e10
 
 def delete(task: Task, *, rate: float, steps: int) -> nn.Module:
     """DELETE (arXiv 2503.23751): learn the original's distribution without the class, on its
-    samples.
-
-    All forgotten classes are masked in every target, not only the sample's own.
+    samples. All forgotten classes are masked in every target, not only the sample's own.
     """
     network = copy_network(task.network)
     targets = predict(task.network, task.forget)
@@ -72,10 +70,8 @@ def scrub(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def bad_teacher(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Bad Teacher (arXiv 2205.08096): learn from two networks by KL divergence.
-
-    The original teaches retained samples, a network with random weights forget samples. No labels
-    are used.
+    """Bad Teacher (arXiv 2205.08096): learn from two networks by KL divergence. The original
+    teaches retained samples, a network with random weights forget samples. No labels are used.
     """
     network, generator = copy_network(task.network), make_generator(task)
     competent = predict(task.network, task.anchors)

@@ -78,9 +78,8 @@ def find_directions(forget: Tensor, retained: Tensor, residual: str) -> Tensor:
 def measure_separability(
     features: Tensor, is_forget: Tensor, forget: Tensor, retained: Tensor
 ) -> float:
-    """Measure how well a nearest-prototype probe tells forgotten from retained samples.
-
-    0 is chance, 1 is without errors.
+    """Measure how well a nearest-prototype probe tells forgotten from retained samples. 0 is
+    chance, 1 is without errors.
     """
     nearest = torch.cdist(features, torch.cat([forget, retained])).argmin(1) < len(forget)
     recalls = [

@@ -20,9 +20,8 @@ def to_probabilities(logits: npt.NDArray[np.floating]) -> Probabilities:
 
 
 def measure_divergence(first: Probabilities, second: Probabilities) -> npt.NDArray[np.float64]:
-    """Return the Jensen-Shannon divergence of each row, in bits, from 0 to 1.
-
-    It is symmetric: both terms contain the mixture, which some published code gets wrong.
+    """Return the Jensen-Shannon divergence of each row, in bits, from 0 to 1. It is symmetric: both
+    terms contain the mixture, which some published code gets wrong.
     """
     mixture = (first + second) / 2
     bits = (_relative_entropy(first, mixture) + _relative_entropy(second, mixture)) / 2

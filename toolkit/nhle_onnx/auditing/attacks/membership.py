@@ -97,7 +97,6 @@ def read_confidence(probabilities: Array, classes: Labels) -> Array:
 
 def read_neighbours(probabilities: Array, classes: Labels) -> Array:
     """Return the log-probabilities of the three most frequent other classes of each class, [N, 3].
-
     The class to which a forgotten sample now goes may still reveal whether it was learned.
     """
     clues = np.zeros((len(classes), _NEIGHBOURS))

@@ -118,7 +118,6 @@ def deepen_bias(head: Head, classes: Sequence[int], lowest: float) -> tuple[str,
 
 def _fit_below(now: Range, limits: tuple[int, int], best: float) -> tuple[float, int]:
     """Return the scale and zero point of a range with the present maximum that starts below `best`.
-
     `best` is at most one step above the present minimum.
     """
     low, high = limits

@@ -108,8 +108,7 @@ class Head:
         return changed
 
     def restore(self, original: "Head") -> ModelProto:
-        """Return a copy of this model with the original's rows.
-
-        What the copy then recognises of a forgotten class is still in the features.
+        """Return a copy of this model with the original's rows. What the copy then recognises of a
+        forgotten class is still in the features.
         """
         return self.with_rows(original.rows)

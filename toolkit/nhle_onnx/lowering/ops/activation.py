@@ -50,9 +50,8 @@ def gelu(node: Node, x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
-    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3, else by definition.
-
-    The definition reproduces ONNX Runtime's last bit.
+    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3, else by definition. The definition
+    reproduces ONNX Runtime's last bit.
     """
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
     if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID and not node.is_exact:

@@ -38,10 +38,9 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 @recorded
 def lay_out_channels_last(weight: Tensor) -> Tensor:
-    """Lay out a kernel as training lays out its parameters, channels last.
-
-    With one channel, or 1 x 1, both layouts are the same in memory; torch then goes by the strides,
-    and the wrong ones take up to 50 times as long.
+    """Lay out a kernel as training lays out its parameters, channels last. With one channel, or 1 x
+    1, both layouts are the same in memory; torch then goes by the strides, and the wrong ones take
+    up to 50 times as long.
     """
     return weight.clone(memory_format=torch.channels_last)
 
@@ -92,7 +91,6 @@ def _round_inputs(node: Node, a: Tensor) -> Tensor:
 @recorded
 def round_blocks(x: Tensor, block: int) -> Tensor:
     """Round inputs [..., K] as MatMulNBits does: each block in steps of 1/127 of its largest value.
-
     The gradient passes straight through.
     """
     blocks = functional.pad(x, (0, -x.shape[-1] % block)).unflatten(-1, (-1, block))

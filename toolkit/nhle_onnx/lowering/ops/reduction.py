@@ -14,9 +14,8 @@ Dims = tuple[int, ...]
 def reduction(
     function: Callable[[Tensor, Dims, bool], Tensor],
 ) -> Callable[[Tensor, Ints, bool, bool], Tensor]:
-    """Make a reduction one step of the lowered module.
-
-    Without listed axes it reduces all of them or, with `noop`, none.
+    """Make a reduction one step of the lowered module. Without listed axes it reduces all of them
+    or, with `noop`, none.
     """
 
     @recorded

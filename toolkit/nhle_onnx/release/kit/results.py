@@ -35,9 +35,8 @@ class Figures:
 
 
 def parse_result(content: bytes) -> tuple[DeviceResult, Kit]:
-    """Parse a result, and the kit that it is about.
-
-    Raises ValueError if it is not a result, or contradicts itself.
+    """Parse a result, and the kit that it is about. Raises ValueError if it is not a result, or
+    contradicts itself.
     """
     result = _parse(_RESULT, content)
     if hashlib.sha256(result.kit.document.encode()).hexdigest() != result.kit.sha256:

@@ -59,10 +59,8 @@ def digest_file(path: Path) -> str:
 
 
 def apply_patch(container: Container, base: Path, out: Path, *, force: bool = False) -> None:
-    """Write the result's files.
-
-    Raises InputRefusedError where the base or the result does not have the expected digest; then
-    nothing is written.
+    """Write the result's files. Raises InputRefusedError where the base or the result does not have
+    the expected digest; then nothing is written.
     """
     manifest = container.manifest
     bases = locate_base(container, base)

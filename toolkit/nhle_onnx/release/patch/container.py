@@ -54,10 +54,8 @@ def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
 
 
 def _compress(stream: bytes, best: int) -> bytes:
-    """Compress a stream with the lowest and the best level, and take the smaller result.
-
-    Counts of training steps are noise, where repetitions cost more than they save, in bytes and in
-    time on the device. The lowest level finds few of them.
+    """Compress at the lowest and the best level, and take the smaller result: in the noise of
+    training steps, searching for repetitions costs bytes.
     """
     made = (zstandard.ZstdCompressor(level=level).compress(stream) for level in (1, best))
     return min(made, key=len)

@@ -18,9 +18,8 @@ FEW = 0.25  # of a tensor's rows, or a vector's numbers; above that, all are one
 
 
 def split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]:
-    """Split a tensor into runs of bytes with one encoding: rows along the first axis.
-
-    A vector is split by number, as the bias of a masked class stands beside others.
+    """Split a tensor into runs of bytes with one encoding: rows along the first axis. A vector is
+    split by number, as the bias of a masked class stands beside others.
     """
     count = tensor.shape[0] if tensor.shape else 1
     if _has_masked_column(tensor, old, new):
@@ -55,7 +54,6 @@ def _read_words(tensor: Stored, content: bytes) -> np.ndarray:
 
 def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
     """Whether a class along the last axis was masked: most of its column changed to a single value.
-
     If a row was masked instead, a column may be constant by chance, but few of its numbers changed.
     """
     if len(tensor.shape) != _MATRIX_RANK or tensor.size != tensor.width * np.prod(tensor.shape):
@@ -65,10 +63,8 @@ def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
 
 
 def may_differ(tensor: Stored, was: bytes, now: bytes, rows: Sequence[tuple[int, int]]) -> bool:
-    """Whether differences reveal nothing about a masked class.
-
-    With the new values, differences reveal the old ones. So parts that became constant or zero are
-    stored as new values.
+    """Whether differences reveal nothing about a masked class. With the new values, differences
+    reveal the old ones. So parts that became constant or zero are stored as new values.
     """
     if len(tensor.shape) < _MATRIX_RANK:
         return False

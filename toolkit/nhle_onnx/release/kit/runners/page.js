@@ -145,7 +145,7 @@ function show(kit, result) {
   const failed = checks.filter((check) => !check.passed).map((check) => check.name);
   tell(passed
     ? "Passed: the model on this device meets every limit."
-    : `Failed: ${failed.length} of ${checks.length} checks failed (${failed.join(", ")}).`);
+    : `Failed: ${failed.length} of ${checks.length} checks did not hold (${failed.join(", ")}).`);
   fill("classes", result.per_class.map(({ label, total, correct, predicted }, index) => {
     const isForgotten = kit.forget.includes(index);
     const name = nameClass(index, label);
