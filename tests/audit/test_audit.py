@@ -374,7 +374,7 @@ def test_what_is_no_report_of_unlearn_is_refused(
     report, page = tmp_path / "report.json", tmp_path / "page.html"
     report.write_text(text)
     err = refuse(nhle, "--data", few, "--unlearn-report", report, "--report", page)
-    assert "is no report of `unlearn`" in err
+    assert "is not a report of `unlearn`" in err
     assert "loading" not in err
     assert not page.exists()
 

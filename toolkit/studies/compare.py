@@ -102,7 +102,7 @@ def compare(
         cases = [
             case
             for case in list_cases(wanted, seeds)
-            if (case.method in methods or (UNDECIDED in methods and is_peer(case)))
+            if (case.method in methods or (UNDECIDED in methods and is_baseline(case)))
             and (dataset_name, name, *write_case(case)) not in done
         ]
         if not cases:
@@ -139,7 +139,7 @@ def list_cases(requests: Sequence[tuple[int, ...]], seeds: int) -> Iterator[Case
             yield from (Case(method.group, method.name, forgotten, seed) for method in METHODS)
 
 
-def is_peer(case: Case) -> bool:
+def is_baseline(case: Case) -> bool:
     """Whether a method is a baseline, not ours."""
     return case.method not in {OURS, ORIGINAL, RETRAINED}
 

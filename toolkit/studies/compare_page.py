@@ -20,7 +20,7 @@ OURS = "nhle-onnx"
 ORIGINAL, RETRAINED = "original", "retrained"
 REFERENCE = "reference"  # in place of a group: these two are not methods
 
-Peer = tuple[str, str]  # its group, and its name
+Baseline = tuple[str, str]  # its group, and its name
 
 
 def publish(rows: Sequence[Row]) -> None:
@@ -93,7 +93,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def split_methods(rows: Sequence[Row]) -> dict[Peer, list[Row]]:
+def split_methods(rows: Sequence[Row]) -> dict[Baseline, list[Row]]:
     """Split rows by group and method, in the table's order."""
     order = [
         *((REFERENCE, name) for name in (ORIGINAL, RETRAINED)),
@@ -114,8 +114,8 @@ def judge(rows: Sequence[Row], limits: Sequence[Row]) -> list[Row]:
         {
             **dict(zip(NETWORK, cell, strict=True)),
             "data": group.value,
-            "dominated by": _name_peers(find_dominating(part, group), group),
-            f"could be, of {CELLS} cells": _name_peers(
+            "dominated by": _name_baselines(find_dominating(part, group), group),
+            f"could be, of {CELLS} cells": _name_baselines(
                 find_undecided(part, ours.get(cell, []), group), group
             ),
         }
@@ -123,38 +123,40 @@ def judge(rows: Sequence[Row], limits: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _name_peers(peers: Sequence[Peer], group: Group) -> str:
-    names = (name if data == group else f"{name} ({data})" for data, name in peers)
+def _name_baselines(baselines: Sequence[Baseline], group: Group) -> str:
+    names = (name if data == group else f"{name} ({data})" for data, name in baselines)
     return ", ".join(names) or "none"
 
 
-def find_dominating(rows: Sequence[Row], group: Group) -> list[Peer]:
+def find_dominating(rows: Sequence[Row], group: Group) -> list[Baseline]:
     """Find baselines with the group's data or less that dominate ours; `rows` are of one network.
     They are no worse on unmasked Acc_F and on Acc_R, and better on one of them.
     """
     own = split_methods(rows).get((find_our_group(group), OURS), [])
     ours = {_get_draw(row): row for row in own}
     found = []
-    for peer, part in split_peers(rows, group).items():
+    for baseline, part in split_baselines(rows, group).items():
         pairs = [(row, ours[_get_draw(row)]) for row in part if _get_draw(row) in ours]
         if not pairs:
             continue
         remembers = fmean(row["unmasked"] - our["unmasked"] for row, our in pairs)
         keeps = fmean(row["Acc_R"] - our["Acc_R"] for row, our in pairs)
         if remembers <= 0 <= keeps and (remembers < 0 or keeps > 0):
-            found.append(peer)
+            found.append(baseline)
     return found
 
 
-def find_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> list[Peer]:
+def find_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> list[Baseline]:
     """Find baselines with the group's data or less that could dominate; rows are of one network."""
     ours = find_our_group(group)
     return [
-        peer for peer, part in split_peers(rows, group).items() if is_undecided(part, limits, ours)
+        baseline
+        for baseline, part in split_baselines(rows, group).items()
+        if is_undecided(part, limits, ours)
     ]
 
 
-def split_peers(rows: Sequence[Row], group: Group) -> dict[Peer, list[Row]]:
+def split_baselines(rows: Sequence[Row], group: Group) -> dict[Baseline, list[Row]]:
     """Split rows by baseline, for those with the group's data or less."""
     return {
         (data, name): part

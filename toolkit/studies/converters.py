@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PEERS = ("onnx2torch", "onnx2pytorch")
+OTHERS = ("onnx2torch", "onnx2pytorch")
 TOLERANCE = 1e-3  # of the largest logit, and of a gradient's norm
 # What the other converters import from torchvision, for detection operators unused by classifiers.
 TORCHVISION = {
@@ -109,7 +109,7 @@ def compare_norms(computed: Tensor | None, expected: Tensor) -> float:
     return float((computed - expected).norm() / expected.norm())
 
 
-def measure_peer(name: str, path: Path, reference: Reference) -> dict[str, Any]:
+def measure_other(name: str, path: Path, reference: Reference) -> dict[str, Any]:
     """Measure one other converter on one file."""
     library = importlib.import_module(name)
     if name == "onnx2torch":
@@ -133,13 +133,13 @@ def main(folder: Path) -> None:
     """
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    installed = [name for name in PEERS if importlib.util.find_spec(name)]
+    installed = [name for name in OTHERS if importlib.util.find_spec(name)]
     stub_torchvision()
     rows = {}
     for path in sorted(folder.glob("*.onnx")):
         with np.load(path.with_suffix(".npz")) as arrays:
             reference = Reference(**arrays)
-        rows[path.stem] = {name: measure_peer(name, path, reference) for name in installed}
+        rows[path.stem] = {name: measure_other(name, path, reference) for name in installed}
     sys.stdout.write(json.dumps(rows))
 
 

@@ -21,10 +21,10 @@ from studies.paper_methods import (
     ORIGINAL,
     OURS,
     RATE,
-    Bench,
+    Experiment,
     Method,
     measure,
-    open_bench,
+    open_experiment,
     take_task,
 )
 from studies.paper_tables import (
@@ -80,11 +80,11 @@ def write_figure(key: str, source: Source) -> str:
     missing: list[Row] = []
     for pair in PAIRS[key]:
         try:
-            bench = open_bench(pair, *source)
+            experiment = open_experiment(pair, *source)
         except DatasetMissingError as error:
             missing.append({**pair._asdict(), NOT_MEASURED: explain_absence(error, source)})
         else:
-            drawings += MAKERS[key](bench)
+            drawings += MAKERS[key](experiment)
     name = f"paper_{key.replace(' ', '_')}"
     rows = [row for drawing in drawings for row in drawing.rows]
     parts = [INTRODUCTIONS[key], describe_pairs(key)]
@@ -104,33 +104,33 @@ def write_figure(key: str, source: Source) -> str:
     return f"{name}: {len(drawings)} rows drawn, {len(missing)} pairs without data"
 
 
-def embed_pair(bench: Bench) -> Iterator[Drawing]:
+def embed_pair(experiment: Experiment) -> Iterator[Drawing]:
     """Make Figure 4: the features of some test images after each method."""
-    shown = choose_first(bench.test, SHOWN_PER_CLASS)
-    task = take_task(bench, "single", 0, anchored=False)
-    before = measure(bench.network, bench.test, task.forgotten)
+    shown = choose_first(experiment.test, SHOWN_PER_CLASS)
+    task = take_task(experiment, "single", 0, anchored=False)
+    before = measure(experiment.network, experiment.test, task.forgotten)
     rows: list[Row] = []
     panels: list[Panel] = []
-    for method in track(EMBEDDED, description=f"t-SNE, {bench.pair.dataset}"):
+    for method in track(EMBEDDED, description=f"t-SNE, {experiment.pair.dataset}"):
         network, steps = method.apply(task)
-        figures = name_figures(before, measure(network, bench.test, task.forgotten))
-        rows.append({**bench.pair._asdict(), "method": method.name, "steps": steps, **figures})
-        title = f"{bench.pair.dataset}, {bench.pair.network}: {method.name}"
+        figures = name_figures(before, measure(network, experiment.test, task.forgotten))
+        rows.append({**experiment.pair._asdict(), "method": method.name, "steps": steps, **figures})
+        title = f"{experiment.pair.dataset}, {experiment.pair.network}: {method.name}"
         points = embed(extract_features(network, shown.inputs).numpy())
         panels.append(Panel(title, points, shown.labels.numpy(), task.forgotten))
     yield Drawing(rows, [partial(draw_panel, panel=panel) for panel in panels])
 
 
-def sweep_rates(bench: Bench) -> Iterator[Drawing]:
+def sweep_rates(experiment: Experiment) -> Iterator[Drawing]:
     """Make Figure 5: for each loss, the original and the network after NHLE at each rate."""
     for name, tune in FINETUNED.items():
         methods = [
             ORIGINAL,
             *(Method(f"{rate:.2f}", partial(tune, rate=rate)) for rate in RATES),
         ]
-        found = measure_run(bench, "single", methods, 0)
-        rows = [{**bench.pair._asdict(), "loss": name, **row} for row in found]
-        title = f"{bench.pair.dataset}, {bench.pair.network}: {name}"
+        found = measure_run(experiment, "single", methods, 0)
+        rows = [{**experiment.pair._asdict(), "loss": name, **row} for row in found]
+        title = f"{experiment.pair.dataset}, {experiment.pair.network}: {name}"
         draw = [
             partial(draw_bars, rows=rows, columns=columns, title=title)
             for columns in (SEPARABILITY, ("Acc_F", "Acc_R"))
@@ -212,7 +212,7 @@ def format_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-MAKERS: Mapping[str, Callable[[Bench], Iterator[Drawing]]] = {
+MAKERS: Mapping[str, Callable[[Experiment], Iterator[Drawing]]] = {
     "figure 4": embed_pair,
     "figure 5": sweep_rates,
 }

@@ -42,7 +42,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 Encoding = Callable[[Tensor, ForgetRequest], Tensor]
 
 
-class Bench(NamedTuple):
+class Experiment(NamedTuple):
     """A trained network, its data set with pixel statistics, and test inputs."""
 
     pair: Pair
@@ -74,14 +74,14 @@ class Measured(NamedTuple):
     separability: Separability
 
 
-def open_bench(pair: Pair, root: Path, cache: Path) -> Bench:
+def open_experiment(pair: Pair, root: Path, cache: Path) -> Experiment:
     """Read the data set, and train or load the network. Raises DatasetMissingError."""
     dataset = load_dataset(pair.dataset, root)
     statistics = measure_statistics(dataset)
     inputs = prepare_inputs(dataset.test.images, NETWORKS[pair.network], statistics)
     test = TestData(inputs, torch.from_numpy(dataset.test.labels))
     network = get_network(dataset, pair.network, cache)
-    return Bench(pair, dataset, statistics, network, test)
+    return Experiment(pair, dataset, statistics, network, test)
 
 
 def choose_classes(kind: Kind, num_classes: int, run: int) -> tuple[int, ...]:
@@ -94,16 +94,16 @@ def choose_classes(kind: Kind, num_classes: int, run: int) -> tuple[int, ...]:
     return tuple(sorted(map(int, drawn)))
 
 
-def take_task(bench: Bench, kind: Kind, run: int, *, anchored: bool) -> Task:
+def take_task(experiment: Experiment, kind: Kind, run: int, *, anchored: bool) -> Task:
     """Take training samples in file order: run r takes the r-th block of each class."""
-    forgotten = choose_classes(kind, bench.dataset.num_classes, run)
-    kept = [index for index in range(bench.dataset.num_classes) if index not in forgotten]
+    forgotten = choose_classes(kind, experiment.dataset.num_classes, run)
+    kept = [index for index in range(experiment.dataset.num_classes) if index not in forgotten]
     count = SAMPLES[kind]
-    forget, forget_labels = _take_block(bench, forgotten, run, count)
-    anchors, _ = _take_block(bench, tuple(kept), run, count if anchored else 0)
+    forget, forget_labels = _take_block(experiment, forgotten, run, count)
+    anchors, _ = _take_block(experiment, tuple(kept), run, count if anchored else 0)
     return Task(
-        network=bench.network,
-        num_classes=bench.dataset.num_classes,
+        network=experiment.network,
+        num_classes=experiment.dataset.num_classes,
         forgotten=forgotten,
         forget=forget,
         forget_labels=forget_labels,
@@ -176,17 +176,19 @@ def _predict_classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 
 
 def _take_block(
-    bench: Bench, classes: tuple[int, ...], run: int, count: int
+    experiment: Experiment, classes: tuple[int, ...], run: int, count: int
 ) -> tuple[Tensor, Tensor]:
-    labels = bench.dataset.train.labels
+    labels = experiment.dataset.train.labels
     blocks = [np.flatnonzero(labels == index)[run * count : (run + 1) * count] for index in classes]
     short = [index for index, block in zip(classes, blocks, strict=True) if len(block) < count]
     if short:
-        message = f"{bench.dataset.name}: class {short[0]} has too few samples for run {run}"
+        message = f"{experiment.dataset.name}: class {short[0]} has too few samples for run {run}"
         raise ValueError(message)
     positions = np.concatenate(blocks)
     inputs = prepare_inputs(
-        bench.dataset.train.images[positions], NETWORKS[bench.pair.network], bench.statistics
+        experiment.dataset.train.images[positions],
+        NETWORKS[experiment.pair.network],
+        experiment.statistics,
     )
     return inputs, torch.from_numpy(labels[positions])
 

@@ -15,19 +15,19 @@ from studies.paper_methods import (
     ENCODED,
     RATE,
     STEP_LIMIT,
-    Bench,
+    Experiment,
     Measured,
     Method,
     measure,
-    open_bench,
+    open_experiment,
     take_task,
 )
 from studies.paper_text import (
+    BASELINES,
     CLAIMS,
     NAMED,
     OPEN_POINTS,
     PAIRS,
-    PEERS,
     PUBLISHED,
     RUNS,
     Kind,
@@ -98,10 +98,10 @@ def measure_or_explain(
     key = (pair, table.kind, table.methods, runs)
     if key not in measured:
         try:
-            bench = open_bench(pair, *source)
+            experiment = open_experiment(pair, *source)
         except DatasetMissingError as error:
             return explain_absence(error, source)
-        measured[key] = measure_pair(bench, table.kind, table.methods, runs)
+        measured[key] = measure_pair(experiment, table.kind, table.methods, runs)
     return measured[key]
 
 
@@ -110,29 +110,33 @@ def explain_absence(error: DatasetMissingError, source: Source) -> str:
     return str(error).split(": ", 1)[1].replace(str(source.root), "DIR")
 
 
-def measure_pair(bench: Bench, kind: Kind, methods: Sequence[Method], runs: int) -> list[Row]:
+def measure_pair(
+    experiment: Experiment, kind: Kind, methods: Sequence[Method], runs: int
+) -> list[Row]:
     """Measure a row for each run of each method."""
-    description = f"{bench.pair.dataset} {bench.pair.network}"
+    description = f"{experiment.pair.dataset} {experiment.pair.network}"
     return [
         row
         for run in track(range(runs), description=description)
-        for row in measure_run(bench, kind, methods, run)
+        for row in measure_run(experiment, kind, methods, run)
     ]
 
 
-def measure_run(bench: Bench, kind: Kind, methods: Sequence[Method], run: int) -> list[Row]:
+def measure_run(
+    experiment: Experiment, kind: Kind, methods: Sequence[Method], run: int
+) -> list[Row]:
     """Measure a row for each method."""
     tasks = {
-        anchored: take_task(bench, kind, run, anchored=anchored)
+        anchored: take_task(experiment, kind, run, anchored=anchored)
         for anchored in {method.anchored for method in methods}
     }
     forgotten = next(iter(tasks.values())).forgotten
-    before = measure(bench.network, bench.test, forgotten)
+    before = measure(experiment.network, experiment.test, forgotten)
     rows = []
     for method in methods:
         network, steps = method.apply(tasks[method.anchored])
-        after = measure(network, bench.test, forgotten)
-        row = {**bench.pair._asdict(), "method": method.name, "forgotten": list(forgotten)}
+        after = measure(network, experiment.test, forgotten)
+        row = {**experiment.pair._asdict(), "method": method.name, "forgotten": list(forgotten)}
         rows.append(row | {"run": run, "steps": steps} | name_figures(before, after))
     return rows
 
@@ -157,7 +161,10 @@ def make_lines(key: str, pair: Pair, found: list[Row] | str) -> list[Row]:
     if not isinstance(found, str) or pair in NAMED.get(key, ()):
         unknown = dict.fromkeys(columns, NOT_GIVEN)
         lines = [make_published_line(key, pair)]
-        lines += [make_line(pair, f"{peer}, published", unknown) for peer in PEERS.get(key, ())]
+        lines += [
+            make_line(pair, f"{baseline}, published", unknown)
+            for baseline in BASELINES.get(key, ())
+        ]
     if isinstance(found, str):
         return [*lines, make_line(pair, f"{NOT_MEASURED}: {found}", dict.fromkeys(columns, "-"))]
     for name in dict.fromkeys(row["method"] for row in found):
@@ -231,8 +238,8 @@ def describe_methods(key: str) -> str:
         "`ours with anchors`: also with as many unlabelled images of each retained class, which "
         "the paper's setting does not have"
     )
-    peers = " and ".join(PEERS.get(key, ()))
-    published = f" {peers}: published figures only; they are not run here." if peers else ""
+    baselines = " and ".join(BASELINES.get(key, ()))
+    published = f" {baselines}: published figures only; they are not run here." if baselines else ""
     return f"{recipe}, then the mask. {ours}. {anchored}.{published}"
 
 

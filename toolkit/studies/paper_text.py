@@ -78,7 +78,7 @@ PUBLISHED: Mapping[tuple[str, Pair], Published] = {
     ("table 3", Pair("cifar100", "vgg16")): Published(None, 0.664, 0.672, 0.008),
 }
 # The methods that Tables 2 and 4 compare with; the text gives none of their figures.
-PEERS: Mapping[str, tuple[str, ...]] = {"table 2": ("GKT", "WF-Net"), "table 4": ("NG-IR",)}
+BASELINES: Mapping[str, tuple[str, ...]] = {"table 2": ("GKT", "WF-Net"), "table 4": ("NG-IR",)}
 
 # What the text says about each, in our words.
 CLAIMS: Mapping[str, str] = {

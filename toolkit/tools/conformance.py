@@ -18,10 +18,10 @@ from tools.whole_models import whole_models
 @click.command()
 @click.option("--operators-only", is_flag=True, help="Leave out the whole-model table.")
 @click.option(
-    "--peers", type=click.Path(path_type=Path), help="A folder with the other converters."
+    "--others", type=click.Path(path_type=Path), help="A folder with the other converters."
 )
 @click.pass_context
-def conformance(context: click.Context, operators_only: bool, peers: Path | None) -> None:  # noqa: FBT001
+def conformance(context: click.Context, operators_only: bool, others: Path | None) -> None:  # noqa: FBT001
     """Run the onnx package's node tests of every operator, then lower whole networks."""
     outcomes = [judge_case(case) for case in track(list_cases(), description="nodes")]
     rows = count_by_operator(outcomes)
@@ -29,7 +29,7 @@ def conformance(context: click.Context, operators_only: bool, peers: Path | None
     write_results("conformance", "What the lowered operators compute", body, rows)
     click.echo(body)
     if not operators_only:
-        context.invoke(whole_models, networks=(), peers=peers, workers=2)
+        context.invoke(whole_models, networks=(), others=others, workers=2)
 
 
 def count_by_operator(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -41,8 +41,8 @@ def _describe_all(parts: Mapping[str, Sequence[Row]], chunks: Mapping[str, Seque
         _sum_up("kills", parts["kills"], _count_kills(parts["kills"]), "faults"),
     ]
     return (
-        "Files that strangers could send are given to the program's commands, each in processes "
-        f"of its own with `--max-seconds {MAX_SECONDS} --max-memory {MAX_MEMORY_MIB}MiB`. "
+        "Files that an attacker could send are given to the program's commands, each in its own "
+        f"processes with `--max-seconds {MAX_SECONDS} --max-memory {MAX_MEMORY_MIB}MiB`. "
         "A finding is any undocumented behaviour: an undocumented exit code, a "
         "traceback, no error line or more than one, control characters on the terminal, memory "
         "beyond the limit, more than 10 seconds of processor time, running until it is stopped, "

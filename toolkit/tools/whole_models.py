@@ -29,7 +29,7 @@ from architectures.examples import EXAMPLES, export_example, make_example, make_
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from studies.converters import (
-    PEERS,
+    OTHERS,
     TOLERANCE,
     Reference,
     backpropagate,
@@ -52,10 +52,10 @@ _MERGED = re.compile(r"^KeyError: '[\w.]+'$")
 @click.command("whole-models")
 @click.option("--network", "networks", multiple=True, type=click.Choice(list(EXAMPLES)))
 @click.option(
-    "--peers", type=click.Path(path_type=Path), help="A folder with the other converters."
+    "--others", type=click.Path(path_type=Path), help="A folder with the other converters."
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-def whole_models(networks: Sequence[str], peers: Path | None, workers: int) -> None:
+def whole_models(networks: Sequence[str], others: Path | None, workers: int) -> None:
     """Lower every network from every exporter, and compare with onnx2torch and onnx2pytorch.
 
     These are installed by hand: pip install --no-deps --target FOLDER onnx2torch onnx2pytorch
@@ -63,11 +63,11 @@ def whole_models(networks: Sequence[str], peers: Path | None, workers: int) -> N
     names = networks or [name for name in EXAMPLES if name != "inceptionv3"]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=keep_quiet) as pool:
-        tasks = [pool.submit(measure_network, name, peers) for name in names]
+        tasks = [pool.submit(measure_network, name, others) for name in names]
         rows = [row for task in track(tasks, description="lowering") for row in task.result()]
     table = make_table([summarise(name, pick_rows(rows, network=name)) for name in names])
     exporters = make_table([summarise_exporter(rows, exporter) for exporter in EXPORTERS])
-    body = f"{describe(rows, table, exporters)} {list_versions(peers)}"
+    body = f"{describe(rows, table, exporters)} {list_versions(others)}"
     write_results("whole_models", "Whole networks from two exporters", body, rows)
     click.echo(f"{table}\n\n{exporters}\n\n{list_failures(rows)}")
 
@@ -82,12 +82,12 @@ def keep_quiet() -> None:
     os.dup2(nowhere, 2)
 
 
-def measure_network(name: str, peers: Path | None) -> list[dict[str, Any]]:
+def measure_network(name: str, others: Path | None) -> list[dict[str, Any]]:
     """Measure a row for each export of one network."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [row for biases in BIASES for row in measure_exports(name, biases, Path(folder))]
-        of_peers = run_peers(Path(folder), peers)
-    return [row | of_peers.get(f"{row['exporter']}.{row['biases']}", {}) for row in rows]
+        of_others = run_others(Path(folder), others)
+    return [row | of_others.get(f"{row['exporter']}.{row['biases']}", {}) for row in rows]
 
 
 def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, Any]]:
@@ -176,9 +176,9 @@ def follow(name: str, merged: dict[str, str]) -> str:
     return name
 
 
-def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
+def run_others(folder: Path, others: Path | None) -> dict[str, dict[str, Any]]:
     """Return the other converters' rows for a folder of exports, measured in another process."""
-    path = os.pathsep.join(filter(None, [str(peers or ""), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(others or ""), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "studies.converters", str(folder)]
     result = subprocess.run(
         command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": path}
@@ -190,16 +190,18 @@ def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
 def list_versions(folder: Path | None) -> str:
     """Return the other converters' versions as a sentence."""
     found = distributions(path=[str(folder)] if folder else sys.path)
-    return f"{', '.join(f'{peer.name} {peer.version}' for peer in found if peer.name in PEERS)}."
+    return (
+        f"{', '.join(f'{other.name} {other.version}' for other in found if other.name in OTHERS)}."
+    )
 
 
 def summarise(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Summarise one network: passed checks by converter, and trainable numbers."""
     counted = next((row for row in rows if f"{row['exporter']}.{row['biases']}" == COUNTED), {})
     summary: dict[str, Any] = {"network": name, "exports": count(rows, "exported")}
-    summary |= {converter: count_checks(rows, converter) for converter in (OURS, *PEERS)}
+    summary |= {converter: count_checks(rows, converter) for converter in (OURS, *OTHERS)}
     summary["parameters"] = rows[0]["network parameters"]
-    for converter in (OURS, *PEERS):
+    for converter in (OURS, *OTHERS):
         trained = counted.get(converter, {}).get("parameters", "none")
         summary[f"trained by {converter}"] = trained
     return summary
@@ -209,7 +211,7 @@ def summarise_exporter(rows: Sequence[dict[str, Any]], exporter: str) -> dict[st
     """Summarise one exporter over all networks and both kinds of biases."""
     chosen = pick_rows(rows, exporter=exporter)
     summary = {"exporter": exporter, "exports": count(chosen, "exported")}
-    return summary | {converter: count_checks(chosen, converter) for converter in (OURS, *PEERS)}
+    return summary | {converter: count_checks(chosen, converter) for converter in (OURS, *OTHERS)}
 
 
 def count(rows: Sequence[dict[str, Any]], check: str) -> str:
@@ -232,7 +234,7 @@ def list_failures(rows: Sequence[dict[str, Any]]) -> str:
         if not row["exported"]:
             reason = f"{row['exporter']}, no export: {row['reason']}"
             networks.setdefault(reason, Counter())[row["network"]] += 1
-        for converter in (OURS, *PEERS):
+        for converter in (OURS, *OTHERS):
             result = row.get(converter)
             if result and not all(result[check] for check in CHECKS):
                 reason = f"{converter}: {explain(result)}"

@@ -30,6 +30,6 @@ class GraphIndex:
         return {name: node for node in self.proto.graph.node for name in node.output if name}
 
     def read(self, name: str) -> npt.NDArray[np.generic]:
-        """The values of a constant tensor. Raises KeyError where there is none of that name."""
+        """Read the values of a constant tensor. Raises KeyError for an unknown name."""
         values: npt.NDArray[np.generic] = numpy_helper.to_array(self.tensors[name])
         return values

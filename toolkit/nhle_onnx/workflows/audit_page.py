@@ -14,7 +14,7 @@ from nhle_onnx.workflows.observer import Observer
 
 
 def check_page(settings: AuditSettings) -> None:
-    """Refuse early what could not be written or read at the end."""
+    """Refuse, before long work, a page or a report that could not be written or read at the end."""
     if settings.page:
         given = (settings.data, settings.members, settings.unlearn_report)
         if settings.page.resolve() in {path.resolve() for path in given if path}:
@@ -25,11 +25,11 @@ def check_page(settings: AuditSettings) -> None:
 
 
 def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
-    """Write the report as a page, where one was asked for."""
+    """Write the report as a page, if one was requested."""
     if settings.page is None:
         return
     observer.start_stage("drawing the page")
-    # matplotlib is slow to import, so only where a page is made
+    # matplotlib is slow to import, so only if a page is made
     from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
@@ -39,12 +39,12 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
 
 
 def _read_trajectory(path: Path | None) -> tuple[TrainingStep, ...]:
-    """How training went, from the report of `unlearn`."""
+    """Read the course of training from the report of `unlearn`."""
     if path is None:
         return ()
     try:
         return read_trajectory(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        message = f"{path} is no report of `unlearn`: {reason}"
+        message = f"{path} is not a report of `unlearn`: {reason}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
