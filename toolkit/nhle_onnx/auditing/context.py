@@ -120,7 +120,7 @@ def read_answers(
     spatial = tuple(range(2, features.ndim))
     scores = scores.reshape(len(scores), head.num_classes)
     if not (np.isfinite(features).all() and np.isfinite(scores.max(1)).all()):
-        message = "the model computes NaN or infinities, so its answers cannot be used"
+        message = "the model computes numbers that are not finite, so its answers cannot be used"
         raise CannotRunError(message)
     return Answers(features=features.mean(spatial) if spatial else features, scores=scores)
 
