@@ -126,7 +126,7 @@ def test_files_in_the_outputs_places_are_kept(nhle: Nhle, out: Path) -> None:
     out.with_suffix(".ort").write_bytes(b"precious")
     result = nhle("unlearn", LENET, *CWM, "--out", out)
     assert result.code == 3
-    assert "edited.ort exists already" in result.err
+    assert "edited.ort already exists" in result.err
     assert out.with_suffix(".ort").read_bytes() == b"precious"
     result = nhle("unlearn", LENET, *CWM, "--out", out.with_suffix(".ort"), "--force")
     assert result.code == 3

@@ -340,7 +340,7 @@ def test_no_other_network_is_relearned(few: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(ELEMENT_TYPES, TensorProto.FLOAT, row)
     result = audit(LENET, "--baseline", LENET, "--forget", 3, "--data", few, "--json")
     skipped = {each["attack"]: each["reason"] for each in json.loads(result.out)["skipped"]}
-    assert "cannot be trained: the trainable form of the model departs" in skipped["relearning"]
+    assert "cannot be trained: the trainable form of the model differs" in skipped["relearning"]
 
 
 def test_onnx_runtime_says_nothing_of_shapes_that_a_model_declares(
@@ -388,7 +388,7 @@ def test_what_is_no_report_of_unlearn_is_refused(
     report, page = tmp_path / "report.json", tmp_path / "page.html"
     report.write_text(text)
     err = refuse(nhle, "--data", few, "--unlearn-report", report, "--report", page)
-    assert "is no report of `unlearn`" in err
+    assert "is not a report of `unlearn`" in err
     assert "loading" not in err
     assert not page.exists()
 

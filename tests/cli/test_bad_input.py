@@ -73,7 +73,7 @@ def test_the_ort_format_is_refused(nhle: Nhle, out: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("kernel", "reason"), [(2, "no 1x1 convolution"), (1, "not one score a class")]
+    ("kernel", "reason"), [(2, "not a 1x1 convolution"), (1, "not one score for each class")]
 )
 def test_a_detector_is_refused(
     nhle: Nhle, out: Path, tmp_path: Path, kernel: int, reason: str
@@ -111,7 +111,7 @@ def test_scores_that_are_not_one_row_an_image(nhle: Nhle, out: Path, lenet_copy:
     request = ("--forget", 3, "--samples", SAMPLES, "--eval-data", EVALUATION, "--out", out)
     for method in ("cwm", "nhle"):
         result = nhle("unlearn", lenet_copy, "--method", method, *request)
-        assert_refused(result, 3, "rows of", "images", "the batch as its first axis")
+        assert_refused(result, 3, "rows for", "images", "the batch as its first axis")
 
 
 def test_sparse_weights_are_named(nhle: Nhle, out: Path, lenet_copy: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_folder_named_after_no_class_is_refused(nhle: Nhle, out: Path, tmp_pat
     samples = tmp_path / "samples"
     shutil.copytree(SAMPLES / "Bag", samples / "Hats")
     result = nhle("unlearn", LENET, "--forget", 3, "--samples", samples, "--out", out)
-    assert_refused(result, 3, "Hats is named after no class")
+    assert_refused(result, 3, "Hats is not named after a class")
 
 
 @pytest.mark.parametrize("damage", ["text", "truncated", "empty"])

@@ -181,11 +181,11 @@ def assert_resumes(nhle: Nhle, file: Path) -> None:
         ('[[job]]\nmodel = "m.onnx"\nforget = 3.5', "job 1: forget"),
         ('[[job]]\nmodels = ["none*.onnx"]\nforget = 3', "none*.onnx"),
         ('[[job]]\nmodel = "m.onnx"\nforget = 3\nlearning-rate = 1', "learning-rate"),
-        ('[[job]]\nmodel = "m.onnx"\nforget = 3\nout = "x.onnx"', "out is no setting"),
+        ('[[job]]\nmodel = "m.onnx"\nforget = 3\nout = "x.onnx"', "out is not a setting"),
         ('[[job]]\nmodel = "m.onnx"\nforget = 3\nlr = -1', "--lr': -1 is not positive"),
         ('[[job]]\nmodel = "m.onnx"\nforget = 3\nname = "../up"', "job 1: name"),
         ('[other]\n[[job]]\nmodel = "m.onnx"\nforget = 3', "other"),
-        ('[[job]]\nmodel = "m.onnx"\nforget = [[3], [3]]', "asks again"),
+        ('[[job]]\nmodel = "m.onnx"\nforget = [[3], [3]]', "repeats another job's request"),
     ],
 )
 def test_a_bad_file_is_refused_by_its_key(

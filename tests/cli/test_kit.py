@@ -507,7 +507,10 @@ def test_what_is_no_result_is_refused(content: bytes | None, tmp_path: Path, nhl
         ((), "Missing argument 'MODEL'"),
         ((LENET,), "Missing option '--forget'"),
         ((LENET, "--forget", 3), "Missing option '--data'"),
-        (("--device-result", "r.json", "--data", "d"), "--data does not go with --device-result"),
+        (
+            ("--device-result", "r.json", "--data", "d"),
+            "--data cannot be combined with --device-result",
+        ),
     ],
 )
 def test_verify_takes_a_result_or_a_model(

@@ -235,7 +235,7 @@ def test_applying_twice_or_to_another_model_is_refused(
     masked: Path, patch: Path, tmp_path: Path, nhle: Nhle
 ) -> None:
     out = tmp_path / "out.onnx"
-    assert_refused(nhle("patch", "apply", masked, patch, "-o", out), 3, "patched already")
+    assert_refused(nhle("patch", "apply", masked, patch, "-o", out), 3, "already patched")
     assert_refused(nhle("patch", "apply", MOBILENET, patch, "-o", out), 3, "is not the model")
     assert_refused(
         nhle("patch", "apply", tmp_path / "no.onnx", patch, "-o", out), 3, "cannot be read"

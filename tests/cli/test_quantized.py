@@ -172,8 +172,8 @@ def test_the_audit_sees_through_a_mask_of_whole_numbers(
     assert found["unmasking.original_head"]["edited"] > 0.8
     assert found["divergence.zrf"]["original"] < 0.9
     skipped = {each["attack"]: each["reason"] for each in document["skipped"]}
-    assert "quantized already" in skipped["rounding"]
-    assert "quantized already" in skipped["static_quantization"]
+    assert "already quantized" in skipped["rounding"]
+    assert "already quantized" in skipped["static_quantization"]
     verified = json.loads(nhle("verify", out, *flags, "--json").out)
     assert verified["unmasked"]["acc_f"] > 0.8
     inspected = json.loads(nhle("inspect", model, "--json").out)

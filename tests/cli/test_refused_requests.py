@@ -32,7 +32,7 @@ def few(tmp_path: Path) -> Path:
     ("flags", "code", "message"),
     [
         (("--anchors", "empty"), 3, "holds no images"),
-        (("--preprocess", "nothing.json"), 3, "says nothing of preprocessing"),
+        (("--preprocess", "nothing.json"), 3, "says nothing about preprocessing"),
         (("--mean", "a,b"), 2, "is not a list of numbers"),
         (("--mean", "1,2"), 2, "has 2 numbers"),
         (("--lr", "fast"), 2, "is neither 'auto' nor a number"),

@@ -201,7 +201,7 @@ def test_a_certificate_is_trusted_by_its_root_alone(nhle: Nhle, release: Path, k
     assert_refused(result, 3, "was not made with the key of", "stranger.pem")
     assert_refused(nhle(*check_command, "--key", keys["public"]), 3, "made with a certificate")
     command = ("sign", model, "--key", keys["private"], "--certificate", keys["root"])
-    assert_refused(nhle(*command), 3, "root.pem is no certificate for")
+    assert_refused(nhle(*command), 3, "root.pem is not a certificate for")
     assert_refused(nhle("sign", model, "--key", keys["private"], "--chain", keys["root"]), 2)
 
 
@@ -296,7 +296,7 @@ def test_files_that_cannot_be_signed_are_named(nhle: Nhle, release: Path, keys: 
 def test_a_signature_is_not_replaced(nhle: Nhle, signed: Path, keys: Keys) -> None:
     command = ("sign", signed / "model.onnx", "--key", keys["private"])
     before = (signed / "model.onnx.sig").read_bytes()
-    assert_refused(nhle(*command), 3, "model.onnx.sig exists already", "--force")
+    assert_refused(nhle(*command), 3, "model.onnx.sig already exists", "--force")
     assert (signed / "model.onnx.sig").read_bytes() == before
     assert nhle(*command, "--force").code == 0
     assert (signed / "model.onnx.sig").read_bytes() != before
@@ -309,8 +309,8 @@ def test_a_signature_is_not_replaced(nhle: Nhle, signed: Path, keys: Keys) -> No
         ("root", "root.pem cannot be read as a private key"),
         ("absent", "absent.pem cannot be read: No such file"),
         ("encrypted", "Password was not given"),
-        ("rsa", "another kind than P-256"),
-        ("curve", "another kind than P-256"),
+        ("rsa", "not P-256"),
+        ("curve", "not P-256"),
     ],
 )
 def test_private_keys_of_the_wrong_kind(
@@ -347,7 +347,7 @@ def test_what_is_no_signature_is_refused(
 ) -> None:
     (signed / "model.onnx.sig").write_bytes(content)
     result = nhle("check-signature", signed / "model.onnx", "--key", keys["public"])
-    assert_refused(result, 3, "model.onnx.sig is no signature")
+    assert_refused(result, 3, "model.onnx.sig is not a signature")
 
 
 def test_what_to_trust_is_said(nhle: Nhle, signed: Path, keys: Keys) -> None:

@@ -24,7 +24,7 @@ from studies.paper_methods import (
     choose_classes,
     finetune,
     measure,
-    open_bench,
+    open_experiment,
     take_task,
 )
 from studies.paper_tables import NOT_FINITE, format_cell
@@ -122,15 +122,15 @@ def test_a_whole_run(
 
 
 def test_samples_are_taken_in_file_order(data_root: Path, cache: Path) -> None:
-    bench = open_bench(MNIST, data_root, cache)
-    runs = [take_task(bench, "several", run, anchored=run == 1) for run in (0, 1)]
+    experiment = open_experiment(MNIST, data_root, cache)
+    runs = [take_task(experiment, "several", run, anchored=run == 1) for run in (0, 1)]
     assert [task.forget_labels.tolist() for task in runs] == [[0] * 8 + [4] * 8] * 2
     assert [len(task.anchors) for task in runs] == [0, 64]
-    single = take_task(bench, "single", 0, anchored=False)  # class 0 is each tenth image
+    single = take_task(experiment, "single", 0, anchored=False)  # class 0 is each tenth image
     torch.testing.assert_close(single.forget[:8], runs[0].forget[:8])
     torch.testing.assert_close(single.forget[8:], runs[1].forget[:8])
     with pytest.raises(ValueError, match="too few samples for run 3"):
-        take_task(bench, "several", 3, anchored=False)
+        take_task(experiment, "several", 3, anchored=False)
 
 
 def test_twenty_of_a_hundred_classes_are_drawn_by_the_run() -> None:
@@ -146,7 +146,7 @@ def test_twenty_of_a_hundred_classes_are_drawn_by_the_run() -> None:
 def test_the_recipe_stops_when_the_forget_samples_are_forgotten(
     loss: str, encoding: str, data_root: Path, cache: Path
 ) -> None:
-    task = take_task(open_bench(MNIST, data_root, cache), "single", 0, anchored=False)
+    task = take_task(open_experiment(MNIST, data_root, cache), "single", 0, anchored=False)
     given = {name: value.clone() for name, value in task.network.state_dict().items()}
     steps = []
     for rate in (1e-3, 0.1):

@@ -283,7 +283,7 @@ def test_what_quantizing_anew_loses_is_shown() -> None:
     ]
     text = describe([*make_rows(), make_row(TOOL, "qdq-uint8"), *wrecked])
     assert "14 models quantized after they forgot, 2 lose more than 0.02 of Acc_R (qdq-u" in text
-    assert "1 know more than 0.05 of the class when the head is put back (qdq-uint8)." in text
+    assert "1 recognise more than 0.05 of the class with the original head (qdq-uint8)." in text
     assert "mean ΔAcc_R of +0.0010" in text
     assert "-0.8000 · 0/1" in text
 

@@ -1,4 +1,4 @@
-"""What `unlearn` costs beside the bare work that no tool could avoid."""
+"""The cost of `unlearn` compared with the bare work that no tool could avoid."""
 
 import json
 import statistics
@@ -23,12 +23,12 @@ CONSTRUCTOR, SIDE = "mobilenet_v3_small", "32"
 @click.command()
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True)
 def overhead(runs: int) -> None:
-    """Time the whole command against the bare work, in turn, and compare medians."""
+    """Time the whole command and the bare work, alternating, and compare medians."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "edited.onnx"
         ours = [sys.executable, "-m", "nhle_onnx", "unlearn", str(MODEL), "--forget", "3"]
         ours += ["--force", "--out", str(out)]
-        measure_seconds(ours)  # a warm-up, which also says how many steps there are
+        measure_seconds(ours)  # a warm-up, which also tells the number of steps
         report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
         steps = report["method"]["steps_run"]
         batch = report["samples"]["forget"] + report["samples"]["anchors"]
@@ -45,8 +45,9 @@ def overhead(runs: int) -> None:
     body = (
         "The whole of `unlearn --forget 3` on MobileNetV3-Small, as a process, against a process "
         f"that imports torch, builds two ONNX Runtime sessions, and takes the same {steps} Adam "
-        f"steps on the original `nn.Module` with batches of the same {batch} images. In turn, "
-        f"after a warm-up.\n\n{make_table(rows)}\n\n"
+        f"steps on the original `nn.Module` with batches of the same {batch} images. Both "
+        "alternate, after a warm-up.\n\n"
+        f"{make_table(rows)}\n\n"
         f"Median ratio {ratio:.2f}; the limit is {LIMIT:.1f}."
     )
     write_results("overhead", "Overhead of the whole command", body, rows)
@@ -55,7 +56,7 @@ def overhead(runs: int) -> None:
 
 
 def measure_seconds(command: list[str]) -> float:
-    """Wall-clock seconds of a process."""
+    """Measure the wall-clock seconds of a process."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start

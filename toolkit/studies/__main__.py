@@ -1,4 +1,4 @@
-"""The studies that stand behind the figures in the documentation."""
+"""The studies behind the figures in the documentation."""
 
 import click
 

@@ -32,10 +32,10 @@ def classes(seed: int) -> None:
     mean = sum(row["ΔAcc_R"] for row in rows) / len(rows)
     body = (
         "`unlearn MODEL --forget C` with no other option than the output, on the 2,000 shipped "
-        "evaluation images (test images that neither training nor unlearning saw). 16 images a "
-        "class serve as forget samples and as anchors. `unmasked` is Acc_F with the original head "
-        f"put back. Limits: exit 0, Acc_F ≤ {LIMITS['acc_f']}, ΔAcc_R ≥ {LIMITS['delta_acc_r']}, "
-        f"unmasked ≤ {LIMITS['unmasked']}.\n\n{table}\n\n"
+        "evaluation images (test images used neither for training nor for unlearning). 16 images "
+        "of each class serve as forget samples and as anchors. `unmasked` is Acc_F with the "
+        f"original head. Limits: exit 0, Acc_F ≤ {LIMITS['acc_f']}, "
+        f"ΔAcc_R ≥ {LIMITS['delta_acc_r']}, unmasked ≤ {LIMITS['unmasked']}.\n\n{table}\n\n"
         f"{met} of {len(rows)} rows meet every limit. ΔAcc_R: mean {mean:+.4f}, worst {worst:+.4f}."
         f" Seed {seed}."
     )
@@ -45,7 +45,7 @@ def classes(seed: int) -> None:
 
 
 def measure_case(model: str, forget: str, seed: int, folder: Path) -> dict[str, Any]:
-    """One row: run the command as a user would, and read its report."""
+    """Measure one row: run the command as a user would, and read its report."""
     figures, report = run_unlearn(
         ROOT / "models" / model / "model.onnx",
         *("--forget", forget, "--seed", str(seed)),

@@ -1,4 +1,4 @@
-"""A model from the wild: a page-orientation classifier, and text pages rendered for it."""
+"""A third-party model: a page-orientation classifier, with text pages rendered for it."""
 
 import contextlib
 import json
@@ -63,18 +63,18 @@ def page_orientation(model: Path, seed: int, angles: tuple[str, ...]) -> None:
             for angle in track(angles, description="forgetting")
         ]
     body = (
-        "PP-LCNet x1.0 as its authors ship it: exported by PaddlePaddle, MatMul + Add + Identity + "
-        f"Softmax head, BatchNormalization left in. {TUNING_PAGES} rendered pages an orientation "
-        f"for tuning, {EVALUATION_PAGES} others for judging; defaults throughout.\n\n"
+        "PP-LCNet x1.0 as its authors ship it: exported by PaddlePaddle, MatMul + Add + Identity "
+        f"+ Softmax head, BatchNormalization not folded. {TUNING_PAGES} rendered pages of each "
+        f"orientation for tuning, {EVALUATION_PAGES} others for evaluation; default options.\n\n"
         f"{make_table(rows)}\n\n"
         "[The report of the first row](page_orientation.report.json)."
     )
-    write_results("page_orientation", "A classifier from the wild", body, rows)
+    write_results("page_orientation", "A third-party classifier", body, rows)
     click.echo(make_table(rows))
 
 
 def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
-    """One row, by the command that a user would run."""
+    """Measure one row with the command that a user would run."""
     figures, report = run_unlearn(
         Path("model.onnx"),
         *("--forget", str(angle), "--samples", "tuning", "--eval-data", "evaluation"),
@@ -94,7 +94,7 @@ def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
 
 
 def write_pages(folder: Path, count: int, generator: random.Random) -> None:
-    """`count` pages for each orientation, in folders named by clockwise degrees."""
+    """Write `count` pages for each orientation, in folders named by clockwise degrees."""
     for angle in ANGLES:
         target = folder / str(angle)
         target.mkdir(parents=True)
@@ -104,7 +104,7 @@ def write_pages(folder: Path, count: int, generator: random.Random) -> None:
 
 
 def draw_page(generator: random.Random) -> Image.Image:
-    """A page of random text: size, margins, spacing and paragraphs vary."""
+    """Draw a page of random text; size, margins, spacing and paragraphs vary."""
     width, height = generator.randrange(480, 720), generator.randrange(640, 960)
     page = Image.new("RGB", (width, height), (generator.randrange(235, 256),) * 3)
     draw = ImageDraw.Draw(page)
@@ -122,7 +122,7 @@ def draw_page(generator: random.Random) -> Image.Image:
 
 
 def draw_line(generator: random.Random, font: ImageFont.FreeTypeFont, limit: int) -> str:
-    """Words until the line is full."""
+    """Draw words until the line is full."""
     line = generator.choice(WORDS).capitalize()
     while font.getlength(longer := f"{line} {generator.choice(WORDS)}") < limit:
         line = longer

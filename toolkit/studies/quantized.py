@@ -1,5 +1,5 @@
-"""Quantized models forget as they are: how they are computed, what the tool makes of them, and
-what the two ways around it through floats would.
+"""Unlearning on quantized models: parity, the tool's results, and two alternatives
+through floats.
 """
 
 import tempfile
@@ -100,7 +100,7 @@ def quantized(
 def list_cells(
     kinds: Sequence[str], networks: Sequence[str], formats: Sequence[str], classes: Sequence[int]
 ) -> list[Cell]:
-    """Parity first, then class by class, so that what is there after an interrupt covers every
+    """List parity first, then class by class, so that the rows after an interrupt cover every
     format.
     """
     parity = [Cell(PARITY, *model, None) for model in product(networks, formats)]
@@ -113,7 +113,7 @@ def list_cells(
 
 
 def measure_cell(cell: Cell) -> Row:
-    """One row; where the tool or the quantizer refuses, it says why."""
+    """Measure one row; if the tool or the quantizer refuses, it holds the reason."""
     key = dict(zip(KEY, cell, strict=True))
     with tempfile.TemporaryDirectory() as name:
         try:
@@ -125,11 +125,11 @@ def measure_cell(cell: Cell) -> Row:
 
 
 def measure_unlearning(cell: Cell, folder: Path) -> Row:
-    """Forget one class by a route, against the quantized model as given."""
+    """Forget one class by a route, and compare with the given quantized model."""
     given = make_given(cell.network, cell.format)
     outcome = ROUTES[cell.kind](cell, folder)
     changes = compare_models(given, outcome.edited)
-    # Quantized anew it is another network, whose pace is no claim of ours.
+    # After requantization it is another network, about whose speed nothing is claimed.
     image = open_shipped(cell.network).evaluation.read([0])
     times = compare_pace(given, outcome.edited, image) if cell.kind == TOOL else {}
     return {
@@ -151,13 +151,13 @@ def measure_unlearning(cell: Cell, folder: Path) -> Row:
 
 
 def count_kinds(proto: ModelProto, names: Sequence[str]) -> dict[str, int]:
-    """How many of the named tensors are of which kind."""
+    """Count the named tensors by kind."""
     tensors = dict(list_tensors(proto))
     return dict(Counter(find_kind(tensors[name]) for name in names))
 
 
 def find_kind(tensor: TensorProto) -> str:
-    """What a tensor is to the quantizer: its name says so of scales and zero points."""
+    """Return a tensor's kind; scales and zero points are recognised by name."""
     for endings, kind in NAMED_KINDS.items():
         if tensor.name.endswith(endings):
             return kind

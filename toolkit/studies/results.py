@@ -1,7 +1,7 @@
-"""Where results go, what must stand beside every figure, and where a run goes on that was ended.
+"""Writing and reading results, with how they were made, and continuing interrupted runs.
 
-Pages and their rows are published in docs/results when a study is done. Until then each row is kept
-outside the checkout as it is measured: what is there is a run that was ended early.
+Pages and their rows are published in docs/results when a study is finished. Until then, each row is
+kept outside the checkout as soon as it is measured: rows found there belong to an interrupted run.
 """
 
 import json
@@ -72,15 +72,15 @@ def write_results(name: str, title: str, body: str, rows: Sequence[Row]) -> None
 
 
 def read_rows(name: str) -> list[Row]:
-    """The rows that are published, one a line behind the line that says how they were made;
-    an empty list if there are none.
+    """Read the published rows, or an empty list. The first line says how they were made; each
+    further line is a row.
     """
     path = _find_rows(name)
     return _parse_lines(path.read_text("ascii"))[1:] if path.is_file() else []
 
 
 def read_processor() -> str:
-    """The processor's name."""
+    """Read the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

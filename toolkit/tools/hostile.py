@@ -1,6 +1,6 @@
-"""Files that strangers could send: those of the catalogue, changed ones by the thousand, and kills.
+"""Hostile files: those of the catalogue, thousands of changed ones, and kills.
 
-Every chunk of cases is a row of its own; a second run does what is missing.
+Every chunk of cases is one row; a second run measures missing rows.
 """
 
 import os
@@ -27,7 +27,7 @@ from tools.hostile_page import describe
 
 NAME = "reliability"
 PARTS = ("named", *COMMANDS, "kills")
-_TRAINED = 20  # one model in so many is trained, too
+_TRAINED = 20  # one model in so many is also trained
 
 
 @click.command("hostile")
@@ -35,18 +35,18 @@ _TRAINED = 20  # one model in so many is trained, too
 @click.option("--patches", type=click.IntRange(0), default=5_000, show_default=True)
 @click.option("--kills", type=click.IntRange(0), default=300, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Of all parts, these.")
-@click.option("--anew", is_flag=True, help="Forget what earlier runs found of these parts.")
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Run these parts only.")
+@click.option("--anew", is_flag=True, help="Discard earlier results of these parts.")
 @click.option("--workers", type=click.IntRange(1, 16), default=2, show_default=True)
 @click.option(
     "--keep",
     type=click.Path(path_type=Path),
     default=Path(".cache/hostile"),
     show_default=True,
-    help="Where files go that crash or confuse.",
+    help="Folder for files that cause crashes or wrong behaviour.",
 )
 def hostile(only: tuple[str, ...], *, anew: bool, **values: Any) -> None:  # noqa: ANN401 - click's
-    """Give hostile files to every command, kill commands, and look at what is left."""
+    """Give hostile files to every command, kill commands, and check what is left."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers
     parts = only or PARTS
     console = Console(stderr=True)

@@ -113,7 +113,7 @@ def test_an_output_that_comes_into_being_meanwhile(tmp_path: Path, taken: str) -
     def disturb() -> None:
         (tmp_path / taken).write_text("theirs")
 
-    with pytest.raises(InputRefusedError, match=f"{taken} exists already"):
+    with pytest.raises(InputRefusedError, match=f"{taken} already exists"):
         save.write_streams(writers, force=False, confirm=disturb)
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "theirs"
@@ -141,7 +141,7 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(save, "_DESCRIPTORS", Path("/nowhere"))
     monkeypatch.setattr(os, "link", refuse)
     save.write_files({tmp_path / "made": b"1"}, force=False)
-    with pytest.raises(InputRefusedError, match="exists already"):
+    with pytest.raises(InputRefusedError, match="already exists"):
         save.write_files({tmp_path / "made": b"2"}, force=False)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"1"]
 
@@ -162,7 +162,7 @@ def test_two_runs_with_the_same_output(tmp_path: Path) -> None:
     errors = [run.communicate(timeout=120)[1] for run in runs]
     codes = [run.returncode for run in runs]
     assert sorted(codes) == [0, 3], errors
-    assert "exists already" in errors[codes.index(3)]
+    assert "already exists" in errors[codes.index(3)]
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     assert report["forget"] == [(3, 5)[codes.index(0)]]
     assert report["edited"]["sha256"] == sha256(out.read_bytes()).hexdigest()

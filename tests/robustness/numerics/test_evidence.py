@@ -156,7 +156,7 @@ def test_images_of_another_class_show_nothing(
     assert outcome.code == 1
     assert "known_before" in outcome.failed
     assert "did not know class 3" in outcome.notes
-    assert "takes only 0 of the 16 samples" in outcome.notes
+    assert "recognises only 0 of the 16 samples" in outcome.notes
 
 
 def test_images_half_of_another_class_are_doubted(
@@ -166,7 +166,7 @@ def test_images_half_of_another_class_are_doubted(
         tmp_path / "s", {"Dress": list_images("Dress")[:6] + list_images("Bag")[:10]}
     )
     outcome = unlearn(LENET, "--samples", samples, "--eval-data", EVALUATION)
-    assert "of the 16 samples that were given for class 3" in outcome.notes
+    assert "of the 16 samples of class 3" in outcome.notes
     assert "did not know" not in outcome.notes
 
 
@@ -177,7 +177,7 @@ def test_one_image_is_no_class(count: int, unlearn: Callable[..., Outcome], tmp_
     flags = ("--samples", samples, "--eval-data", EVALUATION, "--steps", 3, "--device", "cpu")
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
     assert outcome.report["samples"]["forget"] == count
-    assert "class 3 is known by 1 image only" in outcome.notes
+    assert "class 3 is shown by 1 image only" in outcome.notes
     assert outcome.report["method"]["steps_run"] == 3
     assert outcome.report["device"] == "cpu"
 
@@ -191,7 +191,7 @@ def test_blank_images_show_nothing(
     outcome = unlearn(LENET, "--samples", samples, "--steps", 2, method="nhle-cwm")
     assert outcome.code == 1
     assert "known_before" in outcome.failed
-    assert "16 of the anchors are images that are to be forgotten" in outcome.notes
+    assert "16 of the anchors are also among the images to forget" in outcome.notes
     assert outcome.report["samples"]["anchors"] == 0
 
 
@@ -216,7 +216,7 @@ def test_an_image_cannot_be_forgotten_and_kept(
     flags = ("--anchors", anchors, "--eval-data", EVALUATION, "--steps", 1)
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
     assert outcome.report["samples"]["anchors"] == 16
-    assert "5 of the anchors are images that are to be forgotten" in outcome.notes
+    assert "5 of the anchors are also among the images to forget" in outcome.notes
 
 
 def test_images_that_were_tuned_on_are_poor_judges(

@@ -210,5 +210,5 @@ def test_a_device_that_computes_no_numbers_passes_nothing(nhle: Nhle, tmp_path: 
         check=False,
     )  # fmt: skip
     assert done.returncode == 4
-    assert "the best score of image 0 is no finite number" in done.stderr
+    assert "the best score of image 0 is not finite here" in done.stderr
     assert not (tmp_path / "result.json").exists()

@@ -68,7 +68,7 @@ CASES: tuple[HostileFile, ...] = (
         "functions that double",
         "never ends",
         _define(_chain(50, 2)),
-        "written out",
+        "functions expanded",
         is_dangerous=True,
     ),
 )

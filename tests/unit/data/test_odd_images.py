@@ -99,7 +99,7 @@ def test_a_pipe_is_no_data(nhle: Nhle, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "data.npz")
     result = nhle("verify", LENET, "--forget", 3, "--data", tmp_path / "data.npz")
     assert result.code == 3
-    assert "data.npz is no regular file" in result.err
+    assert "data.npz is not a regular file" in result.err
 
 
 @pytest.mark.parametrize("locked", ["folder", "file"])

@@ -248,7 +248,7 @@ def test_accuracy_is_the_recall_of_scikit_learn(pairs: list[tuple[int, int]]) ->
 
 def test_impossible_counts_are_refused() -> None:
     for correct, total in (((2,), (1,)), ((-1,), (1,)), ((1,), (1, 1))):
-        with pytest.raises(ValueError, match="no samples give these counts"):
+        with pytest.raises(ValueError, match="these counts are impossible"):
             ClassCounts(correct=correct, total=total)
     few, many = (ClassCounts(correct=(0,) * n, total=(0,) * n) for n in (2, 3))
     with pytest.raises(ValueError, match="argument"):

@@ -72,10 +72,10 @@ def test_weights_are_no_image_input() -> None:
 @pytest.mark.parametrize(
     ("edit", "reason", "remedy"),
     [
-        (add_input, "has 2 inputs (image, second); an image classifier has one", "one input"),
+        (add_input, "has 2 inputs (image, second); an image classifier has one", "only input"),
         (
             lambda model: model.graph.ClearField("input"),
-            "has 0 inputs (); an image classifier has one", "one input",
+            "has 0 inputs (); an image classifier has one", "only input",
         ),
         (set_axes("n", 3, 4), "input image is float with 3 axes", "with 4 axes"),
         (set_axes("n", 3, 4, 5, 6), "input image is float with 5 axes", "with 4 axes"),

@@ -79,7 +79,7 @@ PLACES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "too large": (
         lambda path: os.truncate(write_beginning(path, LENET.read_bytes()), 2**31),
-        "is larger than 2 GiB, which no ONNX file can be",
+        "is larger than 2 GiB, the limit of an ONNX file",
     ),
     "invalid": (
         lambda path: change(path, lambda model: model.graph.node[0].ClearField("input")),
@@ -114,7 +114,7 @@ def test_forms_that_are_not_edited(tmp_path: Path) -> None:
     change(path, lambda model: setattr(model.opset_import[0], "version", known + 1))
     with pytest.raises(UnsupportedModelError) as caught:
         load_model(path)
-    assert_told(caught.value, f"{path} uses opset {known + 1}", f"(to {known})")
+    assert_told(caught.value, f"{path} uses opset {known + 1}", f"(up to {known})")
 
 
 def test_an_operator_set_of_others_may_have_any_number(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     with open_regular(tmp_path / "link") as stream:
         assert stream.read() == b"content"
-    with pytest.raises(ValueError, match="link is a symbolic link, or behind one"):
+    with pytest.raises(ValueError, match="link is a symbolic link, or lies behind one"):
         open_sidecar(tmp_path, "link")
     (tmp_path / "other").symlink_to(tmp_path)
-    with pytest.raises(ValueError, match="other/file is a symbolic link, or behind one"):
+    with pytest.raises(ValueError, match="other/file is a symbolic link, or lies behind one"):
         open_sidecar(tmp_path, "other/file")
     for path in (tmp_path, Path(os.devnull)):
         with pytest.raises(OSError, match=r"Is a directory|not a regular file"):

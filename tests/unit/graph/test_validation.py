@@ -66,7 +66,7 @@ def test_nodes_are_counted_as_if_functions_were_written_out(
     monkeypatch.setattr(validation, "_MAX_NODES", count)
     assert [*list_faults(model, 100)] == []
     monkeypatch.setattr(validation, "_MAX_NODES", count - 1)
-    assert [*list_faults(model, 100)] == ["has 16 nodes, with functions written out: more than 15"]
+    assert [*list_faults(model, 100)] == ["has 16 nodes with functions expanded: more than 15"]
     monkeypatch.setattr(validation, "_MAX_NODES", 10)
     many = make_with(
         [helper.make_node("Neg", ["x"], ["y"])]
@@ -76,7 +76,7 @@ def test_nodes_are_counted_as_if_functions_were_written_out(
     value = helper.make_tensor_value_info("r5", TensorProto.FLOAT, ["n"])
     branch = helper.make_graph(many.graph.node[1:7], "six", [], [value])
     choice = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
-    fault = "has 13 nodes, with functions written out: more than 10"
+    fault = "has 13 nodes with functions expanded: more than 10"
     assert [*list_faults(make_with([choice]), 100)] == [fault]
 
 
@@ -194,7 +194,7 @@ def test_a_tensor_holds_what_its_shape_says() -> None:
 
 def test_shapes_have_limits() -> None:
     for dims, fault in (
-        ([1] * 64, []), ([1] * 65, ["gives the tensor t 65 axes, where 64 are the most"]),
+        ([1] * 64, []), ([1] * 65, ["gives the tensor t 65 axes, where at most 64 are possible"]),
         ([-1], ["gives the tensor t an axis of negative length: [-1]"]),
         ([10, 100], []),
         ([7, 143], ["gives the tensor t 1,001 elements, [7, 143]: more than 1,000"]),
@@ -314,7 +314,7 @@ def test_attributes_of_functions_stand_in_functions() -> None:
     model = make_with([call("L", "x", "y")], function)
     model.graph.node[0].attribute.append(helper.make_attribute("a", 0.1))
     assert [*list_faults(model, 100)] == []
-    fault = "has the attribute alpha that refers to one of a function, outside of any"
+    fault = "has the attribute alpha, a function's argument, outside of any function"
     plain = helper.make_node("LeakyRelu", ["x"], ["y"])
     plain.attribute.append(leaky.attribute[0])
     assert [*list_faults(make_with([plain]), 100)] == [fault]

@@ -200,22 +200,22 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "ends beyond the end of w.bin, of 100 bytes",
     ),
     "beyond": (change(offset=10**15), "t0 ends beyond the end of w.bin, of"),
-    "offset of text": (change(offset="4x"), "t0 has the offset 4x, which is no number of bytes"),
-    "offset below": (change(offset="-4"), "t0 has the offset -4, which is no number of bytes"),
+    "offset of text": (change(offset="4x"), "t0 has the offset 4x, which is not a number of bytes"),
+    "offset below": (change(offset="-4"), "t0 has the offset -4, which is not a number of bytes"),
     "length of text": (
-        change(length="9" * 50), f"t0 has the length {'9' * 40}, which is no number"
+        change(length="9" * 50), f"t0 has the length {'9' * 40}, which is not a number"
     ),
     "length of another": (change(length="23"), "t0 takes 24 bytes by its shape, but has 23"),
     "shared": (change(offset=5), "shares bytes of w.bin with another tensor"),
     "checksum": (
         change(checksum="0" * 40), "w.bin does not have the checksum that the model states"
     ),
-    "twice": (say_twice, "t0 says twice where it lies"),
+    "twice": (say_twice, "t0 states its location twice"),
     "two spellings": (change(location="./w.bin"), "one file is named in two ways"),
     "elsewhere": (change(location="../w.bin"), "../w.bin is not in the model's folder"),
-    "nowhere": (change(location=""), "it is not named"),
-    "no place": (say_nothing, "it is not named"),
-    "link": (link, "w.bin is a symbolic link, or behind one"),
+    "nowhere": (change(location=""), "it has no name"),
+    "no place": (say_nothing, "it has no name"),
+    "link": (link, "w.bin is a symbolic link, or lies behind one"),
     "hard link": (
         lambda path: os.link(path.with_name("w.bin"), path.with_name("v")),
         "w.bin has several names (hard links)",
@@ -266,7 +266,7 @@ def test_a_file_that_shrinks_while_it_is_read(
     monkeypatch.setattr(os, "fstat", look_before)
     with pytest.raises(InputRefusedError) as caught:
         load_model(path)
-    assert_told(caught.value, "it became shorter while it was read")
+    assert_told(caught.value, "it became shorter while being read")
 
 
 def test_files_that_change_after_they_were_read(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_an_existing_file_keeps_all_others_away(taken: str, tmp_path: Path) -> N
     (tmp_path / taken).write_bytes(b"old")
     with pytest.raises(InputRefusedError) as caught:
         write_files(make(tmp_path, b"new "), force=False)
-    assert_told(caught.value, f"{tmp_path / taken} exists already")
+    assert_told(caught.value, f"{tmp_path / taken} already exists")
     assert "--force" in word(caught.value.remedy, "flags")
     assert list_files(tmp_path) == {taken: b"old"}
     write_files(make(tmp_path, b"new "), force=True)
@@ -135,7 +135,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     cases = {
         "folder": f"{tmp_path / 'folder'} is a folder",
-        "file": f"{tmp_path / 'file'} exists already",
+        "file": f"{tmp_path / 'file'} already exists",
         "none/x": f"{tmp_path / 'none/x'} cannot be written: No such file or directory",
         "file/x": f"{tmp_path / 'file/x'} cannot be written: Not a directory",
     }

@@ -68,7 +68,7 @@ def test_a_certified_key_signs_for_its_root(folder: Path, keys: Path) -> None:
             "s.sig was not made with the key of ",
             "stranger, or was changed: ",
         )
-        assert "get them anew" in error.remedy
+        assert "get them again" in error.remedy
         error = assert_refuses(
             lambda read=read: read(TrustedKey(public_key=keys / "public")),
             "s.sig was made with a certificate",
@@ -145,7 +145,7 @@ def test_a_certificate_whose_last_bits_do_not_count_is_noticed(folder: Path, key
         ),
         (
             {"private_key": "k1"},
-            "k1 holds a key of another kind than P-256, P-384 or P-521", "openssl ecparam",
+            "k1 holds a key that is not P-256, P-384 or P-521", "openssl ecparam",
         ),
         (
             {"private_key": "private", "certificate": "none"},
@@ -157,7 +157,7 @@ def test_a_certificate_whose_last_bits_do_not_count_is_noticed(folder: Path, key
         ),
         (
             {"private_key": "private", "certificate": "root"},
-            "root is no certificate for ", "for this key",
+            "root is not a certificate for ", "for this key",
         ),
         (
             {"private_key": "private", "certificate": "certificate", "chain": ("public",)},
@@ -194,7 +194,7 @@ def test_an_encrypted_key_signs(folder: Path, keys: Path) -> None:
     [
         ("none", "none cannot be read: No such file", "PEM file of a public key"),
         ("private", "private cannot be read as a public key: ", "PEM file of a public key"),
-        ("k1.public", "k1.public holds a key of another kind", "openssl ecparam"),
+        ("k1.public", "k1.public holds a key that is not", "openssl ecparam"),
     ],
 )
 def test_keys_that_vouch_for_nothing(
@@ -221,8 +221,8 @@ def test_what_is_no_bundle(folder: Path, keys: Path) -> None:
     content, _ = make_bundle(folder, NAMES, SigningKey(private_key=keys / "private"))
     document = json.loads(content)
     cases = {
-        b"no json": "s.sig is no signature, or was changed: ",
-        b"{}": "s.sig is no signature, or was changed: ",
+        b"no json": "s.sig is not a signature, or was changed: ",
+        b"{}": "s.sig is not a signature, or was changed: ",
         json.dumps(document | {"more": 1}).encode(): "s.sig ",
     }
     for each, reason in cases.items():
@@ -230,5 +230,5 @@ def test_what_is_no_bundle(folder: Path, keys: Path) -> None:
             lambda each=each: read_bundle(each, "s.sig", TrustedKey(public_key=keys / "public")),
             reason,
         )
-        assert "get them anew" in error.remedy
+        assert "get them again" in error.remedy
         assert "\n" not in error.reason

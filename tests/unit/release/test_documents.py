@@ -150,9 +150,9 @@ def test_the_bill_of_materials_says_all_that_the_report_knows() -> None:
             {"type": "dataset", "name": "s", "description": "4 images of the forgotten classes"},
             {
                 "type": "dataset", "name": "a",
-                "description": "5 images to hold the other classes in place",
+                "description": "5 images that keep the other classes unchanged",
             },
-            {"type": "dataset", "name": "e", "description": "6 images to judge by"},
+            {"type": "dataset", "name": "e", "description": "6 images for evaluation"},
         ],
         "inputs": [{"format": "image"}],
         "outputs": [{"format": "one score for each of 3 classes"}],
@@ -163,14 +163,14 @@ def test_the_bill_of_materials_says_all_that_the_report_knows() -> None:
         ("Acc_R", "0.500000", "retained classes, the original"),
         ("Acc_F", "0.000000", "forgotten classes, the edited model"),
         ("Acc_R", "0.625000", "retained classes, the edited model"),
-        ("Acc_F", "0.125000", "forgotten classes, the original head put back"),
+        ("Acc_F", "0.125000", "forgotten classes, with the original head"),
         ("accuracy", "1.000000", "class 0 cat"),
         ("accuracy", "0.000000", "class 1 dog"),
     ]
     assert card["considerations"] == {
         "technicalLimitations": [
-            "An image of class 1 dog is given another class.",
-            "Whoever has labelled images of a forgotten class can train it into the model again.",
+            "An image of class 1 dog is assigned another class.",
+            "Anyone with labelled images of a forgotten class can train it into the model again.",
             "a note",
         ],
         "performanceTradeoffs": ["Acc_R, the accuracy on retained classes, changed by +0.1250."],

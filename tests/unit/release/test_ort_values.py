@@ -82,7 +82,7 @@ def test_a_model_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nhle_onnx.release.ort_format.MAX_PROTO_BYTES", size - 1)
     with pytest.raises(UnsupportedModelError) as caught:
         convert_to_ort(model)
-    assert_told(caught.value, "the .ort format holds no model above 2 GiB")
+    assert_told(caught.value, "the .ort format cannot hold a model above 2 GiB")
     assert "Leave out --also ort" in word(caught.value.remedy, "flags")
     monkeypatch.setattr("nhle_onnx.release.ort_format.MAX_PROTO_BYTES", size)
     assert convert_to_ort(model)

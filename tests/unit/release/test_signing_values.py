@@ -67,16 +67,16 @@ def test_signed_files_are_checked_together(folder: Path, keys: Path) -> None:
         lambda: check_signature([model], signature, trusted),
         f"{signature} does not fit: b.txt was changed; w.bin was signed and is missing",
     )
-    assert "get them anew" in error.remedy
+    assert "get them again" in error.remedy
     (folder / "b.txt").write_text("b.txt")
     (folder / "w.bin").symlink_to(folder / "sub" / "v.bin")
     assert_refuses(
         lambda: check_signature([model], signature, trusted),
-        "does not fit: w.bin is a link or no file",
+        "does not fit: w.bin is a link or not a file",
     )
     assert_refuses(
         lambda: check_signature([model], signature, trusted, is_whole=False),
-        "does not fit: w.bin is a link or no file",
+        "does not fit: w.bin is a link or not a file",
     )
 
 
@@ -94,13 +94,16 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
         ),
         (
             [folder / "link"],
-            signature, f"{folder / 'link'} is a link or no file", "Put the file itself there.",
+            signature, f"{folder / 'link'} is a link or not a file", "Put the file itself there.",
         ),
         (
             [one, tmp_path / "other"], signature,
             f"the files lie in several folders: {folder}, {tmp_path}", "Put them into one folder",
         ),
-        ([one], one, f"{one} is to hold the signature, and cannot be signed itself", "without it."),
+        (
+            [one], one, f"{one} will hold the signature, so it cannot be signed itself",
+            "without it.",
+        ),
         (
             [save_model(folder / "m.onnx", "../w")], signature,
             f"{folder / 'm.onnx'} keeps weights in '../w', which lies outside its folder",
@@ -118,7 +121,7 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
         assert remedy in error.remedy
         assert not signature.exists()
     sign_files([one], signature, key)
-    assert_refuses(lambda: sign_files([one], signature, key), f"{signature} exists already")
+    assert_refuses(lambda: sign_files([one], signature, key), f"{signature} already exists")
     sign_files([one], signature, key, force=True)
     trusted = TrustedKey(public_key=keys / "public")
     error = assert_refuses(

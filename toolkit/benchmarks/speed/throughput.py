@@ -1,4 +1,4 @@
-"""`verify` beside a bare loop over tensors in memory, and beside decoding alone."""
+"""`verify` compared with a bare loop over tensors in memory, and with decoding alone."""
 
 import statistics
 import time
@@ -25,13 +25,13 @@ from studies.tables import Row
 BATCH = 64
 LIMIT = 0.95
 GROWTH_LIMIT = 1.1
-_IN_MEMORY = 512  # prepared images that the bare loop runs over and over
+_IN_MEMORY = 512  # prepared images that the bare loop uses again and again
 
 Array = npt.NDArray[np.float32]
 
 
 def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[Row]:
-    """Images per second in the stage that measures, and of the whole call of `verify`."""
+    """Measure images per second in the measuring stage, and in the whole call of `verify`."""
     classifier = open_classifier(model, ModelFlags())
     evaluation = read_evaluation(data, classifier)
     count = len(evaluation.indices)
@@ -55,7 +55,7 @@ def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[
 
 
 def measure_growth(what: str, model: Path, few: Path, many: Path) -> Row:
-    """Peak memory over many images by that over few, each in a process of its own."""
+    """Return peak memory over many images divided by that over few, each in its own process."""
     flags = ("--forget", "3", "--batch-size", str(BATCH), "--quiet", "--data")
     large, small = (measure_peak(["verify", model, *flags, data]) for data in (many, few))
     return make_row(what, large, small, "MiB", large / small, GROWTH_LIMIT)
@@ -88,7 +88,9 @@ def _make_bare_loop(classifier: Classifier, images: Array, count: int) -> Callab
 
 
 def _make_decoder(files: Sequence[Path], size: tuple[int, ...]) -> Callable[[], float]:
-    """Pillow alone on as many threads as there are cores: decode, resize, and make floats."""
+    """Make a decoder with Pillow alone, one thread for each core: decode, resize, convert to
+    floats.
+    """
 
     def decode(file: Path) -> float:
         with Image.open(file) as image:

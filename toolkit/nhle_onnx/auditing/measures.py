@@ -1,4 +1,4 @@
-"""Figures of one attack on every model, and where the edited one stands."""
+"""The figures of one attack on every model, and where the edited one stands between them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from nhle_onnx.values.audit import Measure, Role
 
 
 def measure_each(context: AuditContext, measure: Callable[[Target], float]) -> dict[Role, float]:
-    """One figure of each model."""
+    """Measure one figure of each model."""
     return {role: measure(target) for role, target in context.targets.items()}
 
 
@@ -25,7 +25,7 @@ def make_measure(
     resolution: float = RESOLUTION,
     cap: float | None = None,
 ) -> Measure:
-    """A measure of these figures, placed unless it `places` nothing."""
+    """Make a measure of these figures; unless `places` is false, place the edited model."""
     original, edited, reference = (
         values.get("original"), values.get("edited"), values.get("reference")
     )  # fmt: skip

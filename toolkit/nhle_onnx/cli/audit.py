@@ -24,9 +24,7 @@ from nhle_onnx.values.verdict import choose_exit_code
 @JSON
 @isolated
 def audit_command(model: Path, **values: Any) -> int:
-    """Attack MODEL as somebody who holds the file could, and say how close it is to one that never
-    saw the forgotten classes.
-    """
+    """Attack MODEL as anyone with the file could, and compare it with a retrained model."""
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.audit import audit_model
@@ -73,7 +71,8 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
     samples = report.samples
     show_line(
         "samples",
-        f"{samples.attack} to attack with, {samples.judge} to judge by, {samples.members} members",
+        f"{samples.attack} for the attacker, {samples.judge} for measuring, {samples.members} "
+        "members",
     )
     click.echo()
     columns = dict(report.accuracies) | name_other_columns(report.other_kernels)

@@ -22,10 +22,10 @@ _MAX_SHOWN = 40
 @verbosity_options
 @JSON
 def fleet_command(file: Path, **values: Any) -> int:
-    """Make many models forget: every job of FLEET.toml, with a report each and a summary of all.
+    """Make many models forget: run every job of FLEET.toml, with a report for each and a summary.
 
-    Run again, it does what is not done yet, and what has changed. Exit code: 0 if every job passed,
-    else the highest of the jobs', where 1 is a failed gate.
+    A second run only repeats jobs that are unfinished or have changed. Exit code: 0 if every job
+    passed, otherwise the highest of the jobs' codes, where 1 is a failed gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
     from nhle_onnx.cli.show import ProgressBar

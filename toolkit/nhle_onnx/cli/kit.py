@@ -22,8 +22,8 @@ from nhle_onnx.values.verdict import choose_exit_code
 @JSON
 @isolated
 def kit_command(model: Path, **values: Any) -> int:
-    """Pack MODEL with images, and with what runs and judges them on a device: in Python, in a
-    browser, in Node. `verify --device-result` judges what comes back.
+    """Pack MODEL with images, and with programs that run and check it on a device: in Python, in a
+    browser, in Node. `verify --device-result` checks the result.
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json

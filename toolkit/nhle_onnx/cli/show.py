@@ -8,7 +8,7 @@ import click
 
 from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
-if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
+if TYPE_CHECKING:  # importing rich takes longer than showing a line
     from collections.abc import Iterable
     from types import TracebackType
 
@@ -32,7 +32,7 @@ _VERDICTS: dict[Verdict, str] = {
 
 
 class ProgressBar:
-    """An observer that draws on stderr: a bar on a terminal, a line a stage elsewhere."""
+    """An observer that draws on stderr: a bar on a terminal, elsewhere a line for each stage."""
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
@@ -61,33 +61,33 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop drawing, and leave the terminal as it was."""
+        """Stop drawing, and restore the terminal."""
         self._progress.stop()
 
     def start_stage(self, name: str) -> None:
-        """Show what is being done."""
+        """Show the name of a stage."""
         self._progress.update(self._task, description=name, total=None, completed=0, detail="")
         if not self._console.is_terminal:
             self._console.print(f"{name} …", highlight=False)
 
     def advance(self, done: int, total: int, detail: str) -> None:
-        """Show how far the stage is."""
+        """Show the progress of the stage."""
         self._progress.update(self._task, completed=done, total=total, detail=detail)
 
 
 def show_line(name: str, text: str) -> None:
-    """One fact: a name, and what it is."""
+    """Show one fact: a name and its value."""
     click.echo(f"{name:<9}{to_line(text)}")
 
 
 def show_notes(notes: tuple[str, ...], *, quiet: bool) -> None:
-    """Notes go to stderr."""
+    """Show notes on stderr."""
     for note in () if quiet else notes:
         click.echo(f"note: {to_line(note)}", err=True)
 
 
 def show_table(table: Table) -> None:
-    """A table as plain text where stdout is no terminal."""
+    """Show a table, as plain text where stdout is not a terminal."""
     from rich.console import Console
 
     console = Console()
@@ -97,7 +97,7 @@ def show_table(table: Table) -> None:
 
 
 def make_checks_table(checks: tuple[Check, ...]) -> Table:
-    """Every check with its limit, the 95 % bound that its images carry, and its verdict."""
+    """Make a table of every check: its limit, the 95 % bound from its images, and its verdict."""
     table = _start_table()
     for name in ("check", "value", "limit", "95 % bound", "images", ""):
         table.add_column(name, justify="left" if name in {"check", ""} else "right")
@@ -128,7 +128,9 @@ def show_gaps(checks: tuple[Check, ...]) -> None:
 def make_accuracy_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
 ) -> Table:
-    """Accuracy of each class, one column a measurement; forgotten classes are marked."""
+    """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
+    marked.
+    """
     table = _start_table()
     table.add_column("class")
     for name in columns:
@@ -145,13 +147,13 @@ def make_accuracy_table(
 
 
 def name_other_columns(other: OtherKernels | None) -> dict[str, Accuracy]:
-    """Columns of what the kernels found that did not judge."""
+    """Name the columns of figures by the other kernels."""
     accuracies = other.accuracies if other else {}
     return {f"{name}, {other.kernels}": found for name, found in accuracies.items() if other}
 
 
 def make_measures_table(measures: tuple[Measure, ...]) -> Table:
-    """What each attack found on each model, and where the edited one stands."""
+    """Make a table of each attack's figures, and where the edited model stands."""
     table = _start_table()
     for name in ("measure", "original", "edited", "range", "reference", "position"):
         table.add_column(name, justify="left" if name == "measure" else "right")
@@ -167,14 +169,14 @@ def make_measures_table(measures: tuple[Measure, ...]) -> Table:
 
 
 def show_verdict(verdict: Verdict, meaning: str = "") -> None:
-    """The last line: the verdict, and what it means."""
+    """Show the last line: the verdict, and what it means."""
     word, colour = _WORDS[verdict]
     line = click.style(word, fg=colour, bold=True)
     click.echo(f"{line}: {to_line(meaning)}" if meaning else line)
 
 
 def make_differences_table(tensors: Iterable[TensorDifference]) -> Table:
-    """One row for each tensor that is not the same in two models."""
+    """Make a table with a row for each tensor that differs."""
     table = _start_table()
     for column in ("tensor", "what", "type"):
         table.add_column(column)
@@ -199,7 +201,7 @@ def _start_table() -> Table:
 
 
 def _escape(text: str) -> str:
-    """Text that is no markup."""
+    """Escape text, so that it is not read as markup."""
     from rich.markup import escape
 
     return escape(text)

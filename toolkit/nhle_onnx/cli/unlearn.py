@@ -18,7 +18,7 @@ from nhle_onnx.values.verdict import choose_exit_code
 @click.command("unlearn", cls=GroupedCommand)
 @MODEL
 @options_of(UnlearnSettings)
-@click.option("--dry-run", is_flag=True, help="Check everything, measure, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and measure only; write nothing.")
 @ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
@@ -55,7 +55,7 @@ def unlearn_command(model: Path, **values: Any) -> int:
 
 
 def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
-    """The command's parameters as settings."""
+    """Turn the command's parameters into settings."""
     settings: UnlearnSettings = make_settings(
         UnlearnSettings,
         values,
@@ -85,7 +85,7 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     show_line("forget", f"{names} (of {head.num_classes} classes)")
     show_line(
         "samples",
-        f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} to judge by",
+        f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} for evaluation",
     )
     show_line("method", f"{method['method']}, {method['steps_run']} steps: {method['stop_reason']}")
     show_line("where", f"trained on {report.device}, verified on {report.provider}")

@@ -23,8 +23,8 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--device-result",
     type=_PATH,
-    help="Judge what a kit found on a device, FILE.json, in place of running MODEL here. It "
-    "needs no --data; MODEL says which one the device must have run, --forget for which classes.",
+    help="Judge a kit's result from a device, FILE.json, instead of running MODEL here. Then "
+    "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
 )
 @ALLOW_UNJUDGED
 @CONFIG
@@ -33,7 +33,7 @@ _PATH = click.Path(path_type=Path)
 @isolated
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
-    """Measure what MODEL still knows of the forgotten classes, and judge it by the gates."""
+    """Measure what MODEL still knows about the forgotten classes, and judge it by the gates."""
     if values["device_result"]:
         _forbid(context, "data", "baseline", "providers")
         return _judge_device(model, values)
@@ -42,7 +42,7 @@ def verify_command(context: click.Context, /, model: Path | None, **values: Any)
 
 
 def _require(context: click.Context, *names: str) -> None:
-    """As click does for parameters that are always required."""
+    """Require a parameter, as click does for those that are always required."""
     for parameter in context.command.params:
         if parameter.name in names and not context.params[parameter.name]:
             hint = parameter.get_error_hint(context).replace("[", "").replace("]", "")
@@ -52,7 +52,9 @@ def _require(context: click.Context, *names: str) -> None:
 def _forbid(context: click.Context, *names: str) -> None:
     for parameter in context.command.params:
         if parameter.name in names and _is_given(context, parameter.name):
-            message = f"{parameter.opts[0]} does not go with --device-result, which says it itself"
+            message = (
+                f"{parameter.opts[0]} cannot be combined with --device-result, which contains it"
+            )
             raise click.UsageError(message, ctx=context)
 
 

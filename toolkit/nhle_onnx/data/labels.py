@@ -1,4 +1,4 @@
-"""Class names: where they are found, and how users write them."""
+"""Class names: where they are found, and how users may write them."""
 
 import json
 import re
@@ -18,11 +18,11 @@ _SEPARATORS = re.compile(r"[\W_]+")
 def find_labels(
     model: OnnxModel, num_classes: int, given: Path | None, companions: Sequence[Path] = ()
 ) -> tuple[str, ...]:
-    """Labels in class order: the given file, else the model's own report, else `labels.txt` or
-    `config.json` beside the model, else what is by models that it belongs to.
+    """Return the labels in class order: from the given file, or the model's own report, or
+    `labels.txt` or `config.json` beside the model, or the files beside models that it belongs to.
 
-    Without any of them the labels are the indices. Raises InputRefusedError for a file that
-    does not name each class once.
+    Without any of these, the labels are the indices. Raises InputRefusedError for a file that does
+    not name each class exactly once.
     """
     path, labels = (given, _read_labels(given)) if given else _find(model, companions)
     if path is None:
@@ -53,7 +53,7 @@ def _find(model: OnnxModel, companions: Sequence[Path]) -> tuple[Path | None, tu
 
 
 def find_class(name: str, labels: Sequence[str]) -> int | None:
-    """The class that a user or a folder calls `name`: a label as it is, an index, a like label."""
+    """Find the class called `name` by a user or a folder: a label, an index, or a similar label."""
     if name in labels:
         return labels.index(name)
     if name.strip().isdecimal():
@@ -63,7 +63,7 @@ def find_class(name: str, labels: Sequence[str]) -> int | None:
 
 
 def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...]:
-    """Classes of a command line: each text is a label, an index, or several with commas."""
+    """Parse classes of a command line: each text is a label, an index, or several with commas."""
     classes: list[int] = []
     for text in texts:
         whole = find_class(text, labels)
@@ -78,7 +78,7 @@ def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
 
 
 def _list_labels(name: str, labels: Sequence[str]) -> str:
-    """All labels, or of many those that are spelled alike."""
+    """List all labels or, if there are many, those with a similar spelling."""
     if len(labels) <= _SHOWN:
         return f"Its classes are: {', '.join(labels)}."
     from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and seldom needed
@@ -89,15 +89,15 @@ def _list_labels(name: str, labels: Sequence[str]) -> str:
 
 
 def _refuse_alike(labels: Sequence[str], path: Path) -> None:
-    """Folders and the command line could not tell such labels apart."""
+    """Refuse labels that folders and the command line cannot tell apart."""
     seen: dict[str, str] = {}
     for label in labels:
         key = _normalize(label)
         if key in seen:
-            message = f"{path} has labels that differ in signs alone: {seen[key]!r}, {label!r}"
+            message = f"{path} has labels that differ only in punctuation: {seen[key]!r}, {label!r}"
             raise InputRefusedError(
                 message,
-                remedy=hint("Make each label's letters and digits its own, or give {labels}."),
+                remedy=hint("Make labels differ in letters or digits, or give {labels}."),
             )
         seen[key] = label
 
@@ -112,13 +112,13 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} cannot be read as labels: {error}"
         raise InputRefusedError(
-            message, remedy=hint("Give {labels=FILE}, one label a line.")
+            message, remedy=hint("Give {labels=FILE}, one label on each line.")
         ) from error
 
 
 def _require_text(label: object) -> str:
     if not isinstance(label, str):
-        message = f"a label is no text but {type(label).__name__}"
+        message = f"a label is not text but {type(label).__name__}"
         raise TypeError(message)
     return label
 

@@ -14,16 +14,16 @@ _CHANNEL_COUNTS = (1, 3, 4)
 
 
 def read_image_input(model: OnnxModel, *, layout: Layout | None = None) -> ImageInput:
-    """The only graph input that is no weight, as an image of a fixed size.
+    """Return the only graph input that is not a weight, as an image of a fixed size.
 
-    Raises UnsupportedModelError where it is no [N, C, H, W] or [N, H, W, C] float tensor.
+    Raises UnsupportedModelError unless it is a float tensor [N, C, H, W] or [N, H, W, C].
     """
     weights = {tensor.name for tensor in model.proto.graph.initializer}
     inputs = [value for value in model.proto.graph.input if value.name not in weights]
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs)
         message = f"{model.path} has {len(inputs)} inputs ({names}); an image classifier has one"
-        raise UnsupportedModelError(message, remedy="Export it with the image as its one input.")
+        raise UnsupportedModelError(message, remedy="Export it with the image as its only input.")
     tensor = inputs[0].type.tensor_type
     extents = [dimension.dim_value for dimension in tensor.shape.dim]
     if not get_element_type(tensor.elem_type).is_trained or len(extents) != _IMAGE_RANK:

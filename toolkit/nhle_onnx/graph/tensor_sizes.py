@@ -1,4 +1,4 @@
-"""How many numbers a tensor has, and how many bytes hold them."""
+"""How many elements a tensor has, and how many bytes hold them."""
 
 import math
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ _SHARING = frozenset({2, 4})  # bits: several numbers in an entry of one byte
 
 
 def count_elements(extents: Iterable[int]) -> int:
-    """Elements of a shape, however many."""
+    """Count the elements of a shape, without overflow."""
     return math.prod(extents)
 
 
 def count_bytes(tensor: TensorProto) -> int:
-    """Bytes that its numbers take, as `raw_data` or outside the file; of no text."""
+    """Count the bytes of a tensor's elements in `raw_data` or in an external file; not for text."""
     return -(-count_elements(tensor.dims) * get_element_type(tensor.data_type).bits // 8)
 
 
 def count_entries(tensor: TensorProto) -> int:
-    """Entries that its numbers take in the field of their type, where they are no `raw_data`."""
+    """Count the entries of a tensor's elements in the field of their type, without `raw_data`."""
     count, kind = count_elements(tensor.dims), get_element_type(tensor.data_type)
     if kind.bits in _SHARING:
         return count_bytes(tensor)

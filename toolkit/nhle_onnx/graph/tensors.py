@@ -14,7 +14,7 @@ MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph its
 
 
 def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
-    """Every constant tensor of the main graph, by the name that nodes use for it."""
+    """Return every constant tensor of the main graph, by the name that nodes use for it."""
     for tensor in proto.graph.initializer:
         yield tensor.name, tensor
     for node in proto.graph.node:
@@ -25,24 +25,24 @@ def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
 
 
 def measure_bytes(proto: ModelProto) -> int:
-    """Bytes that the tensors hold, without serialising them."""
+    """Count the bytes that the tensors hold, without serialising them."""
     return sum(len(tensor.raw_data) for _, tensor in list_tensors(proto))
 
 
 def is_float(tensor: TensorProto) -> bool:
-    """Whether a tensor holds trainable numbers."""
+    """Whether a tensor holds floats, which can be trained."""
     return get_element_type(tensor.data_type).is_trained
 
 
 def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.floating]]:
-    """The values of the named float tensors."""
+    """Read the values of the named float tensors."""
     found = {name: tensor for name, tensor in list_tensors(proto) if name in names}
     return {name: numpy_helper.to_array(found[name]) for name in names}
 
 
 def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.floating]]) -> None:
-    """Write new values into the named tensors in place: same name, shape, type and encoding. What
-    is beyond a type's range becomes its end.
+    """Write new values into the named tensors in place, with the same shape, type and encoding.
+    Values beyond a type's range are clipped.
     """
     for name, tensor in list_tensors(proto):
         if name in values:
@@ -77,8 +77,8 @@ def _list_entries(numbers: npt.NDArray[Any], content: bytes) -> npt.NDArray[Any]
 
 
 def _round(value: npt.NDArray[np.floating], current: npt.NDArray[np.generic]) -> npt.NDArray[Any]:
-    """Whole numbers of the tensor's type. What is the same in `value`'s precision keeps its bits:
-    float32 does not hold every number of 32 bits.
+    """Round to integers of the tensor's type. Values that are unchanged in `value`'s precision keep
+    their bits, as float32 cannot represent every 32-bit integer.
     """
     is_same = value == current.astype(value.dtype)
     limits = iinfo(current.dtype)

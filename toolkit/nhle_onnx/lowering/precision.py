@@ -1,4 +1,4 @@
-"""Half-precision models in float32: training needs the digits that shipping does not."""
+"""Half-precision models in float32, as training needs more digits than inference."""
 
 from onnx import ModelProto, TensorProto, numpy_helper
 
@@ -7,9 +7,9 @@ from nhle_onnx.graph.tensors import list_tensors
 
 
 def widen_model(proto: ModelProto) -> ModelProto:
-    """A copy in which every half-precision tensor, input and Cast is float32.
+    """Return a copy in which every half-precision tensor, input and Cast is float32.
 
-    Names stay, so that what is trained on the copy is written back, rounded, to the original.
+    Names stay, so that tensors trained on the copy are written back, rounded, to the original.
     """
     widened = ModelProto()
     widened.CopyFrom(proto)

@@ -13,7 +13,7 @@ _MASKED = "masked, not forgotten: the features still hold the class"
 
 
 def explain_verdict(report: Report) -> str:
-    """What was shown, what failed, or what could not be judged."""
+    """Say what was shown, what failed, or what could not be judged."""
     names = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
     if report.verdict == "failed":
         failed = [check.name for check in report.checks if check.verdict == "failed"]
@@ -25,7 +25,7 @@ def explain_verdict(report: Report) -> str:
 
 
 def is_masked_only(report: Report) -> bool:
-    """Whether only the head was edited, by intention."""
+    """Whether only the head was to be edited."""
     return isinstance(report, UnlearnReport) and report.method.get("method") == "cwm"
 
 

@@ -1,4 +1,4 @@
-"""What is asked for: which classes to forget, by what means, within which limits."""
+"""The request: which classes to forget."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +20,7 @@ class ForgetRequest:
     num_classes: int
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be carried out."""
+        """Refuse an impossible request."""
         outside = [index for index in self.forget if not 0 <= index < self.num_classes]
         if outside:
             message = f"class {outside[0]} is out of range: there are {self.num_classes} classes"

@@ -10,10 +10,10 @@ EXIT_CODES: Final[dict[Verdict, int]] = {"passed": 0, "failed": 1, "not-judged":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a value was measured on: `images` that are not copies of each other.
+    """What a value was measured on: the number of `images`, without copies.
 
-    `interval` holds the true value with 95 % confidence. `bound` is the worst value that 95 %
-    confidence cannot rule out, which decides whether so few images can carry a verdict.
+    `interval` contains the true value with 95 % confidence. `bound` is the worst value that cannot
+    be ruled out with 95 % confidence; it decides whether the images are enough for a verdict.
     """
 
     images: int
@@ -25,8 +25,8 @@ class Evidence:
 class Check:
     """A measured value against its limit. A failed check is a result, not an exception.
 
-    `value` is None where nothing was measured. `gap` says why the evidence cannot carry a verdict,
-    and what would; it is empty where it can.
+    `value` is None if nothing was measured. `gap` says why the evidence is not enough for a
+    verdict, and what would be; it is empty if the evidence is enough.
     """
 
     name: str
@@ -38,14 +38,14 @@ class Check:
 
     @property
     def verdict(self) -> Verdict:
-        """A missed limit fails, however little evidence there is; a kept one needs evidence."""
+        """FAILED for a missed limit, with any evidence; PASSED for a kept one only with enough."""
         if self.value is not None and not self._is_kept(self.value):
             return "failed"
         return "not-judged" if self.value is None or self.gap else "passed"
 
     @property
     def passed(self) -> bool:
-        """Whether the limit was kept, on evidence that can carry it."""
+        """Whether the limit was kept, with enough evidence."""
         return self.verdict == "passed"
 
     def _is_kept(self, value: float) -> bool:
@@ -70,14 +70,14 @@ class Judged:
 
 
 def conclude(checks: Sequence[Check]) -> Verdict:
-    """The verdict of several checks: a failed one decides, then one that could not be judged.
+    """Return the verdict of several checks: a failed one decides, then one that was not judged.
 
-    Nothing was judged where there is no check at all.
+    Without any check, nothing was judged.
     """
     verdicts = [check.verdict for check in checks] or ["not-judged"]
     return next((each for each in ("failed", "not-judged") if each in verdicts), "passed")
 
 
 def choose_exit_code(verdict: Verdict, *, allows_unjudged: bool = False) -> int:
-    """The exit code of a command whose report has this verdict."""
+    """Return the exit code of a command whose report has this verdict."""
     return 0 if allows_unjudged and verdict == "not-judged" else EXIT_CODES[verdict]

@@ -19,14 +19,14 @@ def predict_classes(
     first: int = 0,
     claimed: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """The winning class of each output [N, K, ...], of samples that are counted from `first`.
+    """Return the winning class of each output [N, K, ...]; messages count samples from `first`.
 
-    Of equal scores the first wins, unless one of them is the class that `claimed` [N] has for the
-    sample (-1 for none): a device may break the tie another way. Where all are equal there is no
-    tie to break: nothing was answered.
+    Of equal scores the first wins, unless one of them is the sample's class in `claimed` [N] (-1
+    for none): a device may break the tie another way. Where all are equal there is no tie to
+    break: nothing was answered.
 
-    Raises NotFiniteError where the best score is NaN or infinite: no class wins there, and taking
-    that for a wrong answer would pass a broken model off as one that has forgotten.
+    Raises NotFiniteError where the best score is NaN or infinite: no class wins there. If that
+    counted as a wrong answer, a broken model would pass for one that has forgotten.
     """
     scores = outputs.reshape(len(outputs), -1)
     best = scores.max(axis=1)  # NaN if any of them is
@@ -46,7 +46,7 @@ def predict_classes(
 def claim_forgotten(
     classes: npt.NDArray[np.int64], request: ForgetRequest
 ) -> npt.NDArray[np.int64]:
-    """The classes [N] of samples of forgotten classes, and -1 for all others."""
+    """Return the class of each sample [N] of a forgotten class, and -1 for all others."""
     return np.where(np.isin(classes, request.forget), classes, -1)
 
 
@@ -56,8 +56,8 @@ def count_hits(
     num_classes: int,
     copies: npt.NDArray[np.int64] | None = None,
 ) -> ClassCounts:
-    """Predictions [N] against classes [N], class by class; `copies` [M] are the classes of those
-    that were counted before.
+    """Count correct predictions [N] for each of the classes [N]; `copies` [M] are the classes of
+    samples that repeat an earlier one.
     """
     right, given, again = (
         tuple(np.bincount(chosen, minlength=num_classes).tolist())
@@ -71,7 +71,7 @@ def count_hits(
 
 
 def compute_accuracy(counts: ClassCounts, request: ForgetRequest) -> Accuracy:
-    """Accuracies of all samples that were counted."""
+    """Compute the accuracies of all counted samples."""
 
     def measure(classes: Iterable[int]) -> float | None:
         chosen = tuple(classes)
@@ -88,5 +88,5 @@ def compute_accuracy(counts: ClassCounts, request: ForgetRequest) -> Accuracy:
 def measure_accuracy(
     predictions: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], request: ForgetRequest
 ) -> Accuracy:
-    """Accuracies of predictions [N] against classes [N]."""
+    """Compute the accuracies of predictions [N] of classes [N]."""
     return compute_accuracy(count_hits(predictions, classes, request.num_classes), request)

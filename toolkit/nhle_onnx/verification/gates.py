@@ -1,8 +1,7 @@
-"""The gates: what was counted, against what was demanded, and whether so few images can say so.
+"""The gates: counts against limits, and whether there are enough images to decide.
 
-Every command is judged here. A model that never knew a class has not forgotten it, one that answers
-everything with the same class recognises no other, and images that it was tuned on say nothing of
-others: accuracies alone would pass them all.
+Every command is judged here. Accuracies alone would pass a model that never knew the class, one
+that gives every image the same class, and one measured on the images that it was tuned on.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +24,7 @@ from nhle_onnx.verification.skill import MIN_SKILL, measure_skill
 
 FITS = 0.5  # of the retained accuracy: what the original's head must keep to say anything
 _SHOWN = 5
-_WIDE = 0.05  # a bound further above the value than this is said
+_WIDE = 0.05  # a bound further above the value than this is noted
 _NO_BASELINE = hint(
     "without {baseline} nothing shows that the model ever knew the class, what the others lost, or "
     "whether the class is gone from the features: give the model before it forgot"
@@ -35,11 +34,11 @@ _ON_TUNING = "these are the images that it was tuned on: give {data} with other 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What models got right on the same images: the one to judge, the one that it was made from,
-    and the one to judge with the head of that.
+    """Counts on the same images: `after` of the model to judge, `before` of the original, and
+    `unmasked` of the model to judge with the original's head.
 
-    `judges_features` says that the class must be gone from the features as well. `misfit` is why
-    the original's head was not put back, where it was not.
+    `judges_features`: the class must be gone from the features as well. `misfit` says why the
+    original's head does not fit, if it does not. `is_tuning`: these images were used for tuning.
     """
 
     after: ClassCounts
@@ -52,7 +51,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Judges counts of a request's classes by its limits.
+    """Judge counts by the limits, for the classes of a request.
 
     `labels` [K] name classes for people; `data` is the keyword that gives images.
     """
@@ -63,7 +62,7 @@ class Judge:
     data: str = "data"
 
     def judge(self, counted: Counted) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-        """Every gate, judged or not, and notes on what its evidence is worth."""
+        """Return every gate, judged or not, and notes on the evidence."""
         forgotten = self._judge_forgotten("after.acc_f", counted.after, self.limits.max_acc_f)
         checks = [*forgotten, self._judge_retained(counted)]
         if counted.judges_features:
@@ -74,11 +73,11 @@ class Judge:
         return tuple(checks), self.describe(counted)
 
     def judge_forgotten(self, name: str, counts: ClassCounts) -> Check:
-        """One gate on how much of the forgotten classes another answer of the model recognises."""
+        """Judge how much of the forgotten classes another output of the model recognises."""
         return self._judge_forgotten(name, counts, self.limits.max_acc_f)[0]
 
     def describe(self, counted: Counted) -> tuple[str, ...]:
-        """Notes on classes that were not known before, and on those that few images judge."""
+        """Note classes that were not known before, and those with few images."""
         notes = [] if counted.before is None else list(self._describe_unknown(counted.before))
         for index in self.request.forget:
             hits, count = counted.after.count_distinct(index)
@@ -92,13 +91,13 @@ class Judge:
         return tuple(notes)
 
     def hint(self, template: str, **values: object) -> str:
-        """A hint whose `{data}` is the option that gives images here."""
+        """Make a hint whose `{data}` is the option for images in this command."""
         return hint(template.replace("{data}", f"{{{self.data}}}"), **values)
 
     def _judge_forgotten(self, name: str, counts: ClassCounts, limit: float) -> list[Check]:
-        """The accuracy over the forgotten classes; of several, the worst one's, too.
+        """Judge the accuracy on the forgotten classes; and of the worst of several.
 
-        The class with the widest bound decides what the evidence carries.
+        The evidence is that of the class with the highest bound.
         """
         allowed = limit + self.limits.max_uncertainty
         shares = {
@@ -126,7 +125,7 @@ class Judge:
         ]
 
     def _explain_few(self, shares: dict[int, Evidence], allowed: float) -> str:
-        """Why the forgotten classes' images cannot carry a verdict; empty where they can."""
+        """Explain why the images of forgotten classes are not enough; empty if they are."""
         missing = [index for index in self.request.forget if index not in shares]
         if missing:
             return self.hint(
@@ -146,7 +145,7 @@ class Judge:
         )
 
     def _judge_retained(self, counted: Counted) -> Check:
-        """What the retained classes lost."""
+        """Judge what the retained classes lost."""
         limit = -self.limits.max_acc_r_drop
         after, before = counted.after, counted.before
         retained = self.request.retained
@@ -178,7 +177,7 @@ class Judge:
         )
 
     def _explain_unjudged(self, counts: ClassCounts) -> str:
-        """Which retained classes no image judges, where these are more than may stay unknown."""
+        """Name retained classes without an image, if they are more than may stay unknown."""
         unjudged = [index for index in self.request.retained if not counts.total[index]]
         if len(unjudged) <= self.limits.max_uncertainty * len(self.request.retained):
             return ""
@@ -189,7 +188,7 @@ class Judge:
         )
 
     def _judge_features(self, counted: Counted) -> list[Check]:
-        """How much of the class the model recognises with the head of the original."""
+        """Judge how much of the class the model recognises with the original's head."""
         limit = self.limits.max_unmasked_acc_f
         if counted.unmasked is None:
             gap = counted.misfit or _NO_BASELINE
@@ -210,7 +209,7 @@ class Judge:
         return [replace(first, gap=gap), *others]
 
     def _judge_knowledge(self, counted: Counted) -> list[Check]:
-        """Whether the model knew the class before, and tells classes apart at all."""
+        """Judge whether the model knew the class before, and tells classes apart at all."""
         if counted.before is None:
             after = compute_accuracy(counted.after, self.request)
             retained = [after.per_class[index] for index in self.request.retained]
@@ -234,7 +233,7 @@ class Judge:
         return [*known[:1], self._judge_skill("skill_before", before.per_class)]
 
     def _judge_known(self, index: int, before: ClassCounts, after: ClassCounts) -> Check:
-        """That a class was recognised beyond guessing, and beyond what may be left of it."""
+        """Judge whether more of a class was recognised than by guessing, or than may be left."""
         limit = max(1 / self.request.num_classes, bound_share(*after.count_distinct(index)))
         evidence = describe_share(*before.count_distinct(index), is_bad_high=False)
         gap = ""
@@ -264,7 +263,7 @@ class Judge:
         return Check(name=name, value=skill, limit=MIN_SKILL, better="higher", gap=gap)
 
     def _describe_unknown(self, before: ClassCounts) -> list[str]:
-        """A note for each forgotten class that the model did not know to begin with."""
+        """Note each forgotten class that the model did not know to begin with."""
         return [
             f"the model did not know class {self._name(index)} to begin with: it recognises "
             f"{known:.3f} of these images, no more than guessing would, so a low Acc_F is no "
@@ -284,5 +283,5 @@ class Judge:
 
 
 def word_checks(checks: Iterable[Check], wording: Wording) -> tuple[Check, ...]:
-    """Checks whose gaps name options in one wording."""
+    """Word the options in the gaps of checks as flags or as keywords."""
     return tuple(replace(check, gap=word(check.gap, wording)) for check in checks)

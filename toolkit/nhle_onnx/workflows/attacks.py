@@ -1,4 +1,4 @@
-"""audit, the part that needs torch: which attacks are made, in which order."""
+"""audit, the part that needs torch: which attacks are made, and in which order."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +24,7 @@ from nhle_onnx.workflows.observer import Stopwatch
 
 
 class Tools(NamedTuple):
-    """What an attack that trains needs: where, what it fills with Acc_F by step, whom it tells."""
+    """What an attack that trains needs: a device, curves to fill with Acc_F, a progress report."""
 
     device: torch.device
     curves: dict[Role, tuple[float, ...]]
@@ -76,9 +76,9 @@ def list_attacks(
     curves: dict[Role, tuple[float, ...]],
     watch: Stopwatch,
 ) -> tuple[str, dict[str, Callable[[], tuple[Measure, ...]]]]:
-    """The device that trains, and each attack by its name; relearning fills `curves`.
+    """Return the training device, and each attack by name; relearning fills `curves`.
 
-    Attacks that vary are repeated with `repeats` ways to share the samples out.
+    Attacks whose result varies are repeated with `repeats` divisions of the samples.
     """
     device = open_device(wanted, context.seed)
 

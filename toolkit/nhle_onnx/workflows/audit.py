@@ -1,4 +1,4 @@
-"""audit: attack an edited model as somebody who holds the file could, and place what is found."""
+"""audit: attack an edited model as anyone with the file could, and judge what is found."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -175,7 +175,7 @@ def _make_judge(settings: AuditSettings, context: AuditContext, loaded: _Loaded)
 def _judge_answers(
     settings: AuditSettings, context: AuditContext, loaded: _Loaded
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """The gates that all commands share, on the edited model's own answers."""
+    """Judge the edited model's own answers by the gates that all commands share."""
     before, after = (
         count_hits(
             predict_classes(
@@ -236,7 +236,7 @@ def _load(settings: AuditSettings) -> _Loaded:
 
 
 def _check_independent(targets: Mapping[Role, Target]) -> None:
-    """A reference that is one of the others would agree with it in everything."""
+    """Refuse a reference that is one of the other models: it would agree with it in everything."""
     reference = targets.get("reference")
     if reference is None:
         return
@@ -250,14 +250,14 @@ def _check_independent(targets: Mapping[Role, Target]) -> None:
 
 
 def _check_outputs(settings: AuditSettings, classifier: Classifier) -> None:
-    """The page may not replace a file with weights either."""
+    """Refuse a page in place of a file of the model, weights included."""
     if settings.page and settings.page.resolve() in classifier.model.files:
         message = f"{settings.page} is read by the audit, which changes no file"
         raise InputRefusedError(message, remedy=hint("Give {report} another path."))
 
 
 def _check_samples(data: SampleSource, request: ForgetRequest) -> None:
-    """Each forgotten class needs two samples, one for either side, and the rest two as well."""
+    """Require two samples of each forgotten class, one for each half, and two of the rest."""
     counts = np.bincount(data.classes, minlength=request.num_classes)
     short = [index for index in request.forget if counts[index] < 2]  # noqa: PLR2004 - see above
     if short or counts[list(request.retained)].max(initial=0) < 2:  # noqa: PLR2004
@@ -323,7 +323,7 @@ def _read(
 def _measure_other_kernels(
     settings: AuditSettings, loaded: _Loaded, context: AuditContext
 ) -> dict[str, Accuracy]:
-    """Each model's accuracy by the kernels that do not judge, where they can differ here."""
+    """Measure each model with the kernels that do not judge, if they can differ here."""
     other = name_other(settings.kernels)
     return {
         role: measure_accuracy(
@@ -339,7 +339,7 @@ def _measure_other_kernels(
 def _run(
     attacks: dict[str, Callable[[], tuple[Measure, ...]]], watch: Stopwatch
 ) -> tuple[tuple[Measure, ...], tuple[Skipped, ...]]:
-    """Every attack; one that cannot run is listed with its reason."""
+    """Run every attack; list one that cannot run with its reason."""
     measures: list[Measure] = []
     skipped: list[Skipped] = []
     for name, attack in attacks.items():
@@ -354,7 +354,7 @@ def _run(
 
 
 def _measure_flow(context: AuditContext, target: Target) -> tuple[float, ...]:
-    """The shares of forgotten samples that go to each class, [K]."""
+    """Measure the shares of forgotten samples that go to each class, [K]."""
     winners = target.answers.scores[context.is_forgotten].argmax(1)
     counts = np.bincount(winners, minlength=context.request.num_classes)
     return tuple(float(share) for share in counts / counts.sum())

@@ -32,7 +32,7 @@ def judge_attacks(
     skipped: tuple[Skipped, ...],
     limits: Limits,
 ) -> tuple[tuple[str, ...], tuple[Check, ...]]:
-    """A note for what could not be placed, and the gates."""
+    """Return a note for each measure without a position, and the gates."""
     found = {measure.name: measure for measure in measures}
     checks = [
         _limit(measure, limit, context, limits) for measure, limit in _list_limited(found, limits)
@@ -60,7 +60,7 @@ def judge_attacks(
 
 
 def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits) -> Check:
-    """A share of the images that judge, against its limit."""
+    """Check a share of the evaluation images against its limit."""
     count = int(context.is_judge.sum())
     evidence = describe_share(round((measure.edited or 0.0) * count), count)
     gap = ""
@@ -80,10 +80,11 @@ def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits
 
 
 def _judge_rebuilt(measure: Measure, context: AuditContext, limits: Limits) -> Check:
-    """A row made of a few samples may bring back no more than in a model that never saw the class.
+    """Judge a row rebuilt from a few samples: it may bring back no more than in a model that never
+    saw the class.
 
-    Without such a model, what brings back as much as in the original fails, and what brings back
-    anything cannot be judged.
+    Without such a model, the check fails if it brings back as much as in the original, and is not
+    judged if it brings back anything.
     """
     few = limits.max_unmasked_acc_f
     if measure.reference is not None:
@@ -95,7 +96,7 @@ def _judge_rebuilt(measure: Measure, context: AuditContext, limits: Limits) -> C
 
 
 def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:
-    """What must stay below a limit: nothing that a model which never saw the class exceeds."""
+    """List measures with their limits, which a model that never saw the class does not exceed."""
     limit = limits.max_unmasked_acc_f
     unmasked = found.get("unmasking.original_head")
     with_head = limit
@@ -115,8 +116,8 @@ def _has_relative(found: dict[str, Measure]) -> bool:
 
 
 def _is_relative(measure: Measure) -> bool:
-    """Whether the original's head knows the class on the reference's features as well: features
-    that were trained anew never met that head.
+    """Whether the original's head recognises the class in the reference's features as well. It
+    cannot if these were trained from scratch.
     """
     known, found = measure.original or 0.0, measure.reference or 0.0
     return found > known / 2

@@ -15,7 +15,7 @@ from nhle_onnx.workflows.observer import Observer
 
 
 def check_page(settings: AuditSettings) -> None:
-    """Refuse early what could not be written or read at the end."""
+    """Refuse, before long work, a page or a report that could not be written or read at the end."""
     if settings.page:
         given = (settings.data, settings.members, settings.unlearn_report)
         if settings.page.resolve() in {path.resolve() for path in given if path}:
@@ -27,11 +27,11 @@ def check_page(settings: AuditSettings) -> None:
 
 
 def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
-    """Write the report as a page, where one was asked for."""
+    """Write the report as a page, if one was requested."""
     if settings.page is None:
         return
     observer.start_stage("drawing the page")
-    # matplotlib is slow to import, so only where a page is made
+    # matplotlib is slow to import, so only if a page is made
     from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
@@ -41,23 +41,23 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
 
 
 def _check_report(path: Path, model: Path) -> None:
-    """A report of another model would show how another training went."""
+    """Refuse a report of another model, which would show the course of another training."""
     _read_trajectory(path)
     stated = json.loads(path.read_text("utf-8")).get("edited", {}).get("sha256")
     try:
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
     except OSError:
-        return  # said better where the model is opened
+        return  # reported better where the model is opened
     if stated != digest:
         message = f"{path} is the report of another model than {model}: the digests differ"
         raise InputRefusedError(message, remedy="Give the .report.json that was written with it.")
 
 
 def _read_trajectory(path: Path) -> tuple[TrainingStep, ...]:
-    """How training went, from the report of `unlearn`."""
+    """Read the course of training from the report of `unlearn`."""
     try:
         return read_trajectory(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        message = f"{path} is no report of `unlearn`: {reason}"
+        message = f"{path} is not a report of `unlearn`: {reason}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error

@@ -1,4 +1,4 @@
-"""What every command first finds out of a model."""
+"""Opening a classifier, the first step of every command."""
 
 import platform
 import sys
@@ -27,7 +27,7 @@ _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A classifier with all that is needed to feed it images and read its answers."""
+    """A classifier with everything needed to feed it images and read its answers."""
 
     model: OnnxModel
     head: ClassifierHead
@@ -53,7 +53,7 @@ def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = 
 
 
 def make_request(classifier: Classifier, forget: tuple[str, ...]) -> ForgetRequest:
-    """The classes that a user named, checked against the model."""
+    """Check the classes that a user named against the model."""
     return ForgetRequest(
         forget=parse_classes(forget, classifier.labels), num_classes=classifier.head.num_classes
     )
@@ -86,7 +86,7 @@ def require_same_task(original: Classifier, other: Classifier, role: str) -> Non
 
 
 def summarize_file(model: OnnxModel) -> FileSummary:
-    """Path as given by the file system, digest and size."""
+    """Return a file's resolved path, digest and size."""
     return FileSummary(
         path=str(model.path),
         sha256=model.sha256,
@@ -96,7 +96,7 @@ def summarize_file(model: OnnxModel) -> FileSummary:
 
 
 def summarize_model(classifier: Classifier) -> ModelSummary:
-    """The model as the report names it."""
+    """Describe the model for the report."""
     model = classifier.model
     return ModelSummary(
         path=str(model.path),
@@ -110,7 +110,7 @@ def summarize_model(classifier: Classifier) -> ModelSummary:
 
 
 def list_environment() -> dict[str, str]:
-    """Versions that decide the result. Asks the package index, so that nothing is imported."""
+    """List the versions that affect the result, without importing the packages."""
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
     for package in _PACKAGES:
         try:

@@ -10,7 +10,7 @@ _LABELS, _CONFIG, _PREPROCESS = "labels.txt", "config.json", "preprocessor_confi
 
 
 def list_companions(plan: Plan) -> dict[Path, bytes]:
-    """Labels and preprocessing, each unless a file beside the edited model gives it already."""
+    """Return files with labels and preprocessing that the edited model's folder lacks."""
     classifier = plan.classifier
     folder = plan.settings.edited_path.parent
     if folder.resolve() == classifier.model.path.parent.resolve():
@@ -25,7 +25,7 @@ def list_companions(plan: Plan) -> dict[Path, bytes]:
 
 
 def render_preprocess(preprocess: Preprocess) -> str:
-    """A `preprocessor_config.json` that says the same."""
+    """Write the preprocessing as a `preprocessor_config.json`."""
     size: dict[str, int] | None = None
     if preprocess.size:
         size = dict(zip(("height", "width"), preprocess.size, strict=True))

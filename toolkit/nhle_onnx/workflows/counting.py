@@ -1,4 +1,4 @@
-"""Counting what models get right, on the engine asked for; counts add up to the same everywhere."""
+"""Counting correct answers on any engine; the totals are the same on all of them."""
 
 from collections.abc import Iterable
 from contextlib import closing
@@ -18,22 +18,22 @@ from nhle_onnx.workflows.measure import (
 from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
 RETRIES = 2
-_BATCHES = 16  # of a shard, at most: so that little is done again where a process dies
-_SHARDS = 8  # a worker, at least: so that none is left with the last one
+_BATCHES = 16  # maximum of a shard, so that little is repeated if a process dies
+_SHARDS = 8  # minimum for each worker, so that none has to wait long for the last shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """Some of the samples, by their places in the source."""
+    """A part of the samples, by their positions in the source."""
 
     settings: VerifySettings
     indices: range
 
 
 def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: OnBatch) -> Tally:
-    """The tally of all samples, where none is decoded twice.
+    """Count all samples, decoding each only once.
 
-    Raises what the engine and the samples raise.
+    Raises any error of the engine and of the samples.
     """
     if is_ray(settings.engine):
         # Ray is an extra, and slow to import
@@ -53,7 +53,7 @@ def count_samples(settings: VerifySettings, comparison: Comparison, on_batch: On
 
 
 def count_shard(shard: Shard) -> Tally:
-    """The tally of one part, in whichever process."""
+    """Count one part, in any process."""
     models, evaluation, request = _open_once(shard.settings)
     part = replace(evaluation, indices=shard.indices)
     return tally_models(models, part, request, shard.settings.batch_size)
@@ -61,14 +61,14 @@ def count_shard(shard: Shard) -> Tally:
 
 @lru_cache(maxsize=1)
 def _open_once(settings: VerifySettings) -> tuple[list[LoadedModel], Evaluation, ForgetRequest]:
-    """A process opens the models and lists the samples for its first part only."""
+    """Open the models and list the samples, once in each process."""
     comparison = open_comparison(settings)
     evaluation = read_evaluation(settings.data, comparison.classifier)
     return load_models(settings, comparison), evaluation, comparison.request
 
 
 def _choose_size(count: int, workers: int, batch_size: int) -> int:
-    """Samples a shard, in whole batches."""
+    """Choose the number of samples of a shard, in whole batches."""
     batches = -(-count // (batch_size * workers * _SHARDS))
     return batch_size * max(1, min(_BATCHES, batches))
 

@@ -1,4 +1,4 @@
-"""fleet: many models and requests, on an engine, resumed where it was stopped."""
+"""fleet: many models and requests on an engine; a stopped run can be resumed."""
 
 import time
 from collections import Counter
@@ -27,16 +27,16 @@ TABLE = "summary.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSettings(FleetOptions):
-    """What the user asked of `fleet`."""
+    """The settings of `fleet`."""
 
     jobs: tuple[FleetJob, ...]
     out: Path
 
 
 def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
-    """Carry out every job that is not done yet, and write a summary of all beside them.
+    """Run every unfinished job, and write a summary of all jobs.
 
-    An interrupt stops what runs; what is done is kept, and in the report, which says so. Raises
+    An interrupt stops running jobs; finished ones are kept and reported as such. Raises
     InputRefusedError where the folder cannot be written, and DeviceUnavailableError.
     """
     _prepare(settings.out)
@@ -85,7 +85,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
-    """A result; of a failure, a log in the job's folder as well."""
+    """Make a job's result; for a failure, also write a log in the job's folder."""
     if outcome.failure:
         _log(job, outcome.failure)
         return _make_result(job, outcome.failure)
@@ -124,7 +124,7 @@ def _log(job: FleetJob, failure: Failure) -> None:
 
 
 def _render_table(report: FleetReport) -> str:
-    """The summary in Markdown."""
+    """Write the summary in Markdown."""
     head = ("job", "status", "Acc_F", "change of Acc_R", "Acc_F unmasked", "seconds")
     rows = [head, ("---",) * len(head), *map(list_cells, report.jobs)]
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items()) or "none"
@@ -137,7 +137,7 @@ def _render_table(report: FleetReport) -> str:
 
 
 def list_cells(result: JobResult) -> Sequence[str]:
-    """One job as a row: name, status, three accuracies, seconds."""
+    """List a job's cells: name, status, three accuracies, seconds."""
     status = f"{result.status} (kept)" if result.kept else result.status
     record = result.record
     if record is None:
@@ -147,5 +147,5 @@ def list_cells(result: JobResult) -> Sequence[str]:
 
 
 def _escape(cells: Iterable[str]) -> list[str]:
-    """Names and reasons come from files: on one line, and no column of their own."""
+    """Escape names and reasons from files, so that they stay on one line and in one column."""
     return [" ".join(to_printable(cell).split()).replace("|", "\\|") for cell in cells]

@@ -1,4 +1,4 @@
-"""inspect: what a model is, and what can be done with it. Never imports torch."""
+"""inspect: describes a model, and what can be done with it. Never imports torch."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 
 
 def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
-    """Describe a model. A part that is not as `unlearn` needs it becomes a reason, not an error.
+    """Describe a model. A part that `unlearn` cannot handle becomes a reason, not an error.
 
     Raises InputRefusedError or UnsupportedModelError only where the file itself cannot be read.
     """
@@ -94,7 +94,7 @@ def _list_operators(model: OnnxModel, output: str) -> tuple[str, ...]:
 
 
 def _describe(values: Iterable[ValueInfoProto], model: OnnxModel) -> dict[str, str]:
-    """Type and shape of each value that is no weight, such as `float32 [batch, 3, 32, 32]`."""
+    """Describe type and shape of each value, except weights: `float32 [batch, 3, 32, 32]`."""
     weights = {tensor.name for tensor in model.proto.graph.initializer}
     described = {}
     for value in values:
@@ -118,7 +118,7 @@ def _decide(
     *,
     is_lowerable: bool,
 ) -> dict[str, bool]:
-    """Which methods can run; `images` says whether image files can be fed as they are."""
+    """Decide which methods can run; `images` says whether image files can be used directly."""
     is_classifier = head is not None and image is not None
     return {
         "nhle-cwm": is_classifier and is_lowerable,

@@ -1,4 +1,4 @@
-"""unlearn, before training: a model that does not know the class, or anything, is refused."""
+"""unlearn, before training: refuse a model that does not know the class, or any class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,10 @@ def require_known(
     evaluation: Evaluation,
     session: Session,
 ) -> None:
-    """Raise InputRefusedError where the model as given does not know a class to forget, or cannot
-    tell classes apart; the remedy names preprocessing under which it can.
+    """Raise InputRefusedError if the model as given does not know a class to forget, or cannot tell
+    classes apart; the remedy names preprocessing under which it can.
 
-    `counts` are what it gets right of evaluation samples and of samples to forget.
+    `counts` are its correct answers on evaluation samples and samples to forget.
     """
     reason = _find_reason(counts, classifier, request)
     if not reason:
@@ -42,7 +42,7 @@ def require_known(
 
 
 def _find_reason(counts: ClassCounts, classifier: Classifier, request: ForgetRequest) -> str:
-    """What the model does not know; empty where it knows enough."""
+    """Say what the model does not know; empty if it knows enough."""
     chance = 1 / request.num_classes
     for index in request.forget:
         hits, count = counts.correct[index], counts.total[index]
@@ -72,7 +72,7 @@ def _advise(classifier: Classifier, evaluation: Evaluation, session: Session) ->
 def _try_presets(
     classifier: Classifier, evaluation: Evaluation, session: Session
 ) -> list[tuple[float, Preset]]:
-    """The presets with which the model works, best first."""
+    """Return the presets with which the model works, best first."""
     found, target = classifier.preprocess, classifier.image_input
     if found is None or not len(evaluation.indices):
         return []
@@ -95,7 +95,7 @@ def _measure(
     images: npt.NDArray[np.float32],
     classes: npt.NDArray[np.int64],
 ) -> float:
-    """The mean accuracy over classes."""
+    """Measure the mean accuracy over classes."""
     scores = session.run(classifier.head.output, images, classifier.image_input, len(images))
     num_classes = classifier.head.num_classes
     counts = count_hits(predict_classes(scores), classes, num_classes)

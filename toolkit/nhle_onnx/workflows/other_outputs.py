@@ -35,8 +35,8 @@ def judge_other_outputs(
     evaluation: Evaluation,
     judge: Judge,
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """A gate for each other output that tells the class, and a note for those that cannot be read
-    as classes. `proto` is the graph to judge.
+    """Return a gate for each other output that tells the class, and a note for each that cannot be
+    read as classes. `proto` is the graph to judge.
     """
     names = [value.name for value in proto.graph.output if value.name != classifier.head.output]
     if not names or not len(evaluation.indices):
@@ -60,10 +60,10 @@ def judge_other_outputs(
 def read_classes(
     output: npt.NDArray[np.generic] | None, labels: Sequence[str]
 ) -> npt.NDArray[np.int64] | None:
-    """What an output says of each image, [N], as classes; -1 for what is none of them.
+    """Read an output as a class for each image [N]; -1 for a name that is not a class.
 
-    Scores [N, K] give the highest, indices [N] or the best of several [N, k] themselves, names
-    theirs; None where it is nothing of the kind.
+    This is the class with the highest of scores [N, K], an index [N], the first of the best few
+    indices [N, k], or the class of a name. None if the output is none of these.
     """
     if output is None or not output.ndim or not len(output):
         return None
@@ -86,7 +86,7 @@ def _choose(classes: npt.NDArray[np.int64], request: ForgetRequest) -> list[int]
 
 
 def _spread(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """So many of them at most, evenly chosen: the samples may be in the order of their classes."""
+    """Choose at most `_IMAGES`, evenly: the samples may be in the order of their classes."""
     return (
         indices[np.unique(np.linspace(0, len(indices) - 1, _IMAGES).astype(int))]
         if len(indices)
@@ -100,7 +100,7 @@ def _run(
     names: Sequence[str],
     images: npt.NDArray[np.float32],
 ) -> list[npt.NDArray[np.generic] | None]:
-    """Each output of all images; None for one that has no row for each."""
+    """Return each output for all images; None for an output without a row for each image."""
     target = classifier.image_input
     size = target.batch or len(images)
     native = open_session(proto, "cpu").native

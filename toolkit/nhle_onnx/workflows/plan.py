@@ -41,9 +41,9 @@ from nhle_onnx.workflows.tuning_data import TuningData, gather_tuning_data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that was found and decided, and what the model as given gets right: `counted`.
+    """Everything that was found and decided; `counted` are the correct answers of the given model.
 
-    `tuned` are the digests of images to tune by, which do not judge.
+    `tuned` are the digests of tuning images, which do not count in evaluation.
     """
 
     settings: UnlearnSettings
@@ -62,12 +62,12 @@ class Plan:
 
     @property
     def before(self) -> Accuracy:
-        """How good the model is as given."""
+        """The accuracy of the model as given."""
         return compute_accuracy(self.counted, self.request)
 
     @property
     def judge(self) -> Judge:
-        """What judges the edited model."""
+        """The judge of the edited model."""
         return Judge(
             request=self.request,
             limits=self.settings.limits,
@@ -90,7 +90,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
         _check_outputs(settings, classifier)
         if settings.ort_path:
-            # what the model as given cannot become, the edited one cannot either
+            # if the model as given cannot be converted, neither can the edited one
             convert_to_ort(classifier.model.proto)
     other_heads = tuple(
         f"the output {name} has a head of its own, which was not masked"
@@ -134,8 +134,8 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
 def _steady(
     classifier: Classifier, tuning: TuningData, evaluation: Evaluation, *, trains: bool
 ) -> tuple[Classifier, tuple[str, ...]]:
-    """The classifier as it can be judged. Raises UnsupportedModelError where it is to be trained,
-    and images of a batch change each other's answers.
+    """Return the classifier as it can be judged. Raises UnsupportedModelError if it is to be
+    trained and images in a batch change each other's answers.
     """
     images = np.concatenate([tuning.forget, tuning.anchors])
     if not len(images):
@@ -164,8 +164,8 @@ def _measure(
     evaluation: Evaluation,
     watch: Stopwatch,
 ) -> tuple[Session, frozenset[int], tuple[ClassCounts, ...]]:
-    """The session, the digests of images to tune by, and what the model as given gets right: by the
-    kernels that judge, and by the others where they can differ.
+    """Return the session, the digests of tuning images, and the counts of the model as given: with
+    the kernels that judge, and with the others if they can differ.
     """
     models = [load_classifier(classifier, settings.provider, settings.kernels)]
     if may_saturate(classifier.model.proto):
@@ -190,8 +190,8 @@ def _predict_forget(
     tuning: TuningData,
     session: Session,
 ) -> npt.NDArray[np.int64]:
-    """What the model as given makes of the samples to forget, [N]. Raises NotFiniteError where that
-    is no number.
+    """Predict the classes of the samples to forget, [N], with the model as given. Raises
+    NotFiniteError where the best score is NaN or infinite.
     """
     if not len(tuning.forget):
         return np.empty(0, np.int64)

@@ -28,11 +28,11 @@ _REMEDY = (
 def steady(
     classifier: Classifier, images: npt.NDArray[np.float32]
 ) -> tuple[Classifier, tuple[str, ...]]:
-    """The classifier as it must be run to be judged, with a note where that is one by one.
+    """Return the classifier as it must be run to be judged, with a note if that is one by one.
 
     Runs a few images [N, ...] at once, again, and each by itself. Raises UnsupportedModelError
-    where the same images get other answers each time, or where the graph fixes a batch whose
-    images change each other's answers.
+    if the same images get other answers each time, or if images change each other's answers and
+    the graph fixes the batch size.
     """
     images = images[:TRIED]
     if not len(images):
@@ -41,7 +41,7 @@ def steady(
     first, again = (_run(session, classifier, images, target) for _ in range(2))
     if _differs(first, again):
         message = (
-            f"{classifier.model.path} answers otherwise each time that it is given the same "
+            f"{classifier.model.path} gives other answers each time that it is given the same "
             "images: something in it is random"
         )
         raise UnsupportedModelError(message, remedy=_REMEDY)
@@ -49,8 +49,8 @@ def steady(
         return classifier, ()
     if target.batch is not None:
         message = (
-            f"{classifier.model.path} takes {target.batch} images at once, and each changes what "
-            "the others are answered: its answers say nothing of any image"
+            f"{classifier.model.path} takes {target.batch} images at once, and each changes the "
+            "answers to the others: no answer belongs to one image alone"
         )
         raise UnsupportedModelError(message, remedy=_REMEDY)
     return run_alone(classifier), (_AS_ONE,)
@@ -70,7 +70,7 @@ def _run(
 def _run_alone(
     session: Session, classifier: Classifier, images: npt.NDArray[np.float32], target: ImageInput
 ) -> npt.NDArray[np.float32]:
-    """Each image by itself; where the graph fixes a batch, in a batch of nothing but it."""
+    """Run each image by itself; if the graph fixes the batch size, in a batch of copies of it."""
     if target.batch is None:
         return session.run(classifier.head.output, images, target, 1)
     repeated = np.repeat(images, target.batch, axis=0)
@@ -78,7 +78,7 @@ def _run_alone(
 
 
 def _differs(these: npt.NDArray[np.float32], those: npt.NDArray[np.float32]) -> bool:
-    """Whether answers [N, ...] differ by more than arithmetic does; NaN is judged elsewhere."""
+    """Whether answers [N, ...] differ by more than rounding; NaN is judged elsewhere."""
     is_answer = np.isfinite(these) & np.isfinite(those) & (np.abs(these) < _HUGE)
     if not is_answer.any():
         return False

@@ -1,4 +1,4 @@
-"""unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
+"""unlearn, the part that needs torch: lower the graph, compare it with ONNX Runtime, train."""
 
 from dataclasses import replace
 from functools import partial
@@ -29,7 +29,7 @@ _REMEDY = "Check the preprocessing, and that the samples are of this model."
 
 
 def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
-    """New values of the tensors in scope. The plan's model is left as it is."""
+    """Train the tensors in scope, and return their new values. The plan's model is not changed."""
     classifier, tuning, options = plan.classifier, plan.tuning, plan.settings.options
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
@@ -77,7 +77,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
 
 
 def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
-    """The lowered model, and how closely it agrees with ONNX Runtime on the samples."""
+    """Lower the model; return it, and its largest difference from ONNX Runtime on the samples."""
     classifier, tuning = plan.classifier, plan.tuning
     source, output = classifier.image_input.name, classifier.head.scores
     lower = partial(lower_classifier, source=source, head=classifier.head)
@@ -106,7 +106,7 @@ def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
 
 
 def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
+    """Compute the reference: the head's logits by ONNX Runtime on the CPU."""
     classifier = plan.classifier
     real, head = with_real_values(classifier.model.proto, classifier.head)
     session = open_session(expose_tensors(real, head.scores), "cpu")

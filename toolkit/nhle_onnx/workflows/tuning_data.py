@@ -1,4 +1,4 @@
-"""Samples of a request: which are to be forgotten, which hold the rest, which judge. No torch."""
+"""The samples of a request: to be forgotten, anchors, and evaluation samples. Without torch."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,14 +27,14 @@ from nhle_onnx.workflows.sample_warnings import describe_contradiction, is_among
 Array = npt.NDArray[np.float32]
 
 _NO_ANCHORS = hint(
-    "no samples of retained classes were given, so anchors were made from the forget samples; "
-    "a few dozen unlabelled images as {anchors} hold the retained accuracy more surely"
+    "no samples of retained classes were given, so anchors were made from the forget samples; a "
+    "few dozen unlabelled images as {anchors} keep the retained accuracy more reliably"
 )
 _CWM_ALONE = hint(
-    "only the head was masked ({method=cwm}): the features still hold the class, and putting the "
-    "head row back brings it back"
+    "only the head was masked ({method=cwm}): the features still contain the class, and restoring "
+    "the head's row brings it back"
 )
-_MEND_INPUTS = "Mend the sample, or the preprocessing that made it."
+_MEND_INPUTS = "Correct the sample, or the preprocessing that made it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ class TuningData:
 def gather_tuning_data(
     settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
 ) -> tuple[TuningData, Evaluation, SampleSummary, tuple[str, ...]]:
-    """Samples to tune by and to judge by, their summary, and notes for the report.
+    """Gather samples for tuning and for evaluation, their summary, and notes for the report.
 
-    Raises InputRefusedError where there are none to forget, or they do not fit.
+    Raises InputRefusedError where there are no samples to forget, or they do not fit the model.
     """
     options = settings.options
     cwm_note = () if options.trains else (_CWM_ALONE,)
@@ -91,7 +91,7 @@ def gather_tuning_data(
 
 
 def _open_source(settings: UnlearnSettings, classifier: Classifier) -> SampleSource | None:
-    """The samples given or found; None only where masking the head needs none."""
+    """Open the given or default samples; without any, None if only the head is masked."""
     path = settings.samples
     if path is None:
         try:
@@ -110,8 +110,8 @@ def _require_forget_samples(source: SampleSource, request: ForgetRequest, *, nee
         raise InputRefusedError(
             message,
             remedy=hint(
-                "Add a few images of it (16 do), or use {method=cwm}, which masks the head "
-                "alone and does not erase features."
+                "Add a few images of it (16 are enough), or use {method=cwm}, which masks the "
+                "head only and does not erase features."
             ),
         )
 
@@ -137,7 +137,7 @@ def _read_anchors(
 def _gather_nothing(
     settings: UnlearnSettings, classifier: Classifier
 ) -> tuple[TuningData, Evaluation, SampleSummary]:
-    """No tuning samples; evaluation samples only where they were given."""
+    """Gather no tuning samples, and evaluation samples only if they were given."""
     nothing = make_empty_evaluation(classifier)
     evaluation = read_evaluation(settings.eval_data, classifier) if settings.eval_data else nothing
     tuning = TuningData(

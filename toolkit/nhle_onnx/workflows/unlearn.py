@@ -56,7 +56,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         edited, masked = _edit(plan, training)
         model, path = plan.classifier.model, plan.settings.edited_path
         files = split_files(edited, model.places, model.path, path)
-        check_sidecars(model)  # of which `split_files` read just now what is kept
+        check_sidecars(model)  # `split_files` has just read from these what is kept
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
@@ -73,9 +73,9 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
 
 
 def rehearse(plan: Plan, watch: Stopwatch) -> None:
-    """Lower the model and compare it with ONNX Runtime, as the run itself will before it trains.
+    """Lower the model and compare it with ONNX Runtime, as a run does before it trains.
 
-    Raises what that raises; changes nothing.
+    Raises the same errors; changes nothing.
     """
     if plan.settings.options.trains:
         with watch.stage("import_torch", "starting torch"):
@@ -101,12 +101,12 @@ def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
     training = train_features(plan, watch)
-    gc.collect()  # torch's modules hold themselves, and with that their weights
+    gc.collect()  # torch's modules refer to themselves, which keeps their weights
     return training
 
 
 def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked]:
-    """A copy of the model with the trained tensors and the head masked, and how that was done."""
+    """Return a copy of the model with trained tensors and masked head, and how it was masked."""
     edited = ModelProto()
     edited.CopyFrom(plan.classifier.model.proto)
     replace_tensors(edited, _round_updates(edited, training.tensors))
@@ -118,7 +118,7 @@ def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked]:
 
 
 def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """New values of float32 tensors in whole steps from the old: few bits each in a patch."""
+    """Round changes of float32 tensors to whole steps, which take few bits each in a patch."""
     kinds = {name: tensor.data_type for name, tensor in list_tensors(proto)}
     floats = tuple(name for name in tensors if kinds[name] == TensorProto.FLOAT)
     old = read_tensors(proto, floats)
@@ -129,7 +129,7 @@ def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str,
 
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
-    """Mean features of each forgotten class's samples, [len(forget), D]."""
+    """Compute the mean features of each forgotten class's samples, [len(forget), D]."""
     tuning = plan.tuning
     real, head = with_real_values(edited, plan.classifier.head)
     session = open_session(expose_tensors(real, head.features), "cpu")

@@ -31,9 +31,9 @@ _MAX_GROWTH_BYTES = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was measured on the edited model; `unmasked` with the original head put back.
+    """Measurements of the edited model; `unmasked` with the original head.
 
-    `checks` and `notes` are of its other outputs.
+    `checks` and `notes` are about its other outputs.
     """
 
     after: ClassCounts
@@ -45,7 +45,7 @@ class Measured:
 
 
 def render_report(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path, bytes]:
-    """The report, for programs and, where asked for, for people and for inventories."""
+    """Render the report as JSON and, if asked for, as a page and a bill of materials."""
     rendered = {settings.report_path: render_json(report).encode()}
     if settings.bom:
         rendered[settings.bom] = render_bom(report).encode()
@@ -61,7 +61,7 @@ def render_report(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path
 def _judge(
     plan: Plan, masked: Masked, measured: Measured, size_bytes: int
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """The gates on accuracy, and what the edit promised of the file."""
+    """Check the gates on accuracy, and what the edit may change in the file."""
     options, head = plan.settings.options, plan.classifier.head
     gates, notes = plan.judge.judge(
         Counted(
@@ -95,7 +95,7 @@ def make_report(
     edited: FileSummary,
     watch: Stopwatch,
 ) -> UnlearnReport:
-    """The whole of `report.json`."""
+    """Make the whole of `report.json`."""
     settings, options = plan.settings, plan.settings.options
     checks, notes = _judge(plan, masked, measured, edited.size_bytes)
     after = compute_accuracy(measured.after, plan.request)
@@ -147,7 +147,7 @@ def _compare_kernels(plan: Plan, measured: Measured, after: Accuracy) -> OtherKe
 
 
 def _describe_method(plan: Plan, training: TrainingResult) -> dict[str, Any]:
-    """Every option as it was resolved, and what training found."""
+    """Return every option as it was resolved, and what training found."""
     settings, options = plan.settings, plan.settings.options
     resolved: dict[str, Any] = {
         **asdict(options),
@@ -165,7 +165,7 @@ def _describe_method(plan: Plan, training: TrainingResult) -> dict[str, Any]:
 
 
 def _digest_sources(plan: Plan) -> dict[str, str | None]:
-    """The samples that were read, by path, with a digest of each that is a single file."""
+    """Return the samples that were read, by path, with a digest of each that is a single file."""
     samples = plan.samples
     named = (samples.source, samples.anchor_source, samples.eval_source)
     paths = [path for path in map(Path, dict.fromkeys(named)) if path.exists()]
@@ -176,7 +176,7 @@ def _digest_sources(plan: Plan) -> dict[str, str | None]:
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:
-    """What a dry run shows: all that was decided, and the model as given."""
+    """Describe what a dry run shows: all decisions, and the model as given."""
     settings = plan.settings
     return {
         "schema": "nhle-onnx/plan/v1",

@@ -39,9 +39,9 @@ from nhle_onnx.workflows.tally import Tally
 
 
 def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
-    """Measure a model on each provider, and against its baseline where one is given.
+    """Measure a model on each provider, and against its baseline if one is given.
 
-    Samples are prepared once, for all of it; memory does not grow with how many there are.
+    Samples are prepared only once; memory does not grow with their number.
     """
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
@@ -95,7 +95,7 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
 
 
 class _Found(NamedTuple):
-    """What was counted of each model by its name in the report, and on each provider."""
+    """Counts of each model, by its name in the report, and results of each provider."""
 
     providers: tuple[ProviderResult, ...]
     counts: dict[str, ClassCounts]
@@ -103,7 +103,7 @@ class _Found(NamedTuple):
 
 
 def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[str, ...]]:
-    """The models, and how they must be run to be judged."""
+    """Open the models, and find how they must be run to be judged."""
     comparison = open_comparison(settings)
     models = [comparison.classifier]
     if comparison.baseline:
@@ -119,7 +119,7 @@ def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[s
 
 
 def _read_few(settings: VerifySettings, classifier: Classifier) -> npt.NDArray[np.float32]:
-    """A few images; what Ray reads is not read here."""
+    """Read a few images, but none that Ray will read."""
     if is_ray(settings.engine):
         return np.empty((0, *classifier.image_input.sample_shape), np.float32)
     evaluation = read_evaluation(settings.data, classifier)

@@ -1,4 +1,4 @@
-"""Every method, the data that it needs, and the settings that it is tried with."""
+"""Every method, the data that it needs, and its candidate settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ Setting = Mapping[str, float | str]
 
 
 class Group(StrEnum):
-    """What data a method needs; each holds the one before."""
+    """The data that a method needs; each group includes the one before."""
 
     FORGET = "forget samples only"
     ANCHORS = "plus unlabelled anchors"
@@ -39,7 +39,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """`unlearn(task, **setting)` returns a new network and leaves the task's as it is."""
+    """A method: `unlearn(task, **setting)` returns a new network and does not change the task's."""
 
     name: str
     group: Group
@@ -48,7 +48,7 @@ class Method:
 
 
 def restrict(task: Task, group: Group) -> Task:
-    """The task with no more data than the group has."""
+    """Return the task with only the data of the group."""
     none, no_labels = task.retained[:0], task.retained_labels[:0]
     if group == Group.FORGET:
         return replace(task, anchors=none, retained=none, retained_labels=no_labels)
@@ -66,7 +66,7 @@ def _row(
 
 
 def _label_first(unlearn: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """The method with the original's predictions on the anchors as labels."""
+    """Return the method with the original's predictions on the anchors as labels."""
 
     @wraps(unlearn)
     def unlearn_labelled(task: Task, **setting: Any) -> nn.Module:  # noqa: ANN401 - see Setting

@@ -64,7 +64,7 @@ def test_a_bias_that_ends_above_the_lowest_score_reaches_it_with_larger_steps(
     masked = mask_head(model.proto, head, request, UnlearnOptions(rescale=True))
     assert masked.rescaled == ("bs", "s")
     (note,) = masked.notes
-    assert "steps of its weights and biases grew" in note
+    assert "steps of its weights and biases were enlarged" in note
     features = RNG.uniform(-LARGEST, LARGEST, (20_000, FEATURES))
     corners = np.array([*product((-LARGEST, LARGEST), repeat=FEATURES)])
     inputs = np.concatenate([corners, features]).astype(np.float32)

@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "groups of whole numbers": (
         lambda: quantized("qlinear-conv", "QLinearConv", group=2),
-        "QLinearConv /r is no plain layer: transA, or groups",
+        "QLinearConv /r is not a plain layer: transA, or groups",
     ),
     "product of results": (
         lambda: layer(node("Gemm", "x x", "y", transB=1)), "Gemm /y has no constant weight matrix"
@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     "beta of 0": (lambda: layer(node("Gemm", "x w b", "y", beta=0.0)), "an alpha or beta of 0"),
     "turned features": (
         lambda: layer(node("Transpose", "x", "t"), node("Gemm", "t w b", "y", transA=1)),
-        "is no plain layer: transA",
+        "is not a plain layer: transA",
     ),
     "two biases": (
         lambda: layer(node("Gemm", "x w b", "z"), node("Add", "z c", "y"), c=BIAS),
@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "bias for all": (
         lambda: layer(node("Gemm", "x w b", "y"), b=np.ones(1, np.float32)),
-        "Gemm /y has a bias that is not one constant a class",
+        "Gemm /y has a bias that is not one constant for each class",
     ),
     "shared weight": (
         lambda: layer(node("MatMul", "x w", "h"), node("MatMul", "h w", "y"), w=SQUARE),
@@ -112,14 +112,14 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "one output": (
         lambda: layer(node("MatMul", "x w", "y"), w=np.ones((FEATURES, 1), np.float32)),
-        "MatMul /y has 1 output, which is no choice between classes",
+        "MatMul /y has 1 output, which leaves no choice between classes",
     ),
     "another shape": (
         lambda: Form(
             nodes=[node("MatMul", "x w", "z"), node("Reshape", "z s", "y")],
             tensors={"w": SQUARE, "s": np.int64([-1, 2])}, op="", declared=(2,),
         ),
-        "is not one score a class",
+        "is not one score for each class",
     ),
     "3x3 convolution": (
         lambda: Form(
@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
             tensors={"w": np.ones((CLASSES, FEATURES, 3, 3), np.float32)},
             op="", image=(FEATURES, 3, 3),
         ),
-        "Conv /z is no 1x1 convolution",
+        "Conv /z is not a 1x1 convolution",
     ),
     "groups": (
         lambda: Form(
@@ -139,11 +139,11 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "convolution with two biases": (
         lambda: conv(node("Conv", "x w b", "s"), node("Add", "s c", "z"), FLAT),
-        "Conv /s is followed by an Add that is no bias",
+        "Conv /s is followed by an Add that is not a bias",
     ),
     "map of scores": (
         lambda: conv(node("Conv", "x w b", "y"), size=2, declared=("h", "w", "c")),
-        "is not one score a class",
+        "is not one score for each class",
     ),
     "quantized with a factor": (
         lambda: quantized("qdq", "Gemm", alpha=0.5), "is quantized, with an alpha or beta"
@@ -166,7 +166,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "QGemm of turned features": (
         lambda: quantized("qgemm", "QGemm", transA=1),
-        "QGemm /r is no plain layer: transA, or groups",
+        "QGemm /r is not a plain layer: transA, or groups",
     ),
     "integers without a scale": (
         lambda: behind_integers(node("Cast", "i", "y", to=TensorProto.FLOAT)),
@@ -229,19 +229,19 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "scales of other classes": (
         lambda: qdq_with("s", np.ones(3, np.float32)),
-        "reads w, which its scale or zero point does not fit",
+        "reads w, whose scale or zero point does not fit it",
     ),
     "a weight in steps that are no numbers": (
         lambda: qdq_with("s", np.full(CLASSES, np.nan, np.float32)),
-        "reads w, which its scale or zero point does not fit",
+        "reads w, whose scale or zero point does not fit it",
     ),
     "a bias in steps of nothing": (
         lambda: qdq_with("bs", np.zeros(CLASSES, np.float32)),
-        "reads b, which its scale or zero point does not fit",
+        "reads b, whose scale or zero point does not fit it",
     ),
     "a bias in steps below zero": (
         lambda: qdq_with("bs", np.full(CLASSES, -0.1, np.float32)),
-        "reads b, which its scale or zero point does not fit",
+        "reads b, whose scale or zero point does not fit it",
     ),
     "computed scale": (
         lambda: Form(
@@ -251,15 +251,15 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
             ],
             tensors={"w": NUMBERS.astype(np.int8), "s": ONE_STEP}, op="",
         ),
-        "reads a, which is sparse or no constant",
+        "reads a, which is sparse or not constant",
     ),
     "scores rounded by real numbers": (
         lambda: qdq_with("op", np.float64(0)),
-        "rounds its scores by os and op, which are no constant scale and zero point",
+        "rounds its scores by os and op, which are not a constant scale and zero point",
     ),
     "scores rounded by no step": (
         lambda: qdq_with("os", np.float32(0)),
-        "rounds its scores by os and op, which are no constant scale and zero point",
+        "rounds its scores by os and op, which are not a constant scale and zero point",
     ),
     "scores rounded by a computed step": (
         lambda: layer(
@@ -267,7 +267,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
             node("QuantizeLinear", "z a", "q"), node("DequantizeLinear", "q a", "y"),
             s=ONE_STEP, w=WEIGHT,
         ),
-        "rounds its scores by a, which are no constant scale and zero point",
+        "rounds its scores by a, which are not a constant scale and zero point",
     ),
 }  # fmt: skip
 

@@ -112,7 +112,7 @@ def test_features_without_one_range_can_be_anything(steps: str, tmp_path: Path) 
                 check_mask(model.proto, head, request, UnlearnOptions())
         else:
             (note,) = check_mask(model.proto, head, request, UnlearnOptions())
-            assert "tie with the mask, which loses" in note
+            assert "tie with the masked class, which loses" in note
 
 
 def test_real_scores_have_no_range(tmp_path: Path) -> None:
@@ -202,6 +202,8 @@ def test_a_scale_that_cannot_move(without: str, tmp_path: Path) -> None:
     assert found is not None
     with pytest.raises(UnsupportedModelError) as caught:
         widen_scores(Head(model.proto, head), found.lowest - 1)
-    assert_told(caught.value, "the output's scale os serves other tensors as well, or cannot move")
+    assert_told(
+        caught.value, "the output's scale os serves other tensors as well, or cannot change"
+    )
     if without == "zero point":
         assert found.lowest == 0.0

@@ -191,9 +191,11 @@ CONTRADICTIONS: dict[str, tuple[Document, str]] = {
     "order": ({"forget": (2, 1)}, "its kit.json contradicts itself"),
     "no images": ({"classes": (), "expected": ()}, "its kit.json contradicts itself"),
     "fewer answers": ({"expected": EXPECTED[1:]}, "its kit.json contradicts itself"),
-    "image of no class": ({"classes": (3, *CLASSES[1:])}, "its kit.json has classes that are none"),
+    "image of no class": (
+        {"classes": (3, *CLASSES[1:])}, "its kit.json has classes outside the model's"
+    ),
     "answer of no class": (
-        {"expected": (3, *EXPECTED[1:])}, "its kit.json has classes that are none of 3"
+        {"expected": (3, *EXPECTED[1:])}, "its kit.json has classes outside the model's 3"
     ),
     "other answers": ({"expected": (1, *EXPECTED[1:])}, "its kit.json has figures of the host"),
     "figures of two classes": (

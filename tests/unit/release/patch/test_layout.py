@@ -88,7 +88,7 @@ def test_an_unusual_encoding_is_refused(tmp_path: Path) -> None:
     for content in (doubled, groups):
         with pytest.raises(InputRefusedError) as caught:
             list_stored(tmp_path / "m.onnx", content)
-        assert_told(caught.value, f"{tmp_path / 'm.onnx'} is encoded in an unusual way")
+        assert_told(caught.value, f"{tmp_path / 'm.onnx'} has an unusual encoding")
 
 
 def test_tensors_of_a_file_are_in_order_and_apart() -> None:

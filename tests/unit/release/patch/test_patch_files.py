@@ -100,7 +100,7 @@ def test_a_base_is_checked_before_anything_is_written(patched: Container, tmp_pa
     base, out = tmp_path / "base.onnx", tmp_path / "out.onnx"
     check_base(patched, base)
     apply_patch(patched, base, out)
-    with pytest.raises(InputRefusedError, match=f"{out} exists already"):
+    with pytest.raises(InputRefusedError, match=f"{out} already exists"):
         apply_patch(patched, base, out)
     good, made = base.read_bytes(), out.read_bytes()
     out.unlink()
@@ -108,13 +108,17 @@ def test_a_base_is_checked_before_anything_is_written(patched: Container, tmp_pa
     one[len(one) // 2] ^= 1
     digest = hashlib.sha256(good).hexdigest()
     for content, reason, remedy in (
-        (bytes(one), f"{base} is not the model that {patched.path} is for", f"of SHA-256 {digest}"),
+        (
+            bytes(one),
+            f"{base} is not the model that {patched.path} is for",
+            f"with SHA-256 {digest}",
+        ),
         (
             good + b"x",
             f"{base} is not the model that {patched.path} is for",
-            f"of SHA-256 {digest}",
+            f"with SHA-256 {digest}",
         ),
-        (made, f"{base} is patched already", "nothing to do"),
+        (made, f"{base} is already patched", "nothing to do"),
         (None, f"{base} cannot be read: No such file", "Give the model that was patched."),
     ):
         base.unlink()
@@ -185,7 +189,7 @@ def test_what_is_no_patch(tmp_path: Path) -> None:
         with pytest.raises(InputRefusedError) as caught:
             open_patch(path)
         assert_told(caught.value, f"{path} {reason}")
-        assert "Fetch the patch anew" in caught.value.remedy
+        assert "Fetch the patch again" in caught.value.remedy
     path.unlink()
     for _ in range(2):
         with pytest.raises(InputRefusedError) as caught:

@@ -27,7 +27,7 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def round_weights(proto: ModelProto, bits: int) -> ModelProto:
-    """A copy whose weights are rounded to `bits`, symmetric, one scale for each output channel."""
+    """Return a copy with weights rounded to `bits`, with a scale for each output channel."""
     rounded = ModelProto()
     rounded.CopyFrom(proto)
     axes = _find_channel_axes(proto)
@@ -41,10 +41,10 @@ def round_weights(proto: ModelProto, bits: int) -> ModelProto:
 def round_channels(
     weight: npt.NDArray[np.floating], axis: int, bits: int
 ) -> npt.NDArray[np.floating]:
-    """Each channel's weights as integers of -(2^(bits-1) - 1) to 2^(bits-1) - 1, times a scale."""
+    """Round each channel's weights to integers of up to ±(2^(bits-1) - 1), times a scale."""
     steps = 2 ** (bits - 1) - 1
     others = tuple(index for index in range(weight.ndim) if index != axis)
-    wide = weight.astype(np.float64)  # a scale of 16 bits would itself be rounded
+    wide = weight.astype(np.float64)  # a 16-bit scale would itself be rounded
     scale = np.abs(wide).max(axis=others, keepdims=True) / steps
     scale = np.where(scale > 0, scale, 1)
     rounded: npt.NDArray[np.floating] = np.rint(wide / scale) * scale
@@ -54,8 +54,9 @@ def round_channels(
 def quantize_statically(
     proto: ModelProto, target: ImageInput, images: npt.NDArray[np.float32]
 ) -> ModelProto:
-    """What ONNX Runtime's own static quantizer makes of the whole model: int8 weights and
-    activations, calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
+    """Quantize the whole model with ONNX Runtime's static quantizer: int8 weights and activations.
+
+    It is calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
     """
     from onnxruntime.quantization import (  # noqa: PLC0415 - slow to import, and seldom needed
         QuantFormat,
@@ -66,9 +67,9 @@ def quantize_statically(
         source, result = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
         onnx.save_model(_name_nodes(proto), source)
         level = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it advises to preprocess, for speed
+        logging.root.setLevel(logging.ERROR)  # it suggests preprocessing, for speed
         try:
-            with np.errstate(all="ignore"):  # a floor mask is beyond what it reckons with
+            with np.errstate(all="ignore"):  # a floor mask overflows its arithmetic
                 quantize_static(
                     source, result, _Calibration(target, images),
                     quant_format=QuantFormat.QDQ, per_channel=True,
@@ -82,7 +83,7 @@ def quantize_statically(
 
 
 def _name_nodes(proto: ModelProto) -> ModelProto:
-    """A copy whose nodes all have names, which the quantizer tells them apart by."""
+    """Return a copy in which all nodes have names, by which the quantizer tells them apart."""
     named = ModelProto()
     named.CopyFrom(proto)
     for index, node in enumerate(named.graph.node):
@@ -91,13 +92,13 @@ def _name_nodes(proto: ModelProto) -> ModelProto:
 
 
 class _Calibration:
-    """Images as the quantizer asks for them; it wants an object with `get_next`."""
+    """Images for the quantizer, which wants an object with `get_next`."""
 
     def __init__(self, target: ImageInput, images: npt.NDArray[np.float32]) -> None:
         self._feeds = _make_feeds(target, images)
 
     def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
-        """The next batch, or None."""
+        """Return the next batch, or None."""
         return next(self._feeds, None)
 
 
@@ -111,7 +112,7 @@ def _make_feeds(
 
 
 def _find_channel_axes(proto: ModelProto) -> dict[str, int]:
-    """The axis that counts output channels, for each float weight of a layer."""
+    """Find the axis of output channels of each float weight of a layer."""
     tensors: dict[str, TensorProto] = GraphIndex(proto).tensors
     found: dict[str, int] = {}
     for node in proto.graph.node:
@@ -132,7 +133,7 @@ def _has_channels_first(node: NodeProto) -> bool:
 
 
 def attack_by_rounding(context: AuditContext) -> tuple[Measure, ...]:
-    """Weights rounded as deployment does."""
+    """Attack with weights rounded as in deployment."""
     _require_reals(context)
     forms = _list_forms(context)
     return tuple(
@@ -148,7 +149,7 @@ def attack_by_rounding(context: AuditContext) -> tuple[Measure, ...]:
 
 
 def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
-    """A real static int8 model by ONNX Runtime's quantizer, head and all."""
+    """Attack with a static int8 model made by ONNX Runtime's quantizer, including the head."""
     _require_reals(context)
     edited = context.targets["edited"]
     is_known = context.is_attack & ~context.is_forgotten
@@ -162,8 +163,8 @@ def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
             raise CannotRunError(error.reason) from error
         if kept < USABLE:
             message = (
-                f"ONNX Runtime's static quantization leaves a model that gets only {kept:.3f} of "
-                "the retained samples right: that it does not know the class proves nothing"
+                "after ONNX Runtime's static quantization, the accuracy on retained classes is "
+                f"only {kept:.3f}: that such a model does not know the class proves nothing"
             )
             raise CannotRunError(message, leaves_gap=True)
         measures.append(
@@ -179,12 +180,12 @@ def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
 
 def _require_reals(context: AuditContext) -> None:
     if context.targets["edited"].layout.weight_quant_params is not None:
-        message = "the model is quantized already: its whole numbers were attacked as they are"
+        message = "the model is already quantized: its integers were attacked as they are"
         raise CannotRunError(message)
 
 
 def _list_forms(context: AuditContext) -> dict[tuple[str, str], ModelProto]:
-    """The edited model as it is, and with the original's head where that fits."""
+    """List the edited model as it is, and with the original's head if that fits."""
     edited, original = context.targets["edited"], context.targets["original"]
     forms = {("acc_f", "Acc_F"): edited.model.proto}
     if edited.head.rows.weight.shape == original.head.rows.weight.shape:

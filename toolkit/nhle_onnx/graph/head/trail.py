@@ -9,10 +9,10 @@ from nhle_onnx.values.model import QuantParams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """What was met on the way back from `output`.
+    """What was found on the way back from `output`.
 
     `scores` names the last tensor before a softmax or the like; `limits` are the quantization
-    parameters that the scores pass, nearest to the output first. `is_separate` says that each
+    parameters that round the scores, nearest to the output first. `is_separate` says that each
     score is read by itself, as behind a sigmoid.
     """
 

@@ -9,7 +9,7 @@ from nhle_onnx.lowering.node import Node
 
 
 def read_dtype(node: Node, attribute: str, default: int) -> torch.dtype:
-    """The torch type that an attribute names."""
+    """Return the torch type that an attribute names."""
     target = node.get(attribute, default)
     kind = get_element_type(target)
     found: torch.dtype | None = getattr(torch, kind.torch) if kind.torch else None

@@ -1,7 +1,7 @@
-"""What a device answered: read back, and measured again from its answers.
+"""A device's result: read back, and measured again from its answers.
 
-A result is no proof: whoever holds the device can write one. But one that was damaged, or changed
-by hand in one place, does not agree with itself.
+A result is not a proof: whoever has the device can write one. But a result that was damaged, or
+changed by hand in one place, contradicts itself.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _RESULT = TypeAdapter(DeviceResult)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What follows from the answers to a kit's images."""
+    """Figures that follow from the answers to a kit's images."""
 
     after: Accuracy
     delta_acc_r: float | None
@@ -37,8 +37,8 @@ class Figures:
 
 
 def parse_result(content: bytes) -> tuple[DeviceResult, Kit]:
-    """A result, and the kit that it is about. Raises ValueError for what is no such thing, or does
-    not agree with itself.
+    """Parse a result, and the kit that it is about. Raises ValueError if it is not a result, or
+    contradicts itself.
     """
     result = _parse(_RESULT, content)
     if hashlib.sha256(result.kit.document.encode()).hexdigest() != result.kit.sha256:
@@ -50,7 +50,7 @@ def parse_result(content: bytes) -> tuple[DeviceResult, Kit]:
 
 
 def parse_kit(text: str) -> Kit:
-    """A kit.json. Raises ValueError for what is none."""
+    """Parse a kit.json. Raises ValueError if it is not valid."""
     kit = _parse(_KIT, text.encode())
     count = len(kit.labels)
     try:
@@ -61,7 +61,7 @@ def parse_kit(text: str) -> Kit:
         message = "its kit.json contradicts itself"
         raise ValueError(message)
     if max(*kit.classes, *kit.expected) >= count:
-        message = f"its kit.json has classes that are none of {count}"
+        message = f"its kit.json has classes outside the model's {count}"
         raise ValueError(message)
     before = kit.host.before
     is_sized = before is None or len(before.per_class) == count
@@ -72,7 +72,7 @@ def parse_kit(text: str) -> Kit:
 
 
 def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
-    """Accuracies, counts and agreement with the host."""
+    """Measure accuracies, counts and agreement with the host."""
     classes, answers = np.array(kit.classes), np.array(predictions)
     request = ForgetRequest(forget=kit.forget, num_classes=len(kit.labels))
     after = measure_accuracy(answers, classes, request)
@@ -96,7 +96,7 @@ def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
 def judge_accuracy(
     kit: Kit, figures: Figures, limits: DeviceLimits
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """The gates of `verify`, and notes on their evidence."""
+    """Check the gates of `verify`, and note what their evidence lacks."""
     judge = Judge(
         request=ForgetRequest(forget=kit.forget, num_classes=len(kit.labels)),
         limits=Limits(
@@ -113,7 +113,7 @@ def judge_accuracy(
 
 
 def _to_counts(accuracy: Accuracy, totals: tuple[int, ...]) -> ClassCounts:
-    """What was counted, of which only accuracies were kept."""
+    """Return the counts behind accuracies, which alone were kept."""
     pairs = zip(accuracy.per_class, totals, strict=True)
     return ClassCounts(
         correct=tuple(round((share or 0.0) * total) for share, total in pairs), total=totals
@@ -123,7 +123,7 @@ def _to_counts(accuracy: Accuracy, totals: tuple[int, ...]) -> ClassCounts:
 def judge_figures(
     kit: Kit, figures: Figures, limits: DeviceLimits
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """As `judge_accuracy`, with the agreement of a device with the host."""
+    """Do as `judge_accuracy`, and also check the device's agreement with the host."""
     checks, notes = judge_accuracy(kit, figures, limits)
     return (*checks, _check_agreement(figures, limits)), notes
 
@@ -159,7 +159,7 @@ def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
 
 
 def _compare(result: DeviceResult, kit: Kit) -> None:
-    """Everything that a result states twice."""
+    """Compare everything that a result states twice."""
     if len(result.predictions) != len(kit.classes) or max(result.predictions) >= len(kit.labels):
         message = "its predictions do not fit the kit's images and classes"
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""What the gates demand."""
+"""The limits of the gates, as options."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,11 +7,11 @@ from nhle_onnx.values.settings.option import Option
 
 _MaxAccF = Annotated[
     float,
-    Option("Highest accuracy that passes on the forgotten classes.", at_least=0, at_most=1),
+    Option("Highest accuracy on the forgotten classes that passes.", at_least=0, at_most=1),
 ]
 _MaxAccRDrop = Annotated[
     float,
-    Option("Largest loss of accuracy that passes on the others.", at_least=-1, at_most=1),
+    Option("Largest loss of accuracy on the other classes that passes.", at_least=-1, at_most=1),
 ]
 _MaxUncertainty = Annotated[
     float,
@@ -26,10 +26,10 @@ _MaxUncertainty = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the gates demand, as fractions. `unmasked_acc_f` is the original head put back.
+    """The limits of the gates, as fractions; for `unmasked_acc_f`, with the original head.
 
-    A gate passes where its figure keeps the limit, and its 95 % bound the limit and
-    `max_uncertainty`: that is what a verdict claims.
+    A gate passes if its figure keeps the limit, and its 95 % bound exceeds the limit by at most
+    `max_uncertainty`: this is what a verdict claims.
     """
 
     max_acc_f: _MaxAccF = 0.01
@@ -40,8 +40,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceLimits:
-    """What the gates demand on a device. `min_agreement` is the share of images that the device
-    answers as the host does.
+    """The limits of the gates on a device.
+
+    `min_agreement` is the lowest share of images on which device and host must agree.
     """
 
     max_acc_f: _MaxAccF = 0.01

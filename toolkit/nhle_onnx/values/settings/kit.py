@@ -1,4 +1,4 @@
-"""What the user asks of `kit`."""
+"""The settings of `kit`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from nhle_onnx.values.settings.shared import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitSettings:
-    """What the user asked of `kit`. Without `limit` the images' size decides how many there are."""
+    """The settings of `kit`. Without `limit`, the number of images follows from their size."""
 
     model: Path
     forget: Forget
@@ -29,7 +29,7 @@ class KitSettings:
     baseline: Baseline = None
     limit: Annotated[
         int | None,
-        Option("At most so many images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
+        Option("Maximum number of images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
     ] = None
     limits: Annotated[DeviceLimits, Nested(group=GATES)] = DeviceLimits()
     force: Force = False

@@ -1,4 +1,4 @@
-"""What the user asks of `patch create` and `patch apply`."""
+"""The settings of `patch create` and `patch apply`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ _Out = Annotated[Path, Option("Where the result goes.", short="o")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSettings:
-    """What the user asked of `patch create`. `report` is the one of `unlearn`, by default the one
-    beside the edited model.
+    """The settings of `patch create`.
+
+    `report` is the report of `unlearn`, by default the one beside the edited model.
     """
 
     base: Path
@@ -25,7 +26,9 @@ class CreateSettings:
     ] = None
     no_deltas: Annotated[
         bool,
-        Option("Hold new values only: larger, but nobody who has EDITED gets BASE back from it."),
+        Option(
+            "Store new values only: larger, but BASE cannot be restored from EDITED and the patch."
+        ),
     ] = False
     max_elements: MaxElements = MAX_ELEMENTS
     force: Force = False
@@ -33,8 +36,10 @@ class CreateSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
-    """What the user asked of `patch apply`. With a `trusted` key the patch must be signed by it, in
-    `signature`, by default the patch's name and .sig.
+    """The settings of `patch apply`.
+
+    With a `trusted` key, the patch must be signed by it, in `signature`, by default the patch's
+    name and .sig.
     """
 
     base: Path
@@ -43,16 +48,16 @@ class ApplySettings:
     trusted: Annotated[
         Path | None,
         Option(
-            "Refuse a patch that was not signed with this public key's private one.",
+            "Refuse a patch unless it was signed with the private key of this public key.",
             keyword="require_signature",
             metavar="KEY",
         ),
     ] = None
     signature: Annotated[Path | None, Option("The signature.", otherwise="PATCH + .sig")] = None
-    also: Annotated[Literal["ort"] | None, Option("Write the .ort file of the result, too.")] = None
+    also: Annotated[Literal["ort"] | None, Option("Also write the .ort file of the result.")] = None
     force: Force = False
 
     @property
     def ort_path(self) -> Path | None:
-        """Where the .ort file goes, if one is wanted."""
+        """The path of the .ort file, if one is wanted."""
         return self.out.with_suffix(".ort") if self.also == "ort" else None

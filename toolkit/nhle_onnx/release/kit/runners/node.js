@@ -1,4 +1,4 @@
-// verify.mjs: the kit in Node. Exit codes as verify.py's.
+// verify.mjs: the kit in Node, with verify.py's exit codes.
 
 import { createHash } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ function refuse(code, reason) {
   process.exit(code);
 }
 
-// Looked for where the command is run, so that the kit's folder can stay as it is.
+// Searched in the current folder, so that the kit's folder need not change.
 function loadRuntime() {
   try {
     const require = createRequire(path.join(process.cwd(), "here.js"));
