@@ -57,7 +57,11 @@ def make_jobs(folder: Path) -> Iterator[Job]:
     masking = make("unlearn --method cwm", *unlearn, "--method", "cwm")
     yield masking
     masked = folder / masking.name
-    edited, report = (shutil.copy(path, inputs) for path in sorted(masked.iterdir()))
+    edited, report = (
+        shutil.copy(path, inputs)
+        for path in sorted(masked.iterdir())
+        if "report" in path.name or path.suffix == ".onnx"
+    )
     yield make("patch create", "patch", "create", model, edited, "-o", "made.nhlepatch")
     patch = shutil.copy(folder / "patch create" / "made.nhlepatch", inputs)
     yield make("patch apply", "patch", "apply", model, patch, "-o", "made.onnx")
