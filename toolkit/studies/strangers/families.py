@@ -260,7 +260,7 @@ def build_residual(network: Network, shape: Shape) -> nn.Module:
 
 def build_depthwise(network: Network, shape: Shape) -> nn.Module:
     """Inverted residuals around depthwise convolutions, as in MobileNet; V3's have `squeeze`."""
-    before, side, layers = _make_stem(network, shape)
+    before, side, layers = _make_stem(network, shape, most=14)
     squeezes = network.activation == "hard-swish"
     for stage, width in enumerate(network.widths):
         for index in range(network.depth):
@@ -307,7 +307,7 @@ def build_convnext(network: Network, shape: Shape) -> nn.Module:
 
 def build_mobilevit(network: Network, shape: Shape) -> nn.Module:
     """Strided convolutions, then blocks of convolutions around attention."""
-    before, side, layers = _make_stem(network, shape)
+    before, side, layers = _make_stem(network, shape, most=14)
     for width in network.widths[1:]:
         layers += [network.convolve(before, width, 3, 2), network.activate()]
         layers.append(MobileViTBlock(network, width))
@@ -315,9 +315,9 @@ def build_mobilevit(network: Network, shape: Shape) -> nn.Module:
     return _finish(network, layers, before, side, shape.classes)
 
 
-def _make_stem(network: Network, shape: Shape) -> tuple[int, int, list[nn.Module]]:
-    """The first convolution, so strided that at most 32 pixels a side go on."""
-    stride = max(1, shape.extent // 32)
+def _make_stem(network: Network, shape: Shape, most: int = 32) -> tuple[int, int, list[nn.Module]]:
+    """The first convolution, so strided that about `most` pixels a side go on."""
+    stride = max(1, shape.extent // most)
     kernel = 3 if stride <= 2 else stride + 1  # noqa: PLR2004 - wide enough to see each pixel
     first = network.widths[0]
     layers = [network.convolve(shape.channels, first, kernel, stride), network.activate()]

@@ -14,6 +14,15 @@ KEY = ("network", "forget", "seed")
 MAX_UNMASKED = 0.02
 MIN_DELTA = -0.02
 _BY_NAME = {stranger.name: stranger for stranger in STRANGERS}
+_INTRODUCTION = (
+    f"`unlearn` with no option on {len(STRANGERS)} small networks that differ in what strangers' "
+    "networks differ in: recipe, architecture, data. Half of them, fixed before anything was "
+    "measured, are for development; the other half is for one final run. Three classes of each "
+    f"network, {DRAWS} draws of {FORGET_SAMPLES} forget samples and {ANCHORS} unlabelled anchors "
+    "of the other classes; judged on all test images. `unmasked` is Acc_F with the original head "
+    f"put back. A cell keeps the limits with unmasked ≤ {MAX_UNMASKED} and ΔAcc_R ≥ {MIN_DELTA}; "
+    "the tool's own verdict is by the limits it has by default, on the same images."
+)
 _DEVELOPMENT = "The half that the method was developed on."
 _FINAL = (
     "The half that was kept aside: its recipes were fixed beforehand, and the default was run on "
@@ -40,16 +49,7 @@ def publish(rows: Sequence[Row]) -> None:
 
 def describe(rows: Sequence[Row]) -> str:
     """The page's text; it says which half has been measured."""
-    parts = [
-        f"`unlearn` with no option on {len(STRANGERS)} small networks that differ in what "
-        "strangers' networks differ in: recipe, architecture, data. Half of them, fixed before "
-        "anything was measured, are for development; the other half is for one final run. "
-        f"Three classes of each network, {DRAWS} draws of {FORGET_SAMPLES} forget samples and "
-        f"{ANCHORS} unlabelled anchors of the other classes; judged on all test images. "
-        "`unmasked` is Acc_F with the original head put back. A cell keeps the limits with "
-        f"unmasked ≤ {MAX_UNMASKED} and ΔAcc_R ≥ {MIN_DELTA}; the tool's own verdict is by the "
-        "limits it has by default, on the same images."
-    ]
+    parts = [_INTRODUCTION]
     for half, note in _HALVES.items():
         chosen = [row for row in rows if _BY_NAME[row["network"]].half == half]
         text = describe_half(chosen) if chosen else "Not measured yet."

@@ -55,6 +55,12 @@ F: Half = "final"
 STRANGERS = (
     Stranger("plain-dropout", D, "mnist", _plain(dropout=0.25), _adam()),
     Stranger("plain-dropout-5", F, "fashion", _plain(dropout=0.5), _adam(steps=900)),
+    Stranger(
+        "tutorial", D, "mnist", _plain(widths=(32, 64), dropout=0.4), _adam(steps=300, lr=2e-3)
+    ),
+    Stranger(
+        "tutorial-sgd", F, "mnist", _plain(widths=(32, 64), dropout=0.25), _sgd(steps=400)
+    ),
     Stranger("mlp", D, "mnist", _mlp(), _adam(steps=2000)),
     Stranger("mlp-decay", F, "fashion", _mlp(), _adam(steps=2000, weight_decay=1e-3)),
     Stranger("lenet-tanh", D, "mnist", _lenet(), _sgd(steps=1500)),
@@ -110,7 +116,7 @@ STRANGERS = (
     Stranger("convnext", D, "street-10", _convnext(), _attention()),
     Stranger("convnext-clutter", F, "clutter-10", _convnext(), _attention()),
     Stranger("mobilevit", D, "clutter-10", _mobilevit(), _attention(steps=600)),
-    Stranger("vit-street", F, "street-10", _vit(), _attention(steps=1500)),
+    Stranger("mobilevit-street", F, "street-10", _mobilevit(), _attention(steps=600)),
     Stranger("tiny-pictures", D, "mnist-8", _mlp(widths=(64, 64)), _adam(steps=2500)),
     Stranger("tiny-pictures-plain", F, "mnist-8", _plain(), _adam(steps=1000)),
     Stranger("headless", D, "mnist", _headless(), _cycle(steps=400, label_smoothing=0.1)),
