@@ -67,7 +67,8 @@ def run(cache: Path, half: str, only: Sequence[str], fresh: bool) -> None:  # no
     chosen = choose(half, only)
     require_built(chosen, cache)
     names = {stranger.name for stranger in chosen}
-    rows = [row for row in read_rows(NAME) if not (fresh and row["network"] in names)]
+    left_out = names if fresh else set()
+    rows = [row for row in read_rows(NAME) if row["network"] in {*NAMES} - left_out]
     done = {get_key(row, KEY) for row in rows}
     for stranger in track(chosen, description=half):
         for cell in list_cells(DATA[stranger.data].classes):
