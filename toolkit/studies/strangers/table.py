@@ -46,7 +46,7 @@ _deep = partial(_depthwise, widths=(16, 24, 32, 48), depth=2, activation="relu6"
 _adam = Recipe
 _sgd = partial(Recipe, optimizer="sgd", lr=0.02, weight_decay=5e-4)
 _cycle = partial(Recipe, optimizer="adamw", lr=3e-3, schedule="one-cycle", weight_decay=5e-3)
-_attention = partial(_cycle, lr=2e-3, steps=900)
+_attention = partial(_cycle, lr=2e-3, steps=600)
 
 D: Half = "development"
 F: Half = "final"
@@ -76,8 +76,8 @@ STRANGERS = (
         "transferred-residual", F, "clutter-9", _residual(depth=2),
         _sgd(steps=400, pretrained_on="street-36"),
     ),
-    Stranger("vit", D, "fashion-32", _vit(), _attention()),
-    Stranger("vit-street", F, "street-10", _vit(), _attention(steps=1500)),
+    Stranger("vit", D, "fashion-32", _vit(), _attention(steps=900)),
+    Stranger("vit-street", F, "street-10", _vit(), _attention(steps=1000)),
     Stranger("letters", D, "letters-26", _plain(norm="group"), _cycle(shift=2)),
     Stranger("letters-residual", F, "letters-26", _residual(norm="group"), _cycle(steps=400)),
     Stranger("characters", D, "characters-47", _residual(), _cycle(steps=500), "kept"),
@@ -112,11 +112,11 @@ STRANGERS = (
         _adam(steps=400, teacher=_plain(widths=(16, 32), norm="batch")),
     ),
     Stranger("swin", D, "clutter-10", _swin(), _attention()),
-    Stranger("swin-fashion", F, "fashion-32", _swin(), _attention(steps=600)),
+    Stranger("swin-fashion", F, "fashion-32", _swin(), _attention(steps=500)),
     Stranger("convnext", D, "street-10", _convnext(), _attention()),
     Stranger("convnext-clutter", F, "clutter-10", _convnext(), _attention()),
-    Stranger("mobilevit", D, "clutter-10", _mobilevit(), _attention(steps=600)),
-    Stranger("mobilevit-street", F, "street-10", _mobilevit(), _attention(steps=600)),
+    Stranger("mobilevit", D, "clutter-10", _mobilevit(), _attention(steps=500)),
+    Stranger("mobilevit-street", F, "street-10", _mobilevit(), _attention(steps=500)),
     Stranger("tiny-pictures", D, "mnist-8", _mlp(widths=(64, 64)), _adam(steps=2500)),
     Stranger("tiny-pictures-plain", F, "mnist-8", _plain(), _adam(steps=1000)),
     Stranger("headless", D, "mnist", _headless(), _cycle(steps=400, label_smoothing=0.1)),
@@ -153,12 +153,12 @@ STRANGERS = (
     ),
     Stranger("large", D, "clutter-10-224", _depthwise(), _cycle(steps=500)),
     Stranger("large-street", F, "street-26-224", _depthwise(activation="silu"), _cycle(steps=500)),
-    Stranger("large-vit", D, "street-26-224", _vit(widths=(64,)), _attention(steps=700)),
-    Stranger("large-vit-clutter", F, "clutter-10-224", _vit(widths=(64,)), _attention(steps=700)),
+    Stranger("large-vit", D, "street-26-224", _vit(widths=(64,)), _attention(steps=500)),
+    Stranger("large-vit-clutter", F, "clutter-10-224", _vit(widths=(64,)), _attention(steps=500)),
     Stranger("residual-64", D, "street-10-64", _residual(), _sgd(steps=400), "kept"),
     Stranger("residual-64-clutter", F, "clutter-10-64", _residual(), _cycle(steps=400, shift=3)),
     Stranger("convnext-64", D, "clutter-10-64", _convnext(), _attention(), "dynamo"),
-    Stranger("convnext-64-street", F, "street-10-64", _convnext(), _attention(steps=700)),
+    Stranger("convnext-64-street", F, "street-10-64", _convnext(), _attention(steps=500)),
     Stranger("depthwise-relu6-few", D, "fashion-few", _deep(), _adam(steps=300, shift=2)),
     Stranger("depthwise-few", F, "mnist-few", _depthwise(), _adam(steps=300, to_zero=True)),
     Stranger("depthwise-kept", D, "street-36", _deep(), _cycle(steps=600), "kept"),
@@ -171,10 +171,10 @@ STRANGERS = (
     Stranger("characters-mlp", F, "characters-47", _mlp(dropout=0.2), _adam(steps=3000)),
     Stranger("letters-mlp", D, "letters-26", _mlp(activation="gelu"), _cycle(steps=2000)),
     Stranger("letters-plain", F, "letters-26", _plain(dropout=0.3, norm="batch"), _adam()),
-    Stranger("vit-characters", D, "characters-47", _vit(), _attention(steps=1500), "dynamo"),
+    Stranger("vit-characters", D, "characters-47", _vit(), _attention(steps=1000), "dynamo"),
     Stranger("vit-fashion", F, "fashion-32", _vit(), _attention(mixup=True), "dynamo"),
     Stranger("mobilevit-fashion", D, "fashion-32", _mobilevit(), _attention(steps=400)),
-    Stranger("mobilevit-36", F, "street-36", _mobilevit(), _attention(steps=700)),
+    Stranger("mobilevit-36", F, "street-36", _mobilevit(), _attention(steps=500)),
     Stranger(
         "distilled-residual", D, "fashion-32", _residual(widths=(8, 16, 32)),
         _cycle(steps=300, teacher=_residual()),
