@@ -29,6 +29,7 @@ _mlp = partial(Network, family="mlp", widths=(256, 128))
 _lenet = partial(Network, family="lenet", widths=(6, 16), activation="tanh", hidden=84)
 _plain = partial(Network, family="plain", widths=(16, 32), hidden=128)
 _pooled = partial(Network, family="plain", widths=(16, 32, 64), norm="batch")
+_hidden = partial(_pooled, hidden=256)
 _headless = partial(Network, family="all-convolutional", widths=(16, 32, 64), norm="batch")
 _residual = partial(Network, family="residual", widths=(16, 32, 64), norm="batch")
 _depthwise = partial(
@@ -82,8 +83,8 @@ STRANGERS = (
     Stranger("letters-residual", F, "letters-26", _residual(norm="group"), _cycle(steps=400)),
     Stranger("characters", D, "characters-47", _residual(), _cycle(steps=500), "kept"),
     Stranger("characters-silu", F, "characters-47", _plain(activation="silu"), _cycle(steps=900)),
-    Stranger("numbers", D, "street-100", _residual(hidden=128), _cycle(steps=700)),
-    Stranger("pairs", F, "clutter-100", _residual(hidden=128), _cycle(steps=700)),
+    Stranger("numbers", D, "street-100", _hidden(), _cycle(steps=900)),
+    Stranger("pairs", F, "clutter-100", _hidden(), _cycle(steps=900)),
     Stranger("parity", D, "mnist-2", _plain(), _adam(steps=500)),
     Stranger("footwear", F, "fashion-2", _plain(norm="batch"), _adam(steps=300)),
     Stranger("footwear-mlp", D, "fashion-2", _mlp(widths=(64,)), _sgd(steps=1000)),
@@ -111,10 +112,10 @@ STRANGERS = (
         "distilled-fashion", F, "fashion", _plain(widths=(8, 16), hidden=64),
         _adam(steps=400, teacher=_plain(widths=(16, 32), norm="batch")),
     ),
-    Stranger("swin", D, "clutter-10", _swin(), _attention()),
-    Stranger("swin-fashion", F, "fashion-32", _swin(), _attention(steps=500)),
-    Stranger("convnext", D, "street-10", _convnext(), _attention()),
-    Stranger("convnext-clutter", F, "clutter-10", _convnext(), _attention()),
+    Stranger("swin", D, "fashion-32", _swin(), _attention()),
+    Stranger("swin-street", F, "street-10", _swin(), _attention(steps=1200)),
+    Stranger("convnext", D, "street-10", _convnext(), _attention(steps=2500)),
+    Stranger("convnext-clutter", F, "clutter-10", _convnext(), _attention(steps=2500)),
     Stranger("mobilevit", D, "clutter-10", _mobilevit(), _attention(steps=500)),
     Stranger("mobilevit-street", F, "street-10", _mobilevit(), _attention(steps=500)),
     Stranger("tiny-pictures", D, "mnist-8", _mlp(widths=(64, 64)), _adam(steps=2500)),
@@ -143,14 +144,8 @@ STRANGERS = (
     Stranger("newer-exporter-100", F, "street-100", _pooled(hidden=256), _cycle(), "dynamo"),
     Stranger("pairs-pooled", D, "clutter-100", _pooled(widths=(32, 64, 96)), _cycle(steps=700)),
     Stranger("street-decay", F, "street-36", _pooled(widths=(32, 64, 96)), _cycle(steps=400)),
-    Stranger(
-        "thousand", D, "signs-1000", _plain(widths=(16, 32, 64), norm="batch", hidden=256),
-        _cycle(steps=1500),
-    ),
-    Stranger(
-        "thousand-on-textures", F, "street-1000",
-        _plain(widths=(16, 32, 64), norm="batch", hidden=256), _cycle(steps=2000),
-    ),
+    Stranger("thousand", D, "signs-1000", _hidden(), _cycle(steps=1500)),
+    Stranger("thousand-on-textures", F, "street-1000", _hidden(), _cycle(steps=2000)),
     Stranger("large", D, "clutter-10-224", _depthwise(), _cycle(steps=500)),
     Stranger("large-street", F, "street-26-224", _depthwise(activation="silu"), _cycle(steps=500)),
     Stranger("large-vit", D, "street-26-224", _vit(widths=(64,)), _attention(steps=500)),
