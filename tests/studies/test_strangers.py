@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from click.testing import CliRunner
@@ -21,7 +23,7 @@ from studies.strangers.page import describe, keeps_limits
 from studies.strangers.pictures import DATA, Data, compose_one, thin_out
 from studies.strangers.recipes import Recipe, Samples, scale_rate, spoil_labels, train_network
 from studies.strangers.run import Cell, Pool, draw_samples, list_cells
-from studies.strangers.table import STRANGERS, Stranger
+from studies.strangers.table import STRANGERS, Exporter, Stranger
 from studies.tables import Row
 
 FACES = find_faces(Path("/usr/share/fonts"))
@@ -137,6 +139,25 @@ def test_recipes_learn(trick: str) -> None:
     shape = get_shape("mnist-8")._replace(classes=2)
     network = train_network(stranger.network, recipe, shape, train, first)
     assert float((network(inputs).argmax(1) == labels).float().mean()) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("exporter", "keeps_norms"), [("folded", False), ("kept", True), ("dynamo", False)]
+)
+def test_exports_answer_as_the_network(
+    tmp_path: Path, exporter: Exporter, *, keeps_norms: bool
+) -> None:
+    stranger = next(stranger for stranger in STRANGERS if stranger.name == "newer-exporter")
+    network = make_network(stranger.network, get_shape(stranger.data)).eval()
+    inputs = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "model.onnx"
+    build.export(network, inputs[:2], exporter, path)
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    assert ("BatchNormalization" in kinds) == keeps_norms
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
+    with torch.no_grad():
+        assert np.allclose(logits, network(inputs).numpy(), atol=1e-4)
 
 
 def test_cells_cover_three_classes_in_three_draws() -> None:

@@ -171,11 +171,11 @@ STRANGERS = (
     Stranger("mobilevit-fashion", D, "fashion-32", _mobilevit(), _attention(steps=400)),
     Stranger("mobilevit-36", F, "street-36", _mobilevit(), _attention(steps=500)),
     Stranger(
-        "distilled-residual", D, "fashion-32", _residual(widths=(8, 16, 32)),
-        _cycle(steps=300, teacher=_residual()),
+        "distilled-residual", D, "clutter-10", _residual(widths=(8, 16, 32)),
+        _cycle(steps=500, teacher=_residual()),
     ),
     Stranger(
-        "distilled-clutter", F, "clutter-10", _residual(widths=(8, 16, 32)),
+        "distilled-residual-fashion", F, "fashion-32", _residual(widths=(8, 16, 32)),
         _cycle(steps=300, teacher=_residual()),
     ),
 )  # fmt: skip
