@@ -142,7 +142,7 @@ STRANGERS = (
     ),
     Stranger("newer-exporter", D, "street-36", _pooled(hidden=128), _cycle(), "dynamo"),
     Stranger("newer-exporter-100", F, "street-100", _pooled(hidden=256), _cycle(), "dynamo"),
-    Stranger("pairs-pooled", D, "clutter-100", _pooled(widths=(32, 64, 96)), _cycle(steps=700)),
+    Stranger("pairs-plain", D, "clutter-100", _hidden(activation="silu"), _cycle(steps=1000)),
     Stranger("street-decay", F, "street-36", _pooled(widths=(32, 64, 96)), _cycle(steps=400)),
     Stranger("thousand", D, "signs-1000", _hidden(), _cycle(steps=1500)),
     Stranger("thousand-on-textures", F, "street-1000", _hidden(), _cycle(steps=2000)),
