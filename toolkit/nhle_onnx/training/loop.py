@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nhle_onnx.errors import TrainingDivergedError
 from nhle_onnx.hints import hint
+from nhle_onnx.training.guard import StepGuard
 from nhle_onnx.values.report import TrainingStep
 
 _REMEDY = hint("Give a smaller {lr}, fewer {steps}, or {loss=saturating}.")
@@ -41,6 +42,7 @@ def train(
     max_steps: int,
     should_stop: Callable[[Sequence[TrainingStep]], bool],
     on_step: Callable[[TrainingStep], None],
+    guard: StepGuard | None = None,
 ) -> Trajectory:
     """Step until `should_stop` says so, or for `max_steps`.
 
@@ -49,8 +51,9 @@ def train(
     """
     points: list[TrainingStep] = []
     for step in range(1, max_steps + 1):
+        last = points[-1].retain_loss if points else 0.0
         try:
-            point = _take_step(optimizer, objective, step)
+            point = _take_step(optimizer, _guarded(objective, guard, last), step, guard)
         except FloatingPointError as error:
             message = f"training diverged at step {step}: {error}"
             raise TrainingDivergedError(message, remedy=_REMEDY) from error
@@ -61,10 +64,35 @@ def train(
     return Trajectory(points=tuple(points), is_settled=False)
 
 
+def _guarded(
+    objective: Callable[[], Losses], guard: StepGuard | None, last: float
+) -> Callable[[], Losses]:
+    """The objective, after taking back steps that led too far."""
+
+    def measure() -> Losses:
+        while True:
+            try:
+                losses = objective()
+            except FloatingPointError:
+                if guard is None or not guard.can_take_back:
+                    raise
+            else:
+                if guard is None or not guard.refuses(losses.retain_loss, last):
+                    return losses
+            guard.take_back()
+
+    return measure
+
+
 def _take_step(
-    optimizer: torch.optim.Optimizer, objective: Callable[[], Losses], step: int
+    optimizer: torch.optim.Optimizer,
+    objective: Callable[[], Losses],
+    step: int,
+    guard: StepGuard | None,
 ) -> TrainingStep:
     losses = objective()
+    if guard:
+        guard.remember()
     point = TrainingStep(
         step=step,
         forget_loss=losses.forget_loss,

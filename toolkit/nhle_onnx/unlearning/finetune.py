@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.averaging import WeightAverage
+from nhle_onnx.training.guard import FAR, StepGuard
 from nhle_onnx.training.loop import Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective, to_inputs
@@ -22,6 +23,7 @@ from nhle_onnx.values.request import ForgetRequest
 
 RELATIVE_RATE = 5e-3
 STEP_LIMIT = 300
+FAR_OFF = "settled, but the retained classes changed: more anchors would help"
 _WINDOW = 20  # steps; the stop rule compares the last window with the one before
 _SETTLED = 0.95
 _PATIENCE = 80  # steps, after which rounded weights need not bring every sample below 0
@@ -52,6 +54,7 @@ class Finetuned:
     stop_reason: str
     optimizer: str
     mirrors: bool
+    steps_taken_back: int
 
 
 def finetune(
@@ -88,7 +91,8 @@ def finetune(
     whole = [parameters[name] for name in names if name in lowered.whole]
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
-    trajectory = _run(optimizer, objective, rounded, options, on_step)
+    guard = StepGuard(optimizer) if options.lr is None else None
+    trajectory = _run(optimizer, objective, rounded, options, on_step, guard)
     return Finetuned(
         tensors={
             name: parameter.detach().cpu().contiguous().numpy()
@@ -98,6 +102,7 @@ def finetune(
         stop_reason=_name_stop(trajectory, options),
         optimizer=optimizer_name,
         mirrors=mirrors,
+        steps_taken_back=guard.taken_back if guard else 0,
     )
 
 
@@ -134,10 +139,18 @@ def is_settled(points: Sequence[TrainingStep], *, tolerated: float = 0.0) -> boo
 
 
 def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
+    if trajectory.is_settled and _is_far(trajectory):
+        return FAR_OFF
     if trajectory.is_settled:
         is_forgotten = all(point.forget_margin <= 0 for point in trajectory.points[-_WINDOW:])
         return "forgotten and settled" if is_forgotten else "nearly forgotten and settled"
     return "steps given" if options.steps is not None else "step limit"
+
+
+def _is_far(trajectory: Trajectory) -> bool:
+    """Whether what was to be kept changed a lot, and stayed so."""
+    last = trajectory.points[-_WINDOW:]
+    return sum(point.retain_loss for point in last) > FAR / 2 * len(last)
 
 
 def _run(
@@ -146,6 +159,7 @@ def _run(
     rounded: Sequence[nn.Parameter],
     options: UnlearnOptions,
     on_step: Callable[[TrainingStep], None],
+    guard: StepGuard | None,
 ) -> Trajectory:
     """Train until the stop rule or the options say so, and leave what is rounded at its average."""
     average = WeightAverage(rounded)
@@ -161,6 +175,7 @@ def _run(
         max_steps=STEP_LIMIT if options.steps is None else options.steps,
         should_stop=by_rule if options.steps is None else _never,
         on_step=follow,
+        guard=guard,
     )
     average.write()
     return trajectory

@@ -63,6 +63,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
         details={
             "optimizer": finetuned.optimizer,
             "mirrors": finetuned.mirrors,
+            "steps_taken_back": finetuned.steps_taken_back,
             "margin": objective.MARGIN,
             "anchor_weight": objective.ANCHOR_WEIGHT,
             "adversarial_augmentation": objective.ADVERSARIAL_AUGMENTATION,
