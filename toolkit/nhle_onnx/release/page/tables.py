@@ -38,8 +38,8 @@ def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -
     return Table(
         title="Each figure against its limit",
         header=(
-            "check", "what it says", "value", "limit", "95 % interval", "95 % bound", "images",
-            "verdict",
+            "check", "verdict", "value", "limit", "95 % bound", "images", "95 % interval",
+            "what it says",
         ),
         rows=tuple(
             Row(cells=_list_cells(check, meanings), is_marked=check.verdict != "passed")
@@ -64,13 +64,13 @@ def _list_cells(check: Check, meanings: Mapping[str, str]) -> tuple[str, ...]:
     interval = " to ".join(map(format_number, evidence.interval)) if evidence else ""
     return (
         check.name,
-        meanings.get(check.name, ""),
+        VERDICT_NAMES[check.verdict],
         format_number(check.value),
         f"{sign} {format_number(check.limit)}",
-        interval,
         f"{sign} {format_number(evidence.bound)}" if evidence else "",
         f"{evidence.images:,}" if evidence else "",
-        VERDICT_NAMES[check.verdict],
+        interval,
+        meanings.get(check.name, ""),
     )
 
 

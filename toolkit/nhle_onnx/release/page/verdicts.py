@@ -9,6 +9,7 @@ from nhle_onnx.text import format_number, name_class
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.verdict import Check
+from nhle_onnx.values.verdict import Verdict as Outcome
 
 _NO_REFERENCE = (
     "No retrained model was given for comparison. So the figures show how the edited model differs "
@@ -21,6 +22,12 @@ _UNLEARN_ONLY = (
     " new heads on its features, relearns the class, and compares it with a model that was "
     "retrained without the class, where there is one."
 )
+
+_UNMASKED: dict[Outcome, str] = {
+    "passed": "even with it, the class is no longer found, so it is not only hidden in the output",
+    "failed": "the features still hold the class, and putting that layer back brings it back",
+    "not-judged": "these images cannot tell whether the class is gone from the features",
+}
 
 
 def judge_audit(report: AuditReport) -> Verdict:
@@ -96,10 +103,17 @@ def _compare(report: AuditReport) -> str:
 
 def _compare_accuracy(report: UnlearnReport, names: str) -> str:
     before, after = report.before, report.after
+    others = "No image was of any other class."
+    if after.acc_r is not None:
+        others = (
+            f"For the other classes it went from {format_number(before.acc_r)} to "
+            f"{format_number(after.acc_r)}."
+        )
+    if after.acc_f is None:
+        return f"Judged on {report.samples.eval} samples, none of them of {names}. {others}"
     return (
         f"Judged on {report.samples.eval} samples: accuracy went from "
-        f"{format_number(before.acc_f)} to {format_number(after.acc_f)} for {names}, and from "
-        f"{format_number(before.acc_r)} to {format_number(after.acc_r)} for the other classes."
+        f"{format_number(before.acc_f)} to {format_number(after.acc_f)} for {names}. {others}"
     )
 
 
@@ -111,11 +125,7 @@ def _explain_unmasking(report: UnlearnReport) -> str:
             "judged. With the original output layer put back, "
             f"{format_number(report.unmasked.acc_f)} of its samples are recognised."
         )
-    meaning = (
-        "even with it, the class is no longer found, so it is not only hidden in the output"
-        if check.value <= check.limit
-        else "the features still hold the class, and putting that layer back brings it back"
-    )
+    meaning = _UNMASKED[check.verdict]
     return (
         f"With the original output layer put back, {format_number(check.value)} of its samples "
         f"are recognised: {meaning}."
