@@ -123,6 +123,14 @@ CASES = (
         says="is the report of another model", was="shown as this one's",
     ),
     Case(
+        name="a patch with the report of another model",
+        make=lambda shop: [
+            "patch", "create", LENET, shop.masked, "-o", shop.folder / "p.nhlepatch", "--report",
+            shop.forgot.with_suffix(".report.json"),
+        ],
+        code=REFUSED, says="is the report of another model", was="its classes were claimed",
+    ),
+    Case(
         name="a kit without a baseline",
         make=lambda shop: [
             "kit", shop.forgot, "--forget", 3, "--data", EVALUATION, "-o", shop.folder / "kit.zip"

@@ -9,6 +9,7 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
@@ -24,7 +25,7 @@ def create_patch(settings: CreateSettings) -> Container:
     paths = (settings.base, settings.edited)
     base, edited = (_read_files(path, settings.max_elements) for path in paths)
     recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
-    forget, digest = _read_report(settings)
+    forget, digest = _read_report(settings, edited.contents[settings.edited.name])
     manifest = Manifest(
         schema=SCHEMA,
         tool=TOOL,
@@ -60,15 +61,24 @@ def _read_files(path: Path, max_elements: int) -> ModelFiles:
     return ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
 
 
-def _read_report(settings: CreateSettings) -> tuple[tuple[int, ...], str | None]:
-    """Read which classes were forgotten, and the report's digest."""
+def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ...], str | None]:
+    """Read which classes were forgotten, and the report's digest, if it is of the edited model."""
     path = settings.report or settings.edited.with_suffix(".report.json")
     if settings.report is None and not path.is_file():
         return (), None
     try:
         content = path.read_bytes()
-        forget = tuple(int(index) for index in json.loads(content)["forget"])
+        document = json.loads(content)
+        forget = tuple(int(index) for index in document["forget"])
+        stated = document["edited"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path} is not a report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
+    if stated != hashlib.sha256(edited).hexdigest():
+        message = (
+            f"{path} is the report of another model than {settings.edited}: the digests differ"
+        )
+        raise InputRefusedError(
+            message, remedy=hint("Give {report} the one that was written with it.")
+        )
     return forget, hashlib.sha256(content).hexdigest()
