@@ -51,7 +51,11 @@ class Models(NamedTuple):
 
 
 def audit(*arguments: object) -> Result:
-    """Run `audit` on the CPU; the capturing fixtures of pytest live no longer than a test."""
+    """Run `audit` on the CPU, each attack once unless told otherwise; the capturing fixtures of
+    pytest live no longer than a test.
+    """
+    if "--repeats" not in arguments:
+        arguments = (*arguments, "--repeats", 1)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(["audit", *map(str, arguments), "--device", "cpu", "--provider", "cpu"])
@@ -227,6 +231,21 @@ def test_masking_alone_is_found_out(masked: Audited) -> None:
     ):
         assert measures[name]["edited"] == measures[name]["original"]
         assert measures[name]["position"] == 0
+
+
+def test_attacks_that_vary_are_repeated_and_given_with_their_range(few: Path) -> None:
+    """They hang on which samples the attacker holds."""
+    flags = ("--baseline", LENET, "--forget", 3, "--data", few, "--json")
+    once, thrice = (
+        read_measures(json.loads(audit(LENET, *flags, "--repeats", repeats).out))
+        for repeats in (1, 3)
+    )
+    for name in ("unmasking.rebuilt_row", "probe.recall", "relearning.steps"):
+        low, high = thrice[name]["interval"]
+        assert low <= thrice[name]["edited"] <= high
+        assert low <= once[name]["edited"] <= high
+    assert once["relearning.steps"]["interval"] is None
+    assert thrice["relearning.steps"]["cap"] == 40
 
 
 def test_a_retrained_model_passes(retrained: Audited) -> None:
