@@ -48,6 +48,7 @@ def _run_tests(processes: int, report: str) -> None:
 
 def summarize(files: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Make a row for each part of the package, and one for all, from coverage.py's JSON."""
+    files = {file: found for file, found in files.items() if file.startswith(PACKAGE)}
     parts = sorted({_find_part(file) for file in files})
     return [
         *(
