@@ -14,6 +14,7 @@ from support.verdicts.case import (
     Case,
     Workshop,
     append,
+    before_head,
     mask,
     rename_logits,
     set_tensor,
@@ -23,28 +24,22 @@ from support.verdicts.case import (
 
 def centre_batch(graph: GraphProto) -> None:
     """Features less their mean over the batch."""
-    head = graph.node[-1]
-    graph.node.remove(head)
-    append(
-        graph,
-        helper.make_node("ReduceMean", [HIDDEN], ["mean"], axes=[0], keepdims=1),
-        helper.make_node("Sub", [HIDDEN, "mean"], ["centred"]),
-    )
-    head.input[0] = "centred"
-    graph.node.append(head)
+    with before_head(graph, "centred"):
+        append(
+            graph,
+            helper.make_node("ReduceMean", [HIDDEN], ["mean"], axes=[0], keepdims=1),
+            helper.make_node("Sub", [HIDDEN, "mean"], ["centred"]),
+        )
 
 
 def normalize_batch(graph: GraphProto) -> None:
     """A batch normalization in training mode."""
-    head = graph.node[-1]
-    graph.node.remove(head)
-    for name, value in (("scale", 1), ("shift", 0), ("running_mean", 0), ("running_var", 1)):
-        set_tensor(graph, name, np.full(84, value, np.float32))
-    inputs = [HIDDEN, "scale", "shift", "running_mean", "running_var"]
-    outputs = ["normalized", "new_mean", "new_var"]
-    append(graph, helper.make_node("BatchNormalization", inputs, outputs, training_mode=1))
-    head.input[0] = "normalized"
-    graph.node.append(head)
+    with before_head(graph, "normalized"):
+        for name, value in (("scale", 1), ("shift", 0), ("running_mean", 0), ("running_var", 1)):
+            set_tensor(graph, name, np.full(84, value, np.float32))
+        inputs = [HIDDEN, "scale", "shift", "running_mean", "running_var"]
+        outputs = ["normalized", "new_mean", "new_var"]
+        append(graph, helper.make_node("BatchNormalization", inputs, outputs, training_mode=1))
 
 
 def compare_images(graph: GraphProto) -> None:
@@ -54,40 +49,31 @@ def compare_images(graph: GraphProto) -> None:
 
 
 def add_noise(graph: GraphProto) -> None:
-    head = graph.node[-1]
-    graph.node.remove(head)
-    append(
-        graph,
-        helper.make_node("RandomNormalLike", [HIDDEN], ["noise"], scale=2.0),
-        helper.make_node("Add", [HIDDEN, "noise"], ["noisy"]),
-    )
-    head.input[0] = "noisy"
-    graph.node.append(head)
+    with before_head(graph, "noisy"):
+        append(
+            graph,
+            helper.make_node("RandomNormalLike", [HIDDEN], ["noise"], scale=2.0),
+            helper.make_node("Add", [HIDDEN, "noise"], ["noisy"]),
+        )
 
 
 def drop_features(graph: GraphProto) -> None:
     """Dropout in training mode."""
-    head = graph.node[-1]
-    graph.node.remove(head)
-    set_tensor(graph, "ratio", np.array(0.5, np.float32))
-    set_tensor(graph, "trains", np.array(1, bool))
-    append(graph, helper.make_node("Dropout", [HIDDEN, "ratio", "trains"], ["dropped"]))
-    head.input[0] = "dropped"
-    graph.node.append(head)
+    with before_head(graph, "dropped"):
+        set_tensor(graph, "ratio", np.array(0.5, np.float32))
+        set_tensor(graph, "trains", np.array(1, bool))
+        append(graph, helper.make_node("Dropout", [HIDDEN, "ratio", "trains"], ["dropped"]))
 
 
 def toss_coins(graph: GraphProto) -> None:
     """Features that are there or not, by chance."""
-    head = graph.node[-1]
-    graph.node.remove(head)
-    append(
-        graph,
-        helper.make_node("Sigmoid", [HIDDEN], ["chance"]),
-        helper.make_node("Bernoulli", ["chance"], ["coins"]),
-        helper.make_node("Mul", [HIDDEN, "coins"], ["kept"]),
-    )
-    head.input[0] = "kept"
-    graph.node.append(head)
+    with before_head(graph, "kept"):
+        append(
+            graph,
+            helper.make_node("Sigmoid", [HIDDEN], ["chance"]),
+            helper.make_node("Bernoulli", ["chance"], ["coins"]),
+            helper.make_node("Mul", [HIDDEN, "coins"], ["kept"]),
+        )
 
 
 def fix_batch(graph: GraphProto) -> None:
@@ -105,15 +91,12 @@ def fix_batch_alone(graph: GraphProto) -> None:
 
 def cast_features(graph: GraphProto) -> None:
     """Arithmetic of 16 bits, which another batch size may round otherwise: no dependence."""
-    head = graph.node[-1]
-    graph.node.remove(head)
-    append(
-        graph,
-        helper.make_node("Cast", [HIDDEN], ["half"], to=TensorProto.FLOAT16),
-        helper.make_node("Cast", ["half"], ["whole"], to=TensorProto.FLOAT),
-    )
-    head.input[0] = "whole"
-    graph.node.append(head)
+    with before_head(graph, "whole"):
+        append(
+            graph,
+            helper.make_node("Cast", [HIDDEN], ["half"], to=TensorProto.FLOAT16),
+            helper.make_node("Cast", ["half"], ["whole"], to=TensorProto.FLOAT),
+        )
 
 
 def _train(shop: Workshop) -> list[object]:

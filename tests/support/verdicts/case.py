@@ -1,7 +1,8 @@
 """A request whose verdict is known, and the files that it is made of."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,15 @@ def rename_logits(graph: GraphProto, name: str = "scores") -> None:
         for index, output in enumerate(node.output):
             if output == LOGITS:
                 node.output[index] = name
+
+
+@contextmanager
+def before_head(graph: GraphProto, features: str) -> Iterator[None]:
+    """Put the nodes that are appended meanwhile before the head, which then reads `features`."""
+    head = graph.node.pop()
+    yield
+    head.input[0] = features
+    graph.node.append(head)
 
 
 def append(graph: GraphProto, *nodes: NodeProto) -> None:

@@ -117,11 +117,9 @@ def make_checks_table(checks: tuple[Check, ...]) -> Table:
 
 def show_gaps(checks: tuple[Check, ...]) -> None:
     """What could not be judged, and what would close each gap; said once for all it applies to."""
-    gaps: dict[str, list[str]] = {}
-    for check in checks:
-        if check.verdict == "not-judged":
-            gaps.setdefault(check.gap, []).append(check.name)
-    for gap, names in gaps.items():
+    from nhle_onnx.values.verdict import group_gaps
+
+    for gap, names in group_gaps(checks).items():
         click.echo(f"not judged: {', '.join(names)}: {to_line(gap)}")
 
 

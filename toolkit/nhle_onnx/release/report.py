@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.text import escape_json
 from nhle_onnx.values.report import TrainingStep
 
@@ -41,6 +43,14 @@ def read_trajectory(document: dict[str, Any]) -> tuple[TrainingStep, ...]:
     without training.
     """
     return _TRAJECTORY.validate_python(upgrade_report(document)["trajectory"])
+
+
+def require_report_of(path: Path, document: Any, model: Path, sha256: str) -> None:  # noqa: ANN401 - JSON
+    """Raise InputRefusedError where a `report.json` is of another edited model than this one."""
+    edited = document.get("edited") if isinstance(document, dict) else None
+    if not isinstance(edited, dict) or edited.get("sha256") != sha256:
+        message = f"{path} is the report of another model than {model}: the digests differ"
+        raise InputRefusedError(message, remedy="Give the .report.json that was written with it.")
 
 
 def upgrade_report(document: dict[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,15 @@ def conclude(checks: Sequence[Check]) -> Verdict:
     return next((each for each in ("failed", "not-judged") if each in verdicts), "passed")
 
 
+def group_gaps(checks: Sequence[Check]) -> dict[str, list[str]]:
+    """What could not be judged: the names of checks by their gap, which several may share."""
+    gaps: dict[str, list[str]] = {}
+    for check in checks:
+        if check.verdict == "not-judged":
+            gaps.setdefault(check.gap, []).append(check.name)
+    return gaps
+
+
 def choose_exit_code(verdict: Verdict, *, allows_unjudged: bool = False) -> int:
     """Return the exit code of a command whose report has this verdict."""
     return 0 if allows_unjudged and verdict == "not-judged" else EXIT_CODES[verdict]

@@ -7,7 +7,7 @@ from pathlib import Path
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint
-from nhle_onnx.release.report import read_trajectory
+from nhle_onnx.release.report import read_trajectory, require_report_of
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.audit import Audit
@@ -43,14 +43,11 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
 def _check_report(path: Path, model: Path) -> None:
     """Refuse a report of another model, which would show the course of another training."""
     _read_trajectory(path)
-    stated = json.loads(path.read_text("utf-8")).get("edited", {}).get("sha256")
     try:
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
     except OSError:
-        return  # reported better where the model is opened
-    if stated != digest:
-        message = f"{path} is the report of another model than {model}: the digests differ"
-        raise InputRefusedError(message, remedy="Give the .report.json that was written with it.")
+        return  # said better where the model is opened
+    require_report_of(path, json.loads(path.read_text("utf-8")), model, digest)
 
 
 def _read_trajectory(path: Path) -> tuple[TrainingStep, ...]:

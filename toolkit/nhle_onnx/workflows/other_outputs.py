@@ -1,14 +1,12 @@
 """The other outputs of a model: a device may read any of them for the class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import count_hits
@@ -18,15 +16,6 @@ from nhle_onnx.workflows.measure import Evaluation
 
 _IMAGES = 256  # of the forgotten classes, and as many of the others
 _AGREES = 0.5  # of the retained images: an output that answers as the scores do tells the class
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherAnswers:
-    """Answers [N] of one output, as classes, to images of `classes` [N]."""
-
-    name: str
-    answers: npt.NDArray[np.int64]
-    classes: npt.NDArray[np.int64]
 
 
 def judge_other_outputs(
@@ -52,7 +41,7 @@ def judge_other_outputs(
         if answers is None or scores is None:
             notes.append(f"the output {name} gives no classes, and was not judged")
         elif _agree(answers[is_retained], scores[is_retained]):
-            counts = _count(answers, classes, judge.request)
+            counts = count_hits(answers, classes, judge.request.num_classes)
             checks.append(judge.judge_forgotten(f"output {name}.acc_f", counts))
     return tuple(checks), tuple(notes)
 
@@ -123,9 +112,3 @@ def _join(parts: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[
 
 def _agree(answers: npt.NDArray[np.int64], scores: npt.NDArray[np.int64]) -> bool:
     return bool(len(answers)) and float((answers == scores).mean()) >= _AGREES
-
-
-def _count(
-    answers: npt.NDArray[np.int64], classes: npt.NDArray[np.int64], request: ForgetRequest
-) -> ClassCounts:
-    return count_hits(answers, classes, request.num_classes)

@@ -9,11 +9,11 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
-from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
+from nhle_onnx.release.report import require_report_of
 from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
 from nhle_onnx.values.settings.patch import CreateSettings
 from nhle_onnx.workflows.classifier import TOOL
@@ -70,15 +70,8 @@ def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ..
         content = path.read_bytes()
         document = json.loads(content)
         forget = tuple(int(index) for index in document["forget"])
-        stated = document["edited"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path} is not a report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
-    if stated != hashlib.sha256(edited).hexdigest():
-        message = (
-            f"{path} is the report of another model than {settings.edited}: the digests differ"
-        )
-        raise InputRefusedError(
-            message, remedy=hint("Give {report} the one that was written with it.")
-        )
+    require_report_of(path, document, settings.edited, hashlib.sha256(edited).hexdigest())
     return forget, hashlib.sha256(content).hexdigest()

@@ -12,7 +12,7 @@ from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.summary import FileSummary, ModelSummary
-from nhle_onnx.values.verdict import Check, Verdict
+from nhle_onnx.values.verdict import Check, Verdict, group_gaps
 
 VERDICT_NAMES: dict[Verdict, str] = {
     "passed": "passed",
@@ -51,11 +51,7 @@ def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -
 
 def list_gaps(checks: Sequence[Check]) -> tuple[str, ...]:
     """What could not be judged, with what would close each gap."""
-    gaps: dict[str, list[str]] = {}
-    for check in checks:
-        if check.verdict == "not-judged":
-            gaps.setdefault(check.gap, []).append(check.name)
-    return tuple(f"{', '.join(names)}: {gap}" for gap, names in gaps.items())
+    return tuple(f"{', '.join(names)}: {gap}" for gap, names in group_gaps(checks).items())
 
 
 def _list_cells(check: Check, meanings: Mapping[str, str]) -> tuple[str, ...]:
