@@ -55,7 +55,7 @@ def read_labels(path: Path) -> None:
 
 def read_preprocess(path: Path) -> None:
     """A preprocessing description, and an image as it says."""
-    found = find_preprocess(_load_lenet(), _TARGET, PreprocessFlags(file=path))
+    found = find_preprocess(_load_lenet(), _TARGET, PreprocessFlags(file=str(path)))
     if found:
         prepare_image(Image.new("L", (32, 30)), _TARGET, found)
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, Validation
 from nhle_onnx.errors import UsageError
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Device, Provider
-from nhle_onnx.values.preprocess import Layout
+from nhle_onnx.values.preprocess import ChannelOrder, Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import (
     OptionField,
@@ -43,6 +43,10 @@ class ModelKeywords(TypedDict, total=False):
     size: tuple[int, int] | None
     layout: Layout | None
     range: tuple[float, float] | None
+    channels: ChannelOrder | None
+    resize: Literal["squash", "shortest", "longest"] | None
+    crop_pct: float | None
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None
     max_elements: int
 
 

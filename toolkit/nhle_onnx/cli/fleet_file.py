@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nhle_onnx.cli.unlearn import read_settings, unlearn_command
 from nhle_onnx.errors import UsageError
+from nhle_onnx.values.preprocess import PRESET_NAMES
 from nhle_onnx.values.settings.option import list_options
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
@@ -23,7 +24,7 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 _DIGEST_LENGTH = 8
 _MODEL_KEYS = frozenset({"model", "models"})
 _PLACES = frozenset(field.name for field in list_options(UnlearnSettings) if field.option.is_place)
-_KEYWORDS = frozenset({"auto", "off"})
+_KEYWORDS = frozenset({"auto", "off", *PRESET_NAMES})
 # flags for outputs and for the program's behaviour, which the fleet decides
 _OURS = frozenset(
     {

@@ -25,27 +25,47 @@ def list_companions(plan: Plan) -> dict[Path, bytes]:
 
 
 def render_preprocess(preprocess: Preprocess) -> str:
-    """Write the preprocessing as a `preprocessor_config.json`."""
-    size: dict[str, int] | None = None
-    if preprocess.size:
-        size = dict(zip(("height", "width"), preprocess.size, strict=True))
-    elif preprocess.shortest_edge:
+    """Write the preprocessing as a `preprocessor_config.json` that names no processor."""
+    written = {name: value for name, value in _describe(preprocess).items() if value is not None}
+    return json.dumps(written, indent=2) + "\n"
+
+
+def _describe(preprocess: Preprocess) -> dict[str, object]:
+    """Name each step as Hugging Face does; steps that it does not know only where they differ."""
+    size = _name_sides(preprocess.size)
+    if preprocess.shortest_edge:
         size = {"shortest_edge": preprocess.shortest_edge}
-    crop = preprocess.crop
-    config = {
+    usual = Preprocess(source="")
+    extra = {
+        "crop_share": preprocess.crop_share,
+        "fit": preprocess.fit,
+        "centre": preprocess.centre,
+        "pad_color": preprocess.pad,
+    }
+    defaults = (usual.crop_share, usual.fit, usual.centre, usual.pad)
+    return {
+        "do_exif_transpose": preprocess.upright,
         "do_resize": size is not None,
         "size": size,
         "resample": preprocess.resample,
-        "do_center_crop": crop is not None,
-        "crop_size": dict(zip(("height", "width"), crop, strict=True)) if crop else None,
+        "do_center_crop": preprocess.crop is not None,
+        "crop_size": _name_sides(preprocess.crop),
+        "do_flip_channel_order": preprocess.channels == "bgr" or None,
         "do_rescale": True,
         "rescale_factor": preprocess.scale,
         "do_normalize": True,
         "image_mean": [mean - preprocess.offset for mean in preprocess.mean],
         "image_std": list(preprocess.std),
+        **{
+            name: value
+            for (name, value), default in zip(extra.items(), defaults, strict=True)
+            if value != default
+        },
     }
-    written = {name: value for name, value in config.items() if value is not None}
-    return json.dumps(written, indent=2) + "\n"
+
+
+def _name_sides(size: tuple[int, int] | None) -> dict[str, int] | None:
+    return dict(zip(("height", "width"), size, strict=True)) if size else None
 
 
 def _has_any(folder: Path, *names: str) -> bool:

@@ -19,6 +19,7 @@ from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Outcome, settle
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
+from nhle_onnx.values.preprocess import PRESET_NAMES
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
@@ -189,7 +190,9 @@ def _make_absolute(settings: VerifySettings) -> VerifySettings:
     """Make a path absolute, as workers run in other folders."""
     flags = settings.flags
     file = flags.preprocess.file
-    preprocess = replace(flags.preprocess, file=file.resolve() if file else None)
+    if file and file not in PRESET_NAMES:
+        file = str(Path(file).resolve())
+    preprocess = replace(flags.preprocess, file=file)
     labels = flags.labels.resolve() if flags.labels else None
     return replace(
         settings,

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
-from nhle_onnx.values.preprocess import Layout
+from nhle_onnx.values.preprocess import PRESET_NAMES, ChannelOrder, Layout
 from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import IMAGES, MaxElements
 
@@ -17,7 +17,13 @@ class PreprocessFlags:
     """Options for preprocessing; None where not given."""
 
     file: Annotated[
-        Path | None, Option("The preprocessor_config.json to use.", keyword="preprocess")
+        str | None,
+        Option(
+            f"A preprocessor_config.json, or a preset: {', '.join(PRESET_NAMES)}.",
+            keyword="preprocess",
+            metavar="FILE|PRESET",
+            is_place=True,
+        ),
     ] = None
     mean: Annotated[
         tuple[float, ...] | None, Option("Subtracted from each channel.", counts=_CHANNELS)
@@ -33,6 +39,22 @@ class PreprocessFlags:
             keyword="range",
             counts=(2,),
         ),
+    ] = None
+    channels: Annotated[ChannelOrder | None, Option("Order of the colours.")] = None
+    resize: Annotated[
+        Literal["squash", "shortest", "longest"] | None,
+        Option(
+            "Out of proportion; by the shortest edge, then cropped; or by the longest edge, with "
+            "black borders.",
+        ),
+    ] = None
+    crop_pct: Annotated[
+        float | None,
+        Option("Resize to the size divided by this, then crop.", above=0, at_most=1),
+    ] = None
+    resample: Annotated[
+        Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None,
+        Option("How pixels are interpolated."),
     ] = None
 
 
