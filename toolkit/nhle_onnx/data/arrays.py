@@ -30,6 +30,7 @@ class ArraySamples:
     classes: npt.NDArray[np.int64]
     target: ImageInput
     preprocess: Preprocess | None
+    notes: tuple[str, ...] = ()
 
     @property
     def piece_size(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.data.folders import decode_image
-from nhle_onnx.data.labels import find_class
+from nhle_onnx.data.labels import find_class, find_classes
 from nhle_onnx.data.preprocess import normalize_pixels
 from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.errors import InputRefusedError
@@ -41,6 +41,7 @@ class EncodedSamples:
     target: ImageInput
     preprocess: Preprocess
     piece_size: int = 16
+    notes: tuple[str, ...] = ()
 
     def load(self, pieces: Iterable[Sequence[int]]) -> Iterator[Fill]:
         """As in SampleSource."""
@@ -75,7 +76,9 @@ def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
     found = written if isinstance(written, int) else find_class(written.strip(), labels)
     if found is None or not 0 <= found < len(labels):
         shown = written if isinstance(written, int) else written.strip()[:64]
-        message = f"{name} is of class {shown!r}, which the model does not have"
+        several = isinstance(written, str) and len(find_classes(written.strip(), labels)) > 1
+        why = "may be several of the model's" if several else "the model does not have"
+        message = f"{name} is of class {shown!r}, which {why}"
         raise InputRefusedError(
             message,
             remedy=f"Write indices from 0 to {len(labels) - 1}, or the model's labels.",

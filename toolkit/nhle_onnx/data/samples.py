@@ -8,13 +8,17 @@ import numpy as np
 
 from nhle_onnx.data.arrays import open_arrays
 from nhle_onnx.data.folders import FolderSamples, open_folder, open_unlabelled
+from nhle_onnx.data.pointers import refuse_pointer
 from nhle_onnx.data.preprocess import require_preprocess
 from nhle_onnx.data.shards import find_shards, open_shards
 from nhle_onnx.data.source import Array, SampleSource
+from nhle_onnx.data.tree import is_any_image
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.text import suggest
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 EVALUATION_FILE = "evaluation.npz"
+_LISTS = frozenset({".txt", ".lst", ".list"})
 
 
 class Format(NamedTuple):
@@ -64,13 +68,33 @@ def open_samples(
     and y. Raises InputRefusedError for samples that are missing, empty, in a wrong format, or of an
     unknown class.
     """
+    if path.is_file():
+        _refuse_file(path)
     for each in FORMATS:
         if each.matches(path):
             return each.open(path, target, preprocess, labels)
     message = f"{path} is not a regular file" if path.exists() else f"{path} does not exist"
+    near = "" if path.exists() else suggest(path.name, _list_siblings(path))
     raise InputRefusedError(
-        message, remedy="Give a folder with one folder of images for each class, or an .npz."
+        message, remedy=f"{near}Give a folder with one folder of images for each class, or an .npz."
     )
+
+
+def _list_siblings(path: Path) -> list[str]:
+    try:
+        return [item.name for item in path.parent.iterdir()]
+    except OSError:
+        return []
+
+
+def _refuse_file(path: Path) -> None:
+    """Refuse a pointer, or a single image, for what it is."""
+    refuse_pointer(path)
+    if is_any_image(path):
+        message = f"{path} is a single image"
+        raise InputRefusedError(
+            message, remedy="Give a folder with one folder of images for each class."
+        )
 
 
 def open_nothing(target: ImageInput) -> SampleSource:
@@ -90,14 +114,17 @@ def read_unlabelled(
     preprocess: Preprocess | None,
     labels: Sequence[str],
     excluded: Sequence[int],
-) -> Array:
-    """Read all images of a folder at any depth, or the x of an `.npz`, as model inputs.
+) -> tuple[Array, tuple[str, ...]]:
+    """Read all images of a folder at any depth, or of a list, or the x of an `.npz`, as model
+    inputs; and notes on what was left out.
 
     Folders named after an excluded class, and samples of one, are left out.
     """
-    if not path.is_dir():
+    is_list = path.is_file() and path.suffix.lower() in _LISTS
+    if not path.is_dir() and not is_list:
         source = open_samples(path, target, preprocess, labels)
-        return source.read(np.flatnonzero(~np.isin(source.classes, excluded)).tolist())
+        kept = np.flatnonzero(~np.isin(source.classes, excluded)).tolist()
+        return source.read(kept), source.notes
     required = require_preprocess(preprocess, path)
     folder = open_unlabelled(path, target, required, labels, excluded)
-    return folder.read(range(len(folder.files)))
+    return folder.read(range(len(folder.files))), folder.notes

@@ -30,6 +30,10 @@ class SampleSource(Protocol):
         """The model input for which samples are prepared."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, for the report."""
+
+    @property
     def piece_size(self) -> int:
         """The best number of samples to prepare at a time, which memory use depends on."""
 

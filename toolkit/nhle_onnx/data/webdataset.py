@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
-from nhle_onnx.data.folders import is_image
+from nhle_onnx.data.tree import is_image
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 

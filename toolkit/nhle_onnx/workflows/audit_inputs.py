@@ -73,7 +73,14 @@ def load_inputs(settings: AuditSettings) -> Loaded:
         request=request,
         data=data,
         members=members,
-        notes=tuple(dict.fromkeys(note for _, notes in found.values() for note in notes)),
+        notes=tuple(
+            dict.fromkeys(
+                (
+                    *(note for _, notes in found.values() for note in notes),
+                    *(note for source in sources for note in source.notes),
+                )
+            )
+        ),
     )
 
 

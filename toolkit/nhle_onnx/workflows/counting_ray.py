@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from nhle_onnx.data.encoded import EncodedSamples, ImagesInMemory, read_class
-from nhle_onnx.data.folders import is_image, open_folder
+from nhle_onnx.data.folders import open_folder
 from nhle_onnx.data.preprocess import require_preprocess
 from nhle_onnx.data.shards import Shards, find_shards
+from nhle_onnx.data.tree import is_image
 from nhle_onnx.data.webdataset import name_folder
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Outcome, settle
