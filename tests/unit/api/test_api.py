@@ -24,7 +24,7 @@ import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing pr
 from architectures.lenet5 import LeNet5
 from nhle_onnx.api.keywords import (
     AuditKeywords,
-    ModelKeywords,
+    InspectKeywords,
     UnlearnKeywords,
     VerifyKeywords,
     find_type,
@@ -47,7 +47,7 @@ FUNCTIONS = {
     "unlearn": (UnlearnKeywords, {"forget"}),
     "verify": (VerifyKeywords, {"forget", "data", "device_result"}),
     "audit": (AuditKeywords, {"forget", "data", "baseline"}),
-    "inspect": (ModelKeywords, set()),
+    "inspect": (InspectKeywords, set()),
 }
 SETTINGS = {
     "unlearn": UnlearnSettings,

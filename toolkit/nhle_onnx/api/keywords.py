@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict, TypeVar
 from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, ValidationError
 
 from nhle_onnx.errors import UsageError
+from nhle_onnx.text import suggest
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Device, Provider
 from nhle_onnx.values.preprocess import ChannelOrder, Layout
@@ -48,6 +49,12 @@ class ModelKeywords(TypedDict, total=False):
     crop_pct: float | None
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None
     max_elements: int
+
+
+class InspectKeywords(ModelKeywords, total=False):
+    """The keywords of `inspect`."""
+
+    data: StrPath | None
 
 
 class RunKeywords(ModelKeywords, total=False):
@@ -134,7 +141,8 @@ def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any
     checked = {}
     for name, value in given.items():
         if name not in known:
-            raise _refuse(name, "there is no such keyword")
+            near = suggest(name, known)
+            raise _refuse(name, "there is no such keyword", near)
         try:
             checked[name] = _make_checker(known[name]).validate_python(value)
         except ValidationError as error:
@@ -180,8 +188,8 @@ def render_call(function: str, **given: object) -> str:
     return f"nhle_onnx.{function}({arguments})"
 
 
-def _refuse(name: str, reason: str) -> UsageError:
-    return UsageError(f"{name}: {reason}", remedy="See help() of the function.")
+def _refuse(name: str, reason: str, near: str = "") -> UsageError:
+    return UsageError(f"{name}: {reason}", remedy=f"{near}See help() of the function.")
 
 
 def _make_checker(field: OptionField) -> TypeAdapter[Any]:

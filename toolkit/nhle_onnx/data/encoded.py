@@ -18,6 +18,7 @@ from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
+LABEL_COLUMNS = ("label", "labels", "class", "cls", "y")
 Encoded = tuple[str, bytes]  # an image's name for messages, and its file's content
 
 
@@ -84,3 +85,22 @@ def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
             remedy=f"Write indices from 0 to {len(labels) - 1}, or the model's labels.",
         )
     return found
+
+
+def make_reader(
+    names: Sequence[str] | None, labels: Sequence[str]
+) -> Callable[[str, str | int], int]:
+    """Return the function from an image's name, and its class as written, to the class.
+
+    A data set may number its classes in another order: if all of its `names` are labels of the
+    model, they decide.
+    """
+    found = [find_class(str(name), labels) for name in names or ()]
+    if not found or None in found or len(set(found)) < len(found):
+        return lambda name, written: read_class(name, written, labels)
+
+    def read(name: str, written: str | int) -> int:
+        is_numbered = isinstance(written, int) and 0 <= written < len(found)
+        return read_class(name, found[int(written)] or 0 if is_numbered else written, labels)
+
+    return read

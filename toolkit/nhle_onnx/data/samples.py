@@ -8,6 +8,7 @@ import numpy as np
 
 from nhle_onnx.data.arrays import open_arrays
 from nhle_onnx.data.folders import FolderSamples, open_folder, open_unlabelled
+from nhle_onnx.data.metadata import find_metadata, is_saved, open_described, refuse_splits
 from nhle_onnx.data.pointers import refuse_pointer
 from nhle_onnx.data.preprocess import require_preprocess
 from nhle_onnx.data.shards import find_shards, open_shards
@@ -53,8 +54,24 @@ def _open_arrays(
     return open_arrays(path, target, preprocess, len(labels))
 
 
+def _open_described(
+    path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
+) -> SampleSource:
+    return open_described(path, target, require_preprocess(preprocess, path), labels)
+
+
+def _open_saved(
+    path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
+) -> SampleSource:
+    from nhle_onnx.data.saved_dataset import open_saved  # noqa: PLC0415 - pyarrow is an extra
+
+    return open_saved(path, target, require_preprocess(preprocess, path), labels)
+
+
 # The first that matches opens a path. To add one, write a file and add a row.
 FORMATS: list[Format] = [
+    Format(is_saved, _open_saved),
+    Format(lambda path: find_metadata(path) is not None, _open_described),
     Format(lambda path: find_shards(path) is not None, _open_shards),
     Format(Path.is_dir, _open_folder),
     Format(Path.is_file, _open_arrays),
@@ -64,12 +81,13 @@ FORMATS: list[Format] = [
 def open_samples(
     path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
 ) -> SampleSource:
-    """Open a folder `<class>/*.png|jpg|jpeg|webp|bmp`, tar or Parquet shards, or an `.npz` with x
-    and y. Raises InputRefusedError for samples that are missing, empty, in a wrong format, or of an
-    unknown class.
+    """Open a folder `<class>/*.png|jpg|jpeg|webp|bmp`, one with `metadata.csv` or `.jsonl`, a saved
+    data set of Hugging Face, tar or Parquet shards, or an `.npz` with x and y. Raises
+    InputRefusedError for samples that are missing, empty, in a wrong format, or of no known class.
     """
     if path.is_file():
         _refuse_file(path)
+    refuse_splits(path)
     for each in FORMATS:
         if each.matches(path):
             return each.open(path, target, preprocess, labels)

@@ -9,6 +9,8 @@ from onnx import TensorProto, ValueInfoProto
 
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess_sources import find_preprocess
+from nhle_onnx.data.presets import list_fitting
+from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
@@ -21,21 +23,25 @@ from nhle_onnx.lowering.weights import (
     list_unsupported_tensors,
     list_weights,
 )
+from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
-from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.values.summary import InspectReport
-from nhle_onnx.workflows.classifier import TOOL, summarize_file
+from nhle_onnx.values.settings.inspect import InspectSettings
+from nhle_onnx.values.summary import InspectReport, Trials
+from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
+from nhle_onnx.workflows.trials import try_presets
 
 Found = TypeVar("Found")
 
 
-def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
+def inspect_model(settings: InspectSettings) -> InspectReport:
     """Describe a model. A part that `unlearn` cannot handle becomes a reason, not an error.
 
-    Raises InputRefusedError or UnsupportedModelError only where the file itself cannot be read.
+    Raises InputRefusedError or UnsupportedModelError only where the file itself, or the images on
+    which preprocessing is tried, cannot be read.
     """
-    model = load_model(path, max_elements=flags.max_elements)
+    flags = settings.flags
+    model = load_model(settings.model, max_elements=flags.max_elements)
     reasons: list[str] = []
     head = _attempt(lambda: find_head(model, output=flags.output), reasons)
     image = _attempt(lambda: read_image_input(model, layout=flags.layout), reasons)
@@ -56,6 +62,12 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
     poisoned = list_not_finite(model, head) if head else ()
     reasons += [f"the weight {name} holds NaN or an infinity" for name in poisoned]
     names = list_weights(model.proto, model.opset, last)
+    trials = None
+    if settings.data and head and image and labels:
+        classifier = Classifier(
+            model=model, head=head, image_input=image, labels=labels, preprocess=preprocess
+        )
+        trials = _try(settings.data, classifier)
     return InspectReport(
         tool=TOOL,
         model=summarize_file(model),
@@ -77,6 +89,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
             is_lowerable=not (unsupported or unsupported_tensors),
         ),
         reasons=tuple(reasons),
+        trials=trials,
     )
 
 
@@ -86,6 +99,15 @@ def _attempt(find: Callable[[], Found], reasons: list[str]) -> Found | None:
     except NhleOnnxError as error:
         reasons.append(error.reason)
         return None
+
+
+def _try(data: Path, classifier: Classifier) -> Trials:
+    """Try preprocessing on images; opening them takes any, as nothing is decoded yet."""
+    target = classifier.image_input
+    any_preprocess = classifier.preprocess or next(list_fitting(target)).apply(target)
+    source = open_samples(data, target, any_preprocess, classifier.labels)
+    session = open_session(classifier.model.proto, "auto", "exact")
+    return try_presets(classifier, source, range(len(source.classes)), session)
 
 
 def _list_operators(model: OnnxModel, output: str) -> tuple[str, ...]:

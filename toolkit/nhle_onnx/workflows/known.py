@@ -6,10 +6,11 @@ from nhle_onnx.runtime.session import Session
 from nhle_onnx.text import name_class
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.summary import AS_FOUND, Trial
 from nhle_onnx.verification.skill import MIN_SKILL, measure_skill
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.measure import Evaluation
-from nhle_onnx.workflows.trials import AS_FOUND, Trial, try_presets
+from nhle_onnx.workflows.trials import try_presets
 
 _WORKS = 0.5  # mean accuracy over classes
 
@@ -71,5 +72,5 @@ def _try_presets(classifier: Classifier, evaluation: Evaluation, session: Sessio
     """Return the preprocessing with which the model works, best first."""
     if classifier.preprocess is None or not len(evaluation.indices):
         return []
-    trials = try_presets(classifier, evaluation.samples, evaluation.indices, session)
-    return [trial for trial in trials if trial.accuracy >= _WORKS and trial.options != AS_FOUND]
+    tried = try_presets(classifier, evaluation.samples, evaluation.indices, session).tried
+    return [trial for trial in tried if trial.accuracy >= _WORKS and trial.options != AS_FOUND]

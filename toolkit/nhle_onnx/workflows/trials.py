@@ -1,7 +1,7 @@
 """Preprocessing tried on labelled images: as found, and as common trainers do it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,48 +13,46 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import Hint, hint
 from nhle_onnx.runtime.session import Session
 from nhle_onnx.values.preprocess import ChannelOrder, ImageInput, Preprocess
+from nhle_onnx.values.summary import AS_FOUND, Trial, Trials
 from nhle_onnx.verification.accuracy import count_hits, predict_classes
 from nhle_onnx.workflows.classifier import Classifier
 
-AS_FOUND = hint("as found")
 _TRIED = 96  # images, to tell which preprocessing works
 _RANGES = ((0, 1), (0, 255), (-1, 1))
 _COLOURS = 3
 _SHARE = 0.875
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """Options, and the mean accuracy over classes under the preprocessing that they ask for."""
-
-    options: Hint
-    accuracy: float
-
-
 def try_presets(
     classifier: Classifier, source: SampleSource, indices: Sequence[int], session: Session
-) -> list[Trial]:
-    """Measure accuracy as found and under each other preprocessing, best first."""
+) -> Trials:
+    """Measure accuracy on some images, as found and under each other preprocessing, best first."""
     chosen = np.unique(np.linspace(0, len(indices) - 1, _TRIED).astype(int)).tolist()
     places = [indices[index] for index in chosen]
-    trials = []
-    for options, preprocess in _list_candidates(classifier.preprocess, classifier.image_input):
+    tried = []
+    for options, preprocess in _list_candidates(source.preprocess, classifier):
         samples = open_samples(source.path, classifier.image_input, preprocess, classifier.labels)
         try:
             images = samples.read(places)
         except InputRefusedError:  # such as sizes that do not fit the model
             continue
         accuracy = _measure(classifier, session, images, samples.classes[places])
-        trials.append(Trial(options=options, accuracy=accuracy))
-    return sorted(trials, key=lambda trial: -trial.accuracy)
+        tried.append(Trial(options=options, accuracy=accuracy))
+    best = sorted(tried, key=lambda trial: -trial.accuracy)
+    return Trials(images=len(places), tried=tuple(best), notes=source.notes)
 
 
 def _list_candidates(
-    found: Preprocess | None, target: ImageInput
-) -> Iterator[tuple[Hint, Preprocess]]:
-    """List what to try, each once: as found, in other units, other orders, sizes, and presets."""
+    used: Preprocess | None, classifier: Classifier
+) -> Iterator[tuple[Hint, Preprocess | None]]:
+    """List what to try, each once: as found, in other units, other orders, sizes, and presets; only
+    as they are for samples that are model inputs already.
+    """
+    if used is None:
+        yield hint(AS_FOUND), None
+        return
     seen: set[Preprocess] = set()
-    for options, preprocess in _list_all(found, target):
+    for options, preprocess in _list_all(classifier.preprocess, classifier.image_input):
         same = replace(preprocess, source="")
         if same not in seen:
             seen.add(same)
@@ -63,7 +61,7 @@ def _list_candidates(
 
 def _list_all(found: Preprocess | None, target: ImageInput) -> Iterator[tuple[Hint, Preprocess]]:
     if found:
-        yield AS_FOUND, found
+        yield hint(AS_FOUND), found
         yield from _vary(found, target)
     for preset in list_fitting(target):
         yield hint(f"{{preprocess={preset.name}}}"), preset.apply(target)
