@@ -1,7 +1,7 @@
 """Image files in one folder for each class, decoded only on request."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,51 +77,57 @@ def open_folder(
     if not images:
         raise _refuse_empty(path, tree, labels)
     _refuse_splits(path, images, labels)
-    choose = _choose_reading({folder for image in images for folder in image.folders}, labels)
-    found = {folders: choose(folders, path) for folders in {image.folders for image in images}}
+    classes = _list_classes(path, images, labels)
     if outside := len(tree.images) - len(images):
         tree.skipped["outside of class folders"] += outside
     return FolderSamples(
         path=path,
         files=tuple(image.path for image in images),
-        classes=np.array([found[image.folders] for image in images], dtype=np.int64),
+        classes=np.array(classes, dtype=np.int64),
         target=target,
         preprocess=preprocess,
         notes=describe_skipped(path, len(images), tree.skipped),
     )
 
 
-def _choose_reading(
-    names: Collection[str], labels: Sequence[str]
-) -> Callable[[tuple[str, ...], Path], int]:
-    """Return the function from an image's folders to its class.
-
-    A number that is both a label and an index is a label if all numbers are labels.
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How folders' names are read: a number that is both a label and an index is a label if all
+    numbers are labels.
     """
-    numbers = [name for name in names if name.isdecimal()]
-    are_labels = all(name in labels for name in numbers)
 
-    def find(name: str) -> tuple[int, ...]:
-        found = find_classes(name, labels)
-        if name.isdecimal() and len(found) > 1:
-            return found[:1] if are_labels else found[-1:]
-        return found
+    root: Path
+    labels: Sequence[str]
+    are_labels: bool
 
-    def choose(folders: tuple[str, ...], root: Path) -> int:
-        """The outermost folder that names a class; below it, only other labels contradict."""
-        named = [(name, find(name)) for name in folders if find(name)]
+    def choose(self, folders: tuple[str, ...]) -> int:
+        """Choose the outermost folder that names a class; below it, only labels may contradict."""
+        named = [(name, found) for name in folders if (found := self._find(name))]
         if not named:
-            raise _refuse_unknown(root / folders[0], labels)
+            raise _refuse_unknown(self.root / folders[0], self.labels)
         (name, first), *inner = named
-        if len(first) != 1 or first[0] >= len(labels):
-            raise _refuse_unknown(root / name, labels)
+        if len(first) != 1 or first[0] >= len(self.labels):
+            raise _refuse_unknown(self.root / name, self.labels)
         for other, others in inner:
             if not other.isdecimal() and first[0] not in others:
-                message = f"{root.joinpath(*folders)} lies in folders of two classes"
+                message = f"{self.root.joinpath(*folders)} lies in folders of two classes"
                 raise InputRefusedError(message, remedy=f"Move {name} and {other} apart.")
         return first[0]
 
-    return choose
+    def _find(self, name: str) -> tuple[int, ...]:
+        found = find_classes(name, self.labels)
+        if name.isdecimal() and len(found) > 1:
+            return found[:1] if self.are_labels else found[-1:]
+        return found
+
+
+def _list_classes(root: Path, images: Sequence[Image], labels: Sequence[str]) -> list[int]:
+    """List the class of each image by its folders."""
+    paths = {image.folders for image in images}
+    numbers = [name for folders in paths for name in folders if name.isdecimal()]
+    reading = _Reading(root, labels, all(name in labels for name in numbers))
+    found = {folders: reading.choose(folders) for folders in paths}
+    return [found[image.folders] for image in images]
 
 
 def _refuse_unknown(folder: Path, labels: Sequence[str]) -> InputRefusedError:
@@ -175,14 +181,7 @@ def open_unlabelled(
     name may be that of an excluded class.
     """
     tree = scan(path) if path.is_dir() else _read_list(path)
-    roots = (path.name, path.resolve().name) if path.is_dir() else ()
-    kept = [
-        image.path
-        for image in tree.images
-        if not any(
-            set(list_readings(name, labels)) & set(excluded) for name in (*roots, *image.folders)
-        )
-    ]
+    kept = _drop(path, tree.images, labels, excluded)
     if left := len(tree.images) - len(kept):
         tree.skipped["in folders of a forgotten class"] += left
     if not kept:
@@ -196,6 +195,18 @@ def open_unlabelled(
         preprocess=preprocess,
         notes=describe_skipped(path, len(kept), tree.skipped),
     )
+
+
+def _drop(
+    root: Path, images: Sequence[Image], labels: Sequence[str], excluded: Sequence[int]
+) -> list[Path]:
+    """Drop images below a folder that may be that of an excluded class."""
+    roots = (root.name, root.resolve().name) if root.is_dir() else ()
+    names = {*roots, *(name for image in images for name in image.folders)}
+    bad = {name for name in names if {*list_readings(name, labels)} & {*excluded}}
+    if bad & {*roots}:
+        return []
+    return [image.path for image in images if not bad & {*image.folders}]
 
 
 def _read_list(path: Path) -> Tree:

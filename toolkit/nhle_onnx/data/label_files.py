@@ -112,22 +112,27 @@ def parse_csv(text: str) -> Labels:
     titles = [cell.strip().casefold() for cell in rows[0]]
     names = [titles.index(title) for title in _NAME_COLUMNS if title in titles]
     indices = [titles.index(title) for title in _INDEX_COLUMNS if title in titles]
-    if names:
-        rows = rows[1:]
-    width = len(titles)
-    if not names and width == 1:
-        names = [0]
-    elif not names:
-        indices = [
-            column for column in range(width) if all(row[column].isdecimal() for row in rows)
-        ]
-        names = [column for column in range(width) if column not in indices]
-    if len(rows[0]) > _PAIR and not indices and len(names) > 1:
-        message = f"no title among {', '.join(titles)[:99]} says which column has the labels"
+    if not names:
+        return _parse_untitled(rows)
+    return _read_columns(rows[1:], names[0], indices[0] if indices else None)
+
+
+def _parse_untitled(rows: Sequence[Sequence[str]]) -> Labels:
+    """Parse a column of labels, or one of labels and one of indices."""
+    width = max(map(len, rows))
+    if width == 1:
+        return _read_columns(rows, 0, None)
+    numbers = [column for column in range(width) if all(row[column].isdecimal() for row in rows)]
+    if width != _PAIR or len(numbers) != 1:
+        message = f"no title among {', '.join(rows[0])[:99]} says which column has the labels"
         raise ValueError(message)
-    if not indices:
-        return tuple(row[names[0]].strip() for row in rows)
-    return read_table({row[indices[0]].strip(): row[names[0]] for row in rows})
+    return _read_columns(rows, 1 - numbers[0], numbers[0])
+
+
+def _read_columns(rows: Sequence[Sequence[str]], name: int, index: int | None) -> Labels:
+    if index is None:
+        return tuple(row[name].strip() for row in rows)
+    return read_table({row[index].strip(): row[name] for row in rows})
 
 
 def parse_yaml(text: str) -> Labels:

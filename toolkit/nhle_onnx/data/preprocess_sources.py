@@ -30,6 +30,7 @@ _MAX_EXTENT = 8192  # of an image's side; Pillow gives no warning up to its squa
 _SIDECARS = ("preprocessor_config.json", "config.json")
 _COLOURS, _WHITE, _MAX_SHARE = 3, 255, 8
 Found = TypeVar("Found")
+Fault = tuple[str, str]  # a reason and a remedy
 
 
 def find_preprocess(
@@ -189,43 +190,51 @@ def _guard(parse: Callable[[str], Found], source: str) -> Found:
 
 
 def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
+    """Refuse steps that cannot be taken, or that do not fit the model."""
+    for find in (_find_misfit, _find_odd_size, _find_odd_number):
+        if found := find(preprocess, target):
+            reason, remedy = found
+            message = f"preprocessing from {preprocess.source} {reason}"
+            raise InputRefusedError(message, remedy=remedy)
+    return preprocess
+
+
+def _find_misfit(preprocess: Preprocess, target: ImageInput) -> Fault | None:
     for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
         if len(values) not in {1, target.channels}:
-            message = (
-                f"preprocessing from {preprocess.source} has {len(values)} values for {name}, "
+            reason = (
+                f"has {len(values)} values for {name}, "
                 f"but the model's input has {target.channels} channels"
             )
-            raise InputRefusedError(
-                message, remedy=f"Give --{name} with one value for each channel."
-            )
+            return reason, hint(f"Give {{{name}}} with one value for each channel.")
     if preprocess.channels == "bgr" and target.channels != _COLOURS:
-        message = f"preprocessing from {preprocess.source} is bgr, but the model takes no colours"
-        raise InputRefusedError(message, remedy=hint("Give {channels=rgb}."))
-    shares = preprocess.crop_share or ()
-    if not all(0 < share <= _MAX_SHARE for share in shares):
-        message = f"preprocessing from {preprocess.source} crops to an impossible size"
-        raise InputRefusedError(message, remedy="Correct it: a share of the side is above 0.")
+        return "is bgr, but the model takes no colours", hint("Give {channels=rgb}.")
+    return None
+
+
+def _find_odd_size(preprocess: Preprocess, target: ImageInput) -> Fault | None:
+    extents = [preprocess.shortest_edge, *(preprocess.size or ()), *(preprocess.crop or ())]
+    is_odd = not all(0 < extent <= _MAX_EXTENT for extent in extents if extent is not None)
+    if is_odd or not all(0 < share <= _MAX_SHARE for share in preprocess.crop_share or ()):
+        remedy = f"Correct it: sides have 1 to {_MAX_EXTENT} pixels."
+        return "makes images of an impossible size", remedy
     pads = preprocess.pad
     if len(pads) not in {1, target.channels} or not all(0 <= each <= _WHITE for each in pads):
-        message = f"preprocessing from {preprocess.source} has borders of an impossible colour"
-        raise InputRefusedError(message, remedy="Correct it: a colour has 0 to 255 per channel.")
-    extents = [preprocess.shortest_edge, *(preprocess.size or ()), *(preprocess.crop or ())]
-    if not all(0 < extent <= _MAX_EXTENT for extent in extents if extent is not None):
-        message = f"preprocessing from {preprocess.source} makes images of an impossible size"
-        raise InputRefusedError(
-            message, remedy=f"Correct it: sides have 1 to {_MAX_EXTENT} pixels."
+        return (
+            "has borders of an impossible colour",
+            "Correct it: a colour has 0 to 255 per channel.",
         )
     if preprocess.resample not in INTERPOLATIONS.values():
-        message = f"preprocessing from {preprocess.source} resizes in an unknown way"
-        raise InputRefusedError(message, remedy="Correct it: resample is a number from 0 to 5.")
+        return "resizes in an unknown way", "Correct it: resample is a number from 0 to 5."
+    return None
+
+
+def _find_odd_number(preprocess: Preprocess, _: ImageInput) -> Fault | None:
     numbers = (preprocess.scale, preprocess.offset, *preprocess.mean, *preprocess.std)
     limits = np.finfo(np.float32)
     if not all(abs(number) <= float(limits.max) for number in numbers):
-        message = f"preprocessing from {preprocess.source} holds numbers that are not finite"
-        raise InputRefusedError(
-            message, remedy=hint("Give {mean}, {std} and {range}, or correct it.")
-        )
+        remedy = hint("Give {mean}, {std} and {range}, or correct it.")
+        return "holds numbers that are not finite", remedy
     if min(map(abs, preprocess.std)) < limits.tiny:
-        message = f"preprocessing from {preprocess.source} divides by a std of 0, or nearly so"
-        raise InputRefusedError(message, remedy=hint("Give {std} with positive values."))
-    return preprocess
+        return "divides by a std of 0, or nearly so", hint("Give {std} with positive values.")
+    return None

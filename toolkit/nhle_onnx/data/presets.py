@@ -1,4 +1,4 @@
-"""Preprocessing as common trainers do it: by name for --preprocess, and to be tried on images."""
+"""Preprocessing as common trainers do it: asked for by name, and to be tried on images."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

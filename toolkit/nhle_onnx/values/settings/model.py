@@ -66,6 +66,8 @@ class ModelFlags:
     output: Annotated[
         str | None, Option("The scores, where the model has several outputs.", metavar="NAME")
     ] = None
-    labels: Annotated[Path | None, Option("Class labels, one on each line, in class order.")] = None
+    labels: Annotated[
+        Path | None, Option("Class labels in class order: lines, JSON, CSV or YAML.")
+    ] = None
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
     preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()

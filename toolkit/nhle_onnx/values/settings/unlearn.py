@@ -44,9 +44,9 @@ class UnlearnSettings:
     anchors: Annotated[
         str,
         Option(
-            "What keeps the retained classes unchanged: samples of them, or a folder of any "
-            "images.",
-            metavar="auto|off|DIR",
+            "What keeps the retained classes unchanged: samples of them, or a folder or a list of "
+            "any images.",
+            metavar="auto|off|PATH",
             is_place=True,
         ),
     ] = "auto"
