@@ -72,8 +72,7 @@ def _find(
 def _find_beside(place: Path) -> tuple[str, Labels] | None:
     for name in _SIDECARS:
         path = place.parent / name
-        # a config.json may say nothing of labels
-        if path.is_file() and (labels := read_labels(path)):
+        if path.is_file() and (labels := read_labels(path)):  # a config.json may have none
             return str(path), labels
     return None
 

@@ -128,8 +128,7 @@ def _fit(height: int, width: int, size: tuple[int, int], fit: Fit) -> tuple[int,
     """Fit an image to a size, rounded as by timm."""
     if fit == "fill":
         return size
-    choose = min if fit == "cover" else max
-    ratio = choose(height / size[0], width / size[1])
+    ratio = (min if fit == "cover" else max)(height / size[0], width / size[1])
     return max(1, round(height / ratio)), max(1, round(width / ratio))
 
 

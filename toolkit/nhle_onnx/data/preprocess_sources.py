@@ -153,10 +153,8 @@ def _read_text(path: Path) -> str:
 def _read_file(path: Path) -> Preprocess:
     found = _parse_file(path)
     if found is None:
-        message = f"{path} says nothing about preprocessing"
-        raise InputRefusedError(
-            message, remedy="It needs image_mean, image_std and rescale_factor, or pretrained_cfg."
-        )
+        remedy = "It needs image_mean, image_std and rescale_factor, or pretrained_cfg."
+        raise InputRefusedError(f"{path} says nothing about preprocessing", remedy=remedy)
     return found
 
 
@@ -193,9 +191,8 @@ def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
     """Refuse steps that cannot be taken, or that do not fit the model."""
     for find in (_find_misfit, _find_odd_size, _find_odd_number):
         if found := find(preprocess, target):
-            reason, remedy = found
-            message = f"preprocessing from {preprocess.source} {reason}"
-            raise InputRefusedError(message, remedy=remedy)
+            message = f"preprocessing from {preprocess.source} {found[0]}"
+            raise InputRefusedError(message, remedy=found[1])
     return preprocess
 
 

@@ -109,10 +109,8 @@ def _refuse_file(path: Path) -> None:
     """Refuse a pointer, or a single image, for what it is."""
     refuse_pointer(path)
     if is_any_image(path):
-        message = f"{path} is a single image"
-        raise InputRefusedError(
-            message, remedy="Give a folder with one folder of images for each class."
-        )
+        remedy = "Give a folder with one folder of images for each class."
+        raise InputRefusedError(f"{path} is a single image", remedy=remedy)
 
 
 def open_nothing(target: ImageInput) -> SampleSource:

@@ -39,9 +39,7 @@ class Tree:
 
 
 def scan(root: Path) -> Tree:
-    """Find images at any depth; hidden and system files are skipped, but counted. Raises
-    InputRefusedError for folders that cannot be read, and for pipes and the like named as images.
-    """
+    """Find images at any depth, and count the rest. Raises InputRefusedError."""
     tree = Tree()
     _scan(root, (), {_identify(root)}, tree)
     return tree
@@ -83,8 +81,8 @@ def describe_skipped(path: Path, read: int, skipped: Counter[str]) -> tuple[str,
         return ()
     parts = [f"{count} {kind}" for kind, count in skipped.items()]
     verb = "is" if skipped.total() == 1 else "are"
-    total = read + skipped.total()
-    return (f"read {read} of {total} files in {path}; {', '.join(parts)} {verb} not read",)
+    files = f"{read + skipped.total()} files in {path}"
+    return (f"read {read} of {files}; {', '.join(parts)} {verb} not read",)
 
 
 def is_image(path: Path) -> bool:

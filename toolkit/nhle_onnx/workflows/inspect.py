@@ -9,7 +9,7 @@ from onnx import TensorProto, ValueInfoProto
 
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess_sources import find_preprocess
-from nhle_onnx.data.presets import list_fitting
+from nhle_onnx.data.presets import PRESETS
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.head.find import find_head
@@ -103,9 +103,8 @@ def _attempt(find: Callable[[], Found], reasons: list[str]) -> Found | None:
 
 def _try(data: Path, classifier: Classifier) -> Trials:
     """Try preprocessing on images; opening them takes any, as nothing is decoded yet."""
-    target = classifier.image_input
-    any_preprocess = classifier.preprocess or next(list_fitting(target)).apply(target)
-    source = open_samples(data, target, any_preprocess, classifier.labels)
+    preprocess = classifier.preprocess or PRESETS[0].apply(classifier.image_input)
+    source = open_samples(data, classifier.image_input, preprocess, classifier.labels)
     session = open_session(classifier.model.proto, "auto", "exact")
     return try_presets(classifier, source, range(len(source.classes)), session)
 
