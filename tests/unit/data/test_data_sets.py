@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from nhle_onnx.data.samples import open_samples
+from nhle_onnx.data.samples import open_samples, read_unlabelled
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import Preprocess
 from support.inputs import make_input
@@ -143,3 +143,22 @@ def test_memory_does_not_hold_a_saved_data_set(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.classes, [0, 1, 2] * 9)
     assert len(source.read([26])) == 1
     assert pa.total_allocated_bytes() - before < 2**16
+
+
+def test_what_metadata_calls_forgotten_is_never_an_anchor(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for place, name in enumerate(("a.png", "b.png", "deep/c.png")):
+        (tmp_path / name).write_bytes(encode(place))
+    table = tmp_path / "metadata.csv"
+    table.write_text("file_name,label\na.png,cat\nb.png,dog\ndeep/c.png,cat\n")
+    kept, _ = read_unlabelled(tmp_path, TARGET, PREPROCESS, LABELS, (0,))
+    assert kept[:, 0, 0, 0].tolist() == [1]
+    table.rename(tmp_path / "deep" / table.name)
+    with pytest.raises(InputRefusedError, match="deep has metadata"):
+        read_unlabelled(tmp_path, TARGET, PREPROCESS, LABELS, (0,))
+
+
+def test_a_saved_data_set_may_hold_anchors(tmp_path: Path) -> None:
+    save(tmp_path / "saved", make_table([0, 1, 2]), names=["owl", "cat", "dog"])
+    kept, _ = read_unlabelled(tmp_path / "saved", TARGET, PREPROCESS, LABELS, (0,))
+    assert kept[:, 0, 0, 0].tolist() == [0, 2]

@@ -87,20 +87,16 @@ def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
     return found
 
 
-def make_reader(
-    names: Sequence[str] | None, labels: Sequence[str]
-) -> Callable[[str, str | int], int]:
-    """Return the function from an image's name, and its class as written, to the class.
-
-    A data set may number its classes in another order: if all of its `names` are labels of the
-    model, they decide.
+def map_names(names: Sequence[str] | None, labels: Sequence[str]) -> tuple[int, ...]:
+    """Map a data set's own numbers to classes: it may have them in another order. If all of its
+    `names` are labels of the model, they decide; otherwise nothing is mapped.
     """
     found = [find_class(str(name), labels) for name in names or ()]
-    if not found or None in found or len(set(found)) < len(found):
-        return lambda name, written: read_class(name, written, labels)
+    known = tuple(index for index in found if index is not None)
+    return known if len({*known}) == len(found) else ()
 
-    def read(name: str, written: str | int) -> int:
-        is_numbered = isinstance(written, int) and 0 <= written < len(found)
-        return read_class(name, found[int(written)] or 0 if is_numbered else written, labels)
 
-    return read
+def translate(written: str | int, classes: Sequence[int]) -> str | int:
+    """Translate a data set's number; anything else stays as written."""
+    is_mapped = isinstance(written, int) and 0 <= written < len(classes)
+    return classes[int(written)] if is_mapped else written

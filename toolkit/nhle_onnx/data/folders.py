@@ -29,6 +29,7 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 # The first that is there is proposed.
 _SPLITS = ("val", "valid", "validation", "eval", "dev", "test", "testing", "train", "training")
+TABLES = ("metadata.csv", "metadata.jsonl")
 _MAX_LIST = 2**26
 _START = 64  # bytes
 # A file's content decides, not its name; but Pillow's many other readers are never used.
@@ -181,6 +182,7 @@ def open_unlabelled(
     name may be that of an excluded class.
     """
     tree = scan(path) if path.is_dir() else _read_list(path)
+    _refuse_tables(tree)
     kept = _drop(path, tree.images, labels, excluded)
     if left := len(tree.images) - len(kept):
         tree.skipped["in folders of a forgotten class"] += left
@@ -195,6 +197,14 @@ def open_unlabelled(
         preprocess=preprocess,
         notes=describe_skipped(path, len(kept), tree.skipped),
     )
+
+
+def _refuse_tables(tree: Tree) -> None:
+    """Refuse images beside a table, which may say that they are of a forgotten class."""
+    for folder in {image.path.parent for image in tree.images}:
+        if any((folder / name).is_file() for name in TABLES):
+            message = f"{folder} has metadata, which says what its images are"
+            raise InputRefusedError(message, remedy=hint("Give {anchors} that folder itself."))
 
 
 def _drop(

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from nhle_onnx.data.encoded import LABEL_COLUMNS, read_class
-from nhle_onnx.data.folders import FolderSamples
+from nhle_onnx.data.folders import TABLES, FolderSamples
 from nhle_onnx.data.tree import check_regular, describe_skipped, scan
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
-_NAMES = ("metadata.csv", "metadata.jsonl")
 STATE, INFO = "state.json", "dataset_info.json"  # of a data set that was saved to disk
 _SPLITS = "dataset_dict.json"
 _FILE = "file_name"
@@ -25,7 +24,7 @@ _REMEDY = f"It needs {_FILE} and label in each row, with paths below its folder.
 
 def find_metadata(path: Path) -> Path | None:
     """Find the table of an image folder."""
-    return next((path / name for name in _NAMES if (path / name).is_file()), None)
+    return next((path / name for name in TABLES if (path / name).is_file()), None)
 
 
 def is_saved(path: Path) -> bool:

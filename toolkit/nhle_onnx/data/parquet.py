@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from nhle_onnx.data.encoded import LABEL_COLUMNS, Encoded, EncodedSamples, make_reader
+from nhle_onnx.data.encoded import (
+    LABEL_COLUMNS,
+    Encoded,
+    EncodedSamples,
+    map_names,
+    read_class,
+    translate,
+)
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
@@ -95,13 +102,16 @@ def open_parquet(
     have.
     """
     columns = find_columns(files[0])
-    read = make_reader(_list_names(files[0], columns.label), labels)
+    mapped = map_names(list_names(files[0], columns.label), labels)
     classes: list[int] = []
     counts = []
     for file in files:
         written = _read_column(file, columns.label)
         counts.append(len(written))
-        classes += [read(f"{file}: row {row}", value) for row, value in enumerate(written)]
+        classes += [
+            read_class(f"{file}: row {row}", translate(value, mapped), labels)
+            for row, value in enumerate(written)
+        ]
     if not classes:
         message = f"{path} holds no rows"
         raise InputRefusedError(message, remedy=_REMEDY)
@@ -128,7 +138,7 @@ def _read_schema(file: Path) -> Any:  # noqa: ANN401 - pyarrow types none
         raise _refuse(file, error) from error
 
 
-def _list_names(file: Path, column: str) -> Sequence[str] | None:
+def list_names(file: Path, column: str) -> Sequence[str] | None:
     """List the names of the classes as Hugging Face writes them into the file."""
     try:
         written = json.loads((_read_schema(file).metadata or {})[b"huggingface"])

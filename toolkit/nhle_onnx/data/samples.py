@@ -137,7 +137,8 @@ def read_unlabelled(
     Folders named after an excluded class, and samples of one, are left out.
     """
     is_list = path.is_file() and path.suffix.lower() in _LISTS
-    if not path.is_dir() and not is_list:
+    is_described = path.is_dir() and (is_saved(path) or find_metadata(path) is not None)
+    if is_described or (not path.is_dir() and not is_list):
         source = open_samples(path, target, preprocess, labels)
         kept = np.flatnonzero(~np.isin(source.classes, excluded)).tolist()
         return source.read(kept), source.notes

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nhle_onnx.data.encoded import Encoded, EncodedSamples, make_reader
+from nhle_onnx.data.encoded import Encoded, EncodedSamples, map_names, read_class, translate
 from nhle_onnx.data.metadata import INFO, STATE
 from nhle_onnx.data.parquet import Columns, choose_columns, read_stream
 from nhle_onnx.errors import InputRefusedError
@@ -59,13 +59,16 @@ def open_saved(
     files, features = _describe(path)
     columns = choose_columns(read_stream(files[0]).schema, files[0])
     names = features.get(columns.label, {}).get("names")
-    read = make_reader(names, labels)
+    mapped = map_names(names, labels)
     classes: list[int] = []
     counts = []
     for file in files:
         written = read_stream(file).column(columns.label).to_pylist()
         counts.append(len(written))
-        classes += [read(f"{file}: row {row}", value) for row, value in enumerate(written)]
+        classes += [
+            read_class(f"{file}: row {row}", translate(value, mapped), labels)
+            for row, value in enumerate(written)
+        ]
     if not classes:
         message = f"{path} holds no rows"
         raise InputRefusedError(message, remedy=_REMEDY)
