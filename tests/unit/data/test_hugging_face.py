@@ -13,6 +13,8 @@ from support.inputs import make_input
 from support.processor_files import FILES, MODES, list_sizes, make_file, make_photo, make_processor
 
 _AS_STORED = {"do_rescale": False, "do_normalize": False}
+# One file for each processor is tried in all modes; others differ only in sizes and numbers.
+_FIRST = {name: kind for kind, (_, name, _) in reversed(FILES.items())}.values()
 _WIDE = {"convnext, squashed"}  # 384 x 384, which takes a while
 
 
@@ -32,7 +34,7 @@ def test_every_photo_becomes_the_same_pixels(kind: str) -> None:
     if "mobilevit" in kind:  # which never normalizes
         del switches["do_normalize"]
     for height, width in list_sizes()[:: 15 if kind in _WIDE else 1]:
-        for mode in MODES:
+        for mode in MODES if kind in _FIRST else ("RGB",):
             image = make_photo(height, width, mode)
             stored = run(processor, image, **switches)
             target = make_input(3, *stored.shape[1:])
@@ -41,8 +43,9 @@ def test_every_photo_becomes_the_same_pixels(kind: str) -> None:
                 pixels = pixels[..., ::-1]
             expected = stored.transpose(1, 2, 0)
             np.testing.assert_array_equal(np.broadcast_to(pixels, expected.shape), expected)
-            inputs = prepare_image(image, target, found)
-            assert np.abs(inputs - run(processor, image)).max() <= 1e-6
+            if mode == "RGB" or (height, width) == list_sizes()[0]:  # modes differ only before this
+                inputs = prepare_image(image, target, found)
+                assert np.abs(inputs - run(processor, image)).max() <= 1e-6
 
 
 def test_every_processor_is_compared() -> None:
