@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import ModelProto
 from PIL import Image
 
 from nhle_onnx.data.preprocess import prepare_image, shape_image
@@ -23,6 +26,7 @@ from support.inputs import make_input
 from support.processor_files import MODES, list_sizes, make_file, make_photo
 from support.shipped import LENET
 
+MODEL = load_model(LENET)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
 
@@ -278,3 +282,37 @@ def test_presets_can_be_written_too(preset: str) -> None:
     image = make_photo(31, 40, "RGB")
     inputs = [prepare_image(image, target, each) for each in (found, again)]
     np.testing.assert_allclose(inputs[1], inputs[0], rtol=1e-6, atol=1e-6)
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 400), st.floats(), st.text(max_size=3),
+    st.lists(st.integers(-1, 300), max_size=4),
+    st.dictionaries(st.sampled_from(["height", "width", "shortest_edge"]), st.integers(-1, 300)),
+)  # fmt: skip
+FIELDS = (
+    "size", "crop_size", "resample", "image_mean", "image_std", "do_resize", "do_rescale", "fit",
+    "rescale_factor", "crop_pct", "input_size", "crop_mode", "interpolation", "mean", "std", "mode",
+    "resize_size", "target_size", "pad_color", "crop_share", "include_top", "do_center_crop",
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6),
+    st.sampled_from(["ViT", "DeiT", "CLIP", "Levit", "ConvNext", "PoolFormer", "MobileViT",
+                     "EfficientNet", "Perceiver", "", "timm"]),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_odd_fields_are_read_or_refused(fields: dict[str, Any], writer: str) -> None:
+    config: dict[str, Any] = {"pretrained_cfg": fields} if writer == "timm" else dict(fields)
+    if writer not in {"", "timm"}:
+        config["image_processor_type"] = f"{writer}ImageProcessor"
+    target = make_input(3, 24, 24)
+    proto = ModelProto()
+    proto.metadata_props.add(key="preprocessor_config", value=json.dumps(config))
+    model = replace(MODEL, path=Path("no/model.onnx"), proto=proto)
+    try:
+        found = find_preprocess(model, target, PreprocessFlags())
+        if found:
+            assert prepare_image(make_photo(31, 25, "RGB"), target, found).shape == (3, 24, 24)
+    except InputRefusedError:
+        return

@@ -29,6 +29,7 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 # The first that is there is proposed.
 _SPLITS = ("val", "valid", "validation", "eval", "dev", "test", "testing", "train", "training")
+LISTS = frozenset({".txt", ".lst", ".list"})  # suffixes of lists of images
 TABLES = ("metadata.csv", "metadata.jsonl")
 _MAX_LIST = 2**26
 _START = 64  # bytes
@@ -181,7 +182,7 @@ def open_unlabelled(
     """Open the images of a folder at any depth, or of a list, except those below a folder whose
     name may be that of an excluded class.
     """
-    tree = scan(path) if path.is_dir() else _read_list(path)
+    tree = scan(path) if path.is_dir() else read_list(path)
     _refuse_tables(tree)
     kept = _drop(path, tree.images, labels, excluded)
     if left := len(tree.images) - len(kept):
@@ -219,7 +220,7 @@ def _drop(
     return [image.path for image in images if not bad & {*image.folders}]
 
 
-def _read_list(path: Path) -> Tree:
+def read_list(path: Path) -> Tree:
     """Read a list of images, one path on each line, relative to the list's folder."""
     tree = Tree()
     for line in (line.strip() for line in _read_lines(path)):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nhle_onnx.data.arrays import open_arrays
-from nhle_onnx.data.folders import FolderSamples, open_folder, open_unlabelled
+from nhle_onnx.data.folders import LISTS, FolderSamples, open_folder, open_unlabelled
 from nhle_onnx.data.metadata import find_metadata, is_saved, open_described, refuse_splits
 from nhle_onnx.data.pointers import refuse_pointer
 from nhle_onnx.data.preprocess import require_preprocess
@@ -19,7 +19,6 @@ from nhle_onnx.text import suggest
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 EVALUATION_FILE = "evaluation.npz"
-_LISTS = frozenset({".txt", ".lst", ".list"})
 
 
 class Format(NamedTuple):
@@ -136,7 +135,7 @@ def read_unlabelled(
 
     Folders named after an excluded class, and samples of one, are left out.
     """
-    is_list = path.is_file() and path.suffix.lower() in _LISTS
+    is_list = path.is_file() and path.suffix.lower() in LISTS
     is_described = path.is_dir() and (is_saved(path) or find_metadata(path) is not None)
     if is_described or (not path.is_dir() and not is_list):
         source = open_samples(path, target, preprocess, labels)
