@@ -24,13 +24,13 @@ FROM_CODE = "::: mkdocs-click"  # the part of the reference that the site makes 
 
 MODEL_FLAGS = {
     "--output", "--labels", "--preprocess", "--mean", "--std", "--size", "--layout", "--range",
-    "--config",
+    "--channels", "--resize", "--crop-pct", "--resample", "--config",
 }  # fmt: skip
 VERBOSITY = {"--verbose", "--quiet", "--json"}
 GATES = {"--max-acc-f", "--max-acc-r-drop"}
 WHERE = {"--provider", "--device", "--batch-size", "--seed"}
 COMMANDS = {
-    "inspect": MODEL_FLAGS | VERBOSITY,
+    "inspect": MODEL_FLAGS | VERBOSITY | {"--data"},
     "unlearn": MODEL_FLAGS | VERBOSITY | GATES | WHERE | {
         "--forget", "--samples", "--samples-per-class", "--eval-data", "--method", "--loss",
         "--anchors", "--scope", "--mask", "--lr", "--steps", "--report", "--out", "--force",

@@ -33,7 +33,7 @@ from nhle_onnx.api.keywords import (
 from nhle_onnx.cli.main import cli
 from nhle_onnx.cli.patch import apply_command, create_command
 from nhle_onnx.values.settings.audit import AuditSettings
-from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.settings.verify import VerifySettings
 from support import ROOT
@@ -53,7 +53,7 @@ SETTINGS = {
     "unlearn": UnlearnSettings,
     "verify": VerifySettings,
     "audit": AuditSettings,
-    "inspect": ModelFlags,
+    "inspect": InspectSettings,
 }
 
 
