@@ -72,8 +72,14 @@ class ClassifierHead:
     `weight_scale` and the bias by `bias_scale` (Gemm's alpha and beta). `features` and `logits`
     name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv followed by spatial axes.
     `scores` names the last tensor before a softmax or the like, after any pooling; `is_clamped`
-    says that a ReLU or Clip stands before it, `is_separate` that a sigmoid follows, so that each
-    score is read by itself. `output` names the graph output.
+    says that a ReLU, Clip or another function with a lower bound follows the head, `is_capped` one
+    with an upper bound, `is_separate` that a sigmoid follows, so that each score is read by itself.
+    `output` names the graph output, or the inner tensor that an output is chosen from.
+
+    Logits count classes along `logits_axis`, from the last. `is_normalized`: the graph divides each
+    row by its length. Class k has row `rows[k]`, -1 if its score is a constant; without `rows`, its
+    own. A single number in `scales` and `offsets` is for all classes: the factors and summands
+    between logits and scores. `parts` are further heads whose scores are added to this one's.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
     None for floats. `feature_limits` are the parameters by which the features were quantized.
@@ -102,3 +108,20 @@ class ClassifierHead:
     score_quant_params: tuple[QuantParams, ...] = ()
     weight_scale: float = 1.0
     is_separate: bool = False
+    is_capped: bool = False
+    is_normalized: bool = False
+    logits_axis: int = -1
+    rows: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+    parts: tuple["ClassifierHead", ...] = ()
+
+    @property
+    def all_parts(self) -> tuple["ClassifierHead", ...]:
+        """This head, and those whose scores are added to its."""
+        return (self, *self.parts)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether logits are scores, each with a row of its own."""
+        return not (self.rows or self.scales or self.offsets or self.parts or self.is_normalized)

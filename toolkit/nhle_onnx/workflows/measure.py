@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.kernels import SATURATION
 from nhle_onnx.runtime.session import Session, open_session
@@ -75,7 +76,9 @@ def load_classifier(
     """A model ready to be measured, or `proto` in its place: another form of the same graph."""
     return LoadedModel(
         path=classifier.model.path,
-        session=open_session(proto or classifier.model.proto, provider, kernels),
+        session=open_session(
+            with_output(proto or classifier.model.proto, classifier.head.output), provider, kernels
+        ),
         output=classifier.head.output,
         target=classifier.image_input,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.verdict import Check
@@ -92,7 +93,7 @@ def _run(
     """Return each output for all images; None for an output without a row for each image."""
     target = classifier.image_input
     size = target.batch or len(images)
-    native = open_session(proto, "cpu").native
+    native = open_session(with_output(proto, names[0]), "cpu").native
     parts: list[list[npt.NDArray[np.generic]]] = [[] for _ in names]
     for start in range(0, len(images), size):
         batch = images[start : start + size]

@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head.find import find_head
-from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.head import Head, average_features
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.model_files import check_sidecars
 from nhle_onnx.graph.save import write_files
@@ -133,15 +133,14 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     tuning = plan.tuning
     real, head = with_real_values(edited, plan.classifier.head)
     session = open_session(expose_tensors(real, head.features), "cpu")
-    features = (
+    features = average_features(
         session.run(
             head.features,
             tuning.forget,
             plan.classifier.image_input,
             plan.settings.options.batch_size,
-        )
-        .reshape(len(tuning.forget), head.feature_dim, -1)
-        .mean(2)
+        ),
+        head,
     )
     with name_model(plan.classifier.model.path):
         check_finite(features, "its features of the samples to forget", _MEND_INPUTS)
