@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.values.model import OnnxModel
 from support.graphs import Array, keep_used, make_model, make_node
 
 CLASSES, FEATURES = 5, 6
@@ -84,6 +88,12 @@ class Tail:
         """Classes that can be forgotten."""
         kept = self.kept or tuple(range(self.classes))
         return tuple(each for each in kept if each or not self.loses_ties)
+
+
+def load(proto: ModelProto, folder: Path) -> OnnxModel:
+    """The model as it is read from a file."""
+    onnx.save(proto, folder / "model.onnx")
+    return load_model(folder / "model.onnx")
 
 
 def n(op: str, inputs: str, output: str, **attributes: object) -> NodeProto:

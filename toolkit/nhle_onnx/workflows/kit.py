@@ -48,6 +48,7 @@ from nhle_onnx.workflows.classifier import (
     Classifier,
     make_request,
     open_classifier,
+    require_all_classes,
     summarize_file,
 )
 from nhle_onnx.workflows.measure import describe_suspicion
@@ -124,6 +125,7 @@ def _gather(settings: KitSettings) -> _KitInputs:
             "not one of its outputs"
         )
         raise UnsupportedModelError(message, remedy="Export it with the scores as an output.")
+    require_all_classes(classifier, "a kit")
     request = make_request(classifier, settings.forget)
     baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
     _check_kept(settings, classifier, baseline)

@@ -15,6 +15,7 @@ from nhle_onnx.graph.head.bounds import (
     read_range,
     widen_scores,
 )
+from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.quant_params import has_range
 from nhle_onnx.hints import hint
@@ -61,6 +62,9 @@ def mask_head(
     for some features.
     """
     mask = resolve_mask(options.mask, head)
+    if mask == "drop":
+        drop_classes(proto, head, request.forget)
+        return Masked(notes=(_describe_drop(request),))
     notes = check_maskable(head, request, mask)
     bound = Head(proto, head)
     if _follows_classes(head) or (mask == "importance" and "Conv" in head.op):
@@ -82,6 +86,14 @@ def mask_head(
     settled = _settle_ties(bound, request, scores, rescales=options.rescale)
     return Masked(
         rescaled=(*sunk.rescaled, *settled.rescaled), notes=(*notes, *sunk.notes, *settled.notes)
+    )
+
+
+def _describe_drop(request: ForgetRequest) -> str:
+    left = len(request.retained)
+    return (
+        f"the rows of the forgotten classes were taken out: the model has {left} outputs, and the "
+        "classes behind them moved up; use the labels that were written with it"
     )
 
 

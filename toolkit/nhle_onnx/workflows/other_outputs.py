@@ -31,6 +31,9 @@ def judge_other_outputs(
     names = [value.name for value in proto.graph.output if value.name != classifier.head.output]
     if not names or not len(evaluation.indices):
         return (), ()
+    if classifier.dropped:
+        reason = "was not judged, as its classes may have moved up"
+        return (), tuple(f"the output {name} {reason}" for name in names)
     chosen = _choose(evaluation.classes, judge.request)
     images, classes = evaluation.read(chosen), evaluation.classes[chosen]
     outputs = _run(classifier, proto, (classifier.head.output, *names), images)

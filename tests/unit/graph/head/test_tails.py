@@ -12,19 +12,13 @@ from onnx import ModelProto
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import find_head, list_other_heads
 from nhle_onnx.graph.head.head import Head, average_features
-from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.subgraph import expose_tensors, with_output
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
 from support.graphs import Array, run_model
-from support.tail_forms import TAILS, Tail
-
-
-def load(proto: ModelProto, folder: Path) -> OnnxModel:
-    onnx.save(proto, folder / "model.onnx")
-    return load_model(folder / "model.onnx")
+from support.tail_forms import TAILS, Tail, load
 
 
 def score(proto: ModelProto, tail: Tail) -> Array:
