@@ -37,6 +37,7 @@ TENSORS: Mapping[str, Array] = {
     "is_kept": np.array([True, True, False, True, True]),
     "is_hidden": np.array([0, 0, 1, 0, 0], bool),
     "mean": SHIFT, "variance": np.abs(BIAS) + f32(0.5),
+    "lengths": np.linalg.norm(WEIGHT, axis=1, keepdims=True), "shape_w": i64(CLASSES, FEATURES),
     "w4": WEIGHT[:, :, None, None],
     "window": RNG.normal(size=(CLASSES, 2, 1, 3)).astype(np.float32),
     "square": RNG.normal(size=(CLASSES, 3, 2, 2)).astype(np.float32),
@@ -205,6 +206,11 @@ HEADS: dict[str, Callable[[], Tail]] = {
     ),
     "cosine of a folded weight": whole(
         *unit("x", "h"), n("Gemm", "h w", "z", transB=1), n("Mul", "z t", "y")
+    ),
+    "cosine of lengths found before": whole(
+        *unit("x", "h"), n("Clip", "lengths tiny", "lc"), n("Expand", "lc shape_w", "le"),
+        n("Div", "w le", "u"), n("Transpose", "u", "ut", perm=[1, 0]), n("MatMul", "h ut", "z"),
+        n("Mul", "z hundred", "y"),
     ),
     "a cast before the bias": whole(
         n("Cast", "x", "xh", to=HALF), n("Cast", "wt", "wh", to=HALF), n("MatMul", "xh wh", "m"),

@@ -95,7 +95,9 @@ def _copy_row(layer: _Layer, index: int, other: int) -> None:
     row, source = places.rows[index], places.rows[other]
     ratio = places.scales[other] / places.scales[index]
     gap = places.offsets[other] - places.offsets[index] - _find_margin(layer, index)
-    layer.rows[row] = layer.rows[source] * layer.rows.dtype.type(_keep_length(layer, ratio))
+    stretch = layer.head.row_scales
+    factor = ratio * float(stretch[source, 0] / stretch[row, 0])
+    layer.rows[row] = layer.rows[source] * layer.rows.dtype.type(_keep_length(layer, factor))
     layer.bias[row] = layer.bias[source] * ratio + gap / (scale * places.scales[index])
 
 

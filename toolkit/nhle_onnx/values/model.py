@@ -77,9 +77,10 @@ class ClassifierHead:
     `output` names the graph output, or the inner tensor that an output is chosen from.
 
     Logits count classes along `logits_axis`, from the last. `is_normalized`: the graph divides each
-    row by its length. Class k has row `rows[k]`, -1 if its score is a constant; without `rows`, its
-    own. A single number in `scales` and `offsets` is for all classes: the factors and summands
-    between logits and scores. `parts` are further heads whose scores are added to this one's.
+    row by its length; it multiplies stored rows by `row_scales`. Class k has row `rows[k]`, -1 if
+    its score is a constant; without `rows`, its own. `scales` and `offsets` are the factors and
+    summands between logits and scores, of each class or one for all. `parts` are further heads
+    whose scores are added to this one's.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
     None for floats. `feature_limits` are the parameters by which the features were quantized.
@@ -111,6 +112,7 @@ class ClassifierHead:
     is_capped: bool = False
     is_normalized: bool = False
     logits_axis: int = -1
+    row_scales: tuple[float, ...] = ()
     rows: tuple[int, ...] = ()
     scales: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
@@ -124,4 +126,5 @@ class ClassifierHead:
     @property
     def is_plain(self) -> bool:
         """Whether logits are scores, each with a row of its own."""
-        return not (self.rows or self.scales or self.offsets or self.parts or self.is_normalized)
+        is_bare = not (self.is_normalized or self.row_scales or self.parts)
+        return is_bare and not (self.rows or self.scales or self.offsets)

@@ -28,7 +28,7 @@ DROPPED = (
 REFUSED = {
     "an offset for each class": (TAILS["an offset"](), "Add /y needs all 5 classes"),
     "batch norm": (TAILS["batch norm"](), "BatchNormalization /y needs all 5 classes"),
-    "gathered": (TAILS["gathered"](), "nodes behind the head choose among its classes"),
+    "gathered": (TAILS["gathered"](), "choose among its classes"),
     "reshaped": (TAILS["reshaped, then shifted"](), "Reshape /u needs all 5 classes"),
     "reshaped at the end": (
         TAILS["a window as large as its map"](), "Reshape /y needs all 5 classes"

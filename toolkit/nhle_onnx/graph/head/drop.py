@@ -41,8 +41,8 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     if count - len(classes) < _CHOICE:
         message = "a single class would be left, which leaves nothing to choose"
         raise UnsupportedModelError(message, remedy=_REMEDY)
-    if any(part.rows for part in head.all_parts):
-        message = "nodes behind the head choose among its classes"
+    if any(part.rows or len(part.row_scales) > 1 for part in head.all_parts):
+        message = "nodes around the head choose among its classes, or scale each by itself"
         raise UnsupportedModelError(message, remedy=_REMEDY)
     index = GraphIndex(proto)
     own = _find_own(index, head)

@@ -86,6 +86,14 @@ class Head:
             np.broadcast_to(layout.offsets or 0.0, count).astype(np.float64),
         )
 
+    @property
+    def row_scales(self) -> Floats:
+        """What each stored row [R] is multiplied by, as a column."""
+        layout = self.layout
+        count = self.index.tensors[layout.weight].dims[layout.class_axis]
+        scales = np.broadcast_to(layout.row_scales or 1.0, count) * layout.weight_scale
+        return scales[:, None]
+
     def read(self) -> StoredHead:
         """Return the weight in its stored layout, and the bias."""
         layout = self.layout
@@ -131,7 +139,7 @@ class Head:
         layout, places = self.layout, self.places
         weight, bias = self.read()
         moved = np.moveaxis(weight.astype(np.float64), layout.class_axis, 0)
-        rows = moved.reshape(len(moved), layout.feature_dim) * layout.weight_scale
+        rows = moved.reshape(len(moved), layout.feature_dim) * self.row_scales
         if layout.is_normalized:
             rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-30)
         scales = np.where(places.is_there, places.scales, 0.0)
@@ -170,7 +178,7 @@ class Head:
         moved = np.moveaxis(weight, layout.class_axis, 0).copy()
         classes, own = np.flatnonzero(places.is_there), places.rows[places.is_there]
         scales = places.scales[classes]
-        given = rows.weight[classes] / layout.weight_scale / scales[:, None]
+        given = rows.weight[classes] / self.row_scales[own] / scales[:, None]
         moved[own] = given.reshape(-1, *moved.shape[1:]).astype(weight.dtype)
         biases = bias.copy()
         given_bias = (rows.bias[classes] - places.offsets[classes]) / scales

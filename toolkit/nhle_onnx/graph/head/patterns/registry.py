@@ -85,7 +85,13 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
         score_quant_params=list_output_quant_params(last),
         is_normalized=layer.weight.normalized_axis is not None,
         logits_axis=layer.logits_axis,
+        row_scales=_list_row_scales(layer),
     )
+
+
+def _list_row_scales(layer: Layer) -> tuple[float, ...]:
+    factors = layer.weight.factors
+    return () if factors is None else tuple(factors.ravel().tolist())
 
 
 def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
@@ -107,6 +113,8 @@ def _find_fault(layer: Layer) -> str | None:
         return "has a bias that is not one constant for each class"
     if layer.weight.normalized_axis == layer.class_axis:
         return "divides its weights by lengths along the classes"
+    if layer.weight.factors is not None and layer.weight.factors.shape[1 - layer.class_axis] > 1:
+        return "scales each feature's weights by itself"
     return None
 
 
