@@ -29,7 +29,7 @@ def test_one_of_two_heads_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_head(model)
     assert_told(caught.value, tmp_path, "several classifier heads, at the outputs y, other")
-    assert "--output" in word(caught.value.remedy, "flags")
+    assert "--graph-output" in word(caught.value.remedy, "flags")
     chosen = find_head(model, output="other")
     assert (chosen.op, chosen.output, chosen.scores) == ("MatMul", "other", "u")
     assert list_other_heads(model, chosen) == ("y",)

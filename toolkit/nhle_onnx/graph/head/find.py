@@ -46,7 +46,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     if len(heads) > 1:
         choices = ", ".join(head.output for head in heads)
         message = f"{model.path} has several classifier heads, at the outputs {choices}"
-        raise UsageError(message, remedy=hint("Choose one with {output}."))
+        raise UsageError(message, remedy=hint("Choose one with {graph_output}."))
     for part in heads[0].all_parts:
         if fault := find_tensor_fault(GraphIndex(model.proto), part):
             message = f"{model.path} has a head that {fault}"

@@ -42,7 +42,13 @@ class ModelFlags:
 
     max_elements: MaxElements = MAX_ELEMENTS
     output: Annotated[
-        str | None, Option("The scores, where the model has several outputs.", metavar="NAME")
+        str | None,
+        Option(
+            "The output, or inner tensor, that holds the scores.",
+            keyword="graph_output",
+            old="output",
+            metavar="NAME",
+        ),
     ] = None
     labels: Annotated[Path | None, Option("Class labels, one on each line, in class order.")] = None
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
