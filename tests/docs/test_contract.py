@@ -56,7 +56,7 @@ CHOICES = {
     "--method": "nhle-cwm nhle cwm",
     "--loss": "saturating paper-gradient paper-cross-entropy",
     "--scope": "all features last-stage head",
-    "--mask": "auto convex floor zero importance",
+    "--mask": "auto convex floor zero importance drop",
     "--provider": "auto cpu cuda",
     "--device": "auto cpu cuda",
 }

@@ -85,6 +85,9 @@ def _find_shadow(head: Head, rows: HeadRows, request: ForgetRequest, index: int)
         raise UnsupportedModelError(
             message, remedy=hint("Use {method=nhle}, which trains the features.")
         )
+    scales = np.array([part.places.scales for part in head.parts])
+    same = [other for other in alike if (scales[:, other] == scales[:, index]).all()]
+    alike = same or alike  # a row that need not be scaled is not rounded
     weight = rows.weight[alike]
     return alike[int(np.linalg.norm(weight - weight.mean(0), axis=1).argmin())]
 

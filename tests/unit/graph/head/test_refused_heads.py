@@ -39,6 +39,12 @@ def quantized(name: str, op: str, **values: float) -> Form:
     return form
 
 
+def behind_quantized(*last: onnx.NodeProto, **tensors: np.ndarray) -> Form:
+    form = qdq(NUMBERS, np.ones(CLASSES, np.float32), None, 0)
+    nodes = [*form.nodes[:-1], node(form.nodes[-1].op_type, " ".join(form.nodes[-1].input), "y0")]
+    return Form(nodes=[*nodes, *last], tensors={**form.tensors, **tensors}, op="")
+
+
 def behind_integers(*last: onnx.NodeProto) -> Form:
     form = dynamic(has_bias=False)
     return Form(nodes=[*form.nodes[:2], *last], tensors=dict(form.tensors), op="")
@@ -51,6 +57,48 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "no constant sum": (
         lambda: layer(node("Add", "x x", "y")), "x is not computed by any node"
+    ),
+    "scores added to the features that they come from": (
+        lambda: Form(
+            nodes=[
+                node("MatMul", "x u", "h"), node("Gemm", "h v", "z"), node("Add", "h z", "y")
+            ],
+            tensors={"u": SQUARE, "v": SQUARE[::-1].copy()}, op="", declared=(FEATURES,),
+        ),
+        "is added to scores that it computes the features of",
+    ),
+    "a head twice": (
+        lambda: layer(node("Gemm", "x w b", "z"), node("Neg", "z", "u"), node("Add", "z u", "y")),
+        "Gemm /z is added to itself",
+    ),
+    "a class twice": (
+        lambda: layer(
+            node("Gemm", "x w b", "z"), node("Gather", "z i", "y", axis=1),
+            i=np.int64([0, 1, 1, 3]),
+        ),
+        "Gemm /z gives two classes one row",
+    ),
+    "stacked heads": (
+        lambda: layer(
+            node("Gemm", "x w b", "z"), node("MatMul", "x v", "u"),
+            node("Concat", "z u", "y", axis=0), v=np.ascontiguousarray(WEIGHT.T),
+        ),
+        "is stacked with others, which no node adds up",
+    ),
+    "classes along the first axis": (
+        lambda: Form(
+            nodes=[node("Transpose", "x", "t"), node("MatMul", "v t", "y")], tensors={"v": WEIGHT},
+            op="", declared=("n2",),
+        ),
+        "leads to y, whose first axis counts classes instead of images",
+    ),
+    "a quantized head whose classes move": (
+        lambda: behind_quantized(node("Gather", "y0 i", "y", axis=1), i=np.int64([1, 0, 2, 3])),
+        "is quantized, and classes are moved, shifted or added up behind it",
+    ),
+    "the log of numbers below 0": (
+        lambda: layer(node("Gemm", "x w b", "z"), node("Log", "z", "y")),
+        "Gemm /z is followed by Log, which gives NaN where a score is below 0",
     ),
     "exponents divided by a constant": (
         lambda: layer(node("Gemm", "x w b", "z"), node("Exp", "z", "e"), node("Div", "e b", "y")),

@@ -158,6 +158,8 @@ def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) ->
             not counts_images_first
         ),
         "is added to itself": len(set(layers)) < len(layers),
+        "is added to scores that it computes the features of": len(parts) > 1
+        and _feeds_another(output, parts),
         "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
         "gives two classes one row": any(map(_repeats_row, trail.parts)),
         "is quantized, and classes are moved, shifted or added up behind it": (
@@ -165,6 +167,25 @@ def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) ->
         ),
     }
     return next((fault for fault, is_there in faults.items() if is_there), None)
+
+
+def _feeds_another(output: gs.Tensor, parts: list[ClassifierHead]) -> bool:
+    """Whether a part's rows are also features of another part, which would change with them."""
+    logits = {part.logits for part in parts}
+    tensors = _list_ancestors([output])
+    features = [tensors[part.features] for part in parts if part.features in tensors]
+    return not logits.isdisjoint(_list_ancestors(features))
+
+
+def _list_ancestors(tensors: list[gs.Tensor]) -> dict[str, gs.Tensor]:
+    """List tensors and all that they are computed from."""
+    waiting, found = list(tensors), {}
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.name not in found:
+            found[tensor.name] = tensor
+            waiting += [each for node in tensor.inputs for each in node.inputs]
+    return found
 
 
 def _repeats_row(part: Part) -> bool:
