@@ -41,11 +41,14 @@ TENSORS: Mapping[str, Array] = {
     "w4": WEIGHT[:, :, None, None],
     "window": RNG.normal(size=(CLASSES, 2, 1, 3)).astype(np.float32),
     "square": RNG.normal(size=(CLASSES, 3, 2, 2)).astype(np.float32),
-    "shape4": i64(-1, CLASSES, 1, 1), "shape2": i64(0, CLASSES), "shape_in": i64(-1, FEATURES, 1),
-    "a0": i64(0), "a1": i64(1), "a2": i64(2), "a-1": i64(-1), "a23": i64(2, 3), "k2": i64(2),
-    "from1": i64(1), "to-1": i64(-1), "end": i64(2**31 - 1), "end64": i64(2**63 - 1),
+    "shape4": i64(-1, CLASSES, 1, 1), "shape2": i64(0, CLASSES),
+    "shape_in": i64(-1, FEATURES, 1),
+    "shape_map": i64(0, 2, 1, 3),
+    "a0": i64(0), "a1": i64(1), "a2": i64(2), "a-1": i64(-1), "a23": i64(2, 3),
+    "from1": i64(1), "to-1": i64(-1), "end": i64(2**31 - 1),
     "start": i64(0), "reversed": i64(-1), "before": i64(-(2**31)),
-    "order": i64(3, 0, 4, 1), "parts": i64(2, 3), "first2": i64(2), "constant": f32(0.25)[None],
+    "order": i64(3, 0, 4, 1), "order2": i64(3, 0, 4, 1)[:, None], "parts": i64(2, 3),
+    "first2": i64(2),
 }  # fmt: skip
 
 
@@ -160,6 +163,13 @@ FUNCTIONS: dict[str, Callable[[], Tail]] = {
         n("Softplus", "z", "e"), n("Add", "e one", "alpha"), n("ReduceSum", "alpha a1", "s"),
         n("Div", "alpha s", "y"), loses_ties=True,
     ),
+    "softplus as PyTorch computes it": behind(
+        n("Softplus", "z", "s"), n("Greater", "z six", "l"), n("Where", "l z s", "y"),
+        loses_ties=True,
+    ),
+    "divided by their length": behind(
+        n("ReduceL2", "z a1", "l"), n("Clip", "l tiny", "lc"), n("Div", "z lc", "y")
+    ),
     "log-softmax in parts": behind(n("ReduceLogSumExp", "z a1", "s"), n("Sub", "z s", "y")),
 }  # fmt: skip
 MOVES: dict[str, Callable[[], Tail]] = {
@@ -189,6 +199,10 @@ MOVES: dict[str, Callable[[], Tail]] = {
         n("Mul", "z zero", "n0"), n("Slice", "n0 start from1 a1", "n1"),
         n("Concat", "n1 z", "y", axis=1),
         classes=6, kept=(1, 2, 3, 4, 5),
+    ),
+    "gathered while turned": behind(
+        n("Transpose", "z", "u"), n("GatherND", "u order2", "v0"), n("Transpose", "v0", "y"),
+        classes=4,
     ),
     "gathered, shifted, tempered": behind(
         n("Add", "z c", "u"), n("Mul", "u gain", "v0"), n("Gather", "v0 order", "g", axis=-1),
@@ -246,6 +260,10 @@ HEADS: dict[str, Callable[[], Tail]] = {
     ),
     "a window as large as its map": whole(
         n("Conv", "x square", "z"), n("Reshape", "z shape2", "y"), image=(3, 2, 2),
+        declared=(CLASSES,),
+    ),
+    "a window over features made a map": whole(
+        n("Reshape", "x shape_map", "m"), n("Conv", "m window b", "z"), n("Flatten", "z", "y"),
         declared=(CLASSES,),
     ),
     "einsum": whole(n("Einsum", "x w", "y", equation="nd,kd->nk")),

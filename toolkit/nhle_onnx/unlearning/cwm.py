@@ -136,7 +136,10 @@ def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> 
         )
         raise UnsupportedModelError(
             message,
-            remedy=hint("Use {method=nhle}, which trains the features and is judged by them."),
+            remedy=hint(
+                "Use {method=nhle}, which trains the features and is judged by them, or "
+                "{mask=drop}, which takes the class's row out."
+            ),
         )
     note = (
         f"a ReLU, Clip or another function with a lower bound follows the head: the masked score "

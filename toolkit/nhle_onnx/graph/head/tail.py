@@ -255,6 +255,15 @@ def _gather(node: gs.Node, trail: Trail) -> Trail | str:
     return take(trail, indices % trail.num_classes)
 
 
+def _gather_nd(node: gs.Node, trail: Trail) -> Trail | str:
+    """Choose along the first axis, as exporters write the choice of a turned tensor's classes."""
+    chosen = read_constant(node.inputs[1])
+    is_list = chosen is not None and chosen.ndim == 2 and chosen.shape[1] == 1  # noqa: PLR2004
+    if not is_list or node.attrs.get("batch_dims", 0) or not trail.counts_classes_along(0):
+        return f"is followed by GatherND {node.name}, which does not take constant classes"
+    return take(trail, np.asarray(chosen, np.int64).ravel() % trail.num_classes)
+
+
 def multiply(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Multiply by a constant."""
     factors = lay_along_classes(operand, trail)
@@ -324,6 +333,7 @@ TAIL: Mapping[str, Step] = {
     "Exp": partial(_bend, clamps=True, is_positive=True),
     "Flatten": _flatten,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "GlobalAveragePool": _pool,
     "GlobalMaxPool": _pool,
     "HardSigmoid": partial(_separate, clamps=True),

@@ -29,6 +29,7 @@ from nhle_onnx.graph.head.trail import (
 
 _DEEPEST = 64
 _SHIFTS = frozenset({"Sub", "Add"})
+_LIMITING = frozenset({"Clip", "Expand", "Max"})
 _REDUCED = frozenset({"ReduceSum", "ReduceL1", "ReduceL2"})
 _SHARED = frozenset({"ReduceMax", "ReduceMean", "ReduceLogSumExp", "ReduceMin"})
 Found = Trail | str
@@ -66,9 +67,11 @@ class Tracer:
             inner = self.trace(normalized, depth)
             if isinstance(inner, str):
                 return inner
-            if node.op == "Sub" or inner.is_positive or _is_softmax(node):
+            if inner.is_positive or _is_softmax(node) or not _divides_by_sum(node):
                 divided = normalize(inner, tensor=normalized.name)
                 return replace(divided, is_positive=node.op == "Div")
+        if node.op == "Conv" and node.inputs[0].shape is None:  # its window may fill its map
+            node.inputs[0].shape = self._shapes.find(node.inputs[0])
         head = read_layer(node, tensor)
         if not isinstance(head, str):
             return start_trail(head, tensor, self._shapes)
@@ -147,6 +150,8 @@ class Tracer:
 
     def _choose(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
         constants = [_is_constant(each) for each in node.inputs[1:]]
+        if _is_softplus(node):
+            return self.trace(node.inputs[2], depth)
         if sum(constants) != 1:
             return None
         inner = self.trace(node.inputs[1 + constants.index(False)], depth)
@@ -214,7 +219,7 @@ def _find_normalized(node: gs.Node) -> gs.Tensor | None:
     if node.op not in {"Div", "Sub"}:
         return None
     left, right = node.inputs[:2]
-    reduced = right.inputs[0] if right.inputs else None
+    reduced = _skip_limits(right) if node.op == "Div" else right.inputs[0] if right.inputs else None
     if reduced is None or not any(each is left for each in reduced.inputs[:1]):
         return None
     if node.op == "Sub":
@@ -226,6 +231,34 @@ def _find_normalized(node: gs.Node) -> gs.Tensor | None:
     exponent: gs.Tensor = left.inputs[0].inputs[0]
     inner = _find_normalized(exponent.inputs[0]) if exponent.inputs else None
     return exponent if inner is None else inner
+
+
+def _skip_limits(divisor: gs.Tensor) -> gs.Node | None:
+    """Return the node that computes a divisor, before what keeps it above 0."""
+    node: gs.Node | None = divisor.inputs[0] if divisor.inputs else None
+    if node is not None and node.op in _LIMITING and node.inputs[0].inputs:
+        return _skip_limits(node.inputs[0])
+    return node
+
+
+def _divides_by_sum(node: gs.Node) -> bool:
+    """Whether a divisor could be below 0, if the scores could."""
+    reduced = _skip_limits(node.inputs[1])
+    return node.op == "Div" and reduced is not None and reduced.op == "ReduceSum"
+
+
+def _is_softplus(node: gs.Node) -> bool:
+    """Whether a node is x where x is large, and softplus x elsewhere, as PyTorch computes it."""
+    large, x, function = node.inputs
+    compared = large.inputs[0] if large.inputs else None
+    computed = function.inputs[0] if function.inputs else None
+    return (
+        compared is not None
+        and computed is not None
+        and (compared.op, computed.op) == ("Greater", "Softplus")
+        and compared.inputs[0] is x
+        and computed.inputs[0] is x
+    )
 
 
 def _is_softmax(node: gs.Node) -> bool:

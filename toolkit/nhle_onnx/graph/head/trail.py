@@ -121,8 +121,14 @@ def start_trail(head: ClassifierHead, tensor: gs.Tensor, shapes: Shapes) -> Trai
     part = Part(head=head, rows=np.arange(count), scales=np.ones(count), offsets=np.zeros(count))
     return Trail(
         parts=(part,), num_classes=count, axis=head.logits_axis, tensor=tensor, shapes=shapes,
-        scores=tensor.name, limits=head.score_quant_params, is_matrix="Conv" not in head.op,
+        scores=tensor.name, limits=head.score_quant_params,
+        is_matrix="Conv" not in head.op or _is_point(shapes.find(tensor)),
     )  # fmt: skip
+
+
+def _is_point(shape: Shape | None) -> bool:
+    """Whether a map [N, K, ...] has a single position."""
+    return shape is not None and all(extent == 1 for extent in shape[2:])
 
 
 def make_constant_trail(values: Floats, tensor: gs.Tensor, shapes: Shapes) -> Trail:
