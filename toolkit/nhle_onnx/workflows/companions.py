@@ -32,9 +32,7 @@ def _list_preprocess(plan: Plan) -> dict[Path, bytes]:
 
 
 def _list_renumbered(plan: Plan) -> dict[Path, bytes]:
-    """The labels of the classes that are left, in their new order, under a name of their own: a
-    labels.txt there may be the original's.
-    """
+    """The labels that are left, under a name of their own: labels.txt may be the original's."""
     path = plan.settings.labels_path
     kept = [plan.classifier.labels[index] for index in plan.request.retained]
     return {path: _render_labels(kept)} if path else {}

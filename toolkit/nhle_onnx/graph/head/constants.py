@@ -11,6 +11,7 @@ Values = npt.NDArray[Any]
 
 _DEEPEST = 16
 _LARGEST = 2**22  # elements: anything larger is a weight
+_WRITTEN = ("value_float", "value_int", "value_floats", "value_ints")
 _SAME = frozenset({"Identity", "Cast", "Expand", "Dropout"})
 _COMPUTED: Mapping[str, Callable[..., Values]] = {
     "Add": np.add,
@@ -72,10 +73,8 @@ def _read_attribute(node: gs.Node) -> Values | None:
     value = node.attrs.get("value")
     if isinstance(value, gs.Constant):
         return _load(value)
-    for name in ("value_float", "value_int", "value_floats", "value_ints"):
-        if name in node.attrs:
-            return np.asarray(node.attrs[name])
-    return None
+    found = [node.attrs[name] for name in _WRITTEN if name in node.attrs]
+    return np.asarray(found[0]) if found else None
 
 
 def _load(tensor: gs.Constant) -> Values | None:

@@ -90,8 +90,7 @@ def _list_before(proto: ModelProto, ends: set[str], sources: set[str]) -> set[st
     """List the results on the way from `sources` to `ends`."""
     behind, before = _list_behind(proto, sources), set(ends)
     for node in reversed(proto.graph.node):
-        if not before.isdisjoint(node.output):
-            before.update(node.input)
+        before |= {*node.input} if before & {*node.output} else set()
     return behind & before
 
 
@@ -99,8 +98,7 @@ def _list_behind(proto: ModelProto, sources: set[str]) -> set[str]:
     """List tensors and all that is computed from them."""
     behind = {*sources}
     for node in proto.graph.node:
-        if not behind.isdisjoint(node.input):
-            behind.update(node.output)
+        behind |= {*node.output} if behind & {*node.input} else set()
     return behind
 
 

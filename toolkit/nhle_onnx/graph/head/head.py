@@ -125,9 +125,7 @@ class Head:
 
     @property
     def rows(self) -> HeadRows:
-        """The head's effective weights and biases, with every scale included. The features of
-        several heads lie side by side.
-        """
+        """Its effective weights and biases; the features of several heads lie side by side."""
         found = [part.own_rows for part in self.parts]
         return HeadRows(
             np.hstack([each.weight for each in found]), np.sum([each.bias for each in found], 0)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from nhle_onnx.graph.head.constants import read_constant, read_integers
-from nhle_onnx.graph.head.trail import Floats, Indices, Trail, hide, scale, shift, take
+from nhle_onnx.graph.head.trail import Floats, Indices, Trail, hide, negate, scale, shift, take
 from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
 
 Step = Callable[[gs.Node, Trail], Trail | str]
@@ -153,16 +153,13 @@ def _batch_norm(node: gs.Node, trail: Trail) -> Trail | str:
 
 
 def _negate(node: gs.Node, trail: Trail) -> Trail | str:
-    return scale(trail, np.full(trail.num_classes, -1.0), node.op)
+    return negate(trail, node.op)
 
 
 def _transpose(node: gs.Node, trail: Trail) -> Trail | str:
-    perm = node.attrs.get("perm")
-    count = len(perm) if perm is not None else len(trail.shape or ())
-    order = list(perm) if perm is not None else list(reversed(range(count)))
-    if trail.axis is None or trail.axis + count not in order:
-        return replace(trail, axis=None)
-    return replace(trail, axis=order.index(trail.axis + count) - count)
+    order = list(node.attrs.get("perm") or reversed(range(len(trail.shape or ()))))
+    front = None if trail.axis is None else trail.axis + len(order)
+    return replace(trail, axis=order.index(front) - len(order) if front in order else None)
 
 
 def _flatten(_node: gs.Node, trail: Trail) -> Trail:
@@ -268,9 +265,7 @@ def multiply(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Multiply by a constant."""
     factors = lay_along_classes(operand, trail)
     if factors is None or not np.isfinite(factors).all():
-        return (
-            f"is followed by {node.op} {node.name}, whose factor is not a constant for each class"
-        )
+        return f"is followed by {node.op} {node.name}, whose factor is not constant"
     return scale(trail, factors, f"{node.op} {node.name}")
 
 
@@ -278,7 +273,7 @@ def divide(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Divide by a constant, as a temperature does."""
     divisors = lay_along_classes(operand, trail)
     if divisors is None or not np.isfinite(divisors).all() or not divisors.all():
-        return f"is followed by {node.op} {node.name}, whose divisor is not a constant"
+        return f"is followed by {node.op} {node.name}, whose divisor is not constant"
     return scale(trail, 1 / divisors, f"{node.op} {node.name}")
 
 
@@ -286,9 +281,7 @@ def shift_by(node: gs.Node, trail: Trail, operand: gs.Tensor, sign: float = 1) -
     """Add a constant, such as a mask of classes, or subtract it."""
     amounts = lay_along_classes(operand, trail)
     if amounts is None or np.isnan(amounts).any() or (sign * amounts == np.inf).any():
-        return (
-            f"is followed by {node.op} {node.name}, whose operand is not a constant for each class"
-        )
+        return f"is followed by {node.op} {node.name}, whose operand is not constant"
     return shift(trail, sign * amounts, f"{node.op} {node.name}")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -22,6 +23,7 @@ from nhle_onnx.graph.head.trail import (
     add,
     concatenate,
     make_constant_trail,
+    negate,
     scale,
     start_trail,
     take,
@@ -80,8 +82,7 @@ class Tracer:
             return head if found is None else found
         if node.op not in TAIL:
             return head
-        inner = self.trace(node.inputs[0], depth)
-        return inner if isinstance(inner, str) else _blame(TAIL[node.op](node, inner), inner)
+        return self._then(node.inputs[0], depth, partial(TAIL[node.op], node))
 
     @property
     def _joins(self) -> Mapping[str, Callable[[gs.Node, gs.Tensor, int], Found | None]]:
@@ -98,67 +99,58 @@ class Tracer:
             "Where": self._choose,
         }
 
+    def _then(self, tensor: gs.Tensor, depth: int, step: Callable[[Trail], Found]) -> Found:
+        """Follow what leads to a tensor by a step."""
+        inner = self.trace(tensor, depth)
+        return inner if isinstance(inner, str) else _blame(step(inner), inner)
+
     def _sum(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found | None:
         """Add a constant, or the scores of several heads."""
         constants = [_is_constant(each) for each in node.inputs]
         if node.op in _SHIFTS and any(constants):
             return None if all(constants) else self._shift(node, constants.index(True), depth)
-        trails: list[Trail] = []
-        for each in node.inputs:
-            found = self.trace(each, depth)
-            if isinstance(found, str):
-                return None if trails else found
-            trails.append(found)
-        if node.op == "Sub":
-            turned = scale(trails[1], np.full(trails[1].num_classes, -1.0), node.op)
-            if isinstance(turned, str):
-                return _blame(turned, trails[1])
-            trails[1] = turned
-        total = _blame(add(trails, tensor), trails[0])
-        if isinstance(total, str) or node.op != "Mean":
-            return total
-        return _blame(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
+        first = self.trace(node.inputs[0], depth)
+        if isinstance(first, str):
+            return first
+        others = [self._turn(node, each, depth) for each in node.inputs[1:]]
+        trails = [first, *(each for each in others if not isinstance(each, str))]
+        return _add_up(node, trails, tensor) if len(trails) == len(node.inputs) else None
 
-    def _shift(self, node: gs.Node, constant: int, depth: int) -> Found:
-        inner = self.trace(node.inputs[1 - constant], depth)
-        if isinstance(inner, str):
-            return inner
-        if node.op == "Sub" and constant == 0:
-            turned = scale(inner, np.full(inner.num_classes, -1.0), node.op)
-            if isinstance(turned, str):
-                return _blame(turned, inner)
-            return _blame(shift_by(node, turned, node.inputs[0]), inner)
-        sign = -1 if node.op == "Sub" else 1
-        return _blame(shift_by(node, inner, node.inputs[constant], sign), inner)
-
-    def _multiply(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
-        constants = [_is_constant(each) for each in node.inputs]
-        if sum(constants) != 1:
-            return None
-        inner = self.trace(node.inputs[constants.index(False)], depth)
-        if isinstance(inner, str):
-            return inner
-        return _blame(multiply(node, inner, node.inputs[constants.index(True)]), inner)
-
-    def _divide(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
-        if not _is_constant(node.inputs[1]):
-            return None
-        inner = self.trace(node.inputs[0], depth)
-        return (
-            inner if isinstance(inner, str) else _blame(divide(node, inner, node.inputs[1]), inner)
+    def _turn(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found:
+        """Follow an operand after the first, which a Sub takes away."""
+        return self._then(
+            tensor, depth, lambda trail: negate(trail, node.op) if node.op == "Sub" else trail
         )
 
+    def _shift(self, node: gs.Node, constant: int, depth: int) -> Found:
+        amounts = node.inputs[constant]
+        if node.op == "Sub" and constant == 0:
+            negated = self._turn(node, node.inputs[1], depth)
+            return negated if isinstance(negated, str) else shift_by(node, negated, amounts)
+        sign = -1 if node.op == "Sub" else 1
+        other = node.inputs[1 - constant]
+        return self._then(other, depth, lambda trail: shift_by(node, trail, amounts, sign))
+
+    def _multiply(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
+        other, factor = sorted(node.inputs, key=_is_constant)
+        if _is_constant(other) or not _is_constant(factor):
+            return None
+        return self._then(other, depth, lambda trail: multiply(node, trail, factor))
+
+    def _divide(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
+        dividend, divisor = node.inputs
+        if not _is_constant(divisor):
+            return None
+        return self._then(dividend, depth, lambda trail: divide(node, trail, divisor))
+
     def _choose(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
-        constants = [_is_constant(each) for each in node.inputs[1:]]
         if _is_softplus(node):
             return self.trace(node.inputs[2], depth)
-        if sum(constants) != 1:
+        other, constant = sorted(node.inputs[1:], key=_is_constant)
+        if _is_constant(other) or not _is_constant(constant):
             return None
-        inner = self.trace(node.inputs[1 + constants.index(False)], depth)
-        if isinstance(inner, str):
-            return inner
-        constant = node.inputs[1 + constants.index(True)]
-        return _blame(choose(node, inner, constant, keeps=constants[1]), inner)
+        keeps = other is node.inputs[1]
+        return self._then(other, depth, lambda trail: choose(node, trail, constant, keeps=keeps))
 
     def _concatenate(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found | None:
         """Put classes side by side, or heads on top of each other."""
@@ -193,6 +185,13 @@ class Tracer:
             return _blame(f"is followed by Split {node.name} of other axes", inner)
         start = sum(sizes[:place])
         return take(inner, np.arange(start, start + sizes[place]))
+
+
+def _add_up(node: gs.Node, trails: list[Trail], tensor: gs.Tensor) -> Found:
+    total = _blame(add(trails, tensor), trails[0])
+    if isinstance(total, str) or node.op != "Mean":
+        return total
+    return _blame(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
 
 
 def _share(count: int, parts: int) -> tuple[int, ...]:

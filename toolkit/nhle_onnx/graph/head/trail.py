@@ -161,6 +161,11 @@ def scale(trail: Trail, factors: Floats, name: str) -> Trail | str:
     return scaled.change(lambda part: replace(part, scales=part.scales * given[0]))
 
 
+def negate(trail: Trail, name: str) -> Trail | str:
+    """Turn each class's score round."""
+    return scale(trail, np.full(trail.num_classes, -1.0), name)
+
+
 _HOMOGENEOUS = frozenset({"Relu", "LeakyRelu"})  # f(a · z) = a · f(z) for a > 0
 
 
