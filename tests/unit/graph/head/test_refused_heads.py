@@ -96,6 +96,19 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         lambda: behind_quantized(node("Gather", "y0 i", "y", axis=1), i=np.int64([1, 0, 2, 3])),
         "is quantized, and classes are moved, shifted or added up behind it",
     ),
+    "a slice in steps of nothing": (
+        lambda: layer(
+            node("Gemm", "x w b", "z"), node("Slice", "z s e a s", "y"), s=np.int64([0]),
+            e=np.int64([4]), a=np.int64([1]),
+        ),
+        "y comes from Slice /y, which is not a valid node",
+    ),
+    "a clip at no number": (
+        lambda: layer(
+            node("Gemm", "x w b", "z"), node("Clip", "z low", "y"), low=np.zeros(0, np.float32)
+        ),
+        "y comes from Clip /y, which is not a valid node",
+    ),
     "the log of numbers below 0": (
         lambda: layer(node("Gemm", "x w b", "z"), node("Log", "z", "y")),
         "Gemm /z is followed by Log, which gives NaN where a score is below 0",

@@ -84,10 +84,13 @@ def _choose_tensors(model: OnnxModel, graph: gs.Graph, output: str | None) -> li
 
 def _find_chosen(tensor: gs.Tensor) -> gs.Tensor | None:
     """Return the scores from which a tensor holds the best classes alone."""
-    while tensor.inputs and tensor.inputs[0].op in _MOVING:
+    while tensor.inputs and tensor.inputs[0].op in _MOVING and tensor.inputs[0].inputs:
         tensor = tensor.inputs[0].inputs[0]
-    is_choice = bool(tensor.inputs) and tensor.inputs[0].op in _CHOOSING
-    return tensor.inputs[0].inputs[0] if is_choice else None
+    node = tensor.inputs[0] if tensor.inputs else None
+    if node is None or node.op not in _CHOOSING or not node.inputs:
+        return None
+    scores: gs.Tensor = node.inputs[0]
+    return scores
 
 
 def _list_layers(head: ClassifierHead) -> frozenset[str]:

@@ -30,6 +30,7 @@ from nhle_onnx.graph.head.trail import (
 )
 
 _DEEPEST = 64
+_CONTRADICTIONS = (ArithmeticError, IndexError, KeyError, TypeError, ValueError)
 _SHIFTS = frozenset({"Sub", "Add"})
 _LIMITING = frozenset({"Clip", "Expand", "Max"})
 _REDUCED = frozenset({"ReduceSum", "ReduceL1", "ReduceL2"})
@@ -56,7 +57,10 @@ class Tracer:
         if depth > _DEEPEST:
             return f"{tensor.name} lies behind too many nodes"
         node = tensor.inputs[0]
-        found = self._follow(tensor, node, depth + 1)
+        try:
+            found = self._follow(tensor, node, depth + 1)
+        except _CONTRADICTIONS:  # of shapes and operands, which no kernel would take either
+            found = f"{tensor.name} comes from {node.op} {node.name}, which is not a valid node"
         if isinstance(found, str):
             return found
         return replace(
