@@ -6,6 +6,7 @@ defaults are declared in the settings alone; a test compares both.
 
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -36,7 +37,7 @@ _WIDTH = 100
 class ModelKeywords(TypedDict, total=False):
     """How images become the model's input, and where its scores are. None means not given."""
 
-    output: str | None
+    graph_output: str | None
     labels: StrPath | None
     preprocess: StrPath | None
     mean: tuple[float, ...] | None
@@ -138,8 +139,12 @@ def find_type(field: OptionField) -> Any:  # noqa: ANN401 - any type
 def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any]:
     """Convert the given keywords. Raises UsageError for values that a flag would refuse."""
     known = {field.keyword: field for field in list_keywords(settings)}
+    new = {field.option.old: keyword for keyword, field in known.items() if field.option.old}
     checked = {}
-    for name, value in given.items():
+    for given_name, value in given.items():
+        name = new.get(given_name, given_name)
+        if name != given_name:
+            warnings.warn(f"{given_name} is now called {name}", DeprecationWarning, stacklevel=4)
         if name not in known:
             near = suggest(name, known)
             raise _refuse(name, "there is no such keyword", near)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nhle_onnx.cli.groups import list_names
 from nhle_onnx.cli.unlearn import read_settings, unlearn_command
 from nhle_onnx.errors import UsageError
 from nhle_onnx.values.preprocess import PRESET_NAMES
@@ -133,7 +134,7 @@ def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSe
     options = {
         option: item
         for item in unlearn_command.params
-        for option in item.opts
+        for option in list_names(item)
         if option.startswith("--") and option not in _OURS
     }
     values: dict[str, Any] = {"forget": ["0"]}

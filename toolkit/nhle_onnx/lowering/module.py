@@ -69,7 +69,7 @@ def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> 
     if outputs.keys() != {head.features, head.scores}:
         message = f"{model.path}: the scores {head.scores} do not depend on the input {source}"
         raise UnsupportedModelError(
-            message, remedy=hint("Name the output of the classes with {output}.")
+            message, remedy=hint("Name the output of the classes with {graph_output}.")
         )
     return recording.finish((outputs[head.scores], outputs[head.features]))
 

@@ -92,7 +92,7 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
 def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """List weights with NaN or an infinity: those on the way to the scores, and the head's."""
     tensors = GraphIndex(model.proto).tensors
-    own = [name for name in (head.weight, head.bias) if name]
+    own = [name for part in head.all_parts for name in (part.weight, part.bias) if name]
     names = dict.fromkeys([*list_weights(model.proto, model.opset, head.scores), *own])
     floats = [name for name in names if is_float(tensors[name])]
     return tuple(name for name in floats if not _is_finite(tensors[name]))

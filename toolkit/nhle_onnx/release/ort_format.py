@@ -78,7 +78,11 @@ def compare_with_onnx(
     target: ImageInput,
     batch_size: int,
 ) -> Comparison:
-    """Load both on the CPU, and compare one output for images [N, ...] prepared for `target`."""
+    """Load both on the CPU, and compare one output for images [N, ...] prepared for `target`. Where
+    `output` is an inner tensor, the .ort file has another: what is chosen from it.
+    """
+    if not any(value.name == output for value in model.graph.output):
+        output = model.graph.output[0].name
     computed, expected = (
         session.run(output, images, target, batch_size)
         for session in (_open(converted), open_session(model, "cpu", "default"))

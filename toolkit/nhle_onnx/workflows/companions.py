@@ -1,6 +1,7 @@
 """What an edited model needs to be used in another folder than the original's."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from nhle_onnx.values.preprocess import Preprocess
@@ -13,15 +14,32 @@ def list_companions(plan: Plan) -> dict[Path, bytes]:
     """Return files with labels and preprocessing that the edited model's folder lacks."""
     classifier = plan.classifier
     folder = plan.settings.edited_path.parent
+    renumbered = _list_renumbered(plan) if plan.dropped else {}
     if folder.resolve() == classifier.model.path.parent.resolve():
-        return {}
-    files: dict[Path, bytes] = {}
+        return renumbered
+    files = renumbered | _list_preprocess(plan)
     is_named = classifier.labels != tuple(map(str, range(len(classifier.labels))))
-    if is_named and not _has_any(folder, _LABELS, _CONFIG):
-        files[folder / _LABELS] = "".join(f"{label}\n" for label in classifier.labels).encode()
-    if classifier.preprocess and not _has_any(folder, _PREPROCESS, _CONFIG):
-        files[folder / _PREPROCESS] = render_preprocess(classifier.preprocess).encode()
+    if is_named and not plan.dropped and not _has_any(folder, _LABELS, _CONFIG):
+        files[folder / _LABELS] = _render_labels(classifier.labels)
     return files
+
+
+def _list_preprocess(plan: Plan) -> dict[Path, bytes]:
+    classifier, folder = plan.classifier, plan.settings.edited_path.parent
+    if not classifier.preprocess or _has_any(folder, _PREPROCESS, _CONFIG):
+        return {}
+    return {folder / _PREPROCESS: render_preprocess(classifier.preprocess).encode()}
+
+
+def _list_renumbered(plan: Plan) -> dict[Path, bytes]:
+    """The labels that are left, under a name of their own: labels.txt may be the original's."""
+    path = plan.settings.labels_path
+    kept = [plan.classifier.labels[index] for index in plan.request.retained]
+    return {path: _render_labels(kept)} if path else {}
+
+
+def _render_labels(labels: Sequence[str]) -> bytes:
+    return "".join(f"{label}\n" for label in labels).encode()
 
 
 def render_preprocess(preprocess: Preprocess) -> str:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from onnx import TensorProto, ValueInfoProto
 
 from nhle_onnx.data.labels import find_labels
+from nhle_onnx.data.own_report import read_dropped
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.data.presets import PRESETS
 from nhle_onnx.data.samples import open_samples
@@ -47,7 +48,7 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     image = _attempt(lambda: read_image_input(model, layout=flags.layout), reasons)
     labels = preprocess = None
     if head:
-        labels = _attempt(lambda: find_labels(model, head.num_classes, flags.labels), reasons)
+        labels = _attempt(lambda: _find_left_labels(model, head, flags), reasons)
     if image:
         preprocess = _attempt(lambda: find_preprocess(model, image, flags.preprocess), reasons)
     last = head.scores if head else model.proto.graph.output[0].name
@@ -91,6 +92,13 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
         reasons=tuple(reasons),
         trials=trials,
     )
+
+
+def _find_left_labels(model: OnnxModel, head: ClassifierHead, flags: ModelFlags) -> tuple[str, ...]:
+    """Return the labels of the model's outputs, without those of classes dropped from it."""
+    dropped = read_dropped(model)
+    labels = find_labels(model, head.num_classes + len(dropped), flags.labels)
+    return tuple(label for index, label in enumerate(labels) if index not in dropped)
 
 
 def _attempt(find: Callable[[], Found], reasons: list[str]) -> Found | None:

@@ -10,8 +10,10 @@ import onnxruntime as ort
 
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.head.find import is_output
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.hints import hint
 from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.kit.contents import (
@@ -46,6 +48,7 @@ from nhle_onnx.workflows.classifier import (
     Classifier,
     make_request,
     open_classifier,
+    require_all_classes,
     summarize_file,
 )
 from nhle_onnx.workflows.measure import describe_suspicion
@@ -116,6 +119,13 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
 
 def _gather(settings: KitSettings) -> _KitInputs:
     classifier = open_classifier(settings.model, settings.flags)
+    if not is_output(classifier.model.proto, classifier.head.output):
+        message = (
+            f"{settings.model} shows no scores, which a kit compares: {classifier.head.output} is "
+            "not one of its outputs"
+        )
+        raise UnsupportedModelError(message, remedy="Export it with the scores as an output.")
+    require_all_classes(classifier, "a kit")
     request = make_request(classifier, settings.forget)
     baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
     _check_kept(settings, classifier, baseline)
@@ -196,7 +206,7 @@ def _predict(classifier: Classifier, material: _KitInputs) -> npt.NDArray[np.int
     """
     target = classifier.image_input
     batch = target.batch or 1
-    session = open_session(classifier.model.proto, "cpu")
+    session = open_session(with_output(classifier.model.proto, classifier.head.output), "cpu")
     repeated = np.repeat(material.inputs, batch, axis=0)
     outputs = session.run(classifier.head.output, repeated, target, 1)
     with name_model(classifier.model.path):

@@ -22,7 +22,12 @@ from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.verification.gates import Judge
-from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.classifier import (
+    Classifier,
+    make_request,
+    open_classifier,
+    require_all_classes,
+)
 from nhle_onnx.workflows.known import require_known
 from nhle_onnx.workflows.masking import check_mask
 from nhle_onnx.workflows.measure import (
@@ -61,6 +66,12 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def dropped(self) -> tuple[int, ...]:
+        """The classes that the edited model has no outputs for."""
+        options = self.settings.options
+        return self.request.forget if options.masks and options.mask == "drop" else ()
+
+    @property
     def before(self) -> Accuracy:
         """The accuracy of the model as given."""
         return compute_accuracy(self.counted, self.request)
@@ -80,6 +91,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     """Load and check everything, and measure the model as given. Writes nothing."""
     with watch.stage("load", "loading the model"):
         classifier = open_classifier(settings.model, settings.flags)
+        require_all_classes(classifier, "unlearn")
         request = make_request(classifier, settings.forget)
         check_weights(classifier.model, classifier.head)
         options = settings.options

@@ -64,7 +64,13 @@ class ModelFlags:
 
     max_elements: MaxElements = MAX_ELEMENTS
     output: Annotated[
-        str | None, Option("The scores, where the model has several outputs.", metavar="NAME")
+        str | None,
+        Option(
+            "The output, or inner tensor, that holds the scores.",
+            keyword="graph_output",
+            old="output",
+            metavar="NAME",
+        ),
     ] = None
     labels: Annotated[
         Path | None, Option("Class labels in class order: lines, JSON, CSV or YAML.")
