@@ -1,6 +1,7 @@
 """Text that is safe to print, and the format of numbers and classes everywhere."""
 
 import json
+from collections.abc import Iterable
 
 _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 
@@ -40,3 +41,8 @@ def name_class(index: int, label: str) -> str:
     """Write a class's index and label, on one line."""
     name = str(index) if label == str(index) else f"{index} {label}"
     return " ".join(to_printable(name).split())
+
+
+def describe_node(op_type: str, name: str, outputs: Iterable[str]) -> str:
+    """Name a node of a graph by its operator and name or, without a name, by what it computes."""
+    return f"{op_type} {name}" if name else f"the {op_type} that computes {', '.join(outputs)}"

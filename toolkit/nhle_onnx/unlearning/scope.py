@@ -19,7 +19,7 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     strided convolution or pooling. `head`: the head's own. `all`: everything.
     """
     own = {head.weight, head.bias}
-    weights = list_weights(model.proto, model.opset, head.scores)
+    weights = list_weights(model.proto, model.opset, head.scores, model.constants)
     if scope == "all":
         return weights
     if scope == "head":

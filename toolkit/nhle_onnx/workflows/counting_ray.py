@@ -12,7 +12,7 @@ import numpy as np
 
 from nhle_onnx.data.encoded import EncodedSamples, ImagesInMemory, read_class
 from nhle_onnx.data.folders import is_image, open_folder
-from nhle_onnx.data.preprocess import require_preprocess
+from nhle_onnx.data.preprocess import require_pictures, require_preprocess
 from nhle_onnx.data.shards import Shards, find_shards
 from nhle_onnx.data.webdataset import name_folder
 from nhle_onnx.engines.choose import open_engine
@@ -175,6 +175,7 @@ def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
             message, remedy=hint("Give {engine=local} or processes for an .npz.")
         )
     classifier = comparison.classifier
+    require_pictures(classifier.image_input, path)
     preprocess = require_preprocess(classifier.preprocess, path)
     folder = open_folder(path, classifier.image_input, preprocess, classifier.labels)
     files = [str(file) for file in folder.files]

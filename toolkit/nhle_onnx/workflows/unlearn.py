@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
+from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
@@ -55,7 +56,8 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     with watch.stage("edit", "writing the weights back and masking the head"):
         edited, masked = _edit(plan, training)
         model, path = plan.classifier.model, plan.settings.edited_path
-        files = split_files(edited, model.places, model.path, path)
+        written = free_inputs(edited, model.constants)
+        files = split_files(written, model.places, model.path, path)
         check_sidecars(model)  # `split_files` has just read from these what is kept
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, edited, watch)

@@ -14,6 +14,7 @@ from nhle_onnx.graph.head.trail import Trail
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
 from nhle_onnx.hints import hint
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
@@ -32,11 +33,16 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         message = f"{model.path} has no output {output}"
         raise UsageError(message, remedy=f"Its outputs are: {', '.join(names)}.")
     found = [_trace(tensor) for tensor in graph.outputs if output in (None, tensor.name)]
-    heads = {head.node: head for head in reversed(found) if isinstance(head, ClassifierHead)}
+    heads = {head.logits: head for head in reversed(found) if isinstance(head, ClassifierHead)}
     if not heads:
         reasons = "; ".join(str(reason) for reason in found)
         message = f"{model.path} has no classifier head: {reasons}"
-        raise UnsupportedModelError(message, remedy=find_remedy(model.proto, _REMEDY))
+        named = [
+            node
+            for node in model.proto.graph.node
+            if describe_node(node.op_type, node.name, node.output) in reasons
+        ]
+        raise UnsupportedModelError(message, remedy=find_remedy(named, _REMEDY))
     if len(heads) > 1:
         choices = ", ".join(head.output for head in reversed(heads.values()))
         message = f"{model.path} has several classifier heads, at the outputs {choices}"
@@ -54,7 +60,7 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     return tuple(
         other.output
         for other in traced
-        if isinstance(other, ClassifierHead) and other.node != head.node
+        if isinstance(other, ClassifierHead) and other.logits != head.logits
     )
 
 

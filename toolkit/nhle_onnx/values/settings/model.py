@@ -44,6 +44,14 @@ class ModelFlags:
     output: Annotated[
         str | None, Option("The scores, where the model has several outputs.", metavar="NAME")
     ] = None
+    constants: Annotated[
+        tuple[str, ...],
+        Option(
+            "A constant for another input than the image: one number, or one for each element.",
+            keyword="input",
+            metavar="NAME=VALUE",
+        ),
+    ] = ()
     labels: Annotated[Path | None, Option("Class labels, one on each line, in class order.")] = None
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
     preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()

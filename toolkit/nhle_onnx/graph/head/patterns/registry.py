@@ -22,6 +22,7 @@ from nhle_onnx.graph.node_quant_params import (
     read_input_quant_params,
     read_quant_params,
 )
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 Pattern = Callable[[gs.Node, Stored | None], Layer | str]
@@ -35,6 +36,7 @@ PATTERNS: Mapping[str, Pattern] = {
     "QLinearMatMul": read_quantized,
 }
 _MIN_CLASSES = 2
+_PASSING = frozenset({"Cast", "Dropout", "Identity"})
 _MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ADDING = frozenset({"Add", "QLinearAdd"})
 _ADDED = 3  # input position of a QLinearAdd's second operand
@@ -47,17 +49,17 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
     if node.op in _ADDING:
         bias, inner = _split_add(node)
         if inner is None:
-            return f"{trail.output.name} comes from {node.op} {node.name}"
+            return f"{trail.output.name} comes from {name_node(node)}"
         node = inner
     node = skip_dynamic_scale(node)
     if node.op not in PATTERNS:
-        return f"{trail.output.name} comes from {node.op} {node.name}"
+        return f"{trail.output.name} comes from {name_node(_skip_conversions(node))}"
     layer = PATTERNS[node.op](node, bias)
     if isinstance(layer, str):
-        return f"{node.op} {node.name} {layer}"
+        return f"{name_node(node)} {layer}"
     fault = _find_fault(layer, trail, is_matrix="Conv" not in node.op)
     if fault:
-        return f"{node.op} {node.name} {fault}"
+        return f"{name_node(node)} {fault}"
     num_classes = layer.weight.shape[layer.class_axis]
     return ClassifierHead(
         op=node.op,
@@ -84,6 +86,18 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
     )
 
 
+def name_node(node: gs.Node) -> str:
+    """Name a node for a message: by its outputs, where it has no name."""
+    return describe_node(node.op, node.name, [tensor.name for tensor in node.outputs])
+
+
+def _skip_conversions(node: gs.Node) -> gs.Node:
+    """Return the node that is in the way, where it only stands behind one that passes scores on."""
+    while node.op in _PASSING and node.inputs[0].inputs:
+        node = node.inputs[0].inputs[0]
+    return node
+
+
 def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
     """Return the parameters that dequantized the features, if they were only reshaped since."""
     while features.inputs and features.inputs[0].op in _MOVING:
@@ -101,6 +115,13 @@ def _find_fault(layer: Layer, trail: Trail, *, is_matrix: bool) -> str | None:
         return f"has {num_classes} output, which leaves no choice between classes"
     if layer.bias is not None and not layer.bias.is_vector(num_classes):
         return "has a bias that is not one constant for each class"
+    shape = _read_shape(trail.output)
+    if len(positions := [extent for extent in shape[1:] if extent > 1]) > 1:
+        counts = " x ".join(map(str, positions))
+        return (
+            f"leads to {counts} scores for each image: a class for each position, as in text "
+            "recognition or segmentation, not one class for the image"
+        )
     if not _gives_one_score_a_class(trail, num_classes, is_matrix=is_matrix):
         return f"leads to {trail.output.shape}, which is not one score for each class"
     return None
@@ -127,7 +148,12 @@ def _skip_rounding(tensor: gs.Tensor) -> gs.Tensor:
 
 def _gives_one_score_a_class(trail: Trail, num_classes: int, *, is_matrix: bool) -> bool:
     """Judge by the output's declared shape or, where that is open, by layer and tail."""
-    extents = list(trail.output.shape or [])[1:]
-    if extents and all(isinstance(extent, int) for extent in extents):
-        return math.prod(map(int, extents)) == num_classes
+    extents = _read_shape(trail.output)[1:]
+    if extents and all(extents):
+        return math.prod(extents) == num_classes
     return is_matrix or trail.is_pooled
+
+
+def _read_shape(output: gs.Tensor) -> list[int]:
+    """Read a declared shape, 0 for each axis that is open; some converters write that as -1."""
+    return [max(0, axis) if isinstance(axis, int) else 0 for axis in output.shape or []]
