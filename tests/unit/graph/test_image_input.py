@@ -180,7 +180,7 @@ def test_constants_that_do_not_fit(given: str, reason: str, remedy: str) -> None
         (set_axes("n", 3, -1, 30), "height and width open: [n, 3, ?, 30]", "--size HEIGHT,WIDTH"),
         (
             set_axes("n", "time", 12), "leaves axes of a sample open: [n, time, 12]",
-            "--input_name image --input_shape N,N,12",
+            "make_dynamic_shape_fixed",
         ),
     ],
 )  # fmt: skip

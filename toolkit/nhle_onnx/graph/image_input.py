@@ -17,10 +17,7 @@ from nhle_onnx.values.preprocess import PICTURE_CHANNELS, ImageInput, Layout
 _IMAGE_RANK = 4
 _FEATURE_RANKS = (2, 3)
 _PIXELS = frozenset({TensorProto.UINT8, TensorProto.INT8})
-_FIX_AXES = (
-    "Fix its axes, for example with python -m onnxruntime.tools.make_dynamic_shape_fixed "
-    "--input_name {name} --input_shape {shape}."
-)
+_FIX_AXES = "Fix its shape with python -m onnxruntime.tools.make_dynamic_shape_fixed."
 # Height and width for an input that leaves them open, or None.
 FindSize = Callable[[ImageInput], tuple[int, int] | None]
 
@@ -46,7 +43,7 @@ def read_image_input(
     image = _read_image(model, value, _close_channels(extents, layout, first), layout, first)
     if not image.channels:
         message = f"{_name(model, value)} leaves its number of channels open: {_show(value)}"
-        raise UnsupportedModelError(message, remedy=_advise(value))
+        raise UnsupportedModelError(message, remedy=_FIX_AXES)
     if not (image.height and image.width) and (size := find_size(image)):
         height, width = (found or given for found, given in zip(_size_of(image), size, strict=True))
         image = replace(image, height=height, width=width)
@@ -95,7 +92,7 @@ def _close_features(extents: list[int], first: FirstLayer | None) -> list[int]:
 def _read_features(model: OnnxModel, value: ValueInfoProto, extents: Sequence[int]) -> ImageInput:
     if not all(extents[1:]):
         message = f"{_name(model, value)} leaves axes of a sample open: {_show(value)}"
-        raise UnsupportedModelError(message, remedy=_advise(value))
+        raise UnsupportedModelError(message, remedy=_FIX_AXES)
     return _make_input(model, value, 0, 0, 0, None, tuple(extents[1:]))
 
 
@@ -163,11 +160,6 @@ def describe_axes(value: ValueInfoProto) -> list[str]:
         axis.dim_param or (str(axis.dim_value) if axis.dim_value > 0 else "?")
         for axis in value.type.tensor_type.shape.dim
     ]
-
-
-def _advise(value: ValueInfoProto) -> str:
-    shape = ",".join(str(extent or "N") for extent in _read_extents(value))
-    return _FIX_AXES.format(name=value.name, shape=shape)
 
 
 def _guess_layout(extents: Sequence[int], first: FirstLayer | None = None) -> Layout:

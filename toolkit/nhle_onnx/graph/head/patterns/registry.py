@@ -119,8 +119,8 @@ def _find_fault(layer: Layer, trail: Trail, *, is_matrix: bool) -> str | None:
     if len(positions := [extent for extent in shape[1:] if extent > 1]) > 1:
         counts = " x ".join(map(str, positions))
         return (
-            f"leads to {counts} scores for each image: a class for each position, as in text "
-            "recognition or segmentation, not one class for the image"
+            f"leads to {counts} scores for each image, such as those of a character at each "
+            "position in text recognition, and not one score for each class"
         )
     if not _gives_one_score_a_class(trail, num_classes, is_matrix=is_matrix):
         return f"leads to {trail.output.shape}, which is not one score for each class"
