@@ -105,9 +105,8 @@ def _holds_images(x: NpzArray) -> bool:
 def _holds_inputs(x: NpzArray, target: ImageInput) -> bool:
     """Whether samples need no preparation. Features that are not images may have any precision."""
     is_real = x.dtype in {np.dtype(np.float32), np.dtype(target.dtype)}
-    if target.layout is None:
-        is_real = x.dtype.kind == "f"
-    return bool(is_real) and x.shape[1:] == target.sample_shape
+    is_real = is_real or (target.layout is None and x.dtype.kind == "f")
+    return is_real and x.shape[1:] == target.sample_shape
 
 
 def _are_raw(x: NpzArray, target: ImageInput) -> bool:

@@ -66,9 +66,9 @@ def _make_constant(value: ValueInfoProto, written: str) -> TensorProto:
         message = f"the input {value.name} has {prod(shape)} elements, {list(shape)}, but "
         message += f"{numbers.size} numbers were given"
         raise UsageError(message, remedy="Give one number for all, or one for each.")
-    filled = np.full(shape, numbers) if numbers.size == 1 else numbers.reshape(shape)
+    filled = np.broadcast_to(numbers, (prod(shape),)).reshape(shape)
     kind = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    return numpy_helper.from_array(np.ascontiguousarray(filled).astype(kind), value.name)
+    return numpy_helper.from_array(filled.astype(kind), value.name)
 
 
 def _parse(name: str, written: str) -> npt.NDArray[np.float64]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_operators
@@ -16,9 +19,9 @@ from nhle_onnx.workflows.masking import check_mask
 TRIED = 2  # images
 
 
-def check_answers(classifier: Classifier) -> None:
-    """Run the model on noise. Raises UnsupportedModelError where it does not give one score for
-    each class, and InputRefusedError where ONNX Runtime cannot run it.
+def answer_noise(classifier: Classifier) -> npt.NDArray[np.float32]:
+    """Run the model on noise, and return its scores. Raises UnsupportedModelError where it does not
+    give one score for each class, and InputRefusedError where ONNX Runtime cannot run it.
     """
     target, head = classifier.image_input, classifier.head
     session = open_session(classifier.model.proto, "cpu")
@@ -32,6 +35,7 @@ def check_answers(classifier: Classifier) -> None:
         raise UnsupportedModelError(
             message, remedy="A class for each position, as in text recognition, is not supported."
         )
+    return answers
 
 
 def _show(shape: Sequence[int]) -> str:

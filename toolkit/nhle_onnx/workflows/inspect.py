@@ -27,10 +27,12 @@ from nhle_onnx.release.ort_format import make_noise
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import InspectReport
+from nhle_onnx.verification.accuracy import predict_classes
+from nhle_onnx.verification.finite import name_model
 from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
 from nhle_onnx.workflows.feasibility import (
     TRIED,
-    check_answers,
+    answer_noise,
     check_masks,
     list_trained,
 )
@@ -109,7 +111,7 @@ def _promise(
     classifier: Classifier | None, reasons: list[str], *, is_lowerable: bool
 ) -> dict[str, bool]:
     """Try what each method does before it trains, and add what stands in its way."""
-    if classifier is None or not _succeeds(lambda: check_answers(classifier), reasons):
+    if classifier is None or not _succeeds(lambda: _check_answers(classifier), reasons):
         return dict.fromkeys(("nhle-cwm", "nhle", "cwm"), False)
     can_mask = _succeeds(lambda: check_masks(classifier), reasons)
     can_train = (
@@ -118,6 +120,14 @@ def _promise(
         and _succeeds(lambda: _check_lowering(classifier), reasons)
     )
     return {"nhle-cwm": can_mask and can_train, "nhle": can_train, "cwm": can_mask}
+
+
+def _check_answers(classifier: Classifier) -> None:
+    """Run the model on noise. Raises UnsupportedModelError or InputRefusedError where it gives no
+    answer.
+    """
+    with name_model(classifier.model.path):
+        predict_classes(answer_noise(classifier))
 
 
 def _check_lowering(classifier: Classifier) -> None:

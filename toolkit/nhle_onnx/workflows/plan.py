@@ -22,7 +22,7 @@ from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predic
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.verification.gates import Judge
 from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
-from nhle_onnx.workflows.feasibility import check_answers, list_trained
+from nhle_onnx.workflows.feasibility import answer_noise, list_trained
 from nhle_onnx.workflows.known import require_known
 from nhle_onnx.workflows.masking import check_mask
 from nhle_onnx.workflows.measure import (
@@ -82,7 +82,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         classifier = open_classifier(settings.model, settings.flags)
         request = make_request(classifier, settings.forget)
         check_weights(classifier.model, classifier.head)
-        check_answers(classifier)
+        answer_noise(classifier)
         options = settings.options
         names: tuple[str, ...] = ()
         if options.trains:
