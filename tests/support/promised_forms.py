@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from support.graphs import MICROSOFT
 
+Axes = list[int | str]
 CLASSES, CHANNELS, SIDE, FEATURES, TIME = 4, 3, 6, 5, 7
 _KINDS = {
     "float": TensorProto.FLOAT, "double": TensorProto.DOUBLE, "uint8": TensorProto.UINT8,
@@ -34,14 +36,14 @@ class Draft:
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
     others: list[onnx.ValueInfoProto] = field(default_factory=list)
     constants: tuple[str, ...] = ()
-    declared: list[int | str] = field(default_factory=lambda: ["n", CLASSES])
+    declared: Axes = field(default_factory=lambda: ["n", CLASSES])
 
     @property
     def dtype(self) -> type:
         """What is computed in: pixels are cast first."""
         return {"double": np.float64, "float16": np.float16}.get(self.kind, np.float32)
 
-    def add(self, op_type: str, *more: str, domain: str = "", **attributes: object) -> None:
+    def add(self, op_type: str, *more: str, domain: str = "", **attributes: Any) -> None:  # noqa: ANN401 - ONNX attributes vary
         """Append a node that reads the last value, sometimes without a name."""
         output = f"v{len(self.nodes)}"
         name = self.random.choice(["", f"/{op_type}_{len(self.nodes)}"])
@@ -135,13 +137,10 @@ def _disturb(draft: Draft) -> None:
     elif chance < 0.14:
         draft.add("NonZeroed", domain="a.strangers")
     elif chance < 0.24:
-        name = "scale"
-        draft.others.append(
-            helper.make_tensor_value_info(
-                name, helper.np_dtype_to_tensor_dtype(np.dtype(draft.dtype)),
-                draft.random.choice([[], [1], ["n", 1], [-1, 1]]) if not draft.is_map else [],
-            )
-        )  # fmt: skip
+        name, kind = "scale", helper.np_dtype_to_tensor_dtype(np.dtype(draft.dtype))
+        shapes: list[Axes] = [[], [1], ["n", 1], [-1, 1]]
+        shape = [] if draft.is_map else draft.random.choice(shapes)
+        draft.others.append(helper.make_tensor_value_info(name, kind, shape))
         draft.add("Mul", name)
         draft.constants = (f"{name}=0.5",) * (draft.random.random() < 0.8)
     elif chance < 0.28:
@@ -176,26 +175,30 @@ def _add_tail(draft: Draft) -> None:
     elif tail:
         draft.add(tail)
     if draft.random.random() < 0.3:
-        draft.declared = [draft.random.choice(["n", -1])] + [
-            draft.random.choice(["k", each, -1]) for each in draft.declared[1:]
-        ]
+        draft.declared = [_open(draft.random, extent) for extent in draft.declared]
 
 
-def _draw_axes(draft: Draft) -> tuple[list[int | str], tuple[int, int] | None]:
-    batch = draft.random.choice(["n", "n", -1, 1, 2])
-    axes: list[int | str] = [*draft.shape]
+def _open(random: Random, extent: int | str) -> int | str:
+    ways: Axes = ["n", -1] if isinstance(extent, str) else ["k", extent, -1]
+    return random.choice(ways)
+
+
+def _draw_axes(draft: Draft) -> tuple[Axes, tuple[int, int] | None]:
+    batches: Axes = ["n", "n", -1, 1, 2]
+    batch = draft.random.choice(batches)
+    axes: Axes = [*draft.shape]
     size = None
     if len(axes) == 3 and draft.random.random() < 0.4:
-        opened = draft.random.choice([["c", "h", "w"], [-1] * 3])
-        axes = [*opened]
+        ways: list[Axes] = [["c", "h", "w"], [-1, -1, -1]]
+        axes = [*draft.random.choice(ways)]
         if draft.random.random() < 0.7:
             size = (SIDE, SIDE)
     elif len(axes) < 3 and draft.random.random() < 0.3:
-        axes[-1] = draft.random.choice(["d", -1])
+        axes[-1] = "d"
     return [batch, *axes], size
 
 
-def _finish(draft: Draft, axes: list[int | str]) -> ModelProto:
+def _finish(draft: Draft, axes: Axes) -> ModelProto:
     draft.nodes[-1].output[0] = "y"
     kind = _KINDS[draft.kind]
     inside = TensorProto.FLOAT if draft.kind == "uint8" else kind

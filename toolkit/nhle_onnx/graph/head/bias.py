@@ -74,15 +74,10 @@ def _replace_shared_operand(
     index: GraphIndex, node: NodeProto, head: ClassifierHead, bias: str
 ) -> None:
     """Give an Add its own bias in place of the constant that it shares."""
-    sources = [_resolve(index, name) for name in node.input]
-    node.input[sources.index(head.bias or "")] = bias
-
-
-def _resolve(index: GraphIndex, name: str) -> str:
-    """Return the tensor behind Identity, Cast and DequantizeLinear nodes."""
+    name = node.input[0]
     while name in index.producers and index.producers[name].op_type in _ALIASES:
         name = index.producers[name].input[0]
-    return name
+    node.input[0 if name == head.bias else 1] = bias
 
 
 def _append_add(proto: ModelProto, node: NodeProto, bias: str) -> None:
