@@ -133,7 +133,8 @@ def _disturb(draft: Draft) -> None:
     """Now and then something that stands in the way of some method, or of all."""
     chance = draft.random.random()
     if chance < 0.08:
-        draft.add("QuickGelu", domain=MICROSOFT)
+        side = SIDE if draft.is_map else draft.width
+        draft.add("TransposeMatMul", draft.store(side, side), domain=MICROSOFT)
     elif chance < 0.14:
         draft.add("NonZeroed", domain="a.strangers")
     elif chance < 0.24:
