@@ -23,7 +23,7 @@ REFERENCE = "\n".join(
 FROM_CODE = "::: mkdocs-click"  # the part of the reference that the site makes of the commands
 
 MODEL_FLAGS = {
-    "--output", "--labels", "--preprocess", "--mean", "--std", "--size", "--layout", "--range",
+    "--output", "--input", "--labels", "--preprocess", "--mean", "--std", "--size", "--layout", "--range",
     "--config",
 }  # fmt: skip
 VERBOSITY = {"--verbose", "--quiet", "--json"}
