@@ -9,6 +9,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
+from nhle_onnx.graph.first_layer import find_first_layer
 from nhle_onnx.graph.fixed_inputs import fix_inputs, free_inputs
 from nhle_onnx.graph.image_input import FindSize, read_image_input
 from nhle_onnx.hints import word
@@ -189,3 +190,24 @@ def test_inputs_that_no_sample_fits(edit: Edit, reason: str, remedy: str) -> Non
         read_input(edit)
     assert_told(caught.value, "model.onnx", reason)
     assert remedy in word(caught.value.remedy, "flags")
+
+
+@pytest.mark.parametrize("op_type", ["FusedConv", "QGemm", "Add", "Conv"])
+def test_a_first_layer_that_is_broken_tells_nothing(op_type: str) -> None:
+    """Nobody checks how many inputs and outputs a stranger's operator has."""
+    node = helper.make_node(op_type, ["image"], [], domain="a.strangers")
+    graph = helper.make_graph([node], "broken", [], [])
+    assert find_first_layer(helper.make_model(graph), "image") is None
+    node = helper.make_node(op_type, ["image", "w", "w", "w"], ["y"])
+    graph = helper.make_graph(
+        [node], "flat", [], [], [numpy_helper.from_array(np.ones(3, np.float32), "w")]
+    )
+    assert find_first_layer(helper.make_model(graph), "image") is None
+
+
+def test_a_constant_for_text_is_refused() -> None:
+    proto = onnx.load(LENET)
+    proto.graph.input.append(helper.make_tensor_value_info("text", TensorProto.STRING, [1]))
+    model = OnnxModel(path=Path("model.onnx"), proto=proto, sha256="", size_bytes=0)
+    with pytest.raises(UsageError, match="the input text holds no numbers"):
+        fix_inputs(model, ["text=1"])

@@ -62,7 +62,7 @@ def _find_size(
 def _read_config(path: Path) -> tuple[int, int] | None:
     """Read `image_size` of a Hugging Face configuration: one number, two, or named ones."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return None
         given = json.loads(path.read_text("utf-8")).get("image_size")
     except (OSError, ValueError, AttributeError, RecursionError):

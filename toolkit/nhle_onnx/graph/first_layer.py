@@ -19,6 +19,7 @@ _WEIGHT_PLACES: Mapping[str, int] = {
     "Conv": 1, "ConvInteger": 1, "FusedConv": 1, "QLinearConv": 3,
     "Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QGemm": 3, "QLinearMatMul": 3,
 }  # fmt: skip
+_MATRIX_RANK = 2
 _TO_CHANNELS_FIRST = [0, 3, 1, 2]
 _ALIASES = frozenset({"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"})
 
@@ -47,9 +48,9 @@ def find_first_layer(proto: ModelProto, source: str) -> FirstLayer | None:
             if node.op_type in _WEIGHT_PLACES and (found := _read(index, node)):
                 channels, columns = found
                 return FirstLayer(channels=channels, columns=columns, is_turned=is_turned)
-            if node.op_type in _PREPARING and node.output[0] not in seen:
-                seen.add(node.output[0])
-                waiting.append((node.output[0], is_turned or _turns(node)))
+            if node.op_type in _PREPARING and seen.isdisjoint(node.output[:1]):
+                seen.update(node.output[:1])
+                waiting += [(output, is_turned or _turns(node)) for output in node.output[:1]]
     return None
 
 
@@ -62,12 +63,13 @@ def _turns(node: NodeProto) -> bool:
 
 def _read(index: GraphIndex, node: NodeProto) -> tuple[int, int] | None:
     """Return the channels or columns that a layer takes; None if its weight is not constant."""
-    name = node.input[_WEIGHT_PLACES[node.op_type]]
+    place = _WEIGHT_PLACES[node.op_type]
+    name = node.input[place] if place < len(node.input) else ""
     while name in index.producers and index.producers[name].op_type in _ALIASES:
         name = index.producers[name].input[0]
-    if name not in index.tensors:
+    extents = [*index.tensors[name].dims] if name in index.tensors else []
+    if len(extents) < _MATRIX_RANK:
         return None
-    extents = [*index.tensors[name].dims]
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     if "Conv" in node.op_type:
         return extents[1] * attributes.get("group", 1), 0

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from nhle_onnx.errors import UsageError
+from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 
@@ -60,6 +61,9 @@ def free_inputs(proto: ModelProto, constants: Collection[str]) -> ModelProto:
 
 def _make_constant(value: ValueInfoProto, written: str) -> TensorProto:
     tensor = value.type.tensor_type
+    if get_element_type(tensor.elem_type).torch is None:
+        message = f"the input {value.name} holds no numbers that can be given"
+        raise UsageError(message, remedy="Give the model with this input as an initializer.")
     shape = tuple(max(1, axis.dim_value) for axis in tensor.shape.dim)
     numbers = _parse(value.name, written)
     if numbers.size not in {1, prod(shape)}:

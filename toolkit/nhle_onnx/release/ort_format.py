@@ -97,8 +97,10 @@ def make_noise(target: ImageInput, count: int = 16) -> npt.NDArray[np.float32]:
     shape = (count, *target.sample_shape)
     generator = np.random.default_rng(0)
     if target.dtype in _PIXELS:
-        return generator.integers(0, 128, shape).astype(np.float32)  # what both types hold
-    return generator.standard_normal(shape).astype(np.float32)
+        return generator.integers(0, 128, shape, np.uint8).astype(
+            np.float32
+        )  # what both types hold
+    return generator.standard_normal(shape, dtype=np.float32)
 
 
 def _measure_difference(
