@@ -23,8 +23,8 @@ REFERENCE = "\n".join(
 FROM_CODE = "::: mkdocs-click"  # the part of the reference that the site makes of the commands
 
 MODEL_FLAGS = {
-    "--graph-output", "--labels", "--preprocess", "--mean", "--std", "--size", "--layout",
-    "--range", "--channels", "--resize", "--crop-pct", "--resample", "--config",
+    "--graph-output", "--input", "--labels", "--preprocess", "--mean", "--std", "--size",
+    "--layout", "--range", "--channels", "--resize", "--crop-pct", "--resample", "--config",
 }  # fmt: skip
 VERBOSITY = {"--verbose", "--quiet", "--json"}
 GATES = {"--max-acc-f", "--max-acc-r-drop"}

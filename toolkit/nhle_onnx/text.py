@@ -51,3 +51,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     spellings = {each.casefold(): each for each in known}
     near = get_close_matches(name.strip().casefold(), spellings, n=_NEAR)
     return f"Did you mean {' or '.join(spellings[each] for each in near)}? " if near else ""
+
+
+def describe_node(op_type: str, name: str, outputs: Iterable[str]) -> str:
+    """Name a node of a graph by its operator and name or, without a name, by what it computes."""
+    return f"{op_type} {name}" if name else f"the {op_type} that computes {', '.join(outputs)}"

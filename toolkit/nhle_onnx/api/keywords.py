@@ -38,6 +38,7 @@ class ModelKeywords(TypedDict, total=False):
     """How images become the model's input, and where its scores are. None means not given."""
 
     graph_output: str | None
+    input: str | tuple[str, ...]
     labels: StrPath | None
     preprocess: StrPath | None
     mean: tuple[float, ...] | None

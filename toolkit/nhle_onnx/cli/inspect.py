@@ -33,6 +33,7 @@ def inspect_command(model: Path, **values: Any) -> None:
 
 def _show(report: Any) -> None:
     from nhle_onnx.cli.show import show_line
+    from nhle_onnx.text import describe_node
 
     file, head = report.model, report.head
     show_line("model", f"{file.path} ({file.size_bytes:,} bytes)")
@@ -43,9 +44,10 @@ def _show(report: Any) -> None:
         for key, kind in values.items():
             show_line(name, f"{key} {kind}")
     if head:
+        layer = describe_node(head.op, head.node, [head.logits])
         show_line(
             "head",
-            f"{head.op} {head.node}: {head.num_classes} classes of {head.feature_dim} features, "
+            f"{layer}: {head.num_classes} classes of {head.feature_dim} features, "
             f"weight {head.weight}, bias {head.bias or 'none (one is added)'}",
         )
     show_line("weights", f"{report.trainable_parameters:,} in {report.trainable_tensors} tensors")

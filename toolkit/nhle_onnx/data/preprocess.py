@@ -104,6 +104,16 @@ def require_preprocess(preprocess: Preprocess | None, path: Path) -> Preprocess:
     return preprocess
 
 
+def require_pictures(target: ImageInput, path: Path) -> None:
+    """Refuse image files at `path` where the model takes something else."""
+    if not target.takes_pictures:
+        shape = ", ".join(map(str, target.sample_shape))
+        message = f"{path} holds images, but the model's input {target.name} is [N, {shape}]"
+        raise InputRefusedError(
+            message, remedy=f"Give an .npz with x (float32 inputs [N, {shape}]) and y."
+        )
+
+
 def choose_mode(mode: str, target: ImageInput, preprocess: Preprocess) -> str:
     """Choose the mode to resize in; grey images get three equal channels only when normalized."""
     wanted = _MODES[target.channels]

@@ -10,7 +10,7 @@ from nhle_onnx.data.arrays import open_arrays
 from nhle_onnx.data.folders import LISTS, FolderSamples, open_folder, open_unlabelled
 from nhle_onnx.data.metadata import find_metadata, is_saved, open_described, refuse_splits
 from nhle_onnx.data.pointers import refuse_pointer
-from nhle_onnx.data.preprocess import require_preprocess
+from nhle_onnx.data.preprocess import require_pictures, require_preprocess
 from nhle_onnx.data.shards import find_shards, open_shards
 from nhle_onnx.data.source import Array, SampleSource
 from nhle_onnx.data.tree import is_any_image
@@ -38,12 +38,14 @@ def _open_shards(
     if shards is None:
         message = f"{path} no longer holds shards"
         raise InputRefusedError(message, remedy="Do not change the samples while they are in use.")
+    require_pictures(target, path)
     return open_shards(shards, target, require_preprocess(preprocess, path), labels)
 
 
 def _open_folder(
     path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
 ) -> SampleSource:
+    require_pictures(target, path)
     return open_folder(path, target, require_preprocess(preprocess, path), labels)
 
 
@@ -141,6 +143,7 @@ def read_unlabelled(
         source = open_samples(path, target, preprocess, labels)
         kept = np.flatnonzero(~np.isin(source.classes, excluded)).tolist()
         return source.read(kept), source.notes
+    require_pictures(target, path)
     required = require_preprocess(preprocess, path)
     folder = open_unlabelled(path, target, required, labels, excluded)
     return folder.read(range(len(folder.files))), folder.notes

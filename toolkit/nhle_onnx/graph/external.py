@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.graph.regular_files import open_sidecar
+from nhle_onnx.graph.regular_files import find_real_name, open_sidecar
 from nhle_onnx.values.model import Place
 
 CHECKSUM = "checksum"
@@ -80,7 +80,7 @@ def split_files(
     rest is 0.
     """
     sidecars = name_sidecars(places, edited)
-    contents = {location: _read_whole(original.resolve().parent, location) for location in sidecars}
+    contents = {location: _read_whole(original, location) for location in sidecars}
     split = ModelProto()
     split.CopyFrom(model)
     outside = [tensor for tensor in split.graph.initializer if tensor.name in places]
@@ -105,6 +105,6 @@ def split_files(
     return files | {edited: split.SerializeToString(deterministic=True)}
 
 
-def _read_whole(folder: Path, location: str) -> bytearray:
-    with open_sidecar(folder, location) as stream:
+def _read_whole(model: Path, location: str) -> bytearray:
+    with open_sidecar(model.resolve().parent, find_real_name(model, location)) as stream:
         return bytearray(stream.read())

@@ -57,6 +57,23 @@ class Finetuned:
     steps_taken_back: int
 
 
+class FromRows(nn.Module):
+    """A module for samples of any shape, wrapped to take them as images of one pixel.
+
+    What is done to images, such as shifts, then changes nothing.
+    """
+
+    def __init__(self, module: nn.Module, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.module = module
+        self.shape = tuple(shape)
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return outputs for rows [N, D, 1, 1]."""
+        outputs: tuple[Tensor, ...] = self.module(rows.reshape(len(rows), *self.shape))
+        return outputs
+
+
 def finetune(
     lowered: LoweredModel,
     names: Sequence[str],
@@ -70,7 +87,8 @@ def finetune(
 ) -> Finetuned:
     """Train the named tensors in place in `lowered`, and return their new values."""
     parameters = {name: lowered.parameter_of[name] for name in names}
-    module, original = _prepare(lowered.module.to(device), parameters.values())
+    taken = lowered.module if target.layout else FromRows(lowered.module, target.sample_shape)
+    module, original = _prepare(taken.to(device), parameters.values())
     scale, mirrors = _probe(original, samples, target, device)
     objective = ForgetObjective(
         module=module,
@@ -84,7 +102,7 @@ def finetune(
         mirrors=mirrors,
         scale=scale,
         batch_size=options.batch_size,
-        layout=target.layout,
+        layout=target.layout or "NCHW",
         device=device,
         generator=torch.Generator().manual_seed(options.seed),
     )
@@ -205,7 +223,7 @@ def _probe(
     """
     images = _to_images(np.concatenate([samples.forget, samples.anchors])[:_PROBED], target)
     logits, mirrored = (
-        original(to_inputs(views, target.layout, device))[0].flatten(1)
+        original(to_inputs(views, target.layout or "NCHW", device))[0].flatten(1)
         for views in (images, images.flip(3))
     )
     spread = float((logits - logits.mean(1, keepdim=True)).std())
@@ -214,6 +232,8 @@ def _probe(
 
 
 def _to_images(inputs: npt.NDArray[np.float32], target: ImageInput) -> Tensor:
-    """Model inputs as [N, C, H, W]."""
+    """Model inputs as [N, C, H, W]; features that are not images, as [N, D, 1, 1]."""
     images = torch.from_numpy(np.ascontiguousarray(inputs))
+    if target.layout is None:
+        return images.flatten(1)[:, :, None, None]
     return images if target.layout == "NCHW" else images.permute(0, 3, 1, 2)

@@ -19,7 +19,7 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     resolution by a strided convolution or pooling. `head`: the head's own. `all`: everything.
     """
     own = {name for part in head.all_parts for name in (part.weight, part.bias)}
-    weights = list_weights(model.proto, model.opset, head.scores)
+    weights = list_weights(model.proto, model.opset, head.scores, model.constants)
     if scope == "all":
         return weights
     if scope == "head":

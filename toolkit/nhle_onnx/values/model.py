@@ -27,7 +27,10 @@ class OnnxModel:
 
     `path` is as the user gave it. The proto holds all weights; `places` says which are stored
     outside the .onnx file, and `sidecars` has the digests of the files that hold them. `sha256` is
-    the .onnx file's digest, `size_bytes` the size of all files.
+    the .onnx file's digest, `size_bytes` the size of all files. `real_names` are the names of the
+    sidecars where the model's file lies, which may be a link's target. `constants` are inputs that
+    the user gave a value for, which the proto holds and the file does not; `has_constant_batch`
+    says that one of them has a row for each image in a batch.
     """
 
     path: Path
@@ -36,12 +39,15 @@ class OnnxModel:
     size_bytes: int
     places: Mapping[str, Place] = field(default_factory=dict)
     sidecars: Mapping[str, str] = field(default_factory=dict)
+    real_names: Mapping[str, str] = field(default_factory=dict)
+    constants: frozenset[str] = frozenset()
+    has_constant_batch: bool = False
 
     @property
     def files(self) -> frozenset[Path]:
         """Every file that holds a part of the model, with symbolic links resolved."""
         resolved = self.path.resolve()
-        return frozenset({resolved, *(resolved.parent / name for name in self.sidecars)})
+        return frozenset({resolved, *(resolved.parent / name for name in self.real_names.values())})
 
     @property
     def opset(self) -> int:

@@ -8,14 +8,16 @@ Fit = Literal["fill", "cover", "contain"]
 Centre = Literal["floor", "round"]
 ChannelOrder = Literal["rgb", "bgr"]
 PRESET_NAMES = ("0-1", "-1-1", "0-255", "imagenet", "caffe", "torchvision", "ultralytics", "clip")
+PICTURE_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInput:
-    """The image input of a classifier, as its graph declares it.
+    """The input of a classifier, as its graph declares it: images, or features of another kind.
 
     `batch` is how many images it takes at once: the batch size that the graph fixes; 1 where images
-    in one batch would change each other's answers; otherwise None, for any number.
+    in one batch would change each other's answers; otherwise None, for any number. Samples that are
+    not images have no layout, but `features`: their shape.
     """
 
     name: str
@@ -24,11 +26,19 @@ class ImageInput:
     channels: int
     height: int
     width: int
-    layout: Layout
+    layout: Layout | None
+    features: tuple[int, ...] = ()
 
     @property
-    def sample_shape(self) -> tuple[int, int, int]:
-        """Shape of one image in this layout."""
+    def takes_pictures(self) -> bool:
+        """Whether an image file can become a sample."""
+        return self.layout is not None and self.channels in PICTURE_CHANNELS
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample in this layout."""
+        if self.layout is None:
+            return self.features
         if self.layout == "NCHW":
             return (self.channels, self.height, self.width)
         return (self.height, self.width, self.channels)

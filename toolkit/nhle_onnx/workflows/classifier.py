@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nhle_onnx.data.labels import find_labels, parse_classes
+from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.data.own_report import read_dropped
-from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
-from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
@@ -46,9 +46,9 @@ def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = 
     """Load a model and find its head, input, labels and preprocessing: in its own report, beside
     it, or by models that it belongs to.
     """
-    model = load_model(path, max_elements=flags.max_elements)
+    model = fix_inputs(load_model(path, max_elements=flags.max_elements), flags.constants)
     head = find_head(model, output=flags.output)
-    image_input = read_image_input(model, layout=flags.layout)
+    image_input = find_input(model, flags, companions)
     dropped = read_dropped(model)
     count = head.num_classes + len(dropped)
     return Classifier(
@@ -56,7 +56,7 @@ def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = 
         head=head,
         image_input=image_input,
         labels=find_labels(model, count, flags.labels, companions),
-        preprocess=find_preprocess(model, image_input, flags.preprocess, companions),
+        preprocess=find_pixels(model, image_input, flags.preprocess, companions),
         dropped=dropped,
     )
 

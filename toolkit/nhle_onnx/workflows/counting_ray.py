@@ -13,7 +13,7 @@ import numpy as np
 from nhle_onnx.data.encoded import EncodedSamples, ImagesInMemory, map_names, read_class, translate
 from nhle_onnx.data.folders import open_folder
 from nhle_onnx.data.metadata import find_metadata, is_saved
-from nhle_onnx.data.preprocess import require_preprocess
+from nhle_onnx.data.preprocess import require_pictures, require_preprocess
 from nhle_onnx.data.shards import Shards, find_shards
 from nhle_onnx.data.tree import is_image
 from nhle_onnx.data.webdataset import name_folder, read_cls
@@ -182,6 +182,7 @@ def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
         message = f"{path} is not a folder of images, a tar or a Parquet file, which Ray can read"
         raise InputRefusedError(message, remedy=hint("Give {engine=local} or processes for it."))
     classifier = comparison.classifier
+    require_pictures(classifier.image_input, path)
     preprocess = require_preprocess(classifier.preprocess, path)
     folder = open_folder(path, classifier.image_input, preprocess, classifier.labels)
     files = [str(file) for file in folder.files]

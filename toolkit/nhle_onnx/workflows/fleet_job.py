@@ -88,6 +88,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "model": classifier.model.sha256,
         "sidecars": dict(classifier.model.sidecars),
         "output": classifier.head.output,
+        "constants": settings.flags.constants,
         "labels": classifier.labels,
         "preprocess": asdict(classifier.preprocess) if classifier.preprocess else None,
         "image_input": asdict(classifier.image_input),

@@ -132,10 +132,15 @@ def _gather(settings: KitSettings) -> _KitInputs:
     target = classifier.image_input
     dtype = _TYPES.get(target.dtype)
     if dtype is None:
-        message = (
-            f"{settings.model} takes {target.dtype} images, a type that NumPy lacks on many devices"
-        )
+        message = f"{settings.model} takes {target.dtype}, which a kit's programs do not feed"
         raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
+    if classifier.model.constants:
+        message = (
+            f"{settings.model} has inputs beside the images, which a kit's programs do not feed"
+        )
+        raise UnsupportedModelError(
+            message, remedy="Make them initializers of the graph, so that they have defaults."
+        )
     source = open_samples(settings.data, target, classifier.preprocess, classifier.labels)
     if not np.isin(source.classes, request.forget).any():
         message = f"{settings.data} holds no sample of a forgotten class, so a kit proves nothing"

@@ -10,11 +10,10 @@ from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.hints import hint
-from nhle_onnx.lowering.weights import check_operators, check_weights
+from nhle_onnx.lowering.weights import check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
-from nhle_onnx.unlearning.scope import select_tensors
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
@@ -28,6 +27,7 @@ from nhle_onnx.workflows.classifier import (
     open_classifier,
     require_all_classes,
 )
+from nhle_onnx.workflows.feasibility import answer_noise, list_trained
 from nhle_onnx.workflows.known import require_known
 from nhle_onnx.workflows.masking import check_mask
 from nhle_onnx.workflows.measure import (
@@ -94,11 +94,11 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         require_all_classes(classifier, "unlearn")
         request = make_request(classifier, settings.forget)
         check_weights(classifier.model, classifier.head)
+        answer_noise(classifier)
         options = settings.options
         names: tuple[str, ...] = ()
         if options.trains:
-            check_operators(classifier.model, classifier.head.scores)
-            names = select_tensors(classifier.model, classifier.head, options.scope)
+            names = list_trained(classifier, options.scope)
         mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
         _check_outputs(settings, classifier)
         if settings.ort_path:

@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
+from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head, average_features
@@ -58,7 +59,8 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         trained = _write_back(plan, training)
         edited, masked = _mask(plan, trained)
         model, path = plan.classifier.model, plan.settings.edited_path
-        files = split_files(edited, model.places, model.path, path)
+        written = free_inputs(edited, model.constants)
+        files = split_files(written, model.places, model.path, path)
         check_sidecars(model)  # `split_files` has just read from these what is kept
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, trained, edited, watch)

@@ -7,6 +7,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import write_numbers
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead
 
 _BIAS_POSITION = 2
@@ -27,7 +28,8 @@ def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.flo
         write_numbers(index, head.bias, head.bias_quant_params, bias.reshape(shape))
     elif head.bias is not None or bias.any():
         if node.domain or node.op_type.startswith("QLinear"):
-            message = f"{node.op_type} {node.name} has no bias of its own to mask with"
+            place = describe_node(node.op_type, node.name, node.output)
+            message = f"{place} has no bias of its own to mask with"
             raise UnsupportedModelError(message, remedy="Give the model from before quantization.")
         name = _add_bias(index, head, bias)
         if node.op_type == "Add":

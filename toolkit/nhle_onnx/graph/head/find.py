@@ -16,6 +16,7 @@ from nhle_onnx.graph.head.trace import Tracer
 from nhle_onnx.graph.head.trail import NO_ROW, Floats, Part, Shapes, Trail
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.hints import hint
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
@@ -42,7 +43,12 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     if not heads:
         reasons = "; ".join(str(reason) for reason in found)
         message = f"{model.path} has no classifier head: {reasons}"
-        raise UnsupportedModelError(message, remedy=find_remedy(model.proto, _REMEDY))
+        named = [
+            node
+            for node in model.proto.graph.node
+            if describe_node(node.op_type, node.name, node.output) in reasons
+        ]
+        raise UnsupportedModelError(message, remedy=find_remedy(named, _REMEDY))
     if len(heads) > 1:
         choices = ", ".join(head.output for head in heads)
         message = f"{model.path} has several classifier heads, at the outputs {choices}"
@@ -152,7 +158,12 @@ def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) ->
     layers = [part.logits for part in parts]
     rank = len(trail.shape or ()) or (MATRIX_RANK if trail.is_matrix else math.inf)
     counts_images_first = trail.axis is None or rank == 1 or trail.axis > -rank
+    positions = [extent for extent in _read_shape(output)[1:] if extent > 1]
     faults = {
+        f"leads to {' x '.join(map(str, positions))} scores for each image, such as those of a "
+        "character at each position in text recognition, and not one score for each class": (
+            len(positions) > 1
+        ),
         "is stacked with others, which no node adds up": trail.stacked is not None,
         f"leads to {output.shape}, which is not one score for each class": (
             not _gives_one_score_a_class(trail, output.shape)
@@ -213,3 +224,8 @@ def _gives_one_score_a_class(trail: Trail, shape: list[int | str] | None) -> boo
     if extents and all(isinstance(extent, int) and extent > 0 for extent in extents):
         return math.prod(map(int, extents)) == trail.num_classes
     return trail.is_matrix or trail.is_pooled
+
+
+def _read_shape(output: gs.Tensor) -> list[int]:
+    """Read a declared shape, 0 for each axis that is open; some converters write that as -1."""
+    return [max(0, axis) if isinstance(axis, int) else 0 for axis in output.shape or []]

@@ -75,5 +75,13 @@ class ModelFlags:
     labels: Annotated[
         Path | None, Option("Class labels in class order: lines, JSON, CSV or YAML.")
     ] = None
+    constants: Annotated[
+        tuple[str, ...],
+        Option(
+            "A constant for another input than the image: one number, or one for each element.",
+            keyword="input",
+            metavar="NAME=VALUE",
+        ),
+    ] = ()
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
     preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()

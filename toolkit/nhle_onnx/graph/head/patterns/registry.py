@@ -22,6 +22,7 @@ from nhle_onnx.graph.node_quant_params import (
     read_input_quant_params,
     read_quant_params,
 )
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 Pattern = Callable[[gs.Node, Stored | None], Layer | str]
@@ -36,6 +37,7 @@ PATTERNS: Mapping[str, Pattern] = {
     "QLinearMatMul": read_quantized,
 }
 _MIN_CLASSES = 2
+_PASSING = frozenset({"Cast", "Dropout", "Identity"})
 _MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ALIASES = QUANTIZING | {"Cast", "Identity"}
 _ADDING = frozenset({"Add", "QLinearAdd"})
@@ -51,17 +53,17 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
     if node.op in _ADDING:
         bias, inner = _split_add(node)
         if inner is None:
-            return f"{tensor.name} comes from {node.op} {node.name}"
+            return f"{tensor.name} comes from {name_node(node)}"
         node = inner
     node = skip_dynamic_scale(node)
     if node.op not in PATTERNS:
-        return f"{tensor.name} comes from {node.op} {node.name}"
+        return f"{tensor.name} comes from {name_node(_skip_conversions(node))}"
     layer = PATTERNS[node.op](node, bias)
     if isinstance(layer, str):
-        return f"{node.op} {node.name} {layer}"
+        return f"{name_node(node)} {layer}"
     fault = _find_fault(layer)
     if fault:
-        return f"{node.op} {node.name} {fault}"
+        return f"{name_node(node)} {fault}"
     num_classes = layer.weight.shape[layer.class_axis]
     return ClassifierHead(
         op=node.op,
@@ -92,6 +94,18 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
 def _list_row_scales(layer: Layer) -> tuple[float, ...]:
     factors = layer.weight.factors
     return () if factors is None else tuple(factors.ravel().tolist())
+
+
+def name_node(node: gs.Node) -> str:
+    """Name a node for a message: by its outputs, where it has no name."""
+    return describe_node(node.op, node.name, [tensor.name for tensor in node.outputs])
+
+
+def _skip_conversions(node: gs.Node) -> gs.Node:
+    """Return the node that is in the way, where it only stands behind one that passes scores on."""
+    while node.op in _PASSING and node.inputs[0].inputs:
+        node = node.inputs[0].inputs[0]
+    return node
 
 
 def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
