@@ -1,12 +1,14 @@
 """Quantized tensors: their integers, and the real numbers that these stand for."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import write_tensor
-from nhle_onnx.values.model import QuantParams
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 Reals = npt.NDArray[np.float64]
 
@@ -86,6 +88,27 @@ def round_reals(
     scale, zero_point = _spread(index, params, values.shape)
     numbers: Reals = np.clip(np.rint(values / scale + zero_point), low, high)
     return numbers
+
+
+def list_class_scales(index: GraphIndex, head: ClassifierHead) -> Iterator[tuple[str, int]]:
+    """List a head's scales and zero points that have numbers for each class, and along which axis.
+
+    A scale that several classes share, as one for all or one for a block of classes, is left out.
+    """
+    for name, params, axis in (
+        (head.weight, head.weight_quant_params, head.class_axis),
+        (head.bias, head.bias_quant_params, 0),
+    ):
+        if name is None or params is None:
+            continue
+        rank = len(index.tensors[name].dims)
+        for each in (*params.scales, *filter(None, [params.zero_point])):
+            shape = index.tensors[each].dims
+            is_along = len(shape) == 1 and (params.axis % rank == axis or name == head.bias)
+            if len(shape) == rank > 1 and shape[axis] == head.num_classes:
+                yield each, axis
+            elif is_along and shape[0] == head.num_classes:
+                yield each, 0
 
 
 def _spread(index: GraphIndex, params: QuantParams, shape: tuple[int, ...]) -> tuple[Reals, Reals]:

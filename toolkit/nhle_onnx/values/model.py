@@ -76,7 +76,7 @@ class ClassifierHead:
     score is read by itself. `output` names the graph output.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
-    None for floats. `feature_limits` are the parameters by which the features were quantized.
+    None for floats.
     `score_quant_params` are those by which the scores are rounded, nearest to the output first: no
     score can be below the lowest number of any of them.
     """
@@ -97,7 +97,6 @@ class ClassifierHead:
     weight_quant_params: QuantParams | None = None
     bias_quant_params: QuantParams | None = None
     feature_quant_params: QuantParams | None = None
-    feature_limits: QuantParams | None = None
     scores_quant_params: QuantParams | None = None
     score_quant_params: tuple[QuantParams, ...] = ()
     weight_scale: float = 1.0

@@ -73,7 +73,7 @@ def _judge(
         )
     )
     own = (head.weight, head.bias or "") if options.masks else ()
-    outside = list_outside(measured.changes, {*plan.names, *own, *masked.rescaled})
+    outside = list_outside(measured.changes, {*plan.names, *own, *masked.adopted})
     promises = [
         ("tensors_changed_outside_scope", len(outside), 0),
         ("graph_changes", int(not measured.changes.is_graph_same), 0),

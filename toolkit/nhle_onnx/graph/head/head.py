@@ -9,8 +9,9 @@ from onnx import ModelProto
 
 from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
+from nhle_onnx.graph.head.tie import undo_step
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import read_numbers, write_numbers
+from nhle_onnx.graph.quant_params import list_class_scales, read_numbers, write_numbers
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
@@ -94,20 +95,33 @@ class Head:
             bias.astype(np.float64) * layout.bias_scale,
         )
 
-    def with_rows(self, rows: HeadRows) -> ModelProto:
-        """Return a copy of the model with these rows, in its own number format and scales."""
-        changed = ModelProto()
-        changed.CopyFrom(self.proto)
+    def write_rows(self, rows: HeadRows) -> None:
+        """Write rows in place, in the head's own number format and scales."""
         weight, bias = self.read()
         shape = np.moveaxis(weight, self.layout.class_axis, 0).shape
         own = rows.weight / self.layout.weight_scale
         stored = np.moveaxis(own.reshape(shape), 0, self.layout.class_axis)
         own_bias = rows.bias / (self.layout.bias_scale or 1.0)
-        Head(changed, self.layout).write(stored.astype(weight.dtype), own_bias.astype(bias.dtype))
+        self.write(stored.astype(weight.dtype), own_bias.astype(bias.dtype))
+
+    def with_rows(self, rows: HeadRows) -> ModelProto:
+        """Return a copy of the model with these rows, in its own number format and scales."""
+        changed = ModelProto()
+        changed.CopyFrom(self.proto)
+        Head(changed, self.layout).write_rows(rows)
         return changed
 
     def restore(self, original: "Head") -> ModelProto:
-        """Return a copy of this model with the original's rows. What the copy then recognises of a
-        forgotten class is still in the features.
+        """Return a copy of this model with the original's rows, and its scales where a class has
+        one of its own. What the copy then recognises of a forgotten class is in the features.
         """
-        return self.with_rows(original.rows)
+        restored = ModelProto()
+        restored.CopyFrom(self.proto)
+        head, source = Head(restored, self.layout), original.index.tensors
+        undo_step(restored)
+        for name, _ in list_class_scales(head.index, self.layout):
+            own = head.index.tensors[name]
+            if name in source and own.dims == source[name].dims:
+                own.CopyFrom(source[name])
+        head.write_rows(original.rows)
+        return restored

@@ -19,10 +19,9 @@ from nhle_onnx.graph.head.trail import Trail
 from nhle_onnx.graph.node_quant_params import (
     QUANTIZING,
     list_output_quant_params,
-    read_input_quant_params,
     read_quant_params,
 )
-from nhle_onnx.values.model import ClassifierHead, QuantParams
+from nhle_onnx.values.model import ClassifierHead
 
 Pattern = Callable[[gs.Node, Stored | None], Layer | str]
 PATTERNS: Mapping[str, Pattern] = {
@@ -35,7 +34,6 @@ PATTERNS: Mapping[str, Pattern] = {
     "QLinearMatMul": read_quantized,
 }
 _MIN_CLASSES = 2
-_MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ADDING = frozenset({"Add", "QLinearAdd"})
 _ADDED = 3  # input position of a QLinearAdd's second operand
 
@@ -78,18 +76,9 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         weight_quant_params=layer.weight.params,
         bias_quant_params=layer.bias.params if layer.bias is not None else None,
         feature_quant_params=layer.feature_quant_params,
-        feature_limits=layer.feature_quant_params or _find_feature_limits(layer.features),
         scores_quant_params=trail.scores_quant_params,
         score_quant_params=(*trail.limits, *list_output_quant_params(last)),
     )
-
-
-def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
-    """Return the parameters that dequantized the features, if they were only reshaped since."""
-    while features.inputs and features.inputs[0].op in _MOVING:
-        features = features.inputs[0].inputs[0]
-    is_read = bool(features.inputs) and features.inputs[0].op == "DequantizeLinear"
-    return read_input_quant_params(features.inputs[0]) if is_read else None
 
 
 def _find_fault(layer: Layer, trail: Trail, *, is_matrix: bool) -> str | None:
