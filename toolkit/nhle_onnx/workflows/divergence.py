@@ -36,6 +36,6 @@ def find_diverging_node(
         computed = module(torch.from_numpy(inputs.astype(np.float32)))
     producers = {node.output[0]: node for node in nodes}
     for name, ours, theirs in zip(names, computed, expected, strict=True):
-        if not measure_divergence(ours.numpy(), theirs) <= tolerance:
+        if not measure_divergence(ours.detach().numpy(), theirs) <= tolerance:
             return f"{producers[name].op_type} {producers[name].name}"
     return "no single node"
