@@ -45,9 +45,13 @@ def fits_quant_params(
     """Whether a tensor holds integers, and its zero point and scales fit its shape. No scale may be
     0. With `rises`, all must be positive; block quantizers write negative ones.
     """
+    is_whole = is_quantized(index.tensors[name].data_type)
+    return is_whole and fits_steps(index, name, params, rises=rises)
+
+
+def fits_steps(index: GraphIndex, name: str, params: QuantParams, *, rises: bool = False) -> bool:
+    """Whether zero point and scales fit a tensor's shape, as `fits_quant_params` asks of them."""
     tensor = index.tensors[name]
-    if not is_quantized(tensor.data_type):
-        return False
     try:
         scale, zero_point = _spread(index, params, (*tensor.dims,))
         shape = np.broadcast_shapes(scale.shape, zero_point.shape, tensor.dims)
@@ -96,7 +100,7 @@ def list_class_scales(index: GraphIndex, head: ClassifierHead) -> Iterator[tuple
     A scale that several classes share, as one for all or one for a block of classes, is left out.
     """
     for name, params, axis in (
-        (head.weight, head.weight_quant_params, head.class_axis),
+        (head.weight, head.weight_quant_params or head.weight_rounding, head.class_axis),
         (head.bias, head.bias_quant_params, 0),
     ):
         if name is None or params is None:

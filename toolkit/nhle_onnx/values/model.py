@@ -76,7 +76,7 @@ class ClassifierHead:
     score is read by itself. `output` names the graph output.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
-    None for floats.
+    None for floats. `weight_rounding` are those by which the graph rounds a weight of floats.
     `score_quant_params` are those by which the scores are rounded, nearest to the output first: no
     score can be below the lowest number of any of them.
     """
@@ -95,6 +95,7 @@ class ClassifierHead:
     is_clamped: bool
     output: str
     weight_quant_params: QuantParams | None = None
+    weight_rounding: QuantParams | None = None
     bias_quant_params: QuantParams | None = None
     feature_quant_params: QuantParams | None = None
     scores_quant_params: QuantParams | None = None

@@ -90,7 +90,7 @@ def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
         lowered = lower(wide)
     inputs = np.concatenate([tuning.forget, tuning.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = Head(classifier.model.proto, classifier.head).element_type.tolerance
+    tolerance = Head(classifier.model.proto, classifier.head).tolerance
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
@@ -15,6 +15,7 @@ from nhle_onnx.graph.quant_params import list_class_scales, read_numbers, write_
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
+_ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
 class HeadRows(NamedTuple):
@@ -52,8 +53,19 @@ class Head:
 
     @cached_property
     def element_type(self) -> ElementType:
-        """The type in which its weight is stored."""
-        return get_element_type(self.index.tensors[self.layout.weight].data_type)
+        """The type in which its weight is stored, or to which the graph rounds it."""
+        rounding = self.layout.weight_rounding
+        if rounding is not None and rounding.zero_point is None:
+            return get_element_type(TensorProto.UINT8)
+        name = self.layout.weight if rounding is None else rounding.zero_point
+        return get_element_type(self.index.tensors[name or ""].data_type)
+
+    @property
+    def tolerance(self) -> float:
+        """How far scores may depart from ONNX Runtime's, relative to the largest."""
+        own = self.element_type.tolerance
+        rounds = any(node.op_type in _ROUNDING for node in self.proto.graph.node)
+        return max(own, get_element_type(TensorProto.INT8).tolerance) if rounds else own
 
     def read(self) -> StoredHead:
         """Return the weight in its stored layout, and the bias."""

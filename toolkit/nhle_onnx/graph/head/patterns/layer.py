@@ -9,18 +9,22 @@ from nhle_onnx.graph.node_quant_params import read_input_quant_params
 from nhle_onnx.values.model import QuantParams
 
 MATRIX_RANK = 2
-_ALIASES = frozenset({"Cast", "Identity", "Transpose", "DequantizeLinear"})
+_ALIASES = frozenset({"Cast", "Identity", "Transpose", "QuantizeLinear", "DequantizeLinear"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A constant as the graph stores it: an initializer, or a Constant node's output."""
+    """A constant as the graph stores it: an initializer, or a Constant node's output.
+
+    `params` say what whole numbers stand for; `rounding`, by which floats are rounded each time.
+    """
 
     name: str
     shape: tuple[int, ...]
     is_transposed: bool
     is_shared: bool
     params: QuantParams | None = None
+    rounding: QuantParams | None = None
 
     def is_vector(self, num_classes: int) -> bool:
         """Whether it holds one number for each class; other axes may have length 1."""
@@ -51,15 +55,17 @@ def pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
 
 
 def resolve(tensor: gs.Tensor | None) -> Stored | None:
-    """Return the constant behind Identity, Cast, Transpose and DequantizeLinear nodes, or None."""
+    """Return the constant behind Identity, Cast, Transpose and quantizing nodes, or None."""
     is_transposed = False
-    params = None
+    params = rounding = None
     while tensor is not None and tensor.inputs and tensor.inputs[0].op in _ALIASES:
         node = tensor.inputs[0]
         if node.op == "DequantizeLinear":
             params = read_input_quant_params(node)
+        elif node.op == "QuantizeLinear":
+            rounding, params = params, None
         elif node.op == "Transpose":
-            if params is not None:
+            if params is not None or rounding is not None:
                 return None  # the quantization axis would not be the same in the stored layout
             is_transposed = not is_transposed
         tensor = node.inputs[0]
@@ -77,4 +83,5 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
         is_transposed=is_transposed,
         is_shared=len(tensor.outputs) > 1,
         params=params,
+        rounding=rounding,
     )

@@ -74,6 +74,7 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         is_separate=trail.is_separate,
         output=trail.output.name,
         weight_quant_params=layer.weight.params,
+        weight_rounding=layer.weight.rounding,
         bias_quant_params=layer.bias.params if layer.bias is not None else None,
         feature_quant_params=layer.feature_quant_params,
         scores_quant_params=trail.scores_quant_params,
@@ -90,6 +91,8 @@ def _find_fault(layer: Layer, trail: Trail, *, is_matrix: bool) -> str | None:
         return f"has {num_classes} output, which leaves no choice between classes"
     if layer.bias is not None and not layer.bias.is_vector(num_classes):
         return "has a bias that is not one constant for each class"
+    if layer.bias is not None and layer.bias.rounding is not None:
+        return "has a bias that the graph rounds"
     if not _gives_one_score_a_class(trail, num_classes, is_matrix=is_matrix):
         return f"leads to {trail.output.shape}, which is not one score for each class"
     return None
