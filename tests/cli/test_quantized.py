@@ -181,12 +181,12 @@ def test_an_integer_product_without_its_scales_is_no_head(tmp_path: Path, nhle: 
 
 
 @pytest.mark.parametrize("packs_head", [False, True])
-def test_packed_weights_leave_the_head_alone(
+def test_packed_weights_are_masked_not_trained(
     packs_head: bool,  # noqa: FBT001 - a parameter
     tmp_path: Path,
     nhle: Nhle,
 ) -> None:
-    """MatMulNBits holds weights in a form of its own: it is not trained, but may be run."""
+    """MatMulNBits holds weights in a form of its own: it is not trained, but masked, and run."""
     packed = MatMulNBitsQuantizer(
         FORMATS["dynamic-int8"].prepare(onnx.load(LENET)),
         block_size=32,
@@ -201,6 +201,9 @@ def test_packed_weights_leave_the_head_alone(
     assert trained.code == 4
     assert "MatMulNBits" in trained.err
     masked = nhle("unlearn", model, "--forget", 3, "--method", "cwm", "--json", *FLAGS)
-    assert masked.code == (4 if packs_head else 0)
-    if not packs_head:
-        assert json.loads(masked.out)["after"]["acc_f"] == 0.0
+    assert masked.code == 0
+    report = json.loads(masked.out)
+    assert report["model"]["format"] == ("uint4" if packs_head else "float32")
+    assert report["after"]["acc_f"] == 0.0
+    assert report["unmasked"]["acc_f"] == report["before"]["acc_f"]
+    assert report["delta_acc_r"] >= 0

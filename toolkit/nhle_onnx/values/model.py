@@ -55,13 +55,16 @@ class QuantParams:
     """How integers stand for real numbers: (number - zero point) · product of the scales.
 
     Scales and zero point are names of tensors in the graph. One with several numbers has one for
-    each index of `axis`, or for each block of `block_size` indices.
+    each index of `axis`, or for each block of `block_size` indices. Where an operator packs rows of
+    `packed_width` numbers into bytes, each has `packed_bits`.
     """
 
     scales: tuple[str, ...]
     zero_point: str | None
     axis: int = 0
     block_size: int = 0
+    packed_bits: int = 0
+    packed_width: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

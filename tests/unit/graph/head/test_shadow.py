@@ -108,7 +108,7 @@ def test_the_others_keep_their_scores(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(after[:, kept], before[:, kept])
 
 
-@pytest.mark.parametrize("name", [name for name in FORMS if name.startswith(("q", "dyn"))])
+@pytest.mark.parametrize("name", [name for name in FORMS if name.startswith(("q", "dyn", "pack"))])
 def test_whole_numbers_are_copied_with_their_scales(name: str, tmp_path: Path) -> None:
     """So that the class lies a margin below another one, exactly."""
     model = load(FORMS[name](), tmp_path)
@@ -122,7 +122,8 @@ def test_whole_numbers_are_copied_with_their_scales(name: str, tmp_path: Path) -
     assert changed <= {layout.weight, layout.bias, *masked.adopted}
     assert bool(masked.adopted) == (name in {
         "qdq-per-class", "qdq-turned", "qdq-unsigned", "qdq-blocks", "qlinear-conv",
-        "dynamic-per-class", "qlinear-per-class",
+        "dynamic-per-class", "qlinear-per-class", "packed", "packed-points", "packed-bytes",
+        "packed-without-bias",
     })  # fmt: skip
     again = find_head(load(edited, tmp_path))
     restored = Head(edited, again).restore(Head(model.proto, layout))

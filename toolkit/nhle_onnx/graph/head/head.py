@@ -15,6 +15,7 @@ from nhle_onnx.graph.quant_params import list_class_scales, read_numbers, write_
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
+_UINT4_BITS = 4
 _ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
@@ -57,6 +58,9 @@ class Head:
         rounding = self.layout.weight_rounding
         if rounding is not None and rounding.zero_point is None:
             return get_element_type(TensorProto.UINT8)
+        params = self.layout.weight_quant_params
+        if params is not None and params.packed_bits == _UINT4_BITS:
+            return get_element_type(TensorProto.UINT4)
         name = self.layout.weight if rounding is None else rounding.zero_point
         return get_element_type(self.index.tensors[name or ""].data_type)
 

@@ -22,6 +22,8 @@ def adopt_scales(head: Head, source: int, target: int) -> tuple[str, ...]:
     for name, axis in list_class_scales(head.index, head.layout):
         values = head.index.read(name).astype(np.float64)
         places = np.moveaxis(values, axis, 0)  # a view: writes reach `values`
+        if len(places) != head.layout.num_classes:  # rows of blocks, one after another
+            places = values.reshape(head.layout.num_classes, -1)
         if np.array_equal(places[source], places[target]) or _serves_others(head, name):
             continue
         places[target] = places[source]

@@ -14,6 +14,7 @@ from nhle_onnx.graph.head.patterns.gemm import read_gemm
 from nhle_onnx.graph.head.patterns.integer_product import read_integer_product, skip_dynamic_scale
 from nhle_onnx.graph.head.patterns.layer import Layer, Stored, resolve
 from nhle_onnx.graph.head.patterns.matmul import read_matmul
+from nhle_onnx.graph.head.patterns.packed import read_packed
 from nhle_onnx.graph.head.patterns.quantized import read_quantized
 from nhle_onnx.graph.head.trail import Trail
 from nhle_onnx.graph.node_quant_params import (
@@ -29,6 +30,7 @@ PATTERNS: Mapping[str, Pattern] = {
     "Gemm": read_gemm,
     "MatMul": read_matmul,
     "MatMulInteger": read_integer_product,
+    "MatMulNBits": read_packed,
     "QGemm": read_quantized,
     "QLinearConv": read_quantized,
     "QLinearMatMul": read_quantized,
