@@ -10,9 +10,8 @@ PACKED_BITS = frozenset({2, 4, 8})
 
 def unpack(stored: Numbers, bits: int, width: int) -> npt.NDArray[np.float64]:
     """Return rows [N, width] of the numbers in bytes [N, ...]."""
-    content = stored.reshape(len(stored), -1).astype(np.uint8)
-    shifts = np.arange(0, _BYTE, bits, dtype=np.uint8)
-    numbers = (content[..., None] >> shifts) & (2**bits - 1)
+    content = stored.reshape(len(stored), -1, 1).astype(np.uint8)
+    numbers = (content >> np.arange(0, _BYTE, bits, dtype=np.uint8)) & (2**bits - 1)
     rows: npt.NDArray[np.float64] = numbers.reshape(len(stored), -1)[:, :width].astype(np.float64)
     return rows
 

@@ -69,12 +69,11 @@ def fits_steps(index: GraphIndex, name: str, params: QuantParams, *, rises: bool
 
 def _find_shape(index: GraphIndex, name: str, params: QuantParams) -> tuple[int, ...]:
     """Return the shape of a tensor's numbers, of packed ones without the padding."""
-    dims = (*index.tensors[name].dims,)
+    dims, width = (*index.tensors[name].dims,), params.packed_width
     if not params.packed_bits:
         return dims
-    blocks = -(-params.packed_width // max(params.block_size, 1))
-    size = blocks * params.block_size * params.packed_bits // 8
-    return (dims[0], params.packed_width) if size * dims[0] == prod(dims) else ()
+    size = -(-width // params.block_size) * params.block_size * params.packed_bits // 8
+    return (dims[0], width) if size * dims[0] == prod(dims) else ()
 
 
 def has_range(index: GraphIndex, params: QuantParams) -> bool:

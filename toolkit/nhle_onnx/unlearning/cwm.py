@@ -71,9 +71,7 @@ def mask_classes(
 
 
 def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
-    """The mask that `auto` stands for: convex where classes compete, floor where each score is read
-    by itself.
-    """
+    """Return what `auto` stands for: floor where each score is read by itself, else convex."""
     if mask != "auto":
         return mask
     return "floor" if head.is_separate else "convex"

@@ -34,8 +34,9 @@ def adopt_scales(head: Head, source: int, target: int) -> tuple[str, ...]:
 
 def _serves_others(head: Head, name: str) -> bool:
     """Whether a node that reads a tensor stands before the head, or does not lead to it."""
-    graph, layout = head.proto.graph, head.layout
+    graph = head.proto.graph
+    before, own = (
+        list_ancestors(graph, [name]) for name in (head.layout.features, head.layout.logits)
+    )
     readers = [node for each in list_graphs(graph) for node in each.node if name in node.input]
-    before = list_ancestors(graph, [layout.features])
-    own = [node for node in list_ancestors(graph, [layout.logits]) if node not in before]
-    return any(node not in own for node in readers)
+    return any(node in before or node not in own for node in readers)
