@@ -205,7 +205,7 @@ def test_paths_are_relative_to_the_file_and_flags_are_as_on_the_command_line(
 ) -> None:
     table = (
         'name = "eu"\nmodel = "a/../b/model.onnx"\nforget = ["x/y", 1]\neval_data = "e.npz"\n'
-        'anchors = "pool"\nsteps = 5\nlr = "auto"\nmean = [0.5]\nseed = 7\nrescale = true'
+        'anchors = "pool"\nsteps = 5\nlr = "auto"\nmean = [0.5]\nseed = 7'
     )
     (job,) = read_fleet(write_fleet(tmp_path, table, defaults=""), tmp_path / "out")
     settings = job.settings
@@ -215,6 +215,6 @@ def test_paths_are_relative_to_the_file_and_flags_are_as_on_the_command_line(
     assert settings.anchors == str(tmp_path / "pool")
     assert settings.flags.preprocess.mean == (0.5,)
     options = settings.options
-    assert (options.steps, options.lr, options.seed, options.rescale) == (5, None, 7, True)
+    assert (options.steps, options.lr, options.seed) == (5, None, 7)
     assert job.folder.parent == tmp_path / "out"
     assert job.name.startswith("eu-b-forget-x_y-1-")

@@ -13,7 +13,6 @@ from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.graph.tensors import list_tensors, read_tensors
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import QuantParams
-from nhle_onnx.values.options import UnlearnOptions
 from studies import quantized, quantized_routes, results
 from studies.__main__ import main
 from studies.formats import BLOCK, FORMATS, dequantize, find_integers, quantize
@@ -178,26 +177,13 @@ def test_parity_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
 
 
-@pytest.mark.parametrize("helps", [True, False])
-def test_a_refused_model_is_rescaled_where_that_helps(
-    helps: bool,  # noqa: FBT001 - a parameter
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def unlearn(
-        _path: Path, _forget: int, folder: Path, options: UnlearnOptions = quantized_routes.DEFAULTS
-    ) -> str:
-        if helps and options.rescale:
-            return "a report"
-        raise UnsupportedModelError(f"{folder / 'model.onnx'} has no room for the floor")
+def test_a_refused_cell_holds_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path, _forget: int, folder: Path) -> None:
+        raise UnsupportedModelError(f"{folder / 'model.onnx'} has no room for the mask")
 
-    monkeypatch.setattr(quantized_routes, "unlearn_file", unlearn)
-    if helps:
-        found = quantized_routes.unlearn_or_rescale(tmp_path / "model.onnx", 3, tmp_path)
-        assert found == ("a report", True)
-    else:
-        row = measure_cell(Cell(TOOL, LENET5, "qdq-int8", 3))
-        assert row["refused"] == "model.onnx has no room for the floor"
+    monkeypatch.setattr(quantized_routes, "unlearn_file", refuse)
+    row = measure_cell(Cell(TOOL, LENET5, "qdq-int8", 3))
+    assert row["refused"] == "model.onnx has no room for the mask"
 
 
 def make_row(
@@ -212,7 +198,7 @@ def make_row(
     good = {"Acc_F before": 0.9, "Acc_F": 0.0, "unmasked": 0.0, "Acc_R before": 0.9}
     good |= {"ΔAcc_R": 0.0, "ΔAcc_R restored": 0.001, "steps": 100, "bytes": 0, "s": 1.0}
     good |= {"ms": 1.0, "latency": 1.01, "given again": 1.06}
-    good |= {"rescaled": False, "added": 0}
+    good |= {"added": 0}
     return {**row, **good, "changed": {"integer weights": 5}, "same graph": True, **figures}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
-from support.graphs import keep_used
+from support.graphs import MICROSOFT, keep_used
 from support.head_forms import BIAS, CLASSES, FEATURES, FLOAT_FORMS, RNG, Form, Values, node
 
 I8, U8, F32 = (partial(np.array, dtype=kind) for kind in (np.int8, np.uint8, np.float32))
@@ -93,6 +93,34 @@ def dynamic(*, has_bias: bool, is_symmetric: bool = False, steps: Values = ONE_S
     )
 
 
+def packed(bits: int, *, has_points: bool, has_bias: bool = True) -> Form:
+    """A weight that lies packed in bytes, in one block of 16 numbers that has room for more."""
+    size, generator = 16, np.random.default_rng(2)
+    numbers = generator.integers(0, 2**bits, (CLASSES, size))
+    points = (
+        generator.integers(0, 2**bits, CLASSES) if has_points else np.full(CLASSES, 2 ** (bits - 1))
+    )
+    steps = F32([0.1, 0.2, 0.15, 0.05]) * 2.0 ** (4 - bits)
+    low, high = numbers[:, ::2], numbers[:, 1::2]
+    content = numbers if bits == 8 else low + 16 * high
+    tensors: dict[str, Values] = {"w": content[:, None].astype(np.uint8), "s": steps[:, None]}
+    names = "x w s"
+    if has_points:
+        names += " p"
+        tensors["p"] = points[:, None].astype(np.uint8)
+    packs = {"N": CLASSES, "K": FEATURES, "bits": bits, "block_size": size}
+    product = node("MatMulNBits", names, "m", domain=MICROSOFT, **packs)
+    nodes = [product, node("Add", "m b", "y")]
+    if has_bias:
+        tensors["b"] = BIAS
+    else:
+        nodes = nodes[:1]
+        product.output[0] = "y"
+    weight = ((numbers - points[:, None]) * steps[:, None])[:, :FEATURES].astype(np.float32)
+    bias = BIAS if has_bias else np.zeros_like(BIAS)
+    return Form(nodes=nodes, tensors=tensors, op="MatMulNBits", weight=weight, bias=bias)
+
+
 def turn(form: Form) -> Form:
     """With its weight stored the other way round, and turned in the graph."""
     turned = node("Transpose", "w", "wt")
@@ -156,6 +184,10 @@ QUANTIZED_FORMS: dict[str, Callable[[], Form]] = {
         weight=(NUMBERS - np.array([[1], [-2], [3], [0]])) * STEPS[:, None],
         bias=F32([0.16, -0.93, 0.47, 0.07]), step=0.2,
     ),
+    "packed": lambda: packed(4, has_points=False),
+    "packed-points": lambda: packed(4, has_points=True),
+    "packed-bytes": lambda: packed(8, has_points=True),
+    "packed-without-bias": lambda: packed(4, has_points=True, has_bias=False),
     "dynamic-turned": lambda: turn(dynamic(has_bias=True)),
 }  # fmt: skip
 FORMS = FLOAT_FORMS | QUANTIZED_FORMS

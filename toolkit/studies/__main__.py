@@ -3,6 +3,7 @@
 import click
 
 from studies.ablation import ablation
+from studies.after_quantization import after_quantization
 from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
@@ -22,6 +23,7 @@ def main() -> None:
 
 for command in (
     ablation,
+    after_quantization,
     audit,
     classes,
     compare,

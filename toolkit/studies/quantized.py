@@ -144,7 +144,6 @@ def measure_unlearning(cell: Cell, folder: Path) -> Row:
         "changed": count_kinds(given, changes.changed),
         "added": len(changes.added),
         "same graph": changes.is_graph_same,
-        "rescaled": outcome.is_rescaled,
         **times,
         "s": outcome.seconds,
     }

@@ -125,9 +125,9 @@ def describe_verdicts(rows: Sequence[Row]) -> str:
     return (
         "## The tool on the quantized file\n\n"
         "`unlearn MODEL --forget C` without other options, compared on all evaluation images with "
-        "the given quantized model. `unmasked` is Acc_F with the original head. If "
-        "the command refuses, as a masked class could win at the end of the output's or the bias's "
-        f"range, `--rescale` is added; `rescaled` counts these cells.\n\n{verdicts}"
+        "the given quantized model. `unmasked` is Acc_F with the original head. "
+        "`rescaled` counts cells where the mask changed the output's scales.\n\n"
+        f"{verdicts}"
         f"{paced} of {len(measured)} edited models run at {low} to {high} of the latency of the "
         "model as given (median of runs in turn, on one image and one thread); timed likewise, "
         f"{noise} of {len(measured)} models as given do so against themselves. "
@@ -227,7 +227,7 @@ def summarise(rows: Sequence[Row]) -> Row:
         "changed": describe_changes(measured),
         "same graph": "yes" if measured and all(row["same graph"] for row in measured) else "NO",
         **{column: reduce_to(median, measured, column) for column in PACE},
-        "rescaled": sum(row["rescaled"] for row in measured),
+        "rescaled": sum(row.get("rescaled", False) for row in measured),
         "kept": count_kept(rows),
     }
 

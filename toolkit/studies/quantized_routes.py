@@ -5,7 +5,6 @@ through floats.
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache as remember
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,6 @@ from typing import NamedTuple
 import onnx
 from onnx import ModelProto
 
-from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
@@ -60,13 +58,12 @@ class Outcome(NamedTuple):
     steps: int
     seconds: float
     restored_acc_r: float | None = None  # with the original head, if that was measured
-    is_rescaled: bool = False
 
 
 def use_tool(cell: Cell, folder: Path) -> Outcome:
     """Run the tool on the quantized file."""
     path = write_model(make_given(cell.network, cell.format), cell.network, folder)
-    report, is_rescaled = unlearn_or_rescale(path, get_class(cell), folder)
+    report = unlearn_file(path, get_class(cell), folder)
     return Outcome(
         edited=onnx.load_model(Path(report.edited.path)),
         before=report.before,
@@ -74,28 +71,17 @@ def use_tool(cell: Cell, folder: Path) -> Outcome:
         unmasked=report.unmasked.acc_f,
         steps=report.method["steps_run"],
         seconds=sum(report.elapsed_s.values()),
-        is_rescaled=is_rescaled,
     )
 
 
-def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnReport, bool]:
-    """Unlearn with the defaults or, if they refuse the model, with wider ranges."""
-    try:
-        return unlearn_file(path, forget, folder), False
-    except UnsupportedModelError:
-        return unlearn_file(path, forget, folder, replace(DEFAULTS, rescale=True)), True
-
-
-def unlearn_file(
-    path: Path, forget: int, folder: Path, options: UnlearnOptions = DEFAULTS
-) -> UnlearnReport:
+def unlearn_file(path: Path, forget: int, folder: Path) -> UnlearnReport:
     """Do as `unlearn PATH --forget CLASS`; the edited file is in the folder."""
     settings = UnlearnSettings(
         model=path,
         forget=(str(forget),),
         samples=SAMPLES,
         eval_data=EVALUATION,
-        options=options,
+        options=DEFAULTS,
         out=folder / "edited.onnx",
     )
     watch = Stopwatch(Silence())

@@ -27,7 +27,7 @@ def digests() -> None:
         for folder in sorted((ROOT / "models").glob("*/model.onnx")):
             for forgotten in CLASSES:
                 out = Path(name) / f"{folder.parent.name}.{forgotten}.onnx"
-                call("unlearn", folder, "--forget", forgotten, "--rescale", "--out", out)
+                call("unlearn", folder, "--forget", forgotten, "--out", out)
                 click.echo(f"{digest(out.read_bytes())} {out.name}")
             for line in list_shipped(folder, out):
                 click.echo(line)

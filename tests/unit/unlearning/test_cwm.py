@@ -15,8 +15,10 @@ from nhle_onnx.hints import word
 from nhle_onnx.unlearning.cwm import (
     HeadValues,
     check_maskable,
+    find_first,
     find_floor,
     find_important_units,
+    find_shadowed,
     mask_classes,
     resolve_mask,
 )
@@ -95,14 +97,11 @@ def test_the_shadow_of_a_retained_class_never_wins(
     [
         ({}, "convex"),
         ({"is_separate": True}, "floor"),
-        ({"bias_scale": 0.0}, "floor"),
-        ({"weight_quant_params": QuantParams(scales=("s",), zero_point=None)}, "floor"),
-        ({"score_quant_params": (QuantParams(scales=("s",), zero_point=None),)}, "floor"),
+        ({"is_capped": True}, "floor"),
+        ({"weight_quant_params": QuantParams(scales=("s",), zero_point=None)}, "convex"),
     ],
 )
-def test_classes_that_compete_in_real_numbers_get_a_shadow(
-    change: dict[str, object], mask: str
-) -> None:
+def test_classes_that_compete_get_a_shadow(change: dict[str, object], mask: str) -> None:
     assert resolve_mask("auto", replace(make_head(), **change)) == mask  # type: ignore[arg-type]
     assert resolve_mask("zero", replace(make_head(), **change)) == "zero"  # type: ignore[arg-type]
 
@@ -124,7 +123,7 @@ def test_other_rows_keep_their_bytes(mask: str, class_axis: int) -> None:
 
 
 def test_a_class_of_zeros_can_win() -> None:
-    """Why `floor` is the default: a logit of 0 beats negative ones."""
+    """Why `zero` is no default: a logit of 0 beats negative ones."""
     values = HeadValues(weight=np.full((K, D), -1, np.float32), bias=np.zeros(K, np.float32))
     masked = mask_classes(values, make_head(), REQUEST, "zero")
     assert (masked.weight @ np.ones(D) + masked.bias).argmax() in REQUEST.forget
@@ -187,6 +186,40 @@ def test_behind_a_clamp_the_mask_must_lose_the_tie() -> None:
     )
     assert check_maskable(clamped, REQUEST, "zero") == ()
     assert check_maskable(make_head(), REQUEST, "floor") == ()
+
+
+def test_a_shadow_behind_a_cap_is_refused() -> None:
+    capped = replace(make_head(), is_capped=True)
+    assert check_maskable(capped, REQUEST, "floor") == ()
+    with pytest.raises(UnsupportedModelError, match="rounds high scores to one number"):
+        check_maskable(capped, REQUEST, "convex")
+
+
+def test_only_a_class_before_all_others_can_win_a_tie() -> None:
+    for forgotten, first in (((0, 2), 0), ((2, 3), None), ((1,), None), ((0, 1), 0)):
+        assert find_first(ForgetRequest(forget=forgotten, num_classes=K)) == first
+
+
+def test_a_class_shadows_one_before_it_if_there_is_one() -> None:
+    """The nearest to the mean of the retained rows: class 3, then 1."""
+    rows = np.array([[0.0], [2.0], [9.0], [4.0]])
+    values = HeadValues(weight=rows, bias=np.zeros(K))
+    for forgotten, expected in (((0,), [3]), ((2,), [1]), ((2, 3), [0, 0]), ((0, 1), [2, 2])):
+        request = ForgetRequest(forget=forgotten, num_classes=K)
+        assert find_shadowed(values, make_head(), request) == expected
+    narrow = replace(values, lowest_bias=np.array([-1.0, -0.5, -20, -20]))
+    for forgotten, expected in (((0,), [3]), ((2,), [0]), ((1,), [0]), ((3,), [2])):
+        request = ForgetRequest(forget=forgotten, num_classes=K)
+        assert find_shadowed(narrow, make_head(), request) == expected
+
+
+@pytest.mark.parametrize("scale", [1.0, -2.0])
+def test_a_class_that_is_read_by_itself_has_a_low_score(scale: float) -> None:
+    values = HeadValues(weight=np.zeros((K, D), np.float32), bias=np.zeros(K, np.float32))
+    head = replace(make_head(0, scale), is_separate=True)
+    np.testing.assert_allclose(find_floor(values, head) * scale, -30)
+    narrow = replace(values, lowest_bias=np.full(K, -4.0))
+    np.testing.assert_allclose(find_floor(narrow, replace(head, bias_scale=1.0)), -4)
 
 
 def test_half_of_the_units_are_important_and_one_at_least() -> None:

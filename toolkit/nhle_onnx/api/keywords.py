@@ -79,7 +79,6 @@ class TuningKeywords(RunKeywords, total=False):
     anchors: StrPath
     scope: Scope
     mask: Mask
-    rescale: bool
     lr: float | None
     steps: int | None
     force_unknown: bool

@@ -1,19 +1,26 @@
 """Quantized tensors: their integers, and the real numbers that these stand for."""
 
+from collections.abc import Iterator
+from math import prod
+
 import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.packed import pack, unpack
 from nhle_onnx.graph.tensors import write_tensor
-from nhle_onnx.values.model import QuantParams
+from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 Reals = npt.NDArray[np.float64]
 
 
 def read_reals(index: GraphIndex, name: str, params: QuantParams) -> Reals:
     """Return the real numbers that a quantized tensor stands for."""
-    return express_reals(index, _read(index, name), params)
+    numbers = _read(index, name)
+    if params.packed_bits:
+        numbers = unpack(numbers, params.packed_bits, params.packed_width)
+    return express_reals(index, numbers, params)
 
 
 def read_numbers(
@@ -34,6 +41,8 @@ def write_numbers(
 ) -> None:
     """Write a tensor's values in place, rounded to what its type and parameters can represent."""
     stored = values if params is None else round_reals(index, name, params, values)
+    if params is not None and params.packed_bits:
+        stored = pack(stored, params.packed_bits, index.read(name))
     write_tensor(index.tensors[name], stored)
 
 
@@ -43,15 +52,28 @@ def fits_quant_params(
     """Whether a tensor holds integers, and its zero point and scales fit its shape. No scale may be
     0. With `rises`, all must be positive; block quantizers write negative ones.
     """
-    tensor = index.tensors[name]
-    if not is_quantized(tensor.data_type):
-        return False
+    is_whole = is_quantized(index.tensors[name].data_type)
+    return is_whole and fits_steps(index, name, params, rises=rises)
+
+
+def fits_steps(index: GraphIndex, name: str, params: QuantParams, *, rises: bool = False) -> bool:
+    """Whether zero point and scales fit a tensor's shape, as `fits_quant_params` asks of them."""
     try:
-        scale, zero_point = _spread(index, params, (*tensor.dims,))
-        shape = np.broadcast_shapes(scale.shape, zero_point.shape, tensor.dims)
-        return shape == (*tensor.dims,) and _are_steps(scale if rises else np.abs(scale))
+        shape = _find_shape(index, name, params)
+        scale, zero_point = _spread(index, params, shape)
+        spread = np.broadcast_shapes(scale.shape, zero_point.shape, shape)
+        return spread == shape and _are_steps(scale if rises else np.abs(scale))
     except (ValueError, IndexError, ZeroDivisionError):  # they do not broadcast to it
         return False
+
+
+def _find_shape(index: GraphIndex, name: str, params: QuantParams) -> tuple[int, ...]:
+    """Return the shape of a tensor's numbers, of packed ones without the padding."""
+    dims, width = (*index.tensors[name].dims,), params.packed_width
+    if not params.packed_bits:
+        return dims
+    size = -(-width // params.block_size) * params.block_size * params.packed_bits // 8
+    return (dims[0], width) if size * dims[0] == prod(dims) else ()
 
 
 def has_range(index: GraphIndex, params: QuantParams) -> bool:
@@ -83,18 +105,66 @@ def round_reals(
 ) -> Reals:
     """Round `values` to integers of a tensor's type."""
     low, high = get_range(index.tensors[name].data_type)
+    if params.packed_bits:
+        high = 2**params.packed_bits - 1
     scale, zero_point = _spread(index, params, values.shape)
     numbers: Reals = np.clip(np.rint(values / scale + zero_point), low, high)
     return numbers
 
 
+def list_class_scales(index: GraphIndex, head: ClassifierHead) -> Iterator[tuple[str, int]]:
+    """List a head's scales and zero points that have numbers for each class, and along which axis.
+
+    A scale that several classes share, as one for all or one for a block of classes, is left out.
+    """
+    for name, params, axis in (
+        (head.weight, head.weight_quant_params or head.weight_rounding, head.class_axis),
+        (head.bias, head.bias_quant_params, 0),
+    ):
+        if name is None or params is None:
+            continue
+        rank = len(index.tensors[name].dims)
+        for each in (*params.scales, *filter(None, [params.zero_point])):
+            if params.packed_bits:
+                yield each, 0
+                continue
+            shape = index.tensors[each].dims
+            is_along = len(shape) == 1 and (params.axis % rank == axis or name == head.bias)
+            if len(shape) == rank > 1 and shape[axis] == head.num_classes:
+                yield each, axis
+            elif is_along and shape[0] == head.num_classes:
+                yield each, 0
+
+
 def _spread(index: GraphIndex, params: QuantParams, shape: tuple[int, ...]) -> tuple[Reals, Reals]:
     """Return scale and zero point in shapes that broadcast to a tensor's."""
+    if params.packed_bits:
+        return _spread_packed(index, params, shape)
     scale = np.ones(())
     for name in params.scales:
         scale = scale * _lay_along(_read(index, name), params, shape)
     zero_point = np.zeros(()) if params.zero_point is None else _read(index, params.zero_point)
     return scale, _lay_along(zero_point, params, shape)
+
+
+def _spread_packed(
+    index: GraphIndex, params: QuantParams, shape: tuple[int, ...]
+) -> tuple[Reals, Reals]:
+    """Do as `_spread` for packed rows, whose zero points may be packed as well."""
+    rows, width = shape
+    blocks = -(-width // params.block_size)
+    scale = _read(index, params.scales[0]).reshape(rows, blocks)
+    points = np.full((rows, blocks), 2.0 ** (params.packed_bits - 1))
+    if params.zero_point is not None:
+        stored = _read(index, params.zero_point)
+        is_packed = index.read(params.zero_point).dtype == np.uint8
+        points = (
+            unpack(stored.reshape(rows, -1), params.packed_bits, blocks)
+            if is_packed
+            else stored.reshape(rows, blocks)
+        )
+    laid = [each.repeat(params.block_size, 1)[:, :width] for each in (scale, points)]
+    return laid[0], laid[1]
 
 
 def _lay_along(values: Reals, params: QuantParams, shape: tuple[int, ...]) -> Reals:

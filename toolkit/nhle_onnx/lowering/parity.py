@@ -40,11 +40,18 @@ def check_parity(
             f"largest logit, above the tolerance of {tolerance:g}"
         )
         if locate:
-            message = f"{message}; first at {locate()}"
+            message += _describe_place(locate)
         raise UnsupportedModelError(
             message, remedy=hint("Use {method=cwm} to edit the head alone.")
         )
     return divergence
+
+
+def _describe_place(locate: Callable[[], str]) -> str:
+    try:
+        return f"; first at {locate()}"
+    except Exception:  # noqa: BLE001 - whatever fails in the search, the refusal stands without it
+        return ""
 
 
 def measure_divergence(computed: Array, expected: Array) -> float:

@@ -11,6 +11,7 @@ from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
 from nhle_onnx.graph.element_types import get_element_type, is_quantized
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.node_quant_params import QUANTIZING
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
@@ -19,7 +20,16 @@ from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 # A tensor behind these is still the same weight.
 _ALIASES = frozenset(
-    {"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "DequantizeLinear"}
+    {
+        "Identity",
+        "Transpose",
+        "Reshape",
+        "Cast",
+        "Squeeze",
+        "Unsqueeze",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    }
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
 _HEAD_TEMPLATE = "Use {method=cwm} to edit the head alone."
@@ -94,6 +104,25 @@ def list_weights(
             if source in tensors and _is_weight(tensors[source], operator, has_scale=has_scale):
                 found[source] = None
     return tuple(found)
+
+
+def list_left_out(proto: ModelProto, opset: int, output: str) -> tuple[tuple[str, str], ...]:
+    """List constant matrices on the way to `output` that are no weights to `list_weights`, each
+    with the operator that reads it.
+    """
+    weights, tensors = {*list_weights(proto, opset, output)}, GraphIndex(proto).tensors
+    return tuple(
+        (name, node.op_type)
+        for node in list_ancestors(proto.graph, (output,))
+        for name in (node.input[:1] if node.op_type in QUANTIZING else node.input)  # not its scales
+        if name in tensors.keys() - weights and _is_matrix(tensors[name])
+    )
+
+
+def _is_matrix(tensor: TensorProto) -> bool:
+    holds_numbers = is_float(tensor) or is_quantized(tensor.data_type)
+    has_rows = len(tensor.dims) > 1 and math.prod(tensor.dims) > max(tensor.dims)
+    return holds_numbers and has_rows and not (is_float(tensor) and _is_mask(tensor))
 
 
 def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:

@@ -15,8 +15,13 @@ from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest, Mask
 
+TIE_REMEDY = hint(
+    "Use {method=nhle}, which trains the features and is judged by them, or {mask=drop}, which "
+    "takes the class's row out."
+)
 CONVEX_MARGIN = 10.0  # logits below another class: e^-10 of its probability
 _HALF_MARGIN = 32.0  # the largest step of float16, so that none is rounded to a tie
+LOW_SCORE = -30.0  # the constant score of a class that is read by itself: a probability of 1e-13
 IMPORTANCE_SHARE = 0.5  # of the head's units, the part that `importance` masks
 _POOLED_POSITIONS = 2**16
 
@@ -47,18 +52,19 @@ def mask_classes(
     score is that class's less the margin, whatever the features, in any number format: it cannot
     win, and is a score like others, which a later quantization need not make room for.
     `floor`: row 0 and the lowest bias that the number format holds, so the class cannot win for
-    any finite features. `zero`: row and bias 0, which can still win where every other logit is
-    negative. `importance`: the entries of the units most active on the class's samples become
-    0; needs `activations`, mean features [len(forget), D].
+    any finite features; where each score is read by itself, a low one is enough. `zero`: row and
+    bias 0, which can still win where every other logit is negative. `importance`: the entries of
+    the units most active on the class's samples become 0; needs `activations`, mean features
+    [len(forget), D].
     """
     weight, bias = values.weight.copy(), values.bias.copy()
     floor = find_floor(values, head)
+    shadowed = find_shadowed(values, head, request)
     rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
     for position, index in enumerate(request.forget):
         if mask == "convex":
-            shadowed = find_average_class(rows, request)
-            rows[index] = rows[shadowed]
-            bias[index] = bias[shadowed] - find_margin(values.bias) / head.bias_scale
+            rows[index] = rows[shadowed[position]]
+            bias[index] = lower_bias(values, head, shadowed[position], index)
         elif mask == "importance":
             if activations is None:
                 message = "the importance mask needs mean activations"
@@ -71,14 +77,18 @@ def mask_classes(
 
 
 def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
-    """The mask that `auto` stands for: convex where real scores compete, floor where each is read
-    by itself, where high scores are rounded to one number, or where whole numbers hold them.
+    """Return what `auto` stands for: floor where each score is read by itself, or where high scores
+    are rounded to one number, else convex.
     """
     if mask != "auto":
         return mask
-    is_real = head.weight_quant_params is None and not head.score_quant_params
-    is_open = not head.is_separate and not head.is_capped
-    return "convex" if is_real and is_open and head.bias_scale else "floor"
+    return "floor" if head.is_separate or head.is_capped else "convex"
+
+
+def lower_bias(values: HeadValues, head: ClassifierHead, shadowed: int, index: int) -> float:
+    """The bias of a class less the margin, or as far as the format of the other's goes."""
+    lowered = float(values.bias[shadowed]) - find_margin(values.bias) / head.bias_scale
+    return lowered if values.lowest_bias is None else max(lowered, values.lowest_bias[index])
 
 
 def find_margin(bias: Array) -> float:
@@ -86,19 +96,31 @@ def find_margin(bias: Array) -> float:
     return _HALF_MARGIN if bias.dtype == np.float16 else CONVEX_MARGIN
 
 
-def find_average_class(rows: Array, request: ForgetRequest) -> int:
-    """The retained class whose row [D, ...] is nearest to the mean of all retained rows."""
-    kept = list(request.retained)
+def find_shadowed(values: HeadValues, head: ClassifierHead, request: ForgetRequest) -> list[int]:
+    """The retained class that each forgotten one shadows.
+
+    It stands before the forgotten one if any does, as argmax takes the first of equal scores. Its
+    bias leaves room for the margin, and its row is the nearest to the mean of all retained rows.
+    """
+    kept, rows = list(request.retained), np.moveaxis(values.weight, head.class_axis, 0)
     flat = rows[kept].reshape(len(kept), -1).astype(np.float64)
-    distances = np.linalg.norm(flat - flat.mean(0), axis=1)
-    return kept[int(distances.argmin())]
+    distances = dict(zip(kept, np.linalg.norm(flat - flat.mean(0), axis=1), strict=True))
+    lacking = np.zeros(head.num_classes)
+    if values.lowest_bias is not None:
+        room = (values.bias - values.lowest_bias) * head.bias_scale
+        lacking = np.maximum(find_margin(values.bias) - room, 0)
+    return [
+        min(kept, key=lambda each: (each > index, lacking[each], distances[each]))
+        for index in request.forget
+    ]
 
 
 def find_floor(values: HeadValues, head: ClassifierHead) -> Array:
     """The biases [K] that make each logit the format's lowest finite number, or near it.
 
     No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax. A Conv's
-    logits are averaged afterwards, and their sum must not overflow where the format has room.
+    logits are averaged afterwards, and their sum must not overflow where the format has room. A
+    score that is read by itself need not be as low.
     """
     lowest = values.lowest_bias
     if lowest is None:
@@ -106,17 +128,24 @@ def find_floor(values: HeadValues, head: ClassifierHead) -> Array:
     if head.op == "Conv":
         has_room = lowest < -(float(_POOLED_POSITIONS) ** 2)
         lowest = np.where(has_room, lowest / _POOLED_POSITIONS, lowest)
-    if abs(head.bias_scale) > 1:
+    if is_read_alone(head):
+        lowest = np.maximum(lowest, LOW_SCORE)
+    if abs(head.bias_scale) > 1 or is_read_alone(head):
         return lowest / head.bias_scale
     turned: Array = lowest * np.sign(head.bias_scale)
     return turned
 
 
+def is_read_alone(head: ClassifierHead) -> bool:
+    """Whether a low score is as good as the lowest: each is read by itself, and none is clipped."""
+    return head.is_separate and not head.is_clamped
+
+
 def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> tuple[str, ...]:
     """A note where a ReLU or Clip behind the head raises the floor, so that it can only tie.
 
-    Argmax takes the first of equal scores: the class then loses every tie if a retained class
-    stands before it. Raises UnsupportedModelError where none does, as the class could win.
+    Raises UnsupportedModelError where the class could win such a tie, or where high scores are
+    rounded to one number.
     """
     if mask == "convex" and head.is_capped:
         message = (
@@ -126,26 +155,26 @@ def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> 
         raise UnsupportedModelError(message, remedy=hint("Give {mask=floor}."))
     if mask not in {"floor", "convex"} or not head.is_clamped:
         return ()
-    first = min(request.retained)
-    winners = [index for index in request.forget if index < first]
-    if winners:
+    first = find_first(request)
+    if first is not None:
         message = (
-            f"a ReLU, Clip or another function with a lower bound follows the head, so a masked "
-            f"class still has that score, and class {winners[0]} wins whenever all others have it "
-            "too, being first"
+            "a ReLU, Clip or another function with a lower bound follows the head, and class "
+            f"{first} wins whenever all scores are clipped to that bound, being first"
         )
-        raise UnsupportedModelError(
-            message,
-            remedy=hint(
-                "Use {method=nhle}, which trains the features and is judged by them, or "
-                "{mask=drop}, which takes the class's row out."
-            ),
-        )
+        raise UnsupportedModelError(message, remedy=TIE_REMEDY)
     note = (
-        f"a ReLU, Clip or another function with a lower bound follows the head: the masked score "
-        f"is that bound, which loses even a tie, as class {first} stands before it"
+        "a ReLU, Clip or another function with a lower bound follows the head: the masked score "
+        f"is that bound, which loses even a tie, as class {min(request.retained)} stands before it"
     )
     return (note,)
+
+
+def find_first(request: ForgetRequest) -> int | None:
+    """The first forgotten class if it stands before all retained ones: argmax takes the first of
+    equal scores, so only this one can win where all are equal.
+    """
+    first = min(request.forget)
+    return first if first < min(request.retained) else None
 
 
 def find_important_units(activations: Array) -> npt.NDArray[np.intp]:

@@ -1,14 +1,18 @@
 """Which tensors a scope may change. Reads the graph; needs no torch."""
 
 from collections.abc import Sequence
+from math import prod
 
 from onnx import ModelProto, NodeProto, helper
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.subgraph import list_ancestors
-from nhle_onnx.lowering.weights import list_weights
+from nhle_onnx.hints import hint
+from nhle_onnx.lowering.weights import list_left_out, list_weights
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.request import Scope
 
+_MOST = 0.95
 _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 
 
@@ -31,6 +35,29 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
         return features
     early = set(_list_early_weights(model.proto, model.opset, head))
     return tuple(name for name in features if name not in early)
+
+
+def describe_share(
+    model: OnnxModel, head: ClassifierHead, names: Sequence[str], scope: Scope
+) -> tuple[str, ...]:
+    """A note where only a part of the weights before the head is trained, and why."""
+    own = {name for part in head.all_parts for name in (part.weight, part.bias)}
+    weights = {*list_weights(model.proto, model.opset, head.scores, model.constants)} - own
+    left_out = [list_left_out(model.proto, model.opset, part.features) for part in head.all_parts]
+    others = {name: node for found in left_out for name, node in found if name not in own}
+    tensors = GraphIndex(model.proto).tensors
+    trained, total = (
+        sum(prod(tensors[name].dims) for name in chosen)
+        for chosen in (weights & {*names}, weights | others.keys())
+    )
+    if scope == "head" or trained >= _MOST * total:
+        return ()
+    why = hint("the others lie outside {scope}")
+    if others:
+        name, operator = next(iter(others.items()))
+        why = hint(f"{name} is read by {operator}, which holds no weight that training knows")
+    part = f"{trained:,} of {total:,} weights before the head are trained ({trained / total:.0%})"
+    return (hint("{part}: {why}", part=part, why=why),)
 
 
 def _list_early_weights(proto: ModelProto, opset: int, head: ClassifierHead) -> Sequence[str]:

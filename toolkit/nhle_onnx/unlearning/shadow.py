@@ -13,7 +13,12 @@ import numpy.typing as npt
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.head import Head, HeadRows, Places
 from nhle_onnx.hints import hint
-from nhle_onnx.unlearning.cwm import find_important_units, find_margin
+from nhle_onnx.unlearning.cwm import (
+    LOW_SCORE,
+    find_important_units,
+    find_margin,
+    is_read_alone,
+)
 from nhle_onnx.values.request import ForgetRequest, Mask
 
 Array = npt.NDArray[np.floating]
@@ -57,7 +62,9 @@ def mask_parts(
             elif mask == "importance":
                 _clear_units(layer, index, activations, position)
             else:
-                _fill_row(layer, index, other, mask, len(head.layout.all_parts))
+                _fill_row(layer, index, other)
+                low = _find_low_bias(head, layer, index) if mask == "floor" else 0
+                layer.bias[layer.places.rows[index]] = low
         layer.write()
 
 
@@ -125,10 +132,19 @@ def _clear_units(layer: _Layer, index: int, activations: Array | None, position:
     layer.rows[layer.places.rows[index], units] = 0
 
 
-def _fill_row(layer: _Layer, index: int, other: int, mask: Mask, parts: int) -> None:
-    """Make a class's score a constant: a low one, or 0. A row without length keeps another's."""
-    row = layer.places.rows[index]
-    layer.rows[row] = layer.rows[layer.places.rows[other]] if layer.head.layout.is_normalized else 0
-    factor = layer.head.layout.bias_scale * layer.places.scales[index]
-    lowest = float(np.finfo(layer.bias.dtype).min) / parts / max(1.0, abs(factor))
-    layer.bias[row] = lowest * np.sign(factor) if mask == "floor" else 0
+def _fill_row(layer: _Layer, index: int, other: int) -> None:
+    """Make a row one of zeros. A row without length keeps another's."""
+    rows, places = layer.rows, layer.places.rows
+    rows[places[index]] = rows[places[other]] if layer.head.layout.is_normalized else 0
+
+
+def _find_low_bias(head: Head, layer: _Layer, index: int) -> float:
+    """Return a part's share in the lowest score of a class, or in one that is low enough."""
+    parts = [part.places for part in head.parts]
+    count = sum(bool(places.is_there[index]) for places in parts)
+    factor = layer.head.layout.bias_scale * float(layer.places.scales[index])
+    lowest = float(np.finfo(layer.bias.dtype).min)
+    if is_read_alone(head.layout):
+        offset = sum(places.offsets[index] for places in parts)
+        return float(np.clip((LOW_SCORE - offset) / count / factor, lowest, -lowest))
+    return lowest / count / max(1.0, abs(factor)) * float(np.sign(factor))

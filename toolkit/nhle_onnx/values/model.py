@@ -61,13 +61,16 @@ class QuantParams:
     """How integers stand for real numbers: (number - zero point) · product of the scales.
 
     Scales and zero point are names of tensors in the graph. One with several numbers has one for
-    each index of `axis`, or for each block of `block_size` indices.
+    each index of `axis`, or for each block of `block_size` indices. Where an operator packs rows of
+    `packed_width` numbers into bytes, each has `packed_bits`.
     """
 
     scales: tuple[str, ...]
     zero_point: str | None
     axis: int = 0
     block_size: int = 0
+    packed_bits: int = 0
+    packed_width: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ class ClassifierHead:
     whose scores are added to this one's.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
-    None for floats. `feature_limits` are the parameters by which the features were quantized.
+    None for floats. `weight_rounding` are those by which the graph rounds a weight of floats.
     `score_quant_params` are those by which the scores are rounded, nearest to the output first: no
     score can be below the lowest number of any of them.
     """
@@ -108,9 +111,9 @@ class ClassifierHead:
     is_clamped: bool
     output: str
     weight_quant_params: QuantParams | None = None
+    weight_rounding: QuantParams | None = None
     bias_quant_params: QuantParams | None = None
     feature_quant_params: QuantParams | None = None
-    feature_limits: QuantParams | None = None
     scores_quant_params: QuantParams | None = None
     score_quant_params: tuple[QuantParams, ...] = ()
     weight_scale: float = 1.0
@@ -134,3 +137,13 @@ class ClassifierHead:
         """Whether logits are scores, each with a row of its own."""
         is_bare = not (self.is_normalized or self.row_scales or self.parts)
         return is_bare and not (self.rows or self.scales or self.offsets)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its operator packs several numbers of a row into a byte."""
+        return self.weight_quant_params is not None and self.weight_quant_params.packed_bits > 0
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether whole numbers stand for its weight, or the graph rounds it to them."""
+        return (self.weight_quant_params or self.weight_rounding) is not None

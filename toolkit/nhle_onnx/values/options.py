@@ -13,9 +13,7 @@ class UnlearnOptions:
     """Options of NHLE training and of CWM.
 
     Without `lr`, each step is a fraction of a tensor's own magnitude. Without `steps`, training
-    stops when the forget samples are forgotten and the anchors have settled. `rescale` allows
-    changes to a quantized output's scale and zero point, or to the head's scales, where the mask
-    needs them.
+    stops when the forget samples are forgotten and the anchors have settled.
     """
 
     method: Annotated[
@@ -37,13 +35,6 @@ class UnlearnOptions:
         int | None,
         Option("Training steps; auto ends once the class is forgotten.", at_least=1, none="auto"),
     ] = None
-    rescale: Annotated[
-        bool,
-        Option(
-            "Widen the range of a quantized output or bias where a masked class could win "
-            "otherwise."
-        ),
-    ] = False
     samples_per_class: Annotated[
         int, Option("Maximum number of samples of each class for tuning.", at_least=1)
     ] = 16

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from nhle_onnx.graph.head.tie import undo_step
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import list_tensors
 
@@ -22,7 +23,7 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
     """Compare tensors one by one, and everything else as a whole.
 
     A bias added to a head without one counts as a tensor, not as a changed graph, together with the
-    Add node that it needs behind a MatMul.
+    Add node that it needs behind a MatMul, and so do a zero point and scale for each class.
     """
     old, new = GraphIndex(before).tensors, GraphIndex(after).tensors
     changed = tuple(
@@ -56,6 +57,7 @@ def _strip(proto: ModelProto, added: Collection[str], original: ModelProto) -> b
     """
     stripped = ModelProto()
     stripped.CopyFrom(proto)
+    undo_step(stripped)
     graph = stripped.graph
     for tensor in [item for item in graph.initializer if item.name in added]:
         graph.initializer.remove(tensor)

@@ -37,7 +37,7 @@ def find_diverging_node(
         computed = module(torch.from_numpy(inputs.astype(np.float32)))
     producers = {node.output[0]: node for node in nodes}
     for name, ours, theirs in zip(names, computed, expected, strict=True):
-        if not measure_divergence(ours.numpy(), theirs) <= tolerance:
+        if not measure_divergence(ours.detach().numpy(), theirs) <= tolerance:
             node = producers[name]
             return describe_node(node.op_type, node.name, node.output)
     return "no single node"

@@ -14,6 +14,7 @@ from nhle_onnx.lowering.weights import check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
+from nhle_onnx.unlearning.scope import describe_share
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
@@ -97,8 +98,10 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         answer_noise(classifier)
         options = settings.options
         names: tuple[str, ...] = ()
+        share: tuple[str, ...] = ()
         if options.trains:
             names = list_trained(classifier, options.scope)
+            share = describe_share(classifier.model, classifier.head, names, options.scope)
         mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
         _check_outputs(settings, classifier)
         if settings.ort_path:
@@ -133,6 +136,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         before_by_other_kernels=compute_accuracy(counts[1], request) if counts[1:] else None,
         mask_notes=mask_notes,
         notes=(
+            *share,
             *other_heads,
             *notes,
             *describe_left_out(len(evaluation.indices) - sum(counts[0].total)),

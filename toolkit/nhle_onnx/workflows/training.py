@@ -99,7 +99,7 @@ def lower_and_compare(
         lowered = lower_for_any_batch(wide, lower, source=source, shape=shape, size=fixed)
     else:
         lowered = lower(wide)
-    tolerance = Head(classifier.model.proto, classifier.head).element_type.tolerance
+    tolerance = Head(classifier.model.proto, classifier.head).tolerance
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]

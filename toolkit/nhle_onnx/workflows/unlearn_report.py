@@ -74,7 +74,7 @@ def _judge(
     )
     layers = head.all_parts if options.masks else ()
     own = {name for part in layers for name in (part.weight, part.bias or "")}
-    outside = list_outside(measured.changes, {*plan.names, *own, *masked.rescaled})
+    outside = list_outside(measured.changes, {*plan.names, *own, *masked.adopted})
     promises = [
         ("tensors_changed_outside_scope", len(outside), 0),
         ("graph_changes", int(not measured.changes.is_graph_same), 0),

@@ -70,7 +70,7 @@ def test_a_masked_class_never_wins(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, tail in TAILS.items() if tail().loses_ties])
 def test_the_first_class_could_win_a_tie(name: str, tmp_path: Path) -> None:
     tail = TAILS[name]()
-    with pytest.raises(UnsupportedModelError, match="class 0 wins whenever all others"):
+    with pytest.raises(UnsupportedModelError, match="class 0 wins whenever all scores are"):
         mask(load(tail.build(), tmp_path), (0,), tail.classes)
 
 

@@ -204,6 +204,6 @@ def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
         proto, target.layout, target.image_input, inputs,
         provider=context.provider, batch_size=context.batch_size,
     )  # fmt: skip
-    tolerance = Head(proto, target.layout).element_type.tolerance
+    tolerance = Head(proto, target.layout).tolerance
     check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
     return lowered

@@ -12,7 +12,7 @@ from nhle_onnx.values.model import ClassifierHead
 
 _BIAS_POSITION = 2
 _ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
-_WITHOUT_BIAS = frozenset({"Einsum", "MatMul", "Mul"})  # Mul: scales after an integer product
+_WITHOUT_BIAS = frozenset({"Einsum", "MatMul", "MatMulNBits", "Mul"})  # Mul: of integer products
 _FIRST_IR_WITHOUT_INPUTS = 4
 
 
@@ -27,7 +27,8 @@ def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.flo
         shape = tuple(index.tensors[head.bias].dims)
         write_numbers(index, head.bias, head.bias_quant_params, bias.reshape(shape))
     elif head.bias is not None or bias.any():
-        if node.domain or node.op_type.startswith("QLinear"):
+        is_whole = node.domain or node.op_type.startswith("QLinear")
+        if is_whole and node.op_type not in _WITHOUT_BIAS:
             place = describe_node(node.op_type, node.name, node.output)
             message = f"{place} has no bias of its own to mask with"
             raise UnsupportedModelError(message, remedy="Give the model from before quantization.")

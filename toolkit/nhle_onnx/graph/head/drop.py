@@ -44,6 +44,9 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     if any(part.rows or len(part.row_scales) > 1 for part in head.all_parts):
         message = "nodes around the head choose among its classes, or scale each by itself"
         raise UnsupportedModelError(message, remedy=_REMEDY)
+    if any(part.is_packed for part in head.all_parts):
+        message = f"{head.op} {head.node} packs its rows, and counts them itself"
+        raise UnsupportedModelError(message, remedy=_REMEDY)
     index = GraphIndex(proto)
     own = _find_own(index, head)
     _check_readers(proto, head, own)
@@ -66,7 +69,8 @@ def _find_own(index: GraphIndex, head: ClassifierHead) -> dict[str, int]:
     own: dict[str, int] = {}
     for part in head.all_parts:
         own[part.weight] = part.class_axis
-        params = [each for each in (part.weight_quant_params, part.bias_quant_params) if each]
+        steps = (part.weight_quant_params, part.weight_rounding, part.bias_quant_params)
+        params = [each for each in steps if each]
         names = [part.bias, *(each.zero_point for each in params)]
         names += [name for each in params for name in each.scales]
         for name in filter(None, names):

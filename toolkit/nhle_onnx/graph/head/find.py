@@ -208,7 +208,7 @@ def _repeats_row(part: Part) -> bool:
 
 
 def _is_quantized(trail: Trail, parts: list[ClassifierHead]) -> bool:
-    return bool(trail.limits) or any(part.weight_quant_params for part in parts)
+    return bool(trail.limits) or any(part.has_steps for part in parts)
 
 
 def _is_only_scaled(parts: list[ClassifierHead]) -> bool:

@@ -6,16 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
+from nhle_onnx.graph.head.tie import undo_step
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import read_numbers, write_numbers
+from nhle_onnx.graph.quant_params import list_class_scales, read_numbers, write_numbers
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
+_UINT4_BITS = 4
+_ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
 class HeadRows(NamedTuple):
@@ -64,8 +67,22 @@ class Head:
 
     @cached_property
     def element_type(self) -> ElementType:
-        """The type in which its weight is stored."""
-        return get_element_type(self.index.tensors[self.layout.weight].data_type)
+        """The type in which its weight is stored, or to which the graph rounds it."""
+        rounding = self.layout.weight_rounding
+        if rounding is not None and rounding.zero_point is None:
+            return get_element_type(TensorProto.UINT8)
+        params = self.layout.weight_quant_params
+        if params is not None and params.packed_bits == _UINT4_BITS:
+            return get_element_type(TensorProto.UINT4)
+        name = self.layout.weight if rounding is None else rounding.zero_point
+        return get_element_type(self.index.tensors[name or ""].data_type)
+
+    @property
+    def tolerance(self) -> float:
+        """How far scores may depart from ONNX Runtime's, relative to the largest."""
+        own = self.element_type.tolerance
+        rounds = any(node.op_type in _ROUNDING for node in self.proto.graph.node)
+        return max(own, get_element_type(TensorProto.INT8).tolerance) if rounds else own
 
     @property
     def parts(self) -> Iterator["Head"]:
@@ -184,19 +201,25 @@ class Head:
         self.write(np.moveaxis(moved, 0, layout.class_axis), biases)
 
     def restore(self, original: "Head") -> ModelProto:
-        """Return a copy of this model with the original's rows. What the copy then recognises of a
-        forgotten class is still in the features.
+        """Return a copy of this model with the original's rows, and its scales where a class has
+        one of its own. What the copy then recognises of a forgotten class is in the features.
         """
+        restored = ModelProto()
+        restored.CopyFrom(self.proto)
+        undo_step(restored)
+        head, source = Head(restored, self.layout), original.index.tensors
+        for name, _ in list_class_scales(head.index, self.layout):
+            own = head.index.tensors[name]
+            if name in source and own.dims == source[name].dims:
+                own.CopyFrom(source[name])
         ours, theirs = (
             [part.layout.feature_dim for part in each.parts] for each in (self, original)
         )
         if ours != theirs:
-            return self.with_rows(original.rows)
-        changed = ModelProto()
-        changed.CopyFrom(self.proto)
-        for part, source in zip(self.layout.all_parts, original.parts, strict=True):
-            Head(changed, part).write_rows(source.own_rows)
-        return changed
+            return head.with_rows(original.rows)
+        for part, rows in zip(head.parts, original.parts, strict=True):
+            part.write_rows(rows.own_rows)
+        return restored
 
 
 def average_features(

@@ -14,13 +14,14 @@ from nhle_onnx.values.model import QuantParams
 
 Factors = npt.NDArray[np.float64]
 MATRIX_RANK = 2
-_ALIASES = frozenset({"Cast", "Identity", "Transpose", "DequantizeLinear"})
+_ALIASES = frozenset({"Cast", "Identity", "Transpose", "QuantizeLinear", "DequantizeLinear"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """A constant as the graph stores it: an initializer, or a Constant node's output.
 
+    `params` say what whole numbers stand for; `rounding`, by which floats are rounded each time.
     The graph divides it by its lengths along `normalized_axis`, if there is one, and multiplies it
     by constant `factors`, which broadcast to it.
     """
@@ -30,6 +31,7 @@ class Stored:
     is_transposed: bool
     is_shared: bool
     params: QuantParams | None = None
+    rounding: QuantParams | None = None
     normalized_axis: int | None = None
     factors: Factors | None = None
 
@@ -69,13 +71,14 @@ class _Step:
 
     source: gs.Tensor
     turns: bool = False
+    rounds: bool = False
     params: QuantParams | None = None
     norm: RowNorm | None = None
     factors: Factors | None = None
 
 
 def resolve(tensor: gs.Tensor | None) -> Stored | None:
-    """Return the constant behind Identity, Cast, Transpose and DequantizeLinear nodes, or None. Its
+    """Return the constant behind Identity, Cast, Transpose and quantizing nodes, or None. Its
     rows may be divided by their lengths or multiplied by constants on the way.
     """
     steps: list[_Step] = []
@@ -85,10 +88,10 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
     shape = _read_shape(tensor)
     if tensor is None or shape is None:
         return None
+    if any(_fits_no_storage(step, steps[place:]) for place, step in enumerate(steps)):
+        return None
     turns = [step.turns for step in steps]
-    params = next((step.params for step in reversed(steps) if step.params), None)
-    if any(step.params and any(turns[place:]) for place, step in enumerate(steps)):
-        return None  # the quantization axis would not be the same in the stored layout
+    params, rounding = _read_params(steps)
     norms = [(step.norm, sum(turns[place:])) for place, step in enumerate(steps) if step.norm]
     factors = [
         step.factors.T if sum(turns[place:]) % 2 else step.factors
@@ -105,9 +108,26 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
         is_transposed=bool(sum(turns) % 2),
         is_shared=len(others) > (0 if norms else 1),
         params=params,
+        rounding=rounding,
         normalized_axis=next(((norm.axis + turned) % 2 for norm, turned in norms), None),
         factors=next(iter(factors), None),
     )
+
+
+def _fits_no_storage(step: _Step, before: Sequence[_Step]) -> bool:
+    """Whether a step's scales are not those of the stored numbers: another axis, or other rows."""
+    changes = any(each.norm or each.factors is not None for each in before)
+    return bool(step.params and any(each.turns for each in before)) or (step.rounds and changes)
+
+
+def _read_params(steps: Sequence[_Step]) -> tuple[QuantParams | None, QuantParams | None]:
+    """Return what whole numbers stand for, and by which parameters floats are rounded."""
+    params = rounding = None
+    for step in steps:
+        if step.rounds:
+            rounding, params = params, None
+        params = step.params or params
+    return params, rounding
 
 
 def _read_step(node: gs.Node) -> _Step | None:
@@ -123,6 +143,7 @@ def _read_step(node: gs.Node) -> _Step | None:
     return _Step(
         source=node.inputs[0],
         turns=node.op == "Transpose",
+        rounds=node.op == "QuantizeLinear",
         params=read_input_quant_params(node) if is_quantized else None,
     )
 

@@ -15,15 +15,15 @@ from nhle_onnx.graph.head.patterns.gemm import read_gemm
 from nhle_onnx.graph.head.patterns.integer_product import read_integer_product, skip_dynamic_scale
 from nhle_onnx.graph.head.patterns.layer import Layer, Stored, resolve
 from nhle_onnx.graph.head.patterns.matmul import read_matmul
+from nhle_onnx.graph.head.patterns.packed import read_packed
 from nhle_onnx.graph.head.patterns.quantized import read_quantized
 from nhle_onnx.graph.node_quant_params import (
     QUANTIZING,
     list_output_quant_params,
-    read_input_quant_params,
     read_quant_params,
 )
 from nhle_onnx.text import describe_node
-from nhle_onnx.values.model import ClassifierHead, QuantParams
+from nhle_onnx.values.model import ClassifierHead
 
 Pattern = Callable[[gs.Node, Stored | None], Layer | str]
 PATTERNS: Mapping[str, Pattern] = {
@@ -32,13 +32,13 @@ PATTERNS: Mapping[str, Pattern] = {
     "Gemm": read_gemm,
     "MatMul": read_matmul,
     "MatMulInteger": read_integer_product,
+    "MatMulNBits": read_packed,
     "QGemm": read_quantized,
     "QLinearConv": read_quantized,
     "QLinearMatMul": read_quantized,
 }
 _MIN_CLASSES = 2
 _PASSING = frozenset({"Cast", "Dropout", "Identity"})
-_MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ALIASES = QUANTIZING | {"Cast", "Identity"}
 _ADDING = frozenset({"Add", "QLinearAdd"})
 _ADDED = 3  # input position of a QLinearAdd's second operand
@@ -81,9 +81,9 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
         is_clamped=False,
         output=tensor.name,
         weight_quant_params=layer.weight.params,
+        weight_rounding=layer.weight.rounding,
         bias_quant_params=layer.bias.params if layer.bias is not None else None,
         feature_quant_params=layer.feature_quant_params,
-        feature_limits=layer.feature_quant_params or _find_feature_limits(layer.features),
         score_quant_params=list_output_quant_params(last),
         is_normalized=layer.weight.normalized_axis is not None,
         logits_axis=layer.logits_axis,
@@ -108,14 +108,6 @@ def _skip_conversions(node: gs.Node) -> gs.Node:
     return node
 
 
-def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
-    """Return the parameters that dequantized the features, if they were only reshaped since."""
-    while features.inputs and features.inputs[0].op in _MOVING:
-        features = features.inputs[0].inputs[0]
-    is_read = bool(features.inputs) and features.inputs[0].op == "DequantizeLinear"
-    return read_input_quant_params(features.inputs[0]) if is_read else None
-
-
 def _find_fault(layer: Layer) -> str | None:
     """Return why a layer cannot be edited as a head, or None if it can."""
     num_classes = layer.weight.shape[layer.class_axis]
@@ -123,13 +115,19 @@ def _find_fault(layer: Layer) -> str | None:
         return "shares its weight with another layer"
     if num_classes < _MIN_CLASSES:
         return f"has {num_classes} output, which leaves no choice between classes"
-    if layer.bias is not None and not _fits_logits(layer.bias, layer.logits_axis, num_classes):
-        return "has a bias that is not one constant for each class"
+    if layer.bias is not None and (fault := _find_bias_fault(layer.bias, layer)):
+        return fault
     if layer.weight.normalized_axis == layer.class_axis:
         return "divides its weights by lengths along the classes"
     if layer.weight.factors is not None and layer.weight.factors.shape[1 - layer.class_axis] > 1:
         return "scales each feature's weights by itself"
     return None
+
+
+def _find_bias_fault(bias: Stored, layer: Layer) -> str | None:
+    if not _fits_logits(bias, layer.logits_axis, layer.weight.shape[layer.class_axis]):
+        return "has a bias that is not one constant for each class"
+    return None if bias.rounding is None else "has a bias that the graph rounds"
 
 
 def _fits_logits(bias: Stored, axis: int, num_classes: int) -> bool:
