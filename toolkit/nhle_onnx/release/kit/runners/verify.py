@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 CANNOT_RUN = 4
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some builds send it as soon as they are imported
 try:
     import numpy as np
     import onnxruntime as ort
