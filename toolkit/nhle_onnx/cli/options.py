@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from nhle_onnx.cli.groups import GroupedOption
+from nhle_onnx.text import to_line
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -137,8 +138,10 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
         return
     import tomllib
 
+    from nhle_onnx.graph.regular_files import read_text
+
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read as TOML: {error}"
         raise click.BadParameter(message) from error
@@ -147,7 +150,9 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
     }
     unknown = [key for key in values if key.replace("_", "-") not in names]
     if unknown:
-        message = f"{path} has settings that this command does not know: {', '.join(unknown)}"
+        message = (
+            f"{path} has settings that this command does not know: {to_line(', '.join(unknown))}"
+        )
         raise click.BadParameter(message)
     context.default_map = {
         str(names[key.replace("_", "-")]): _as_texts(value) for key, value in values.items()

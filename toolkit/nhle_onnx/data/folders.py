@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from nhle_onnx.data.labels import find_class
 from nhle_onnx.data.preprocess import MAX_PIXELS, Pixels, normalize_pixels, shape_image
 from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
+from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.hints import hint
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
@@ -81,6 +84,7 @@ def open_folder(
         raise InputRefusedError(
             message, remedy="It needs one folder for each class: <class>/*.png|jpg|jpeg|webp|bmp."
         )
+    watch_inputs(files)
     return FolderSamples(
         path=path,
         files=tuple(files),
@@ -106,6 +110,7 @@ def open_unlabelled(
     if not files:
         message = f"{path} holds no images"
         raise InputRefusedError(message, remedy=hint("Give {anchors} a folder of images."))
+    watch_inputs(files)
     return FolderSamples(
         path=path,
         files=tuple(files),
@@ -127,7 +132,7 @@ def decode_image(
     Raises InputRefusedError that names the file.
     """
     try:
-        with Image.open(content, formats=_FORMATS) as image:
+        with _open(content) as stream, Image.open(stream, formats=_FORMATS) as image:
             _check_image(image)
             image.load()
             if image.mode == "P" and target.channels in _OPAQUE:
@@ -139,6 +144,10 @@ def decode_image(
     except Exception as error:  # Pillow's readers raise errors of any type
         message = f"{file} cannot be decoded as an image: {str(error) or type(error).__name__}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
+
+
+def _open(content: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return open_regular(content) if isinstance(content, Path) else nullcontext(content)
 
 
 def _check_image(image: Image.Image) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 
@@ -104,7 +105,7 @@ def _refuse_alike(labels: Sequence[str], path: Path) -> None:
 
 def _read_labels(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         if path.suffix != ".json":
             return tuple(line.strip() for line in text.splitlines() if line.strip())
         by_index = json.loads(text).get("id2label", {})

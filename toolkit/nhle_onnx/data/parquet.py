@@ -11,6 +11,7 @@ import numpy as np
 
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 try:
@@ -94,6 +95,7 @@ def open_parquet(
     InputRefusedError for files without the two columns, or with classes that the model does not
     have.
     """
+    watch_inputs(files)
     columns = find_columns(files[0])
     classes: list[int] = []
     counts = []

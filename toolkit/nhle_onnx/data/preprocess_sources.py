@@ -10,6 +10,7 @@ import numpy as np
 
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
@@ -141,7 +142,7 @@ def _read_reported(model: OnnxModel) -> Preprocess | None:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return read_text(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"{path} cannot be read: {reason}"

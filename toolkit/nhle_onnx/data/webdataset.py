@@ -13,6 +13,8 @@ import numpy as np
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
 from nhle_onnx.data.folders import is_image
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
+from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 MAX_IMAGE_BYTES = 2**26
@@ -48,7 +50,7 @@ class TarStore:
                 if member.tar not in opened:
                     stack.pop_all().close()  # the previous file
                     opened.clear()
-                    opened[member.tar] = stack.enter_context(member.tar.open("rb"))
+                    opened[member.tar] = stack.enter_context(open_regular(member.tar))
                 return f"{member.tar}: {member.name}", _read(opened[member.tar], member)
 
             yield fetch
@@ -64,6 +66,7 @@ def open_tars(
     """Open the samples of tars: `<key>.cls` beside each image, or `<class>/<image>`. Raises
     InputRefusedError for tars that are damaged, without images, or with images without a class.
     """
+    watch_inputs(tars)
     members: list[Member] = []
     classes: list[int] = []
     for tar in tars:
@@ -113,7 +116,7 @@ def _list_members(tar: Path) -> Iterator[Member]:
 def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str]]:
     """Pair each image with its class as written."""
     written: dict[str, str] = {}
-    with tar.open("rb") as stream:
+    with open_regular(tar) as stream:
         for member in members:
             key, suffix = split_key(member.name)
             if suffix == "cls":

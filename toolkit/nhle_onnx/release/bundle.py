@@ -20,6 +20,7 @@ from model_signing.manifest import Manifest
 from sigstore_models.bundle.v1 import Bundle
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.hints import hint
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
@@ -191,7 +192,7 @@ def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
     roots = [
         root
         for path in trusted.chain
-        for root in x509.load_pem_x509_certificates(path.read_bytes())
+        for root in x509.load_pem_x509_certificates(read_regular(path))
     ]
     for certificate in given:
         if not _counts_every_bit(certificate):
@@ -218,7 +219,7 @@ def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
     try:
-        return load(path.read_bytes())
+        return load(read_regular(path))
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error

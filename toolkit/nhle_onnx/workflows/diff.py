@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.difference import Difference
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.verification.changes import compare_models
@@ -45,7 +46,7 @@ def _read_claim(edited: Path, report: Path | None) -> tuple[str, ...] | None:
     if report is None and not path.is_file():
         return None
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = json.loads(read_text(path))
         return (*map(str, document["changed_tensors"]), *map(str, document["added_tensors"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path} is not a report of `unlearn`: {error}"

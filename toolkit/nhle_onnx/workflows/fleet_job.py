@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.data.splits import find_samples
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
@@ -47,6 +48,7 @@ class Done:
     kept: bool
 
 
+@remember_inputs()
 def carry_out_job(job: FleetJob) -> Done:
     """Unlearn, unless that was done before with the same inputs, options and outputs.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
+from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
@@ -21,11 +22,11 @@ from nhle_onnx.workflows.classifier import TOOL
 
 def create_patch(settings: CreateSettings) -> Container:
     """Write the patch, after a trial application has produced the edited model."""
-    check_writable(settings.out, force=settings.force)
     paths = (settings.base, settings.edited)
     base, edited = (_read_files(path, settings.max_elements) for path in paths)
-    recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
     forget, digest = _read_report(settings, edited.contents[settings.edited.name])
+    check_writable(settings.out, force=settings.force)
+    recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
     manifest = Manifest(
         schema=SCHEMA,
         tool=TOOL,
@@ -67,7 +68,7 @@ def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ..
     if settings.report is None and not path.is_file():
         return (), None
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         document = json.loads(content)
         forget = tuple(int(index) for index in document["forget"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -98,6 +98,8 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     )
     with watch.stage("samples", "reading the samples"):
         tuning, evaluation, samples, notes = gather_tuning_data(settings, classifier, request)
+        for path in settings.outputs:  # again, now that the samples are known
+            check_writable(path, force=settings.force)
     with watch.stage("measure_before", "measuring the model as given"):
         classifier, steadiness = _steady(classifier, tuning, evaluation, trains=options.trains)
         session, tuned, counts = _measure(settings, classifier, request, tuning, evaluation, watch)

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph.regular_files import open_regular
+from nhle_onnx.graph.regular_files import digest_regular, open_regular
 from nhle_onnx.graph.save import write_streams
 from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.container import Container, Span
@@ -52,8 +52,7 @@ def check_base(container: Container, base: Path) -> None:
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file."""
     try:
-        with open_regular(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -125,7 +124,7 @@ class _Streams:
     def __init__(self, container: Container, stack: ExitStack) -> None:
         self._path = container.path
         self._readers = {
-            name: stack.enter_context(_open_stream(container.path, span, stack))
+            name: stack.enter_context(_open_stream(container, span, stack))
             for name, span in container.streams.items()
         }
 
@@ -140,8 +139,13 @@ class _Streams:
         return content
 
 
-def _open_stream(path: Path, span: Span, stack: ExitStack) -> zstandard.ZstdDecompressionReader:
-    file = stack.enter_context(_open(path))
+def _open_stream(
+    container: Container, span: Span, stack: ExitStack
+) -> zstandard.ZstdDecompressionReader:
+    try:
+        file = stack.enter_context(container.open())
+    except OSError as error:
+        raise _unreadable(container.path, error) from error
     file.seek(span.start)
     window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read from
     return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).stream_reader(window)
