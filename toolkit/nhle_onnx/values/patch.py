@@ -76,14 +76,18 @@ class MadeFile(PatchedFile):
 
 
 class PatchedTensor(_Part):
-    """A changed tensor: changed rows (first and last of each run), digests, and encoding."""
+    """A changed tensor: changed rows (first and last of each run), the new digest, and encoding.
+
+    There is no digest of what was `before`, except in older patches: of a bias vector, where one
+    number was masked, it gives that number back to whoever tries all of them.
+    """
 
     name: str
     dtype: str
     shape: tuple[Count, ...]
     rows: tuple[tuple[Count, Count], ...] | Literal["all"]
     encoding: Literal["delta", "sum", "new values", "several"]
-    before: Digest | None
+    before: Digest | None = None
     after: Digest
 
 

@@ -4,8 +4,10 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.head.feature_tensors import list_feature_tensors
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.regular_files import read_regular
@@ -24,9 +26,14 @@ def create_patch(settings: CreateSettings) -> Container:
     """Write the patch, after a trial application has produced the edited model."""
     paths = (settings.base, settings.edited)
     base, edited = (_read_files(path, settings.max_elements) for path in paths)
-    forget, digest = _read_report(settings, edited.contents[settings.edited.name])
+    forget, digest = _read_report(settings, edited.files.contents[settings.edited.name])
     check_writable(settings.out, force=settings.force)
-    recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
+    recipe = make_recipe(
+        base.files,
+        edited.files,
+        deltas=not settings.no_deltas,
+        features=base.features & edited.features,
+    )
     manifest = Manifest(
         schema=SCHEMA,
         tool=TOOL,
@@ -46,7 +53,14 @@ def create_patch(settings: CreateSettings) -> Container:
     return open_patch(settings.out)
 
 
-def _read_files(path: Path, max_elements: int) -> ModelFiles:
+class _Read(NamedTuple):
+    """A model's files, and the names of the tensors whose changes may be stored as differences."""
+
+    files: ModelFiles
+    features: frozenset[str]
+
+
+def _read_files(path: Path, max_elements: int) -> _Read:
     """Read a model's files whole, as making a patch compares them."""
     model = load_model(path, max_elements=max_elements)
     if any(Path(name).name != name for name in model.sidecars):
@@ -59,7 +73,8 @@ def _read_files(path: Path, max_elements: int) -> ModelFiles:
     except ValueError as error:
         message = f"{path} cannot be patched: {error}"
         raise InputRefusedError(message, remedy="Give it a name of plain letters.") from error
-    return ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
+    files = ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
+    return _Read(files, list_feature_tensors(model.proto))
 
 
 def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ...], str | None]:

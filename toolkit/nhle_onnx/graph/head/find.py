@@ -31,7 +31,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     if output is not None and output not in names:
         message = f"{model.path} has no output {output}"
         raise UsageError(message, remedy=f"Its outputs are: {', '.join(names)}.")
-    found = [_trace(tensor) for tensor in graph.outputs if output in (None, tensor.name)]
+    found = [trace_output(tensor) for tensor in graph.outputs if output in (None, tensor.name)]
     heads = {head.node: head for head in reversed(found) if isinstance(head, ClassifierHead)}
     if not heads:
         reasons = "; ".join(str(reason) for reason in found)
@@ -50,7 +50,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
 
 def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """List other outputs with a head of their own, such as an auxiliary classifier."""
-    traced = [_trace(tensor) for tensor in gs.import_onnx(model.proto).outputs]
+    traced = [trace_output(tensor) for tensor in gs.import_onnx(model.proto).outputs]
     return tuple(
         other.output
         for other in traced
@@ -58,7 +58,7 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     )
 
 
-def _trace(output: gs.Tensor) -> ClassifierHead | str:
+def trace_output(output: gs.Tensor) -> ClassifierHead | str:
     """Walk back over nodes that keep the winning class to the layer, or say what stands there."""
     tensor, trail = output, Trail(output=output, scores=output.name)
     while tensor.inputs:
