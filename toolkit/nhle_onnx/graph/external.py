@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.graph.regular_files import open_sidecar
 from nhle_onnx.values.model import Place
 
 CHECKSUM = "checksum"
@@ -71,21 +70,21 @@ def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
     }
 
 
-def split_files(
-    model: ModelProto, places: Mapping[str, Place], original: Path, edited: Path
-) -> dict[Path, bytes]:
+def split_files(model: ModelProto, places: Mapping[str, Place], edited: Path) -> dict[Path, bytes]:
     """Split an edited model into files, sidecars first, with each tensor at its original offset.
 
-    Bytes between tensors are copied from the original sidecar.
+    Bytes between tensors are zero: in the original, they may be weights of before.
     """
     sidecars = name_sidecars(places, edited)
-    contents = {location: _read_whole(original.resolve().parent, location) for location in sidecars}
+    contents = {location: bytearray() for location in sidecars}
     split = ModelProto()
     split.CopyFrom(model)
     outside = [tensor for tensor in split.graph.initializer if tensor.name in places]
     for tensor in outside:
         place, numbers = places[tensor.name], tensor.raw_data
-        contents[place.location][place.offset : place.offset + len(numbers)] = numbers
+        content, end = contents[place.location], place.offset + len(tensor.raw_data)
+        content.extend(bytes(max(0, end - len(content))))
+        content[place.offset : end] = numbers
     for tensor in outside:
         place = places[tensor.name]
         tensor.ClearField("raw_data")
@@ -97,8 +96,3 @@ def split_files(
             tensor.external_data.add(key=key, value=changed.get(key, value))
     files = {sidecars[location]: bytes(content) for location, content in contents.items()}
     return files | {edited: split.SerializeToString(deterministic=True)}
-
-
-def _read_whole(folder: Path, location: str) -> bytearray:
-    with open_sidecar(folder, location) as stream:
-        return bytearray(stream.read())

@@ -49,6 +49,7 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
         size_bytes=len(content) + sum(sidecar.size_bytes for sidecar in sidecars.values()),
         places=places,
         sidecars={name: sidecar.sha256 for name, sidecar in sidecars.items()},
+        unused_bytes=tuple(name for name, sidecar in sidecars.items() if sidecar.holds_more),
     )
 
 

@@ -21,13 +21,6 @@ def read_model_files(model: OnnxModel) -> dict[str, bytes]:
     return contents
 
 
-def check_sidecars(model: OnnxModel) -> None:
-    """Raise InputRefusedError where another process changed one since it was loaded."""
-    for name, digest in model.sidecars.items():
-        if hashlib.sha256(_read(_locate(model, name))).hexdigest() != digest:
-            raise changed_input(_locate(model, name))
-
-
 def _locate(model: OnnxModel, name: str) -> Path:
     resolved = model.path.resolve()
     return resolved if name == model.path.name else resolved.parent / name

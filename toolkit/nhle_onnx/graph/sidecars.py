@@ -20,10 +20,14 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """A sidecar that was read; its digest covers exactly the bytes that the tensors hold."""
+    """A sidecar that was read; its digest covers exactly the bytes that the tensors hold.
+
+    `holds_more`: bytes that no tensor takes are not all zero.
+    """
 
     size_bytes: int
     sha256: str
+    holds_more: bool
 
 
 def inline_weights(proto: ModelProto, folder: Path, max_bytes: int) -> dict[str, Sidecar]:
@@ -68,7 +72,7 @@ def _read_sidecar(
     if not stated <= {checksum.hexdigest()}:
         message = f"{location} does not have the checksum that the model states"
         raise ValueError(message)
-    return Sidecar(size_bytes=size, sha256=digest.hexdigest())
+    return Sidecar(size_bytes=size, sha256=digest.hexdigest(), holds_more=reader.has_skipped)
 
 
 def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:
@@ -95,6 +99,7 @@ class _HashingReader:
     def __init__(self, stream: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> None:
         self._stream, self._hashes = stream, hashes
         self.position = 0
+        self.has_skipped = False  # anything but zeros
 
     def read(self, size: int) -> bytes:
         """Return the next bytes. Raises ValueError if fewer are left."""
@@ -110,4 +115,4 @@ class _HashingReader:
     def skip(self, size: int) -> None:
         """Skip bytes that belong to no tensor."""
         for start in range(0, size, _CHUNK_BYTES):
-            self.read(min(_CHUNK_BYTES, size - start))
+            self.has_skipped |= any(self.read(min(_CHUNK_BYTES, size - start)))

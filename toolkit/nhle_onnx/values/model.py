@@ -27,7 +27,8 @@ class OnnxModel:
 
     `path` is as the user gave it. The proto holds all weights; `places` says which are stored
     outside the .onnx file, and `sidecars` has the digests of the files that hold them. `sha256` is
-    the .onnx file's digest, `size_bytes` the size of all files.
+    the .onnx file's digest, `size_bytes` the size of all files. `unused_bytes` names sidecars that
+    hold more than tensors.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class OnnxModel:
     size_bytes: int
     places: Mapping[str, Place] = field(default_factory=dict)
     sidecars: Mapping[str, str] = field(default_factory=dict)
+    unused_bytes: tuple[str, ...] = ()
 
     @property
     def files(self) -> frozenset[Path]:

@@ -16,10 +16,10 @@ from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
-from nhle_onnx.graph.model_files import check_sidecars
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
+from nhle_onnx.graph.unused import remove_unused, without_unused
 from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.session import open_session
@@ -53,16 +53,17 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     """
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
-        edited, masked = _edit(plan, training)
-        model, path = plan.classifier.model, plan.settings.edited_path
-        files = split_files(edited, model.places, model.path, path)
-        check_sidecars(model)  # `split_files` has just read from these what is kept
+        edited, masked, removed = _edit(plan, training)
+        path = plan.settings.edited_path
+        files = split_files(edited, plan.classifier.model.places, path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
     summary = _summarize_edited(path, files)
-    report = make_report(plan, training, masked, measured, conversion, summary, watch)
+    report = replace(
+        make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
+    )
     watch.observer.start_stage("saving")
     write_files(
         files | conversion.contents | list_companions(plan) | render_report(plan.settings, report),
@@ -105,16 +106,20 @@ def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
     return training
 
 
-def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked]:
-    """Return a copy of the model with trained tensors and masked head, and how it was masked."""
+def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked, tuple[str, ...]]:
+    """Return a copy of the model with trained tensors and masked head, how it was masked, and the
+    names of what no output needed, which was removed.
+    """
     edited = ModelProto()
     edited.CopyFrom(plan.classifier.model.proto)
+    removed = remove_unused(edited)
     replace_tensors(edited, _round_updates(edited, training.tensors))
     options = plan.settings.options
     if not options.masks:
-        return edited, Masked()
+        return edited, Masked(), removed
     activations = _read_activations(plan, edited) if options.mask == "importance" else None
-    return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
+    masked = mask_head(edited, plan.classifier.head, plan.request, options, activations)
+    return edited, masked, removed
 
 
 def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
@@ -177,7 +182,7 @@ def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
         after=after,
         unmasked=unmasked,
         by_other_kernels=compute_accuracy(others[0], plan.request) if others else None,
-        changes=compare_models(classifier.model.proto, edited),
+        changes=compare_models(without_unused(classifier.model.proto), edited),
         checks=checks,
         notes=notes,
     )
