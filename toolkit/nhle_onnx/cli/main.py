@@ -4,6 +4,7 @@ import atexit
 import gc
 import io
 import os
+import signal
 import sys
 
 import click
@@ -19,6 +20,14 @@ from nhle_onnx.version import __version__
 _USAGE = 2
 _INTERRUPTED = 130
 _ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
+
+
+class Terminated(BaseException):
+    """A signal asks this process to end, which it does after removing what it left for a while."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @click.group(
@@ -37,6 +46,9 @@ def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
     gc.set_threshold(_ALLOCATIONS)
     secure_streams()
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
     program = os.getpid()
     code = run(may_fork=True)
     # A forked child exits this way, without tearing down the interpreter. Also, an interrupt inside
@@ -63,9 +75,17 @@ def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
     except (KeyboardInterrupt, click.Abort):
         _show("interrupted: nothing is half-written")
         return _INTERRUPTED
+    except Terminated as error:
+        signal.signal(error.number, signal.SIG_DFL)
+        os.kill(os.getpid(), error.number)  # as whoever sent it expects
+        return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever happens, 1 is the code of a failed gate
         return _explain(error)
     return code if isinstance(code, int) else 0
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise Terminated(number)
 
 
 def _explain(error: Exception) -> int:
@@ -83,6 +103,8 @@ def _explain(error: Exception) -> int:
         case OSError():
             places = ", ".join(str(each) for each in (error.filename, error.filename2) if each)
             _show(f"error: {places or 'the output'} cannot be used: {error.strerror or error}")
+        case RuntimeError() if "Symlink loop" in str(error):  # of Path.resolve, before Python 3.13
+            _show(f"error: {error}", "remedy: Give the path of a file.")
         case MemoryError():
             _show("error: there is not enough memory", "remedy: Free some, or give smaller files.")
         case _:

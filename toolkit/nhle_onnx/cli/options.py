@@ -7,12 +7,13 @@ from typing import Any, TypeVar, get_args
 import click
 
 from nhle_onnx.cli.groups import GroupedOption
+from nhle_onnx.cli.kinds import FilePath, FiniteRange
 from nhle_onnx.text import to_line
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_PATH = click.Path(path_type=Path)
+_PATH = FilePath(path_type=Path)
 MODEL = click.argument("model", type=_PATH)
 ALLOW_UNJUDGED = click.option(
     "--allow-unjudged",
@@ -126,7 +127,7 @@ def _find_type(field: OptionField) -> Any:
     if list_choices(kind):
         return click.Choice(list_choices(kind))
     if (option.at_least, option.at_most, option.above) != (None, None, None):
-        span: Any = click.IntRange if kind is int else click.FloatRange
+        span: Any = click.IntRange if kind is int else FiniteRange
         is_open = option.above is not None
         return span(option.above if is_open else option.at_least, option.at_most, min_open=is_open)
     return _PATH if kind is Path else kind

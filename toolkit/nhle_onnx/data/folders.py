@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +29,9 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _DEEP_MODES = ("I", "F")  # I;16 and similar modes too
 _OPAQUE = frozenset({1, 3})  # channels
 _DIGITS = re.compile(r"(\d+)")
+_SCAN = b"\xff\xda"  # within a scan, 0xff is always followed by zero or a mark of its own
+_MAX_SCANS = 100  # of a JPEG; progressive ones have about ten
+_MAX_SCANNED = 2**31  # pixels, in all scans together
 _REMEDY = "Replace or remove this file."
 
 # Such an image is refused, with a clearer message.
@@ -132,8 +136,11 @@ def decode_image(
     Raises InputRefusedError that names the file.
     """
     try:
-        with _open(content) as stream, Image.open(stream, formats=_FORMATS) as image:
+        with _open(content) as stream:
+            encoded = stream.read()
+        with Image.open(BytesIO(encoded), formats=_FORMATS) as image:
             _check_image(image)
+            _check_scans(image, encoded)
             image.load()
             if image.mode == "P" and target.channels in _OPAQUE:
                 image.info.pop("transparency", None)  # otherwise Pillow warns that it will be lost
@@ -157,6 +164,14 @@ def _check_image(image: Image.Image) -> None:
     if image.mode.startswith(_DEEP_MODES):
         message = "its pixels have more than 8 bits, which preprocessing does not cover"
         raise InputRefusedError(message, remedy="Give 8-bit images.")
+
+
+def _check_scans(image: Image.Image, encoded: bytes) -> None:
+    """Refuse a JPEG that passes over its pixels very often, which takes minutes."""
+    scans = encoded.count(_SCAN) if image.format == "JPEG" else 0
+    if scans > _MAX_SCANS or scans * image.width * image.height > _MAX_SCANNED:
+        message = f"it is encoded in {scans:,} scans of {image.width}x{image.height} pixels"
+        raise InputRefusedError(message, remedy="Save it again, as a plain JPEG or PNG.")
 
 
 def _list_images(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError, UsageError
@@ -12,6 +13,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 
 _SHOWN = 20
+_MAX_DIGITS = 18  # of an index
 _NEAR = 3
 _SEPARATORS = re.compile(r"[\W_]+")
 
@@ -57,7 +59,7 @@ def find_class(name: str, labels: Sequence[str]) -> int | None:
     """Find the class called `name` by a user or a folder: a label, an index, or a similar label."""
     if name in labels:
         return labels.index(name)
-    if name.strip().isdecimal():
+    if name.strip().isdecimal() and len(name.strip()) <= _MAX_DIGITS:
         return int(name)
     alike = [index for index, label in enumerate(labels) if _normalize(label) == _normalize(name)]
     return alike[0] if len(alike) == 1 else None
@@ -108,13 +110,29 @@ def _read_labels(path: Path) -> tuple[str, ...]:
         text = read_text(path)
         if path.suffix != ".json":
             return tuple(line.strip() for line in text.splitlines() if line.strip())
-        by_index = json.loads(text).get("id2label", {})
-        return tuple(map(_require_text, (by_index[key] for key in sorted(by_index, key=int))))
+        by_index = json.loads(text, object_pairs_hook=_refuse_repeats).get("id2label", {})
+        return _order_labels(by_index)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} cannot be read as labels: {error}"
         raise InputRefusedError(
             message, remedy=hint("Give {labels=FILE}, one label on each line.")
         ) from error
+
+
+def _order_labels(by_index: dict[str, Any]) -> tuple[str, ...]:
+    """Return labels in class order. Any gap or repeated index would name a wrong class."""
+    places = {int(key): _require_text(label) for key, label in by_index.items()}
+    if len(places) < len(by_index) or sorted(places) != list(range(len(places))):
+        message = "the keys of id2label are not 0, 1, 2 and so on"
+        raise ValueError(message)
+    return tuple(places[index] for index in range(len(places)))
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        message = "it has a repeated key"
+        raise ValueError(message)
+    return dict(pairs)
 
 
 def _require_text(label: object) -> str:

@@ -26,6 +26,8 @@ _REMEDY = (
 )
 _LABELS = ("label", "labels", "class", "cls", "y")
 _BATCH_ROWS = 64
+_MAX_ROWS = 2**25
+_MAX_TEXT_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,12 @@ def _is_class(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none
 
 def _read_column(file: Path, name: str) -> list[Any]:
     try:
-        values = parquet.ParquetFile(file).read(columns=[name]).column(0)
+        opened = parquet.ParquetFile(file, read_dictionary=[name])
+        if opened.metadata.num_rows > _MAX_ROWS:
+            message = f"it has {opened.metadata.num_rows:,} rows, more than {_MAX_ROWS:,}"
+            raise pa.ArrowInvalid(message)
+        values = opened.read(columns=[name]).column(0)
+        _check_texts(values)
     except (OSError, IndexError, pa.ArrowException) as error:
         raise _refuse(file, error) from error
     if values.null_count:
@@ -164,10 +171,19 @@ def _read_column(file: Path, name: str) -> list[Any]:
     return read
 
 
+def _check_texts(values: Any) -> None:  # noqa: ANN401 - pyarrow types none
+    """Refuse long texts, of which one in the file may stand for each row."""
+    for chunk in values.chunks if pa.types.is_dictionary(values.type) else ():
+        if any(len(text.as_buffer()) > _MAX_TEXT_BYTES for text in chunk.dictionary):
+            message = f"it has a class of more than {_MAX_TEXT_BYTES:,} bytes"
+            raise pa.ArrowInvalid(message)
+
+
 def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int, Any]]:
     """Yield batches of images, starting at the row group of `row`, each with its first row."""
     try:
-        opened = parquet.ParquetFile(file)
+        # of equal images, there is only one in memory
+        opened = parquet.ParquetFile(file, read_dictionary=[columns.leaf])
         sizes = [
             opened.metadata.row_group(group).num_rows
             for group in range(opened.metadata.num_row_groups)

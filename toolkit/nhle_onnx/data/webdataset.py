@@ -1,6 +1,5 @@
 """Tar files of images, as WebDataset writes them. Nothing is extracted to disk."""
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,9 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 MAX_IMAGE_BYTES = 2**26
 _MAX_CLASS_BYTES = 1024
-_KEY = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<suffix>[^/]*)", re.DOTALL)  # as WebDataset itself
+_SHOWN = 64
+_MAX_NAME = 4096  # characters, the longest path of most systems
+_MAX_MEMBERS = 2**25
 _REMEDY = "Write plain tar files with <key>.jpg and <key>.cls, or with one folder for each class."
 
 
@@ -87,8 +88,9 @@ def open_tars(
 
 def split_key(name: str) -> tuple[str, str]:
     """Split a member's name into the sample's key and the suffix, which starts at the first dot."""
-    match = _KEY.fullmatch(name)
-    return (match["key"], match["suffix"].lower()) if match else (name, "")
+    folder, slash, own = name.rpartition("/")
+    stem, dot, suffix = own.partition(".")
+    return (f"{folder}{slash}{stem}", suffix.lower()) if stem and dot else (name, "")
 
 
 def name_folder(name: str) -> str:
@@ -101,16 +103,29 @@ def _list_members(tar: Path) -> Iterator[Member]:
     try:
         size = tar.stat().st_size
         with tarfile.open(tar, "r:") as archive:
-            for item in archive:
+            last = -1
+            for number, item in enumerate(archive):
+                _check_member(item, number, last)
+                last = item.offset
                 if not item.isreg() or item.issparse():
                     continue
-                if item.size < 0 or item.offset_data + item.size > size:
+                if item.offset_data + item.size > size:
                     message = f"{item.name} is cut short"
                     raise tarfile.ReadError(message)
                 yield Member(tar=tar, name=item.name, offset=item.offset_data, size=item.size)
     except (OSError, tarfile.TarError, ValueError, EOFError, OverflowError) as error:
         message = f"{tar} cannot be read as an uncompressed tar: {error}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
+
+
+def _check_member(item: tarfile.TarInfo, number: int, last: int) -> None:
+    """Refuse what takes long to read: `tarfile` itself goes back by a negative size, for ever."""
+    if item.size < 0 or item.offset <= last:
+        message = f"{item.name[:_SHOWN]} has a negative size"
+        raise tarfile.ReadError(message)
+    if len(item.name) > _MAX_NAME or number >= _MAX_MEMBERS:
+        message = f"it has a name of {len(item.name):,} characters, or too many files"
+        raise tarfile.ReadError(message)
 
 
 def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str]]:

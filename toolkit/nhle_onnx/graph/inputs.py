@@ -13,9 +13,12 @@ from nhle_onnx.errors import InputRefusedError
 
 @dataclass(slots=True)
 class _Inputs:
-    """Files by device and inode, and files that are read again with what they were at first."""
+    """Files by device and inode, and files that are read again with what they were at first.
+    `allowed` are the permissions of all models: what is made of them gets no others.
+    """
 
     opened: set[tuple[int, int]] = field(default_factory=set)
+    allowed: int = 0o777
     watched: dict[Sequence[Path], int] = field(default_factory=dict)
 
 
@@ -39,6 +42,18 @@ def note_input(status: os.stat_result) -> None:
     """Remember an opened file."""
     if inputs := _CURRENT.get():
         inputs.opened.add((status.st_dev, status.st_ino))
+
+
+def note_model(status: os.stat_result) -> None:
+    """Remember who may read a model."""
+    if inputs := _CURRENT.get():
+        inputs.allowed &= stat.S_IMODE(status.st_mode) | 0o700
+
+
+def limit_permissions(mode: int) -> int:
+    """Return a new file's permissions, without those that a model of this command lacks."""
+    inputs = _CURRENT.get()
+    return mode & inputs.allowed if inputs else mode
 
 
 def watch_inputs(files: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.external import list_places
+from nhle_onnx.graph.inputs import note_model
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.sidecars import Sidecar, inline_weights
 from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
@@ -57,7 +58,9 @@ def _read(path: Path) -> tuple[Path, bytes]:
     try:
         resolved = path.resolve(strict=True)
         with open_regular(resolved) as stream:
-            size = os.fstat(stream.fileno()).st_size
+            status = os.fstat(stream.fileno())
+            note_model(status)
+            size = status.st_size
             is_large = size > _MAX_BYTES
             content = b"" if is_large else stream.read(size)
     except FileNotFoundError as error:

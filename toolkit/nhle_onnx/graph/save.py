@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import BinaryIO
 
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph.inputs import check_inputs, is_input, is_special
+from nhle_onnx.graph.inputs import check_inputs, is_input, is_special, limit_permissions
 from nhle_onnx.hints import hint
 
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -84,6 +84,9 @@ def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> P
     """Write a file's content to a temporary place, which is removed when the stack closes."""
     with _explained(path):
         stream, source = _open_temporary(path, stack)
+        if hasattr(os, "fchmod"):
+            mode = os.fstat(stream.fileno()).st_mode & 0o777
+            os.fchmod(stream.fileno(), limit_permissions(mode))
         try:
             write(stream)
             stream.flush()

@@ -26,6 +26,7 @@ from nhle_onnx.values.signature import SigningKey, TrustedKey
 
 Loaded = TypeVar("Loaded")
 
+_ENVELOPE = "dsseEnvelope"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
@@ -153,7 +154,9 @@ def _parse(content: bytes, name: str) -> Bundle:
     try:
         document = json.loads(content)
         bundle = Bundle.from_dict(document)
-        is_plain = json.loads(bundle.to_json()) == document
+        is_plain = (
+            bundle.to_json().encode() == content and len(document[_ENVELOPE]["signatures"]) == 1
+        )
     except Exception as error:
         message = f"{name} is not a signature, or was changed: {_first_line(error)}"
         raise InputRefusedError(message, remedy=_DISTRUST) from error

@@ -5,8 +5,9 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from nhle_onnx.data.splits import find_samples
 from nhle_onnx.errors import InputRefusedError
@@ -72,11 +73,23 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
     """Read the record of a job done with these inputs, if its outputs still exist."""
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
-        outputs = (_digest(job.settings.report_path), _digest(job.settings.edited_path))
-    except (OSError, ValidationError):
+        report = job.settings.report_path.read_bytes()
+        outputs = (hashlib.sha256(report).hexdigest(), _digest(job.settings.edited_path))
+        figures = _read_figures(json.loads(report))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
+    stated = (record.verdict, record.acc_f, record.delta_acc_r, record.unmasked_acc_f)
     expected = (record.inputs, record.report, record.edited)
-    return record if expected == (inputs, *outputs) else None
+    return record if expected == (inputs, *outputs) and stated == figures else None
+
+
+def _read_figures(report: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    return (
+        report["verdict"],
+        report["after"]["acc_f"],
+        report["delta_acc_r"],
+        report["unmasked"]["acc_f"],
+    )
 
 
 def digest_inputs(settings: UnlearnSettings) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
@@ -44,11 +44,10 @@ def create_patch(settings: CreateSettings) -> Container:
         report_sha256=digest,
     )
     content = pack(manifest, recipe.streams)
-    prefix = f".{settings.out.name}."  # names its owner, should this process be killed
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=settings.out.parent) as folder:
-        trial = Path(folder) / "trial.nhlepatch"
+    with open_scratch(settings.out.parent, settings.out.name) as folder:
+        trial = folder / "trial.nhlepatch"
         trial.write_bytes(content)
-        apply_patch(open_patch(trial), settings.base, Path(folder) / settings.edited.name)
+        apply_patch(open_patch(trial), settings.base, folder / settings.edited.name)
     write_files({settings.out: content}, force=settings.force)
     return open_patch(settings.out)
 

@@ -17,6 +17,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
+_MAX_TAIL = 256  # nodes behind the layer; each output is traced by itself
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
@@ -61,7 +62,9 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 def trace_output(output: gs.Tensor) -> ClassifierHead | str:
     """Walk back over nodes that keep the winning class to the layer, or say what stands there."""
     tensor, trail = output, Trail(output=output, scores=output.name)
-    while tensor.inputs:
+    for _ in range(_MAX_TAIL):
+        if not tensor.inputs:
+            return f"{output.name} is not computed by any node"
         node = tensor.inputs[0]
         scores = skip_normalization(node)
         if scores is not None:
@@ -83,4 +86,4 @@ def trace_output(output: gs.Tensor) -> ClassifierHead | str:
             )
         else:
             return read_layer(node, trail)
-    return f"{output.name} is not computed by any node"
+    return f"{output.name} comes after more than {_MAX_TAIL} nodes that keep the class"

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import note_model
 from nhle_onnx.graph.regular_files import digest_regular, open_regular
 from nhle_onnx.graph.save import write_streams
 from nhle_onnx.hints import hint
@@ -69,6 +70,8 @@ def apply_patch(container: Container, base: Path, out: Path, *, force: bool = Fa
         # hashing runs on another core
         checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
         sources = {index: stack.enter_context(_open(path)) for index, path in bases.items()}
+        for source in sources.values():
+            note_model(os.fstat(source.fileno()))
         patch = _Streams(container, stack)
         helper = stack.enter_context(ThreadPoolExecutor(1))
         writers = {
