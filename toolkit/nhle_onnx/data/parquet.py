@@ -26,6 +26,7 @@ _REMEDY = (
 )
 _LABELS = ("label", "labels", "class", "cls", "y")
 _BATCH_ROWS = 64
+_BATCH_BYTES = 2**28
 _MAX_ROWS = 2**25
 _MAX_TEXT_BYTES = 1024
 
@@ -182,8 +183,7 @@ def _check_texts(values: Any) -> None:  # noqa: ANN401 - pyarrow types none
 def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int, Any]]:
     """Yield batches of images, starting at the row group of `row`, each with its first row."""
     try:
-        # of equal images, there is only one in memory
-        opened = parquet.ParquetFile(file, read_dictionary=[columns.leaf])
+        opened = parquet.ParquetFile(file)
         sizes = [
             opened.metadata.row_group(group).num_rows
             for group in range(opened.metadata.num_row_groups)
@@ -192,13 +192,22 @@ def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int,
         group = int(np.searchsorted(ends, row, side="right"))
         first = int(ends[group]) - sizes[group]
         for batch in opened.iter_batches(
-            _BATCH_ROWS, row_groups=list(range(group, len(sizes))), columns=[columns.leaf]
+            _choose_rows(opened.metadata),
+            row_groups=list(range(group, len(sizes))),
+            columns=[columns.leaf],
         ):
             column = batch.column(0)
             yield first, column.field("bytes") if columns.is_struct else column
             first += len(column)
     except (OSError, IndexError, pa.ArrowException) as error:
         raise _refuse(file, error) from error
+
+
+def _choose_rows(metadata: Any) -> int:  # noqa: ANN401 - pyarrow types none
+    """Choose rows to read at once: the file may hold one image for all, as large as it itself."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    largest = max((group.total_byte_size for group in groups), default=0)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, largest)))
 
 
 def _refuse(file: Path, error: Exception) -> InputRefusedError:
