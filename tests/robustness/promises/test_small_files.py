@@ -1,12 +1,14 @@
 """Small files that would take everything: each is refused, or done, in seconds."""
 
 import io
+import json
 import struct
 import tarfile
 import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -19,6 +21,7 @@ from pyarrow import parquet
 from nhle_onnx.data.folders import decode_image
 from nhle_onnx.data.webdataset import split_key
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.release.kit.results import measure_answers
 from nhle_onnx.values.preprocess import Preprocess
 from support.inputs import make_input
 from support.runs import Nhle, Result
@@ -157,3 +160,35 @@ def test_what_is_out_of_memory_is_no_failed_gate(
 
     monkeypatch.setattr("nhle_onnx.workflows.inspect.inspect_model", fail)
     assert nhle("inspect", LENET).code == (70 if error is np.exceptions.AxisError else 3)
+
+
+@pytest.mark.parametrize("count", [2**17 + 1, 300_000])
+def test_a_patch_of_very_many_pieces(nhle: Nhle, tmp_path: Path, count: int) -> None:
+    """The header's own limit allows 640,000 of them."""
+    path, digest = tmp_path / "p.nhlepatch", "0" * 64
+    file = {"name": "m.onnx", "sha256": digest, "size_bytes": count}
+    manifest = {
+        "schema": "nhle-onnx/patch/v1", "tool": {}, "base": [file], "tensors": [],
+        "result": [file | {"pieces": [["copy", 1]] * count}],
+    }  # fmt: skip
+    metadata = {"format": "nhle-onnx/patch/v1", "manifest": json.dumps(manifest)}
+    header = json.dumps({"__metadata__": metadata}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    start = time.process_time()
+    result = nhle("patch", "apply", LENET, path, "-o", tmp_path / "o.onnx")
+    assert result.code == 3
+    assert "pieces" in result.err or "header would have" in result.err
+    assert time.process_time() - start < _SECONDS
+
+
+@pytest.mark.parametrize("count", [10, 40_000])
+def test_a_device_result_of_many_classes(count: int) -> None:
+    """Each class is counted once, not by a pass over all answers."""
+    kit = SimpleNamespace(
+        classes=tuple(range(count)), labels=tuple(map(str, range(count))), forget=(3,),
+        host=SimpleNamespace(before=None), expected=tuple(range(count)),
+    )  # fmt: skip
+    start = time.process_time()
+    figures = measure_answers(kit, kit.expected)  # type: ignore[arg-type]
+    assert figures.after.acc_r == 1
+    assert time.process_time() - start < 1

@@ -17,7 +17,7 @@ from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
 from nhle_onnx.release.report import require_report_of
-from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
+from nhle_onnx.values.patch import MAX_PIECES, SCHEMA, Manifest, check_file_name
 from nhle_onnx.values.settings.patch import CreateSettings
 from nhle_onnx.workflows.classifier import TOOL
 
@@ -34,6 +34,9 @@ def create_patch(settings: CreateSettings) -> Container:
         deltas=not settings.no_deltas,
         features=base.features & edited.features,
     )
+    if sum(len(file.pieces) for file in recipe.result) > MAX_PIECES:
+        message = f"{settings.edited} differs from {settings.base} in too many places for a patch"
+        raise InputRefusedError(message, remedy="Ship the edited model itself.")
     manifest = Manifest(
         schema=SCHEMA,
         tool=TOOL,
