@@ -13,7 +13,7 @@ from support.runs import Nhle
 from support.shipped import EVALUATION, LENET, SAMPLES
 
 SECRET = np.arange(40, dtype=np.float32) + 0.123
-_TEXT = "secret" + SECRET.tobytes().hex() * 30
+_TEXT = "secret" + SECRET.tobytes().hex() * 300
 
 
 def _tensor(name: str = "ema") -> TensorProto:

@@ -8,7 +8,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 from nhle_onnx.graph.subgraph import list_ancestors, list_read
 from nhle_onnx.graph.traversal import list_graphs, walk_messages
 
-MAX_TEXT = 4096  # characters; descriptions and settings are shorter, weights as text seldom are
+MAX_TEXT = 2**16  # characters; what exporters note is shorter, weights as text seldom are
 
 
 def remove_unused(proto: ModelProto) -> tuple[str, ...]:
