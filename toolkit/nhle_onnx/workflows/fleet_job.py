@@ -76,7 +76,7 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
         report = job.settings.report_path.read_bytes()
-        outputs = (hashlib.sha256(report).hexdigest(), _digest(job.settings.edited_path))
+        outputs = (hashlib.sha256(report).hexdigest(), digest_regular(job.settings.edited_path))
         figures = _read_figures(json.loads(report))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
@@ -160,7 +160,7 @@ def _clear(job: FleetJob) -> None:
 def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: float) -> JobRecord:
     return JobRecord(
         inputs=inputs,
-        report=_digest(job.settings.report_path),
+        report=digest_regular(job.settings.report_path),
         edited=report.edited.sha256,
         verdict=report.verdict,
         acc_f=report.after.acc_f,
