@@ -71,6 +71,7 @@ EXIT_CODES = {
     3: "input refused",
     4: "model not supported",
     5: "provider or device not available",
+    70: "a bug",
     130: "interrupted",
 }
 REPORT = {

@@ -80,7 +80,7 @@ def rename_signed(bundle: bytes, old: str, new: str, keys: Keys) -> bytes:
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     signature = private.sign(message, ec.ECDSA(hashes.SHA256()))
     envelope["signatures"][0]["sig"] = base64.b64encode(signature).decode()
-    return json.dumps(document).encode()
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def write_keys(folder: Path) -> Path:

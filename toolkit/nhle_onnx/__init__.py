@@ -4,6 +4,7 @@ Each command is also a function: it takes the flags as keywords and returns the 
 output as a frozen value. Only the standard library is imported until one is used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from nhle_onnx.errors import (
     UsageError,
 )
 from nhle_onnx.version import __version__
+
+# ONNX Runtime may come with a telemetry client, which looks up hosts and writes files in the user's
+# home as soon as it is imported. Afterwards nothing stops it; child processes inherit this.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from nhle_onnx.api.commands import audit, inspect, unlearn, verify

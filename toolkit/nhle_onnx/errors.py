@@ -7,9 +7,12 @@ from typing import ClassVar
 
 
 class NhleOnnxError(Exception):
-    """Base of all errors that the user can correct; shown without a traceback."""
+    """Base of all errors that the user can correct; shown without a traceback.
 
-    exit_code: ClassVar[int] = 1
+    Exit code 1 belongs to failed gates alone. 70, that of the base, stands for a bug.
+    """
+
+    exit_code: ClassVar[int] = 70
 
     def __init__(self, reason: str, *, remedy: str = "") -> None:
         super().__init__(reason)
@@ -19,6 +22,8 @@ class NhleOnnxError(Exception):
 
 class TrainingDivergedError(NhleOnnxError):
     """Training produced NaN or infinities. Nothing is written."""
+
+    exit_code = 3
 
 
 class UsageError(NhleOnnxError):
@@ -51,3 +56,5 @@ class DeviceUnavailableError(NhleOnnxError):
 
 class WorkerLostError(NhleOnnxError):
     """A process that did part of the work died at every attempt."""
+
+    exit_code = 5

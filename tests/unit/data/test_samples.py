@@ -127,7 +127,7 @@ def test_labels_may_hold_commas() -> None:
 
 
 def test_id2label_is_read(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"id2label": {"10": "k", "2": "c", "0": "a"}}')
+    (tmp_path / "config.json").write_text('{"id2label": {"2": "k", "1": "c", "0": "a"}}')
     assert find_labels(replace(MODEL, path=tmp_path / "model.onnx"), 3, None) == ("a", "c", "k")
 
 

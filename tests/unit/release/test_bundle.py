@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -96,7 +98,9 @@ def test_certificates_that_belong_to_nothing_are_noticed(folder: Path, keys: Pat
     chain.append({"rawBytes": base64.b64encode(raw).decode()})
     assert_refuses(
         lambda: read_bundle(
-            json.dumps(document).encode(), "s.sig", TrustedKey(chain=(keys / "root",))
+            json.dumps(document, separators=(",", ":")).encode(),
+            "s.sig",
+            TrustedKey(chain=(keys / "root",)),
         ),
         "was changed: ",
     )
@@ -120,7 +124,7 @@ def test_a_certificate_whose_last_bits_do_not_count_is_noticed(folder: Path, key
 
     def read() -> None:
         chain[1:] = [{"rawBytes": base64.b64encode(raw).decode()}]
-        read_bundle(json.dumps(document).encode(), "s.sig", trusted)
+        read_bundle(json.dumps(document, separators=(",", ":")).encode(), "s.sig", trusted)
 
     read()
     raw[-len(signature) - 1] += 1
@@ -232,3 +236,26 @@ def test_what_is_no_bundle(folder: Path, keys: Path) -> None:
         )
         assert "get them again" in error.remedy
         assert "\n" not in error.reason
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda text: text + "\n",
+        lambda text: " " + text,
+        lambda text: text.replace(",", ", ", 1),
+        lambda text: text.replace('{"mediaType"', '{"mediaType":"x","mediaType"', 1),
+        lambda text: text.replace("/", "\\/"),
+        lambda text: re.sub(r'"signatures":\[(.*?)\]', r'"signatures":[\1,\1]', text),
+    ],
+    ids=["line break", "space before", "space", "repeated key", "escape", "extra signature"],
+)
+def test_a_signature_is_the_file_that_was_written(
+    folder: Path, keys: Path, alter: Callable[[str], str]
+) -> None:
+    content, _ = make_bundle(folder, NAMES, SigningKey(private_key=keys / "private"))
+    altered = alter(content.decode())
+    assert altered != content.decode()
+    trusted = TrustedKey(public_key=keys / "public")
+    assert read_bundle(content, "s.sig", trusted)
+    assert_refuses(lambda: read_bundle(altered.encode(), "s.sig", trusted), "was changed")

@@ -17,6 +17,7 @@ from nhle_onnx.api.keywords import (
     render_call,
 )
 from nhle_onnx.engines.choose import check_engine
+from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.settings.audit import AuditSettings
@@ -34,6 +35,7 @@ from nhle_onnx.workflows.verify import verify_model
 
 
 @documented(UnlearnSettings)
+@remember_inputs()
 def unlearn(
     model: StrPath,
     *,
@@ -76,6 +78,7 @@ def unlearn(
 
 
 @documented(VerifySettings)
+@remember_inputs()
 def verify(
     model: StrPath,
     *,
@@ -110,6 +113,7 @@ def verify(
 
 
 @documented(AuditSettings)
+@remember_inputs()
 def audit(
     model: StrPath,
     *,
@@ -144,6 +148,7 @@ def audit(
 
 
 @documented(InspectSettings)
+@remember_inputs()
 def inspect(model: StrPath, **keywords: Unpack[InspectKeywords]) -> InspectReport:
     """Describe a model, and what `unlearn` can do with it. Needs no torch.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from nhle_onnx.api.keywords import StrPath
+from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
@@ -11,6 +12,7 @@ from nhle_onnx.workflows.patch_apply import apply_patch_file
 from nhle_onnx.workflows.patch_create import create_patch as write_patch
 
 
+@remember_inputs()
 def create_patch(
     base: StrPath,
     edited: StrPath,
@@ -52,6 +54,7 @@ def create_patch(
     return write_patch(settings).manifest
 
 
+@remember_inputs()
 def apply_patch(
     base: StrPath,
     patch: StrPath,

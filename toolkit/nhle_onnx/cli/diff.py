@@ -6,11 +6,12 @@ from typing import Any
 import click
 
 from nhle_onnx.cli.isolation import isolated
+from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON, options_of
 from nhle_onnx.values.settings.model import ModelFlags
 
 _SHOWN = 8  # of each kind
-_PATH = click.Path(path_type=Path)
+_PATH = FilePath(path_type=Path)
 
 
 @click.command("diff")

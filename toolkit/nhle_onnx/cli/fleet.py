@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.fleet import FleetOptions
 from nhle_onnx.values.settings.option import make_settings
 
-_PATH = click.Path(path_type=Path)
+_PATH = FilePath(path_type=Path)
 _INTERRUPTED = 130
 _MAX_SHOWN = 40
 

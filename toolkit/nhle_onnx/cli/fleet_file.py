@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nhle_onnx.cli.groups import list_names
 from nhle_onnx.cli.unlearn import read_settings, unlearn_command
 from nhle_onnx.errors import UsageError
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.preprocess import PRESET_NAMES
 from nhle_onnx.values.settings.option import list_options
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
@@ -83,7 +84,7 @@ def read_fleet(path: Path, out: Path) -> tuple[FleetJob, ...]:
 
 def _parse(path: Path) -> _File:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read as TOML: {error}"
         raise UsageError(message, remedy="Give a TOML file with [[job]] tables.") from error

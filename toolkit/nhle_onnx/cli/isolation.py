@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from nhle_onnx.cli.kinds import FiniteRange
 from nhle_onnx.errors import InputRefusedError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _OPTIONS = (
     ),
     click.option(
         "--max-seconds",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         help=f"Time limit.  [default: {MAX_SECONDS}, a day]",
     ),
     click.option(

@@ -2,15 +2,19 @@
 
 import atexit
 import gc
+import io
 import os
+import signal
 import sys
 
 import click
 
 from nhle_onnx.cli.commands import Commands
-from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.cli.streams import require_written, secure_streams
+from nhle_onnx.errors import InputRefusedError, NhleOnnxError
+from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.hints import word_all
-from nhle_onnx.text import to_line
+from nhle_onnx.text import to_line, to_printable
 from nhle_onnx.version import __version__
 
 _USAGE = 2
@@ -18,12 +22,20 @@ _INTERRUPTED = 130
 _ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
 
 
+class Terminated(BaseException):
+    """A signal asks this process to end, which it does after removing what it left for a while."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 @click.group(
     commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "
     "4 model not supported; 5 provider or device not available; 6 no gate failed, but some could "
-    "not be judged; 130 interrupted.",
+    "not be judged; 70 a bug; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="nhle-onnx")
 def cli() -> None:
@@ -33,6 +45,10 @@ def cli() -> None:
 def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
     gc.set_threshold(_ALLOCATIONS)
+    secure_streams()
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
     program = os.getpid()
     code = run(may_fork=True)
     # A forked child exits this way, without tearing down the interpreter. Also, an interrupt inside
@@ -53,18 +69,56 @@ def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
     Commands are isolated only if this process may fork, which needs it to have a single thread.
     """
     try:
-        code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
-    except NhleOnnxError as error:
-        reason, remedy = word_all((error.reason, error.remedy), "flags")
-        _show(f"error: {reason}", *([f"remedy: {remedy}"] if remedy else []))
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return _USAGE
+        with remember_inputs():
+            code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
+        require_written()
     except (KeyboardInterrupt, click.Abort):
         _show("interrupted: nothing is half-written")
         return _INTERRUPTED
+    except Terminated as error:
+        signal.signal(error.number, signal.SIG_DFL)
+        os.kill(os.getpid(), error.number)  # as whoever sent it expects
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - whatever happens, 1 is the code of a failed gate
+        return _explain(error)
     return code if isinstance(code, int) else 0
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise Terminated(number)
+
+
+def _explain(error: Exception) -> int:
+    """Show an error, and return its exit code."""
+    match error:
+        case NhleOnnxError():
+            reason, remedy = word_all((error.reason, error.remedy), "flags")
+            _show(f"error: {reason}", *([f"remedy: {remedy}"] if remedy else []))
+            return error.exit_code
+        case click.ClickException():
+            shown = io.StringIO()
+            error.show(shown)  # names in it may come from a file
+            click.echo(to_printable(shown.getvalue()), err=True, nl=False)
+            return _USAGE
+        case OSError():
+            places = ", ".join(str(each) for each in (error.filename, error.filename2) if each)
+            _show(f"error: {places or 'the output'} cannot be used: {error.strerror or error}")
+        case RuntimeError() if "Symlink loop" in str(error):  # of Path.resolve, before Python 3.13
+            _show(f"error: {error}", "remedy: Give the path of a file.")
+        case MemoryError():
+            _show("error: there is not enough memory", "remedy: Free some, or give smaller files.")
+        case _:
+            _show_bug()
+            return NhleOnnxError.exit_code
+    return InputRefusedError.exit_code
+
+
+def _show_bug() -> None:
+    """Show the traceback of a bug."""
+    import traceback  # seldom needed
+
+    click.echo(to_printable(traceback.format_exc()), err=True, nl=False)
+    _show("error: this is a bug; please report it with these lines")
 
 
 def _show(*lines: str) -> None:

@@ -7,12 +7,14 @@ from typing import Any, TypeVar, get_args
 import click
 
 from nhle_onnx.cli.groups import GroupedOption, list_names
+from nhle_onnx.cli.kinds import FilePath, FiniteRange
 from nhle_onnx.hints import name_flag
+from nhle_onnx.text import to_line
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_PATH = click.Path(path_type=Path)
+_PATH = FilePath(path_type=Path)
 MODEL = click.argument("model", type=_PATH)
 ALLOW_UNJUDGED = click.option(
     "--allow-unjudged",
@@ -127,7 +129,7 @@ def _find_type(field: OptionField) -> Any:
     if list_choices(kind):
         return click.Choice(list_choices(kind))
     if (option.at_least, option.at_most, option.above) != (None, None, None):
-        span: Any = click.IntRange if kind is int else click.FloatRange
+        span: Any = click.IntRange if kind is int else FiniteRange
         is_open = option.above is not None
         return span(option.above if is_open else option.at_least, option.at_most, min_open=is_open)
     return _PATH if kind is Path else kind
@@ -139,8 +141,10 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
         return
     import tomllib
 
+    from nhle_onnx.graph.regular_files import read_text
+
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read as TOML: {error}"
         raise click.BadParameter(message) from error
@@ -151,7 +155,9 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
     }
     unknown = [key for key in values if key.replace("_", "-") not in names]
     if unknown:
-        message = f"{path} has settings that this command does not know: {', '.join(unknown)}"
+        message = (
+            f"{path} has settings that this command does not know: {to_line(', '.join(unknown))}"
+        )
         raise click.BadParameter(message)
     context.default_map = {
         str(names[key.replace("_", "-")]): _as_texts(value) for key, value in values.items()

@@ -6,9 +6,10 @@ from typing import Any, Literal
 import click
 
 from nhle_onnx.cli.isolation import isolated
+from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON
 
-_PATH = click.Path(path_type=Path)
+_PATH = FilePath(path_type=Path)
 _FILES = click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="PATH...")
 
 

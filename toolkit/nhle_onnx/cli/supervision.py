@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -118,11 +118,30 @@ def _was_sent_here_alone(arrived: signal.struct_siginfo) -> bool:
 
 
 def _measure_resident_bytes(child: int) -> int:
+    """Measure a process and those that it started, of which shared pages count once."""
+    own, _ = _read_pages(child)
+    others = sum(resident - shared for resident, shared in map(_read_pages, _list_started(child)))
+    return (own + others) * _PAGE_BYTES
+
+
+def _read_pages(process: int) -> tuple[int, int]:
+    """Return resident pages, and how many of them are shared."""
     try:
-        fields = Path(f"/proc/{child}/statm").read_text("ascii").split()
+        fields = Path(f"/proc/{process}/statm").read_text("ascii").split()
     except OSError:
-        return 0
-    return int(fields[1]) * _PAGE_BYTES if fields else 0
+        return 0, 0
+    return (int(fields[1]), int(fields[2])) if fields else (0, 0)
+
+
+def _list_started(process: int) -> Iterator[int]:
+    try:
+        places = list(Path(f"/proc/{process}/task").glob("*/children"))
+        texts = [place.read_text("ascii") for place in places]
+    except OSError:  # it has just ended
+        return
+    for started in map(int, " ".join(texts).split()):
+        yield started
+        yield from _list_started(started)
 
 
 def _kill(child: int) -> int:

@@ -8,13 +8,14 @@ from click.core import ParameterSource
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
+from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import choose_exit_code
 
-_PATH = click.Path(path_type=Path)
+_PATH = FilePath(path_type=Path)
 
 
 @click.command("verify", cls=GroupedCommand)

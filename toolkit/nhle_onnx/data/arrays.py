@@ -14,6 +14,7 @@ from nhle_onnx.data.preprocess import MAX_PIXELS, Pixels, normalize_pixels, requ
 from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.data.stacks import shape_stack
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _GREY_RANK = 3
@@ -69,6 +70,7 @@ def open_arrays(
     `preprocess` is for images, and ignored if x holds model inputs. Raises InputRefusedError for
     arrays that do not fit the model or each other.
     """
+    watch_inputs((path,))
     x, y = open_array(path, "x"), open_array(path, "y")
     images = "uint8 images [N, H, W] or [N, H, W, C], or " if target.takes_pictures else ""
     remedy = (

@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +25,8 @@ from nhle_onnx.data.tree import (
     scan,
 )
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
+from nhle_onnx.graph.regular_files import open_regular, read_text
 from nhle_onnx.hints import hint
 from nhle_onnx.text import suggest
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
@@ -31,12 +35,14 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 _SPLITS = ("val", "valid", "validation", "eval", "dev", "test", "testing", "train", "training")
 LISTS = frozenset({".txt", ".lst", ".list"})  # suffixes of lists of images
 TABLES = ("metadata.csv", "metadata.jsonl")
-_MAX_LIST = 2**26
 _START = 64  # bytes
 # A file's content decides, not its name; but Pillow's many other readers are never used.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _DEEP_MODES = ("I", "F")  # I;16 and similar modes too
 _OPAQUE = frozenset({1, 3})  # channels
+_SCAN = b"\xff\xda"  # within a scan, 0xff is always followed by zero or a mark of its own
+_MAX_SCANS = 100  # of a JPEG; progressive ones have about ten
+_MAX_SCANNED = 2**31  # pixels, in all scans together
 _REMEDY = "Replace or remove this file."
 
 # Such an image is refused, with a clearer message.
@@ -82,9 +88,11 @@ def open_folder(
     classes = _list_classes(path, images, labels)
     if outside := len(tree.images) - len(images):
         tree.skipped["outside of class folders"] += outside
+    files = tuple(image.path for image in images)
+    watch_inputs(files)
     return FolderSamples(
         path=path,
-        files=tuple(image.path for image in images),
+        files=files,
         classes=np.array(classes, dtype=np.int64),
         target=target,
         preprocess=preprocess,
@@ -190,6 +198,7 @@ def open_unlabelled(
     if not kept:
         message = f"{path} holds no images" + (" but of forgotten classes" if left else "")
         raise InputRefusedError(message, remedy=hint("Give {anchors} a folder of other images."))
+    watch_inputs(kept)
     return FolderSamples(
         path=path,
         files=tuple(kept),
@@ -235,13 +244,10 @@ def read_list(path: Path) -> Tree:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        if path.stat().st_size <= _MAX_LIST:
-            return path.read_text("utf-8-sig").splitlines()
-        reason = f"it has more than {_MAX_LIST:,} bytes"
+        return read_text(path, "utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        reason = str(error)
-    message = f"{path} cannot be read as a list of images: {reason}"
-    raise InputRefusedError(message, remedy="Write one path on each line.")
+        message = f"{path} cannot be read as a list of images: {error}"
+        raise InputRefusedError(message, remedy="Write one path on each line.") from error
 
 
 def decode_image(
@@ -251,8 +257,11 @@ def decode_image(
     Raises InputRefusedError that names the file.
     """
     try:
-        with Pillow.open(content, formats=_FORMATS) as image:
+        with _open(content) as stream:
+            encoded = stream.read()
+        with Pillow.open(BytesIO(encoded), formats=_FORMATS) as image:
             _check_image(image)
+            _check_scans(image, encoded)
             image.load()
             if image.mode == "P" and target.channels in _OPAQUE:
                 image.info.pop("transparency", None)  # otherwise Pillow warns that it will be lost
@@ -270,13 +279,15 @@ def decode_image(
 def _read_start(content: Path | IO[bytes]) -> bytes:
     """Read the first bytes of a file that is no image; none of one that cannot be read."""
     try:
-        if isinstance(content, Path):
-            with content.open("rb") as stream:
-                return stream.read(_START)
-        content.seek(0)
-        return content.read(_START)
+        with _open(content) as stream:
+            stream.seek(0)
+            return stream.read(_START)
     except OSError:
         return b""
+
+
+def _open(content: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return open_regular(content) if isinstance(content, Path) else nullcontext(content)
 
 
 def _check_image(image: Pillow.Image) -> None:
@@ -286,3 +297,11 @@ def _check_image(image: Pillow.Image) -> None:
     if image.mode.startswith(_DEEP_MODES):
         message = "its pixels have more than 8 bits, which preprocessing does not cover"
         raise InputRefusedError(message, remedy="Give 8-bit images.")
+
+
+def _check_scans(image: Pillow.Image, encoded: bytes) -> None:
+    """Refuse a JPEG that passes over its pixels very often, which takes minutes."""
+    scans = encoded.count(_SCAN) if image.format == "JPEG" else 0
+    if scans > _MAX_SCANS or scans * image.width * image.height > _MAX_SCANNED:
+        message = f"it is encoded in {scans:,} scans of {image.width}x{image.height} pixels"
+        raise InputRefusedError(message, remedy="Save it again, as a plain JPEG or PNG.")

@@ -9,11 +9,11 @@ from typing import Any
 
 from nhle_onnx.data.pointers import refuse_pointer
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import hint
 
 Labels = tuple[str, ...]
 
-_MAX_BYTES = 2**24
 _NUMBERED = re.compile(r"(\d{1,9})\s*[:,\t ]\s*(\S.*)")
 _NAME_COLUMNS = ("label", "name", "class_name", "class", "title", "names", "labels")
 _INDEX_COLUMNS = ("index", "id", "class_id", "class_index", "label_id", "idx")
@@ -28,10 +28,7 @@ def read_labels(path: Path) -> Labels:
     """
     refuse_pointer(path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            message = f"it has more than {_MAX_BYTES:,} bytes"
-            raise ValueError(message)
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
         return _PARSERS.get(path.suffix.lower(), parse_lines)(text)
     except (OSError, *_DAMAGE) as error:
         message = f"{path} cannot be read as labels: {error}"
@@ -51,7 +48,7 @@ def parse_lines(text: str) -> Labels:
 
 def parse_json(text: str) -> Labels:
     """Parse JSON of Hugging Face, Keras, timm, Ultralytics, or a plain list or table."""
-    return _read_document(json.loads(text))
+    return _read_document(json.loads(text, object_pairs_hook=_refuse_repeats))
 
 
 def _read_document(document: Any) -> Labels:  # noqa: ANN401 - foreign JSON
@@ -84,7 +81,17 @@ def read_table(table: Any) -> Labels:  # noqa: ANN401 - foreign JSON
             raise ValueError(message)
     else:
         by_index = {int(key): label for key, label in table.items()}
-    return tuple(_read_label(by_index[index]) for index in sorted(by_index))
+    if sorted(by_index) != list(range(len(table))):  # any gap would name a wrong class
+        message = "its indices are not 0, 1, 2 and so on"
+        raise ValueError(message)
+    return tuple(_read_label(by_index[index]) for index in range(len(table)))
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        message = "it has a repeated key"
+        raise ValueError(message)
+    return dict(pairs)
 
 
 def _require_list(value: object) -> Sequence[object]:

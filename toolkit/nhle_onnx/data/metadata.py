@@ -13,12 +13,13 @@ from nhle_onnx.data.encoded import LABEL_COLUMNS, read_class
 from nhle_onnx.data.folders import TABLES, FolderSamples
 from nhle_onnx.data.tree import check_regular, describe_skipped, scan
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 STATE, INFO = "state.json", "dataset_info.json"  # of a data set that was saved to disk
 _SPLITS = "dataset_dict.json"
 _FILE = "file_name"
-_MAX_BYTES = 2**26
 _REMEDY = f"It needs {_FILE} and label in each row, with paths below its folder."
 
 
@@ -55,6 +56,7 @@ def open_described(
     files = tuple(file for file, _ in listed)
     for file in files:
         check_regular(file)
+    watch_inputs(files)
     tree = scan(path)
     others = {image.path for image in tree.images} - set(files)
     skipped = Counter({f"not in {table.name}": len(others)}) if others else Counter[str]()
@@ -70,16 +72,13 @@ def open_described(
 
 def _read_rows(table: Path) -> list[Mapping[str, Any]]:
     try:
-        if table.stat().st_size <= _MAX_BYTES:
-            return list(_parse_rows(table))
-        reason = f"it has more than {_MAX_BYTES:,} bytes"
+        return list(_parse_rows(table))
     except (OSError, ValueError, RecursionError, csv.Error) as error:
-        reason = str(error)
-    raise InputRefusedError(f"{table} cannot be read: {reason}", remedy=_REMEDY)
+        raise InputRefusedError(f"{table} cannot be read: {error}", remedy=_REMEDY) from error
 
 
 def _parse_rows(table: Path) -> Iterator[Mapping[str, Any]]:
-    lines = table.read_text("utf-8-sig").splitlines()
+    lines = read_text(table, "utf-8-sig").splitlines()
     if table.suffix == ".csv":
         yield from csv.DictReader(lines)
     else:

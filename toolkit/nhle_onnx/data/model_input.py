@@ -8,11 +8,11 @@ from pathlib import Path
 
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.settings.model import ModelFlags, PreprocessFlags
 
-_MAX_BYTES = 2**24
 _MAX_EXTENT = 8192
 _SIDES = 2
 
@@ -62,9 +62,7 @@ def _find_size(
 def _read_config(path: Path) -> tuple[int, int] | None:
     """Read `image_size` of a Hugging Face configuration: one number, two, or named ones."""
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-            return None
-        given = json.loads(path.read_text("utf-8")).get("image_size")
+        given = json.loads(read_text(path)).get("image_size")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
     if isinstance(given, dict):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import open_regular
 
 _DAMAGE = (
     OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, tokenize.TokenError,
@@ -80,7 +81,7 @@ def open_array(path: Path, name: str) -> NpzArray:
 def _open_member(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
     """Open an array's file in the archive, with its size; any failure is an InputRefusedError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             found = _find_member(archive, f"{name}.npy")
             with archive.open(found) as member:
                 yield member, found.file_size

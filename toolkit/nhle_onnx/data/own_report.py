@@ -4,18 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.model import OnnxModel
-
-_MAX_BYTES = 2**26
 
 
 def read_own_report(model: OnnxModel) -> tuple[Path, dict[str, Any]] | None:
     """The report beside a model, if it is of this very file; None for any other file there."""
     path = model.path.with_suffix(".report.json")
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-            return None
-        document = json.loads(path.read_text("utf-8"))
+        document = json.loads(read_text(path))
         is_own = document["edited"]["sha256"] == model.sha256
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None

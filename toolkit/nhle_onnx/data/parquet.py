@@ -19,6 +19,7 @@ from nhle_onnx.data.encoded import (
     translate,
 )
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 try:
@@ -32,6 +33,9 @@ _REMEDY = (
     "It needs a column image (bytes, or a struct with bytes) and a column label (integer or text)."
 )
 _BATCH_ROWS = 64
+_BATCH_BYTES = 2**28
+_MAX_ROWS = 2**25
+_MAX_TEXT_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ def open_parquet(
     InputRefusedError for files without the two columns, or with classes that the model does not
     have.
     """
+    watch_inputs(files)
     columns = find_columns(files[0])
     mapped = map_names(list_names(files[0], columns.label), labels)
     classes: list[int] = []
@@ -188,7 +193,12 @@ def _is_class(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none
 
 def _read_column(file: Path, name: str) -> list[Any]:
     try:
-        values = parquet.ParquetFile(file).read(columns=[name]).column(0)
+        opened = parquet.ParquetFile(file, read_dictionary=[name])
+        if opened.metadata.num_rows > _MAX_ROWS:
+            message = f"it has {opened.metadata.num_rows:,} rows, more than {_MAX_ROWS:,}"
+            raise pa.ArrowInvalid(message)
+        values = opened.read(columns=[name]).column(0)
+        _check_texts(values)
     except (OSError, IndexError, pa.ArrowException) as error:
         raise _refuse(file, error) from error
     if values.null_count:
@@ -196,6 +206,14 @@ def _read_column(file: Path, name: str) -> list[Any]:
         raise InputRefusedError(message, remedy=_REMEDY)
     read: list[Any] = values.to_pylist()
     return read
+
+
+def _check_texts(values: Any) -> None:  # noqa: ANN401 - pyarrow types none
+    """Refuse long texts, of which one in the file may stand for each row."""
+    for chunk in values.chunks if pa.types.is_dictionary(values.type) else ():
+        if any(len(text.as_buffer()) > _MAX_TEXT_BYTES for text in chunk.dictionary):
+            message = f"it has a class of more than {_MAX_TEXT_BYTES:,} bytes"
+            raise pa.ArrowInvalid(message)
 
 
 def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int, Any]]:
@@ -210,13 +228,22 @@ def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int,
         group = int(np.searchsorted(ends, row, side="right"))
         first = int(ends[group]) - sizes[group]
         for batch in opened.iter_batches(
-            _BATCH_ROWS, row_groups=list(range(group, len(sizes))), columns=[columns.leaf]
+            _choose_rows(opened.metadata),
+            row_groups=list(range(group, len(sizes))),
+            columns=[columns.leaf],
         ):
             column = batch.column(0)
             yield first, column.field("bytes") if columns.is_struct else column
             first += len(column)
     except (OSError, IndexError, pa.ArrowException) as error:
         raise _refuse(file, error) from error
+
+
+def _choose_rows(metadata: Any) -> int:  # noqa: ANN401 - pyarrow types none
+    """Choose rows to read at once: the file may hold one image for all, as large as it itself."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    largest = max((group.total_byte_size for group in groups), default=0)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, largest)))
 
 
 def _refuse(file: Path, error: Exception) -> InputRefusedError:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import open_regular
 
 _START = b"version https://git-lfs.github.com/spec/"
 _REMEDY = "Fetch the file itself with `git lfs pull`."
@@ -23,7 +24,7 @@ def refuse_pointer(path: Path) -> None:
     try:
         if not path.is_file():
             return
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(len(_START))
     except OSError:
         return

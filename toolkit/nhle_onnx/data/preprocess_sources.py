@@ -15,6 +15,7 @@ from nhle_onnx.data.processors import ultralytics
 from nhle_onnx.data.processors.choose import parse_config
 from nhle_onnx.data.processors.fields import INTERPOLATIONS
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import Hint, hint
 from nhle_onnx.text import suggest
 from nhle_onnx.values.model import OnnxModel
@@ -141,7 +142,7 @@ def _read_reported(model: OnnxModel) -> Preprocess | None:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return read_text(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"{path} cannot be read: {reason}"

@@ -14,6 +14,8 @@ from nhle_onnx.data.encoded import Encoded, EncodedSamples, map_names, read_clas
 from nhle_onnx.data.metadata import INFO, STATE
 from nhle_onnx.data.parquet import Columns, choose_columns, read_stream
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _REMEDY = "Save it again with `save_to_disk` of datasets, with a column image and a column label."
@@ -57,6 +59,7 @@ def open_saved(
 ) -> EncodedSamples:
     """Open the samples of a saved data set; only the classes are read at once."""
     files, features = _describe(path)
+    watch_inputs(files)
     columns = choose_columns(read_stream(files[0]).schema, files[0])
     names = features.get(columns.label, {}).get("names")
     mapped = map_names(names, labels)
@@ -84,8 +87,8 @@ def open_saved(
 def _describe(path: Path) -> tuple[tuple[Path, ...], dict[str, Any]]:
     """Return a data set's files and the description of its columns."""
     try:
-        state = json.loads((path / STATE).read_text("utf-8"))
-        features = json.loads((path / INFO).read_text("utf-8"))["features"]
+        state = json.loads(read_text(path / STATE))
+        features = json.loads(read_text(path / INFO))["features"]
         # only the names: files lie in the folder itself
         files = tuple(path / Path(each["filename"]).name for each in state["_data_files"])
         if not files or not isinstance(features, dict):

@@ -1,6 +1,5 @@
 """Tar files of images, as WebDataset writes them. Nothing is extracted to disk."""
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,12 +12,16 @@ import numpy as np
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
 from nhle_onnx.data.tree import is_image
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import watch_inputs
+from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 MAX_IMAGE_BYTES = 2**26
 _MAX_CLASS_BYTES = 1024
 _MAX_DIGITS = 9
-_KEY = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<suffix>[^/]*)", re.DOTALL)  # as WebDataset itself
+_SHOWN = 64
+_MAX_NAME = 4096  # characters, the longest path of most systems
+_MAX_MEMBERS = 2**25
 _REMEDY = "Write plain tar files with <key>.jpg and <key>.cls, or with one folder for each class."
 
 
@@ -49,7 +52,7 @@ class TarStore:
                 if member.tar not in opened:
                     stack.pop_all().close()  # the previous file
                     opened.clear()
-                    opened[member.tar] = stack.enter_context(member.tar.open("rb"))
+                    opened[member.tar] = stack.enter_context(open_regular(member.tar))
                 return f"{member.tar}: {member.name}", _read(opened[member.tar], member)
 
             yield fetch
@@ -65,6 +68,7 @@ def open_tars(
     """Open the samples of tars: `<key>.cls` beside each image, or `<class>/<image>`. Raises
     InputRefusedError for tars that are damaged, without images, or with images without a class.
     """
+    watch_inputs(tars)
     members: list[Member] = []
     classes: list[int] = []
     for tar in tars:
@@ -85,8 +89,9 @@ def open_tars(
 
 def split_key(name: str) -> tuple[str, str]:
     """Split a member's name into the sample's key and the suffix, which starts at the first dot."""
-    match = _KEY.fullmatch(name)
-    return (match["key"], match["suffix"].lower()) if match else (name, "")
+    folder, slash, own = name.rpartition("/")
+    stem, dot, suffix = own.partition(".")
+    return (f"{folder}{slash}{stem}", suffix.lower()) if stem and dot else (name, "")
 
 
 def read_cls(content: bytes) -> str | int:
@@ -105,10 +110,13 @@ def _list_members(tar: Path) -> Iterator[Member]:
     try:
         size = tar.stat().st_size
         with tarfile.open(tar, "r:") as archive:
-            for item in archive:
+            last = -1
+            for number, item in enumerate(archive):
+                _check_member(item, number, last)
+                last = item.offset
                 if not item.isreg() or item.issparse():
                     continue
-                if item.size < 0 or item.offset_data + item.size > size:
+                if item.offset_data + item.size > size:
                     message = f"{item.name} is cut short"
                     raise tarfile.ReadError(message)
                 yield Member(tar=tar, name=item.name, offset=item.offset_data, size=item.size)
@@ -117,10 +125,20 @@ def _list_members(tar: Path) -> Iterator[Member]:
         raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
+def _check_member(item: tarfile.TarInfo, number: int, last: int) -> None:
+    """Refuse what takes long to read: `tarfile` itself goes back by a negative size, for ever."""
+    if item.size < 0 or item.offset <= last:
+        message = f"{item.name[:_SHOWN]} has a negative size"
+        raise tarfile.ReadError(message)
+    if len(item.name) > _MAX_NAME or number >= _MAX_MEMBERS:
+        message = f"it has a name of {len(item.name):,} characters, or too many files"
+        raise tarfile.ReadError(message)
+
+
 def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str | int]]:
     """Pair each image with its class as written."""
     written: dict[str, str | int] = {}
-    with tar.open("rb") as stream:
+    with open_regular(tar) as stream:
         for member in members:
             key, suffix = split_key(member.name)
             if suffix == "cls":

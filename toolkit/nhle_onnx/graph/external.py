@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.graph.regular_files import find_real_name, open_sidecar
 from nhle_onnx.values.model import Place
 
 CHECKSUM = "checksum"
@@ -71,24 +70,21 @@ def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
     }
 
 
-def split_files(
-    model: ModelProto, places: Mapping[str, Place], original: Path, edited: Path
-) -> dict[Path, bytes]:
+def split_files(model: ModelProto, places: Mapping[str, Place], edited: Path) -> dict[Path, bytes]:
     """Split an edited model into files, sidecars first, with each tensor at its original offset.
 
-    Bytes between tensors are copied from the original sidecar; where a tensor became smaller, the
-    rest is 0.
+    Bytes between tensors are zero: in the original, they may be weights of before.
     """
     sidecars = name_sidecars(places, edited)
-    contents = {location: _read_whole(original, location) for location in sidecars}
+    contents = {location: bytearray() for location in sidecars}
     split = ModelProto()
     split.CopyFrom(model)
     outside = [tensor for tensor in split.graph.initializer if tensor.name in places]
     for tensor in outside:
         place, numbers = places[tensor.name], tensor.raw_data
-        content = contents[place.location]
-        end = len(content) if place.length is None else place.offset + place.length
-        content[place.offset : end] = numbers.ljust(end - place.offset, b"\0")
+        content, end = contents[place.location], place.offset + len(numbers)
+        content.extend(bytes(max(0, end - len(content))))
+        content[place.offset : end] = numbers
     sizes = {tensor.name: len(tensor.raw_data) for tensor in outside}
     for tensor in outside:
         place = places[tensor.name]
@@ -103,8 +99,3 @@ def split_files(
             tensor.external_data.add(key=key, value=changed.get(key, value))
     files = {sidecars[location]: bytes(content) for location, content in contents.items()}
     return files | {edited: split.SerializeToString(deterministic=True)}
-
-
-def _read_whole(model: Path, location: str) -> bytearray:
-    with open_sidecar(model.resolve().parent, find_real_name(model, location)) as stream:
-        return bytearray(stream.read())

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.external import list_places
+from nhle_onnx.graph.inputs import note_model
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.sidecars import Sidecar, inline_weights
 from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
@@ -50,6 +51,7 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
         places=places,
         sidecars={name: sidecar.sha256 for name, sidecar in sidecars.items()},
         real_names={name: sidecar.real_name for name, sidecar in sidecars.items()},
+        unused_bytes=tuple(name for name, sidecar in sidecars.items() if sidecar.holds_more),
     )
 
 
@@ -57,7 +59,9 @@ def _read(path: Path) -> bytes:
     try:
         resolved = path.resolve(strict=True)
         with open_regular(resolved) as stream:
-            size = os.fstat(stream.fileno()).st_size
+            status = os.fstat(stream.fileno())
+            note_model(status)
+            size = status.st_size
             is_large = size > _MAX_BYTES
             content = b"" if is_large else stream.read(size)
     except FileNotFoundError as error:

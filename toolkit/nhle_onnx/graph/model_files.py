@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import changed_input
+from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.model import OnnxModel
 
 
@@ -16,15 +17,8 @@ def read_model_files(model: OnnxModel) -> dict[str, bytes]:
     contents = {name: _read(_locate(model, name)) for name in digests}
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != digests[name]:
-            raise _changed(_locate(model, name))
+            raise changed_input(_locate(model, name))
     return contents
-
-
-def check_sidecars(model: OnnxModel) -> None:
-    """Raise InputRefusedError where another process changed one since it was loaded."""
-    for name, digest in model.sidecars.items():
-        if hashlib.sha256(_read(_locate(model, name))).hexdigest() != digest:
-            raise _changed(_locate(model, name))
 
 
 def _locate(model: OnnxModel, name: str) -> Path:
@@ -34,13 +28,7 @@ def _locate(model: OnnxModel, name: str) -> Path:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_regular(path) as stream:
+            return stream.read()
     except OSError as error:
-        raise _changed(path) from error
-
-
-def _changed(path: Path) -> InputRefusedError:
-    message = f"{path} was changed by another process while it was in use"
-    return InputRefusedError(
-        message, remedy="Run this again when no other process writes the file."
-    )
+        raise changed_input(path) from error

@@ -1,11 +1,15 @@
 """Opening untrusted files: only regular ones, and without ever blocking."""
 
 import errno
+import hashlib
 import os
 import stat
 from io import BufferedReader
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from nhle_onnx.graph.inputs import note_input
+
+MAX_TEXT_BYTES = 2**26  # of labels, reports, signatures and the like
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
@@ -14,7 +18,30 @@ def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading. Raises OSError for a folder, and for a pipe, socket or device, which
     could block or never end.
     """
-    return _open(path, path.stat(), _FLAGS)
+    try:
+        return _open(path, path.stat(), _FLAGS)
+    except ValueError as error:  # a null in the name
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def read_regular(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """Read a whole file, once. Raises OSError as `open_regular`, and for a file that is larger."""
+    with open_regular(path) as stream:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
+    return content
+
+
+def digest_regular(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises OSError as `open_regular`."""
+    with open_regular(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Do as `read_regular`, for text. Raises ValueError for bytes that are none."""
+    return read_regular(path).decode(encoding)
 
 
 def open_sidecar(folder: Path, location: str) -> BufferedReader:
@@ -75,7 +102,9 @@ def _open(path: Path, status: os.stat_result, flags: int) -> BufferedReader:
     _check_kind(status)  # opening a device may have effects
     descriptor = os.open(path, flags)
     try:
-        _check_kind(os.fstat(descriptor))
+        opened = os.fstat(descriptor)
+        _check_kind(opened)
+        note_input(opened)
     except OSError:
         os.close(descriptor)
         raise

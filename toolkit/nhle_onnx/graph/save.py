@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import BinaryIO
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import check_inputs, is_input, is_special, limit_permissions
 from nhle_onnx.hints import hint
 
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -20,10 +21,24 @@ def check_writable(path: Path, *, force: bool) -> None:
     if path.is_dir():
         message = f"{path} is a folder"
         raise InputRefusedError(message, remedy="Give the output the name of a file.")
+    with _explained(path):
+        refuse_input(path)
     if path.exists() and not force:
         raise _exists(path)
     with _explained(path), tempfile.TemporaryFile(dir=path.parent):
         pass
+
+
+def refuse_input(path: Path) -> None:
+    """Refuse an output that would take the place of an input, or of a device, pipe or the like."""
+    if not path.exists():
+        return
+    if is_input(path):
+        message = f"{path} is read by this command, and never changed"
+        raise InputRefusedError(message, remedy="Give the output another path.")
+    if is_special(path):
+        message = f"{path} is not a regular file"
+        raise InputRefusedError(message, remedy="Give the output the name of a file.")
 
 
 def write_files(
@@ -50,8 +65,12 @@ def write_streams(
     into place if `confirm` raises.
     """
     with ExitStack() as stack:
+        for path in writers:
+            with _explained(path):
+                refuse_input(path)
         staged = {path: _stage(path, write, stack) for path, write in writers.items()}
         confirm()
+        check_inputs()
         if commit_marker:
             staged[commit_marker] = staged.pop(commit_marker)
         _put_all(staged, force=force)
@@ -65,6 +84,9 @@ def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> P
     """Write a file's content to a temporary place, which is removed when the stack closes."""
     with _explained(path):
         stream, source = _open_temporary(path, stack)
+        if hasattr(os, "fchmod"):
+            mode = os.fstat(stream.fileno()).st_mode & 0o777
+            os.fchmod(stream.fileno(), limit_permissions(mode))
         try:
             write(stream)
             stream.flush()

@@ -22,12 +22,14 @@ _CHUNK_BYTES = 2**20
 class Sidecar:
     """A sidecar that was read; its digest covers exactly the bytes that the tensors hold.
 
-    `real_name` is its name in the folder where the model's file lies.
+    `real_name` is its name in the folder where the model's file lies. `holds_more`: bytes that no
+    tensor takes are not all zero.
     """
 
     size_bytes: int
     sha256: str
     real_name: str
+    holds_more: bool
 
 
 def inline_weights(proto: ModelProto, model: Path, max_bytes: int) -> dict[str, Sidecar]:
@@ -73,7 +75,12 @@ def _read_sidecar(
     if not stated <= {checksum.hexdigest()}:
         message = f"{location} does not have the checksum that the model states"
         raise ValueError(message)
-    return Sidecar(size_bytes=size, sha256=digest.hexdigest(), real_name=real_name)
+    return Sidecar(
+        size_bytes=size,
+        sha256=digest.hexdigest(),
+        real_name=real_name,
+        holds_more=reader.has_skipped,
+    )
 
 
 def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:
@@ -100,6 +107,7 @@ class _HashingReader:
     def __init__(self, stream: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> None:
         self._stream, self._hashes = stream, hashes
         self.position = 0
+        self.has_skipped = False  # anything but zeros
 
     def read(self, size: int) -> bytes:
         """Return the next bytes. Raises ValueError if fewer are left."""
@@ -115,4 +123,4 @@ class _HashingReader:
     def skip(self, size: int) -> None:
         """Skip bytes that belong to no tensor."""
         for start in range(0, size, _CHUNK_BYTES):
-            self.read(min(_CHUNK_BYTES, size - start))
+            self.has_skipped |= any(self.read(min(_CHUNK_BYTES, size - start)))

@@ -19,7 +19,7 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
     stack = [producers[name] for name in reversed(outputs) if name in producers]
     while stack:
         node = stack[-1]
-        needed = [producers[name] for name in _list_read(node) if name in producers]
+        needed = [producers[name] for name in list_read(node) if name in producers]
         waiting = [other for other in needed if id(other) not in entered]
         entered.add(id(node))
         if waiting:
@@ -31,13 +31,13 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
     return tuple(done.values())
 
 
-def _list_read(node: NodeProto) -> Iterator[str]:
+def list_read(node: NodeProto) -> Iterator[str]:
     """List a node's inputs, and what its branches or loop body read from outside."""
     yield from node.input
     for graph in list_subgraphs(node):
         inside = {value.name for value in graph.input} | {value.name for value in graph.initializer}
         inside.update(name for inner in graph.node for name in inner.output)
-        read = [name for inner in graph.node for name in _list_read(inner)]
+        read = [name for inner in graph.node for name in list_read(inner)]
         read += [output.name for output in graph.output]
         yield from (name for name in read if name not in inside)
 

@@ -29,6 +29,18 @@ def measure_bytes(proto: ModelProto) -> int:
     return sum(len(tensor.raw_data) for _, tensor in list_tensors(proto))
 
 
+def make_blank(proto: ModelProto) -> ModelProto:
+    """Return a copy whose float matrices are zero: to try what does not depend on weights, without
+    writing them anywhere.
+    """
+    blank = ModelProto()
+    blank.CopyFrom(proto)
+    for _, tensor in list_tensors(blank):
+        if len(tensor.dims) > 1 and is_float(tensor) and tensor.HasField("raw_data"):
+            tensor.raw_data = bytes(len(tensor.raw_data))
+    return blank
+
+
 def is_float(tensor: TensorProto) -> bool:
     """Whether a tensor holds floats, which can be trained."""
     return get_element_type(tensor.data_type).is_trained

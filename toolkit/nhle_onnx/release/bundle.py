@@ -20,11 +20,13 @@ from model_signing.manifest import Manifest
 from sigstore_models.bundle.v1 import Bundle
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.hints import hint
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
 Loaded = TypeVar("Loaded")
 
+_ENVELOPE = "dsseEnvelope"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
@@ -152,7 +154,9 @@ def _parse(content: bytes, name: str) -> Bundle:
     try:
         document = json.loads(content)
         bundle = Bundle.from_dict(document)
-        is_plain = json.loads(bundle.to_json()) == document
+        is_plain = (
+            bundle.to_json().encode() == content and len(document[_ENVELOPE]["signatures"]) == 1
+        )
     except Exception as error:
         message = f"{name} is not a signature, or was changed: {_first_line(error)}"
         raise InputRefusedError(message, remedy=_DISTRUST) from error
@@ -191,7 +195,7 @@ def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
     roots = [
         root
         for path in trusted.chain
-        for root in x509.load_pem_x509_certificates(path.read_bytes())
+        for root in x509.load_pem_x509_certificates(read_regular(path))
     ]
     for certificate in given:
         if not _counts_every_bit(certificate):
@@ -218,7 +222,7 @@ def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
     try:
-        return load(path.read_bytes())
+        return load(read_regular(path))
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error

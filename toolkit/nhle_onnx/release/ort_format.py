@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.native import CPU, open_native
@@ -56,8 +56,8 @@ def convert_to_ort(model: ModelProto | bytes) -> bytes:
         message = "the .ort format cannot hold a model above 2 GiB"
         raise UnsupportedModelError(message, remedy=_REMEDY)
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
+    with open_scratch() as folder:
+        path = folder / "model.onnx"
         path.write_bytes(content)
         try:
             with _silence():

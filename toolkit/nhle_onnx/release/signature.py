@@ -1,11 +1,10 @@
 """Signing files together, and checking that they are unchanged."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError, UsageError
-from nhle_onnx.graph.regular_files import is_inside
+from nhle_onnx.graph.regular_files import digest_regular, is_inside, read_regular
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
@@ -126,15 +125,14 @@ def _is_plain(path: Path) -> bool:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError as error:
         message = f"{path} does not exist"
         raise InputRefusedError(message, remedy="Give the signature's file.") from error

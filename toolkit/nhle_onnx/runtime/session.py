@@ -1,10 +1,8 @@
 """ONNX Runtime sessions that compute outputs, on a provider that truly works."""
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.exact_sums import ENTRIES, make_exact
@@ -101,8 +100,8 @@ def open_session(
     if kernels == "exact" and may_saturate(model):
         model, entries = make_exact(model), ENTRIES
     if measure_bytes(model) > MAX_PROTO_BYTES:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
+        with open_scratch() as folder:
+            path = folder / "model.onnx"
             onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
             return _open_source(str(path), provider, entries)
     return _open_source(model.SerializeToString(), provider, entries)

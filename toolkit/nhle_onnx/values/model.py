@@ -28,9 +28,10 @@ class OnnxModel:
     `path` is as the user gave it. The proto holds all weights; `places` says which are stored
     outside the .onnx file, and `sidecars` has the digests of the files that hold them. `sha256` is
     the .onnx file's digest, `size_bytes` the size of all files. `real_names` are the names of the
-    sidecars where the model's file lies, which may be a link's target. `constants` are inputs that
-    the user gave a value for, which the proto holds and the file does not; `has_constant_batch`
-    says that one of them has a row for each image in a batch.
+    sidecars where the model's file lies, which may be a link's target; `unused_bytes` names those
+    that hold more than tensors. `constants` are inputs that the user gave a value for, which the
+    proto holds and the file does not; `has_constant_batch` says that one of them has a row for each
+    image in a batch.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class OnnxModel:
     real_names: Mapping[str, str] = field(default_factory=dict)
     constants: frozenset[str] = frozenset()
     has_constant_batch: bool = False
+    unused_bytes: tuple[str, ...] = ()
 
     @property
     def files(self) -> frozenset[Path]:

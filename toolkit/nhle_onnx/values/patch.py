@@ -10,6 +10,7 @@ Width = Literal[1, 2, 4]
 Count = Annotated[int, Field(ge=0, le=2**48)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _MAX_NAME = 200
+MAX_PIECES = 2**17
 
 
 def check_file_name(name: str) -> str:
@@ -76,14 +77,18 @@ class MadeFile(PatchedFile):
 
 
 class PatchedTensor(_Part):
-    """A changed tensor: changed rows (first and last of each run), digests, and encoding."""
+    """A changed tensor: changed rows (first and last of each run), the new digest, and encoding.
+
+    There is no digest of what was `before`, except in older patches: of a bias vector, where one
+    number was masked, it gives that number back to whoever tries all of them.
+    """
 
     name: str
     dtype: str
     shape: tuple[Count, ...]
     rows: tuple[tuple[Count, Count], ...] | Literal["all"]
     encoding: Literal["delta", "sum", "new values", "several"]
-    before: Digest | None
+    before: Digest | None = None
     after: Digest
 
 
@@ -100,7 +105,12 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def check_files(self) -> Self:
-        """Check that no two files have the same name, and that no piece lies outside the base."""
+        """Check that no two files have the same name, that no piece lies outside the base, and that
+        there are not so many pieces that applying them takes minutes.
+        """
+        if sum(len(file.pieces) for file in self.result) > MAX_PIECES:
+            message = f"it has more than {MAX_PIECES:,} pieces"
+            raise ValueError(message)
         for files in (self.base, self.result):
             if len({file.name.casefold() for file in files}) < len(files):
                 message = "two files have the same name"

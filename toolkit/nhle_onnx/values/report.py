@@ -113,6 +113,7 @@ class UnlearnReport(Judged):
     other_kernels: OtherKernels | None = None
     changed_tensors: tuple[str, ...]
     added_tensors: tuple[str, ...]
+    removed: tuple[str, ...] = ()
     trajectory: tuple[TrainingStep, ...]
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]

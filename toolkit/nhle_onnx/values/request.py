@@ -36,4 +36,5 @@ class ForgetRequest:
     @property
     def retained(self) -> tuple[int, ...]:
         """The classes that stay."""
-        return tuple(index for index in range(self.num_classes) if index not in self.forget)
+        forgotten = set(self.forget)
+        return tuple(index for index in range(self.num_classes) if index not in forgotten)

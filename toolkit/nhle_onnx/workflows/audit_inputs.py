@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from onnx import ModelProto
 
 from nhle_onnx.auditing.context import (
     Answers,
@@ -17,11 +18,14 @@ from nhle_onnx.auditing.context import (
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.errors import InputRefusedError, NotFiniteError
+from nhle_onnx.graph.unused import remove_unused
 from nhle_onnx.hints import hint
+from nhle_onnx.text import to_line
 from nhle_onnx.values.audit import (
     Role,
 )
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.classifier import (
@@ -32,6 +36,8 @@ from nhle_onnx.workflows.classifier import (
     require_same_task,
 )
 from nhle_onnx.workflows.stability import TRIED, steady
+
+_SHOWN = 8
 
 
 class Loaded(NamedTuple):
@@ -75,15 +81,31 @@ def load_inputs(settings: AuditSettings) -> Loaded:
         request=request,
         data=data,
         members=members,
-        notes=tuple(
-            dict.fromkeys(
+        notes=(
+            *dict.fromkeys(
                 (
                     *(note for _, notes in found.values() for note in notes),
                     *(note for source in sources for note in source.notes),
                 )
-            )
+            ),
+            *_describe_unused(classifiers["edited"].model),
         ),
     )
+
+
+def _describe_unused(model: OnnxModel) -> tuple[str, ...]:
+    """What a file holds beside its network: weights of before may be among it."""
+    copy = ModelProto()
+    copy.CopyFrom(model.proto)
+    names = [
+        *remove_unused(copy, model.constants),
+        *(f"bytes of {name}" for name in model.unused_bytes),
+    ]
+    if not names:
+        return ()
+    shown = ", ".join(map(to_line, names[:_SHOWN]))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (f"{model.path} holds what no output needs, which may be old weights: {shown}{more}",)
 
 
 def set_up(settings: AuditSettings, loaded: Loaded) -> AuditContext:

@@ -1,10 +1,10 @@
 """audit: the report as a page."""
 
-import hashlib
 import json
 from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import digest_regular, read_text
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint
 from nhle_onnx.release.report import read_trajectory, require_report_of
@@ -44,16 +44,16 @@ def _check_report(path: Path, model: Path) -> None:
     """Refuse a report of another model, which would show the course of another training."""
     _read_trajectory(path)
     try:
-        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+        digest = digest_regular(model)
     except OSError:
         return  # said better where the model is opened
-    require_report_of(path, json.loads(path.read_text("utf-8")), model, digest)
+    require_report_of(path, json.loads(read_text(path)), model, digest)
 
 
 def _read_trajectory(path: Path) -> tuple[TrainingStep, ...]:
     """Read the course of training from the report of `unlearn`."""
     try:
-        return read_trajectory(json.loads(path.read_text("utf-8")))
+        return read_trajectory(json.loads(read_text(path)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         message = f"{path} is not a report of `unlearn`: {reason}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from nhle_onnx.data.labels import parse_classes
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
 from nhle_onnx.text import name_class
 from nhle_onnx.values.kit import DeviceReport, DeviceResult, Kit
@@ -68,7 +69,7 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
 
 def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
     try:
-        return parse_result(path.read_bytes())
+        return parse_result(read_regular(path))
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy="Check the path of the result.") from error

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.regular_files import read_text
+from nhle_onnx.graph.unused import remove_unused, without_unused
 from nhle_onnx.values.difference import Difference
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.verification.changes import compare_models
@@ -24,6 +26,8 @@ def compare_files(
     """
     old, new = (load_model(path, max_elements=max_elements) for path in (first, second))
     claimed = _read_claim(second, report)
+    if claimed is not None and without_unused(new.proto) is new.proto:
+        remove_unused(old.proto)  # as `unlearn` did
     tensors = tuple(list_tensor_differences(old.proto, new.proto))
     names = [tensor.name for tensor in tensors]
     # adding a bias to a head without one is not a change of structure: docs/decisions/0006
@@ -45,7 +49,7 @@ def _read_claim(edited: Path, report: Path | None) -> tuple[str, ...] | None:
     if report is None and not path.is_file():
         return None
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = json.loads(read_text(path))
         return (*map(str, document["changed_tensors"]), *map(str, document["added_tensors"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path} is not a report of `unlearn`: {error}"

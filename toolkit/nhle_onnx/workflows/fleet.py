@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from nhle_onnx.engines.choose import open_engine
@@ -148,4 +149,4 @@ def list_cells(result: JobResult) -> Sequence[str]:
 
 def _escape(cells: Iterable[str]) -> list[str]:
     """Escape names and reasons from files, so that they stay on one line and in one column."""
-    return [" ".join(to_printable(cell).split()).replace("|", "\\|") for cell in cells]
+    return [escape(" ".join(to_printable(cell).split())).replace("|", "\\|") for cell in cells]

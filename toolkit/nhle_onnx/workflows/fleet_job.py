@@ -5,12 +5,15 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from nhle_onnx.data.folders import LISTS, read_list
 from nhle_onnx.data.splits import find_samples
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.inputs import remember_inputs
+from nhle_onnx.graph.regular_files import digest_regular
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
@@ -48,6 +51,7 @@ class Done:
     kept: bool
 
 
+@remember_inputs()
 def carry_out_job(job: FleetJob) -> Done:
     """Unlearn, unless that was done before with the same inputs, options and outputs.
 
@@ -71,11 +75,23 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
     """Read the record of a job done with these inputs, if its outputs still exist."""
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
-        outputs = (_digest(job.settings.report_path), _digest(job.settings.edited_path))
-    except (OSError, ValidationError):
+        report = job.settings.report_path.read_bytes()
+        outputs = (hashlib.sha256(report).hexdigest(), digest_regular(job.settings.edited_path))
+        figures = _read_figures(json.loads(report))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
+    stated = (record.verdict, record.acc_f, record.delta_acc_r, record.unmasked_acc_f)
     expected = (record.inputs, record.report, record.edited)
-    return record if expected == (inputs, *outputs) else None
+    return record if expected == (inputs, *outputs) and stated == figures else None
+
+
+def _read_figures(report: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    return (
+        report["verdict"],
+        report["after"]["acc_f"],
+        report["delta_acc_r"],
+        report["unmasked"]["acc_f"],
+    )
 
 
 def digest_inputs(settings: UnlearnSettings) -> str:
@@ -117,7 +133,7 @@ def _digest_anchors(anchors: str) -> str | None:
     path = None if anchors in {"auto", "off"} else Path(anchors)
     if path is None or not path.is_file() or path.suffix.lower() not in LISTS:
         return _digest_tree(path)
-    return " ".join(map(_digest, (path, *(image.path for image in read_list(path).images))))
+    return " ".join(map(digest_regular, (path, *(image.path for image in read_list(path).images))))
 
 
 def _digest_tree(path: Path | None) -> str | None:
@@ -125,18 +141,13 @@ def _digest_tree(path: Path | None) -> str | None:
     if path is None or not path.exists():
         return None
     if path.is_file():
-        return _digest(path)
+        return digest_regular(path)
     listed = [
-        f"{file.relative_to(path).as_posix()} {_digest(file)}"
+        f"{file.relative_to(path).as_posix()} {digest_regular(file)}"
         for file in sorted(path.rglob("*"))
         if file.is_file()
     ]
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _clear(job: FleetJob) -> None:
@@ -149,7 +160,7 @@ def _clear(job: FleetJob) -> None:
 def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: float) -> JobRecord:
     return JobRecord(
         inputs=inputs,
-        report=_digest(job.settings.report_path),
+        report=digest_regular(job.settings.report_path),
         edited=report.edited.sha256,
         verdict=report.verdict,
         acc_f=report.after.acc_f,

@@ -75,6 +75,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     check_writable(settings.out, force=settings.force)
     observer.start_stage("loading")
     material = _gather(settings)
+    check_writable(settings.out, force=settings.force)  # again, now that the samples are known
     observer.start_stage("measuring")
     data = _read_model(material.classifier)
     data[IMAGES] = encode_images(material.inputs, material.dtype)

@@ -1,20 +1,26 @@
 """patch apply and inspect, which run on a device. Imports neither torch nor onnx."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.apply import apply_patch, digest_file, locate_result
 from nhle_onnx.release.patch.container import Container, open_patch
 from nhle_onnx.values.settings.patch import ApplySettings
 
+_MAX_BYTES = 2**31 - 1  # of a signed patch, which is held in memory
+
 
 def apply_patch_file(settings: ApplySettings) -> Container:
     """Make the edited model from the base, with its sidecar files if it has any."""
     base, patch, out = settings.base, settings.patch, settings.out
-    container = open_patch(patch)
+    container = open_patch(
+        patch, read_trusted(settings, settings.trusted) if settings.trusted else None
+    )
     kept = {path.resolve() for path in (base, patch)}
     outputs = [*locate_result(container, out).values()]
     if len({path.resolve() for path in outputs}) < len(container.manifest.result):
@@ -25,8 +31,6 @@ def apply_patch_file(settings: ApplySettings) -> Container:
             message = f"{path} is read, and never changed in place"
             raise InputRefusedError(message, remedy=hint("Give {out} another path."))
         check_writable(path, force=settings.force)
-    if settings.trusted:
-        _check_signature(settings, settings.trusted)
     apply_patch(container, base, out, force=settings.force)
     if settings.ort_path:
         # a device that does not need it need not import onnx and ONNX Runtime
@@ -36,8 +40,15 @@ def apply_patch_file(settings: ApplySettings) -> Container:
     return container
 
 
-def _check_signature(settings: ApplySettings, key: Path) -> None:
-    """Raise InputRefusedError unless the patch is unchanged since it was signed with the key."""
+def read_trusted(settings: ApplySettings, key: Path) -> bytes:
+    """Read a patch once, and return its bytes if they were signed with the trusted key. Whatever
+    another process does to the file afterwards, these are applied.
+    """
+    try:
+        content = read_regular(settings.patch, _MAX_BYTES)
+    except OSError as error:
+        message = f"{settings.patch} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy="Check the path of the patch.") from error
     # the signing libraries are an extra, and slow to import
     from nhle_onnx.release.signature import check_signature  # noqa: PLC0415
     from nhle_onnx.values.signature import TrustedKey  # noqa: PLC0415
@@ -49,9 +60,16 @@ def _check_signature(settings: ApplySettings, key: Path) -> None:
         for file in check_signature([settings.patch], signature, trusted, is_whole=False)
         if file.name == settings.patch.name
     )
-    if digest_file(settings.patch) != signed.sha256:
+    if hashlib.sha256(content).hexdigest() != signed.sha256:
         message = f"{settings.patch} changed while it was read"
         raise InputRefusedError(message, remedy="Apply it again.")
+    return content
+
+
+def _digest(container: Container) -> str:
+    if container.content is None:
+        return digest_file(container.path)
+    return hashlib.sha256(container.content).hexdigest()
 
 
 def describe_patch(container: Container) -> dict[str, Any]:
@@ -66,7 +84,7 @@ def describe_patch(container: Container) -> dict[str, Any]:
     return document | {
         "patch": {
             "path": str(container.path),
-            "sha256": digest_file(container.path),
+            "sha256": _digest(container),
             "size_bytes": container.size_bytes,
         }
     }

@@ -2,30 +2,41 @@
 
 import hashlib
 import json
-import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.head.feature_tensors import list_feature_tensors
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
+from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
 from nhle_onnx.release.report import require_report_of
-from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
+from nhle_onnx.values.patch import MAX_PIECES, SCHEMA, Manifest, check_file_name
 from nhle_onnx.values.settings.patch import CreateSettings
 from nhle_onnx.workflows.classifier import TOOL
 
 
 def create_patch(settings: CreateSettings) -> Container:
     """Write the patch, after a trial application has produced the edited model."""
-    check_writable(settings.out, force=settings.force)
     paths = (settings.base, settings.edited)
     base, edited = (_read_files(path, settings.max_elements) for path in paths)
-    recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
-    forget, digest = _read_report(settings, edited.contents[settings.edited.name])
+    forget, digest = _read_report(settings, edited.files.contents[settings.edited.name])
+    check_writable(settings.out, force=settings.force)
+    recipe = make_recipe(
+        base.files,
+        edited.files,
+        deltas=not settings.no_deltas,
+        features=base.features & edited.features,
+    )
+    if sum(len(file.pieces) for file in recipe.result) > MAX_PIECES:
+        message = f"{settings.edited} differs from {settings.base} in too many places for a patch"
+        raise InputRefusedError(message, remedy="Ship the edited model itself.")
     manifest = Manifest(
         schema=SCHEMA,
         tool=TOOL,
@@ -36,16 +47,22 @@ def create_patch(settings: CreateSettings) -> Container:
         report_sha256=digest,
     )
     content = pack(manifest, recipe.streams)
-    prefix = f".{settings.out.name}."  # names its owner, should this process be killed
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=settings.out.parent) as folder:
-        trial = Path(folder) / "trial.nhlepatch"
+    with open_scratch(settings.out.parent, settings.out.name) as folder:
+        trial = folder / "trial.nhlepatch"
         trial.write_bytes(content)
-        apply_patch(open_patch(trial), settings.base, Path(folder) / settings.edited.name)
+        apply_patch(open_patch(trial), settings.base, folder / settings.edited.name)
     write_files({settings.out: content}, force=settings.force)
     return open_patch(settings.out)
 
 
-def _read_files(path: Path, max_elements: int) -> ModelFiles:
+class _Read(NamedTuple):
+    """A model's files, and the names of the tensors whose changes may be stored as differences."""
+
+    files: ModelFiles
+    features: frozenset[str]
+
+
+def _read_files(path: Path, max_elements: int) -> _Read:
     """Read a model's files whole, as making a patch compares them."""
     model = load_model(path, max_elements=max_elements)
     if any(Path(name).name != name for name in model.sidecars):
@@ -58,7 +75,8 @@ def _read_files(path: Path, max_elements: int) -> ModelFiles:
     except ValueError as error:
         message = f"{path} cannot be patched: {error}"
         raise InputRefusedError(message, remedy="Give it a name of plain letters.") from error
-    return ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
+    files = ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
+    return _Read(files, list_feature_tensors(model.proto))
 
 
 def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ...], str | None]:
@@ -67,7 +85,7 @@ def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ..
     if settings.report is None and not path.is_file():
         return (), None
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         document = json.loads(content)
         forget = tuple(int(index) for index in document["forget"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

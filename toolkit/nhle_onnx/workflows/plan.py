@@ -9,6 +9,7 @@ from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
+from nhle_onnx.graph.tensors import make_blank
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
@@ -106,13 +107,15 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         _check_outputs(settings, classifier)
         if settings.ort_path:
             # if the model as given cannot be converted, neither can the edited one
-            convert_to_ort(classifier.model.proto)
+            convert_to_ort(make_blank(classifier.model.proto))
     other_heads = tuple(
         f"the output {name} has a head of its own, which was not masked"
         for name in list_other_heads(classifier.model, classifier.head)
     )
     with watch.stage("samples", "reading the samples"):
         tuning, evaluation, samples, notes = gather_tuning_data(settings, classifier, request)
+        for path in settings.outputs:  # again, now that the samples are known
+            check_writable(path, force=settings.force)
     with watch.stage("measure_before", "measuring the model as given"):
         classifier, steadiness = _steady(classifier, tuning, evaluation, trains=options.trains)
         session, tuned, counts = _measure(settings, classifier, request, tuning, evaluation, watch)

@@ -18,10 +18,10 @@ from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head, average_features
 from nhle_onnx.graph.head.real_values import with_real_values
-from nhle_onnx.graph.model_files import check_sidecars
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
+from nhle_onnx.graph.unused import remove_unused, without_unused
 from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.session import open_session
@@ -56,18 +56,18 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     """
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
-        trained = _write_back(plan, training)
+        trained, removed = _write_back(plan, training)
         edited, masked = _mask(plan, trained)
         model, path = plan.classifier.model, plan.settings.edited_path
-        written = free_inputs(edited, model.constants)
-        files = split_files(written, model.places, model.path, path)
-        check_sidecars(model)  # `split_files` has just read from these what is kept
+        files = split_files(free_inputs(edited, model.constants), model.places, path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
     summary = _summarize_edited(path, files)
-    report = make_report(plan, training, masked, measured, conversion, summary, watch)
+    report = replace(
+        make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
+    )
     watch.observer.start_stage("saving")
     write_files(
         files | conversion.contents | list_companions(plan) | render_report(plan.settings, report),
@@ -110,12 +110,15 @@ def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
     return training
 
 
-def _write_back(plan: Plan, training: TrainingResult) -> ModelProto:
-    """Return a copy of the model with trained tensors."""
-    trained = ModelProto()
-    trained.CopyFrom(plan.classifier.model.proto)
+def _write_back(plan: Plan, training: TrainingResult) -> tuple[ModelProto, tuple[str, ...]]:
+    """Return a copy of the model with trained tensors, and the names of what no output needed,
+    which was removed.
+    """
+    model, trained = plan.classifier.model, ModelProto()
+    trained.CopyFrom(model.proto)
+    removed = remove_unused(trained, model.constants)
     replace_tensors(trained, _round_updates(trained, training.tensors))
-    return trained
+    return trained, removed
 
 
 def _mask(plan: Plan, trained: ModelProto) -> tuple[ModelProto, Masked]:
@@ -205,7 +208,8 @@ def _restore(classifier: Classifier, edited: ModelProto) -> ModelProto:
 
 def _compare(plan: Plan, edited: ModelProto) -> Changes:
     """Compare with the original; without dropped classes, with the original without them."""
-    original, head = plan.classifier.model.proto, plan.classifier.head
+    model, head = plan.classifier.model, plan.classifier.head
+    original = without_unused(model.proto, model.constants)
     if not plan.dropped:
         return compare_models(original, edited)
     smaller = ModelProto()

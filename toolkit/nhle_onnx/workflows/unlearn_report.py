@@ -1,10 +1,10 @@
 """unlearn, the report: what was done and measured, and the verdict on it."""
 
-import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nhle_onnx.graph.regular_files import digest_regular
 from nhle_onnx.hints import word, word_all
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
@@ -170,10 +170,7 @@ def _digest_sources(plan: Plan) -> dict[str, str | None]:
     samples = plan.samples
     named = (samples.source, samples.anchor_source, samples.eval_source)
     paths = [path for path in map(Path, dict.fromkeys(named)) if path.exists()]
-    return {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-        for path in paths
-    }
+    return {str(path): digest_regular(path) if path.is_file() else None for path in paths}
 
 
 def describe_plan(plan: Plan) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits, Limits
 from nhle_onnx.values.verdict import Check
-from nhle_onnx.verification.accuracy import measure_accuracy
+from nhle_onnx.verification.accuracy import compute_accuracy, measure_accuracy
 from nhle_onnx.verification.gates import Counted, Judge
 
 _Value = TypeVar("_Value")
@@ -64,16 +64,34 @@ def parse_kit(text: str) -> Kit:
         message = f"its kit.json has classes outside the model's {count}"
         raise ValueError(message)
     before = kit.host.before
-    is_sized = before is None or len(before.per_class) == count
-    if not is_sized or kit.host.after != measure_answers(kit, kit.expected).after:
+    if (before and not _follows(before, kit)) or kit.host.after != measure_answers(
+        kit, kit.expected
+    ).after:
         message = "its kit.json has figures of the host that do not follow from its answers"
         raise ValueError(message)
     return kit
 
 
+def _follows(accuracy: Accuracy, kit: Kit) -> bool:
+    """Whether accuracies are those of some answers to the kit's images."""
+    totals = np.bincount(np.array(kit.classes), minlength=len(kit.labels)).tolist()
+    shares = accuracy.per_class
+    if len(shares) != len(totals):
+        return False
+    for share, total in zip(shares, totals, strict=True):
+        if (share is None) != (total == 0) or not 0 <= (share or 0) <= 1:
+            return False
+    request = ForgetRequest(forget=kit.forget, num_classes=len(kit.labels))
+    return compute_accuracy(_to_counts(accuracy, tuple(totals)), request) == accuracy
+
+
 def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
     """Measure accuracies, counts and agreement with the host."""
     classes, answers = np.array(kit.classes), np.array(predictions)
+    totals, correct, predicted = (
+        np.bincount(each, minlength=len(kit.labels)).tolist()
+        for each in (classes, classes[classes == answers], answers)
+    )
     request = ForgetRequest(forget=kit.forget, num_classes=len(kit.labels))
     after = measure_accuracy(answers, classes, request)
     before = kit.host.before.acc_r if kit.host.before else None
@@ -84,9 +102,9 @@ def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
         per_class=tuple(
             ClassCount(
                 label=label,
-                total=int((classes == index).sum()),
-                correct=int(((classes == index) & (answers == index)).sum()),
-                predicted=int((answers == index).sum()),
+                total=totals[index],
+                correct=correct[index],
+                predicted=predicted[index],
             )
             for index, label in enumerate(kit.labels)
         ),

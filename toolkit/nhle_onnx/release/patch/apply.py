@@ -12,7 +12,8 @@ from typing import BinaryIO, cast
 import zstandard
 
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph.regular_files import find_real_name, open_regular
+from nhle_onnx.graph.inputs import note_model
+from nhle_onnx.graph.regular_files import digest_regular, find_real_name, open_regular
 from nhle_onnx.graph.save import write_streams
 from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.container import Container, Span
@@ -53,8 +54,7 @@ def check_base(container: Container, base: Path) -> None:
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file."""
     try:
-        with open_regular(path) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -71,6 +71,8 @@ def apply_patch(container: Container, base: Path, out: Path, *, force: bool = Fa
         # hashing runs on another core
         checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
         sources = {index: stack.enter_context(_open(path)) for index, path in bases.items()}
+        for source in sources.values():
+            note_model(os.fstat(source.fileno()))
         patch = _Streams(container, stack)
         helper = stack.enter_context(ThreadPoolExecutor(1))
         writers = {
@@ -126,7 +128,7 @@ class _Streams:
     def __init__(self, container: Container, stack: ExitStack) -> None:
         self._path = container.path
         self._readers = {
-            name: stack.enter_context(_open_stream(container.path, span, stack))
+            name: stack.enter_context(_open_stream(container, span, stack))
             for name, span in container.streams.items()
         }
 
@@ -141,8 +143,13 @@ class _Streams:
         return content
 
 
-def _open_stream(path: Path, span: Span, stack: ExitStack) -> zstandard.ZstdDecompressionReader:
-    file = stack.enter_context(_open(path))
+def _open_stream(
+    container: Container, span: Span, stack: ExitStack
+) -> zstandard.ZstdDecompressionReader:
+    try:
+        file = stack.enter_context(container.open())
+    except OSError as error:
+        raise _unreadable(container.path, error) from error
     file.seek(span.start)
     window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read from
     return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).stream_reader(window)

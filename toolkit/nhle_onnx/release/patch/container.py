@@ -1,11 +1,12 @@
 """A patch file: safetensors with the manifest in the header and the streams as tensors."""
 
+import io
 import json
 import os
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import zstandard
@@ -35,12 +36,20 @@ class Span(NamedTuple):
 
 
 class Container(NamedTuple):
-    """An opened patch: its manifest, and the places of its streams."""
+    """An opened patch: its manifest, and the places of its streams.
+
+    With `content`, the file is not read again: it is what was checked.
+    """
 
     path: Path
     manifest: Manifest
     streams: Mapping[str, Span]
     size_bytes: int
+    content: bytes | None = None
+
+    def open(self) -> BinaryIO:
+        """Open the patch's bytes. Raises OSError."""
+        return open_regular(self.path) if self.content is None else io.BytesIO(self.content)
 
 
 def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
@@ -72,11 +81,14 @@ def _sort_metadata(content: bytes) -> bytes:
     return _LENGTH.pack(len(text)) + text + content[start:]
 
 
-def open_patch(path: Path) -> Container:
-    """Read a patch's header. Raises InputRefusedError if it is invalid, or of a newer format."""
+def open_patch(path: Path, content: bytes | None = None) -> Container:
+    """Read a patch's header, from its `content` where that was read before. Raises
+    InputRefusedError if it is invalid, or of a newer format.
+    """
     try:
-        with open_regular(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
+        with open_regular(path) if content is None else io.BytesIO(content) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
             header, start = _read_header(stream.read(_LENGTH.size), stream.read, path)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
@@ -96,7 +108,7 @@ def open_patch(path: Path) -> Container:
         raise _refuse(path, f"has a damaged header: {_describe(error)}") from error
     if any(not start <= span.start <= span.end <= size for span in spans.values()):
         raise _refuse(path, "is truncated")
-    return Container(path, manifest, spans, size)
+    return Container(path, manifest, spans, size, content)
 
 
 def _read_header(

@@ -72,9 +72,17 @@ class Recipe:
     streams: Mapping[str, bytes]
 
 
-def make_recipe(base: ModelFiles, result: ModelFiles, *, deltas: bool = True) -> Recipe:
-    """Compare two models tensor by tensor. Without `deltas`, all changes are new values."""
-    author = _Author(base, result, deltas=deltas)
+def make_recipe(
+    base: ModelFiles,
+    result: ModelFiles,
+    *,
+    deltas: bool = True,
+    features: AbstractSet[str] | None = None,
+) -> Recipe:
+    """Compare two models tensor by tensor. Without `deltas`, all changes are new values; so are
+    those of tensors outside of `features`, if these are given.
+    """
+    author = _Author(base, result, deltas=deltas, features=features)
     made = tuple(author.describe(name) for name in result.contents)
     return Recipe(
         base=tuple(_describe_file(name, content) for name, content in base.contents.items()),
@@ -93,10 +101,18 @@ def _describe_file(name: str, content: bytes) -> PatchedFile:
 class _Author:
     """Describes the result's files from start to end."""
 
-    def __init__(self, base: ModelFiles, result: ModelFiles, *, deltas: bool) -> None:
+    def __init__(
+        self,
+        base: ModelFiles,
+        result: ModelFiles,
+        *,
+        deltas: bool,
+        features: AbstractSet[str] | None,
+    ) -> None:
         self.streams = Streams()
         self.changed: list[PatchedTensor] = []
         self._base, self._result, self._deltas = base, result, deltas
+        self._features = features
         self._sources = {name: index for index, name in enumerate(base.contents)}
         self._old = {tensor.name: tensor for tensor in base.tensors}
         self._gaps = {
@@ -154,23 +170,24 @@ class _Author:
         old_place = self._old.get(tensor.name)
         old = self._base.read(old_place) if old_place else None
         if old_place is None or old is None or not _is_like(old_place, tensor):
-            self._note(tensor, new, old, "all", {"insert"})
+            self._note(tensor, new, "all", {"insert"})
             yield from self._insert(new)
             return
         if new == old:
             yield self._copy(self._name(old_place), old_place.start, tensor.size)
             return
+        deltas = self._deltas and (self._features is None or tensor.name in self._features)
         rows = split_rows(tensor, old, new)
         changed = [index for index, row in enumerate(rows) if old[slice(*row)] != new[slice(*row)]]
         skips = len(changed) < FEW * len(rows)  # otherwise a row without differences is smaller
-        exponent = find_exponent(tensor, old, new, rows) if self._deltas else None
+        exponent = find_exponent(tensor, old, new, rows) if deltas else None
         kinds: set[str] = set()
         twins = find_twins(tensor, new, rows)
         for start, end in rows:
             was, now = old[start:end], new[start:end]
-            if was == now and (skips or not self._deltas):
+            if was == now and (skips or not deltas):
                 yield self._copy(self._name(old_place), old_place.start + start, end - start)
-            elif self._deltas and may_differ(tensor, was, now, rows, twins):
+            elif deltas and may_differ(tensor, was, now, rows, twins):
                 piece = self._differ(old_place, start, (was, now), exponent)
                 kinds.add(piece.kind)
                 yield piece
@@ -178,7 +195,7 @@ class _Author:
                 kinds.add("insert")
                 yield from self._insert(now)
         runs: Rows = find_ranges(changed) if len(changed) < len(rows) else "all"
-        self._note(tensor, new, old, runs, kinds)
+        self._note(tensor, new, runs, kinds)
 
     def _name(self, tensor: Stored) -> str:
         return tensor.file or self._base.main
@@ -210,7 +227,6 @@ class _Author:
         self,
         tensor: Stored,
         new: bytes,
-        old: bytes | None,
         rows: Rows,
         kinds: AbstractSet[str],
     ) -> None:
@@ -223,7 +239,6 @@ class _Author:
                     "shape": tensor.shape,
                     "rows": rows,
                     "encoding": held,
-                    "before": None if old is None else hashlib.sha256(old).hexdigest(),
                     "after": hashlib.sha256(new).hexdigest(),
                 }
             )

@@ -30,7 +30,7 @@ UsesKernels = Annotated[
     ),
 ]
 BatchSize = Annotated[int, Option("Images computed at once.", at_least=1, group=PLACES)]
-Seed = Annotated[int, Option("Seed of all random numbers.")]
+Seed = Annotated[int, Option("Seed of all random numbers.", at_least=0, at_most=2**63 - 1)]
 Page = Annotated[
     Path | None,
     Option("Write the report as an HTML page, FILE.html.", keyword="report", group=OUTPUTS),

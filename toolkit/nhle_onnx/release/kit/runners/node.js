@@ -16,6 +16,8 @@ function refuse(code, reason) {
   process.exit(code);
 }
 
+process.env.ORT_DISABLE_TELEMETRY = "1"; // before the runtime is loaded
+
 // Searched in the current folder, so that the kit's folder need not change.
 function loadRuntime() {
   try {

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 CANNOT_RUN = 4
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some builds send it as soon as they are imported
 try:
     import numpy as np
     import onnxruntime as ort
@@ -59,6 +60,7 @@ def main() -> int:
         text = read_file(folder, "kit.json", KIT_JSON_SHA256)
         kit = json.loads(text)
         check_files(folder, kit)
+        check_out(folder, arguments.out)
         session = open_session(folder / kit["model"]["file"], arguments.provider)
         predictions, times_ms = run_images(session, read_images(folder, kit), kit)
         result = make_result(
@@ -89,6 +91,15 @@ def check_files(folder: Path, kit: dict[str, Any]) -> None:
     read_file(folder, model["file"], model["sha256"])
     for place, digest in model["sidecars"].items():
         read_file(folder, f"model/{place}", digest)
+
+
+def check_out(folder: Path, out: Path) -> None:
+    """Refuse to write over a file of the kit, a device or a pipe. An earlier result may go."""
+    if not out.exists():
+        return
+    kept = [path for path in folder.rglob("*") if path.name != "device-result.json"]
+    if not out.is_file() or any(path.samefile(out) for path in kept):
+        raise Refusal(f"{out} belongs to this kit, or is not a regular file", DAMAGED)
 
 
 def read_images(folder: Path, kit: dict[str, Any]) -> Any:  # noqa: ANN401 - old numpy has no types
