@@ -29,6 +29,12 @@ def measure_forget_margin(logits: Tensor, labels: Tensor) -> Tensor:
     return -(labels * logits).sum(1)
 
 
+def measure_win_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """z_c minus the best retained logit, for each sample [N]: above 0 the class wins."""
+    own = (logits * (labels < 0)).sum(1)
+    return own - logits.masked_fill(labels <= 0, -torch.inf).amax(1)
+
+
 def paper_gradient_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """logsumexp(z) - ỹ·z: its gradient is the paper's p - ỹ (Eq. 2 and 5). Unbounded below."""
     return (torch.logsumexp(logits, 1) + measure_forget_margin(logits, labels)).mean()
