@@ -158,19 +158,21 @@ def test_model_that_fails_on_what_training_makes_of_the_samples(
     assert_stopped(result, 1, "diverged at step 1", "the model as given")
 
 
-@pytest.mark.parametrize("name", ["forget_loss", "alignment_loss", "forget_margin", "win_margin"])
+@pytest.mark.parametrize(
+    "name", ["forget_loss", "retain_loss", "alignment_loss", "forget_margin", "win_margin"]
+)
 def test_each_figure_of_a_step_must_be_a_number(name: str) -> None:
     """A margin of NaN is not above 0, and would pass for forgotten."""
     weight = nn.Parameter(torch.ones(2))
 
     def objective() -> Losses:
         figures = dict.fromkeys(("forget_margin", "win_margin"), -1.0)
-        parts = dict.fromkeys(("forget", "alignment"), weight.sum())
+        parts = dict.fromkeys(("forget", "retain", "alignment"), weight.sum())
         if name in figures:
             figures[name] = float("nan")
         else:
             parts[name.removesuffix("_loss")] = weight.sum() * float("nan")
-        return Losses(drift=weight.sum(), **parts, **figures)
+        return Losses(drift=0.0, **parts, **figures)
 
     with pytest.raises(TrainingDivergedError, match=f"step 1: the {name} is nan"):
         train(

@@ -178,10 +178,10 @@ def run(drifts: Sequence[float], weight: nn.Parameter, steps: int) -> Trajectory
     left = iter(drifts)
 
     def objective() -> Losses:
-        drift = torch.tensor(next(left))
+        drift = next(left)
         zero = weight.sum() * 0
         return Losses(
-            forget=weight.sum(), drift=zero + drift, alignment=zero, forget_margin=1.0,
+            forget=weight.sum(), retain=zero, alignment=zero, drift=drift, forget_margin=1.0,
             win_margin=1.0,
         )  # fmt: skip
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from nhle_onnx.values.report import TrainingStep
 
 DRIFT_BOUND = 0.02  # nats; a confident answer that flips costs ln 2, so 3 in 100 could
-SURE_MARGIN = 0.5  # logit spreads by which the class is to lose against the best retained one
+SURE_MARGIN = 1.0  # logit spreads by which the class is to lose against the best retained one
+_CLEAR_MARGIN = 0.25  # by which it must still lose once training has settled
 ROUNDED_BOUND = 0.1  # where weights are whole numbers: their rounding alone makes most of it
 FIRST_WEIGHT = 20.0
 FIRST_RATE = 5e-4
@@ -134,7 +135,7 @@ class Budget:
 
     def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Stop, or go on where training began to settle too early."""
-        forgotten = is_forgotten(points, SURE_MARGIN / 2)
+        forgotten = is_forgotten(points, _CLEAR_MARGIN)
         kept = measure_drift(points[-WINDOW:]) <= self.bound
         if forgotten and kept:
             return replace(pace, stop=FORGOTTEN)

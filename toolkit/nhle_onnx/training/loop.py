@@ -21,8 +21,9 @@ class Losses:
     """One step's losses, and the margins that `TrainingStep` names."""
 
     forget: Tensor
-    drift: Tensor
+    retain: Tensor
     alignment: Tensor
+    drift: float
     forget_margin: float
     win_margin: float
 
@@ -88,11 +89,11 @@ def train(
         step = len(points) + 1
         try:
             losses = objective()
-            if budget.refuses(pace, losses.drift.item(), points):
+            if budget.refuses(pace, losses.drift, points):
                 stepper.take_back()
                 pace = budget.take_back(pace)
                 continue
-            total = losses.forget + losses.alignment + pace.weight * losses.drift
+            total = losses.forget + losses.alignment + pace.weight * losses.retain
             points.append(_describe(losses, pace, step))
             stepper.step(total, pace.rate)
         except FloatingPointError as error:
@@ -105,15 +106,14 @@ def train(
 
 def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:
     """Raises FloatingPointError where a figure is no number."""
-    drift = losses.drift.item()
     point = TrainingStep(
         step=step,
         forget_loss=losses.forget.item(),
-        retain_loss=pace.weight * drift,
+        retain_loss=pace.weight * losses.retain.item(),
         alignment_loss=losses.alignment.item(),
         forget_margin=losses.forget_margin,
         win_margin=losses.win_margin,
-        drift=drift,
+        drift=losses.drift,
         retain_weight=pace.weight,
         step_size=pace.rate,
     )

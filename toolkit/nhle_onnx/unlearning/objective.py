@@ -30,7 +30,7 @@ MARGIN = 1.0  # below the mean retained logit, in logit spreads
 ADVERSARIAL_AUGMENTATION = (
     0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
 )
-FORGET_KEEP_WEIGHT = 0.25  # in the drift, of what a forget sample says of the retained classes
+FORGET_KEEP_WEIGHT = 0.25  # of what forget samples say of retained classes; no anchor shows it
 IMITATION_WEIGHT = 1.0
 SEPARATION_WEIGHT = 0.3
 _AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
@@ -88,15 +88,20 @@ class ForgetObjective:
         _require_finite(edited, "the model in training")
         count = len(forget)
         forget_loss = self._measure_forget_loss(edited.logits, original.logits, labels)
-        drift = alignment_loss = forget_loss.new_zeros(())
+        drift = retain_loss = alignment_loss = forget_loss.new_zeros(())
         if len(anchors):
-            drift = self._measure_drift(edited.logits, original.logits, count)
+            drift = anchor_loss(
+                edited.logits[count:], original.logits[count:], self.request, scale=self.scale
+            )
+            kept = retained_divergence(edited.logits[:count], original.logits[:count], self.request)
+            retain_loss = drift + FORGET_KEEP_WEIGHT * kept
             alignment_loss = self._measure_alignment_loss(edited, original, classes)
         logits = edited.logits[:count].detach()
         return Losses(
             forget=forget_loss,
-            drift=drift,
+            retain=retain_loss,
             alignment=alignment_loss,
+            drift=drift.item(),
             forget_margin=(measure_forget_margin(logits, labels).max() / self.scale).item(),
             win_margin=(measure_win_margin(logits, labels).max() / self.scale).item(),
         )
@@ -128,14 +133,6 @@ class ForgetObjective:
             margin=MARGIN,
         )
         return loss * (count + len(found)) / count
-
-    def _measure_drift(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
-        drift = anchor_loss(logits[count:], original[count:], self.request, scale=self.scale)
-        if not self.synthesizes:
-            return drift
-        return drift + FORGET_KEEP_WEIGHT * retained_divergence(
-            logits[:count], original[:count], self.request
-        )
 
     def _measure_alignment_loss(
         self, edited: Outputs, original: Outputs, classes: Tensor

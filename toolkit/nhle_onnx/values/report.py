@@ -94,7 +94,8 @@ class TrainingStep:
 
     `forget_margin` is the largest margin by which a forget sample's class stands above the mean
     of the retained ones, in logit spreads; `win_margin` the largest above the best of them.
-    `retain_loss` is `drift` times `retain_weight`; `step_size` is the fraction of each tensor's
+    `retain_loss` is weighted by `retain_weight`; `drift` is its part on the anchors, without that
+    weight; `step_size` is the fraction of each tensor's
     magnitude, or the learning rate, by which the step then moved the weights.
     """
 
