@@ -159,6 +159,6 @@ of processor give the same weights; others give the same accuracy within noise.
 
 ## Limits
 
-For demonstrations and tests: 28x28 grey product pictures on black. It is no fashion recogniser \
-for photographs.
+For demonstrations and tests: 28x28 grey product pictures on black. It does not recognise \
+fashion in photographs.
 """

@@ -135,5 +135,5 @@ Made with onnx {onnx.__version__}, ONNX Runtime {ort.__version__}, Python \
 
 ## Limits
 
-As those of the model that it was made of.
+The same as those of the model from which it was made.
 """

@@ -9,7 +9,7 @@ import pytest
 import benchmarks.__main__
 import studies.__main__
 import tools.__main__
-from conftest import ROOT
+from support import ROOT
 
 GROUPS: dict[str, click.Group] = {
     "benchmarks": benchmarks.__main__.main,

@@ -4,15 +4,17 @@ the reports must all agree with it.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
 import pytest
 
-from conftest import EVALUATION, LENET, ROOT, Result, unlearn
 from nhle_onnx import errors
 from nhle_onnx.cli.main import cli
+from support import ROOT
+from support.runs import Nhle, unlearn
+from support.shipped import EVALUATION, LENET
 
 README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = "\n".join(
@@ -54,13 +56,13 @@ CHOICES = {
     "--method": "nhle-cwm nhle cwm",
     "--loss": "saturating paper-gradient paper-cross-entropy",
     "--scope": "all features last-stage head",
-    "--mask": "floor zero importance",
+    "--mask": "auto convex floor zero importance",
     "--provider": "auto cpu cuda",
     "--device": "auto cpu cuda",
 }
 DEFAULTS = {
     "--method": "nhle-cwm", "--samples-per-class": 16, "--loss": "saturating", "--anchors": "auto",
-    "--mask": "floor", "--lr": "auto", "--steps": "auto", "--max-acc-f": 0.01,
+    "--mask": "auto", "--lr": "auto", "--steps": "auto", "--max-acc-f": 0.01,
     "--max-acc-r-drop": 0.035, "--provider": "auto", "--device": "auto",
 }  # fmt: skip
 EXIT_CODES = {
@@ -121,7 +123,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_program_keeps_the_promise(name: str, nhle: Callable[..., Result]) -> None:
+def test_the_program_keeps_the_promise(name: str, nhle: Nhle) -> None:
     options = find_options(name)
     assert set(options) >= COMMANDS[name]
     shown = nhle(*name.split(), "--help")
@@ -145,7 +147,7 @@ REQUIRED = {
 @pytest.mark.parametrize(
     ("name", "flag"), [(name, flag) for name in REQUIRED for flag in sorted(REQUIRED[name])]
 )
-def test_what_is_needed_is_asked_for(name: str, flag: str, nhle: Callable[..., Result]) -> None:
+def test_what_is_needed_is_asked_for(name: str, flag: str, nhle: Nhle) -> None:
     given = [text for other in REQUIRED[name] - {flag} for text in (other, "x")]
     paths = ["base", "other"] if name.startswith("patch") else ["model"]
     result = nhle(*name.split(), *paths, *given)
@@ -154,7 +156,7 @@ def test_what_is_needed_is_asked_for(name: str, flag: str, nhle: Callable[..., R
 
 
 @pytest.mark.parametrize("flag", CHOICES)
-def test_choices(flag: str) -> None:
+def test_choices_are_those_promised(flag: str) -> None:
     options = [find_options(name).get(flag) for name in COMMANDS]
     kinds = [option.type for option in options if option is not None]
     assert kinds
@@ -163,13 +165,13 @@ def test_choices(flag: str) -> None:
         assert list(kind.choices) == CHOICES[flag].split()
 
 
-def test_defaults() -> None:
+def test_defaults_are_those_promised() -> None:
     options = find_options("unlearn")
     assert {flag: options[flag].default for flag in DEFAULTS} == DEFAULTS
 
 
 def test_every_command_is_described_in_the_reference_and_the_readme(
-    nhle: Callable[..., Result],
+    nhle: Nhle,
 ) -> None:
     listed = nhle("--help").out
     assert FROM_CODE in REFERENCE
@@ -179,7 +181,7 @@ def test_every_command_is_described_in_the_reference_and_the_readme(
         assert re.search(rf"nhle-onnx {name}\b|`{name}", README), f"README lacks {name}"
 
 
-def test_exit_codes_are_the_same_everywhere(nhle: Callable[..., Result]) -> None:
+def test_exit_codes_are_the_same_everywhere(nhle: Nhle) -> None:
     places = {"README": README, "reference": REFERENCE, "--help": nhle("--help").out}
     for place, text in places.items():
         flat = " ".join(text.split())
@@ -199,7 +201,7 @@ def test_exit_codes_are_the_same_everywhere(nhle: Callable[..., Result]) -> None
     ],
     ids=["gate", "class", "flag", "file"],
 )
-def test_exit_codes(arguments: list[object], code: int, nhle: Callable[..., Result]) -> None:
+def test_exit_codes_are_those_promised(arguments: list[object], code: int, nhle: Nhle) -> None:
     result = nhle(*arguments)
     assert result.code == code
     assert "Traceback" not in result.err
@@ -220,6 +222,6 @@ def test_every_key_of_the_report_is_explained(report: dict[str, Any]) -> None:
         assert re.search(rf"`{key}\b", REFERENCE), f"the reference lacks {key}"
 
 
-def test_json_is_all_that_stdout_holds(nhle: Callable[..., Result]) -> None:
+def test_json_is_all_that_stdout_holds(nhle: Nhle) -> None:
     result = nhle("verify", LENET, "--forget", 3, "--data", EVALUATION, "--json")
     assert json.loads(result.out)["schema"] == "nhle-onnx/verify/v1"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import nhle_onnx
-from conftest import ROOT
 from nhle_onnx.cli.main import cli
+from support import ROOT
 
 
 @pytest.fixture(scope="module")

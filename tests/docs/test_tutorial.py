@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.text import Text
 
-from conftest import ROOT
+from support import ROOT
 from tools.tutorial import Step, find_steps, make_folder, run_in_terminal
 
 DOCS = ROOT / "docs"
@@ -61,7 +61,7 @@ def test_the_tutorial_makes_its_point(ran: list[tuple[Step, str]]) -> None:
         if re.search(r"nhle-onnx (verify|unlearn) .*", step.command)
         and "--quiet" not in step.command
     )
-    assert before.rstrip().endswith("FAILED\nexit code 1")
+    assert before.rstrip().endswith("FAILED: after.acc_f missed its limit\nexit code 1")
     assert "PASSED" in forgotten
     assert re.search(r"unmasked\.acc_f +0\.\d+ .*FAILED", masked)
     assert ran[-1][1] == "the same file\n"

@@ -13,7 +13,6 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from architectures import MLP, LeNet5
 from architectures.layers import conv_bn
-from conftest import EVALUATION
 from studies import evaluation
 from studies.baselines import (
     boundary,
@@ -33,6 +32,7 @@ from studies.baselines.tuning import score_network, tune
 from studies.baselines.weight_filtering import weight_filtering
 from studies.evaluation import Accuracies, extract_features, measure_accuracies
 from studies.tasks import Task
+from support.shipped import EVALUATION
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -218,10 +218,10 @@ def test_cwm_alone_forgets_nothing_but_the_row(task: Task, data: Data) -> None:
 
 def test_bias_shift_moves_one_bias(task: Task) -> None:
     edited = bias_shift(task, shift=5.0)
-    departure = predict(edited, task.forget) - predict(task.network, task.forget)
+    difference = predict(edited, task.forget) - predict(task.network, task.forget)
     expected = torch.zeros(10)
     expected[FORGOTTEN] = -5
-    assert torch.allclose(departure, expected.expand_as(departure), atol=1e-5)
+    assert torch.allclose(difference, expected.expand_as(difference), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -281,9 +281,9 @@ def test_delete_moves_towards_the_original_without_the_class(task: Task) -> None
 
 def test_attack_raises_the_loss_within_its_bound(task: Task) -> None:
     attacked = boundary.attack(task)
-    departure = (attacked - task.forget).abs().max()
+    difference = (attacked - task.forget).abs().max()
     span = task.forget.max() - task.forget.min()
-    assert departure.item() == pytest.approx(boundary.ATTACK_SIZE * span.item(), rel=1e-4)
+    assert difference.item() == pytest.approx(boundary.ATTACK_SIZE * span.item(), rel=1e-4)
     before, after = (
         get_loss(task.network, inputs, task.forget_labels) for inputs in (task.forget, attacked)
     )

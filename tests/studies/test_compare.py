@@ -1,28 +1,23 @@
 """The comparison: rows that can be resumed, an honest verdict, a reproducible picture."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from conftest import EVALUATION
 from studies import results
 from studies.__main__ import main
 from studies.baselines.table import Group
 from studies.compare_page import find_dominating, find_undecided
 from studies.plots import Place, draw_scatter
 from studies.tables import Row
+from support.idx import write_idx_split
+from support.shipped import EVALUATION
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 METHODS = ("original", "retrained", "nhle-onnx", "CWM only", "SSD")
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), 1))
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +28,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     with np.load(EVALUATION) as arrays:
         for name, part in (("train", slice(0, None, 2)), ("t10k", slice(1, None, 2))):
-            write_idx(folder / f"{name}-images-idx3-ubyte.gz", arrays["x"][part])
-            write_idx(folder / f"{name}-labels-idx1-ubyte.gz", arrays["y"][part])
+            write_idx_split(folder, name, arrays["x"][part], arrays["y"][part])
     return root
 
 
@@ -51,6 +45,7 @@ def test_command_writes_rows_a_page_and_a_picture_and_resumes(
     data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     run_compare(data_root)
     rows = results.read_rows("compare")
     found = {(row["data"], row["method"]): row for row in rows}

@@ -1,7 +1,5 @@
 """Data sets in their publishers' formats, written small and read back."""
 
-import gzip
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from studies.datasets import (
     Split,
     load_dataset,
 )
+from support.idx import write_idx, write_idx_split
 
 COUNT = 6  # images a file
 Images = np.ndarray
@@ -26,17 +25,11 @@ def draw(shape: tuple[int, ...], seed: int) -> Images:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def write_idx(path: Path, array: Images) -> None:
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
-
-
 def write_mnist(folder: Path) -> Split:
     """Returns the training images and labels, as all of these do."""
     images, labels = draw((COUNT, 28, 28), 0), np.arange(COUNT, dtype=np.uint8)
     for part in ("train", "t10k"):
-        write_idx(folder / f"{part}-images-idx3-ubyte.gz", images)
-        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
+        write_idx_split(folder, part, images, labels)
     return Split(images[..., None], labels.astype(np.int64))
 
 

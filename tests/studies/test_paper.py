@@ -1,8 +1,6 @@
 """The paper's tables and figures from a tiny data set, and its recipe on a small network."""
 
-import gzip
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +24,18 @@ from studies.paper_methods import (
     choose_classes,
     finetune,
     measure,
-    open_bench,
+    open_experiment,
     take_task,
 )
 from studies.paper_tables import NOT_FINITE, format_cell
 from studies.paper_text import PAIRS, PUBLISHED, RATES, Pair
+from support.idx import write_idx_split
 
 MNIST, CIFAR = Pair("mnist", "mlp"), Pair("cifar10", "resnet34")
 PAGES = [
     *(f"paper_table_{number}" for number in range(1, 7)),
     *(f"paper_figure_{number}" for number in (4, 5)),
 ]
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +48,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part, count in (("train", 300), ("t10k", 100)):
         labels = np.arange(count, dtype=np.uint8) % 10
         images = (patterns[labels] + generator.integers(0, 256, (count, 28, 28))) // 2
-        write_idx(root / "mnist" / f"{part}-images-idx3-ubyte.gz", images.astype(np.uint8))
-        write_idx(root / "mnist" / f"{part}-labels-idx1-ubyte.gz", labels)
+        write_idx_split(root / "mnist", part, images, labels)
     return root
 
 
@@ -129,15 +122,15 @@ def test_a_whole_run(
 
 
 def test_samples_are_taken_in_file_order(data_root: Path, cache: Path) -> None:
-    bench = open_bench(MNIST, data_root, cache)
-    runs = [take_task(bench, "several", run, anchored=run == 1) for run in (0, 1)]
+    experiment = open_experiment(MNIST, data_root, cache)
+    runs = [take_task(experiment, "several", run, anchored=run == 1) for run in (0, 1)]
     assert [task.forget_labels.tolist() for task in runs] == [[0] * 8 + [4] * 8] * 2
     assert [len(task.anchors) for task in runs] == [0, 64]
-    single = take_task(bench, "single", 0, anchored=False)  # class 0 is each tenth image
+    single = take_task(experiment, "single", 0, anchored=False)  # class 0 is each tenth image
     torch.testing.assert_close(single.forget[:8], runs[0].forget[:8])
     torch.testing.assert_close(single.forget[8:], runs[1].forget[:8])
     with pytest.raises(ValueError, match="too few samples for run 3"):
-        take_task(bench, "several", 3, anchored=False)
+        take_task(experiment, "several", 3, anchored=False)
 
 
 def test_twenty_of_a_hundred_classes_are_drawn_by_the_run() -> None:
@@ -153,7 +146,7 @@ def test_twenty_of_a_hundred_classes_are_drawn_by_the_run() -> None:
 def test_the_recipe_stops_when_the_forget_samples_are_forgotten(
     loss: str, encoding: str, data_root: Path, cache: Path
 ) -> None:
-    task = take_task(open_bench(MNIST, data_root, cache), "single", 0, anchored=False)
+    task = take_task(open_experiment(MNIST, data_root, cache), "single", 0, anchored=False)
     given = {name: value.clone() for name, value in task.network.state_dict().items()}
     steps = []
     for rate in (1e-3, 0.1):

@@ -161,6 +161,7 @@ def test_changed_tensors_are_counted_by_kind() -> None:
 
 def test_parity_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     arguments = ["quantized", "--network", LENET5, "--format", "qoperator-int8"]
     arguments += ["--only", "parity"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
@@ -231,6 +232,7 @@ def test_page_shows_its_pictures_and_every_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     rows = make_rows()
     publish(rows)
     publish_pictures(rows)
@@ -281,13 +283,14 @@ def test_what_quantizing_anew_loses_is_shown() -> None:
     ]
     text = describe([*make_rows(), make_row(TOOL, "qdq-uint8"), *wrecked])
     assert "14 models quantized after they forgot, 2 lose more than 0.02 of Acc_R (qdq-u" in text
-    assert "1 know more than 0.05 of the class when the head is put back (qdq-uint8)." in text
+    assert "1 recognise more than 0.05 of the class with the original head (qdq-uint8)." in text
     assert "mean ΔAcc_R of +0.0010" in text
     assert "-0.8000 · 0/1" in text
 
 
 def test_page_of_refusals_alone_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     rows: list[Row] = [
         {"kind": kind, "network": LENET5, "format": "qdq-int8", "forget": None, "refused": "why"}
         for kind in (PARITY, *ROUTES)

@@ -1,3 +1,5 @@
+from statistics import stdev
+
 from studies.tables import group_rows, make_sections, pick_rows, write_spread
 
 ROWS = [
@@ -24,5 +26,7 @@ def test_a_section_a_group() -> None:
 
 
 def test_a_spread_leaves_out_what_was_not_measured() -> None:
-    assert write_spread([0.0, None, 1.0], 3) == "0.500 ± 0.500"
-    assert write_spread([None], 3) == "-"
+    assert write_spread([0.0, None, 1.0], ".3f") == "0.500 ± 0.500"
+    assert write_spread([0.0, 1.0], deviation=stdev) == "0.5000 ± 0.7071"
+    assert write_spread([0.25, None]) == "0.2500"
+    assert write_spread([None], missing="none") == "none"

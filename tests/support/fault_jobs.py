@@ -11,16 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.signature import check_signature
 from nhle_onnx.values.signature import TrustedKey
-from support import ROOT
+from support.shipped import EVALUATION, LENET, SAMPLES
+from support.signing_keys import write_pair
 
-MODEL = ROOT / "models" / "lenet5_fashion_mnist"
-SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 STEPS = 10  # of training, after which a gate may fail
 
 
@@ -48,9 +44,9 @@ class Job:
 def make_jobs(folder: Path) -> Iterator[Job]:
     """Commands that write files. Each is first run to its end, in a folder of its own."""
     inputs = folder / "inputs"
-    shutil.copytree(MODEL, inputs)
+    shutil.copytree(LENET.parent, inputs)
     model = inputs / "model.onnx"
-    private, public = _make_keys(inputs)
+    private, public = write_pair(inputs)
 
     def make(name: str, *arguments: object, old: Path | None = None) -> Job:
         texts = tuple(map(str, arguments))
@@ -61,12 +57,16 @@ def make_jobs(folder: Path) -> Iterator[Job]:
     masking = make("unlearn --method cwm", *unlearn, "--method", "cwm")
     yield masking
     masked = folder / masking.name
-    edited, report = (shutil.copy(path, inputs) for path in sorted(masked.iterdir()))
+    edited, report = (
+        shutil.copy(path, inputs)
+        for path in sorted(masked.iterdir())
+        if "report" in path.name or path.suffix == ".onnx"
+    )
     yield make("patch create", "patch", "create", model, edited, "-o", "made.nhlepatch")
     patch = shutil.copy(folder / "patch create" / "made.nhlepatch", inputs)
     yield make("patch apply", "patch", "apply", model, patch, "-o", "made.onnx")
     yield make("sign", "sign", edited, report, "--key", private, "-o", "made.sig")
-    data = SAMPLES / "evaluation.npz"
+    data = EVALUATION
     yield make("kit", "kit", edited, "--forget", "3", "--data", data, "-o", "made.zip", "--quiet")
     training = (*unlearn, "--steps", STEPS)
     yield make("unlearn", *training)
@@ -134,15 +134,3 @@ def _is_signature(signed: list[Path], trusted: TrustedKey, path: Path) -> bool:
     except InputRefusedError:
         return False
     return True
-
-
-def _make_keys(folder: Path) -> tuple[Path, Path]:
-    """A key to sign with and its public one."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = serialization.Encoding.PEM
-    private, public = folder / "private.pem", folder / "public.pem"
-    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(pem, form, plain))
-    spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    public.write_bytes(key.public_key().public_bytes(pem, spki))
-    return private, public

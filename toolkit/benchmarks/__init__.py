@@ -1,1 +1,1 @@
-"""What the program costs, run by hand: `python -m benchmarks NAME`."""
+"""Measurements of time, memory and bytes, run by hand: `python -m benchmarks NAME`."""

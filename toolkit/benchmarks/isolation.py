@@ -1,4 +1,4 @@
-"""What it costs that a command's work runs in a child process."""
+"""The cost of running a command's work in a child process."""
 
 import resource
 import statistics
@@ -22,7 +22,7 @@ ALONE = (*ISOLATED, "--no-isolation")
 @click.command(NAME)
 @click.option("--runs", type=click.IntRange(1), default=25, show_default=True)
 def isolation(runs: int) -> None:
-    """Time `inspect` with isolation and without, in turn, and compare medians."""
+    """Time `inspect` with and without isolation, alternating, and compare medians."""
     for command in (ISOLATED, ALONE):
         measure_ms(command)  # a warm-up
     pairs = [
@@ -31,15 +31,16 @@ def isolation(runs: int) -> None:
     ]
     rows = [summarize(kind, pairs) for kind in ("elapsed", "processor")]
     body = (
-        "`inspect` of LeNet-5 as a process, in turn as it is and with `--no-isolation`; medians of "
-        f"{runs} runs in milliseconds, and the median of the differences.\n\n{make_table(rows)}"
+        "`inspect` of LeNet-5 as a process, with and without `--no-isolation`, alternating; "
+        f"medians of {runs} runs in milliseconds, and the median of the differences.\n\n"
+        f"{make_table(rows)}"
     )
     write_results(NAME, "The cost of isolation", body, rows)
     click.echo(make_table(rows))
 
 
 def measure_ms(command: tuple[str, ...]) -> dict[str, float]:
-    """Elapsed and processor time of a process and its children."""
+    """Measure elapsed and processor time of a process and its children."""
     before, start = _measure_processor_s(), time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     elapsed_s = time.perf_counter() - start
@@ -47,7 +48,7 @@ def measure_ms(command: tuple[str, ...]) -> dict[str, float]:
 
 
 def summarize(kind: str, pairs: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
-    """A row of medians."""
+    """Make a row of medians."""
     return {
         "time": kind,
         **{name: round(statistics.median(pair[name][kind] for pair in pairs)) for name in pairs[0]},

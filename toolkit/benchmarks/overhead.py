@@ -1,4 +1,4 @@
-"""What `unlearn` costs beside the bare work that no tool could avoid."""
+"""The cost of `unlearn` compared with the bare work that no tool could avoid."""
 
 import json
 import statistics
@@ -11,46 +11,28 @@ from pathlib import Path
 import click
 from rich.progress import track
 
+from benchmarks.speed.cost import PEER
 from studies.results import ROOT, write_results
 from studies.tables import make_table
 
 LIMIT = 3.0
 MODEL = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
-
-# The peer: import torch, build two sessions, and take the same steps on the original network.
-PEER = """
-import sys
-import onnxruntime
-import torch
-from architectures import mobilenet_v3_small
-
-path, steps, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-sessions = [onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) for _ in "12"]
-network = mobilenet_v3_small().eval()
-images = torch.randn(batch, 3, 32, 32)
-labels = torch.arange(batch) % 10
-optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-for _ in range(steps):
-    loss = torch.nn.functional.cross_entropy(network(images), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-"""
+CONSTRUCTOR, SIDE = "mobilenet_v3_small", "32"
 
 
 @click.command()
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True)
 def overhead(runs: int) -> None:
-    """Time the whole command against the bare work, in turn, and compare medians."""
+    """Time the whole command and the bare work, alternating, and compare medians."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "edited.onnx"
         ours = [sys.executable, "-m", "nhle_onnx", "unlearn", str(MODEL), "--forget", "3"]
         ours += ["--force", "--out", str(out)]
-        measure_seconds(ours)  # a warm-up, which also says how many steps there are
+        measure_seconds(ours)  # a warm-up, which also tells the number of steps
         report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
         steps = report["method"]["steps_run"]
         batch = report["samples"]["forget"] + report["samples"]["anchors"]
-        peer = [sys.executable, "-c", PEER, str(MODEL), str(steps), str(batch)]
+        peer = [sys.executable, "-c", PEER, str(MODEL), CONSTRUCTOR, SIDE, str(steps), str(batch)]
         pairs = [
             (measure_seconds(ours), measure_seconds(peer))
             for _ in track(range(runs), description="timing")
@@ -63,8 +45,9 @@ def overhead(runs: int) -> None:
     body = (
         "The whole of `unlearn --forget 3` on MobileNetV3-Small, as a process, against a process "
         f"that imports torch, builds two ONNX Runtime sessions, and takes the same {steps} Adam "
-        f"steps on the original `nn.Module` with batches of the same {batch} images. In turn, "
-        f"after a warm-up.\n\n{make_table(rows)}\n\n"
+        f"steps on the original `nn.Module` with batches of the same {batch} images. Both "
+        "alternate, after a warm-up.\n\n"
+        f"{make_table(rows)}\n\n"
         f"Median ratio {ratio:.2f}; the limit is {LIMIT:.1f}."
     )
     write_results("overhead", "Overhead of the whole command", body, rows)
@@ -73,7 +56,7 @@ def overhead(runs: int) -> None:
 
 
 def measure_seconds(command: list[str]) -> float:
-    """Wall-clock seconds of a process."""
+    """Measure the wall-clock seconds of a process."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start

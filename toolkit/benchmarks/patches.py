@@ -1,4 +1,4 @@
-"""How large patches are beside general tools', and what applying one costs."""
+"""The size of patches compared with general tools, and the cost of applying one."""
 
 import filecmp
 import json
@@ -45,7 +45,7 @@ LAYERS, WIDTH = 8, 4096  # of the generated model: 64 MiB each
 UPDATE = 0.01  # of a weight, as training moves it
 SPARE_BYTES = 64 * 2**20
 
-# Prints the process's most resident memory; getrusage tells its parent's, if that is larger.
+# Prints the process's peak resident memory; getrusage gives its parent's, if that is larger.
 APPLY = """
 import sys
 from pathlib import Path
@@ -56,7 +56,7 @@ apply_patch_file(ApplySettings(base=base, patch=patch, out=out))
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
 """
-# The peer: what nobody can do without.
+# The baseline: work that cannot be avoided.
 COPY = """
 import hashlib, os, shutil, sys
 shutil.copyfile(sys.argv[1], sys.argv[2])
@@ -83,7 +83,7 @@ def patches(only: str | None, runs: int) -> None:
 
 
 def measure_size(folder: Path, kind: str, edit: str) -> Row:
-    """One edit of a model, and its patch by each tool."""
+    """Measure one edit of a model, and its patch by each tool."""
     base, edited = MODELS[kind], folder / "edited.onnx"
     command = ["unlearn", base, "--forget", FORGOTTEN, "--out", edited, "--force", "--json"]
     done = subprocess.run(
@@ -114,7 +114,7 @@ def measure_size(folder: Path, kind: str, edit: str) -> Row:
 
 
 def pack(folder: Path, base: Path, edited: Path, *, deltas: bool) -> int:
-    """Bytes of our patch."""
+    """Return our patch's bytes."""
     out = folder / ("ours.nhlepatch" if deltas else "whole.nhlepatch")
     create_patch(
         CreateSettings(base=base, edited=edited, out=out, no_deltas=not deltas, force=True)
@@ -123,14 +123,14 @@ def pack(folder: Path, base: Path, edited: Path, *, deltas: bool) -> int:
 
 
 def measure_header(patch: Path) -> int:
-    """Bytes of digests, names and offsets, of which the peers hold none."""
+    """Count the bytes of digests, names and offsets, which other tools do not store."""
     container = open_patch(patch)
     held = sum(span.end - span.start for span in container.streams.values())
     return container.size_bytes - held
 
 
 def run_bsdiff(folder: Path, base: Path, edited: Path) -> int | None:
-    """Bytes of a bsdiff4 patch, where the package is installed."""
+    """Count the bytes of a bsdiff4 patch, if the package is installed."""
     del folder
     if find_spec("bsdiff4") is None:
         return None
@@ -139,13 +139,13 @@ def run_bsdiff(folder: Path, base: Path, edited: Path) -> int | None:
 
 
 def run_xdelta(folder: Path, base: Path, edited: Path) -> int | None:
-    """Bytes of an xdelta3 patch, where the program is installed."""
+    """Count the bytes of an xdelta3 patch, if the program is installed."""
     flags = ("-f", "-9", "-S", "lzma", "-e", "-s", base, edited)
     return _run(folder, "xdelta3", flags, ())
 
 
 def run_zstd(folder: Path, base: Path, edited: Path) -> int | None:
-    """Bytes of a zstd patch, where the program is installed."""
+    """Count the bytes of a zstd patch, if the program is installed."""
     flags = ("-q", "-f", "-19", "--ultra", "--long=27", "--patch-from", base, edited)
     return _run(folder, "zstd", flags, ("-o",))
 
@@ -169,7 +169,7 @@ PEERS: Mapping[str, Callable[[Path, Path, Path], int | None]] = {
 
 
 def measure_applying(folder: Path, runs: int) -> list[Row]:
-    """Applying a patch that changes every weight, in turn with copying and hashing the result."""
+    """Measure applying a patch that changes every weight, alternating with copying and hashing."""
     base, edited, patch = (folder / name for name in ("base.onnx", "edited.onnx", "p.nhlepatch"))
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=(WIDTH, WIDTH)).astype(np.float32) for _ in range(LAYERS)]
@@ -183,12 +183,12 @@ def measure_applying(folder: Path, runs: int) -> list[Row]:
     rows: list[Row] = []
     for run in track(range(runs), description="applying"):
         copied = run_process(COPY, edited, out)
-        out.unlink()  # so that both write a new file, into memory that was just set free
+        out.unlink()  # so that both write a new file, into memory that was just freed
         applied = run_process(APPLY, base, patch, out)
         is_right = filecmp.cmp(edited, out, shallow=False)
         out.unlink()
         if not is_right:
-            message = "the patch does not give the edited model"
+            message = "the patch does not produce the edited model"
             raise RuntimeError(message)
         rows.append(
             {
@@ -207,7 +207,7 @@ def measure_applying(folder: Path, runs: int) -> list[Row]:
 
 
 def write_model(path: Path, weights: list[np.ndarray]) -> None:
-    """A chain of square layers."""
+    """Write a model of a chain of square layers."""
     names = [f"w{index}" for index in range(len(weights))]
     values = ["x", *(f"h{index}" for index in range(len(weights)))]
     nodes = [
@@ -227,7 +227,7 @@ def write_model(path: Path, weights: list[np.ndarray]) -> None:
 
 
 def run_process(script: str, *arguments: Path) -> tuple[float, str]:
-    """Seconds of a process, and what it printed."""
+    """Return the seconds of a process, and its output."""
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
@@ -256,7 +256,7 @@ def _pick(rows: list[Row], part: str) -> list[Row]:
 
 
 def describe_sizes(rows: list[Row]) -> str:
-    """The table of sizes, and whether the limits hold."""
+    """Describe sizes, and whether the limits hold."""
     if not rows:
         return ""
     shown = [
@@ -270,34 +270,34 @@ def describe_sizes(rows: list[Row]) -> str:
         "## Sizes\n\n"
         f"`unlearn --forget {FORGOTTEN}` on the shipped MobileNetV3-Small, in float32 and INT8, "
         "and the patch from the file as given to the edited one. Bytes; `header` is the part of "
-        "ours that holds digests, names and offsets, of which the peers hold none; `no deltas` "
-        f"holds new values alone.\n\n{make_table(shown)}\n\n"
-        f"{within} of {len(compared)} patches are at most {SIZE_LIMIT} of the best peer's. "
-        "Where only the head changed, the digests that a patch must hold weigh more than a peer's "
+        "ours for digests, names and offsets, which other tools do not store; `no deltas` "
+        f"stores new values only.\n\n{make_table(shown)}\n\n"
+        f"{within} of {len(compared)} patches are at most {SIZE_LIMIT} of the best other tool's. "
+        "Where only the head changed, a patch's digests are larger than another tool's "
         "whole patch, which verifies nothing: SHA-256 of both files, of the tensors before and "
-        "after, and of the report are 32 bytes each before anything is named. "
+        "after, and of the report take 32 bytes each, without any names. "
         f"The patch of `--scope last-stage` is {stage['of the model']:.3f} of the float32 model "
         f"(limit {STAGE_LIMIT})."
     )
 
 
 def describe_applying(rows: list[Row]) -> str:
-    """The table of times and memory, and whether the limits hold."""
+    """Describe times and memory, and whether the limits hold."""
     if not rows:
         return ""
     ratio = statistics.median(row["ratio"] for row in rows)
     memory = max(row["memory bytes"] for row in rows)
     missed = (
-        " That is missed: applying reads and hashes the base, too, unpacks the patch and adds it "
-        "up, which other cores hide only as far as they are free."
+        " The limit is missed: applying also reads and hashes the base, decompresses the patch "
+        "and adds it up, which other cores hide only if they are free."
     )
     return (
         "## Applying\n\n"
-        f"A generated model of {LAYERS} layers of {WIDTH} x {WIDTH}, every weight of which "
-        "changes, in steps as `unlearn` takes them: the whole process that applies the patch, and "
-        "one that copies the result and hashes the copy, in turn, each to a new file.\n\n"
+        f"A generated model of {LAYERS} layers of {WIDTH} x {WIDTH}, in which every weight "
+        "changes, in steps as `unlearn` takes them. The whole process that applies the patch "
+        "alternates with one that copies the result and hashes the copy, each to a new file.\n\n"
         f"{make_table(rows)}\n\n"
         f"Median ratio {ratio:.2f} (limit {TIME_LIMIT:.1f}).{missed if ratio > TIME_LIMIT else ''} "
-        f"The process holds {memory:,} bytes at most, Python and all, of "
+        f"The process, including Python, uses at most {memory:,} bytes, of "
         f"{rows[0]['memory limit']:,} allowed."
     )

@@ -1,4 +1,4 @@
-"""What one image, one job and one engine cost, and what that makes of a billion of them."""
+"""The cost of one image, one job and one engine, and the resulting cost of a billion images."""
 
 import os
 import tempfile
@@ -26,18 +26,21 @@ from studies.tables import Row, make_table
 ENGINES = ("local", "processes", "ray")
 MODELS = ("lenet5_fashion_mnist", "mobilenetv3_small_fashion_mnist")
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
-RUNS = 3  # of which the fastest counts
+RUNS = 3  # the fastest one counts
 FEW, MANY = 200, 2000  # images
 FEW_JOBS, MANY_JOBS = 10, 5010
 IMAGES, FLEET = 10**9, 10**5  # of the plan
-BLOCK, SUMMED = 1024, 256  # images a tally, tallies a sum: as workflows/counting_ray.py has them
+BLOCK, SUMMED = (
+    1024,
+    256,
+)  # images for each tally, tallies for each sum: as in workflows/counting_ray.py
 CORES = (64, 1024)
 
 
 @click.command()
-@click.option("--skip-ray", is_flag=True, help="Where Ray cannot run.")
+@click.option("--skip-ray", is_flag=True, help="Skip Ray.")
 def scale(*, skip_ray: bool) -> None:
-    """Measure the unit costs of verify and fleet, and work out the plan from them."""
+    """Measure the unit costs of verify and fleet, and calculate the plan from them."""
     engines = [engine for engine in ENGINES if not (skip_ray and engine == "ray")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,12 +51,13 @@ def scale(*, skip_ray: bool) -> None:
     plan = make_plan({row["what"]: row["value"] for row in rows})
     body = (
         f"Each engine with one worker, on a machine with a load of {os.getloadavg()[1]:.0f} "
-        f"processes on {os.cpu_count()} cores; wall-clock seconds include the wait for them. "
-        "Core seconds do not. Seconds of an engine are slopes between a small and a large run, "
-        f"each the fastest of {RUNS} "
-        f"({FEW} and {MANY} PNG images through MobileNetV3-Small; {FEW_JOBS} and "
-        f"{MANY_JOBS} jobs that do nothing), what is left is the start.\n\n"
-        f"{make_table(rows)}\n\n## What that makes\n\n{make_table(plan)}"
+        f"processes on {os.cpu_count()} cores; wall-clock seconds include the wait for them. Core "
+        "seconds do not. Seconds of an engine are slopes between a small and a large run, each "
+        f"the fastest of {RUNS} ({FEW} and {MANY} PNG images through MobileNetV3-Small; {FEW_JOBS} "
+        f"and {MANY_JOBS} jobs that do nothing); the remainder is the start.\n\n"
+        f"{make_table(rows)}\n\n"
+        "## The resulting plan\n\n"
+        f"{make_table(plan)}"
     )
     write_results("scale", "Unit costs of scale", body, [*rows, *plan])
     click.echo(make_table(rows))
@@ -61,7 +65,7 @@ def scale(*, skip_ray: bool) -> None:
 
 
 def write_images(folder: Path, count: int) -> Path:
-    """Evaluation images as PNG, one folder a class."""
+    """Write evaluation images as PNG, one folder for each class."""
     with np.load(SAMPLES / "evaluation.npz") as archive:
         pixels, classes = archive["x"], archive["y"]
     for index in np.linspace(0, len(pixels) - 1, count).astype(int):
@@ -72,7 +76,9 @@ def write_images(folder: Path, count: int) -> Path:
 
 
 def measure_images(engine: str, few: Path, many: Path) -> list[Row]:
-    """Seconds of verify on an engine that runs already, a thousand images and to start."""
+    """Measure the seconds of verify on a running engine, for a thousand images and for
+    the start.
+    """
 
     def verify(data: Path) -> None:
         model = ROOT / "models" / MODELS[1] / "model.onnx"
@@ -82,7 +88,7 @@ def measure_images(engine: str, few: Path, many: Path) -> list[Row]:
         verify_model(settings, Silence())
 
     rows: list[Row] = []
-    with open_engine(engine, 1):  # which verify then finds running, if it is Ray
+    with open_engine(engine, 1):  # if this is Ray, verify then finds it running
         verify(few)  # a warm-up
         if engine == "local":
             cost = measure_seconds(lambda: verify(many), time.process_time) / MANY
@@ -96,7 +102,7 @@ def measure_images(engine: str, few: Path, many: Path) -> list[Row]:
 
 
 def measure_jobs(name: str) -> list[Row]:
-    """Milliseconds that an engine adds to each job."""
+    """Measure the milliseconds that an engine adds to each job."""
     with open_engine(name, 1) as engine:
 
         def run(count: int) -> None:
@@ -109,7 +115,7 @@ def measure_jobs(name: str) -> list[Row]:
 def fit(
     few: Callable[[], None], many: Callable[[], None], low: int, high: int
 ) -> tuple[float, float]:
-    """Seconds a unit, and seconds that do not depend on how many there are."""
+    """Return the seconds of each unit, and the constant seconds."""
     pairs = [(measure_seconds(few), measure_seconds(many)) for _ in range(RUNS)]
     short, long = map(min, zip(*pairs, strict=True))
     if long <= short:
@@ -122,14 +128,16 @@ def fit(
 def measure_seconds(
     run: Callable[[], None], clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Seconds by a clock, by default the one on the wall."""
+    """Measure seconds by a clock, by default the wall clock."""
     start = clock()
     run()
     return clock() - start
 
 
 def measure_fleet(model: str, out: Path) -> list[Row]:
-    """Processor seconds of a job and of finding it done, and the bytes that it leaves."""
+    """Measure the processor seconds of a job and of finding it finished, and the bytes that it
+    writes.
+    """
     settings = UnlearnSettings(
         model=ROOT / "models" / model / "model.onnx",
         forget=("3",),
@@ -162,7 +170,7 @@ def measure_fleet(model: str, out: Path) -> list[Row]:
 
 
 def make_plan(unit: dict[str, float]) -> list[Row]:
-    """The step to a billion images and a hundred thousand models."""
+    """Calculate the cost of a billion images and a hundred thousand models."""
     engine = "ray" if "engine, ray: a job" in unit else "processes"
     image_s = unit["verify: 1,000 images"] / 1000
 

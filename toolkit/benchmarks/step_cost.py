@@ -1,4 +1,4 @@
-"""What a training step of a lowered network costs beside the original's: time and memory.
+"""The cost of a training step of a lowered network compared with the original's: time and memory.
 
 As a program, `python -m benchmarks.step_cost KIND FORMAT FOLDER`, it measures one module's memory.
 """
@@ -42,7 +42,9 @@ WARM_UP = 3
 @click.option("--runs", type=click.IntRange(15), default=21, show_default=True)
 @click.option("--processes", type=click.IntRange(1), default=3, show_default=True)
 def step_cost(runs: int, processes: int) -> None:
-    """Time steps of the lowered and the original MobileNetV3-Large in turn; weigh each alone."""
+    """Time steps of the lowered and the original MobileNetV3-Large, alternating; then measure
+    memory.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         export_both(folder)
@@ -64,7 +66,7 @@ def step_cost(runs: int, processes: int) -> None:
 
 
 def export_both(folder: Path) -> None:
-    """`folded.onnx` as exporters write it, and `kept.onnx` with its batch normalisations."""
+    """Write `folded.onnx` as exporters do, and `kept.onnx` with its batch normalisations."""
     network = make_example(NETWORK)
     images, _ = make_batch(torch.contiguous_format)
     export_example(network, images, "legacy-17", folder / "folded.onnx")
@@ -76,13 +78,13 @@ def export_both(folder: Path) -> None:
 
 
 def make_batch(memory_format: torch.memory_format) -> tuple[Tensor, Tensor]:
-    """Images [N, 3, H, W] and labels [N]."""
+    """Make images [N, 3, H, W] and labels [N]."""
     images = torch.randn(BATCH, 3, SIDE, SIDE).contiguous(memory_format=memory_format)
     return images, torch.arange(BATCH) % 10
 
 
 def make_step(kind: str, layout: str, folder: Path) -> Callable[[], None]:
-    """One optimizer step of a module on one batch, ready to run."""
+    """Make a function that takes one optimizer step of a module on one batch."""
     module: nn.Module = (
         make_example(NETWORK)
         if kind == ORIGINAL
@@ -104,7 +106,7 @@ def make_step(kind: str, layout: str, folder: Path) -> Callable[[], None]:
 
 
 def time_in_turn(folder: Path, layout: str, runs: int) -> dict[str, list[float]]:
-    """Seconds of each module's steps, every round in another order."""
+    """Return the seconds of each module's steps, in a new order every round."""
     steps = {kind: make_step(kind, layout, folder) for kind in (ORIGINAL, *LOWERED)}
     seconds: dict[str, list[float]] = {kind: [] for kind in steps}
     order = list(steps)
@@ -120,7 +122,7 @@ def time_in_turn(folder: Path, layout: str, runs: int) -> dict[str, list[float]]
 
 
 def weigh(kind: str, layout: str, folder: Path) -> float:
-    """MiB that the steps of one module add to its process at their peak."""
+    """Return the MiB that one module's steps add to its process at their peak."""
     command = [sys.executable, "-m", "benchmarks.step_cost", kind, layout, str(folder)]
     result = subprocess.run(command, check=True, capture_output=True)
     added: float = json.loads(result.stdout)
@@ -128,7 +130,7 @@ def weigh(kind: str, layout: str, folder: Path) -> float:
 
 
 def measure_peak(kind: str, layout: str, folder: Path) -> float:
-    """MiB above what the process holds once the module is built. Linux only."""
+    """Measure the MiB above those of the process with the module built. Linux only."""
     step = make_step(kind, layout, folder)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
@@ -140,7 +142,7 @@ def measure_peak(kind: str, layout: str, folder: Path) -> float:
 
 
 def read_status(key: str) -> float:
-    """One of the kernel's figures about this process, in MiB."""
+    """Read one of the kernel's figures about this process, in MiB."""
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
@@ -151,7 +153,7 @@ def make_row(
     seconds: dict[str, list[float]],
     weights: dict[tuple[str, str], list[float]],
 ) -> dict[str, Any]:
-    """One lowered module in one memory format."""
+    """Make a row for one lowered module in one memory format."""
     pairs = zip(seconds[kind], seconds[ORIGINAL], strict=True)
     ratio = statistics.median(ours / original for ours, original in pairs)
     original, lowered = (statistics.median(weights[name, layout]) for name in (ORIGINAL, kind))
@@ -170,15 +172,15 @@ def make_row(
 
 
 def describe(table: str, runs: int, processes: int) -> str:
-    """The page's text."""
+    """Return the page's text."""
     return (
         "One step (forward, cross-entropy, backward, SGD) of the lowered MobileNetV3-Large and of "
         f"the original `nn.Module` in inference mode, on the same {BATCH} images of {SIDE}x{SIDE}. "
         f"{runs} rounds after {WARM_UP} to warm up, each module once a round, in another order "
         "every round; the median of the rounds' ratios. Memory: the peak of the resident set "
-        f"during {WARM_UP} steps above what the process holds once the module is built, each in "
-        f"processes of its own, median of {processes}.\n\nExporters fold batch normalisation into "
-        "the convolutions, which leaves less to compute and to keep; the second export keeps "
+        f"during {WARM_UP} steps above that of the process with the module built, each in its "
+        f"own processes, median of {processes}.\n\nExporters fold batch normalisation into "
+        "the convolutions, which reduces computation and memory; the second export keeps "
         "it (`training=PRESERVE`, no constant folding), so that both train the same tensors."
         f"\n\n{table}\n\nLimits: time {TIME_LIMIT:.2f}, memory {MEMORY_LIMIT:.2f}."
     )

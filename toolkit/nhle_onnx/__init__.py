@@ -1,7 +1,7 @@
 """Make a deployed ONNX image classifier forget a class, prove it, and ship the patched model.
 
-The commands as functions, which take the flags as keywords and return what JSON output holds
-as frozen values. Nothing but the standard library is imported until one of them is used.
+Each command is also a function: it takes the flags as keywords and returns the contents of the JSON
+output as a frozen value. Only the standard library is imported until one is used.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Every error a user can cause. Each carries what is wrong, the remedy, and the exit code.
+"""Every error that a user can cause. Each has a reason, a remedy and an exit code.
 
 Texts that name options are hints, see `nhle_onnx.hints`.
 """
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class NhleOnnxError(Exception):
-    """Base of all errors that are the user's to mend; shown without a traceback."""
+    """Base of all errors that the user can correct; shown without a traceback."""
 
     exit_code: ClassVar[int] = 1
 
@@ -18,7 +18,7 @@ class NhleOnnxError(Exception):
 
 
 class TrainingDivergedError(NhleOnnxError):
-    """Training left the finite numbers. Nothing is written."""
+    """Training produced NaN or infinities. Nothing is written."""
 
 
 class UsageError(NhleOnnxError):
@@ -34,20 +34,20 @@ class InputRefusedError(NhleOnnxError):
 
 
 class NotFiniteError(InputRefusedError):
-    """A model, or what it is given, holds NaN or an infinity where only numbers can be judged."""
+    """A model or its input holds NaN or an infinity, so it cannot be judged."""
 
 
 class UnsupportedModelError(NhleOnnxError):
-    """The model is a valid one that this tool cannot edit; names every reason at once."""
+    """The model is valid, but this tool cannot edit it; the message names every reason at once."""
 
     exit_code = 4
 
 
 class DeviceUnavailableError(NhleOnnxError):
-    """The provider or device that was asked for does not work here. Never a silent fallback."""
+    """The requested provider or device does not work here. There is no silent fallback."""
 
     exit_code = 5
 
 
 class WorkerLostError(NhleOnnxError):
-    """A process that did a part of the work died, each time that it was tried."""
+    """A process that did part of the work died at every attempt."""

@@ -1,4 +1,4 @@
-"""Text that names options: as Python's keywords, or as flags of the command line."""
+"""Text that names options, either as Python keywords or as command-line flags."""
 
 import re
 from collections.abc import Iterable
@@ -9,27 +9,27 @@ _PLACE = re.compile(r"\{(\w+)(?:=([^{}]*))?\}")
 
 
 class Hint(str):
-    """Text whose options are keywords; `flags` is the same text with flags."""
+    """Text that names options as keywords; `flags` is the same text with flags."""
 
     __slots__ = ("flags",)
     flags: str
 
     def __new__(cls, keywords: str, flags: str) -> Self:
-        """Take both wordings."""
+        """Create the text from both wordings."""
         self = super().__new__(cls, keywords)
         self.flags = flags
         return self
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # str has one argument
-        """Take both wordings to another process."""
+        """Keep both wordings when pickled."""
         return (str(self), self.flags)
 
 
 def hint(template: str, **values: object) -> Hint:
-    """Word a text both ways.
+    """Write a text with keywords and with flags.
 
-    In the template `{lr}`, `{loss=saturating}` and `{force=True}` are options, by their keywords.
-    The names in `values` stand for these values, which may be hints themselves.
+    In the template, `{lr}`, `{loss=saturating}` and `{force=True}` are options, named by keyword.
+    Names in `values` are replaced by their values, which may themselves be hints.
 
     Examples:
         >>> text = hint("Give a smaller {lr}, or {loss=saturating}.")
@@ -52,22 +52,22 @@ def hint(template: str, **values: object) -> Hint:
 
 
 def _to_text(value: object) -> str:
-    """A value as text, which stays a hint if it is one."""
+    """Convert a value to text; a hint stays a hint."""
     return value if isinstance(value, str) else str(value)
 
 
 def word(text: str, wording: Wording) -> str:
-    """Plain text in one wording."""
+    """Return plain text in one wording."""
     return text.flags if wording == "flags" and isinstance(text, Hint) else str(text)
 
 
 def word_all(texts: Iterable[str], wording: Wording) -> tuple[str, ...]:
-    """Several texts, each in one wording."""
+    """Return several texts, each in one wording."""
     return tuple(word(text, wording) for text in texts)
 
 
 def name_flag(keyword: str) -> str:
-    """An option on the command line."""
+    """Return an option's flag."""
     return f"--{keyword.replace('_', '-')}"
 
 
@@ -77,7 +77,7 @@ def _write_flag(name: str, value: str | None) -> str:
 
 
 def _write_keyword(name: str, value: str | None) -> str:
-    """Words are quoted; numbers, True, and what stands for a value, as in FILE, are not."""
+    """Write an option as a keyword; quote words, but not numbers, True or placeholders as FILE."""
     if value is None:
         return f"{name}="
     if "|" in value:

@@ -1,4 +1,4 @@
-"""The studies that stand behind the figures in the documentation."""
+"""The studies behind the figures in the documentation."""
 
 import click
 
@@ -12,6 +12,7 @@ from studies.paper import paper
 from studies.processors import processors
 from studies.quantized import quantized
 from studies.retraining import retraining
+from studies.strangers.command import strangers
 
 
 @click.group()
@@ -30,6 +31,7 @@ for command in (
     processors,
     quantized,
     retraining,
+    strangers,
 ):
     main.add_command(command)
 

@@ -1,4 +1,4 @@
-"""What each part of the default setting contributes: the default with that part changed."""
+"""What each part of the default setting contributes: the default with one part changed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from studies.datasets import load_dataset
 from studies.evaluation import TestData, extract_features, measure_accuracies
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import run_tool
-from studies.results import read_rows, write_results
+from studies.results import resume, write_results
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, get_key, group_rows, make_sections, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
@@ -41,8 +41,9 @@ PROBED = 4000  # test images, half of them to train the new head
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One departure from the default. `constants` are (module, name, value) to put in place;
-    `first` is what happens to the network before.
+    """One change of the default.
+
+    `constants` are (module, name, value) to replace; `first` is applied to the network before.
     """
 
     name: str
@@ -127,42 +128,41 @@ def ablation(
     seeds: int,
     fresh: bool,  # noqa: FBT001 - click's
 ) -> None:
-    """Change one part of the default at a time; rows measured before are kept."""
+    """Change one part of the default at a time; rows that were measured before are kept."""
     dataset = load_dataset(DATASET, data_root)
-    rows = [] if fresh else read_rows(NAME)
-    for name in names:
-        done = {get_key(row, KEY) for row in rows}
-        cells = [
-            (variant, index, seed)
-            for seed, variant, index in product(range(seeds), VARIANTS, CLASSES)
-            if (name, variant.name, index, seed) not in done
-        ]
-        if not cells:
-            continue
-        classifier = open_classifier(dataset, name, cache)
-        for variant, index, seed in track(cells, description=name):
-            rows.append(measure(variant, classifier, index, seed))
-            publish(rows)
-    publish(rows)
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for name in names:
+            cells = [
+                (variant, index, seed)
+                for seed, variant, index in product(range(seeds), VARIANTS, CLASSES)
+                if (name, variant.name, index, seed) not in done
+            ]
+            if not cells:
+                continue
+            classifier = open_classifier(dataset, name, cache)
+            for variant, index, seed in track(cells, description=name):
+                kept.add(measure(variant, classifier, index, seed))
+        publish(kept.rows)
 
 
 def publish(rows: Sequence[dict[str, Any]]) -> None:
-    """Write the page; each line says of how many runs it is the mean."""
+    """Write the page; each line says how many runs it averages."""
     groups = group_rows(rows, "network")
     tables = make_sections({key: summarise(part) for key, part in groups.items()})
     body = (
         f"Fashion-MNIST, classes {', '.join(map(str, CLASSES))}; each seed draws {FORGET_SAMPLES} "
         f"forget samples and {ANCHORS_PER_CLASS} unlabelled anchors a retained class; means over "
-        "`runs`, judged on the 10,000 test images. `unmasked` is Acc_F with the original head put "
-        f"back, `probe` the recall of a new linear head on {PROBED} of the images. A run that "
-        "diverges is counted, and left out of the means. The default was not chosen by this "
-        f"table: that was done on training images.\n\n{tables}"
+        "`runs`, judged on the 10,000 test images. `unmasked` is Acc_F with the original "
+        f"head, `probe` the recall of a new linear head on {PROBED} of the images. A run that "
+        "diverges is counted, but left out of the means. The default was not chosen from this "
+        f"table, but on training images.\n\n{tables}"
     )
     write_results(NAME, "What each part contributes", body, rows)
 
 
 def measure(variant: Variant, classifier: Classifier, index: int, seed: int) -> dict[str, Any]:
-    """A row: one variant on one class of one network."""
+    """Measure one variant on one class of one network."""
     task = draw_task(
         classifier.dataset,
         classifier.name,
@@ -192,7 +192,7 @@ def measure(variant: Variant, classifier: Classifier, index: int, seed: int) -> 
 
 
 def measure_probe(network: nn.Module, test: TestData, index: int) -> float:
-    """The recall of a new linear head, as `audit` trains it, on some of the test images."""
+    """Measure the recall of a new linear head, as `audit` trains it, on some of the test images."""
     labels = test.labels[:PROBED].numpy()
     features = extract_features(network, test.inputs[:PROBED]).numpy()
     return float(probe_hits(features, labels, split_halves(labels, 0), (index,)).mean())
@@ -200,7 +200,7 @@ def measure_probe(network: nn.Module, test: TestData, index: int) -> float:
 
 @contextmanager
 def put_in_place(variant: Variant) -> Iterator[None]:
-    """The variant's constants, for a while."""
+    """Replace constants by the variant's for a while."""
     patches = [mock.patch.object(*constant) for constant in variant.constants]
     for patch in patches:
         patch.start()
@@ -212,7 +212,7 @@ def put_in_place(variant: Variant) -> Iterator[None]:
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """A row for each variant that was run on one network: means over classes and seeds."""
+    """Make a row for each variant on one network: means over classes and seeds."""
     summary = []
     for variant in VARIANTS:
         chosen = pick_rows(rows, variant=variant.name)

@@ -1,4 +1,4 @@
-"""What the audit finds behind six ways to forget."""
+"""The audit's figures for six ways to forget."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from studies.datasets import load_dataset
 from studies.networks import NETWORKS, get_network, measure_statistics, prepare_inputs
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import export, fold_batch_norm, run_tool
-from studies.results import read_rows, write_results
+from studies.results import resume, write_results
 from studies.subjects import Classifier, open_classifier
 from studies.tables import (
     Row,
@@ -59,17 +59,17 @@ SHOWN = {
 
 
 def keep_original(task: Task) -> nn.Module:
-    """Nothing forgotten."""
+    """Forget nothing."""
     return task.network
 
 
 def use_tool(task: Task, **options: Any) -> nn.Module:  # noqa: ANN401 - any option
-    """The tool, with some options."""
+    """Forget with the tool and some options."""
     return run_tool(task, UnlearnOptions(**options)).network
 
 
 def use_delete(task: Task) -> nn.Module:
-    """DELETE with the best setting of its budget, as in `compare`."""
+    """Forget with DELETE, in the best setting of its budget, as in `compare`."""
     method = next(method for method in METHODS if method.name == "DELETE")
     return tune(method, restrict(task, Group.FORGET)).network
 
@@ -100,24 +100,26 @@ def audit(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Audit each way to forget against a retrained network; rows measured before are kept."""
-    rows: list[Row] = [] if fresh else read_rows(NAME)
+    """Audit each way to forget against a retrained network; rows that were measured before are
+    kept.
+    """
     dataset = load_dataset(DATASET, data_root)
-    for name in names:
-        classifier = open_classifier(dataset, name, cache)
-        cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
-        for seed, index, method in track(cells, description=name):
-            key = (name, method, index, seed)
-            if all(get_key(row, KEY) != key for row in rows):
-                found = measure(classifier, method, index, seed, cache)
-                rows.append(dict(zip(KEY, key, strict=True)) | found)
-                publish(rows)
-    publish(rows)
-    click.echo(describe(rows))
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for name in names:
+            classifier = open_classifier(dataset, name, cache)
+            cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
+            for seed, index, method in track(cells, description=name):
+                key = (name, method, index, seed)
+                if key not in done:
+                    found = measure(classifier, method, index, seed, cache)
+                    kept.add(dict(zip(KEY, key, strict=True)) | found)
+        publish(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def measure(classifier: Classifier, method: str, index: int, seed: int, cache: Path) -> Row:
-    """Forget, and audit with the whole test set and the retrained network."""
+    """Forget, then audit with the whole test set and the retrained network."""
     task = draw_task(
         classifier.dataset, classifier.name, classifier.network, (index,),
         per_class=FORGET_SAMPLES, seed=seed, anchors_per_class=ANCHORS_PER_CLASS,
@@ -148,7 +150,7 @@ def measure(classifier: Classifier, method: str, index: int, seed: int, cache: P
 
 
 def write_data(classifier: Classifier, index: int, folder: Path) -> None:
-    """The test images, and training images of the class, as model inputs."""
+    """Write the test images, and training images of the class, as model inputs."""
     np.savez(
         folder / "data.npz", x=classifier.test.inputs.numpy(), y=classifier.test.labels.numpy()
     )
@@ -161,7 +163,7 @@ def write_data(classifier: Classifier, index: int, folder: Path) -> None:
 
 
 def summarise_report(report: AuditReport) -> Row:
-    """The figures of a row: the edited model's, and where it stands."""
+    """Return the figures of a row: the edited model's, and its position."""
     edited, original = report.accuracies["edited"], report.accuracies["original"]
     return {
         "Acc_F": edited.acc_f,
@@ -179,13 +181,13 @@ def publish(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The page's text."""
+    """Return the page's text."""
     groups = group_rows(rows, "network")
     tables = make_sections({key: tabulate(part) for key, part in groups.items()})
     return (
-        "Fashion-MNIST; `audit` with all 10,000 test images (half the attacker's, half to judge), "
-        f"{MEMBERS} training images of the class as members, and a network retrained without the "
-        f"class as the reference. {FORGET_SAMPLES} forget samples, drawn by the seed; "
+        "Fashion-MNIST; `audit` with all 10,000 test images (half for the attacker, half for "
+        f"measuring), {MEMBERS} training images of the class as members, and a network retrained "
+        f"without the class as the reference. {FORGET_SAMPLES} forget samples, drawn by the seed; "
         f"{ANCHORS_PER_CLASS} unlabelled anchors a retained class for `NHLE only` and `nhle-onnx`. "
         "Means ± standard deviation over classes and seeds. The aim of each figure is the "
         "retrained network's, not 0.\n\n"
@@ -194,7 +196,7 @@ def describe(rows: Sequence[Row]) -> str:
 
 
 def tabulate(rows: Sequence[Row]) -> list[Row]:
-    """A line for each way to forget on one network."""
+    """Make a line for each way to forget on one network."""
     lines = []
     for method in (*APPROACHES, RETRAINED):
         chosen = pick_rows(rows, method=method)
@@ -202,9 +204,9 @@ def tabulate(rows: Sequence[Row]) -> list[Row]:
             continue
         line: Row = {"method": method, "runs": len(chosen)}
         for title in ("Acc_F", "ΔAcc_R"):
-            line[title] = write_spread((row[title] for row in chosen), 3)
+            line[title] = write_spread((row[title] for row in chosen), ".3f")
         for key, title in SHOWN.items():
-            line[title] = write_spread((row["measures"].get(key) for row in chosen), 3)
+            line[title] = write_spread((row["measures"].get(key) for row in chosen), ".3f")
         line["passed"] = f"{sum(row['passed'] for row in chosen)} of {len(chosen)}"
         lines.append(line)
     return lines

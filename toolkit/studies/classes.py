@@ -1,8 +1,5 @@
 """Every class of both shipped models, forgotten with the defaults: 22 rows."""
 
-import contextlib
-import io
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +7,7 @@ from typing import Any
 import click
 from rich.progress import track
 
-from nhle_onnx.cli.main import run
+from studies.command import run_unlearn
 from studies.results import ROOT, write_results
 from studies.tables import make_table, write_met
 
@@ -35,10 +32,10 @@ def classes(seed: int) -> None:
     mean = sum(row["ΔAcc_R"] for row in rows) / len(rows)
     body = (
         "`unlearn MODEL --forget C` with no other option than the output, on the 2,000 shipped "
-        "evaluation images (test images that neither training nor unlearning saw). 16 images a "
-        "class serve as forget samples and as anchors. `unmasked` is Acc_F with the original head "
-        f"put back. Limits: exit 0, Acc_F ≤ {LIMITS['acc_f']}, ΔAcc_R ≥ {LIMITS['delta_acc_r']}, "
-        f"unmasked ≤ {LIMITS['unmasked']}.\n\n{table}\n\n"
+        "evaluation images (test images used neither for training nor for unlearning). 16 images "
+        "of each class serve as forget samples and as anchors. `unmasked` is Acc_F with the "
+        f"original head. Limits: exit 0, Acc_F ≤ {LIMITS['acc_f']}, "
+        f"ΔAcc_R ≥ {LIMITS['delta_acc_r']}, unmasked ≤ {LIMITS['unmasked']}.\n\n{table}\n\n"
         f"{met} of {len(rows)} rows meet every limit. ΔAcc_R: mean {mean:+.4f}, worst {worst:+.4f}."
         f" Seed {seed}."
     )
@@ -48,28 +45,22 @@ def classes(seed: int) -> None:
 
 
 def measure_case(model: str, forget: str, seed: int, folder: Path) -> dict[str, Any]:
-    """One row: run the command as a user would, and read its report."""
-    out = folder / f"{model}.{forget}.onnx"
-    source = ROOT / "models" / model / "model.onnx"
-    arguments = ["unlearn", str(source), "--forget", forget, "--out", str(out)]
-    with contextlib.redirect_stdout(io.StringIO()):
-        code = run([*arguments, "--seed", str(seed), "--quiet"])
-    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    """Measure one row: run the command as a user would, and read its report."""
+    figures, report = run_unlearn(
+        ROOT / "models" / model / "model.onnx",
+        *("--forget", forget, "--seed", str(seed)),
+        out=folder / f"{model}.{forget}.onnx",
+    )
     is_met = (
-        code == 0
-        and report["after"]["acc_f"] <= LIMITS["acc_f"]
+        figures["exit"] == 0
+        and figures["Acc_F"] <= LIMITS["acc_f"]
         and report["delta_acc_r"] >= LIMITS["delta_acc_r"]
-        and report["unmasked"]["acc_f"] <= LIMITS["unmasked"]
+        and figures["unmasked"] <= LIMITS["unmasked"]
     )
     return {
         "model": model,
         "forget": forget,
-        "exit": code,
-        "Acc_F before": report["before"]["acc_f"],
-        "Acc_F": report["after"]["acc_f"],
-        "unmasked": report["unmasked"]["acc_f"],
-        "Acc_R before": report["before"]["acc_r"],
-        "Acc_R": report["after"]["acc_r"],
+        **figures,
         "ΔAcc_R": report["delta_acc_r"],
         "steps": report["method"]["steps_run"],
         "met": write_met(met=is_met),

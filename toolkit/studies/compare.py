@@ -1,4 +1,4 @@
-"""The tool beside its peers: who forgets more, who keeps more, with the same data."""
+"""The tool compared with other methods, given the same data."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from studies.limits_page import NAME as LIMITS
 from studies.networks import NETWORKS, get_network
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import unlearn_with_tool
-from studies.results import read_rows
+from studies.results import read_rows, resume
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, get_key, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
@@ -52,7 +52,7 @@ class Case(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A network that has forgotten, and what it cost. References cost nothing here."""
+    """A network that has forgotten, and the cost. References have no cost here."""
 
     network: nn.Module
     seconds: float | None
@@ -75,7 +75,10 @@ class Outcome(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--method", "methods", multiple=True, type=click.Choice((*CHOICES, UNDECIDED)), default=CHOICES,
-    help="`undecided` is each peer until it could not dominate over ten classes with three draws.",
+    help=(
+        "`undecided` is each baseline until it could not dominate over ten classes with three "
+        "draws."
+    ),
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
 @fresh_option
@@ -89,29 +92,28 @@ def compare(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Forget with every method; rows measured before are kept, and each is saved as it comes."""
-    rows: list[Row] = [] if fresh else read_rows(NAME)
+    """Forget with every method; rows that were measured before are kept."""
     wanted = [read_classes(request) for request in requests]
-    for dataset_name, name in product(datasets, names):
-        done = {get_key(row, KEY) for row in rows}
-        cases = [
-            case
-            for case in list_cases(wanted, seeds)
-            if (case.method in methods or (UNDECIDED in methods and is_peer(case)))
-            and (dataset_name, name, *write_case(case)) not in done
-        ]
-        if not cases:
-            continue
-        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
-        limits = pick_rows(read_rows(LIMITS), dataset=dataset_name, network=name)
-        for case in track(cases, description=f"{dataset_name} {name}"):
-            chosen = pick_rows(rows, dataset=dataset_name, network=name)
-            if case.method in methods or is_wanted(case, chosen, limits):
-                rows.append(measure_case(classifier, case, cache))
-                publish(rows)
-    publish(rows)
-    publish_picture(rows)
-    click.echo(describe(rows))
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for dataset_name, name in product(datasets, names):
+            cases = [
+                case
+                for case in list_cases(wanted, seeds)
+                if (case.method in methods or (UNDECIDED in methods and is_baseline(case)))
+                and (dataset_name, name, *write_case(case)) not in done
+            ]
+            if not cases:
+                continue
+            classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
+            limits = pick_rows(read_rows(LIMITS), dataset=dataset_name, network=name)
+            for case in track(cases, description=f"{dataset_name} {name}"):
+                chosen = pick_rows(kept.rows, dataset=dataset_name, network=name)
+                if case.method in methods or is_wanted(case, chosen, limits):
+                    kept.add(measure_case(classifier, case, cache))
+        publish(kept.rows)
+    publish_picture(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def read_classes(text: str) -> tuple[int, ...]:
@@ -119,12 +121,12 @@ def read_classes(text: str) -> tuple[int, ...]:
     try:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError as error:
-        message = f"--forget {text}: give class indices, with commas"
+        message = f"--forget {text}: give class indices, separated by commas"
         raise click.BadParameter(message) from error
 
 
 def list_cases(requests: Sequence[tuple[int, ...]], seeds: int) -> Iterator[Case]:
-    """All that can be measured on one network. The references draw no samples: one seed."""
+    """List all cases on one network. References draw no samples, so they have one seed."""
     for forgotten in requests:
         yield from (Case(REFERENCE, name, forgotten, 0) for name in (ORIGINAL, RETRAINED))
         for seed in range(seeds):
@@ -134,25 +136,27 @@ def list_cases(requests: Sequence[tuple[int, ...]], seeds: int) -> Iterator[Case
             yield from (Case(method.group, method.name, forgotten, seed) for method in METHODS)
 
 
-def is_peer(case: Case) -> bool:
-    """Whether it is a method of others."""
+def is_baseline(case: Case) -> bool:
+    """Whether a method is a baseline, not ours."""
     return case.method not in {OURS, ORIGINAL, RETRAINED}
 
 
 def is_wanted(case: Case, rows: Sequence[Row], limits: Sequence[Row]) -> bool:
-    """Whether the peer has no more data than we, and could dominate; rows are of one network."""
+    """Whether a baseline has no more data than ours, and could dominate; rows are of
+    one network.
+    """
     part = pick_rows(rows, data=case.data, method=case.method)
     groups = (group for group in LIMITED if is_within(Group(case.data), group))
     return any(is_undecided(part, limits, group) for group in groups)
 
 
 def write_case(case: Case) -> tuple[Any, ...]:
-    """A case as its row's key has it, behind data set and network."""
+    """Return a case as in its row's key, after data set and network."""
     return (case.data, case.method, write_classes(case.forgotten), case.seed)
 
 
 def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:
-    """Forget, and judge on all test images."""
+    """Forget, and measure on all test images."""
     outcome = carry_out(classifier, case, cache)
     after = measure_accuracies(outcome.network, classifier.network, classifier.test, case.forgotten)
     key = (classifier.dataset.name, classifier.name, *write_case(case))
@@ -160,7 +164,7 @@ def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:
         **dict(zip(KEY, key, strict=True)),
         "Acc_F": after.acc_f,
         "Acc_R": after.acc_r,
-        # a retrained network's features never met the original head
+        # the original head does not fit a retrained network's features
         "unmasked": None if case.method == RETRAINED else after.unmasked,
         "s": outcome.seconds,
         "tuning s": outcome.tuning_seconds,
@@ -169,7 +173,7 @@ def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:
 
 
 def carry_out(classifier: Classifier, case: Case, cache: Path) -> Outcome:
-    """The network that a case is about."""
+    """Make the network of a case."""
     if case.method == ORIGINAL:
         return Outcome(classifier.network, None)
     if case.method == RETRAINED:
@@ -186,7 +190,7 @@ def carry_out(classifier: Classifier, case: Case, cache: Path) -> Outcome:
 
 
 def draw_samples(classifier: Classifier, case: Case) -> Task:
-    """The same samples for every method of a request and seed; groups get parts of them."""
+    """Draw the same samples for every method of a request and seed; groups get parts of them."""
     return draw_task(
         classifier.dataset,
         classifier.name,
@@ -200,5 +204,5 @@ def draw_samples(classifier: Classifier, case: Case) -> Task:
 
 
 def find_method(case: Case) -> Method:
-    """The table's entry."""
+    """Find a method in the table."""
     return next(method for method in METHODS if (method.group, method.name) == case[:2])

@@ -1,4 +1,4 @@
-"""Which peers could dominate over all classes and draws, whatever those not measured would give."""
+"""Which baselines could dominate over all classes and draws, whatever the unmeasured ones give."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -11,24 +11,24 @@ from studies.tables import Row
 DRAWS = 3
 REQUESTS = tuple(map(str, range(10)))
 CELLS = len(REQUESTS) * DRAWS
-LIMITED = {Group.FORGET: ALONE, Group.ANCHORS: WITH_ANCHORS}  # where `limits` has our cells
+LIMITED = {Group.FORGET: ALONE, Group.ANCHORS: WITH_ANCHORS}  # where `limits` keeps our cells
 _ROUNDING = 1e-9
 
 
 class Means(NamedTuple):
-    """Over all classes and draws."""
+    """Means over all classes and draws."""
 
     unmasked: float
     acc_r: float
 
 
 def list_cells(rows: Iterable[Row]) -> list[Row]:
-    """Those of the classes and draws that count, one class at a time."""
+    """List the cells that count, one class at a time."""
     return [row for row in rows if row["forget"] in REQUESTS and row["seed"] < DRAWS]
 
 
 def measure_ours(limits: Iterable[Row], group: Group) -> Means | None:
-    """Our means on one network, of the rows of `limits`; None where any cell is missing."""
+    """Return our means on one network, from the rows of `limits`; None if a cell is missing."""
     cells = [row for row in list_cells(limits) if row["data"] == LIMITED[group]]
     if len(cells) != CELLS:
         return None
@@ -39,8 +39,8 @@ def measure_ours(limits: Iterable[Row], group: Group) -> Means | None:
 
 
 def could_dominate(rows: Sequence[Row], ours: Means) -> bool:
-    """Whether a peer's means may be no worse than ours: in the cells that `rows` lack it would
-    remember nothing and keep all.
+    """Whether a baseline's means may be no worse than ours, if it remembered nothing and kept
+    everything in the cells that `rows` lack.
     """
     cells = list_cells(rows)
     best = Means(
@@ -51,8 +51,8 @@ def could_dominate(rows: Sequence[Row], ours: Means) -> bool:
 
 
 def is_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> bool:
-    """Whether a peer with these rows on one network may yet dominate what we make of the group's
-    data there.
+    """Whether a baseline with these rows on one network may still dominate ours with the group's
+    data.
     """
     ours = measure_ours(limits, group)
     return ours is None or could_dominate(rows, ours)

@@ -1,4 +1,4 @@
-"""The page of a comparison: tables, who dominates, and the picture."""
+"""The page of the comparison: tables, dominating baselines, and the picture."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -18,14 +18,14 @@ from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES
 NAME = "compare"
 OURS = "nhle-onnx"
 ORIGINAL, RETRAINED = "original", "retrained"
-REFERENCE = "reference"  # stands where a group would: these two are no method
+REFERENCE = "reference"  # in place of a group: these two are not methods
 
-Peer = tuple[str, str]  # the group that it stands in, and its name
+Baseline = tuple[str, str]  # its group, and its name
 
 
 def publish(rows: Sequence[Row]) -> None:
     """Write the page and the rows."""
-    write_results(NAME, "The tool and its peers", describe(rows), rows)
+    write_results(NAME, "The tool and other methods", describe(rows), rows)
 
 
 def publish_picture(rows: Sequence[Row]) -> None:
@@ -34,55 +34,56 @@ def publish_picture(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The page's text."""
+    """Return the page's text."""
     tables = make_sections(
         {key: summarise(part) for key, part in group_rows(rows, *NETWORK).items()}
     )
     return (
-        f"Each method forgets with the same {FORGET_SAMPLES} training images of the class (shared "
-        "out among several classes), drawn by the seed; where its group has more data, with the "
-        f"same {ANCHORS_PER_CLASS} images of each retained class, without or with labels. All test "
-        "images judge it. `unmasked` is Acc_F with the original head's weight and bias put back. "
-        "Means over classes and seeds, ± their standard deviation, of as many as `runs` says: "
-        "where that differs, methods had other classes, and the verdict alone compares like with "
-        "like. "
-        "`s`: one run with the chosen setting; `tuning s`: all candidates and their scoring.\n\n"
-        f"Every peer gets the same budget: at most {CANDIDATES} settings, each a run of at most "
-        f"{STEP_LIMIT} optimiser steps (the limit of `unlearn`), of which one rule takes the best "
-        "on tuning data: agreement with the original network's prediction among retained classes "
-        "(on anchors or retained samples; without any, on pictures made of the forget samples), "
-        "less the share of forget samples not forgotten (the mean of that with the network's own "
-        "head and that with the original one). It reads no test data. (The grids themselves were "
-        "drawn up with an eye on the test accuracy of a LeNet-5 trained on 6,000 images: SCRUB, "
-        f"NegGrad, UNSIR and JiT. That can only favour the peers.) `{OURS}` is the command "
-        "`unlearn` by default, on an ONNX export: nothing of it was tuned here, and it reads no "
-        "label of a retained sample, so it has no row of its own in the last group. There, and "
-        "among the anchors with the original's predictions as labels, stand the methods that need "
-        "labels. Each peer is written anew from its formulas; its docstring in "
-        "`toolkit/studies/baselines` says what is simplified. NG-IR, a peer of the paper, is "
+        f"Each method forgets with the same {FORGET_SAMPLES} training images of the class (divided "
+        "among several classes), drawn by the seed; where its group has more data, also with the "
+        f"same {ANCHORS_PER_CLASS} images of each retained class, without or with labels. It is "
+        "measured on all test images. `unmasked` is Acc_F with the original head's weight and "
+        "bias. Means over classes and seeds, ± their standard deviation, of as many as `runs` "
+        "says: where that differs, methods had other classes, and the verdict alone compares like "
+        "with like. `s`: one run with the chosen setting; `tuning s`: all candidates and their "
+        "scoring.\n\n"
+        f"Every baseline gets the same budget: at most {CANDIDATES} settings, each a run of at "
+        f"most {STEP_LIMIT} optimiser steps (the limit of `unlearn`). One rule chooses the best "
+        "setting on tuning data: agreement with the original network's prediction among retained "
+        "classes (on anchors or retained samples; without any, on pictures made from the forget "
+        "samples), minus the share of forget samples not forgotten (averaged over the network's "
+        "own head and the original one). It uses no test data. (The candidate settings of SCRUB, "
+        "NegGrad, UNSIR and JiT were chosen with a look at the test accuracy of a LeNet-5 trained "
+        f"on 6,000 images, which can only favour the baselines.) `{OURS}` is the command `unlearn` "
+        "with its defaults, on an ONNX export: nothing was tuned here, and it uses no labels of "
+        "retained samples, so it has no row of its own in the last group. That group, and the one "
+        "with anchors labelled by the original's predictions, have the methods that need labels. "
+        "Each baseline was written from its published formulas; its docstring in "
+        "`toolkit/studies/baselines` says what is simplified. NG-IR, a baseline of the paper, is "
         "missing: no public source for it was found.\n\n"
         f"![Acc_R against unmasked Acc_F]({NAME}.svg)\n\n"
         "Large marks are means over all networks, small ones over one. The star is ours; in the "
-        "last panel it is the one with anchors.\n\n"
-        f"## Does a peer dominate?\n\n{make_table(judge(rows, read_rows(LIMITS)))}\n\n"
-        "A peer with the same data or less dominates if its mean unmasked Acc_F and its mean "
+        "last panel it is ours with anchors.\n\n"
+        "## Does a baseline dominate?\n\n"
+        f"{make_table(judge(rows, read_rows(LIMITS)))}\n\n"
+        "A baseline with the same data or less dominates if its mean unmasked Acc_F and its mean "
         "Acc_R, over the requests and seeds that both have, are no worse than ours and one is "
         f"better. `could be, of {CELLS} cells`: over each of ten classes with three draws. Ours "
-        f"are [all measured]({LIMITS}.md), a peer's need not be: it is ruled out if it would not "
-        "dominate even where it remembered nothing and kept everything in all the others.\n\n"
+        f"are [all measured]({LIMITS}.md), a baseline's need not be: it is ruled out if it would "
+        "not dominate even with perfect results in all unmeasured cells.\n\n"
         f"{tables}"
     )
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """A row of means for each group and method of one network, ours first in its group."""
+    """Make a row of means for each group and method of one network, ours first in its group."""
     return [
         {
             "data": data,
             "method": f"**{method}**" if method == OURS else method,
             "runs": len(chosen),
             **{
-                name: write_spread((row[name] for row in chosen), 4)
+                name: write_spread(row[name] for row in chosen)
                 for name in ("Acc_F", "unmasked", "Acc_R")
             },
             "s": _write_seconds(chosen, "s"),
@@ -92,8 +93,8 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def split_methods(rows: Sequence[Row]) -> dict[Peer, list[Row]]:
-    """Rows by group and method, in the table's order."""
+def split_methods(rows: Sequence[Row]) -> dict[Baseline, list[Row]]:
+    """Split rows by group and method, in the table's order."""
     order = [
         *((REFERENCE, name) for name in (ORIGINAL, RETRAINED)),
         *(
@@ -107,14 +108,14 @@ def split_methods(rows: Sequence[Row]) -> dict[Peer, list[Row]]:
 
 
 def judge(rows: Sequence[Row], limits: Sequence[Row]) -> list[Row]:
-    """For each network and group, the peers that dominate ours, and those that could."""
+    """For each network and group, list the baselines that dominate ours, and those that could."""
     ours = group_rows(limits, *NETWORK)
     return [
         {
             **dict(zip(NETWORK, cell, strict=True)),
             "data": group.value,
-            "dominated by": _name_peers(find_dominating(part, group), group),
-            f"could be, of {CELLS} cells": _name_peers(
+            "dominated by": _name_baselines(find_dominating(part, group), group),
+            f"could be, of {CELLS} cells": _name_baselines(
                 find_undecided(part, ours.get(cell, []), group), group
             ),
         }
@@ -122,39 +123,41 @@ def judge(rows: Sequence[Row], limits: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _name_peers(peers: Sequence[Peer], group: Group) -> str:
-    names = (name if data == group else f"{name} ({data})" for data, name in peers)
+def _name_baselines(baselines: Sequence[Baseline], group: Group) -> str:
+    names = (name if data == group else f"{name} ({data})" for data, name in baselines)
     return ", ".join(names) or "none"
 
 
-def find_dominating(rows: Sequence[Row], group: Group) -> list[Peer]:
-    """Peers with the group's data or less that are no worse than ours on both unmasked Acc_F
-    and Acc_R, and better on one; `rows` are of one network.
+def find_dominating(rows: Sequence[Row], group: Group) -> list[Baseline]:
+    """Find baselines with the group's data or less that dominate ours; `rows` are of one network.
+    They are no worse on unmasked Acc_F and on Acc_R, and better on one of them.
     """
     own = split_methods(rows).get((find_our_group(group), OURS), [])
     ours = {_get_draw(row): row for row in own}
     found = []
-    for peer, part in split_peers(rows, group).items():
+    for baseline, part in split_baselines(rows, group).items():
         pairs = [(row, ours[_get_draw(row)]) for row in part if _get_draw(row) in ours]
         if not pairs:
             continue
         remembers = fmean(row["unmasked"] - our["unmasked"] for row, our in pairs)
         keeps = fmean(row["Acc_R"] - our["Acc_R"] for row, our in pairs)
         if remembers <= 0 <= keeps and (remembers < 0 or keeps > 0):
-            found.append(peer)
+            found.append(baseline)
     return found
 
 
-def find_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> list[Peer]:
-    """Peers with the group's data or less that could dominate; rows are of one network."""
+def find_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> list[Baseline]:
+    """Find baselines with the group's data or less that could dominate; rows are of one network."""
     ours = find_our_group(group)
     return [
-        peer for peer, part in split_peers(rows, group).items() if is_undecided(part, limits, ours)
+        baseline
+        for baseline, part in split_baselines(rows, group).items()
+        if is_undecided(part, limits, ours)
     ]
 
 
-def split_peers(rows: Sequence[Row], group: Group) -> dict[Peer, list[Row]]:
-    """Rows of the methods of others that have the group's data or less."""
+def split_baselines(rows: Sequence[Row], group: Group) -> dict[Baseline, list[Row]]:
+    """Split rows by baseline, for those with the group's data or less."""
     return {
         (data, name): part
         for (data, name), part in split_methods(rows).items()
@@ -163,18 +166,18 @@ def split_peers(rows: Sequence[Row], group: Group) -> dict[Peer, list[Row]]:
 
 
 def find_our_group(group: Group) -> Group:
-    """Where our row for a group stands: labels of retained samples are nothing to us."""
+    """Find the group of our row for a group: ours does not use labels of retained samples."""
     return Group.ANCHORS if group == Group.RETAINED else group
 
 
 def is_within(group: Group, other: Group) -> bool:
-    """Whether a group has no data that the other lacks."""
+    """Whether a group has only data that the other has too."""
     order = list(Group)
     return order.index(group) <= order.index(other)
 
 
 def arrange_panels(rows: Sequence[Row]) -> dict[str, dict[str, Place]]:
-    """What the picture shows: for each group its methods and ours."""
+    """Arrange the picture: for each group, its methods and ours."""
     parts = split_methods(rows)
     panels = {}
     for group in Group:

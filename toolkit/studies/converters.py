@@ -1,6 +1,7 @@
-"""From an ONNX file to a torch module, by us and by the peers, all measured alike.
+"""From an ONNX file to a torch module, by this tool and by other converters, all measured alike.
 
-As a program it measures the peers on a folder of exports, in a process that has them on its path.
+As a program, it measures the other converters on a folder of exports, in a process that has them on
+its path.
 """
 
 import importlib
@@ -20,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PEERS = ("onnx2torch", "onnx2pytorch")
+OTHERS = ("onnx2torch", "onnx2pytorch")
 TOLERANCE = 1e-3  # of the largest logit, and of a gradient's norm
-# What the peers import of torchvision, for detection operators that no classifier holds.
+# What the other converters import from torchvision, for detection operators unused by classifiers.
 TORCHVISION = {
     "torchvision": (),
     "torchvision.ops": ("box_convert", "deform_conv2d", "nms", "roi_align", "roi_pool"),
@@ -31,8 +32,10 @@ TORCHVISION = {
 
 
 class Reference(NamedTuple):
-    """What a batch of images [N, C, H, W] gives: ONNX Runtime's logits of the export, [N, K], and
-    the original network's gradient, in double precision, of the cross-entropy with `labels` [N].
+    """The expected results for a batch of images [N, C, H, W].
+
+    `logits` [N, K] are ONNX Runtime's for the export; the gradient is the original network's, in
+    double precision, of the cross-entropy with `labels` [N].
     """
 
     images: npt.NDArray[np.float32]
@@ -42,7 +45,7 @@ class Reference(NamedTuple):
 
 
 def measure_module(convert: Callable[[], nn.Module], reference: Reference) -> dict[str, Any]:
-    """Whether a conversion succeeds and how far the module departs from the reference."""
+    """Measure whether a conversion succeeds, and how far the module differs from the reference."""
     row: dict[str, Any] = {"converts": False, "agrees": False, "gradients": False}
     try:
         module = convert().eval()
@@ -56,14 +59,14 @@ def measure_module(convert: Callable[[], nn.Module], reference: Reference) -> di
         gradient = backpropagate(module, images, torch.from_numpy(reference.labels))
         row["gradient difference"] = compare_images(gradient, torch.tensor(reference.gradient))
         row["gradients"] = row["gradient difference"] <= TOLERANCE
-    except Exception as error:  # noqa: BLE001 - whatever a converter raises is its result
+    except Exception as error:  # noqa: BLE001 - any error of a converter is its result
         row["reason"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
     return row
 
 
 def backpropagate(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor | None:
-    """The cross-entropy's gradient for the images; the parameters hold theirs. All in double
-    precision, where rounding takes next to no pre-activation across a ReLU's kink.
+    """Return the cross-entropy's gradient for the images; parameters keep their own. Double
+    precision is used, where rounding moves hardly any pre-activation across a ReLU's kink.
     """
     doubled = images.detach().double().requires_grad_()
     functional.cross_entropy(get_logits(module.double()(doubled)), labels).backward()
@@ -71,25 +74,27 @@ def backpropagate(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor |
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Numbers that an optimizer would train."""
+    """Count the numbers that an optimizer would train."""
     return sum(value.numel() for value in module.parameters() if value.requires_grad)
 
 
 def get_logits(outputs: Any) -> Tensor:  # noqa: ANN401 - converters differ in what they return
-    """The first output."""
+    """Return the first output."""
     logits: Tensor = outputs[0] if isinstance(outputs, list | tuple) else outputs
     return logits
 
 
 def compare_logits(computed: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """The largest difference, relative to the largest logit; infinite where shapes differ."""
+    """Return the largest difference, relative to the largest logit; infinite where
+    shapes differ.
+    """
     if computed.shape != expected.shape:
         return float("inf")
     return float(np.abs(computed - expected).max() / np.abs(expected).max())
 
 
 def compare_images(computed: Tensor | None, expected: Tensor) -> float:
-    """As `compare_norms`, for the median image: a fold of batch normalisation rounds, and takes
+    """Do as `compare_norms`, for the median image. Folding batch normalisation rounds, which moves
     a ReLU of one image in many across its kink.
     """
     if computed is None:
@@ -98,14 +103,14 @@ def compare_images(computed: Tensor | None, expected: Tensor) -> float:
 
 
 def compare_norms(computed: Tensor | None, expected: Tensor) -> float:
-    """Norm of the difference, relative to the norm of what is expected."""
+    """Return the norm of the difference, relative to the expected norm."""
     if computed is None:
         return float("inf")
     return float((computed - expected).norm() / expected.norm())
 
 
-def measure_peer(name: str, path: Path, reference: Reference) -> dict[str, Any]:
-    """One peer on one file."""
+def measure_other(name: str, path: Path, reference: Reference) -> dict[str, Any]:
+    """Measure one other converter on one file."""
     library = importlib.import_module(name)
     if name == "onnx2torch":
         return measure_module(lambda: library.convert(str(path)), reference)
@@ -113,7 +118,7 @@ def measure_peer(name: str, path: Path, reference: Reference) -> dict[str, Any]:
 
 
 def stub_torchvision() -> None:
-    """Empty modules in torchvision's place, unless it is installed."""
+    """Put empty modules in torchvision's place, unless it is installed."""
     if importlib.util.find_spec("torchvision"):
         return
     for module, names in TORCHVISION.items():
@@ -123,16 +128,18 @@ def stub_torchvision() -> None:
 
 
 def main(folder: Path) -> None:
-    """Print a JSON object: for each export in the folder, each installed peer's row."""
+    """Print a JSON object with the row of each installed converter for each export in
+    the folder.
+    """
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    installed = [name for name in PEERS if importlib.util.find_spec(name)]
+    installed = [name for name in OTHERS if importlib.util.find_spec(name)]
     stub_torchvision()
     rows = {}
     for path in sorted(folder.glob("*.onnx")):
         with np.load(path.with_suffix(".npz")) as arrays:
             reference = Reference(**arrays)
-        rows[path.stem] = {name: measure_peer(name, path, reference) for name in installed}
+        rows[path.stem] = {name: measure_other(name, path, reference) for name in installed}
     sys.stdout.write(json.dumps(rows))
 
 

@@ -14,7 +14,7 @@ from recipes.idx import read_idx
 
 EXTENT = 32  # of the colour images
 SVHN_ZERO = 10  # SVHN's label of digit 0
-# What the readers raise on a file that is cut short or is something else.
+# What the readers raise for a truncated file or another format.
 _DAMAGE = (
     EOFError,
     IndexError,
@@ -46,11 +46,11 @@ class Dataset(NamedTuple):
 
 
 class DatasetMissingError(Exception):
-    """The files are not in the folder; the message names what was looked for."""
+    """The files are not in the folder; the message names them."""
 
 
 class DatasetDamagedError(Exception):
-    """A file is cut short, or not of its format; the message names it."""
+    """A file is truncated or has another format; the message names it."""
 
 
 def load_dataset(name: str, root: Path) -> Dataset:
@@ -118,9 +118,7 @@ def _load_cifar100(name: str, folder: Path) -> Dataset:
 
 
 def _parse_cifar(path: Path, *, labels: int) -> Split:
-    """Records of `labels` label bytes, of which the last counts, and a red, a green and a blue
-    plane.
-    """
+    """Parse records of `labels` label bytes, of which the last is used, and three colour planes."""
     size = labels + 3 * EXTENT * EXTENT
     content = path.read_bytes()
     records = np.frombuffer(content, np.uint8).reshape(len(content) // size or 1, size)
@@ -135,12 +133,12 @@ def _check(split: Split, num_classes: int, place: str) -> None:
         message = f"{place} hold {len(split.images)} images and {len(split.labels)} labels"
         raise DatasetDamagedError(message)
     if not np.isin(split.labels, range(num_classes)).all():
-        message = f"{place} hold labels that are none of 0 to {num_classes - 1}"
+        message = f"{place} hold labels outside 0 to {num_classes - 1}"
         raise DatasetDamagedError(message)
 
 
 def _read(path: Path, parse: Callable[[Path], Any]) -> Any:  # noqa: ANN401 - what `parse` returns
-    """What a parser makes of a file, with errors that name the file."""
+    """Parse a file, with errors that name the file."""
     try:
         return parse(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How a network with a `classifier` does on a test set, its head as it is or put back."""
+"""The accuracy of a network with a `classifier`, with its own head and with the original one."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class TestData(NamedTuple):
 
 
 class Accuracies(NamedTuple):
-    """Fractions of test samples; `unmasked` is Acc_F with the original head put back."""
+    """Fractions of test samples; `unmasked` is Acc_F with the original head."""
 
     acc_f: float
     acc_r: float
@@ -23,7 +23,7 @@ class Accuracies(NamedTuple):
 
 @torch.no_grad()
 def extract_features(network: nn.Module, inputs: Tensor) -> Tensor:
-    """What the classifier takes, [N, D]."""
+    """Return the classifier's input, [N, D]."""
     taken: list[Tensor] = []
     classifier = network.get_submodule("classifier")
     hook = classifier.register_forward_pre_hook(lambda _module, args: taken.append(args[0]))
@@ -39,7 +39,7 @@ def extract_features(network: nn.Module, inputs: Tensor) -> Tensor:
 def measure_accuracies(
     network: nn.Module, original: nn.Module, data: TestData, forgotten: tuple[int, ...]
 ) -> Accuracies:
-    """Argmax over all classes, by the network's own head and by the original's."""
+    """Measure by argmax over all classes, with the network's own head and with the original's."""
     features = extract_features(network, data.inputs)
     own, restored = (
         classifier(features).argmax(1) == data.labels

@@ -36,10 +36,10 @@ class Calibration(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A name, and how ONNX Runtime makes it of a float model.
+    """A format's name, and how ONNX Runtime makes it from a float model.
 
-    `prepare` brings the float graph into the form whose layers are quantized one by one.
-    `weights` and `activations` are the element types that it promises.
+    `prepare` brings the float graph into the form whose layers are quantized one by one. `weights`
+    and `activations` are the promised element types.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Format:
 
 
 def quantize(chosen: Format, proto: ModelProto, calibration: Calibration) -> ModelProto:
-    """The model in a format; `proto` is left as it is. Raises UnsupportedModelError where ONNX
-    Runtime's quantizer fails.
+    """Quantize a copy of the model. Raises UnsupportedModelError where ONNX Runtime's quantizer
+    fails.
     """
     try:
         with _keep_quiet():
@@ -63,14 +63,14 @@ def quantize(chosen: Format, proto: ModelProto, calibration: Calibration) -> Mod
 
 
 def dequantize(chosen: Format, proto: ModelProto, quantized: ModelProto) -> ModelProto:
-    """The float graph, as `prepare` leaves it, with the values that `quantized` stands for.
+    """Return the float graph, as `prepare` leaves it, with the values that `quantized` stands for.
 
-    Tensors are matched by the quantizer's names: of a float tensor `w` it writes the integers
+    Tensors are matched by the quantizer's names: for a float tensor `w` it writes the integers
     `w_quantized` with `w_scale` and `w_zero_point` (a bias of QDQ has `w_quantized_scale`, one of
     QOperator the product of its node's input scale and weight scale), or in blocks `w_DQ_Q4` with
-    `w_DQ_scales`; what it leaves in floats keeps its name. Several scales lie along the output
-    channels, which the float graph's layer says. Raises ValueError for a tensor that has none of
-    these.
+    `w_DQ_scales`; tensors left in floats keep their name. Several scales lie along the output
+    channels, which the float graph's layer tells. Raises ValueError for a tensor that matches none
+    of these.
     """
     floats = chosen.prepare(proto)
     axes = _find_channel_axes(floats)
@@ -82,8 +82,8 @@ def dequantize(chosen: Format, proto: ModelProto, quantized: ModelProto) -> Mode
 def find_integers(
     quantized: ModelProto, name: str, axis: int = 0
 ) -> tuple[str, QuantParams] | None:
-    """The integers that the quantizer wrote of a float tensor, and their grid; None where it left
-    the floats. `axis` counts output channels.
+    """Find the integers that the quantizer wrote for a float tensor, and their parameters. None
+    where it kept the floats. `axis` counts output channels.
     """
     tensors = {tensor.name for tensor in quantized.graph.initializer}
     blocks = f"{name}_DQ_Q4"
@@ -121,7 +121,7 @@ def _read_values(
 
 
 def _find_channel_axes(floats: ModelProto) -> dict[str, int]:
-    """The axis of output channels, for weights where that is not the first."""
+    """Find the axis of output channels, for weights where it is not the first."""
     return {
         node.input[1]: 1
         for node in floats.graph.node
@@ -149,8 +149,8 @@ def _copy(proto: ModelProto) -> ModelProto:
 
 
 def _split_gemms(proto: ModelProto) -> ModelProto:
-    """A copy with MatMul and Add for each Gemm, as ONNX Runtime's quantizers of MatMul weights
-    want it. They transpose weights whose shapes the graph may state, so statements go.
+    """Return a copy with MatMul and Add in place of each Gemm, for ONNX Runtime's MatMul
+    quantizers. They transpose weights, so declared shapes are removed.
     """
     model = ONNXModel(_copy(proto))
     del model.model.graph.value_info[:]
@@ -160,8 +160,8 @@ def _split_gemms(proto: ModelProto) -> ModelProto:
 
 @contextmanager
 def _keep_quiet() -> Iterator[None]:
-    """The quantizer advises, for speed, and one of its modules turns up the root logger when it is
-    imported. A floor mask is beyond what its arithmetic reckons with.
+    """Silence the quantizer. It prints advice on speed, one of its modules raises the root logger's
+    level on import, and a floor mask overflows its arithmetic.
     """
     level = logging.root.level
     logging.disable()
@@ -174,7 +174,7 @@ def _keep_quiet() -> Iterator[None]:
 
 
 class _Reader:
-    """Images as the quantizer asks for them; it wants an object with `get_next`."""
+    """Images for the quantizer, which wants an object with `get_next`."""
 
     def __init__(self, calibration: Calibration) -> None:
         source, images = calibration
@@ -183,7 +183,7 @@ class _Reader:
         )
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """The next batch, or None."""
+        """Return the next batch, or None."""
         return next(self._feeds, None)
 
 
@@ -210,7 +210,7 @@ def _quantize_dynamically(
 
 
 def _quantize_in_blocks(proto: ModelProto, _: Calibration) -> ModelProto:
-    # It takes a second to import, which no other format needs.
+    # It takes a second to import, and no other format needs it.
     from onnxruntime.quantization.matmul_nbits_quantizer import (  # noqa: PLC0415
         MatMulNBitsQuantizer,
     )
@@ -254,7 +254,7 @@ def _make_dynamic(
         prepare=_split_gemms,
         quantize=partial(_quantize_dynamically, weight_type=weights, **options),
         weights=weights.tensor_type,
-        activations=TensorProto.UINT8,  # all that DynamicQuantizeLinear writes
+        activations=TensorProto.UINT8,  # the only type of DynamicQuantizeLinear
     )
 
 
@@ -273,7 +273,7 @@ _LISTED: Sequence[Format] = (
     _make_static("qdq-uint8", _QDQ, QuantType.QUInt8, QuantType.QUInt8),
     _make_static("qdq-uint16-int8", _QDQ, QuantType.QUInt16, QuantType.QInt8),
     _make_static("qdq-int16", _QDQ, QuantType.QInt16, QuantType.QInt16),
-    # One scale for a whole layer would leave a MobileNetV3 of 16 levels little that it knows.
+    # With one scale for a whole layer, a MobileNetV3 in 4 bits would lose most of its accuracy.
     _make_static("qdq-int4", _QDQ, QuantType.QInt8, QuantType.QInt4, per_channel=True),
     _BLOCKS,
     _make_static("qoperator-int8", _QOPERATOR),

@@ -1,4 +1,4 @@
-"""The default setting on every class of many networks, against the limits that it must keep."""
+"""The default setting on every class of many networks, compared with its limits."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache as remember
@@ -23,7 +23,7 @@ from studies.limits_page import (
 from studies.networks import NETWORKS
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import run_tool
-from studies.results import read_rows
+from studies.results import resume
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, get_key
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
@@ -58,28 +58,29 @@ def limits(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Forget each class, and 0 with 4, on every network; rows measured before are kept."""
-    rows = [] if fresh else read_rows(NAME)
-    for dataset_name, name in product(datasets, names):
-        done = {get_key(row, KEY) for row in rows}
-        cells = [
-            cell
-            for cell in list_cells(seeds)
-            if (dataset_name, name, *write_cell(cell)) not in done
-        ]
-        if not cells:
-            continue
-        classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
-        for cell in track(cells, description=f"{dataset_name} {name}"):
-            rows.append(measure_cell(classifier, cell))
-            publish(rows)
-    publish(rows)
-    publish_picture(rows)
-    click.echo(describe(rows))
+    """Forget each class, and 0 with 4, on every network; rows that were measured
+    before are kept.
+    """
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for dataset_name, name in product(datasets, names):
+            cells = [
+                cell
+                for cell in list_cells(seeds)
+                if (dataset_name, name, *write_cell(cell)) not in done
+            ]
+            if not cells:
+                continue
+            classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)
+            for cell in track(cells, description=f"{dataset_name} {name}"):
+                kept.add(measure_cell(classifier, cell))
+        publish(kept.rows)
+    publish_picture(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def list_cells(seeds: int) -> list[Cell]:
-    """Seed by seed, so that what is there after an interrupt covers every class."""
+    """List cells seed by seed, so that the rows after an interrupt cover every class."""
     return [
         Cell(forgotten, data, seed)
         for seed, forgotten, data in product(range(seeds), REQUESTS, LIMITS)
@@ -116,15 +117,15 @@ def measure_cell(classifier: Classifier, cell: Cell) -> Row:
 
 @remember
 def measure_original(classifier: Classifier, forgotten: tuple[int, ...]) -> Accuracies:
-    """The network as it was, once for each request."""
+    """Measure the original network, once for each request."""
     return measure_accuracies(classifier.network, classifier.network, classifier.test, forgotten)
 
 
 def write_cell(cell: Cell) -> tuple[Any, ...]:
-    """A cell as its row's key has it, behind data set and network."""
+    """Return a cell as in its row's key, after data set and network."""
     return (write_classes(cell.forgotten), cell.data, cell.seed)
 
 
 def write_classes(classes: Iterable[int]) -> str:
-    """As on the command line."""
+    """Write classes as on the command line."""
     return ",".join(map(str, classes))

@@ -24,7 +24,7 @@ KEY = (*NETWORK, "forget", "data", "seed")
 
 
 class Limits(NamedTuple):
-    """What every cell must keep, and the mean and the worst of ΔAcc_R over all cells."""
+    """The limits of every cell, and of the mean and the worst ΔAcc_R over all cells."""
 
     acc_f: float
     unmasked: float
@@ -40,15 +40,15 @@ LIMITS = {
 
 
 def publish(rows: Sequence[Row]) -> None:
-    """Write the page; it says which cells there are."""
+    """Write the page."""
     body = (
-        "`unlearn` with no option on networks trained by one recipe, 16 samples of the class to "
-        f"forget (8 each for two classes), {ANCHORS_PER_CLASS} unlabelled anchors a retained class "
-        "or none at all, drawn from the training images by the seed; judged on all test images. "
-        "`unmasked` is Acc_F with the original head put back. ResNet-18 has its standard stem, on "
-        "images of 32 x 32.\n\n"
+        "`unlearn` without options on networks trained by one recipe, with 16 samples of the "
+        f"class to forget (8 each for two classes), and {ANCHORS_PER_CLASS} unlabelled anchors of "
+        "each retained class or none at all, drawn from the training images by the seed; measured "
+        "on all test images. `unmasked` is Acc_F with the original head. ResNet-18 has its "
+        "standard stem, on images of 32 x 32.\n\n"
         f"![Unmasked Acc_F and ΔAcc_R of every cell]({NAME}.svg)\n\n"
-        "A mark is one cell: a request, a draw of samples. Lines are the limits.\n\n"
+        "Each mark is one cell: one request with one draw of samples. Lines are the limits.\n\n"
         f"{describe(rows)}"
     )
     write_results(NAME, "One setting for all", body, rows)
@@ -70,7 +70,7 @@ def publish_picture(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """A table against the limits, and one for each network."""
+    """Describe one kind of data: a table of the limits, and one of the networks."""
     parts = []
     for data, limit in LIMITS.items():
         chosen = pick_rows(rows, data=data)
@@ -89,7 +89,7 @@ def describe(rows: Sequence[Row]) -> str:
 
 
 def describe_misses(rows: Sequence[Row], limit: Limits) -> str:
-    """The cells beyond a limit."""
+    """Describe the cells beyond a limit."""
     missed = [
         {name: row[name] for name in (*KEY, "Acc_F", "unmasked", "ΔAcc_R")}
         | {"unmasked, other draws": _list_others(rows, row)}
@@ -103,13 +103,13 @@ def describe_misses(rows: Sequence[Row], limit: Limits) -> str:
 
 
 def _list_others(rows: Sequence[Row], missed: Row) -> str:
-    """What other samples of the same class leave in the same network."""
+    """List unmasked Acc_F with other samples of the same class in the same network."""
     others = pick_rows(rows, **{name: missed[name] for name in KEY if name != "seed"})
     return ", ".join(f"{row['unmasked']:.4f}" for row in others if row is not missed)
 
 
 def summarise(rows: Sequence[Row]) -> Row:
-    """The worst and the mean over cells."""
+    """Return the worst and the mean over cells."""
     deltas = [row["ΔAcc_R"] for row in rows]
     return {
         "cells": len(rows),
@@ -126,7 +126,7 @@ def summarise(rows: Sequence[Row]) -> Row:
 
 
 def judge(summary: Row, limit: Limits) -> list[Row]:
-    """A row for each limit."""
+    """Make a row for each limit."""
     upper = {"worst Acc_F": limit.acc_f, "worst unmasked": limit.unmasked}
     lower = {"mean ΔAcc_R": limit.mean_delta, "worst ΔAcc_R": limit.worst_delta}
     verdicts = [

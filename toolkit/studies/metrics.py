@@ -1,7 +1,7 @@
 """The paper's metrics, as pure functions of features, predictions and labels.
 
-Source: Wang et al., Scientific Reports 16, 11879 (2026), experimental set-up. The paper says which
-distances, not which norm or over what: here Euclidean, between centroids of all samples given.
+Source: Wang et al., Scientific Reports 16, 11879 (2026), experimental set-up. The paper does not
+say which norm, or over which samples: here it is Euclidean, between centroids of all samples given.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ Labels = npt.NDArray[np.int64]
 
 
 class Accuracy(NamedTuple):
-    """Fractions of the forgotten and of the retained classes' samples that are right."""
+    """Accuracy on the forgotten and on the retained classes, as fractions."""
 
     acc_f: float
     acc_r: float
@@ -30,7 +30,7 @@ class Separability(NamedTuple):
 
 
 def measure_accuracy(predictions: Labels, labels: Labels, forgotten: Collection[int]) -> Accuracy:
-    """Acc_F and Acc_R of predictions [N]."""
+    """Measure Acc_F and Acc_R of predictions [N]."""
     is_hit = predictions == labels
     is_forgotten = np.isin(labels, list(forgotten))
     return Accuracy(float(is_hit[is_forgotten].mean()), float(is_hit[~is_forgotten].mean()))
@@ -39,7 +39,7 @@ def measure_accuracy(predictions: Labels, labels: Labels, forgotten: Collection[
 def measure_separability(
     features: Features, labels: Labels, forgotten: Collection[int]
 ) -> Separability:
-    """How far the forgotten classes stand from the others in feature space [N, D].
+    """Measure how far the forgotten classes stand from the others in feature space [N, D].
 
     D_inter: mean distance of a forgotten class's centroid to the retained centroids. D_intra: mean
     distance of its samples to their centroid. Means over the forgotten classes, if several.

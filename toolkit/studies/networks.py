@@ -28,7 +28,7 @@ from studies.datasets import Dataset
 
 
 class NetworkSpec(NamedTuple):
-    """How a network is built, for how long it is trained, and the images that it takes.
+    """How a network is built and trained, and the size of its images.
 
     Its last layer is `classifier`, a Linear.
     """
@@ -40,7 +40,7 @@ class NetworkSpec(NamedTuple):
 
 
 _DIGITS = frozenset({"mnist", "svhn"})
-# Standard stems: at 32 x 32 they leave a network of the published depth affordable on two cores.
+# Standard stems, which make networks of the published depth affordable at 32 x 32 on two cores.
 NETWORKS: Mapping[str, NetworkSpec] = {
     "mlp": NetworkSpec(MLP, epochs=8, channels=1, extent=28),
     "lenet5": NetworkSpec(LeNet5, epochs=10, channels=1, extent=28),
@@ -56,7 +56,7 @@ NETWORKS: Mapping[str, NetworkSpec] = {
 def prepare_inputs(
     images: npt.NDArray[np.uint8], spec: NetworkSpec, statistics: tuple[float, float]
 ) -> Tensor:
-    """Images [N, H, W, C] as inputs [N, C, H, W]: resized, grey repeated, normalised."""
+    """Turn images [N, H, W, C] into inputs [N, C, H, W]: resized, grey repeated, normalised."""
     inputs = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
     if inputs.shape[-1] != spec.extent:
         inputs = functional.interpolate(
@@ -67,7 +67,7 @@ def prepare_inputs(
 
 
 def measure_statistics(dataset: Dataset) -> tuple[float, float]:
-    """Mean and standard deviation of the training pixels, scaled to 0-1."""
+    """Return mean and standard deviation of the training pixels, scaled to 0-1."""
     pixels = dataset.train.images
     return float(pixels.mean() / 255), float(pixels.std() / 255)
 
@@ -80,9 +80,9 @@ def get_network(
     seed: int = 0,
     without: tuple[int, ...] = (),
 ) -> nn.Module:
-    """A network in inference mode, trained on the classes not in `without`, or read from `cache`.
+    """Return a network in inference mode, trained on the classes not in `without`, or from `cache`.
 
-    `without` gives the network that retraining would: it still has an output for every class.
+    With `without`, it is a retrained network, which still has an output for every class.
     """
     spec = NETWORKS[name]
     options = TrainingOptions(epochs=spec.epochs, mirrors=dataset.name not in _DIGITS, seed=seed)
@@ -102,6 +102,8 @@ def get_network(
 
 
 def _lay_out(network: nn.Module) -> nn.Module:
-    """Channels last: several times as fast where the last maps are 1 x 1."""
+    """Lay out tensors channels last, which is several times as fast where the last maps
+    are 1 x 1.
+    """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
     return network

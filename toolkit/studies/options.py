@@ -8,10 +8,10 @@ data_root_option = click.option(
     "--data-root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help="Holds mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary, or some.",
+    help="Folder with any of mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary.",
 )
 fresh_option = click.option(
-    "--fresh", is_flag=True, help="Measure again what docs/results holds of this study."
+    "--fresh", is_flag=True, help="Measure rows of this study again that were measured before."
 )
 cache_option = click.option(
     "--cache",

@@ -1,4 +1,4 @@
-"""Our side of a comparison: the tool itself, on an ONNX export of the task's network."""
+"""The tool itself in a comparison, on an ONNX export of the task's network."""
 
 import copy
 import tempfile
@@ -27,21 +27,19 @@ DEFAULTS = UnlearnOptions()
 
 
 class ToolRun(NamedTuple):
-    """The network with the tool's weights, and the tool's report on it."""
+    """The network with the tool's weights, and the tool's report."""
 
     network: nn.Module
     report: UnlearnReport
 
 
 def unlearn_with_tool(task: Task) -> nn.Module:
-    """What `unlearn` makes of the task's network by default; it has no BatchNorm any more."""
+    """Unlearn with the tool's defaults; the returned network has no BatchNorm."""
     return run_tool(task).network
 
 
 def run_tool(task: Task, options: UnlearnOptions = DEFAULTS) -> ToolRun:
-    """Export, unlearn as the command does, and load the edited weights. Anchors are used where
-    the task has any.
-    """
+    """Export, unlearn as the command does, and load the edited weights; uses anchors if any."""
     network = fold_batch_norm(task.network)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -62,7 +60,7 @@ def run_tool(task: Task, options: UnlearnOptions = DEFAULTS) -> ToolRun:
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy in which each convolution holds the normalisation behind it, as exporters do it."""
+    """Return a copy with each BatchNorm folded into the convolution before it, as exporters do."""
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
         if isinstance(module, nn.Sequential):
@@ -71,7 +69,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
 
 
 def export(network: nn.Module, task: Task, path: Path) -> None:
-    """Write ONNX whose tensors bear the names of the network's parameters."""
+    """Write ONNX whose tensors have the names of the network's parameters."""
     torch.onnx.export(
         network, (task.forget[:2],), path, dynamo=False, opset_version=17, verbose=False,
         input_names=["image"], output_names=["logits"],
@@ -80,7 +78,7 @@ def export(network: nn.Module, task: Task, path: Path) -> None:
 
 
 def write_samples(task: Task, path: Path) -> None:
-    """The task's data as model inputs; anchors bear one label, which the method does not read."""
+    """Write the task's data as model inputs; all anchors have the same label, which is not used."""
     anchors = torch.full((len(task.anchors),), task.kept[0])
     inputs = torch.cat([task.forget, task.anchors]).numpy()
     labels = torch.cat([task.forget_labels, anchors]).numpy()
@@ -88,7 +86,7 @@ def write_samples(task: Task, path: Path) -> None:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Take over every tensor of an ONNX file that bears a parameter's name."""
+    """Load every tensor of an ONNX file that has a parameter's name."""
     tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
     parameters = dict(network.named_parameters())
     missing = parameters.keys() - tensors.keys()

@@ -1,4 +1,4 @@
-"""How fast models run beside each other, on one thread."""
+"""How fast models run compared with each other, on one thread."""
 
 import random
 import time
@@ -11,14 +11,14 @@ import numpy.typing as npt
 import onnxruntime as ort
 from onnx import ModelProto
 
-SESSIONS, TIMED_RUNS, WARM_UP_RUNS = 5, 60, 10  # runs of each of so many sessions of each model
+SESSIONS, TIMED_RUNS, WARM_UP_RUNS = 5, 60, 10  # runs of each session, and sessions of each model
 FATAL = 4
 
 Array = npt.NDArray[np.float32]
 
 
 def open_one_thread(proto: ModelProto, *, optimizes: bool = True) -> Any:  # noqa: ANN401 - untyped
-    """An ONNX Runtime session on the CPU, whose times do not depend on other cores."""
+    """Open an ONNX Runtime session on the CPU with one thread."""
     options = ort.SessionOptions()
     options.log_severity_level = FATAL
     options.intra_op_num_threads = 1
@@ -29,8 +29,9 @@ def open_one_thread(proto: ModelProto, *, optimizes: bool = True) -> Any:  # noq
 
 
 def compare_pace(given: ModelProto, edited: ModelProto, image: Array) -> dict[str, float]:
-    """Latency of the edited model by the given one's, and what the given one has by its own: the
-    median of runs next to each other, which is what other work on the machine disturbs least.
+    """Return the latency of the edited model relative to the given one's, and of that to itself.
+    Each is the median ratio of runs next to each other, which other work on the machine disturbs
+    least.
     """
     times = time_in_turn((given, edited, given), image)
     itself, changed, again = times
@@ -42,10 +43,10 @@ def compare_pace(given: ModelProto, edited: ModelProto, image: Array) -> dict[st
 
 
 def time_in_turn(models: Sequence[ModelProto], image: Array) -> npt.NDArray[np.float64]:
-    """Milliseconds of each model on one image, round by round, every round in another order.
+    """Return milliseconds of each model on one image, round by round, each round in another order.
 
-    Two sessions of one file differ by some percent, by where their memory lies: so each model has
-    several, opened in another order each time.
+    Two sessions of one file differ by some percent, depending on where their memory lies. So each
+    model has several, opened in another order each time.
     """
     shuffle = random.Random(0).shuffle  # noqa: S311 - an order, no secret
     order = list(range(len(models)))

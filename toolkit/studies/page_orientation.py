@@ -1,7 +1,6 @@
-"""A model from the wild: a page-orientation classifier, and text pages rendered for it."""
+"""A third-party model: a page-orientation classifier, with text pages rendered for it."""
 
 import contextlib
-import io
 import json
 import random
 import shutil
@@ -13,7 +12,7 @@ import click
 from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
-from nhle_onnx.cli.main import run
+from studies.command import run_unlearn
 from studies.results import RESULTS, write_results
 from studies.tables import make_table
 
@@ -64,36 +63,30 @@ def page_orientation(model: Path, seed: int, angles: tuple[str, ...]) -> None:
             for angle in track(angles, description="forgetting")
         ]
     body = (
-        "PP-LCNet x1.0 as its authors ship it: exported by PaddlePaddle, MatMul + Add + Identity + "
-        f"Softmax head, BatchNormalization left in. {TUNING_PAGES} rendered pages an orientation "
-        f"for tuning, {EVALUATION_PAGES} others for judging; defaults throughout.\n\n"
+        "PP-LCNet x1.0 as its authors ship it: exported by PaddlePaddle, MatMul + Add + Identity "
+        f"+ Softmax head, BatchNormalization not folded. {TUNING_PAGES} rendered pages of each "
+        f"orientation for tuning, {EVALUATION_PAGES} others for evaluation; default options.\n\n"
         f"{make_table(rows)}\n\n"
         "[The report of the first row](page_orientation.report.json)."
     )
-    write_results("page_orientation", "A classifier from the wild", body, rows)
+    write_results("page_orientation", "A third-party classifier", body, rows)
     click.echo(make_table(rows))
 
 
 def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
-    """One row, by the command that a user would run."""
-    out = Path(f"without_{angle}.onnx")
-    arguments = ["unlearn", "model.onnx", "--forget", str(angle), "--samples", "tuning"]
-    arguments += ["--eval-data", "evaluation", "--out", str(out), "--quiet"]
-    with contextlib.redirect_stdout(io.StringIO()):
-        code = run(arguments)
-    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    """Measure one row with the command that a user would run."""
+    figures, report = run_unlearn(
+        Path("model.onnx"),
+        *("--forget", str(angle), "--samples", "tuning", "--eval-data", "evaluation"),
+        out=Path(f"without_{angle}.onnx"),
+    )
     if keep_report:
         RESULTS.mkdir(parents=True, exist_ok=True)
         line = json.dumps(report, ensure_ascii=False)
         (RESULTS / "page_orientation.report.json").write_text(f"{line}\n", "utf-8")
     return {
         "forget": f"{angle}°",
-        "exit": code,
-        "Acc_F before": report["before"]["acc_f"],
-        "Acc_F": report["after"]["acc_f"],
-        "unmasked": report["unmasked"]["acc_f"],
-        "Acc_R before": report["before"]["acc_r"],
-        "Acc_R": report["after"]["acc_r"],
+        **figures,
         "changed tensors": len(report["changed_tensors"]),
         "steps": report["method"]["steps_run"],
         "training s": report["elapsed_s"]["train"],
@@ -101,7 +94,7 @@ def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
 
 
 def write_pages(folder: Path, count: int, generator: random.Random) -> None:
-    """`count` pages for each orientation, in folders named by clockwise degrees."""
+    """Write `count` pages for each orientation, in folders named by clockwise degrees."""
     for angle in ANGLES:
         target = folder / str(angle)
         target.mkdir(parents=True)
@@ -111,7 +104,7 @@ def write_pages(folder: Path, count: int, generator: random.Random) -> None:
 
 
 def draw_page(generator: random.Random) -> Image.Image:
-    """A page of random text: size, margins, spacing and paragraphs vary."""
+    """Draw a page of random text; size, margins, spacing and paragraphs vary."""
     width, height = generator.randrange(480, 720), generator.randrange(640, 960)
     page = Image.new("RGB", (width, height), (generator.randrange(235, 256),) * 3)
     draw = ImageDraw.Draw(page)
@@ -129,7 +122,7 @@ def draw_page(generator: random.Random) -> Image.Image:
 
 
 def draw_line(generator: random.Random, font: ImageFont.FreeTypeFont, limit: int) -> str:
-    """Words until the line is full."""
+    """Draw words until the line is full."""
     line = generator.choice(WORDS).capitalize()
     while font.getlength(longer := f"{line} {generator.choice(WORDS)}") < limit:
         line = longer

@@ -24,7 +24,7 @@ from studies.paper_text import RUNS
 def paper(
     tables: Sequence[str], figures: Sequence[str], data_root: Path, runs: int, cache: Path
 ) -> None:
-    """Measure the paper's tables and figures, all of them unless some are named."""
+    """Measure the paper's tables and figures: those named, or all."""
     source = Source(data_root, cache)
     is_all = not tables and not figures
     measured: dict[object, list[dict[str, object]]] = {}

@@ -21,10 +21,10 @@ from studies.paper_methods import (
     ORIGINAL,
     OURS,
     RATE,
-    Bench,
+    Experiment,
     Method,
     measure,
-    open_bench,
+    open_experiment,
     take_task,
 )
 from studies.paper_tables import (
@@ -68,7 +68,7 @@ class Panel(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What a figure shows of one pair: figures, and a row of panels or of bars."""
+    """What a figure shows for one pair: numbers, and a row of panels or of bars."""
 
     rows: list[Row]
     draw: Sequence[Callable[[Axes], None]]
@@ -80,11 +80,11 @@ def write_figure(key: str, source: Source) -> str:
     missing: list[Row] = []
     for pair in PAIRS[key]:
         try:
-            bench = open_bench(pair, *source)
+            experiment = open_experiment(pair, *source)
         except DatasetMissingError as error:
             missing.append({**pair._asdict(), NOT_MEASURED: explain_absence(error, source)})
         else:
-            drawings += MAKERS[key](bench)
+            drawings += MAKERS[key](experiment)
     name = f"paper_{key.replace(' ', '_')}"
     rows = [row for drawing in drawings for row in drawing.rows]
     parts = [INTRODUCTIONS[key], describe_pairs(key)]
@@ -104,33 +104,33 @@ def write_figure(key: str, source: Source) -> str:
     return f"{name}: {len(drawings)} rows drawn, {len(missing)} pairs without data"
 
 
-def embed_pair(bench: Bench) -> Iterator[Drawing]:
-    """Figure 4: the features of some test images under each method."""
-    shown = choose_first(bench.test, SHOWN_PER_CLASS)
-    task = take_task(bench, "single", 0, anchored=False)
-    before = measure(bench.network, bench.test, task.forgotten)
+def embed_pair(experiment: Experiment) -> Iterator[Drawing]:
+    """Make Figure 4: the features of some test images after each method."""
+    shown = choose_first(experiment.test, SHOWN_PER_CLASS)
+    task = take_task(experiment, "single", 0, anchored=False)
+    before = measure(experiment.network, experiment.test, task.forgotten)
     rows: list[Row] = []
     panels: list[Panel] = []
-    for method in track(EMBEDDED, description=f"t-SNE, {bench.pair.dataset}"):
+    for method in track(EMBEDDED, description=f"t-SNE, {experiment.pair.dataset}"):
         network, steps = method.apply(task)
-        figures = name_figures(before, measure(network, bench.test, task.forgotten))
-        rows.append({**bench.pair._asdict(), "method": method.name, "steps": steps, **figures})
-        title = f"{bench.pair.dataset}, {bench.pair.network}: {method.name}"
+        figures = name_figures(before, measure(network, experiment.test, task.forgotten))
+        rows.append({**experiment.pair._asdict(), "method": method.name, "steps": steps, **figures})
+        title = f"{experiment.pair.dataset}, {experiment.pair.network}: {method.name}"
         points = embed(extract_features(network, shown.inputs).numpy())
         panels.append(Panel(title, points, shown.labels.numpy(), task.forgotten))
     yield Drawing(rows, [partial(draw_panel, panel=panel) for panel in panels])
 
 
-def sweep_rates(bench: Bench) -> Iterator[Drawing]:
-    """Figure 5: for each loss, the original and the network after NHLE at each rate."""
+def sweep_rates(experiment: Experiment) -> Iterator[Drawing]:
+    """Make Figure 5: for each loss, the original and the network after NHLE at each rate."""
     for name, tune in FINETUNED.items():
         methods = [
             ORIGINAL,
             *(Method(f"{rate:.2f}", partial(tune, rate=rate)) for rate in RATES),
         ]
-        found = measure_run(bench, "single", methods, 0)
-        rows = [{**bench.pair._asdict(), "loss": name, **row} for row in found]
-        title = f"{bench.pair.dataset}, {bench.pair.network}: {name}"
+        found = measure_run(experiment, "single", methods, 0)
+        rows = [{**experiment.pair._asdict(), "loss": name, **row} for row in found]
+        title = f"{experiment.pair.dataset}, {experiment.pair.network}: {name}"
         draw = [
             partial(draw_bars, rows=rows, columns=columns, title=title)
             for columns in (SEPARABILITY, ("Acc_F", "Acc_R"))
@@ -139,7 +139,7 @@ def sweep_rates(bench: Bench) -> Iterator[Drawing]:
 
 
 def choose_first(test: TestData, count: int) -> TestData:
-    """The first `count` samples of each class."""
+    """Choose the first `count` samples of each class."""
     labels = test.labels.numpy()
     chosen = np.sort(
         np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
@@ -148,7 +148,7 @@ def choose_first(test: TestData, count: int) -> TestData:
 
 
 def embed(features: Array) -> Array | None:
-    """t-SNE of features [N, D] in the plane; None if they are not finite."""
+    """Return a two-dimensional t-SNE of features [N, D]; None if they are not finite."""
     if not np.isfinite(features).all():
         return None
     scaled = features / max(float(features.std()), TINY)
@@ -160,7 +160,7 @@ def embed(features: Array) -> Array | None:
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
-    """Points of the classes, the forgotten ones in black and on top."""
+    """Draw points of the classes, the forgotten ones in black and on top."""
     axes.set(title=panel.title, xticks=[], yticks=[])
     if panel.points is None:
         axes.text(0.5, 0.5, NOT_FINITE, ha="center", transform=axes.transAxes)
@@ -175,7 +175,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def draw_bars(axes: Axes, rows: Sequence[Row], columns: Sequence[str], title: str) -> None:
-    """A group of bars for each method; what is not finite has no bar."""
+    """Draw a group of bars for each method; values that are not finite have no bar."""
     places = np.arange(len(rows))
     width = 0.8 / len(columns)
     for index, column in enumerate(columns):
@@ -203,7 +203,7 @@ def save_drawings(drawings: Sequence[Drawing], name: str) -> None:
 
 
 def format_rows(rows: Sequence[Row]) -> list[Row]:
-    """Rows as a page shows them."""
+    """Format rows for a page."""
     shown = [name for name in ("dataset", "network", "loss", "method", "steps") if name in rows[0]]
     return [
         {name: row[name] for name in shown}
@@ -212,7 +212,7 @@ def format_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-MAKERS: Mapping[str, Callable[[Bench], Iterator[Drawing]]] = {
+MAKERS: Mapping[str, Callable[[Experiment], Iterator[Drawing]]] = {
     "figure 4": embed_pair,
     "figure 5": sweep_rates,
 }
@@ -220,13 +220,13 @@ INTRODUCTIONS: Mapping[str, str] = {
     "figure 4": (
         f"t-SNE (seed {TSNE_SEED}, perplexity {PERPLEXITY:g}, each panel on its own) of the "
         f"classifier's input for the first {SHOWN_PER_CLASS} test images of each class: the "
-        f"original network, NHLE without a mask at {RATE:.2f} with either loss, and what "
-        "`unlearn` does by default with the same 16 samples. The figures are of all test images. "
+        f"original network, NHLE without a mask at {RATE:.2f} with either loss, and "
+        "`unlearn` with its defaults and the same 16 samples. The numbers are for all test images. "
         "The paper's figure is of a simplified setting that its text does not describe."
     ),
     "figure 5": (
         "NHLE without a mask at each rate, with either loss; the first group of bars is the "
         "original network. A missing bar is a value that is not finite. The paper's figure is of "
-        "CIFAR-10; its text does not name the network, and gives none of the bars' heights."
+        "CIFAR-10; its text does not name the network, and does not give the bars' heights."
     ),
 }

@@ -1,4 +1,6 @@
-"""What is compared on the paper's tasks: its recipe, read as literally as we can, and the tool."""
+"""The methods compared on the paper's tasks: its recipe, read as literally as possible, and the
+tool.
+"""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -13,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.unlearning.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.unlearning.losses.paper_gradient import paper_gradient_loss
+from nhle_onnx.unlearning.nhle import encode_negative_hot
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from studies.baselines.negative_hot import encode_plain_negative, mask_head
@@ -34,14 +37,14 @@ from studies.paper_text import (
 from studies.tasks import Task
 
 STEP_LIMIT = 100
-HUNDRED = 100  # classes, of which the paper draws those to forget
+HUNDRED = 100  # for data sets with so many classes, the paper draws those to forget
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Encoding = Callable[[Tensor, ForgetRequest], Tensor]
 
 
-class Bench(NamedTuple):
-    """A trained network, its data set with the training pixels' statistics, and test inputs."""
+class Experiment(NamedTuple):
+    """A trained network, its data set with pixel statistics, and test inputs."""
 
     pair: Pair
     dataset: Dataset
@@ -51,14 +54,14 @@ class Bench(NamedTuple):
 
 
 class Edited(NamedTuple):
-    """A network after unlearning, and the steps that it took."""
+    """A network after unlearning, and the number of steps."""
 
     network: nn.Module
     steps: int
 
 
 class Method(NamedTuple):
-    """A way to unlearn, by its name in the tables; `anchored` ones are given anchors as well."""
+    """A way to unlearn, with its name in the tables; `anchored` ones also get anchors."""
 
     name: str
     apply: Callable[[Task], Edited]
@@ -66,24 +69,24 @@ class Method(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A network on the test images."""
+    """The figures of a network on the test images."""
 
     accuracy: Accuracy
     separability: Separability
 
 
-def open_bench(pair: Pair, root: Path, cache: Path) -> Bench:
-    """Read the data set and get the network. Raises DatasetMissingError."""
+def open_experiment(pair: Pair, root: Path, cache: Path) -> Experiment:
+    """Read the data set, and train or load the network. Raises DatasetMissingError."""
     dataset = load_dataset(pair.dataset, root)
     statistics = measure_statistics(dataset)
     inputs = prepare_inputs(dataset.test.images, NETWORKS[pair.network], statistics)
     test = TestData(inputs, torch.from_numpy(dataset.test.labels))
     network = get_network(dataset, pair.network, cache)
-    return Bench(pair, dataset, statistics, network, test)
+    return Experiment(pair, dataset, statistics, network, test)
 
 
 def choose_classes(kind: Kind, num_classes: int, run: int) -> tuple[int, ...]:
-    """Class 0; or 0 and 4, and 20 of 100 drawn with the run as the seed."""
+    """Choose class 0; or 0 and 4, or 20 of 100 drawn with the run as the seed."""
     if kind == "single":
         return SINGLE_CLASS
     if num_classes < HUNDRED:
@@ -92,16 +95,16 @@ def choose_classes(kind: Kind, num_classes: int, run: int) -> tuple[int, ...]:
     return tuple(sorted(map(int, drawn)))
 
 
-def take_task(bench: Bench, kind: Kind, run: int, *, anchored: bool) -> Task:
-    """Training samples in file order: run r takes the r-th block of each class."""
-    forgotten = choose_classes(kind, bench.dataset.num_classes, run)
-    kept = [index for index in range(bench.dataset.num_classes) if index not in forgotten]
+def take_task(experiment: Experiment, kind: Kind, run: int, *, anchored: bool) -> Task:
+    """Take training samples in file order: run r takes the r-th block of each class."""
+    forgotten = choose_classes(kind, experiment.dataset.num_classes, run)
+    kept = [index for index in range(experiment.dataset.num_classes) if index not in forgotten]
     count = SAMPLES[kind]
-    forget, forget_labels = _take_block(bench, forgotten, run, count)
-    anchors, _ = _take_block(bench, tuple(kept), run, count if anchored else 0)
+    forget, forget_labels = _take_block(experiment, forgotten, run, count)
+    anchors, _ = _take_block(experiment, tuple(kept), run, count if anchored else 0)
     return Task(
-        network=bench.network,
-        num_classes=bench.dataset.num_classes,
+        network=experiment.network,
+        num_classes=experiment.dataset.num_classes,
         forgotten=forgotten,
         forget=forget,
         forget_labels=forget_labels,
@@ -113,7 +116,9 @@ def take_task(bench: Bench, kind: Kind, run: int, *, anchored: bool) -> Task:
 
 
 def finetune(task: Task, rate: float, loss: Loss, encode: Encoding) -> Edited:
-    """Plain SGD on all parameters, in inference mode, until no forget sample is given its class."""
+    """Train all parameters with plain SGD, in inference mode, until no forget sample gets its
+    class.
+    """
     network = copy.deepcopy(task.network)
     request = ForgetRequest(forget=task.forgotten, num_classes=task.num_classes)
     targets = encode(task.forget_labels, request)
@@ -131,7 +136,7 @@ def finetune(task: Task, rate: float, loss: Loss, encode: Encoding) -> Edited:
 
 
 def finetune_and_mask(task: Task, rate: float, loss: Loss) -> Edited:
-    """NHLE-CWM as published."""
+    """Run NHLE-CWM as published."""
     network, steps = finetune(task, rate, loss, encode_negative_hot)
     return Edited(mask_head(network, task.forgotten, "zero"), steps)
 
@@ -142,18 +147,18 @@ def mask_only(task: Task) -> Edited:
 
 
 def keep(task: Task) -> Edited:
-    """The network as it was trained."""
+    """Return the original network."""
     return Edited(task.network, 0)
 
 
 def use_tool(task: Task, options: UnlearnOptions) -> Edited:
-    """Our side, by the tool."""
+    """Unlearn with the tool."""
     network, report = run_tool(task, options)
     return Edited(network, report.method["steps_run"])
 
 
 def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> Measured:
-    """Accuracies and distances on the test images."""
+    """Measure accuracies and distances on the test images."""
     features = extract_features(network, test.inputs)
     with torch.no_grad():
         logits = network.get_submodule("classifier")(features)
@@ -165,24 +170,26 @@ def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> M
 
 
 def _predict_classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The winning class of each sample [N, K]. A published rate can leave a network that computes
-    no numbers: it then recognises nothing, which is -1.
+    """Return the winning class of each sample [N, K], or -1. With a published rate, a network may
+    end up computing NaN only: it then recognises nothing.
     """
     return np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1)
 
 
 def _take_block(
-    bench: Bench, classes: tuple[int, ...], run: int, count: int
+    experiment: Experiment, classes: tuple[int, ...], run: int, count: int
 ) -> tuple[Tensor, Tensor]:
-    labels = bench.dataset.train.labels
+    labels = experiment.dataset.train.labels
     blocks = [np.flatnonzero(labels == index)[run * count : (run + 1) * count] for index in classes]
     short = [index for index, block in zip(classes, blocks, strict=True) if len(block) < count]
     if short:
-        message = f"{bench.dataset.name}: class {short[0]} has too few samples for run {run}"
+        message = f"{experiment.dataset.name}: class {short[0]} has too few samples for run {run}"
         raise ValueError(message)
     positions = np.concatenate(blocks)
     inputs = prepare_inputs(
-        bench.dataset.train.images[positions], NETWORKS[bench.pair.network], bench.statistics
+        experiment.dataset.train.images[positions],
+        NETWORKS[experiment.pair.network],
+        experiment.statistics,
     )
     return inputs, torch.from_numpy(labels[positions])
 
@@ -190,7 +197,7 @@ def _take_block(
 RATE = RATES[0]
 LOSSES: Mapping[str, Loss] = {
     "paper-gradient": paper_gradient_loss,
-    "paper-cross-entropy": functional.cross_entropy,  # which takes any label [N, K], y(B) as well
+    "paper-cross-entropy": functional.cross_entropy,  # it takes any label [N, K], also y(B)
 }
 ENCODINGS: Mapping[str, Encoding] = {"NHLE": encode_negative_hot, "y(B)": encode_plain_negative}
 

@@ -1,8 +1,8 @@
-"""The paper's tables, measured where the data is there, beside what its text gives."""
+"""The paper's tables, measured where the data is available, beside the numbers in its text."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,19 +15,19 @@ from studies.paper_methods import (
     ENCODED,
     RATE,
     STEP_LIMIT,
-    Bench,
+    Experiment,
     Measured,
     Method,
     measure,
-    open_bench,
+    open_experiment,
     take_task,
 )
 from studies.paper_text import (
+    BASELINES,
     CLAIMS,
     NAMED,
     OPEN_POINTS,
     PAIRS,
-    PEERS,
     PUBLISHED,
     RUNS,
     Kind,
@@ -35,7 +35,7 @@ from studies.paper_text import (
     Published,
 )
 from studies.results import write_results
-from studies.tables import Row, make_table
+from studies.tables import FRACTION, Row, group_rows, make_table, write_spread
 
 ACCURACY = ("Acc_F before", "Acc_F", "Acc_R before", "Acc_R", "ΔAcc_R")
 SEPARABILITY = ("D_inter", "D_intra", "Ratio_D")
@@ -45,7 +45,7 @@ NOT_FINITE = "not finite"
 
 
 class Table(NamedTuple):
-    """What a table compares. `repeats` says that it gives the mean of several runs."""
+    """What a table compares. With `repeats`, it gives the mean of several runs."""
 
     title: str
     kind: Kind
@@ -55,7 +55,7 @@ class Table(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where data sets and trained networks are."""
+    """The folders of data sets and trained networks."""
 
     root: Path
     cache: Path
@@ -76,7 +76,7 @@ TABLES: Mapping[str, Table] = {
 
 
 def write_table(key: str, source: Source, runs: int, measured: dict[Any, list[Row]]) -> str:
-    """Measure a table and write its page. `measured` keeps rows that several tables share."""
+    """Measure a table and write its page. `measured` caches rows that several tables share."""
     table = TABLES[key]
     count = runs if table.repeats else 1
     rows: list[Row] = []
@@ -94,51 +94,55 @@ def write_table(key: str, source: Source, runs: int, measured: dict[Any, list[Ro
 def measure_or_explain(
     pair: Pair, table: Table, runs: int, source: Source, measured: dict[Any, list[Row]]
 ) -> list[Row] | str:
-    """Rows of a pair, or what is missing."""
+    """Measure a pair's rows, or say what is missing."""
     key = (pair, table.kind, table.methods, runs)
     if key not in measured:
         try:
-            bench = open_bench(pair, *source)
+            experiment = open_experiment(pair, *source)
         except DatasetMissingError as error:
             return explain_absence(error, source)
-        measured[key] = measure_pair(bench, table.kind, table.methods, runs)
+        measured[key] = measure_pair(experiment, table.kind, table.methods, runs)
     return measured[key]
 
 
 def explain_absence(error: DatasetMissingError, source: Source) -> str:
-    """What is missing, without the path of whoever looks for it."""
+    """Say what is missing, without the user's path."""
     return str(error).split(": ", 1)[1].replace(str(source.root), "DIR")
 
 
-def measure_pair(bench: Bench, kind: Kind, methods: Sequence[Method], runs: int) -> list[Row]:
-    """A row for each run of each method."""
-    description = f"{bench.pair.dataset} {bench.pair.network}"
+def measure_pair(
+    experiment: Experiment, kind: Kind, methods: Sequence[Method], runs: int
+) -> list[Row]:
+    """Measure a row for each run of each method."""
+    description = f"{experiment.pair.dataset} {experiment.pair.network}"
     return [
         row
         for run in track(range(runs), description=description)
-        for row in measure_run(bench, kind, methods, run)
+        for row in measure_run(experiment, kind, methods, run)
     ]
 
 
-def measure_run(bench: Bench, kind: Kind, methods: Sequence[Method], run: int) -> list[Row]:
-    """A row for each method."""
+def measure_run(
+    experiment: Experiment, kind: Kind, methods: Sequence[Method], run: int
+) -> list[Row]:
+    """Measure a row for each method."""
     tasks = {
-        anchored: take_task(bench, kind, run, anchored=anchored)
+        anchored: take_task(experiment, kind, run, anchored=anchored)
         for anchored in {method.anchored for method in methods}
     }
     forgotten = next(iter(tasks.values())).forgotten
-    before = measure(bench.network, bench.test, forgotten)
+    before = measure(experiment.network, experiment.test, forgotten)
     rows = []
     for method in methods:
         network, steps = method.apply(tasks[method.anchored])
-        after = measure(network, bench.test, forgotten)
-        row = {**bench.pair._asdict(), "method": method.name, "forgotten": list(forgotten)}
+        after = measure(network, experiment.test, forgotten)
+        row = {**experiment.pair._asdict(), "method": method.name, "forgotten": list(forgotten)}
         rows.append(row | {"run": run, "steps": steps} | name_figures(before, after))
     return rows
 
 
 def name_figures(before: Measured, after: Measured) -> Row:
-    """A row's figures by their column; None for what is not finite, as JSON has no NaN."""
+    """Return a row's figures by column; None if not finite, as JSON has no NaN."""
     figures = {
         "Acc_F before": before.accuracy.acc_f,
         "Acc_F": after.accuracy.acc_f,
@@ -151,24 +155,26 @@ def name_figures(before: Measured, after: Measured) -> Row:
 
 
 def make_lines(key: str, pair: Pair, found: list[Row] | str) -> list[Row]:
-    """The table's lines for a pair: the paper's, its peers', and ours."""
+    """Make the table's lines for a pair: the paper's, its baselines', and ours."""
     columns = TABLES[key].columns
     lines = []
     if not isinstance(found, str) or pair in NAMED.get(key, ()):
         unknown = dict.fromkeys(columns, NOT_GIVEN)
         lines = [make_published_line(key, pair)]
-        lines += [make_line(pair, f"{peer}, published", unknown) for peer in PEERS.get(key, ())]
+        lines += [
+            make_line(pair, f"{baseline}, published", unknown)
+            for baseline in BASELINES.get(key, ())
+        ]
     if isinstance(found, str):
         return [*lines, make_line(pair, f"{NOT_MEASURED}: {found}", dict.fromkeys(columns, "-"))]
-    for name in dict.fromkeys(row["method"] for row in found):
-        chosen = [row for row in found if row["method"] == name]
+    for (name,), chosen in group_rows(found, "method").items():
         cells = {column: format_cell(column, chosen) for column in columns}
         lines.append(make_line(pair, name, cells, format_cell("steps", chosen)))
     return lines
 
 
 def make_published_line(key: str, pair: Pair) -> Row:
-    """What the text gives of a row."""
+    """Make a line with the numbers in the paper's text."""
     given = PUBLISHED.get((key, pair), Published())
     of_column = {
         "Acc_F": given.acc_f,
@@ -184,26 +190,21 @@ def make_published_line(key: str, pair: Pair) -> Row:
 
 
 def make_line(pair: Pair, method: str, cells: Row, steps: str = "-") -> Row:
-    """One line of a page's table."""
+    """Make one line of a page's table."""
     return {**pair._asdict(), "method": method, "steps": steps, **cells}
 
 
 def format_cell(column: str, rows: Sequence[Row]) -> str:
-    """The mean of a column, with the standard deviation where there are several runs."""
-    values = [row[column] for row in rows if row[column] is not None]
-    if not values:
-        return NOT_FINITE
-    is_fraction = column in ACCURACY
-    write: Callable[[float], str] = "{:.4f}".format if is_fraction else "{:.3g}".format
-    text = write(fmean(values))
-    if len(values) > 1:
-        text += f" ± {write(stdev(values))}"
-    lost = len(rows) - len(values)
-    return f"{text} ({lost} {NOT_FINITE})" if lost else text
+    """Format the mean of a column, with the standard deviation if there are several runs."""
+    values = [row[column] for row in rows]
+    form = FRACTION if column in ACCURACY else ".3g"
+    text = write_spread(values, form, deviation=stdev, missing=NOT_FINITE)
+    lost = values.count(None)
+    return f"{text} ({lost} {NOT_FINITE})" if 0 < lost < len(values) else text
 
 
 def describe(key: str, table: str, runs: int) -> str:
-    """A table's page."""
+    """Return a table's page."""
     several = f"Mean ± standard deviation of {runs} runs" if runs > 1 else "One run"
     paper = f" (the paper has {RUNS})" if TABLES[key].repeats and runs != RUNS else ""
     return (
@@ -213,36 +214,37 @@ def describe(key: str, table: str, runs: int) -> str:
 
 
 def describe_methods(key: str) -> str:
-    """What the names in the method column mean."""
+    """Explain the names in the method column."""
     recipe = (
         f"`paper-gradient`, `paper-cross-entropy`: the paper's recipe with one loss or the other, "
-        f"SGD at {RATE:.2f}, until no forget sample is given its class (at most {STEP_LIMIT} steps)"
+        f"SGD at {RATE:.2f}, until no forget sample is assigned its class (at most {STEP_LIMIT} "
+        "steps)"
     )
     if key == "table 5":
         return f"{recipe}, with either label and no mask."
     ours = (
-        "`ours`: what `unlearn` does by default, by the tool on an ONNX export, with the same "
+        "`ours`: `unlearn` with its defaults, on an ONNX export, with the same "
         "samples and nothing else; its mask also lowers the bias"
     )
     if key == "table 6":
         return f"{recipe}, then the mask. {ours}."
     anchored = (
-        "`ours with anchors`: with as many unlabelled images of each retained class as well, which "
+        "`ours with anchors`: also with as many unlabelled images of each retained class, which "
         "the paper's setting does not have"
     )
-    peers = " and ".join(PEERS.get(key, ()))
-    published = f" {peers}: only what is published, they are not run here." if peers else ""
+    baselines = " and ".join(BASELINES.get(key, ()))
+    published = f" {baselines}: published figures only; they are not run here." if baselines else ""
     return f"{recipe}, then the mask. {ours}. {anchored}.{published}"
 
 
 def describe_pairs(key: str) -> str:
-    """Which rows are the paper's."""
+    """Say which rows are the paper's."""
     named = ", ".join(f"{pair.dataset} with {pair.network}" for pair in NAMED.get(key, ()))
     return f"Pairs that the text names for its {key}: {named or 'none'}; the others are our choice."
 
 
 def describe_source(key: str) -> str:
-    """What the paper says of a table or figure, and what it leaves open."""
+    """Return what the paper says about a table or figure, and what it leaves open."""
     points = "\n".join(f"- **{name}**: {choice}" for name, choice in OPEN_POINTS.items())
     return (
         f"## What the paper says\n\n{CLAIMS[key]}\n\nThis is the body text of Wang et al., "

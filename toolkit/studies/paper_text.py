@@ -1,4 +1,4 @@
-"""What the paper's text says: settings, published figures, statements, and what it leaves open.
+"""The paper's text: settings, published figures, statements, and what it leaves open.
 
 Source: Wang, Bie, Jing, Zhi, Scientific Reports 16, 11879 (2026), doi 10.1038/s41598-026-40379-9.
 We had the body text without the tables and the figures: a number stands here only if a sentence
@@ -78,9 +78,9 @@ PUBLISHED: Mapping[tuple[str, Pair], Published] = {
     ("table 3", Pair("cifar100", "vgg16")): Published(None, 0.664, 0.672, 0.008),
 }
 # The methods that Tables 2 and 4 compare with; the text gives none of their figures.
-PEERS: Mapping[str, tuple[str, ...]] = {"table 2": ("GKT", "WF-Net"), "table 4": ("NG-IR",)}
+BASELINES: Mapping[str, tuple[str, ...]] = {"table 2": ("GKT", "WF-Net"), "table 4": ("NG-IR",)}
 
-# What the text states of each, in our words.
+# What the text says about each, in our words.
 CLAIMS: Mapping[str, str] = {
     "table 1": "Acc_F falls to nearly zero on every data set and network, and Acc_R hardly "
     "changes. The largest loss is MNIST with the MLP, ΔAcc_R -0.028; the abstract allows 0.035. "
@@ -107,7 +107,7 @@ OPEN_POINTS: Mapping[str, str] = {
     "the optimizer": "Plain SGD without momentum or weight decay; the loss is the mean over all "
     "forget samples, which form one batch.",
     "the rate of the tables": "0.10, the lowest that Fig. 5 names.",
-    "the number of steps": "As many as it takes until none of the forget samples is given its own "
+    "the number of steps": "As many as needed until no forget sample is assigned its own "
     "class, at least 1, up to a limit. That reads the forget samples, which are training images, "
     "and no test image.",
     "what is trained": "All parameters, the head included.",

@@ -1,4 +1,6 @@
-"""Pictures of results: the same rows give the same bytes, in colours that most can tell apart."""
+"""Pictures of results, in colours that most people can tell apart; the same rows give the same
+bytes.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, product
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f")
 MARKERS = ("o", "s", "^", "D")
 STAR, HIGHLIGHT = "*", "#000000"
-WIDTH = 0.7  # of the space that a subject has in a strip
+WIDTH = 0.7  # of a subject's space in a strip
 
 
 class Strips(NamedTuple):
@@ -51,7 +53,7 @@ def draw_strips(panels: Sequence[Strips], path: Path) -> None:
 
 
 class Place(NamedTuple):
-    """A method's means, and those of each of its cells, as (unmasked Acc_F, Acc_R)."""
+    """A method's means, overall and for each cell, as (unmasked Acc_F, Acc_R)."""
 
     mean: tuple[float, float]
     cells: Sequence[tuple[float, float]]

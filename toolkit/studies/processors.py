@@ -1,8 +1,8 @@
-"""8-bit numbers on processors of other kinds, emulated by QEMU.
+"""8-bit numbers on other processors, emulated by QEMU.
 
-This machine's own, an x86 with AVX2 and no VNNI, whose kernels saturate, and an ARM64 with dot
-products. On each run the tests of integers, and `verify` of the shipped INT8 model before and after
-it forgot, as the README shows.
+The processors are this machine's, an x86 with AVX2 but without VNNI, whose kernels saturate, and an
+ARM64 with dot products. Each runs the tests of integers, and `verify` of the shipped INT8 model
+before and after it forgot, as in the README.
 """
 
 import json
@@ -27,36 +27,38 @@ KEPT = ROOT / ".cache" / NAME
 MODEL = ROOT / "models" / "mobilenetv3_small_int8_fashion_mnist" / "model.onnx"
 DATA = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
 FORGET = "3"
-HASWELL = "Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm"  # less what QEMU has not
-TESTS = (
-    "tests/runtime/test_kernels.py",
-    "tests/lowering/test_between_quantizers.py",
-    "tests/lowering/test_quantized_functions.py",
-    "tests/lowering/test_quantized_kernels.py",
-    "tests/lowering/test_quantized_layers.py",
-    "tests/lowering/test_quantized_training.py",
-    "tests/lowering/test_quantizers.py",
-    "tests/lowering/test_stored_numbers.py",
-    "tests/lowering/test_weights_alone.py",
+HASWELL = (
+    "Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm"  # without features that QEMU lacks
 )
-SHIPPED = "tests/test_shipped.py"
+TESTS = (
+    "tests/unit/runtime/test_kernels.py",
+    "tests/unit/lowering/test_between_quantizers.py",
+    "tests/unit/lowering/test_quantized_functions.py",
+    "tests/unit/lowering/test_quantized_kernels.py",
+    "tests/unit/lowering/test_quantized_layers.py",
+    "tests/unit/lowering/test_quantized_training.py",
+    "tests/unit/lowering/test_quantizers.py",
+    "tests/unit/graph/test_stored_numbers.py",
+    "tests/unit/lowering/test_weights_alone.py",
+)
+SHIPPED = "tests/shipped/test_shipped.py"
 ALSO_SHIPPED = "accuracy_on_the_shipped_images"
 FIGURES = {"Acc_F": "acc_f", "Acc_R": "acc_r"}
 PROBE = "from nhle_onnx.runtime.kernels import saturates; print(saturates())"
 BODY = """
-`saturates`: ONNX Runtime's own kernels clip sums of uint8 × int8 there. `tests`: of layers, kernels
-and shipped models in integers, those that passed. The other rows are figures of `verify` for the
-shipped INT8 model, before and after it forgot class 3 on the first processor: exact ones, which
-judge, and those of the processor's own kernels (`default`) where they are otherwise. The command
-fails where exact figures are not the same on all processors.
+`saturates`: ONNX Runtime's default kernels clip sums of uint8 × int8 there. `tests`: passed tests
+of layers, kernels and shipped models in integers. The other rows are figures of `verify` for the
+shipped INT8 model, before and after it forgot class 3 on the first processor: exact figures, which
+decide, and those of the processor's default kernels (`default`) where they differ. The command
+fails if exact figures differ between processors.
 
-Tests compare with sums of whole numbers in NumPy, and with ONNX Runtime where its sums are exact.
-Not in the table is what QEMU does not emulate: x86 with AVX-512 and no VNNI.
+Tests compare with integer sums in NumPy, and with ONNX Runtime where its sums are exact. QEMU does
+not emulate x86 with AVX-512 but without VNNI, so that is not in the table.
 """
 
 
 class Processor(NamedTuple):
-    """A kind of processor, and what makes a Python that runs on it."""
+    """A kind of processor, and a function that prepares a Python for it."""
 
     key: str
     name: str
@@ -68,7 +70,9 @@ def _prepare_own() -> Path:
 
 
 def _prepare_haswell() -> Path:
-    """A Python under QEMU that takes itself for its wrapper, so that its children are emulated."""
+    """Prepare a Python under QEMU that names its wrapper as executable, so that children are
+    emulated.
+    """
     folder = KEPT / "haswell"
     folder.mkdir(parents=True, exist_ok=True)
     wrapper = folder / "python"
@@ -100,8 +104,10 @@ BY_KEY = {processor.key: processor for processor in PROCESSORS}
 
 
 @click.command(NAME)
-@click.option("--only", type=click.Choice(list(BY_KEY)), multiple=True, help="These processors.")
-@click.option("--unlearn", is_flag=True, help="Also train on each; takes minutes where emulated.")
+@click.option(
+    "--only", type=click.Choice(list(BY_KEY)), multiple=True, help="Run on these processors only."
+)
+@click.option("--unlearn", is_flag=True, help="Also train on each; takes minutes if emulated.")
 def processors(only: tuple[str, ...], *, unlearn: bool) -> None:
     """Run the tests of integers, and the shipped INT8 model, on processors of other kinds."""
     _check_machine()
@@ -169,7 +175,7 @@ def _unlearn(python: Path, out: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _beside() -> tuple[str, ...]:
-    """Labels and preprocessing, which lie beside the original."""
+    """Return flags for labels and preprocessing, which lie beside the original."""
     labels, preprocess = (
         MODEL.with_name(name) for name in ("labels.txt", "preprocessor_config.json")
     )
@@ -177,7 +183,7 @@ def _beside() -> tuple[str, ...]:
 
 
 def _turn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a figure, and a column a processor."""
+    """Transpose to a row for each figure, and a column for each processor."""
     figures = [name for name in rows[0] if name != "processor"]
     return [{"": name} | {row["processor"]: row[name] for row in rows} for name in figures]
 
@@ -204,7 +210,7 @@ def _run(python: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def _check(rows: list[dict[str, Any]]) -> None:
-    """The exact figures are the same everywhere, and every test passed."""
+    """Check that exact figures are the same everywhere, and that every test passed."""
     exact = {
         tuple(value for key, value in row.items() if key.startswith(("before:", "after:")))
         for row in rows

@@ -1,5 +1,5 @@
-"""Quantized models forget as they are: how they are computed, what the tool makes of them, and
-what the two ways around it through floats would.
+"""Unlearning on quantized models: parity, the tool's results, and two alternatives
+through floats.
 """
 
 import tempfile
@@ -38,7 +38,7 @@ from studies.quantized_subjects import (
     make_given,
     open_shipped,
 )
-from studies.results import ROOT, read_rows
+from studies.results import ROOT, resume
 from studies.tables import Row, get_key
 
 CLASSES = range(10)
@@ -84,25 +84,23 @@ def quantized(
     fresh: bool,  # noqa: FBT001
 ) -> None:
     """Forget each class of both shipped models in every format; rows measured before are kept."""
-    rows = [] if fresh else read_rows(NAME)
-    done = {get_key(row, KEY) for row in rows}
     wanted = {"parity": (PARITY,), "unlearn": routes}
     kinds = [kind for part in PARTS if only in (None, part) for kind in wanted[part]]
-    cells = [
-        cell for cell in list_cells(kinds, networks, formats, classes) if tuple(cell) not in done
-    ]
-    for cell in track(cells, description="quantized models"):
-        rows.append(measure_cell(cell))
-        publish(rows)
-    publish(rows)
-    publish_pictures(rows)
-    click.echo(describe(rows))
+    asked = list_cells(kinds, networks, formats, classes)
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        cells = [cell for cell in asked if tuple(cell) not in done]
+        for cell in track(cells, description="quantized models"):
+            kept.add(measure_cell(cell))
+        publish(kept.rows)
+    publish_pictures(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def list_cells(
     kinds: Sequence[str], networks: Sequence[str], formats: Sequence[str], classes: Sequence[int]
 ) -> list[Cell]:
-    """Parity first, then class by class, so that what is there after an interrupt covers every
+    """List parity first, then class by class, so that the rows after an interrupt cover every
     format.
     """
     parity = [Cell(PARITY, *model, None) for model in product(networks, formats)]
@@ -115,7 +113,7 @@ def list_cells(
 
 
 def measure_cell(cell: Cell) -> Row:
-    """One row; where the tool or the quantizer refuses, it says why."""
+    """Measure one row; if the tool or the quantizer refuses, it holds the reason."""
     key = dict(zip(KEY, cell, strict=True))
     with tempfile.TemporaryDirectory() as name:
         try:
@@ -127,11 +125,11 @@ def measure_cell(cell: Cell) -> Row:
 
 
 def measure_unlearning(cell: Cell, folder: Path) -> Row:
-    """Forget one class by a route, against the quantized model as given."""
+    """Forget one class by a route, and compare with the given quantized model."""
     given = make_given(cell.network, cell.format)
     outcome = ROUTES[cell.kind](cell, folder)
     changes = compare_models(given, outcome.edited)
-    # Quantized anew it is another network, whose pace is no claim of ours.
+    # After requantization it is another network, about whose speed nothing is claimed.
     image = open_shipped(cell.network).evaluation.read([0])
     times = compare_pace(given, outcome.edited, image) if cell.kind == TOOL else {}
     return {
@@ -153,13 +151,13 @@ def measure_unlearning(cell: Cell, folder: Path) -> Row:
 
 
 def count_kinds(proto: ModelProto, names: Sequence[str]) -> dict[str, int]:
-    """How many of the named tensors are of which kind."""
+    """Count the named tensors by kind."""
     tensors = dict(list_tensors(proto))
     return dict(Counter(find_kind(tensors[name]) for name in names))
 
 
 def find_kind(tensor: TensorProto) -> str:
-    """What a tensor is to the quantizer: its name says so of scales and zero points."""
+    """Return a tensor's kind; scales and zero points are recognised by name."""
     for endings, kind in NAMED_KINDS.items():
         if tensor.name.endswith(endings):
             return kind

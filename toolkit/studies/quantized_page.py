@@ -22,28 +22,28 @@ NAME = "quantized"
 KEY = ("kind", "network", "format", "forget")
 PARITY = "parity"
 TOOL, FLOAT_FIRST, DEQUANTIZED = ROUTES = ("tool", "float-first", "dequantized")
-SIZE_BYTES = 4096  # either way
+SIZE_BYTES = 4096  # in either direction
 LATENCY = (0.95, 1.05)
 PACE = ("latency", "given again")
-FLOAT_STEP = 1e-3  # of the largest logit, where an output has no scale of its own
+FLOAT_STEP = 1e-3  # of the largest logit, if the output has no scale
 COMPARED = ("lowered", *(ITSELF := ("unoptimized", "nudged")))
 
 LEAST_DELTA = LIMITS["delta_acc_r"] - 1e-9  # a difference of two shares is rounded
 
 
 def publish(rows: Sequence[Row]) -> None:
-    """Write the page; it says which cells there are."""
+    """Write the page."""
     body = (
         "Both shipped models in the formats that ONNX Runtime's own quantizer writes, calibrated "
-        "on the images of `calibration_samples/` (but for `dynamic`, which needs none, and "
-        "runs one image at a time); `evaluation.npz` beside them judges.\n\n"
+        "on the images of `calibration_samples/` (except `dynamic`, which needs none, and "
+        "runs one image at a time), and measured on `evaluation.npz` beside them.\n\n"
         f"{describe(rows)}"
     )
     write_results(NAME, "Quantized models", body, rows)
 
 
 def publish_pictures(rows: Sequence[Row]) -> None:
-    """Write the picture of each network that the page shows."""
+    """Write the picture of each network on the page."""
     for network in list_networks(rows):
         chosen = pick_rows(list_measured(rows), network=network)
         if not chosen:
@@ -62,7 +62,7 @@ def publish_pictures(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The page's text."""
+    """Return the page's text."""
     order = list(FORMATS)
     rows = sorted(rows, key=lambda row: (row["network"], order.index(row["format"])))
     parts = [describe_parity(pick_rows(rows, kind=PARITY))]
@@ -73,7 +73,7 @@ def describe(rows: Sequence[Row]) -> str:
 
 
 def describe_parity(rows: Sequence[Row]) -> str:
-    """How near the lowered modules are, and what that is beside ONNX Runtime's own two orders."""
+    """Describe parity, beside the differences of ONNX Runtime from itself."""
     if not rows:
         return ""
     measured = list_measured(rows)
@@ -90,19 +90,19 @@ def describe_parity(rows: Sequence[Row]) -> str:
         "Agreement on the winning class · share of logits within one step · largest difference in "
         f"steps; a step is the scale of the output{note}, which the table gives as a share of the "
         "largest logit. `lowered` is the torch module that is trained, against ONNX Runtime. "
-        "Beside it is ONNX Runtime against itself: `unoptimized` with graph optimizations switched "
-        "off, `nudged` with every float that the model stores moved to the next one below or "
-        "above.\n\n"
-        "What is left are roundings of floats, whose sums are taken in another order: one of them "
-        "moves a value that lies between two steps to the other step, and the layers behind carry "
-        "it on; of 16 bits a step is as small as a rounding. "
-        f"In {as_near} of {len(measured)} models the lowered module has no smaller share within a "
-        f"step than ONNX Runtime has against itself, by the lower of the two.{least}"
+        "Beside it is ONNX Runtime against itself: `unoptimized` with graph optimizations "
+        "switched off, `nudged` with every float that the model stores moved to the next one "
+        "below or above.\n\n"
+        "The remaining differences are roundings of floats that are summed in another order. One "
+        "of them can move a value between two steps to the other step, and later layers pass this "
+        f"on; with 16 bits, a step is as small as a rounding. In {as_near} of {len(measured)} "
+        "models, the lowered module's share within a step is at least the lower of ONNX Runtime's "
+        f"two shares against itself.{least}"
     )
 
 
 def tabulate_parity(row: Row) -> Row:
-    """A line of the parity table."""
+    """Make a line of the parity table."""
     line: Row = {"network": row["network"], "format": row["format"]}
     if row["refused"]:
         return line | {"accuracy": row["refused"], "step": "-"} | dict.fromkeys(COMPARED, "-")
@@ -116,7 +116,7 @@ def tabulate_parity(row: Row) -> Row:
 
 
 def describe_verdicts(rows: Sequence[Row]) -> str:
-    """The tool against the limits, over all cells."""
+    """Compare the tool with the limits, over all cells."""
     measured = list_measured(rows)
     verdicts = f"{make_table(judge(measured))}\n\n" if measured else ""
     missed = [describe_miss(row) for row in rows if not keeps(row)]
@@ -124,10 +124,10 @@ def describe_verdicts(rows: Sequence[Row]) -> str:
     paced, noise = (sum(low <= row[column] <= high for row in measured) for column in PACE)
     return (
         "## The tool on the quantized file\n\n"
-        "`unlearn MODEL --forget C` with no other option, judged on all evaluation images against "
-        "the quantized model as given. `unmasked` is Acc_F with the original head put back. Where "
-        "the command refuses, as a masked class could win where the output's range or the bias's "
-        f"ends, it is given `--rescale`; `rescaled` counts these cells.\n\n{verdicts}"
+        "`unlearn MODEL --forget C` without other options, compared on all evaluation images with "
+        "the given quantized model. `unmasked` is Acc_F with the original head. If "
+        "the command refuses, as a masked class could win at the end of the output's or the bias's "
+        f"range, `--rescale` is added; `rescaled` counts these cells.\n\n{verdicts}"
         f"{paced} of {len(measured)} edited models run at {low} to {high} of the latency of the "
         "model as given (median of runs in turn, on one image and one thread); timed likewise, "
         f"{noise} of {len(measured)} models as given do so against themselves. "
@@ -136,7 +136,7 @@ def describe_verdicts(rows: Sequence[Row]) -> str:
 
 
 def describe_miss(row: Row) -> Row:
-    """A cell beyond a limit."""
+    """Describe a cell beyond a limit."""
     figures = ("Acc_F", "unmasked", "ΔAcc_R", "bytes")
     return {
         **{name: row[name] for name in KEY[1:]},
@@ -146,7 +146,7 @@ def describe_miss(row: Row) -> Row:
 
 
 def judge(rows: Sequence[Row]) -> list[Row]:
-    """A row for each limit, by the worst cell."""
+    """Make a row for each limit, with the worst cell."""
     delta = min(row["ΔAcc_R"] for row in rows)
     upper = {"Acc_F": LIMITS["acc_f"], "unmasked": LIMITS["unmasked"], "bytes": SIZE_BYTES}
     worst = {name: max(abs(row[name]) for row in rows) for name in upper}
@@ -158,7 +158,7 @@ def judge(rows: Sequence[Row]) -> list[Row]:
 
 
 def describe_network(rows: Sequence[Row], network: str) -> str:
-    """A table of formats, the picture, and the routes side by side."""
+    """Describe one network: a table of formats, the picture, and the routes side by side."""
     chosen = [row for row in rows if row["network"] == network and row["kind"] in ROUTES]
     formats = list_formats(chosen)
     by_tool = [
@@ -166,51 +166,51 @@ def describe_network(rows: Sequence[Row], network: str) -> str:
     ]
     routes = [compare_routes(pick_rows(chosen, format=name), name) for name in formats]
     return (
-        f"## {network}\n\n{make_table(by_tool)}\n\n"
-        "`changed`: the most tensors of a kind that any class changed. `latency`: the edited "
-        "model's by the given one's, the median class's; `given again` is the given one's by its "
-        "own. "
-        f"`qdq-int4-blocks` has blocks of {BLOCK} weights of MatMul layers; its convolutions stay "
-        "in floats.\n\n"
+        f"## {network}\n\n"
+        f"{make_table(by_tool)}\n\n"
+        "`changed`: the maximum number of changed tensors of each kind, over classes. `latency`: "
+        "the edited model's relative to the given one's, for the median class; `given again` is "
+        f"the given one's relative to its own. `qdq-int4-blocks` has blocks of {BLOCK} weights of "
+        "MatMul layers; its convolutions stay in floats.\n\n"
         f"### {network}: the ways around through floats\n\n"
         f"![Unmasked Acc_F and ΔAcc_R of every cell of {network}]({name_picture(network)})\n\n"
-        "A mark is one class. Lines are the limits.\n\n"
+        "Each mark is one class. Lines are the limits.\n\n"
         f"{make_table(routes)}\n\n"
         "Mean Acc_F · mean unmasked · mean ΔAcc_R · cells that keep every limit. `float-first`: "
-        "the float model forgets and then is quantized, by the same quantizer on the same images. "
-        "`dequantized`: the float graph takes the quantized model's values, forgets, and is "
+        "the float model forgets and is then quantized, by the same quantizer on the same images. "
+        "`dequantized`: the float graph gets the quantized model's values, forgets, and is "
         f"quantized again. {describe_loss(chosen)}"
     )
 
 
 def describe_loss(rows: Sequence[Row]) -> str:
-    """What quantizing behind the tool costs."""
+    """Describe the cost of quantizing after the tool."""
     anew = [row for row in rows if row["kind"] != TOOL and not row["refused"]]
     lost = [row for row in anew if row["ΔAcc_R"] < LIMITS["delta_acc_r"]]
     known = [row for row in anew if row["unmasked"] > LIMITS["unmasked"]]
     text = (
         f"Of {len(anew)} models quantized after they forgot, {len(lost)} lose more than "
-        f"{-LIMITS['delta_acc_r']:g} of Acc_R{name_formats(lost)}, and {len(known)} know more than "
-        f"{LIMITS['unmasked']:g} of the class when the head is put back{name_formats(known)}."
+        f"{-LIMITS['delta_acc_r']:g} of Acc_R{name_formats(lost)}, and {len(known)} recognise more "
+        f"than {LIMITS['unmasked']:g} of the class with the original head{name_formats(known)}."
     )
     if not lost:
         return text
     kept = fmean(row["ΔAcc_R restored"] for row in lost)
     return (
-        f"{text} Where scores are quantized, the quantizer takes the range of the floor that masks "
-        "the class into their scale, and leaves the other scores one number. With the original "
-        "head put back before they are quantized, the models that lose so much have a mean ΔAcc_R "
-        f"of {kept:+.4f}."
+        f"{text} Where scores are quantized, the quantizer includes the mask's floor in the range "
+        "of their scale, which leaves only one number for all other scores. With the original "
+        "head restored before quantization, the models that lose so much have a mean ΔAcc_R of "
+        f"{kept:+.4f}."
     )
 
 
 def name_formats(rows: Sequence[Row]) -> str:
-    """The formats of some rows, in brackets."""
+    """Name the formats of some rows, in brackets."""
     return f" ({', '.join(list_formats(rows))})" if rows else ""
 
 
 def summarise(rows: Sequence[Row]) -> Row:
-    """One format over the classes: means and worst."""
+    """Summarise one format over the classes: means and worst values."""
     measured = list_measured(rows)
     return {
         "cells": len(rows),
@@ -233,7 +233,7 @@ def summarise(rows: Sequence[Row]) -> Row:
 
 
 def compare_routes(rows: Sequence[Row], name: str) -> Row:
-    """One format: what each route makes of it."""
+    """Compare the routes for one format."""
     line: Row = {"format": name}
     for route in ROUTES:
         chosen = pick_rows(rows, kind=route)
@@ -247,12 +247,12 @@ def compare_routes(rows: Sequence[Row], name: str) -> Row:
 def reduce_to(
     function: Callable[[Iterable[float]], float], rows: Sequence[Row], column: str
 ) -> float | str:
-    """One figure of a column, and a dash where nothing was measured."""
+    """Reduce a column to one figure, or a dash where nothing was measured."""
     return function(row[column] for row in rows) if rows else "-"
 
 
 def describe_changes(rows: Sequence[Row]) -> str:
-    """How many tensors of which kind changed, at most."""
+    """Describe the maximum number of changed tensors of each kind."""
     most: Counter[str] = Counter()
     for row in rows:
         most |= Counter(row["changed"])
@@ -270,12 +270,12 @@ def keeps(row: Row) -> bool:
 
 
 def count_kept(rows: Sequence[Row]) -> str:
-    """How many cells keep every limit, of all."""
+    """Count the cells that keep every limit, of all."""
     return f"{sum(map(keeps, rows))}/{len(rows)}"
 
 
 def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]:
-    """Values by route and format."""
+    """Group values by route and format."""
     return {
         route: {
             name.replace("-", "\n"): [
@@ -288,21 +288,21 @@ def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]
 
 
 def list_measured(rows: Sequence[Row]) -> list[Row]:
-    """Those that neither the tool nor the quantizer refused."""
+    """List rows that neither the tool nor the quantizer refused."""
     return [row for row in rows if not row["refused"]]
 
 
 def list_formats(rows: Sequence[Row]) -> list[str]:
-    """Those of the rows, in the order of the table."""
+    """List the rows' formats, in the order of the table."""
     found = {row["format"] for row in rows}
     return [name for name in FORMATS if name in found]
 
 
 def list_networks(rows: Sequence[Row]) -> list[str]:
-    """Those that forgot."""
+    """List the networks of the rows."""
     return list(dict.fromkeys(row["network"] for row in rows if row["kind"] in ROUTES))
 
 
 def name_picture(network: str) -> str:
-    """The file that shows one network."""
+    """Return the file name of one network's picture."""
     return f"{NAME}.{network}.svg"

@@ -1,4 +1,4 @@
-"""The lowered form of a quantized model beside ONNX Runtime, and ONNX Runtime beside itself."""
+"""A lowered quantized model compared with ONNX Runtime, and ONNX Runtime compared with itself."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,14 +19,14 @@ from studies.quantized_subjects import Cell, make_given, open_shipped, write_mod
 from studies.tables import Row
 
 PARITY_IMAGES, BATCH = 1000, 50
-ROUNDING = 1e-3  # of a step: a difference of one step is a float as well
+ROUNDING = 1e-3  # of a step, as a difference of one step is itself a rounded float
 
 Array = npt.NDArray[np.float32]
 
 
 def measure_parity(cell: Cell, folder: Path) -> Row:
-    """The lowered module against ONNX Runtime; and ONNX Runtime against itself without its
-    optimizations, and with other roundings.
+    """Compare the lowered module with ONNX Runtime, and ONNX Runtime with itself. The latter runs
+    without optimizations, and with other roundings.
     """
     subject, _, evaluation = open_shipped(cell.network)
     proto = make_given(cell.network, cell.format)
@@ -64,27 +64,25 @@ def measure_parity(cell: Cell, folder: Path) -> Row:
 
 
 def run_in_batches(compute: Callable[[Array], Array], images: Array, size: int) -> Array:
-    """Logits [N, K]."""
+    """Return logits [N, K]."""
     starts = range(0, len(images), size)
     return np.concatenate([compute(images[start : start + size]) for start in starts])
 
 
 def find_output_scale(proto: ModelProto, output: str) -> str | None:
-    """The tensor that holds the step between two values of the output; None where it is computed
-    in floats.
-    """
+    """Find the tensor with the step between two output values; None for a float output."""
     last = next(node for node in proto.graph.node if output in node.output)
     return last.input[1] if last.op_type == "DequantizeLinear" else None
 
 
 def read_number(proto: ModelProto, name: str) -> float:
-    """The one number of a tensor."""
+    """Read the single number of a tensor."""
     return float(read_tensors(proto, (name,))[name])
 
 
 def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
-    """A copy whose stored floats are each the next one below or above, but for the tensor `kept`:
-    the least that rounding in another order can do.
+    """Return a copy with each stored float moved to the next one below or above, except in `kept`.
+    This is the least effect that rounding in another order can have.
     """
     nudged = ModelProto()
     nudged.CopyFrom(proto)
@@ -101,7 +99,7 @@ def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
 
 
 def compare_logits(computed: Array, expected: Array, step: float) -> dict[str, float]:
-    """How near logits are, in steps."""
+    """Measure how near logits are, in steps."""
     distance = np.abs(computed.astype(np.float64) - expected) / step
     return {
         "agreement": float((computed.argmax(1) == expected.argmax(1)).mean()),

@@ -1,4 +1,6 @@
-"""Three ways to a quantized model that forgot: the tool on its file, and two through floats."""
+"""Three ways to a quantized model that has forgotten: the tool on its file, and two
+through floats.
+"""
 
 import tempfile
 import time
@@ -19,8 +21,9 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.workflows.classifier import make_request
-from nhle_onnx.workflows.measure import load_classifier, measure_models
+from nhle_onnx.workflows.measure import count_classes, load_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
@@ -39,7 +42,7 @@ DEFAULTS = UnlearnOptions()
 
 
 class FloatEdit(NamedTuple):
-    """A float model that forgot, and the same with the head that it had."""
+    """A float model that has forgotten, and the same with its original head."""
 
     edited: ModelProto
     restored: ModelProto
@@ -48,7 +51,7 @@ class FloatEdit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a route made of a quantized model, and how that does."""
+    """The result of a route, and its accuracy."""
 
     edited: ModelProto
     before: Accuracy
@@ -56,12 +59,12 @@ class Outcome(NamedTuple):
     unmasked: float | None
     steps: int
     seconds: float
-    restored_acc_r: float | None = None  # with the original head put back, where that is known
+    restored_acc_r: float | None = None  # with the original head, if that was measured
     is_rescaled: bool = False
 
 
 def use_tool(cell: Cell, folder: Path) -> Outcome:
-    """The tool on the quantized file."""
+    """Run the tool on the quantized file."""
     path = write_model(make_given(cell.network, cell.format), cell.network, folder)
     report, is_rescaled = unlearn_or_rescale(path, get_class(cell), folder)
     return Outcome(
@@ -76,7 +79,7 @@ def use_tool(cell: Cell, folder: Path) -> Outcome:
 
 
 def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnReport, bool]:
-    """The defaults; where they refuse the model, with wider ranges."""
+    """Unlearn with the defaults or, if they refuse the model, with wider ranges."""
     try:
         return unlearn_file(path, forget, folder), False
     except UnsupportedModelError:
@@ -86,7 +89,7 @@ def unlearn_or_rescale(path: Path, forget: int, folder: Path) -> tuple[UnlearnRe
 def unlearn_file(
     path: Path, forget: int, folder: Path, options: UnlearnOptions = DEFAULTS
 ) -> UnlearnReport:
-    """What `unlearn PATH --forget CLASS` does; the edited file is in the folder."""
+    """Do as `unlearn PATH --forget CLASS`; the edited file is in the folder."""
     settings = UnlearnSettings(
         model=path,
         forget=(str(forget),),
@@ -100,12 +103,12 @@ def unlearn_file(
 
 
 def use_float_first(cell: Cell, _: Path) -> Outcome:
-    """The tool on the float model that the quantized one was made of, which then is quantized."""
+    """Run the tool on the float model from which the quantized one was made, then quantize it."""
     return requantize(cell, edit_shipped(cell.network, get_class(cell)))
 
 
 def use_dequantized(cell: Cell, folder: Path) -> Outcome:
-    """The tool on the float graph with the quantized model's values, which then is quantized."""
+    """Run the tool on the float graph with the quantized model's values, then quantize it."""
     original = open_shipped(cell.network).classifier.model.proto
     floats = dequantize(FORMATS[cell.format], original, make_given(cell.network, cell.format))
     path = write_model(floats, cell.network, folder)
@@ -114,14 +117,14 @@ def use_dequantized(cell: Cell, folder: Path) -> Outcome:
 
 @remember
 def edit_shipped(network: str, forget: int) -> FloatEdit:
-    """The shipped float model, which forgets once for all formats."""
+    """Run the tool on the shipped float model, once for all formats."""
     with tempfile.TemporaryDirectory() as folder:
         path = open_shipped(network).classifier.model.path
         return edit_floats(path, forget, Path(folder))
 
 
 def edit_floats(path: Path, forget: int, folder: Path) -> FloatEdit:
-    """The tool on a float file."""
+    """Run the tool on a float file."""
     report = unlearn_file(path, forget, folder)
     original, edited = load_model(path), load_model(Path(report.edited.path))
     restored = Head(edited.proto, find_head(edited)).restore(
@@ -132,10 +135,10 @@ def edit_floats(path: Path, forget: int, folder: Path) -> FloatEdit:
 
 
 def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
-    """What forgot in floats, quantized and calibrated as the model as given was.
+    """Quantize a float model after it forgot, calibrated as the given model was.
 
-    Integers of another calibration do not fit its head, so unmasked is the restored float model
-    quantized likewise.
+    Integers of another calibration do not fit the given model's head. So `unmasked` is measured on
+    the restored float model, quantized in the same way.
     """
     classifier, calibration, _ = open_shipped(cell.network)
     request = make_request(classifier, (str(cell.forget),))
@@ -157,20 +160,21 @@ def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
 
 @remember
 def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
-    """The quantized model as given, once for both ways around."""
+    """Measure the given quantized model, once for both float routes."""
     request = make_request(open_shipped(network).classifier, (str(forget),))
     return measure(make_given(network, chosen), network, request)
 
 
 def measure(proto: ModelProto, network: str, request: ForgetRequest) -> Accuracy:
-    """Accuracies on all evaluation images, in batches as large as the tool's."""
+    """Measure accuracies on all evaluation images, with the tool's batch size."""
     classifier, _, evaluation = open_shipped(network)
     model = load_classifier(classifier, "auto", "exact", proto)
-    return measure_models([model], evaluation, request, DEFAULTS.batch_size)[0]
+    (counts,) = count_classes([model], evaluation, request, DEFAULTS.batch_size)
+    return compute_accuracy(counts, request)
 
 
 def get_class(cell: Cell) -> int:
-    """The class that a cell forgets."""
+    """Return the class that a cell forgets."""
     if cell.forget is None:
         message = f"{cell.kind} forgets nothing"
         raise ValueError(message)

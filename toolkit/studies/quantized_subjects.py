@@ -1,4 +1,4 @@
-"""The shipped models in every format, with the images that calibrate and judge them."""
+"""The shipped models in every format, with images for calibration and evaluation."""
 
 import shutil
 from functools import cache as remember
@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.classifier import Classifier, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import Evaluation
 from studies.formats import FORMATS, Calibration, quantize
@@ -26,7 +26,7 @@ SIDECARS = ("labels.txt", "preprocessor_config.json")
 
 
 class Cell(NamedTuple):
-    """One measurement, as its row's key has it; parity forgets nothing."""
+    """One measurement, as in its row's key; parity forgets nothing."""
 
     kind: str
     network: str
@@ -35,7 +35,7 @@ class Cell(NamedTuple):
 
 
 class Shipped(NamedTuple):
-    """A shipped float model with the images that calibrate and judge it."""
+    """A shipped float model with images for calibration and evaluation."""
 
     classifier: Classifier
     calibration: Calibration
@@ -44,7 +44,7 @@ class Shipped(NamedTuple):
 
 @remember
 def open_shipped(network: str) -> Shipped:
-    """The float model, and all the images of the checkout."""
+    """Open a shipped float model, and the images of the checkout."""
     classifier = open_classifier(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
     samples = open_samples(
         SAMPLES, classifier.image_input, classifier.preprocess, classifier.labels
@@ -53,19 +53,19 @@ def open_shipped(network: str) -> Shipped:
     return Shipped(
         classifier,
         Calibration(classifier.image_input.name, images),
-        read_evaluation(EVALUATION, classifier, make_request(classifier, ("0",))),
+        read_evaluation(EVALUATION, classifier),
     )
 
 
 @remember
 def make_given(network: str, chosen: str) -> ModelProto:
-    """The quantized model as a user has it."""
+    """Make the quantized model as a user has it."""
     shipped = open_shipped(network)
     return quantize(FORMATS[chosen], shipped.classifier.model.proto, shipped.calibration)
 
 
 def write_model(proto: ModelProto, network: str, folder: Path) -> Path:
-    """A model file beside the labels and the preprocessing of the shipped one."""
+    """Write a model file beside the labels and preprocessing of the shipped one."""
     for name in SIDECARS:
         shutil.copy(open_shipped(network).classifier.model.path.with_name(name), folder)
     path = folder / "model.onnx"

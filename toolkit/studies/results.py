@@ -1,22 +1,61 @@
-"""Where results go, and what must stand beside every figure."""
+"""Writing and reading results, with how they were made, and continuing interrupted runs.
+
+Pages and their rows are published in docs/results when a study is finished. Until then, each row is
+kept outside the checkout as soon as it is measured: rows found there belong to an interrupted run.
+"""
 
 import json
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from nhle_onnx.workflows.classifier import TOOL, list_environment
+from studies.tables import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+UNFINISHED = _CACHE / "nhle-onnx" / "studies" / "-".join(ROOT.parts[1:])  # of this checkout
 
 
-def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any]]) -> None:
+class KeptRows:
+    """The rows of a study, each kept in a file as it comes."""
+
+    def __init__(self, path: Path, rows: Sequence[Row]) -> None:
+        self.rows = [*rows]
+        self._path = path
+        self._is_begun = False  # the first row that comes begins the file anew
+
+    def add(self, row: Row) -> None:
+        """Keep a row."""
+        self.rows.append(row)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a" if self._is_begun else "w", encoding="ascii") as file:
+            file.writelines(map(_write_line, [row] if self._is_begun else self.rows))
+        self._is_begun = True
+
+
+@contextmanager
+def resume(
+    name: str, *, fresh: bool = False, chosen: Callable[[Row], bool] = lambda _: True
+) -> Iterator[KeptRows]:
+    """The rows measured so far: those of a run that was ended early, else those published, as a
+    study's rows say all that they depend on. `fresh` leaves out those that are `chosen`.
+
+    Within, publish them: on leaving without an error, those that were kept are dropped.
+    """
+    path = UNFINISHED / f"{name}.jsonl"
+    known = _parse_lines(path.read_text("ascii")) if path.is_file() else read_rows(name)
+    yield KeptRows(path, [row for row in known if not (fresh and chosen(row))])
+    path.unlink(missing_ok=True)
+
+
+def write_results(name: str, title: str, body: str, rows: Sequence[Row]) -> None:
     """Write `name`.md for people and `name`.jsonl for programs, with how they were made."""
     made = {
         "command": shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *sys.argv[1:]]),
@@ -29,23 +68,19 @@ def write_results(name: str, title: str, body: str, rows: Sequence[dict[str, Any
     text = f"# {title}\n\n{body}\n\n## How this was made\n\n{facts}\n"
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, "utf-8")
-    lines = [json.dumps(line, separators=(",", ":")) for line in ({"made": made}, *rows)]
-    _find_rows(name).write_text("\n".join(lines) + "\n", "utf-8")
+    _find_rows(name).write_text("".join(map(_write_line, ({"made": made}, *rows))), "ascii")
 
 
-def read_rows(name: str) -> list[dict[str, Any]]:
-    """The rows that an earlier run wrote, one a line behind the line that says how they were made;
-    an empty list if there are none.
+def read_rows(name: str) -> list[Row]:
+    """Read the published rows, or an empty list. The first line says how they were made; each
+    further line is a row.
     """
     path = _find_rows(name)
-    if not path.is_file():
-        return []
-    _, *lines = path.read_text("ascii").splitlines()
-    return [json.loads(line) for line in lines]
+    return _parse_lines(path.read_text("ascii"))[1:] if path.is_file() else []
 
 
 def read_processor() -> str:
-    """The processor's name."""
+    """Read the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -55,3 +90,12 @@ def read_processor() -> str:
 
 def _find_rows(name: str) -> Path:
     return RESULTS / f"{name}.jsonl"
+
+
+def _write_line(row: Row) -> str:
+    return json.dumps(row, separators=(",", ":")) + "\n"
+
+
+def _parse_lines(text: str) -> list[Row]:
+    """A row a line; one without an end was cut off while it was written."""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]

@@ -1,4 +1,4 @@
-"""What unlearning costs beside training again without the class."""
+"""The cost of unlearning compared with training again without the class."""
 
 import json
 import subprocess
@@ -59,24 +59,25 @@ def retraining(data_root: Path, forget: int, runs: int) -> None:
     }
     body = (
         f"MobileNetV3-Small on Fashion-MNIST, class {forget}. `unlearn`: the whole command, from "
-        f"start to exit, median of {runs}; the limit is for it. `of it training`: its stage that "
-        "trains, by its report; the rest imports torch, and judges the model before and after. "
-        f"`retrain`: the training loop of the shipped model's recipe ({RECIPE.training.epochs} "
-        "epochs) on the images of the other classes, without loading them, without judging and "
-        f"without export.\n\n{make_table([row])}"
+        f"start to exit, median of {runs}, to which the limit applies. `of it training`: its "
+        "training stage, from its report; the rest imports torch, and measures the model before "
+        "and after. `retrain`: the training loop of the shipped model's recipe "
+        f"({RECIPE.training.epochs} epochs) on the images of the other classes, without loading "
+        "them, evaluation and export.\n\n"
+        f"{make_table([row])}"
     )
     write_results("retraining", "Unlearning beside retraining", body, [row])
     click.echo(make_table([row]))
 
 
 def read_training_time(report: Path) -> float:
-    """Seconds of the stage that trains."""
+    """Return the seconds of the training stage."""
     seconds: float = json.loads(report.read_bytes())["elapsed_s"]["train"]
     return seconds
 
 
 def time_command(command: list[str]) -> float:
-    """Seconds of a whole command."""
+    """Return the seconds of a whole command."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""A trained network and what it is tested on."""
+"""A trained network and its test data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from studies.networks import NETWORKS, get_network, measure_statistics, prepare_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
-    """A trained network, how good it is, and what it is tested on."""
+    """A trained network, its accuracy, and its test data."""
 
     dataset: Dataset
     name: str
@@ -22,7 +22,7 @@ class Classifier:
 
 
 def open_classifier(dataset: Dataset, name: str, cache: Path) -> Classifier:
-    """The trained network and its test data."""
+    """Return the trained network and its test data."""
     inputs = prepare_inputs(dataset.test.images, NETWORKS[name], measure_statistics(dataset))
     test = TestData(inputs, torch.from_numpy(dataset.test.labels))
     return Classifier(dataset, name, get_network(dataset, name, cache), test)

@@ -1,4 +1,4 @@
-"""What a method is given: a trained network, samples to forget, and what data its group has."""
+"""The input of a method: a trained network, samples to forget, and its group's data."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 from studies.datasets import Dataset
 from studies.networks import NETWORKS, measure_statistics, prepare_inputs
 
-FORGET_SAMPLES = 16  # shared out among the classes to forget
-ANCHORS_PER_CLASS = 16  # of a retained class, where a method is given any
+FORGET_SAMPLES = 16  # divided among the classes to forget
+ANCHORS_PER_CLASS = 16  # for each retained class, if a method gets any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
-    """Inputs are [N, C, H, W], normalised; labels [N].
+    """A network and samples: inputs [N, C, H, W], normalised, and labels [N].
 
-    `network` is in inference mode, is never changed, and ends in `classifier`, a Linear.
-    `anchors` are samples of retained classes without labels; `retained` and `retained_labels`
-    are labelled ones. Each is empty where the group of methods has no such data.
+    `network` is in inference mode, is never changed, and ends in `classifier`, a Linear. `anchors`
+    are unlabelled samples of retained classes; `retained` and `retained_labels` are labelled ones.
+    Each is empty if the group of methods has no such data.
     """
 
     network: nn.Module
@@ -49,7 +49,7 @@ def draw_task(
     anchors_per_class: int = 0,
     retained_per_class: int = 0,
 ) -> Task:
-    """Training samples of each class, at random by `seed`; anchors and retained ones coincide."""
+    """Draw training samples of each class by `seed`; anchors and retained samples are the same."""
     rng = np.random.default_rng([seed, *forgotten])
     labels = dataset.train.labels
     chosen = {

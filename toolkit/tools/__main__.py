@@ -1,4 +1,4 @@
-"""The developers' tools; `python -m tools.guided` is a program of its own."""
+"""The developers' tools; `python -m tools.guided` is a separate program."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""What each operator computes, judged by the `onnx` package's backend node tests."""
+"""Whether each operator computes the right result, by the `onnx` package's backend node tests."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -17,9 +17,11 @@ from tools.whole_models import whole_models
 
 @click.command()
 @click.option("--operators-only", is_flag=True, help="Leave out the whole-model table.")
-@click.option("--peers", type=click.Path(path_type=Path), help="A folder that holds the peers.")
+@click.option(
+    "--others", type=click.Path(path_type=Path), help="A folder with the other converters."
+)
 @click.pass_context
-def conformance(context: click.Context, operators_only: bool, peers: Path | None) -> None:  # noqa: FBT001
+def conformance(context: click.Context, operators_only: bool, others: Path | None) -> None:  # noqa: FBT001
     """Run the onnx package's node tests of every operator, then lower whole networks."""
     outcomes = [judge_case(case) for case in track(list_cases(), description="nodes")]
     rows = count_by_operator(outcomes)
@@ -27,11 +29,11 @@ def conformance(context: click.Context, operators_only: bool, peers: Path | None
     write_results("conformance", "What the lowered operators compute", body, rows)
     click.echo(body)
     if not operators_only:
-        context.invoke(whole_models, networks=(), peers=peers, workers=2)
+        context.invoke(whole_models, networks=(), others=others, workers=2)
 
 
 def count_by_operator(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """A row for each operator of the table: how many of its applicable cases passed."""
+    """Make a row for each operator of the table: how many of its applicable cases passed."""
     counts = Counter((outcome.op_type, outcome.status) for outcome in outcomes)
     rows = []
     for op_type in sorted({row.op_type for row in OPERATORS}):
@@ -50,7 +52,7 @@ def count_by_operator(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def summarize(rows: Sequence[dict[str, Any]], outcomes: Sequence[Outcome]) -> str:
-    """The totals in one sentence for each kind of outcome."""
+    """Summarise the totals, with a sentence for each kind of outcome."""
     counts = Counter(outcome.status for outcome in outcomes)
     applicable = len(outcomes) - counts["inapplicable"]
     return (
@@ -61,7 +63,7 @@ def summarize(rows: Sequence[dict[str, Any]], outcomes: Sequence[Outcome]) -> st
 
 
 def describe_operators(rows: Sequence[dict[str, Any]], outcomes: Sequence[Outcome]) -> str:
-    """The page's part on operators."""
+    """Return the page's section on operators."""
     return (
         "Each case of the `onnx` package's backend tests that consists of one node of a supported "
         "operator: its first input is fed, the others are constants of the model, and every output "
@@ -72,7 +74,7 @@ def describe_operators(rows: Sequence[dict[str, Any]], outcomes: Sequence[Outcom
 
 
 def list_reasons(outcomes: Sequence[Outcome]) -> str:
-    """The names of the cases that did not pass, by what was said of them."""
+    """List the names of the cases that did not pass, by reason."""
     names = defaultdict(list)
     for outcome in outcomes:
         if outcome.status != "passed":

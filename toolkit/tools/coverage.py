@@ -1,4 +1,4 @@
-"""How many of the package's branches the tests take; pyproject.toml says what is measured."""
+"""How many of the package's branches the tests cover; pyproject.toml says what is measured."""
 
 import json
 import os
@@ -26,13 +26,13 @@ Processes that the tests start, and those that these fork, count. Tests marked s
 @click.command(NAME)
 @click.option("--processes", default=2, show_default=True)
 def coverage(processes: int) -> None:
-    """Run the tests, and count the branches that they take; list the lines that go untested."""
+    """Run the tests, and count the branches that they cover; list untested lines."""
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir(parents=True)
     found = DATA / "coverage.json"
     _run_tests(processes, f"json:{found}")
     rows = summarize(json.loads(found.read_text("utf-8"))["files"])
-    write_results(NAME, "What the tests reach", f"{make_table(rows)}\n{BODY}", rows)
+    write_results(NAME, "What the tests cover", f"{make_table(rows)}\n{BODY}", rows)
     click.echo(make_table(rows))
 
 
@@ -42,12 +42,13 @@ def _run_tests(processes: int, report: str) -> None:
     variables = os.environ | {"OMP_NUM_THREADS": "1"}  # as .ci/check has it
     done = subprocess.run([*command, "--cov", *reports], cwd=ROOT, env=variables, check=False)
     if done.returncode:
-        message = "tests fail; what they reach was not counted"
+        message = "tests fail, so coverage was not counted"
         raise click.ClickException(message)
 
 
 def summarize(files: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each part of the package, and one for all, from coverage.py's JSON."""
+    """Make a row for each part of the package, and one for all, from coverage.py's JSON."""
+    files = {file: found for file, found in files.items() if file.startswith(PACKAGE)}
     parts = sorted({_find_part(file) for file in files})
     return [
         *(
@@ -59,7 +60,7 @@ def summarize(files: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _find_part(file: str) -> str:
-    """The sub-package of a file, or the file itself where it stands beside these."""
+    """Find a file's sub-package; a top-level file is its own part."""
     return file.removeprefix(PACKAGE).split("/")[0]
 
 

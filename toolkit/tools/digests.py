@@ -1,4 +1,4 @@
-"""Digests of what the program makes: the same before and after a change that is to change nothing.
+"""Digests of the program's outputs, which must not change in a refactoring.
 
 `python -m tools digests > before.txt`, and again afterwards, on the same machine.
 """
@@ -34,9 +34,11 @@ def digests() -> None:
 
 
 def list_shipped(model: Path, edited: Path) -> Iterator[str]:
-    """Digests of the patch, and of each file in the kit, of an edited model."""
+    """List digests of an edited model's patch, and of each file in its kit."""
     patch, kit = edited.with_suffix(".nhlepatch"), edited.with_suffix(".zip")
-    edited.with_suffix(".report.json").unlink()  # a patch names it, and it names seconds
+    edited.with_suffix(
+        ".report.json"
+    ).unlink()  # the patch contains the report's digest, and the report contains seconds
     call("patch", "create", model, edited, "-o", patch)
     yield f"{digest(patch.read_bytes())} {patch.name}"
     beside = [
@@ -51,7 +53,7 @@ def list_shipped(model: Path, edited: Path) -> Iterator[str]:
 
 
 def call(*arguments: object) -> None:
-    """Run a command, which may fail a gate: its outputs count."""
+    """Run a command, which may fail a gate; only its outputs matter."""
     with contextlib.redirect_stdout(io.StringIO()):
         code = run([*map(str, arguments), "--quiet"])
     if code not in {0, 1}:
@@ -60,5 +62,5 @@ def call(*arguments: object) -> None:
 
 
 def digest(content: bytes) -> str:
-    """The start of a SHA-256."""
+    """Return the start of a SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]

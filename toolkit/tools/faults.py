@@ -1,4 +1,4 @@
-"""How often a killed command leaves something wrong: a page of many kills."""
+"""How often a killed command leaves something wrong: a page about many kills."""
 
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ NAME = "faults"
 @click.option("--kills", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def faults(kills: int, seed: int) -> None:
-    """Kill each command that writes files, and look at what is left."""
+    """Kill each command that writes files, and check what is left."""
     with tempfile.TemporaryDirectory() as folder:
         click.echo("running each command once", err=True)
         jobs = list(make_jobs(Path(folder)))
@@ -33,7 +33,7 @@ def faults(kills: int, seed: int) -> None:
 
 
 def describe(kills: Sequence[Kill], rows: Sequence[dict[str, Any]]) -> str:
-    """The page."""
+    """Return the page."""
     found = sum(len(kill.faults) for kill in kills)
     late = sum(kill.was_done for kill in kills)
     details = "\n".join(
@@ -43,12 +43,13 @@ def describe(kills: Sequence[Kill], rows: Sequence[dict[str, Any]]) -> str:
     )
     return (
         "Each command is started on LeNet-5 in an empty folder (with `--force`: among the outputs "
-        "of another run) and killed (`SIGKILL`): both of its processes, the one that watches, or "
-        "the one that works, in turn. Half of the moments are anywhere in the run, half in its "
-        f"last quarter. {len(kills) - late} commands were killed, {late} more were done before.\n\n"
-        "Then every output must be absent, or be whole: the same bytes as without the kill, a "
-        "signature that holds, or a report that describes the model beside it. Outputs are "
-        "unsealed where the report is missing, which is put there last. Every input must "
-        "be as it was, and no process may be left.\n\n"
+        "of another run) and killed (`SIGKILL`): alternately both of its processes, the one that "
+        "watches, or the one that works. Half of the kills come anywhere in the run, half in its "
+        f"last quarter. {len(kills) - late} commands were killed; {late} more had finished "
+        "before.\n\n"
+        "Then every output must be absent or whole: the same bytes as without the kill, a valid "
+        "signature, or a report that describes the model beside it. Outputs without a report, "
+        "which is written last, are not finished. Every input must be unchanged, and no process "
+        "may be left.\n\n"
         f"**{found} faults.**\n\n{make_table(rows)}" + (f"\n\n{details}" if details else "")
     )

@@ -1,8 +1,8 @@
-"""Our own readers under atheris: coverage leads to inputs that no list of edits has in it.
+"""The package's readers under atheris, which finds new inputs guided by coverage.
 
     python -m tools.guided READER FOLDER [libFuzzer's flags]
 
-FOLDER collects the corpus; it starts with good files. Needs the extra `fuzz`.
+FOLDER collects the corpus, which starts with valid files. Needs the extra `fuzz`.
 """
 
 import sys
@@ -20,7 +20,7 @@ def main() -> None:
     """Run until an input fails, or as long as libFuzzer's flags say."""
     reader, folder, *flags = sys.argv[1:]
     if reader not in READERS:
-        sys.exit(f"no reader of {reader}: {', '.join(READERS)}")
+        sys.exit(f"there is no reader {reader}: choose from {', '.join(READERS)}")
     corpus = Path(folder)
     corpus.mkdir(parents=True, exist_ok=True)
     (corpus / "start").write_bytes(SMALL_FILES[reader]())

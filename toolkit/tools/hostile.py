@@ -1,6 +1,6 @@
-"""Files that strangers could send: those of the catalogue, changed ones by the thousand, and kills.
+"""Hostile files: those of the catalogue, thousands of changed ones, and kills.
 
-Every chunk of cases is a row of its own; a second run does what is missing.
+Every chunk of cases is one row; a second run measures missing rows.
 """
 
 import os
@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from studies.results import read_rows, write_results
+from studies.results import resume, write_results
 from studies.tables import Row
 from support.fault_jobs import make_jobs
 from support.faults import kill_jobs
@@ -27,7 +27,7 @@ from tools.hostile_page import describe
 
 NAME = "reliability"
 PARTS = ("named", *COMMANDS, "kills")
-_TRAINED = 20  # one model in so many is trained, too
+_TRAINED = 20  # one model in so many is also trained
 
 
 @click.command("hostile")
@@ -35,29 +35,31 @@ _TRAINED = 20  # one model in so many is trained, too
 @click.option("--patches", type=click.IntRange(0), default=5_000, show_default=True)
 @click.option("--kills", type=click.IntRange(0), default=300, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Of all parts, these.")
-@click.option("--anew", is_flag=True, help="Forget what earlier runs found of these parts.")
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Run these parts only.")
+@click.option("--anew", is_flag=True, help="Discard earlier results of these parts.")
 @click.option("--workers", type=click.IntRange(1, 16), default=2, show_default=True)
 @click.option(
     "--keep",
     type=click.Path(path_type=Path),
     default=Path(".cache/hostile"),
     show_default=True,
-    help="Where files go that crash or confuse.",
+    help="Folder for files that cause crashes or wrong behaviour.",
 )
 def hostile(only: tuple[str, ...], *, anew: bool, **values: Any) -> None:  # noqa: ANN401 - click's
-    """Give hostile files to every command, kill commands, and look at what is left."""
+    """Give hostile files to every command, kill commands, and check what is left."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers
     parts = only or PARTS
-    rows = [row for row in read_rows(NAME) if not (anew and row["part"] in parts)]
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
+    with (
+        resume(NAME, fresh=anew, chosen=lambda row: row["part"] in parts) as kept,
+        tempfile.TemporaryDirectory() as folder,
+        Progress(console=console) as progress,
+    ):
         for part in parts:
-            for row in _run_part(part, Path(folder), rows, progress, values):
-                rows.append(row)
-                _write(rows)
-    _write(rows)
-    click.echo(describe(rows))
+            for row in _run_part(part, Path(folder), kept.rows, progress, values):
+                kept.add(row)
+        _write(kept.rows)
+    click.echo(describe(kept.rows))
 
 
 def _run_part(

@@ -19,7 +19,7 @@ _OUTCOMES = (
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The page's body, of all rows so far."""
+    """Return the page's body, from all rows so far."""
     parts = {part: pick_rows(rows, part=part) for part in ("named", "kills")}
     chunks = {part: pick_rows(rows, part=part) for part in TITLES}
     sections = [_describe_all(parts, chunks)]
@@ -41,15 +41,14 @@ def _describe_all(parts: Mapping[str, Sequence[Row]], chunks: Mapping[str, Seque
         _sum_up("kills", parts["kills"], _count_kills(parts["kills"]), "faults"),
     ]
     return (
-        "Files that strangers could send are given to the program's commands, each in processes "
-        f"of its own with `--max-seconds {MAX_SECONDS} --max-memory {MAX_MEMORY_MIB}MiB`. "
-        "A finding is anything else than the promised: an exit code that is not documented, a "
-        "traceback, no or more than one line of error, control characters on the terminal, memory "
-        "beyond the limit, more than 10 seconds of processor time, going on until it is stopped, "
-        "an input that was changed, a file that was left, a result of `patch apply` that is not "
-        "what the patch promises. Seconds are of processor time, as the machine may do other work. "
-        "Memory is the most that a process of the command held, with what it imports.\n\n"
-        + make_table(table)
+        "Files that an attacker could send are given to the program's commands, each in its own "
+        f"processes with `--max-seconds {MAX_SECONDS} --max-memory {MAX_MEMORY_MIB}MiB`. "
+        "A finding is any undocumented behaviour: an undocumented exit code, a "
+        "traceback, no error line or more than one, control characters on the terminal, memory "
+        "beyond the limit, more than 10 seconds of processor time, running until it is stopped, "
+        "a changed input, a leftover file, or a result of `patch apply` that does not "
+        "match the patch. Seconds are processor time, as the machine may do other work. "
+        "Memory is the peak of a process of the command, including imports.\n\n" + make_table(table)
     )
 
 
@@ -101,14 +100,14 @@ def _describe_chunks(title: str, rows: Sequence[Row]) -> str:
 
 
 def _list_cases(title: str, cases: Sequence[Row]) -> list[str]:
-    """A list by what was said, with how often and the first such case."""
+    """List cases by message, with their number and the first one."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for each in cases:
         said = "; ".join(each.get("complaints", [])) or each["says"].removeprefix("error: ")
         groups.setdefault((each["outcome"], said), []).append(each)
     lines = [
-        f"- {outcome}, {len(found)}x: {said.replace('|', ' ')} "
-        f"(such as case {found[0]['case']}: `{found[0]['command']}`, {found[0]['start']})"
+        f"- {outcome}, {len(found)}x: {said.replace('|', ' ')} (such as case {found[0]['case']}: "
+        f"`{found[0]['command']}`, {found[0]['start']})"
         for (outcome, said), found in groups.items()
     ]
     return [f"{title}:\n\n" + "\n".join(lines)] if lines else []

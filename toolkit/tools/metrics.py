@@ -1,4 +1,4 @@
-"""How simple the code is, in figures: `python -m tools.metrics` prints them for this checkout.
+"""The code's simplicity in figures: `python -m tools.metrics` prints them for this checkout.
 
 Another checkout: `git worktree add before REVISION`, then
 `python -m tools.metrics --root before`.
@@ -16,7 +16,7 @@ import click
 ROOT = Path(__file__).resolve().parents[2]
 LONG_FILE = 250  # lines
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-ALLOWED = ("cli", "api", "release/kit/runners")  # where flags may be named: scripts have their own
+ALLOWED = ("cli", "api", "release/kit/runners")  # where flags may be named; scripts have their own
 LOOKUP = "dict(list_tensors("
 
 
@@ -29,7 +29,7 @@ def main(root: Path) -> None:
 
 
 def measure(root: Path) -> dict[str, int | float]:
-    """Every figure, by what it says."""
+    """Return every figure by its name."""
     package = root / "toolkit" / "nhle_onnx"
     files = {path: path.read_text("utf-8") for path in sorted(package.rglob("*.py"))}
     functions = [each for text in files.values() for each in list_functions(text)]
@@ -56,19 +56,19 @@ def measure(root: Path) -> dict[str, int | float]:
 
 
 def list_functions(text: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function and method of a file."""
+    """List every function and method of a file."""
     for each in ast.walk(ast.parse(text)):
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
             yield each
 
 
 def count_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function, with its signature and docstring."""
+    """Count the lines of a function, with signature and docstring."""
     return (function.end_lineno or function.lineno) - function.lineno + 1
 
 
 def count_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """How many it takes, with those that are given by name."""
+    """Count a function's parameters, including keyword-only ones."""
     arguments = function.args
     return len([*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs])
 
@@ -79,7 +79,7 @@ def is_allowed(path: Path, package: Path) -> bool:
 
 
 def count_flags(text: str) -> int:
-    """Lines of a file with a flag in a string that is no docstring."""
+    """Count the lines of a file with a flag in a string that is not a docstring."""
     tree = ast.parse(text)
     owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = {
@@ -99,7 +99,7 @@ def count_flags(text: str) -> int:
 
 
 def list_circles(files: dict[Path, str], base: Path) -> list[tuple[str, ...]]:
-    """Groups of modules that import each other."""
+    """List groups of modules that import each other."""
     names = {name_module(path, base): text for path, text in files.items()}
     graph = {name: set(list_imports(text)) & names.keys() for name, text in names.items()}
     reached = {name: reach(name, graph) for name in graph}
@@ -112,12 +112,12 @@ def list_circles(files: dict[Path, str], base: Path) -> list[tuple[str, ...]]:
 
 
 def name_module(path: Path, base: Path) -> str:
-    """`a.b` for a/b.py and for a/b/__init__.py."""
+    """Return `a.b` for a/b.py and for a/b/__init__.py."""
     return ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
 
 
 def list_imports(text: str) -> Iterator[str]:
-    """Modules that a file imports, wherever it does."""
+    """List the modules that a file imports, anywhere in it."""
     for each in ast.walk(ast.parse(text)):
         if isinstance(each, ast.ImportFrom) and each.module:
             yield each.module
@@ -127,7 +127,7 @@ def list_imports(text: str) -> Iterator[str]:
 
 
 def reach(start: str, graph: dict[str, set[str]]) -> set[str]:
-    """All that follows from a module's imports."""
+    """Return all direct and indirect imports of a module."""
     found: set[str] = set()
     waiting = [start]
     while waiting:
@@ -138,7 +138,7 @@ def reach(start: str, graph: dict[str, set[str]]) -> set[str]:
 
 
 def count_lines(root: Path, folder: str, suffixes: tuple[str, ...]) -> int:
-    """Lines of the files that git knows in a folder."""
+    """Count the lines of the tracked files in a folder."""
     command = ["git", "ls-files", folder]
     listed = subprocess.run(
         command, cwd=root, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Does some test fail when the code is changed? By mutmut, which changes it; see pyproject.toml."""
+"""Whether some test fails when the code is changed, with mutmut; see pyproject.toml."""
 
 import random
 import re
@@ -23,22 +23,22 @@ SURVIVORS = ROOT / "tests" / "mutation" / "survivors.toml"
 LIMIT = 0.85
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
 SKIPPED = frozenset({"not checked", "skipped"})
-PACKAGES = ("unlearn", "graph", "release")
+PACKAGES = ("unlearning", "graph", "release")
 BODY = """
-`caught`: mutants with which a test fails, or hangs. `explained`: survivors whose reason stands in
+`caught`: mutants that make a test fail or hang. `explained`: survivors with a reason in
 `tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
-Packages with `sampled` below `mutants` were measured on so many, drawn with the command's seed:
+Packages with `sampled` below `mutants` were measured on a sample, drawn with the command's seed:
 the share of all mutants lies between `at_least` and `at_most` with a confidence of 95 % (Wilson's
 interval).
 """
 
 
 @click.command(NAME)
-@click.option("--package", "packages", multiple=True, default=PACKAGES, help="To change.")
-@click.option("--sample", type=click.IntRange(1), help="Mutants a package.  [default: all]")
+@click.option("--package", "packages", multiple=True, default=PACKAGES, help="Packages to change.")
+@click.option("--sample", type=click.IntRange(1), help="Mutants of each package.  [default: all]")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--processes", default=2, show_default=True)
-@click.option("--again", is_flag=True, help="Go on where the last run ended; survivors once more.")
+@click.option("--again", is_flag=True, help="Continue the last run, and test its survivors again.")
 def mutation(
     packages: Sequence[str],
     sample: int | None,
@@ -46,26 +46,26 @@ def mutation(
     processes: int,
     again: bool,  # noqa: FBT001 - click's
 ) -> None:
-    """Change the code mutant by mutant, and count the changes that no test notices."""
+    """Change the code mutant by mutant, and count changes that no test notices."""
     _arrange(starts_anew=not again)
     rows = {row["package"]: row for row in read_rows(NAME)}
     for package in packages:
         names = _list_statuses(package)
         if not names:
-            _run(processes, f"nhle_onnx.{package}.__init__*")  # makes all of them, and tests none
+            _run(processes, f"nhle_onnx.{package}.__init__*")  # creates all of them, and tests none
             names = _list_statuses(package)
         chosen = sorted(names)
         if sample and sample < len(chosen):
-            chosen = random.Random(seed).sample(chosen, sample)  # noqa: S311 - no secret
+            chosen = random.Random(seed).sample(chosen, sample)  # noqa: S311 - not a secret
         _run(processes, *(name for name in chosen if names[name] not in CAUGHT))
         rows[package] = _summarize(package, chosen, len(names))
         found = list(rows.values())
-        write_results(NAME, "What the tests notice", f"{make_table(found)}\n{BODY}", found)
+        write_results(NAME, "Which changes the tests notice", f"{make_table(found)}\n{BODY}", found)
     click.echo(make_table(list(rows.values())))
 
 
 def _arrange(*, starts_anew: bool) -> None:
-    """The checkout as mutmut wants it: the package and its tests side by side."""
+    """Arrange the checkout for mutmut: the package and its tests side by side."""
     if starts_anew:
         shutil.rmtree(WORK, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", ".mypy_cache")
@@ -92,7 +92,7 @@ def _call(*arguments: str) -> str:
 
 
 def _list_statuses(package: str) -> dict[str, str]:
-    """What became of each mutant of a package, by its name; nothing before the first run."""
+    """List the status of each mutant of a package; empty before the first run."""
     if not (WORK / "mutants").is_dir():
         return {}
     found = re.findall(r"^ +(\S+): (.+)$", _call("results", "--all", "true"), re.MULTILINE)
@@ -129,7 +129,7 @@ def _summarize(package: str, chosen: Sequence[str], mutants: int) -> dict[str, A
 
 
 def _read_change(mutant: str) -> str:
-    """The lines of a mutant's diff that differ."""
+    """Return the changed lines of a mutant's diff."""
     lines = _call("show", mutant).splitlines()
     return "\n".join(
         line for line in lines if line[:1] in {"+", "-"} and line[:3] not in {"+++", "---"}

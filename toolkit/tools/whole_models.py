@@ -1,4 +1,4 @@
-"""Whole networks through two exporters: are they lowered, and do they compute and learn alike?"""
+"""Whole networks from two exporters: whether they are lowered, and compute and learn the same."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ from architectures.examples import EXAMPLES, export_example, make_example, make_
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from studies.converters import (
-    PEERS,
+    OTHERS,
     TOLERANCE,
     Reference,
     backpropagate,
@@ -51,27 +51,29 @@ _MERGED = re.compile(r"^KeyError: '[\w.]+'$")
 
 @click.command("whole-models")
 @click.option("--network", "networks", multiple=True, type=click.Choice(list(EXAMPLES)))
-@click.option("--peers", type=click.Path(path_type=Path), help="A folder that holds the peers.")
+@click.option(
+    "--others", type=click.Path(path_type=Path), help="A folder with the other converters."
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-def whole_models(networks: Sequence[str], peers: Path | None, workers: int) -> None:
-    """Lower every network from every exporter, beside onnx2torch and onnx2pytorch.
+def whole_models(networks: Sequence[str], others: Path | None, workers: int) -> None:
+    """Lower every network from every exporter, and compare with onnx2torch and onnx2pytorch.
 
-    They are installed by hand: pip install --no-deps --target FOLDER onnx2torch onnx2pytorch
+    These are installed by hand: pip install --no-deps --target FOLDER onnx2torch onnx2pytorch
     """
     names = networks or [name for name in EXAMPLES if name != "inceptionv3"]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=keep_quiet) as pool:
-        tasks = [pool.submit(measure_network, name, peers) for name in names]
+        tasks = [pool.submit(measure_network, name, others) for name in names]
         rows = [row for task in track(tasks, description="lowering") for row in task.result()]
     table = make_table([summarise(name, pick_rows(rows, network=name)) for name in names])
     exporters = make_table([summarise_exporter(rows, exporter) for exporter in EXPORTERS])
-    body = f"{describe(rows, table, exporters)} {list_versions(peers)}"
+    body = f"{describe(rows, table, exporters)} {list_versions(others)}"
     write_results("whole_models", "Whole networks from two exporters", body, rows)
     click.echo(f"{table}\n\n{exporters}\n\n{list_failures(rows)}")
 
 
 def keep_quiet() -> None:
-    """Exporters and ONNX Runtime write to the terminal from native code as well."""
+    """Silence exporters and ONNX Runtime, which also print from native code."""
     warnings.simplefilter("ignore")
     logging.disable()
     torch.set_num_threads(1)
@@ -80,16 +82,16 @@ def keep_quiet() -> None:
     os.dup2(nowhere, 2)
 
 
-def measure_network(name: str, peers: Path | None) -> list[dict[str, Any]]:
-    """A row for each export of one network."""
+def measure_network(name: str, others: Path | None) -> list[dict[str, Any]]:
+    """Measure a row for each export of one network."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [row for biases in BIASES for row in measure_exports(name, biases, Path(folder))]
-        of_peers = run_peers(Path(folder), peers)
-    return [row | of_peers.get(f"{row['exporter']}.{row['biases']}", {}) for row in rows]
+        of_others = run_others(Path(folder), others)
+    return [row | of_others.get(f"{row['exporter']}.{row['biases']}", {}) for row in rows]
 
 
 def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """Export a network with each exporter, and measure our module of each file."""
+    """Export a network with each exporter, and measure our module for each file."""
     network = make_example(name, has_biases=biases == "random")
     batch, images = make_images(name, BATCH), make_images(name, OTHER_BATCH)
     labels = torch.arange(OTHER_BATCH)
@@ -106,7 +108,7 @@ def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, 
             export_example(network, batch, exporter, path)
             session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
             logits = session.run(["logits"], {"image": images.numpy()})[0]
-        except Exception as error:  # noqa: BLE001 - exporters raise what they like
+        except Exception as error:  # noqa: BLE001 - exporters raise errors of any type
             path.unlink(missing_ok=True)
             row["reason"] = str(error).strip().splitlines()[0][:200]
             yield row
@@ -122,7 +124,9 @@ def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, 
 
 
 def measure_ours(path: Path, network: nn.Module, reference: Reference) -> dict[str, Any]:
-    """As for the peers; gradients must also match for every parameter that kept its name."""
+    """Measure as for other converters; gradients must also match for parameters that kept their
+    name.
+    """
     found: list[LoweredModel] = []
 
     def convert() -> nn.Module:
@@ -141,10 +145,10 @@ def measure_ours(path: Path, network: nn.Module, reference: Reference) -> dict[s
 def compare_parameters(
     lowered: LoweredModel, network: nn.Module, proto: onnx.ModelProto
 ) -> dict[str, float]:
-    """For each tensor that holds parameters under their names, how far its gradient departs.
+    """Compare the gradients of tensors that kept parameter names.
 
-    Exporters merge equal tensors. With an Identity to tell, a merged tensor's gradient is the sum
-    of its parameters'; without one nothing tells which they were, and it is left out.
+    Exporters merge equal tensors. If Identity nodes keep the names, a merged tensor's gradient is
+    the sum of its parameters' gradients; otherwise its parameters are unknown, and it is left out.
     """
     merged = {
         node.output[0]: node.input[0] for node in proto.graph.node if node.op_type == "Identity"
@@ -166,15 +170,15 @@ def compare_parameters(
 
 
 def follow(name: str, merged: dict[str, str]) -> str:
-    """The tensor behind Identity nodes."""
+    """Return the tensor behind Identity nodes."""
     while name in merged:
         name = merged[name]
     return name
 
 
-def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
-    """The peers' rows for a folder of exports, from a process of their own."""
-    path = os.pathsep.join(filter(None, [str(peers or ""), os.environ.get("PYTHONPATH", "")]))
+def run_others(folder: Path, others: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the other converters' rows for a folder of exports, measured in another process."""
+    path = os.pathsep.join(filter(None, [str(others or ""), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "studies.converters", str(folder)]
     result = subprocess.run(
         command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": path}
@@ -184,37 +188,39 @@ def run_peers(folder: Path, peers: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def list_versions(folder: Path | None) -> str:
-    """The peers' versions, as a sentence."""
+    """Return the other converters' versions as a sentence."""
     found = distributions(path=[str(folder)] if folder else sys.path)
-    return f"{', '.join(f'{peer.name} {peer.version}' for peer in found if peer.name in PEERS)}."
+    return (
+        f"{', '.join(f'{other.name} {other.version}' for other in found if other.name in OTHERS)}."
+    )
 
 
 def summarise(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One network: how many of its exports pass each check, by whom, and what can be trained."""
+    """Summarise one network: passed checks by converter, and trainable numbers."""
     counted = next((row for row in rows if f"{row['exporter']}.{row['biases']}" == COUNTED), {})
     summary: dict[str, Any] = {"network": name, "exports": count(rows, "exported")}
-    summary |= {converter: count_checks(rows, converter) for converter in (OURS, *PEERS)}
+    summary |= {converter: count_checks(rows, converter) for converter in (OURS, *OTHERS)}
     summary["parameters"] = rows[0]["network parameters"]
-    for converter in (OURS, *PEERS):
+    for converter in (OURS, *OTHERS):
         trained = counted.get(converter, {}).get("parameters", "none")
         summary[f"trained by {converter}"] = trained
     return summary
 
 
 def summarise_exporter(rows: Sequence[dict[str, Any]], exporter: str) -> dict[str, Any]:
-    """One exporter: over all networks and both kinds of biases."""
+    """Summarise one exporter over all networks and both kinds of biases."""
     chosen = pick_rows(rows, exporter=exporter)
     summary = {"exporter": exporter, "exports": count(chosen, "exported")}
-    return summary | {converter: count_checks(chosen, converter) for converter in (OURS, *PEERS)}
+    return summary | {converter: count_checks(chosen, converter) for converter in (OURS, *OTHERS)}
 
 
 def count(rows: Sequence[dict[str, Any]], check: str) -> str:
-    """How many rows pass a check, of all."""
+    """Count the rows that pass a check, of all."""
     return f"{sum(bool(row.get(check)) for row in rows)}/{len(rows)}"
 
 
 def count_checks(rows: Sequence[dict[str, Any]], converter: str) -> str:
-    """How many exports pass each check."""
+    """Count the exports that pass each check."""
     results = [row.get(converter) for row in rows if row["exported"]]
     if None in results:
         return "not installed"
@@ -222,13 +228,13 @@ def count_checks(rows: Sequence[dict[str, Any]], converter: str) -> str:
 
 
 def list_failures(rows: Sequence[dict[str, Any]]) -> str:
-    """What failed, why and on which networks, most frequent first."""
+    """List failures with reason and networks, most frequent first."""
     networks: dict[str, Counter[str]] = {}
     for row in rows:
         if not row["exported"]:
             reason = f"{row['exporter']}, no export: {row['reason']}"
             networks.setdefault(reason, Counter())[row["network"]] += 1
-        for converter in (OURS, *PEERS):
+        for converter in (OURS, *OTHERS):
             result = row.get(converter)
             if result and not all(result[check] for check in CHECKS):
                 reason = f"{converter}: {explain(result)}"
@@ -242,14 +248,14 @@ def list_failures(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def explain(result: dict[str, Any]) -> str:
-    """Why a row fails: the converter's message, or which check it does not pass."""
+    """Explain a failed row: the converter's message, or the failed check."""
     if "reason" in result:
         return _MERGED.sub("KeyError: a merged tensor's name", str(result["reason"]))
     return "other logits" if not result["agrees"] else "other gradients"
 
 
 def describe(rows: Sequence[dict[str, Any]], table: str, exporters: str) -> str:
-    """The page's text."""
+    """Return the page's text."""
     return (
         "Each network, in inference mode with its statistics measured on noise, is exported with a "
         "free batch size by torch's TorchScript exporter (`legacy`, by opset) and by its newer "
@@ -266,7 +272,7 @@ def describe(rows: Sequence[dict[str, Any]], table: str, exporters: str) -> str:
         f"module of {COUNTED.replace('.', ' with ')} biases; exporters fold batch normalisation "
         "into convolutions, and what only the auxiliary output needs is not lowered.\n\n"
         f"{exporters}\n\n## What failed\n\n{list_failures(rows)}\n\n"
-        "The peers ran in a process of their own. Both import torchvision for detection "
-        "operators; where it is not installed, an empty module stands in its place, which no "
-        "network here reaches."
+        "The other converters ran in a process of their own. Both import torchvision for detection "
+        "operators; if it is not installed, an empty module replaces it, which no "
+        "network here uses."
     )

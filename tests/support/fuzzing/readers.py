@@ -22,8 +22,8 @@ from nhle_onnx.values.settings.model import ModelFlags, PreprocessFlags
 from nhle_onnx.values.settings.patch import ApplySettings
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.patch_apply import apply_patch_file, describe_patch
-from support.fuzzing.seeds import LENET
 from support.fuzzing.small_files import BASE
+from support.shipped import LENET
 
 _TARGET = ImageInput(
     name="image", dtype="float32", batch=None, channels=1, height=28, width=28, layout="NCHW"
@@ -50,7 +50,7 @@ def read_arrays(path: Path) -> None:
 
 def read_labels(path: Path) -> None:
     """Class names: of a .json file as a configuration, else one a line."""
-    find_labels(path, 10, path)
+    find_labels(_load_lenet(), 10, path)
 
 
 def read_preprocess(path: Path) -> None:

@@ -12,13 +12,12 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
-from support import ROOT
+from support import TESTS
 from support.fuzzing.control_flow import make_control_flow
+from support.shipped import EVALUATION, LENET
 
 MODEL, DATA, PATCH = "model.onnx", "data.npz", "p.nhlepatch"
-LENET = ROOT / "models" / "lenet5_fashion_mnist" / MODEL
-_KERAS = ROOT / "tests" / "converted" / "keras_cnn.onnx"
-_IMAGES = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
+_KERAS = TESTS / "files" / "keras_cnn.onnx"
 _FORMATS = ("qdq-int8", "qdq-int4-blocks", "qoperator-int8", "dynamic-uint8")
 _PER_CLASS = 2
 
@@ -62,7 +61,7 @@ def write_seeds(folder: Path) -> None:
 
 def _read_images() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Some images of each class, [N, 1, 28, 28], as the models take them."""
-    with np.load(_IMAGES) as arrays:
+    with np.load(EVALUATION) as arrays:
         pixels, classes = arrays["x"], arrays["y"].astype(np.int64)
     chosen = np.concatenate([np.flatnonzero(classes == k)[:_PER_CLASS] for k in range(10)])
     config = json.loads(LENET.with_name("preprocessor_config.json").read_text("utf-8"))

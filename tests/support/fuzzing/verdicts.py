@@ -24,7 +24,7 @@ _BY_CODE: Mapping[int, Outcome] = {
 }  # fmt: skip
 _CONTAINED: Mapping[str, Outcome] = {
     "crashed the process that did it": "crash contained",
-    "was killed, most likely for want of memory": "crash contained",
+    "was killed, most likely because memory ran out": "crash contained",
     "GiB of memory": "stopped for memory",
     f"took longer than {MAX_SECONDS} seconds": "stopped for time",
 }

@@ -143,12 +143,12 @@ CASES: tuple[HostileFile, ...] = (
     _refuse(
         "npz-declaring-2-to-the-40", "to have a terabyte set aside",
         _pack_two(_render_header((2**40, 28, 28), "u1"), _render_header((2**40,), "i8")),
-        "which is not its size", is_dangerous=True,
+        "which does not fit its size", is_dangerous=True,
     ),
     _refuse(
         "npz-of-a-negative-shape", "to compute a size that fits",
         _pack_two(_render_header((-4, -28, 28), "u1") + bytes(_IMAGES.size), _render(_CLASSES)),
-        "which is not its size",
+        "which does not fit its size",
     ),
     _refuse(
         "npz-of-67-million-classes", "to fill memory with classes",

@@ -11,10 +11,10 @@ from typing import Any
 from support import TESTS
 from support.fuzzing.commands import LIMITS, OUT, Command
 from support.fuzzing.forked import Run, import_commands, run_forked
-from support.fuzzing.seeds import LENET
 from support.fuzzing.verdicts import list_complaints, name_outcome, take_stock
 from support.hostile import CASES
 from support.hostile.case import Attempt, HostileFile, read_base
+from support.shipped import LENET
 
 _OUTPUTS = frozenset({"edited.onnx", "edited.report.json", "edited.onnx.data"})
 

@@ -22,14 +22,11 @@ def _scalar(name: str, value: float) -> NodeProto:
     return helper.make_node("Constant", [], [name], value=tensor)
 
 
-def _add(*nodes: NodeProto) -> Build:
+@change
+def _add(model: ModelProto, *nodes: NodeProto) -> None:
     """More nodes, and their result `much` added up."""
-
-    def edit(model: ModelProto) -> None:
-        model.graph.node.extend(nodes)
-        add_up(model)
-
-    return change(edit)
+    model.graph.node.extend(nodes)
+    add_up(model)
 
 
 def _mislabel(build: Build) -> Build:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 import onnx
 from onnx import ModelProto
@@ -16,6 +18,7 @@ MASK = (
 )  # fmt: skip
 
 Build = Callable[[Path, ModelProto], None]
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +56,18 @@ def refuse(
     )
 
 
-def change(edit: Callable[[ModelProto], None]) -> Build:
-    """Build by editing the good model."""
+def change(edit: Callable[Concatenate[ModelProto, P], None]) -> Callable[P, Build]:
+    """Build by editing the good model; what the edit takes besides is given first."""
 
-    def build(folder: Path, model: ModelProto) -> None:
-        edit(model)
-        write(folder, model)
+    @wraps(edit)
+    def prepare(*arguments: P.args, **options: P.kwargs) -> Build:
+        def build(folder: Path, model: ModelProto) -> None:
+            edit(model, *arguments, **options)
+            write(folder, model)
 
-    return build
+        return build
+
+    return prepare
 
 
 def write(folder: Path, model: ModelProto) -> None:

@@ -10,15 +10,13 @@ from support.hostile.case import Build, HostileFile, change, refuse
 _DOMAIN = "hostile"
 
 
-def _define(functions: Sequence[FunctionProto]) -> Build:
-    def edit(model: ModelProto) -> None:
-        model.functions.extend(functions)
-        model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
-        call = helper.make_node(functions[-1].name, ["logits"], ["much"], domain=_DOMAIN)
-        model.graph.node.append(call)
-        add_up(model)
-
-    return change(edit)
+@change
+def _define(model: ModelProto, functions: Sequence[FunctionProto]) -> None:
+    model.functions.extend(functions)
+    model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
+    call = helper.make_node(functions[-1].name, ["logits"], ["much"], domain=_DOMAIN)
+    model.graph.node.append(call)
+    add_up(model)
 
 
 def _make_function(name: str, called: Sequence[str]) -> FunctionProto:
@@ -70,7 +68,7 @@ CASES: tuple[HostileFile, ...] = (
         "functions that double",
         "never ends",
         _define(_chain(50, 2)),
-        "written out",
+        "functions expanded",
         is_dangerous=True,
     ),
 )

@@ -2,50 +2,32 @@
 
 from pathlib import Path
 
-from onnx import (
-    AttributeProto,
-    GraphProto,
-    ModelProto,
-    NodeProto,
-    helper,
-)
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, helper
 
-from support.hostile.case import (
-    INSPECT,
-    MASK,
-    MODEL,
-    Attempt,
-    Build,
-    HostileFile,
-    change,
-    refuse,
-)
+from support.hostile.case import INSPECT, MASK, MODEL, Attempt, Build, HostileFile, change, refuse
 
 _HIGH_BIT = 0x80  # of a byte that another follows
 _DOMAIN = "hostile"
 
 
-def _cross() -> Build:
-    def edit(model: ModelProto) -> None:
-        model.graph.node[0].input[0] = model.graph.node[1].output[0]
-
-    return change(edit)
+@change
+def _cross(model: ModelProto) -> None:
+    model.graph.node[0].input[0] = model.graph.node[1].output[0]
 
 
-def _repeat(kind: str) -> Build:
-    def edit(model: ModelProto) -> None:
-        graph = model.graph
-        if kind == "result":
-            graph.node.append(graph.node[0])
-        else:
-            parts = getattr(graph, kind)
-            parts.append(parts[0])
-
-    return change(edit)
+@change
+def _repeat(model: ModelProto, kind: str) -> None:
+    graph = model.graph
+    if kind == "result":
+        graph.node.append(graph.node[0])
+    else:
+        parts = getattr(graph, kind)
+        parts.append(parts[0])
 
 
-def _clear(field: str) -> Build:
-    return change(lambda model: model.graph.ClearField(field))
+@change
+def _clear(model: ModelProto, field: str) -> None:
+    model.graph.ClearField(field)
 
 
 def _nest(depth: int) -> Build:
@@ -75,38 +57,39 @@ def _frame(number: int, content: bytes) -> bytes:
     return bytes([key, *varint, size]) + content
 
 
-def _set_opset(version: int, domain: str = "") -> Build:
-    def edit(model: ModelProto) -> None:
-        del model.opset_import[:]
-        model.opset_import.append(helper.make_opsetid(domain, version))
-
-    return change(edit)
+@change
+def _set_opset(model: ModelProto, version: int, domain: str = "") -> None:
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid(domain, version))
 
 
-def _set_ir(version: int) -> Build:
-    def edit(model: ModelProto) -> None:
-        model.ir_version = version
-
-    return change(edit)
+@change
+def _set_ir(model: ModelProto, version: int) -> None:
+    model.ir_version = version
 
 
+@change
 def _multiply(model: ModelProto) -> None:
     model.graph.node.extend([NodeProto(op_type="Relu")] * 200_000)
 
 
+@change
 def _use_unknown_operator(model: ModelProto) -> None:
     model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
     model.graph.node[1].domain, model.graph.node[1].op_type = _DOMAIN, "Run"
 
 
+@change
 def _drop_outputs(model: ModelProto) -> None:
     del model.graph.node[0].output[:]
 
 
+@change
 def _drop_inputs(model: ModelProto) -> None:
     del model.graph.node[-1].input[:]
 
 
+@change
 def _refer(model: ModelProto) -> None:
     model.graph.node[0].attribute[0].ref_attr_name = "alpha"
 
@@ -120,12 +103,12 @@ CASES: tuple[HostileFile, ...] = (
     refuse("no output", "has nothing to show", _clear("output"), "has no output"),
     refuse("no input", "has nothing to feed", _clear("input"), "has no input"),
     refuse("no nodes", "is no graph", _clear("node"), "it has no graph"),
-    refuse("node without outputs", "is looked up", change(_drop_outputs), "model.onnx"),
-    refuse("node without inputs", "is looked up", change(_drop_inputs), "model.onnx"),
+    refuse("node without outputs", "is looked up", _drop_outputs(), "model.onnx"),
+    refuse("node without inputs", "is looked up", _drop_inputs(), "model.onnx"),
     refuse("graphs 500 deep", "overflows the stack", _nest(500), "model.onnx", is_dangerous=True),
     refuse("graphs 20 deep", "overflows the stack", _nest(20), "model.onnx"),
-    refuse("attribute of no function", "means what nobody says", change(_refer), "outside of"),
-    refuse("200,000 nodes", "takes long", change(_multiply), "nodes"),
+    refuse("attribute of no function", "means what nobody says", _refer(), "outside of"),
+    refuse("200,000 nodes", "takes long", _multiply(), "nodes"),
     HostileFile(
         name="far opset",
         tries="means what nobody knows yet",
@@ -139,7 +122,7 @@ CASES: tuple[HostileFile, ...] = (
     HostileFile(
         name="unknown operator",
         tries="runs code that is not there",
-        build=change(_use_unknown_operator),
+        build=_use_unknown_operator(),
         attempts=(Attempt(command=INSPECT, codes=(0,), says="hostile.Run"),),
     ),
 )

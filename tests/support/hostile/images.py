@@ -145,15 +145,17 @@ CASES: tuple[HostileFile, ...] = (
         _save(lambda: Image.fromarray(np.full((_EXTENT, _EXTENT), 9000, np.uint16)), "PNG"),
         "more than 8 bits",
     ),
-    _refuse("folder-named-png", "to be read as a file", Path.mkdir, "no regular file"),
-    _refuse("pipe-named-png", "to block for ever", os.mkfifo, "no regular file", is_dangerous=True),
+    _refuse("folder-named-png", "to be read as a file", Path.mkdir, "not a regular file"),
+    _refuse(
+        "pipe-named-png", "to block for ever", os.mkfifo, "not a regular file", is_dangerous=True
+    ),
     _refuse(
         "link-to-itself", "to be followed for ever", lambda path: path.symlink_to(path.name),
-        "no regular file",
+        "not a regular file",
     ),
     _refuse(
         "link-to-a-device", "to be read for ever", lambda path: path.symlink_to("/dev/zero"),
-        "no regular file", is_dangerous=True,
+        "not a regular file", is_dangerous=True,
     ),
     _refuse(
         "image-named-with-escapes", "to write to the terminal", _put(b""), _UNDECODED,

@@ -4,57 +4,43 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from support.hostile.case import (
-    INSPECT,
-    MASK,
-    MODEL,
-    Attempt,
-    Build,
-    HostileFile,
-    change,
-    refuse,
-)
+from support.hostile.case import INSPECT, MASK, MODEL, Attempt, Build, HostileFile, change, refuse
 
 _ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\n\x00remedy: run this"
 _JSON = (*INSPECT, "--json")
 _DIFF = ("diff", f"{{folder}}/{MODEL}", f"{{folder}}/{MODEL}")
-_HARMLESS = (0, 1)
+_HARMLESS = (0, 1, 6)
 
 
-def _rename(old: str, new: str) -> Build:
+@change
+def _rename(model: ModelProto, old: str, new: str) -> None:
     """Another name for a value, wherever it is used."""
-
-    def edit(model: ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            tensor.name = new if tensor.name == old else tensor.name
-        for value in (*model.graph.input, *model.graph.output):
-            value.name = new if value.name == old else value.name
-        for node in model.graph.node:
-            for names in (node.input, node.output):
-                names[:] = [new if name == old else name for name in names]
-
-    return change(edit)
+    for tensor in model.graph.initializer:
+        tensor.name = new if tensor.name == old else tensor.name
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = new if value.name == old else value.name
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
 
 
-def _name_nodes(name: str) -> Build:
-    def edit(model: ModelProto) -> None:
-        for index, node in enumerate(model.graph.node):
-            node.name = f"{name}{index}"
-
-    return change(edit)
+@change
+def _name_nodes(model: ModelProto, name: str) -> None:
+    for index, node in enumerate(model.graph.node):
+        node.name = f"{name}{index}"
 
 
-def _add_metadata(key: str, value: str) -> Build:
-    def edit(model: ModelProto) -> None:
-        model.metadata_props.add(key=key, value=value)
-
-    return change(edit)
+@change
+def _add_metadata(model: ModelProto, key: str, value: str) -> None:
+    model.metadata_props.add(key=key, value=value)
 
 
+@change
 def _fill_descriptions(model: ModelProto) -> None:
     model.doc_string = model.graph.doc_string = "x" * 50_000_000
 
 
+@change
 def _use_escapes_as_operator(model: ModelProto) -> None:
     model.graph.node[1].op_type = _ESCAPES
 
@@ -98,11 +84,11 @@ CASES: tuple[HostileFile, ...] = (
         "escapes in metadata", "writes to the terminal", _add_metadata(_ESCAPES, _ESCAPES), INSPECT
     ),
     _take("metadata of 100 MB", "is printed", _add_metadata("k", "x" * 100_000_000), INSPECT),
-    _take("descriptions of 100 MB", "is printed", change(_fill_descriptions), INSPECT),
+    _take("descriptions of 100 MB", "is printed", _fill_descriptions(), INSPECT),
     refuse(
         "escapes as an operator",
         "writes to the terminal",
-        change(_use_escapes_as_operator),
+        _use_escapes_as_operator(),
         "model.onnx",
     ),
     refuse("long name", "is printed", _rename("image", "a" * 5000), "5,000 characters"),

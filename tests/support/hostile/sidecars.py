@@ -145,7 +145,7 @@ CASES: tuple[HostileFile, ...] = (
     _refuse_entries("backslash", "reads above on Windows", {"location": "..\\x"}, "not in the"),
     _refuse_entries("drive", "reads any file on Windows", {"location": "C:\\x"}, "not in the"),
     _refuse_entries("device by name", "reads for ever", {"location": "/dev/zero"}, "not in the"),
-    _refuse_entries("no name", "reads the folder", {"location": ""}, "not named"),
+    _refuse_entries("no name", "reads the folder", {"location": ""}, "has no name"),
     _refuse_entries("folder", "reads the folder", {"location": "."}, "separate file"),
     _refuse_entries(
         "NUL in a name", "cuts the name", {"location": f"{_NAME}\0.x"}, "separate file"
@@ -159,11 +159,13 @@ CASES: tuple[HostileFile, ...] = (
     _refuse_entries("absent", "is not there", {"location": "absent.bin"}, "No such file"),
     _refuse_entries("offset past the end", "reads nothing", {"offset": "4096"}, "beyond the end"),
     _refuse_entries("offset of 2^63", "overflows", {"offset": str(2**63)}, "beyond the end"),
-    _refuse_entries("offset of 2^64", "wraps around", {"offset": str(2**64 + 4)}, "no number of"),
-    _refuse_entries("negative offset", "reads before", {"offset": "-4"}, "no number of bytes"),
-    _refuse_entries("offset in words", "is no number", {"offset": "1_0"}, "no number of bytes"),
+    _refuse_entries(
+        "offset of 2^64", "wraps around", {"offset": str(2**64 + 4)}, "not a number of"
+    ),
+    _refuse_entries("negative offset", "reads before", {"offset": "-4"}, "not a number of bytes"),
+    _refuse_entries("offset in words", "is no number", {"offset": "1_0"}, "not a number of bytes"),
     _refuse_entries("length of 2^63", "takes all memory", {"length": str(2**63)}, "beyond the end"),
-    _refuse_entries("negative length", "reads all", {"length": "-1"}, "no number of bytes"),
+    _refuse_entries("negative length", "reads all", {"length": "-1"}, "not a number of bytes"),
     _refuse_entries("short length", "leaves numbers out", {"length": "4"}, "by its shape"),
     _refuse_entries("checksum", "is another file", {"checksum": "0" * 40}, "checksum"),
     refuse("symbolic link out", "reads any file", _replace(_lead_out), "symbolic link"),
@@ -178,7 +180,7 @@ CASES: tuple[HostileFile, ...] = (
     refuse("truncated", "is shorter than claimed", _cut, "beyond the end"),
     refuse("overlap", "edits two weights as one", _overlap, "shares bytes"),
     refuse("one file by two names", "edits two weights as one", _name_twice, "two ways"),
-    refuse("two locations", "shows one, reads the other", _say_twice, "says twice"),
+    refuse("two locations", "shows one, reads the other", _say_twice, "its location twice"),
     refuse(
         "constant outside", "reads by the current folder", _hide_in_constant, "not in the model's"
     ),

@@ -5,27 +5,24 @@ from collections.abc import Callable
 import numpy as np
 from onnx import ModelProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
-from support.hostile.case import INSPECT, MASK, Attempt, Build, HostileFile, change, refuse
+from support.hostile.case import INSPECT, MASK, Attempt, HostileFile, change, refuse
 
 _LARGE = 2**40
 
 
-def _reshape(*extents: int) -> Build:
-    def edit(model: ModelProto) -> None:
-        model.graph.initializer[0].dims[:] = extents
-
-    return change(edit)
+@change
+def _reshape(model: ModelProto, *extents: int) -> None:
+    model.graph.initializer[0].dims[:] = extents
 
 
-def _retype(kind: int) -> Build:
-    def edit(model: ModelProto) -> None:
-        model.graph.initializer[0].data_type = kind
-
-    return change(edit)
+@change
+def _retype(model: ModelProto, kind: int) -> None:
+    model.graph.initializer[0].data_type = kind
 
 
-def _edit_first(edit: Callable[[TensorProto], None]) -> Build:
-    return change(lambda model: edit(model.graph.initializer[0]))
+@change
+def _edit_first(model: ModelProto, edit: Callable[[TensorProto], None]) -> None:
+    edit(model.graph.initializer[0])
 
 
 def _cut(tensor: TensorProto) -> None:
@@ -55,19 +52,19 @@ def _use_short_field(tensor: TensorProto) -> None:
     tensor.float_data.extend([0.0] * 3)
 
 
-def _declare(*extents: int) -> Build:
-    def edit(model: ModelProto) -> None:
-        axes = model.graph.input[0].type.tensor_type.shape.dim
-        for axis, extent in zip(axes, extents, strict=True):
-            axis.dim_value = extent
-
-    return change(edit)
+@change
+def _declare(model: ModelProto, *extents: int) -> None:
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    for axis, extent in zip(axes, extents, strict=True):
+        axis.dim_value = extent
 
 
+@change
 def _declare_type(model: ModelProto) -> None:
     model.graph.input[0].type.tensor_type.elem_type = 99
 
 
+@change
 def _add_sparse(model: ModelProto) -> None:
     model.graph.sparse_initializer.append(
         SparseTensorProto(
@@ -78,30 +75,31 @@ def _add_sparse(model: ModelProto) -> None:
     )
 
 
+@change
 def _hide_in_attribute(model: ModelProto) -> None:
     tensor = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[_LARGE])
     model.graph.node.insert(0, helper.make_node("Constant", [], ["unused"], value=tensor))
 
 
+@change
 def _annotate(model: ModelProto) -> None:
     annotation = model.graph.quantization_annotation.add(tensor_name="absent")
     annotation.quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="absent")
 
 
+@change
 def _train(model: ModelProto) -> None:
     training = model.training_info.add()
     training.algorithm.initializer.add(name="w", data_type=TensorProto.FLOAT, dims=[_LARGE])
 
 
-def _fill(value: float) -> Callable[[ModelProto], None]:
-    def edit(model: ModelProto) -> None:
-        for tensor in model.graph.initializer:
-            if tensor.name == "classifier.weight":
-                numbers = numpy_helper.to_array(tensor).copy()
-                numbers[0, 0] = value
-                tensor.raw_data = numbers.tobytes()
-
-    return edit
+@change
+def _fill(model: ModelProto, value: float) -> None:
+    for tensor in model.graph.initializer:
+        if tensor.name == "classifier.weight":
+            numbers = numpy_helper.to_array(tensor).copy()
+            numbers[0, 0] = value
+            tensor.raw_data = numbers.tobytes()
 
 
 def _poison(name: str, value: float) -> HostileFile:
@@ -109,7 +107,7 @@ def _poison(name: str, value: float) -> HostileFile:
         Attempt(command=INSPECT, codes=(0,), says="classifier.weight"),
         Attempt(command=MASK, says="classifier.weight"),
     )
-    build = change(_fill(value))
+    build = _fill(value)
     return HostileFile(name=name, tries="is never wrong", build=build, attempts=attempts)
 
 
@@ -134,16 +132,16 @@ CASES: tuple[HostileFile, ...] = (
     refuse("short field", "reads what is behind", _edit_first(_use_short_field), "3 in float_data"),
     refuse("enormous input", "takes all memory", _declare(1, 1, 2**31, 2**31), "more than"),
     refuse("negative input", "takes all memory", _declare(1, 1, -28, -28), "negative length"),
-    refuse("input of no type", "is of no type", change(_declare_type), "the type 99"),
-    refuse("sparse weight", "takes all memory", change(_add_sparse), "more than"),
-    refuse("constant of 2^40", "takes all memory", change(_hide_in_attribute), "more than"),
-    refuse("training of 2^40", "takes all memory", change(_train), "more than"),
+    refuse("input of no type", "is of no type", _declare_type(), "the type 99"),
+    refuse("sparse weight", "takes all memory", _add_sparse(), "more than"),
+    refuse("constant of 2^40", "takes all memory", _hide_in_attribute(), "more than"),
+    refuse("training of 2^40", "takes all memory", _train(), "more than"),
     _poison("NaN in the head", float("nan")),
     _poison("infinity in the head", float("inf")),
     HostileFile(
         name="annotation of nothing",
         tries="is looked up",
-        build=change(_annotate),
-        attempts=(Attempt(command=INSPECT, codes=(0,)), Attempt(command=MASK, codes=(0, 1))),
+        build=_annotate(),
+        attempts=(Attempt(command=INSPECT, codes=(0,)), Attempt(command=MASK, codes=(0, 1, 6))),
     ),
 )

@@ -1,1 +1,1 @@
-"""How fast the tool is beside what bounds it, and beside what users would do instead."""
+"""The tool's speed compared with its lower bounds, and with what users would do instead."""

@@ -36,7 +36,7 @@ _FEWEST = 4 * throughput.BATCH  # as many batches as are in memory at a time
 @click.option("--steps", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--part", "parts", type=click.Choice(_PARTS), multiple=True, help="[default: all]")
-@click.option("--dry-run", is_flag=True, help="Show the page, and write none.")
+@click.option("--dry-run", is_flag=True, help="Show the page instead of writing it.")
 def speed(
     data_root: Path,
     images: int,
@@ -45,8 +45,8 @@ def speed(
     parts: tuple[str, ...],
     dry_run: bool,  # noqa: FBT001 - click passes it by name
 ) -> None:
-    """Measure `verify`, start-up and `unlearn` in turn with what bounds them. Of parts that are not
-    measured the page keeps what it had.
+    """Measure `verify`, start-up and `unlearn`, alternating with their lower bounds. The page keeps
+    the previous figures of parts that are not measured.
     """
     rows = {part: [row for row in read_rows(_NAME) if row["part"] == part] for part in _PARTS}
     with tempfile.TemporaryDirectory() as folder:

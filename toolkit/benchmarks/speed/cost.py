@@ -1,4 +1,4 @@
-"""`unlearn` beside the bare work that no tool could avoid: time, and memory."""
+"""`unlearn` compared with the bare work that no tool could avoid: time and memory."""
 
 import json
 import statistics
@@ -21,10 +21,10 @@ from benchmarks.speed.subjects import Network, build_network, copy_samples, expo
 from studies.tables import Row
 
 TIME_LIMIT, MEMORY_LIMIT = 3.0, 4.0
-_CODES = (0, 1)  # random weights have nothing to forget, which the gates say
+_CODES = (0, 1)  # random weights have nothing to forget, so a gate fails
 _MIB = 2**20
 
-# The peer: import torch, build two sessions, and take the same steps on the original network.
+# The bare work: import torch, build two sessions, take the same steps on the original network.
 PEER = """
 import sys
 import architectures
@@ -46,7 +46,9 @@ for _ in range(steps):
 
 
 def measure_cost(network: Network, folder: Path, steps: int, rounds: int) -> list[Row]:
-    """The whole command by the bare work, and its memory by weights and activations."""
+    """Measure the whole command relative to the bare work, and its memory to weights and
+    activations.
+    """
     model = export_network(network, folder / network.constructor)
     samples = copy_samples(folder / f"{network.constructor}_samples")
     out = folder / f"{network.constructor}.onnx"
@@ -82,7 +84,9 @@ def measure_cost(network: Network, folder: Path, steps: int, rounds: int) -> lis
 
 
 def weigh_step(module: nn.Module, images: torch.Tensor) -> float:
-    """MiB of a module's parameters, and of what one forward pass keeps for the backward one."""
+    """Return the MiB of a module's parameters, and of the activations kept for the
+    backward pass.
+    """
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> Any:  # noqa: ANN401 - torch hands back what it is given

@@ -1,4 +1,4 @@
-"""The whole command beside what users would do instead, on MobileNetV3-Small."""
+"""The whole command compared with what users would do instead, on MobileNetV3-Small."""
 
 import statistics
 import sys
@@ -27,10 +27,10 @@ from studies.networks import NETWORKS, measure_statistics, prepare_inputs
 from studies.tables import Row
 
 _FORGOTTEN = 3
-_STEPS = 100  # of DELETE, as many as the comparison of methods allows it
-_TIMED_IMAGES = 2048  # of one epoch's, from which the rest is reckoned
+_STEPS = 100  # of DELETE, as many as in the comparison of methods
+_TIMED_IMAGES = 2048  # of one epoch, from which the total is calculated
 
-# DELETE on a network, as whoever has its code would run it, and export it again.
+# DELETE on a network, as someone with its code would run it, and a new export.
 _DELETE = """
 import sys
 import torch
@@ -62,8 +62,8 @@ network = ConvertModel(onnx.load(file), experimental=True)  # which takes more t
 
 
 def measure_alternatives(dataset: Dataset, folder: Path, rounds: int) -> Iterator[Row]:
-    """The command by DELETE on the network's code, and on what a converter makes of the file; and
-    by training it again.
+    """Measure the command relative to DELETE on the network's code or on a converted file, and to
+    retraining.
     """
     ours = [sys.executable, "-m", "nhle_onnx", "unlearn", str(SHIPPED), "--force", "--quiet"]
     ours += ["--forget", str(_FORGOTTEN), "--out", str(folder / "instead.onnx")]
@@ -95,7 +95,9 @@ def _run_delete(network: str, folder: Path) -> list[str]:
 
 
 def _time_retraining(dataset: Dataset) -> float:
-    """Seconds of the recipe's loop without the class, from those of a part of an epoch."""
+    """Return the seconds of the recipe's loop without the class, calculated from a part of an
+    epoch.
+    """
     kept = (dataset.train.labels != _FORGOTTEN).nonzero()[0]
     chosen = kept[:_TIMED_IMAGES]
     spec = NETWORKS["mobilenetv3-small"]

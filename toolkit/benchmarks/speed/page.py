@@ -6,53 +6,54 @@ from benchmarks.speed import throughput
 from studies.tables import Row, make_table
 
 _METHOD = f"""\
-Ours and its peer run in turn, in another order every round, after one round to warm up; each \
-ratio is the median of the rounds' (memory: of one run each). A limit is met or missed as \
-measured here, on a machine that other work shares.
+The tool and its baseline alternate, in a new order every round, after one warm-up round; each \
+ratio is the median over rounds (memory: from one run each). Limits are met or missed as measured \
+here, on a machine shared with other work.
 
-**Throughput.** Images per second of the stage that measures, in this process; the row that \
-counts loading has the model and the report as well. Peers: a loop of ONNX Runtime alone, with \
-its default options, over prepared images in memory; and, for JPEGs, Pillow alone on all \
-cores. Batches of {throughput.BATCH}; the slower peer bounds us. Where cores are few, decoding \
-takes its time from ONNX Runtime: once all cores are busy, an overlap betters two loops, one \
-after the other, by little. Memory is the peak of the resident set (VmHWM) of the whole program.
+**Throughput.** Images per second of the measuring stage, in this process; the row with loading \
+includes opening the model and making the report. Baselines: a loop of ONNX Runtime alone, with \
+its default options, over prepared images in memory; and, for JPEGs, Pillow alone on all cores. \
+Batches of {throughput.BATCH}; the slower baseline is the bound. With few cores, decoding takes \
+time from ONNX Runtime: once all cores are busy, overlapping is hardly faster than two loops one \
+after the other. Memory is the peak of the resident set (VmHWM) of the whole program.
 
 **Start-up.** Whole processes, with compiled bytecode as after an installation. "import onnx" \
 includes loading the same model.
 
-**Cost.** One thread each. `unlearn` as a process, on random weights, beside a process that \
+**Cost.** One thread each. `unlearn` as a process, on random weights, compared with a process that \
 imports torch, builds two ONNX Runtime sessions and takes the same steps on the original \
-`nn.Module`. Memory: the peak of `unlearn` above what its imports hold, by the module's \
-parameters plus what its forward pass keeps for the backward one on the same batch. Imports \
-include those that torch makes when the first optimizer is built.
+`nn.Module`. Memory: the peak of `unlearn` minus the memory after its imports, relative to the \
+module's parameters plus the activations kept for the backward pass on the same batch. Imports \
+include those of torch's first optimizer.
 
-**Instead.** The whole command with its defaults, one thread each. DELETE masks nothing and \
-verifies nothing; it needs the network's code and weights, or a converter: onnx2pytorch, which \
-is measured where it is installed (`pip install --no-deps onnx2pytorch`; of torchvision it has \
-stubs). Retraining is the shipped model's recipe without the class, reckoned from a part of an \
-epoch."""
+**Instead.** The whole command with its defaults, one thread each. DELETE neither masks nor \
+verifies; it needs the network's code and weights, or a converter: onnx2pytorch, measured if it is \
+installed (`pip install --no-deps onnx2pytorch`; torchvision is replaced by stubs). Retraining is \
+the shipped model's recipe without the class, calculated from a part of an epoch."""
 
 _REASONS = {
-    "arrays": "the cores also read, resize and normalize the images, which the bare loop has "
-    "ready; where they are few, ONNX Runtime waits for them.",
-    "jpegs": "on cores that ONNX Runtime keeps busy, decoding costs what it costs: the row by two "
-    "loops, one after the other, shows what there is to gain. More cores than ONNX Runtime can "
-    "use, a GPU, or smaller JPEGs lift it; decoding at a smaller scale would too, but it changes "
-    "figures (docs/decisions/0012).",
-    "startup": "`inspect` reads the file as its peer does, and then trusts none of it: it imports "
-    "what finds the head, walks every part, checks the graph, infers its shapes, looks for weights "
-    "that are no numbers, hashes it, and does so in a child process.",
-    "memory": "beside the module in training there are its original, which it is compared with, "
-    "Adam's two moments, the gradients, and the model's file: five times the weights. Where "
-    "activations weigh more than weights, ONNX Runtime's and torch's working memory shows.",
-    "cost": "a step computes more than the peer's: the original's answers, the gradient that "
-    "hardens samples, and the losses. Before and after training the model is judged, on as many "
-    "images as a step takes or more: so few steps of a large network do not outweigh that.",
+    "arrays": "the cores also read, resize and normalize the images, which the bare loop gets "
+    "prepared; with few cores, ONNX Runtime waits for them.",
+    "jpegs": "ONNX Runtime keeps the cores busy, so decoding adds its full cost: the row with two "
+    "loops, one after the other, shows what overlapping can gain. More cores than ONNX "
+    "Runtime can use, a GPU, or smaller JPEGs would help; so would decoding at a smaller "
+    "scale, but it changes figures (docs/decisions/0012).",
+    "startup": "`inspect` reads the file as its baseline does, and then checks all of it: it finds "
+    "the head, walks every part, checks the graph, infers its shapes, looks for weights "
+    "that are NaN or infinite, and hashes the file, all in a child process.",
+    "memory": "besides the trained module there are the original for comparison, Adam's two "
+    "moments, the gradients, and the model file: five times the weights. Where "
+    "activations are larger than weights, the working memory of ONNX Runtime and torch "
+    "shows.",
+    "cost": "a step computes more than the baseline's: the original's answers, the gradient for "
+    "adversarial augmentation, and the losses. Before and after training the model is "
+    "evaluated, on at least as many images as one step takes: with so few steps, a large "
+    "network's training does not outweigh that.",
 }
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The whole page but its title."""
+    """Return the page without its title."""
     table = make_table([{key: row[key] for key in row if key != "part"} for row in rows])
     missed = [row for row in rows if row["met"] == "NO"]
     met = sum(row["met"] == "yes" for row in rows)

@@ -1,4 +1,4 @@
-"""One comparison: what is measured, its peer, and the ratio that is asked for."""
+"""One comparison: what is measured, its baseline, and the required ratio."""
 
 import os
 import random
@@ -17,7 +17,9 @@ def make_row(
     what: str, ours: float, peer: float, unit: str, ratio: float, limit: float | None,
     better: Literal["lower", "higher"] = "lower",
 ) -> Row:  # fmt: skip
-    """A row of the table; `ratio` is the median of the rounds' ratios of ours by the peer's."""
+    """Make a row of the table; `ratio` is the median over rounds of ours divided by the
+    baseline's.
+    """
     met = ""
     if limit is not None:
         met = write_met(met=ratio <= limit if better == "lower" else ratio >= limit)
@@ -36,7 +38,7 @@ def make_row(
 def measure_in_turn(
     measures: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, list[float]]:
-    """Each measure once a round, in another order every round, after one to warm up."""
+    """Run each measure once in each round, in a new order every time, after a warm-up round."""
     shuffle = random.Random(0).shuffle  # noqa: S311 - an order, no secret
     order = list(measures)
     found: dict[str, list[float]] = {name: [] for name in measures}
@@ -50,18 +52,18 @@ def measure_in_turn(
 
 
 def take_median_ratio(ours: list[float], peer: list[float]) -> float:
-    """The median over rounds, which other work on the machine disturbs least."""
+    """Return the median over rounds, which other work on the machine disturbs least."""
     return statistics.median(one / other for one, other in zip(ours, peer, strict=True))
 
 
-# of both sides alike: threads that wait for each other suffer most from other work on the machine
+# for both sides: threads that wait for each other suffer most from other work on the machine
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def time_command(
     command: list[str], environment: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)
 ) -> float:
-    """Wall-clock seconds of a process that must end with one of `codes`."""
+    """Measure the wall-clock seconds of a process that must end with one of `codes`."""
     start = time.perf_counter()
     done = subprocess.run(command, check=False, capture_output=True, env=environment)
     elapsed_s = time.perf_counter() - start
@@ -93,8 +95,9 @@ except SystemExit as end:
 
 
 def measure_peak(arguments: list[str | Path], *, beyond_imports: bool = False) -> float:
-    """MiB that a run of the program holds at its peak (Linux): VmHWM, as ru_maxrss would be that
-    of a larger parent. `beyond_imports` leaves out what importing everything takes.
+    """Measure the MiB of a program run at its peak (Linux). This is VmHWM, as ru_maxrss would be
+    the parent's if that is larger. `beyond_imports` subtracts the memory after importing
+    everything.
     """
     counted = "beyond imports" if beyond_imports else "all"
     command = [sys.executable, "-c", PEAK, counted, *map(str, arguments), "--no-isolation"]

@@ -1,4 +1,4 @@
-"""How soon the program answers, beside what it cannot start without."""
+"""How soon the program answers, compared with its unavoidable imports."""
 
 import os
 import statistics
@@ -20,8 +20,8 @@ _COMPLETION = {
 
 
 def measure_startup(rounds: int, bytecode: Path) -> list[Row]:
-    """`--help`, completion and `inspect`, as processes of their own. The warm-up compiles all
-    modules into the folder `bytecode`, as pip does when it installs.
+    """Measure `--help`, completion and `inspect`, each as a process. The warm-up compiles all
+    modules into the folder `bytecode`, as pip does on installation.
     """
     program = str(Path(sys.executable).with_name("nhle-onnx"))
     plain = os.environ | {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}

@@ -1,4 +1,4 @@
-"""What is measured: images in both forms, and networks with random weights."""
+"""The subjects: images in both formats, and networks with random weights."""
 
 import os
 import shutil
@@ -18,12 +18,12 @@ from studies.results import ROOT
 SHIPPED = ROOT / "models" / "mobilenetv3_small_fashion_mnist" / "model.onnx"
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 SIDECARS = ("labels.txt", "preprocessor_config.json")
-DRAWN = 500  # JPEGs; more are links to them
+DRAWN = 500  # JPEGs; further ones are links to them
 _QUALITY = 90
 
 
 class Network(NamedTuple):
-    """A network's name for people, its constructor's, and the side of its square images."""
+    """A network's title, its constructor's name, and the side of its square images."""
 
     title: str
     constructor: str
@@ -36,14 +36,14 @@ VGG = Network("VGG16", "VGG16", 32)
 
 
 def build_network(network: Network) -> torch.nn.Module:
-    """The plain module in inference mode, the same weights each time."""
+    """Build the plain module in inference mode, with the same weights each time."""
     torch.manual_seed(0)
     module: torch.nn.Module = getattr(architectures, network.constructor)()
     return module.eval()
 
 
 def export_network(network: Network, folder: Path) -> Path:
-    """An export with random weights, with labels and preprocessing for its size."""
+    """Export a network with random weights, with labels and preprocessing for its size."""
     folder.mkdir(parents=True)
     images = torch.randn(2, 3, network.side, network.side)
     export_example(build_network(network), images, "legacy-17", folder / "model.onnx")
@@ -54,13 +54,13 @@ def export_network(network: Network, folder: Path) -> Path:
 
 
 def write_arrays(split: Split, count: int, path: Path) -> Path:
-    """The first `count` images, uncompressed."""
+    """Write the first `count` images, uncompressed."""
     np.savez(path, x=split.images[:count, ..., 0], y=split.labels[:count])
     return path
 
 
 def write_jpegs(split: Split, count: int, side: int, folder: Path) -> Path:
-    """Images in colour, with noise as cameras have it, in one folder a class."""
+    """Write colour images with camera-like noise, in one folder for each class."""
     rng = np.random.default_rng(0)
     for index in range(count):
         place = folder / str(split.labels[index % DRAWN]) / f"{index}.jpg"
@@ -73,7 +73,7 @@ def write_jpegs(split: Split, count: int, side: int, folder: Path) -> Path:
 
 
 def copy_samples(folder: Path) -> Path:
-    """The shipped tuning samples alone, so that evaluating does not outweigh training."""
+    """Copy only the shipped tuning samples, so that evaluation does not outweigh training."""
     shutil.copytree(SAMPLES, folder, ignore=shutil.ignore_patterns("*.npz", "*.json"))
     return folder
 

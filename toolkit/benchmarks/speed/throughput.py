@@ -1,9 +1,10 @@
-"""`verify` beside a bare loop over tensors in memory, and beside decoding alone."""
+"""`verify` compared with a bare loop over tensors in memory, and with decoding alone."""
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks.speed.rows import make_row, measure_in_turn, measure_peak, take_
 from nhle_onnx.values.cores import count_cores
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.verify import VerifySettings
-from nhle_onnx.workflows.classifier import make_request, open_classifier
+from nhle_onnx.workflows.classifier import Classifier, open_classifier
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.observer import Silence
 from nhle_onnx.workflows.verify import verify_model
@@ -24,73 +25,72 @@ from studies.tables import Row
 BATCH = 64
 LIMIT = 0.95
 GROWTH_LIMIT = 1.1
-_IN_MEMORY = 512  # prepared images that the bare loop runs over and over
+_IN_MEMORY = 512  # prepared images that the bare loop uses again and again
 
 Array = npt.NDArray[np.float32]
 
 
 def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[Row]:
-    """Images per second in the stage that measures, and of the whole call of `verify`."""
+    """Measure images per second in the measuring stage, and in the whole call of `verify`."""
     classifier = open_classifier(model, ModelFlags())
-    evaluation = read_evaluation(data, classifier, make_request(classifier, ("3",)))
+    evaluation = read_evaluation(data, classifier)
     count = len(evaluation.indices)
     images = evaluation.read(range(min(count, _IN_MEMORY)))
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    name = classifier.image_input.name
     elapsed_s: list[float] = []
+    measures: dict[str, Callable[[], float]] = {
+        "ours": partial(_run_verify, model, data, count, elapsed_s),
+        "bare": _make_bare_loop(classifier, images, count),
+    }
+    files = getattr(evaluation.samples, "files", None)
+    if files:
+        measures["decoding"] = _make_decoder(files, classifier.image_input.sample_shape[1:])
+    found = measure_in_turn(measures, rounds)
+    whole = statistics.median(count / seconds for seconds in elapsed_s[1:])
+    bare = statistics.median(found["bare"])
+    with_loading = make_row(
+        f"{what}, with loading the model, by the bare loop", whole, bare, "images/s",
+        whole / bare, None, "higher",
+    )  # fmt: skip
+    return [*_compare_loops(what, found), with_loading]
 
-    def run_bare() -> float:
+
+def measure_growth(what: str, model: Path, few: Path, many: Path) -> Row:
+    """Return peak memory over many images divided by that over few, each in its own process."""
+    flags = ("--forget", "3", "--batch-size", str(BATCH), "--quiet", "--data")
+    large, small = (measure_peak(["verify", model, *flags, data]) for data in (many, few))
+    return make_row(what, large, small, "MiB", large / small, GROWTH_LIMIT)
+
+
+def _run_verify(model: Path, data: Path, count: int, elapsed_s: list[float]) -> float:
+    """Images per second in the stage that measures; the seconds of the call go to `elapsed_s`."""
+    settings = VerifySettings(
+        model=model, forget=("3",), data=data, flags=ModelFlags(), batch_size=BATCH
+    )
+    start = time.perf_counter()
+    report = verify_model(settings, Silence())
+    elapsed_s.append(time.perf_counter() - start)
+    return count / report.elapsed_s["measure"]
+
+
+def _make_bare_loop(classifier: Classifier, images: Array, count: int) -> Callable[[], float]:
+    """ONNX Runtime alone, on prepared images over and over."""
+    session = ort.InferenceSession(classifier.model.path, providers=["CPUExecutionProvider"])
+    name = classifier.image_input.name
+
+    def run() -> float:
         start = time.perf_counter()
         for first in range(0, count, BATCH):
             place = first % len(images)
             session.run([classifier.head.output], {name: images[place : place + BATCH]})
         return count / (time.perf_counter() - start)
 
-    def run_verify() -> float:
-        settings = VerifySettings(
-            model=model, forget=("3",), data=data, flags=ModelFlags(), batch_size=BATCH
-        )
-        start = time.perf_counter()
-        report = verify_model(settings, Silence())
-        elapsed_s.append(time.perf_counter() - start)
-        return count / report.elapsed_s["measure"]
-
-    measures = {"ours": run_verify, "bare": run_bare}
-    files = getattr(evaluation.samples, "files", None)
-    if files:
-        measures["decoding"] = _make_decoder(files, classifier.image_input.sample_shape[1:])
-    found = measure_in_turn(measures, rounds)
-    whole = statistics.median(count / seconds for seconds in elapsed_s[1:])
-    bound = "decoding" if files and _is_slower(found["decoding"], found["bare"]) else "bare"
-    rows = [_compare(what, f"{bound} loop", found["ours"], found[bound], LIMIT)]
-    if files:
-        other = "bare" if bound == "decoding" else "decoding"
-        rows.append(_compare(what, f"{other} loop", found["ours"], found[other], None))
-    if files:
-        shared = [
-            1 / (1 / one + 1 / two)
-            for one, two in zip(found["bare"], found["decoding"], strict=True)
-        ]
-        rows.append(_compare(what, "two loops, one after the other", found["ours"], shared, None))
-    both = statistics.median(found["bare"])
-    rows.append(
-        make_row(
-            f"{what}, with loading the model, by the bare loop", whole, both, "images/s",
-            whole / both, None, "higher",
-        )
-    )  # fmt: skip
-    return rows
-
-
-def measure_growth(what: str, model: Path, few: Path, many: Path) -> Row:
-    """Peak memory over many images by that over few, each in a process of its own."""
-    flags = ("--forget", "3", "--batch-size", str(BATCH), "--quiet", "--data")
-    large, small = (measure_peak(["verify", model, *flags, data]) for data in (many, few))
-    return make_row(what, large, small, "MiB", large / small, GROWTH_LIMIT)
+    return run
 
 
 def _make_decoder(files: Sequence[Path], size: tuple[int, ...]) -> Callable[[], float]:
-    """Pillow alone on as many threads as there are cores: decode, resize, and make floats."""
+    """Make a decoder with Pillow alone, one thread for each core: decode, resize, convert to
+    floats.
+    """
 
     def decode(file: Path) -> float:
         with Image.open(file) as image:
@@ -108,8 +108,15 @@ def _make_decoder(files: Sequence[Path], size: tuple[int, ...]) -> Callable[[], 
     return run
 
 
-def _is_slower(one: list[float], other: list[float]) -> bool:
-    return statistics.median(one) < statistics.median(other)
+def _compare_loops(what: str, found: Mapping[str, list[float]]) -> Iterator[Row]:
+    """Ours by each loop, where the slower one is the bound, and by one after the other."""
+    loops = sorted(found.keys() - {"ours"}, key=lambda name: statistics.median(found[name]))
+    for name, limit in zip(loops, (LIMIT, None), strict=False):
+        yield _compare(what, f"{name} loop", found["ours"], found[name], limit)
+    if len(loops) > 1:
+        pairs = zip(*(found[name] for name in loops), strict=True)
+        shared = [1 / (1 / one + 1 / two) for one, two in pairs]
+        yield _compare(what, "two loops, one after the other", found["ours"], shared, None)
 
 
 def _compare(

@@ -1,1 +1,1 @@
-"""What `import nhle_onnx` offers: the commands as functions."""
+"""The Python API: the commands as functions."""

@@ -43,11 +43,11 @@ def unlearn(
 ) -> UnlearnReport:
     """Make a model forget classes, verify the edited file, and write it with its report.
 
-    Files are written as by the command, also where a gate fails: look at `passed`. `forget` is an
-    index, a label, or several of them; an `observer` hears of the progress.
+    Files are written as by the command, even if a gate fails: check `passed`. `forget` is an index,
+    a label, or several of them; an `observer` is told about progress.
 
     Raises UsageError, InputRefusedError, UnsupportedModelError, DeviceUnavailableError or
-    TrainingDivergedError, and then has written nothing.
+    TrainingDivergedError; nothing is written then.
 
     Examples:
         >>> from pathlib import Path
@@ -57,9 +57,9 @@ def unlearn(
         >>> with TemporaryDirectory() as folder:
         ...     report = nhle_onnx.unlearn(model, forget="Dress", out=f"{folder}/new.onnx")
         ...     sorted(path.name for path in Path(folder).iterdir())
-        ['new.onnx', 'new.report.json']
-        >>> report.passed, report.forget
-        (True, (3,))
+        ['labels.txt', 'new.onnx', 'new.report.json', 'preprocessor_config.json']
+        >>> report.verdict, report.forget
+        ('passed', (3,))
         >>> report.after.acc_f < 0.01 < report.before.acc_f
         True
     """
@@ -84,7 +84,7 @@ def verify(
     observer: Observer | None = None,
     **keywords: Unpack[VerifyKeywords],
 ) -> VerifyReport:
-    """Measure what a model still knows of the forgotten classes, and judge it by the gates.
+    """Measure what a model still knows about the forgotten classes, and judge it by the gates.
 
     Writes nothing, and needs no torch. Raises UsageError, InputRefusedError,
     UnsupportedModelError or DeviceUnavailableError.
@@ -96,9 +96,9 @@ def verify(
         ...     forget=3,
         ...     data="calibration_samples/fashion_mnist/evaluation.npz",
         ... )
-        >>> report.samples, report.passed  # it was never made to forget
-        (2000, False)
-        >>> [check.name for check in report.checks if not check.passed]
+        >>> report.samples, report.verdict  # this model has not forgotten anything
+        (2000, 'failed')
+        >>> [check.name for check in report.checks if check.verdict == "failed"]
         ['after.acc_f']
     """
     values = check_keywords(VerifySettings, keywords)
@@ -119,10 +119,9 @@ def audit(
     observer: Observer | None = None,
     **keywords: Unpack[AuditKeywords],
 ) -> AuditReport:
-    """Attack an edited model as somebody who holds the file could, and place what is found.
-
-    Writes nothing but the page, where `report` names one. Raises UsageError, InputRefusedError,
-    UnsupportedModelError or DeviceUnavailableError.
+    """Attack an edited model as anyone with the file could, and compare it with the original and
+    with a retrained model. Writes nothing except an HTML page, if `report` names one. Raises
+    UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
     """
     values = check_keywords(AuditSettings, keywords)
     command = render_call(
@@ -148,7 +147,7 @@ def audit(
 def inspect(model: StrPath, **keywords: Unpack[ModelKeywords]) -> InspectReport:
     """Describe a model, and what `unlearn` can do with it. Needs no torch.
 
-    What stands in the way is in `reasons`. Raises UsageError, and InputRefusedError or
+    `reasons` says what prevents editing. Raises UsageError, and InputRefusedError or
     UnsupportedModelError where the file itself cannot be read.
 
     Examples:

@@ -1,7 +1,7 @@
-"""The options of the settings as keywords, checked as the command line checks them.
+"""The options of the settings as keywords, with the same checks as on the command line.
 
-The classes here only tell type checkers and editors names and types. A test compares them with the
-settings, which alone say what is allowed, what it means, and what the default is.
+The classes here only give names and types to type checkers and editors. Values, meanings and
+defaults are declared in the settings alone; a test compares both.
 """
 
 import inspect
@@ -33,7 +33,7 @@ _WIDTH = 100
 
 
 class ModelKeywords(TypedDict, total=False):
-    """How images become the model's input, and where its scores are. None is as if not given."""
+    """How images become the model's input, and where its scores are. None means not given."""
 
     output: str | None
     labels: StrPath | None
@@ -47,15 +47,17 @@ class ModelKeywords(TypedDict, total=False):
 
 
 class RunKeywords(ModelKeywords, total=False):
-    """What every command that runs a model takes."""
+    """Keywords of every command that runs a model."""
 
     max_acc_f: float
+    max_acc_r_drop: float
+    max_uncertainty: float
     batch_size: int
     kernels: Kernels
 
 
 class TuningKeywords(RunKeywords, total=False):
-    """How `unlearn` works; `lr` and `steps` are found where they are None."""
+    """How `unlearn` works; if None, `lr` and `steps` are derived from the samples."""
 
     samples_per_class: int
     eval_data: StrPath | None
@@ -67,7 +69,7 @@ class TuningKeywords(RunKeywords, total=False):
     rescale: bool
     lr: float | None
     steps: int | None
-    max_acc_r_drop: float
+    force_unknown: bool
     provider: Provider
     device: Device
     seed: int
@@ -91,7 +93,6 @@ class VerifyKeywords(RunKeywords, total=False):
     engine: str
     jobs: int | None
     provider: Provider | tuple[Provider, ...]
-    max_acc_r_drop: float
 
 
 class AuditKeywords(RunKeywords, total=False):
@@ -101,6 +102,7 @@ class AuditKeywords(RunKeywords, total=False):
     members: StrPath | None
     report: StrPath | None
     unlearn_report: StrPath | None
+    repeats: int
     provider: Provider
     device: Device
     seed: int
@@ -108,12 +110,12 @@ class AuditKeywords(RunKeywords, total=False):
 
 
 def list_keywords(settings: type) -> Iterator[OptionField]:
-    """The options that have a default; the others are arguments of their own."""
+    """List the options that have a default; the others are separate arguments."""
     return (field for field in list_options(settings) if not field.is_required)
 
 
 def find_type(field: OptionField) -> Any:  # noqa: ANN401 - any type
-    """The type of a keyword, as a type checker knows it."""
+    """Return the type of a keyword, as type checkers see it."""
     kind = field.kind
     if kind is Path or field.option.is_place:
         kind = StrPath
@@ -123,7 +125,7 @@ def find_type(field: OptionField) -> Any:  # noqa: ANN401 - any type
 
 
 def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any]:
-    """The keywords that were given, converted. Raises UsageError for what a flag would refuse."""
+    """Convert the given keywords. Raises UsageError for values that a flag would refuse."""
     known = {field.keyword: field for field in list_keywords(settings)}
     checked = {}
     for name, value in given.items():
@@ -137,7 +139,7 @@ def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any
 
 
 def fill_settings(settings: type, values: Mapping[str, object], **given: object) -> Any:  # noqa: ANN401
-    """Settings out of checked keywords; `given` are fields that are no keywords."""
+    """Make settings from checked keywords; `given` are fields without a keyword."""
     by_field = {
         field.name: values[field.keyword]
         for field in list_options(settings)
@@ -147,10 +149,10 @@ def fill_settings(settings: type, values: Mapping[str, object], **given: object)
 
 
 def documented(settings: type, without: Container[str] = ()) -> Callable[[Function], Function]:
-    """Say in a function's docstring what each keyword means."""
+    """Describe each keyword in a function's docstring."""
 
     def extend(function: Function) -> Function:
-        text = inspect.getdoc(function) or ""  # which `python -OO` takes away
+        text = inspect.getdoc(function) or ""  # `python -OO` removes it
         before, examples, after = text.partition("\nExamples:")
         fields = (field for field in list_keywords(settings) if field.keyword not in without)
         section = "\n".join(["\nKeyword arguments:", *map(_describe, fields)])
@@ -161,13 +163,13 @@ def documented(settings: type, without: Container[str] = ()) -> Callable[[Functi
 
 
 def name_classes(forget: Classes) -> tuple[str, ...]:
-    """One class or several, as the command line would write them."""
+    """Write one class or several as on the command line."""
     several = [forget] if isinstance(forget, int | str) else forget
     return tuple(map(str, several))
 
 
 def render_call(function: str, **given: object) -> str:
-    """The call as it is kept in a report, where a command line would stand."""
+    """Write the call for a report, in place of a command line."""
     shown = {name: str(value) if isinstance(value, PathLike) else value
              for name, value in given.items()}  # fmt: skip
     arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
@@ -179,7 +181,7 @@ def _refuse(name: str, reason: str) -> UsageError:
 
 
 def _make_checker(field: OptionField) -> TypeAdapter[Any]:
-    """What pydantic makes of a keyword's value: what the settings hold."""
+    """Make the function that converts a keyword's value to that of the settings."""
     return TypeAdapter(_bound(field) | None if field.is_optional else _bound(field))
 
 
@@ -221,7 +223,7 @@ def _count_by(counts: tuple[int, ...]) -> Callable[[tuple[float, ...]], tuple[fl
 
 
 def _describe(field: OptionField) -> str:
-    """An entry of a docstring: name, meaning, choices and default."""
+    """Write a docstring entry: name, meaning, choices and default."""
     option = field.option
     choices = ", ".join(f'"{word}"' for word in list_choices(field.item or field.kind))
     default = option.otherwise or (f"None, for {option.none}" if option.none else field.default)

@@ -1,4 +1,4 @@
-"""A torch module that is to ship as ONNX without a class."""
+"""A torch module that is exported to ONNX and made to forget classes."""
 
 import tempfile
 import warnings
@@ -33,9 +33,9 @@ def unlearn_module(
 ) -> UnlearnReport:
     """Export a module, and make the export forget classes as `unlearn` does.
 
-    `images` [N, ...] are as the module takes them, of `classes` [N]. The export goes beside `out`,
-    as STEM.original.onnx: `verify`, `audit` and patches compare with it. The module itself stays as
-    it is.
+    `images` [N, ...] are the module's inputs, of `classes` [N]. The export is written beside `out`
+    as STEM.original.onnx; `verify`, `audit` and patches compare with it. The module itself is not
+    changed.
 
     Raises what `unlearn` raises, and UnsupportedModelError where torch cannot export the module.
 
@@ -49,7 +49,8 @@ def unlearn_module(
         ... )
         >>> with TemporaryDirectory() as folder:
         ...     report = nhle_onnx.unlearn_module(
-        ...         module, images, classes, forget=2, out=f"{folder}/new.onnx", steps=20
+        ...         module, images, classes, forget=2, out=f"{folder}/new.onnx", steps=20,
+        ...         force_unknown=True,  # as it was never trained
         ...     )
         >>> report.after.acc_f, report.model.head.num_classes
         (0.0, 3)
@@ -74,7 +75,7 @@ def unlearn_module(
 
 
 def _export(module: nn.Module, images: Tensor, path: Path) -> None:
-    """Write ONNX with the older exporter, which needs no other package."""
+    """Write ONNX with torch's older exporter, which needs no further package."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -83,7 +84,7 @@ def _export(module: nn.Module, images: Tensor, path: Path) -> None:
                 input_names=["image"], output_names=["logits"],
                 dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
             )  # fmt: skip
-    except Exception as error:  # the exporter's errors, and the module's own, share no base class
+    except Exception as error:  # errors of the exporter and of the module share no base class
         message = f"torch {torch.__version__} cannot export the module: {error}"
         raise UnsupportedModelError(
             message, remedy="Export it to ONNX in another way, and use nhle_onnx.unlearn."

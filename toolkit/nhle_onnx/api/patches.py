@@ -1,4 +1,4 @@
-"""`patch create` and `patch apply` as functions. Neither reaches torch."""
+"""`patch create` and `patch apply` as functions, without torch."""
 
 from pathlib import Path
 from typing import Literal
@@ -21,10 +21,10 @@ def create_patch(
     max_elements: int = MAX_ELEMENTS,
     force: bool = False,
 ) -> Manifest:
-    """Write what makes `edited` of `base` to `out`, and return what it says.
+    """Write a patch from `base` to `edited`, and return its manifest.
 
-    `report` is that of `unlearn`, by default the one beside `edited`; with `no_deltas` the patch
-    holds new values only. Raises InputRefusedError or UnsupportedModelError.
+    `report` is the report of `unlearn`, by default the one beside `edited`. With `no_deltas`, the
+    patch holds new values only. Raises InputRefusedError or UnsupportedModelError.
 
     Examples:
         >>> import nhle_onnx
@@ -62,10 +62,10 @@ def apply_patch(
     also: Literal["ort"] | None = None,
     force: bool = False,
 ) -> Manifest:
-    """Make the edited model of `base` in `out`, byte for byte, or write nothing.
+    """Apply a patch: write the exact edited model to `out`, or nothing.
 
-    `require_signature` is a public key that must have signed the patch, in `signature`, by default
-    the patch's name and .sig. Raises UsageError or InputRefusedError.
+    With `require_signature`, a public key, the patch must have been signed with its private key.
+    `signature` is by default the patch's name and .sig. Raises UsageError or InputRefusedError.
     """
     settings = ApplySettings(
         base=Path(base),

@@ -1,1 +1,1 @@
-"""Attacks on an edited model, as somebody who holds the file could make them."""
+"""Attacks that anyone with the edited model's file could make."""

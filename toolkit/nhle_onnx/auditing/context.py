@@ -1,4 +1,4 @@
-"""What every attack is given: the models, what they make of the samples, and who holds which."""
+"""The input of every attack: the models, their answers, and who holds which sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +23,20 @@ Array = npt.NDArray[np.float32]
 
 
 class CannotRunError(Exception):
-    """An attack has not what it needs; the message says what. The report lists it."""
+    """An attack lacks something that it needs. The message, which the report lists, says what.
+
+    `leaves_gap`: the reason lies in the edited model, so what the attack would have shown stays
+    unknown.
+    """
+
+    def __init__(self, reason: str, *, leaves_gap: bool = False) -> None:
+        super().__init__(reason)
+        self.leaves_gap = leaves_gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a model makes of samples: the head's features [N, D] and the scores [N, K]."""
+    """A model's answers to samples: the head's features [N, D] and the scores [N, K]."""
 
     features: Array
     scores: Array
@@ -36,7 +44,7 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A classifier, with its answers to the audit's samples and to members, where given."""
+    """A classifier, with its answers to the audit's samples and, if given, to the members."""
 
     model: OnnxModel
     layout: ClassifierHead
@@ -46,14 +54,16 @@ class Target:
 
     @cached_property
     def head(self) -> Head:
-        """Its head, as it stands in its graph."""
+        """Its head, bound to its graph."""
         return Head(self.model.proto, self.layout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditContext:
-    """Samples [N, ...] of `classes` [N]; `is_attack` marks the half that the attacker holds, the
-    other half judges. `members` are samples of forgotten classes that the original was trained on.
+    """Samples [N, ...] of `classes` [N].
+
+    `is_attack` marks the half that the attacker holds; the other half is for measuring. `members`
+    are samples of forgotten classes that the original was trained on.
     """
 
     request: ForgetRequest
@@ -69,25 +79,25 @@ class AuditContext:
 
     @property
     def forgotten(self) -> tuple[int, ...]:
-        """Indices of the forgotten classes."""
+        """The indices of the forgotten classes."""
         return self.request.forget
 
     @property
     def is_forgotten(self) -> npt.NDArray[np.bool_]:
-        """Which samples are of a forgotten class, [N]."""
+        """A mask of samples of forgotten classes, [N]."""
         found: npt.NDArray[np.bool_] = np.isin(self.classes, self.forgotten)
         return found
 
     @property
     def is_judge(self) -> npt.NDArray[np.bool_]:
-        """Which samples of a forgotten class judge, [N]."""
+        """A mask of samples of forgotten classes for measuring, [N]."""
         return self.is_forgotten & ~self.is_attack
 
     def recognise(
         self, proto: ModelProto, target: Target, chosen: npt.NDArray[np.bool_] | None = None
     ) -> float:
-        """The share of the chosen samples whose class a changed form of a target's graph gives; by
-        default those of forgotten classes that judge.
+        """Return the accuracy of a changed form of a target's graph on the chosen samples. By
+        default these are the samples of forgotten classes for measuring.
         """
         chosen = self.is_judge if chosen is None else chosen
         scores = read_answers(
@@ -107,9 +117,9 @@ def read_answers(
     batch_size: int,
     kernels: Kernels = "exact",
 ) -> Answers:
-    """A model's answers to images [N, ...], in one pass, as real numbers.
+    """Return a model's answers to images [N, ...], computed in one pass, as real numbers.
 
-    Raises CannotRunError where features, or the scores that win, are none: NaN or infinite.
+    Raises CannotRunError where features, or the highest scores, are NaN or infinite.
     """
     proto, head = with_real_values(proto, head)
     session = open_session(expose_tensors(proto, head.features, head.scores), provider, kernels)
@@ -118,13 +128,13 @@ def read_answers(
     spatial = tuple(range(2, features.ndim))
     scores = scores.reshape(len(scores), head.num_classes)
     if not (np.isfinite(features).all() and np.isfinite(scores.max(1)).all()):
-        message = "the model computes numbers that are not finite, so it gives no answers"
+        message = "the model computes numbers that are not finite, so its answers cannot be used"
         raise CannotRunError(message)
     return Answers(features=features.mean(spatial) if spatial else features, scores=scores)
 
 
 def split_halves(classes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:
-    """Half of each class, drawn by the seed, for the attacker."""
+    """Mark half of each class, drawn by the seed, for the attacker."""
     rng = np.random.default_rng(seed)
     is_attack = np.zeros(len(classes), bool)
     for index in np.unique(classes):

@@ -1,6 +1,9 @@
-"""Figures of one attack on every model, and where the edited one stands."""
+"""The figures of one attack on every model, and where the edited one stands between them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import TypeGuard
 
 from nhle_onnx.auditing.context import AuditContext, Target
 from nhle_onnx.auditing.placement import RESOLUTION, place
@@ -8,7 +11,7 @@ from nhle_onnx.values.audit import Measure, Role
 
 
 def measure_each(context: AuditContext, measure: Callable[[Target], float]) -> dict[Role, float]:
-    """One figure of each model."""
+    """Measure one figure of each model."""
     return {role: measure(target) for role, target in context.targets.items()}
 
 
@@ -20,8 +23,9 @@ def make_measure(
     *,
     places: bool = True,
     resolution: float = RESOLUTION,
+    cap: float | None = None,
 ) -> Measure:
-    """A measure of these figures, placed unless it `places` nothing."""
+    """Make a measure of these figures; unless `places` is false, place the edited model."""
     original, edited, reference = (
         values.get("original"), values.get("edited"), values.get("reference")
     )  # fmt: skip
@@ -34,4 +38,36 @@ def make_measure(
         edited=edited,
         reference=reference,
         position=position,
+        cap=cap,
     )
+
+
+def combine_repeats(repeats: Sequence[tuple[Measure, ...]]) -> tuple[Measure, ...]:
+    """Measures of an attack that was repeated: medians, with what all repeats gave."""
+    return tuple(_combine(each) for each in zip(*repeats, strict=True))
+
+
+def _combine(repeats: Sequence[Measure]) -> Measure:
+    edited = [each.edited for each in repeats if each.edited is not None]
+    lows = [each.interval[0] if each.interval else each.edited for each in repeats]
+    highs = [each.interval[1] if each.interval else each.edited for each in repeats]
+    return replace(
+        repeats[0],
+        original=_median(each.original for each in repeats),
+        edited=_median(each.edited for each in repeats),
+        reference=_median(each.reference for each in repeats),
+        position=_median(each.position for each in repeats),
+        interval=(
+            (min(filter(_is_known, lows)), max(filter(_is_known, highs))) if edited else None
+        ),
+    )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    """None where one of them is."""
+    known = list(values)
+    return None if None in known else float(median(filter(_is_known, known)))
+
+
+def _is_known(value: float | None) -> TypeGuard[float]:
+    return value is not None

@@ -10,7 +10,7 @@ _PLOTTED = 600  # samples in the picture of the features
 
 
 def project_features(context: AuditContext) -> Projection:
-    """The two directions in which each model's features vary most (PCA), for some samples."""
+    """Project some samples' features on the two directions in which they vary most (PCA)."""
     rng = np.random.default_rng(context.seed)
     chosen = np.sort(rng.permutation(len(context.classes))[:_PLOTTED])
     return Projection(
@@ -23,8 +23,8 @@ def project_features(context: AuditContext) -> Projection:
 
 
 def _project(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Principal components [N, 2] of [N, D]; each component's largest loading is positive, so
-    that the same features give the same picture.
+    """Return principal components [N, 2] of features [N, D]. Each component's largest loading is
+    positive, so the same features give the same picture.
     """
     centred = features - features.mean(0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)

@@ -1,4 +1,4 @@
-"""Logistic regression: the linear probe, and the judge in membership attacks."""
+"""Logistic regression, for the linear probe and for membership attacks."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ _TOLERANCE = 1e-7
 
 
 class Regression(NamedTuple):
-    """Standardises features, then scores classes: weight [K, D], bias [K]."""
+    """A model that standardises features, then scores classes: weight [K, D], bias [K]."""
 
     mean: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
@@ -20,7 +20,7 @@ class Regression(NamedTuple):
     bias: npt.NDArray[np.float64]
 
     def score(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Logits [N, K] of features [N, D]."""
+        """Return logits [N, K] of features [N, D]."""
         standard = (features.astype(np.float64) - self.mean) / self.spread
         scores: npt.NDArray[np.float64] = standard @ self.weight.T + self.bias
         return scores
@@ -34,8 +34,8 @@ def fit_regression(
     inverse_penalty: float = 0.1,
     balances: bool = False,
 ) -> Regression:
-    """The minimum of C Σ cross-entropy + ½ ‖weight‖², C being `inverse_penalty`; convex, so there
-    is one. `balances` weighs each class the same, however many samples it has.
+    """Minimise C Σ cross-entropy + ½ ‖weight‖², where C is `inverse_penalty`; the problem is
+    convex. With `balances`, each class has the same total weight, however many samples it has.
     """
     wide = features.astype(np.float64)
     mean, spread = wide.mean(0), wide.std(0)

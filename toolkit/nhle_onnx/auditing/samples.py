@@ -1,4 +1,4 @@
-"""What the attacker holds: a few labelled samples of each class."""
+"""The attacker's few labelled samples of each class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ SAMPLES_PER_CLASS = 16
 def choose_known(
     classes: npt.NDArray[np.int64], is_attack: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
-    """The first of the attacker's samples of each class, as indices."""
+    """Return the indices of the attacker's first samples of each class."""
     return np.concatenate(
         [
             np.flatnonzero(is_attack & (classes == index))[:SAMPLES_PER_CLASS]

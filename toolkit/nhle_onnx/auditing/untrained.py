@@ -1,18 +1,18 @@
-"""A network of the same graph that never learned anything: what ZRF compares with."""
+"""An untrained network with the same graph, the reference of ZRF."""
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, numpy_helper
 
+from nhle_onnx.graph.element_types import is_quantized
 from nhle_onnx.graph.head.head import Head, HeadRows
-from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.tensors import is_float, list_tensors, replace_tensors
 from nhle_onnx.values.model import ClassifierHead
 
 
 def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelProto:
-    """A copy with every matrix and kernel drawn anew (He et al., 2015), or with its whole numbers
-    shuffled; biases and normalisation stay, save the head's bias, which is 0.
+    """Return a copy with new random matrices and kernels (He et al., 2015). Integer weights are
+    shuffled instead. Biases and normalisation stay, except that the head's bias becomes 0.
     """
     rng = np.random.default_rng(seed)
     fresh = ModelProto()
@@ -20,7 +20,7 @@ def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelPr
     axes = _find_output_axes(proto)
     values: dict[str, npt.NDArray[np.float64]] = {}
     for name, tensor in list_tensors(proto):
-        if len(tensor.dims) <= 1 or not (is_float(tensor) or tensor.data_type in RANGES):
+        if len(tensor.dims) <= 1 or not (is_float(tensor) or is_quantized(tensor.data_type)):
             continue
         weight = numpy_helper.to_array(tensor).astype(np.float64)
         spread = np.sqrt(2 / _count_inputs(weight, axes.get(name, 0)))
@@ -35,13 +35,13 @@ def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelPr
 
 
 def _count_inputs(weight: npt.NDArray[np.floating], output_axis: int) -> int:
-    """How many inputs each output of a layer sums over."""
+    """Count the inputs that each output of a layer sums over."""
     inputs: int = weight.size // max(1, weight.shape[output_axis])
     return max(1, inputs)
 
 
 def _find_output_axes(proto: ModelProto) -> dict[str, int]:
-    """The axis that counts outputs, of each weight where it is not the first."""
+    """Find the axis of outputs, for each weight where it is not the first."""
     axes = {}
     for node in proto.graph.node:
         transposes = any(each.name == "transB" and each.i for each in node.attribute)

@@ -1,1 +1,1 @@
-"""The command line: parse, call one workflow, show its result, map it to an exit code."""
+"""The command line: parse, call one workflow, show its result, return its exit code."""

@@ -9,22 +9,22 @@ import click
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command("audit", cls=GroupedCommand)
 @MODEL
 @options_of(AuditSettings)
+@ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
 @isolated
 def audit_command(model: Path, **values: Any) -> int:
-    """Attack MODEL as somebody who holds the file could, and say how close it is to one that never
-    saw the forgotten classes.
-    """
+    """Attack MODEL as anyone with the file could, and compare it with a retrained model."""
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.audit import audit_model
@@ -45,7 +45,7 @@ def audit_command(model: Path, **values: Any) -> int:
         click.echo(render_json(audit.report), nl=False)
     else:
         _show(audit.report, settings, quiet=values["quiet"])
-    return 0 if audit.report.passed else 1
+    return choose_exit_code(audit.report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _show(report: Any, settings: Any, *, quiet: bool) -> None:
@@ -54,11 +54,13 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         make_checks_table,
         make_measures_table,
         name_other_columns,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     show_line("model", report.model.path)
     show_line("baseline", report.baseline.path)
@@ -69,7 +71,8 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
     samples = report.samples
     show_line(
         "samples",
-        f"{samples.attack} to attack with, {samples.judge} to judge by, {samples.members} members",
+        f"{samples.attack} for the attacker, {samples.judge} for measuring, {samples.members} "
+        "members",
     )
     click.echo()
     columns = dict(report.accuracies) | name_other_columns(report.other_kernels)
@@ -80,8 +83,9 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         show_line("not run", f"{skipped.attack}: {skipped.reason}")
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
     click.echo()
     if settings.page:
         show_line("page", str(settings.page))
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))

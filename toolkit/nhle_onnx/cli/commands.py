@@ -1,4 +1,4 @@
-"""The commands by name, each imported when it is asked for: no command waits for the others."""
+"""The commands by name, each imported only when it is used, so that no command waits for others."""
 
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
@@ -21,13 +21,13 @@ _MODULES = {
 
 
 class Commands(MutableMapping[str, click.Command]):
-    """All of them, and those that are added as to any of click's groups."""
+    """A mapping of all commands; more can be added, as to any click group."""
 
     def __init__(self) -> None:
         self._added: dict[str, click.Command] = {}
 
     def __getitem__(self, name: str) -> click.Command:
-        """The command of a name. Raises KeyError where there is none."""
+        """Return a command by name. Raises KeyError for an unknown name."""
         if name in self._added:
             return self._added[name]
         module = import_module(f"nhle_onnx.cli.{_MODULES[name]}")
@@ -35,17 +35,17 @@ class Commands(MutableMapping[str, click.Command]):
         return command
 
     def __setitem__(self, name: str, command: click.Command) -> None:
-        """Add a command, or put it in another's place."""
+        """Add or replace a command."""
         self._added[name] = command
 
     def __delitem__(self, name: str) -> None:
-        """Take away what was added."""
+        """Remove an added command."""
         del self._added[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Their names."""
+        """Iterate over the names."""
         return iter(_MODULES | self._added)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of commands."""
         return len(_MODULES | self._added)

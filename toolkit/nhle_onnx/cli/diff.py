@@ -23,7 +23,7 @@ _PATH = click.Path(path_type=Path)
 def diff_command(
     first: Path, second: Path, report: Path | None, *, max_elements: int, as_json: bool
 ) -> int:
-    """Show what differs between A and B, and whether that is only what B's report claims."""
+    """Show how A and B differ, and whether B's report accounts for every difference."""
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.diff import compare_files
 

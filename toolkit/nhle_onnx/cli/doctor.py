@@ -21,19 +21,19 @@ _COMPLETION = {
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Fail unless ONNX Runtime computes there.",
+    help="Fail unless ONNX Runtime works there.",
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Fail unless torch trains there.",
+    help="Fail unless torch can train there.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes.")
 @JSON
 def doctor_command(provider: Any, device: Any, *, quiet: bool, as_json: bool) -> int:
-    """Show which providers and devices truly compute on this machine, and what is installed."""
+    """Show which providers and devices really work on this machine, and what is installed."""
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.errors import DeviceUnavailableError
     from nhle_onnx.release.report import render_json
@@ -60,8 +60,8 @@ def _show(report: Any, *, quiet: bool) -> None:
             unused = "" if trial.is_used else " (not used by this tool)"
             show_line(kind, f"{trial.name}{unused}: {trial.fault or 'works'}")
     sums = (
-        "saturate in ONNX Runtime's default kernels here, and not on devices with VNNI or ARM dot "
-        "products: --kernels exact, which is the default, computes what those do"
+        "saturate in ONNX Runtime's default kernels here, but not on devices with VNNI or ARM dot "
+        "products; --kernels exact, the default, gives their results"
         if report.saturates
         else "exact"
     )
@@ -73,4 +73,4 @@ def _show(report: Any, *, quiet: bool) -> None:
     if shell in _COMPLETION:
         show_line("complete", f"flags by the Tab key: {_COMPLETION[shell]}")
     show_notes(report.notes, quiet=quiet)
-    show_verdict(passed=report.passed)
+    show_verdict("passed" if report.passed else "failed")

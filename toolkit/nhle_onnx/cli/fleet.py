@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nhle_onnx.cli.options import JSON, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.fleet import FleetOptions
 from nhle_onnx.values.settings.option import make_settings
 
@@ -18,13 +18,14 @@ _MAX_SHOWN = 40
 @click.argument("file", type=_PATH, metavar="FLEET.toml")
 @click.option("--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]")
 @options_of(FleetOptions)
+@ALLOW_UNJUDGED
 @verbosity_options
 @JSON
 def fleet_command(file: Path, **values: Any) -> int:
-    """Make many models forget: every job of FLEET.toml, with a report each and a summary of all.
+    """Make many models forget: run every job of FLEET.toml, with a report for each and a summary.
 
-    Run again, it does what is not done yet, and what has changed. Exit code: 0 if every job passed,
-    else the highest of the jobs', where 1 is a failed gate.
+    A second run only repeats jobs that are unfinished or have changed. Exit code: 0 if every job
+    passed, otherwise the highest of the jobs' codes, where 1 is a failed gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
     from nhle_onnx.cli.show import ProgressBar
@@ -45,7 +46,8 @@ def fleet_command(file: Path, **values: Any) -> int:
     if report.interrupted:
         click.echo("interrupted: finished jobs are kept; run it again for the rest", err=True)
         return _INTERRUPTED
-    return int(report.exit_code)
+    code = int(report.exit_code)
+    return 0 if values["allow_unjudged"] and report.verdict == "not-judged" else code
 
 
 def _show(report: Any, out: Path, *, quiet: bool) -> None:
@@ -71,4 +73,4 @@ def _show(report: Any, out: Path, *, quiet: bool) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     show_line("jobs", f"{counts or 'none'}, in {report.elapsed_s:.1f} s on {report.engine}")
     show_line("summary", str(out / SUMMARY))
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict)

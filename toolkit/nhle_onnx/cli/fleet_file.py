@@ -1,4 +1,4 @@
-"""FLEET.toml: which models forget what. A job's other keys are the flags of `unlearn`."""
+"""FLEET.toml: which models forget which classes. A job's other keys are flags of `unlearn`."""
 
 import glob
 import hashlib
@@ -24,7 +24,7 @@ _DIGEST_LENGTH = 8
 _MODEL_KEYS = frozenset({"model", "models"})
 _PLACES = frozenset(field.name for field in list_options(UnlearnSettings) if field.option.is_place)
 _KEYWORDS = frozenset({"auto", "off"})
-# flags that say where outputs go, or how the program behaves: the fleet decides that
+# flags for outputs and for the program's behaviour, which the fleet decides
 _OURS = frozenset(
     {
         "--forget", "--out", "--report", "--bom", "--force", "--dry-run", "--config", "--json",
@@ -38,7 +38,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class _Table(BaseModel):
-    """One `[[job]]`: every model, with every request. A list of lists is several requests."""
+    """One `[[job]]`: every model with every request. A list of lists is several requests."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -63,9 +63,9 @@ class _File(BaseModel):
 
 
 def read_fleet(path: Path, out: Path) -> tuple[FleetJob, ...]:
-    """The jobs of a fleet file, each with a folder of its own in `out`.
+    """Read the jobs of a fleet file, each with its own folder in `out`.
 
-    Paths in it are relative to its own folder. Raises UsageError that names the file and the key.
+    Paths are relative to the file's folder. Raises UsageError that names the file and the key.
     """
     file = _parse(path)
     jobs: dict[str, FleetJob] = {}
@@ -73,7 +73,7 @@ def read_fleet(path: Path, out: Path) -> tuple[FleetJob, ...]:
         where = f"{path}, job {number}"
         for job in _expand(where, _merge(file.defaults, table), path.parent, out):
             if job.name in jobs:
-                message = f"{where} asks again for what another asks of {job.settings.model}"
+                message = f"{where} repeats another job's request for {job.settings.model}"
                 raise UsageError(message, remedy='Give one of them a name = "…" of its own.')
             jobs[job.name] = job
     return tuple(jobs.values())
@@ -92,7 +92,7 @@ def _parse(path: Path) -> _File:
 
 
 def _merge(defaults: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """A job over the defaults, where a model of its own is in place of any default models."""
+    """Merge a job over the defaults; its own model replaces any default models."""
     hidden = _MODEL_KEYS if _MODEL_KEYS & table.keys() else frozenset()
     kept = {key: value for key, value in defaults.items() if key not in hidden}
     return kept | dict(table)
@@ -117,18 +117,18 @@ def _expand(where: str, table: Mapping[str, Any], folder: Path, out: Path) -> It
 
 
 def _find_models(where: str, pattern: str, folder: Path) -> list[Path]:
-    """The file of a name, or all that a pattern with `*` matches."""
+    """Return the named file, or all files that a pattern with `*` matches."""
     if not glob.has_magic(pattern):
         return [_resolve(pattern, folder)]
     found = sorted(glob.glob(str(folder / pattern), recursive=True))  # noqa: PTH207 - absolute too
     if not found:
-        message = f"{where}: models has {pattern!r}, which no file matches"
+        message = f"{where}: no file matches {pattern!r} in models"
         raise UsageError(message, remedy="Give the path of a model, relative to the fleet file.")
     return [_resolve(path, folder) for path in found]
 
 
 def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSettings:
-    """Settings with everything but the model and the request, checked as on the command line."""
+    """Read settings without the model and the request, checked as on the command line."""
     options = {
         option: item
         for item in unlearn_command.params
@@ -139,7 +139,7 @@ def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSe
     for key, value in given.items():
         item = options.get(f"--{key.replace('_', '-')}")
         if item is None or item.name is None:
-            message = f"{where}: {key} is no setting of a job"
+            message = f"{where}: {key} is not a setting of a job"
             known = ", ".join(sorted(option.removeprefix("--") for option in options))
             raise UsageError(message, remedy=f"It may have name, model, models, forget, {known}.")
         is_path = isinstance(item.type, click.Path) or item.name in _PLACES
@@ -157,7 +157,7 @@ def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSe
 
 
 def _name_job(prefix: str, model: Path, folder: Path, request: tuple[str, ...]) -> str:
-    """A folder's name for people, made unique by a digest of the model's place and the request."""
+    """Make a readable folder name, unique by a digest of the model's path and the request."""
     place = Path(os.path.relpath(model, folder.resolve())).as_posix()
     own = model.parent.name if model.stem == "model" else model.stem
     words = _UNSAFE.sub("_", "-".join(filter(None, [prefix, own, "forget", *request])))
@@ -166,7 +166,7 @@ def _name_job(prefix: str, model: Path, folder: Path, request: tuple[str, ...]) 
 
 
 def _resolve(path: str, folder: Path) -> Path:
-    """Absolute, since a job may run in another folder or on another machine."""
+    """Make a path absolute, since a job may run in another folder or on another machine."""
     return (folder / Path(path).expanduser()).resolve()
 
 

@@ -14,10 +14,10 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists options in groups; last, those that no settings declare."""
+    """A command whose help lists options in groups; those without a group come last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write them."""
+        """Write the options."""
         rows: dict[str, list[tuple[str, str]]] = {}
         others: list[tuple[str, str]] = []
         for item in self.get_params(ctx):

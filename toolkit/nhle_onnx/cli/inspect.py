@@ -20,7 +20,7 @@ from nhle_onnx.values.settings.option import make_settings
 @JSON
 @isolated
 def inspect_command(model: Path, **values: Any) -> None:
-    """Show what MODEL is, and what `unlearn` can do with it."""
+    """Describe MODEL, and what `unlearn` can do with it."""
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.inspect import inspect_model
 

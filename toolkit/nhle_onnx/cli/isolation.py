@@ -1,4 +1,4 @@
-"""Commands that open strangers' files work in a child process: a crash there is an error here."""
+"""Commands that open untrusted files work in a child process; a crash there is an error here."""
 
 import functools
 import signal
@@ -25,7 +25,7 @@ _CRASHES = frozenset(
     if number.name in {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"}
 )
 _OUTPUTS = frozenset({"out", "page", "bom"})
-_DISTRUST = "Do not use files that you have no reason to trust; get them anew from their source."
+_DISTRUST = "Do not use files that you have no reason to trust; get them again from their source."
 
 
 class Size(click.ParamType[int]):
@@ -44,7 +44,7 @@ class Size(click.ParamType[int]):
         except (ValueError, KeyError, OverflowError):
             size = 0
         if size <= 0:
-            self.fail(f"{value!r} is no size such as 500MiB or 2GiB", param, ctx)
+            self.fail(f"{value!r} is not a size such as 500MiB or 2GiB", param, ctx)
         return size
 
 
@@ -52,27 +52,26 @@ _OPTIONS = (
     click.option(
         "--max-memory",
         type=Size(),
-        help="Stop at so much memory, such as 2GiB.  [default: 3/4 of the machine's]",
+        help="Memory limit, such as 2GiB.  [default: 3/4 of the machine's]",
     ),
     click.option(
         "--max-seconds",
         type=click.FloatRange(0, min_open=True),
-        help=f"Stop after so long.  [default: {MAX_SECONDS}, a day]",
+        help=f"Time limit.  [default: {MAX_SECONDS}, a day]",
     ),
     click.option(
         "--no-isolation",
         is_flag=True,
-        help="Work in this process, not in a child (always so elsewhere than on Linux), without "
-        "these limits.",
+        help="Work in this process without these limits, not in a child process. Outside Linux "
+        "this is always so.",
     ),
 )
 
 
 def isolated(function: Decorated) -> Decorated:
-    """Give a command the options, and do its work in a child process within limits.
-
-    Only where the program itself runs it (the context's object says so): threads do not survive a
-    fork. Raises InputRefusedError where the child crashed or went over a limit.
+    """Give a command the isolation options, and do its work in a child process within limits. This
+    happens only if the program itself runs the command, which the context's object says: threads do
+    not survive a fork. Raises InputRefusedError where the child crashed or exceeded a limit.
     """
 
     @functools.wraps(function)
@@ -97,7 +96,7 @@ def isolated(function: Decorated) -> Decorated:
 
 
 def _run_in_child(context: click.Context, max_bytes: int | None, max_seconds: float) -> int | None:
-    """None in the child, which goes on; its exit code in the parent, once it has ended."""
+    """Fork; return None in the child, and the child's exit code in the parent once it has ended."""
     from nhle_onnx.cli import supervision  # Linux only
 
     bounds = supervision.Bounds(
@@ -116,7 +115,7 @@ def _run_in_child(context: click.Context, max_bytes: int | None, max_seconds: fl
 
 
 def _explain(ending: "Ending", bounds: "Bounds", files: str) -> InputRefusedError | None:
-    """What the signal says that a child died of; None where somebody ended it."""
+    """Explain the signal that ended a child; None if a user sent it."""
     number, trust = -ending.code, "if you trust the files."
     if ending.excess == "memory":
         message = f"working on {files} took more than {bounds.max_bytes / 2**30:.3g} GiB of memory"
@@ -128,13 +127,15 @@ def _explain(ending: "Ending", bounds: "Bounds", files: str) -> InputRefusedErro
         message = f"working on {files} crashed the process that did it: {signal.strsignal(number)}"
         return InputRefusedError(message, remedy=_DISTRUST)
     if number == signal.SIGKILL:
-        message = f"the process that worked on {files} was killed, most likely for want of memory"
+        message = (
+            f"the process that worked on {files} was killed, most likely because memory ran out"
+        )
         return InputRefusedError(message, remedy="Free some memory, and set a --max-memory.")
     return None
 
 
 def _list_files(context: click.Context) -> Iterator[Path]:
-    """What was to be read, as far as it is there."""
+    """Name the command's input files that exist."""
     for name, value in context.params.items():
         for path in value if isinstance(value, tuple) else (value,):
             if isinstance(path, Path) and name not in _OUTPUTS and path.exists():

@@ -7,21 +7,23 @@ import click
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command("kit", cls=GroupedCommand)
 @MODEL
 @options_of(KitSettings)
+@ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
 @isolated
 def kit_command(model: Path, **values: Any) -> int:
-    """Pack MODEL with images, and with what runs and judges them on a device: in Python, in a
-    browser, in Node. `verify --device-result` judges what comes back.
+    """Pack MODEL with images, and with programs that run and check it on a device: in Python, in a
+    browser, in Node. `verify --device-result` checks the result.
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
@@ -34,18 +36,20 @@ def kit_command(model: Path, **values: Any) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, quiet=values["quiet"])
-    return 0 if report.passed else 1
+    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _show(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     show_line("model", f"{report.model.path} ({report.model.size_bytes:,} bytes)")
     if report.baseline:
@@ -63,8 +67,9 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
     click.echo()
     show_line("kit", f"{report.kit.path} ({report.kit.size_bytes:,} bytes)")
     show_line("kit.json", f"SHA-256 {report.kit_json_sha256}")
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))

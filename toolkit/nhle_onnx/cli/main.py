@@ -1,4 +1,4 @@
-"""The program: its commands, and the one place that catches errors."""
+"""The program: its commands, and the only place that catches errors."""
 
 import atexit
 import gc
@@ -15,14 +15,15 @@ from nhle_onnx.version import __version__
 
 _USAGE = 2
 _INTERRUPTED = 130
-_ALLOCATIONS = 100_000  # between two searches for garbage, of which imports make next to none
+_ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
 
 
 @click.group(
     commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "
-    "4 model not supported; 5 provider or device not available; 130 interrupted.",
+    "4 model not supported; 5 provider or device not available; 6 no gate failed, but some could "
+    "not be judged; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="nhle-onnx")
 def cli() -> None:
@@ -34,22 +35,22 @@ def main() -> None:
     gc.set_threshold(_ALLOCATIONS)
     program = os.getpid()
     code = run(may_fork=True)
-    # A forked child leaves so, without taking the interpreter apart. And an interrupt inside exec()
-    # of a string (dataclasses, while torch is imported) marks the interpreter to die of the signal
-    # at its end, although it was caught.
+    # A forked child exits this way, without tearing down the interpreter. Also, an interrupt inside
+    # exec() of a string (dataclasses, while torch is imported) would make the interpreter die of
+    # the signal at its end, although it was caught.
     if os.getpid() != program or code == _INTERRUPTED:
         atexit._run_exitfuncs()  # noqa: SLF001 - no public name
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    gc.freeze()  # else the interpreter searches all once more as it ends
+    gc.freeze()  # otherwise the interpreter collects garbage once more as it ends
     sys.exit(code)
 
 
 def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
     """Run with the given arguments (by default the process's), and return the exit code.
 
-    Commands are isolated only where this process may fork: while it has no thread but this one.
+    Commands are isolated only if this process may fork, which needs it to have a single thread.
     """
     try:
         code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})

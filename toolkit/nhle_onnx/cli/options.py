@@ -1,4 +1,4 @@
-"""Click's options: those of a command's settings, and those that say how the program behaves."""
+"""Click's options: those of a command's settings, and those for the program's behaviour."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +13,12 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
 MODEL = click.argument("model", type=_PATH)
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+ALLOW_UNJUDGED = click.option(
+    "--allow-unjudged",
+    is_flag=True,
+    help="Exit with 0, not 6, if no gate failed but some could not be judged.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
@@ -50,7 +55,7 @@ class AutoOr(click.ParamType[float | None]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float | None:
-        """Parse it."""
+        """Parse `auto` or a number."""
         if value == "auto":
             return None
         try:
@@ -65,9 +70,9 @@ class AutoOr(click.ParamType[float | None]):
 def options_of(
     settings: type, *, names: Iterable[str] = (), requires: bool = True
 ) -> Callable[[Decorated], Decorated]:
-    """Give a command the options of its settings, or those of some fields.
+    """Give a command the options of its settings, or of some fields.
 
-    Where `requires` is false, the command itself sees to what is missing.
+    If `requires` is false, the command itself checks for missing options.
     """
     chosen = tuple(names)
     options = tuple(
@@ -87,7 +92,7 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
             *names, cls=GroupedOption, group=field.group, is_flag=True, help=option.help
         )
     default = _find_default(field)
-    shown = {} if default is None else {"default": default}  # to click, None is a value as well
+    shown = {} if default is None else {"default": default}  # to click, None is a value too
     otherwise = f"  [default: {option.otherwise}]" if option.otherwise else ""
     return click.option(
         *names,
@@ -104,14 +109,14 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
 
 
 def _find_default(field: OptionField) -> Any:
-    """The default that click shows, or None."""
+    """Return the default that click shows, or None."""
     if field.is_required or field.default in {None, ()}:
         return field.option.none or None
     return field.default
 
 
 def _find_type(field: OptionField) -> Any:
-    """What click makes of an option's text."""
+    """Return the click type of an option."""
     option, kind = field.option, field.item or field.kind
     if option.counts:
         return Numbers(counts=option.counts, kind=get_args(kind)[0])
@@ -127,7 +132,7 @@ def _find_type(field: OptionField) -> Any:
 
 
 def read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
-    """Take defaults from a TOML file whose keys are the flags' names; flags win over it."""
+    """Read defaults from a TOML file whose keys are flag names; flags override it."""
     if path is None:
         return
     import tomllib
@@ -150,7 +155,7 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
 
 
 def _as_texts(value: object) -> object:
-    """A list for a repeatable flag, whose values are text on the command line."""
+    """Convert a list for a repeatable flag, whose values are text on the command line."""
     return [str(item) for item in value] if isinstance(value, list) else value
 
 
@@ -160,16 +165,16 @@ CONFIG = click.option(
     is_eager=True,
     expose_value=False,
     callback=read_config,
-    help="TOML file with the same names as the flags; flags win.",
+    help="TOML file with the flags' names as keys; flags override it.",
 )
 _VERBOSITY_OPTIONS = (
-    click.option("-v", "--verbose", is_flag=True, help="More detail."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress and no notes."),
+    click.option("-v", "--verbose", is_flag=True, help="Show more detail."),
+    click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes."),
 )
 
 
 def verbosity_options(function: Decorated) -> Decorated:
-    """How much is said."""
+    """Add --verbose and --quiet to a command."""
     return _apply(function, _VERBOSITY_OPTIONS)
 
 

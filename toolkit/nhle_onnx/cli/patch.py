@@ -11,7 +11,7 @@ from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
 
 _PATH = click.Path(path_type=Path)
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="No output but errors.")
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 
 
 @click.group("patch")
@@ -27,7 +27,7 @@ def patch_command() -> None:
 @JSON
 @isolated
 def create_command(base: Path, edited: Path, **values: Any) -> None:
-    """Write what makes EDITED of BASE."""
+    """Write a patch from BASE to EDITED."""
     from nhle_onnx.workflows.patch_create import create_patch
 
     settings = make_settings(CreateSettings, values, base=base, edited=edited)
@@ -43,7 +43,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
 @JSON
 @isolated
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
-    """Make the edited model of BASE; nothing is written unless it is that, byte for byte."""
+    """Make the edited model from BASE; nothing is written unless every byte is right."""
     from nhle_onnx.errors import UsageError
     from nhle_onnx.workflows.patch_apply import apply_patch_file
 
@@ -59,7 +59,7 @@ def apply_command(base: Path, patch: Path, **values: Any) -> None:
 @JSON
 @isolated
 def inspect_patch_command(patch: Path, **values: Any) -> None:
-    """Show what PATCH is for, and what it changes."""
+    """Show which model PATCH is for, and what it changes."""
     from nhle_onnx.release.patch.container import open_patch
 
     _show(open_patch(patch), values | {"quiet": False})

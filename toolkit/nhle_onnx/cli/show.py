@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from nhle_onnx.text import format_number, name_class, to_line
+from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
-if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
+if TYPE_CHECKING:  # importing rich takes longer than showing a line
     from collections.abc import Iterable
     from types import TracebackType
 
@@ -16,11 +16,23 @@ if TYPE_CHECKING:  # rich takes longer to import than a line takes to show
 
     from nhle_onnx.values.audit import Measure
     from nhle_onnx.values.difference import TensorDifference
-    from nhle_onnx.values.report import Accuracy, Check, OtherKernels
+    from nhle_onnx.values.report import Accuracy, OtherKernels
+    from nhle_onnx.values.verdict import Check, Verdict
+
+_WORDS: dict[Verdict, tuple[str, str]] = {
+    "passed": ("PASSED", "green"),
+    "failed": ("FAILED", "red"),
+    "not-judged": ("NOT JUDGED", "yellow"),
+}
+_VERDICTS: dict[Verdict, str] = {
+    "passed": "[green]passed[/]",
+    "failed": "[bold red]FAILED[/]",
+    "not-judged": "[yellow]not judged[/]",
+}
 
 
 class ProgressBar:
-    """An observer that draws on stderr: a bar on a terminal, a line a stage elsewhere."""
+    """An observer that draws on stderr: a bar on a terminal, elsewhere a line for each stage."""
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
@@ -49,33 +61,33 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop drawing, and leave the terminal as it was."""
+        """Stop drawing, and restore the terminal."""
         self._progress.stop()
 
     def start_stage(self, name: str) -> None:
-        """Show what is being done."""
+        """Show the name of a stage."""
         self._progress.update(self._task, description=name, total=None, completed=0, detail="")
         if not self._console.is_terminal:
             self._console.print(f"{name} …", highlight=False)
 
     def advance(self, done: int, total: int, detail: str) -> None:
-        """Show how far the stage is."""
+        """Show the progress of the stage."""
         self._progress.update(self._task, completed=done, total=total, detail=detail)
 
 
 def show_line(name: str, text: str) -> None:
-    """One fact: a name, and what it is."""
+    """Show one fact: a name and its value."""
     click.echo(f"{name:<9}{to_line(text)}")
 
 
 def show_notes(notes: tuple[str, ...], *, quiet: bool) -> None:
-    """Notes go to stderr."""
+    """Show notes on stderr."""
     for note in () if quiet else notes:
         click.echo(f"note: {to_line(note)}", err=True)
 
 
 def show_table(table: Table) -> None:
-    """A table as plain text where stdout is no terminal."""
+    """Show a table, as plain text where stdout is not a terminal."""
     from rich.console import Console
 
     console = Console()
@@ -85,22 +97,38 @@ def show_table(table: Table) -> None:
 
 
 def make_checks_table(checks: tuple[Check, ...]) -> Table:
-    """Every check with its limit and verdict."""
+    """Make a table of every check: its limit, the 95 % bound from its images, and its verdict."""
     table = _start_table()
-    for name in ("check", "value", "limit", ""):
+    for name in ("check", "value", "limit", "95 % bound", "images", ""):
         table.add_column(name, justify="left" if name in {"check", ""} else "right")
     for check in checks:
-        sign = "≤" if check.better == "lower" else "≥"
-        verdict = "[green]passed[/]" if check.passed else "[bold red]FAILED[/]"
-        limit = f"{sign} {format_number(check.limit)}"
-        table.add_row(check.name, format_number(check.value), limit, verdict)
+        sign, worst = ("≤", "≤") if check.better == "lower" else ("≥", "≥")
+        evidence = check.evidence
+        table.add_row(
+            check.name,
+            format_number(check.value),
+            f"{sign} {format_number(check.limit)}",
+            f"{worst} {format_number(evidence.bound)}" if evidence else "",
+            f"{evidence.images:,}" if evidence else "",
+            _VERDICTS[check.verdict],
+        )
     return table
+
+
+def show_gaps(checks: tuple[Check, ...]) -> None:
+    """What could not be judged, and what would close each gap; said once for all it applies to."""
+    from nhle_onnx.values.verdict import group_gaps
+
+    for gap, names in group_gaps(checks).items():
+        click.echo(f"not judged: {', '.join(names)}: {to_line(gap)}")
 
 
 def make_accuracy_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
 ) -> Table:
-    """Accuracy of each class, one column a measurement; forgotten classes are marked."""
+    """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
+    marked.
+    """
     table = _start_table()
     table.add_column("class")
     for name in columns:
@@ -117,29 +145,36 @@ def make_accuracy_table(
 
 
 def name_other_columns(other: OtherKernels | None) -> dict[str, Accuracy]:
-    """Columns of what the kernels found that did not judge."""
+    """Name the columns of figures by the other kernels."""
     accuracies = other.accuracies if other else {}
     return {f"{name}, {other.kernels}": found for name, found in accuracies.items() if other}
 
 
 def make_measures_table(measures: tuple[Measure, ...]) -> Table:
-    """What each attack found on each model, and where the edited one stands."""
+    """Make a table of each attack's figures, and where the edited model stands."""
     table = _start_table()
-    for name in ("measure", "original", "edited", "reference", "position"):
+    for name in ("measure", "original", "edited", "range", "reference", "position"):
         table.add_column(name, justify="left" if name == "measure" else "right")
     for measure in measures:
-        figures = (measure.original, measure.edited, measure.reference, measure.position)
-        table.add_row(measure.name, *map(format_number, figures))
+        original, edited, reference = (
+            format_capped(value, measure.cap)
+            for value in (measure.original, measure.edited, measure.reference)
+        )
+        spread = (format_capped(value, measure.cap) for value in measure.interval or ())
+        position = format_number(measure.position)
+        table.add_row(measure.name, original, edited, " to ".join(spread), reference, position)
     return table
 
 
-def show_verdict(*, passed: bool) -> None:
-    """The last line."""
-    click.secho("PASSED" if passed else "FAILED", fg="green" if passed else "red", bold=True)
+def show_verdict(verdict: Verdict, meaning: str = "") -> None:
+    """Show the last line: the verdict, and what it means."""
+    word, colour = _WORDS[verdict]
+    line = click.style(word, fg=colour, bold=True)
+    click.echo(f"{line}: {to_line(meaning)}" if meaning else line)
 
 
 def make_differences_table(tensors: Iterable[TensorDifference]) -> Table:
-    """One row for each tensor that is not the same in two models."""
+    """Make a table with a row for each tensor that differs."""
     table = _start_table()
     for column in ("tensor", "what", "type"):
         table.add_column(column)
@@ -164,7 +199,7 @@ def _start_table() -> Table:
 
 
 def _escape(text: str) -> str:
-    """Text that is no markup."""
+    """Escape text, so that it is not read as markup."""
     from rich.markup import escape
 
     return escape(text)

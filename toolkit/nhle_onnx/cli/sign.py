@@ -20,17 +20,17 @@ _FILES = click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="P
     "--chain",
     type=_PATH,
     multiple=True,
-    help="Certificates from that one on towards a root, PEM; repeat it for several files.",
+    help="Further certificates towards a root, PEM; repeat for several files.",
 )
 @click.option("-o", "--out", type=_PATH, help="The signature.  [default: first PATH + .sig]")
-@click.option("--force", is_flag=True, help="Replace a signature that exists.")
+@click.option("--force", is_flag=True, help="Replace an existing signature.")
 @JSON
 @isolated
 def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
-    """Sign a model, its patch and its report together, as files of one folder. Files that hold a
-    model's weights are found and signed with it.
+    """Sign a model, its patch and its report together, as files of one folder.
 
-    The password of an encrypted key is read from the variable NHLE_ONNX_KEY_PASSWORD.
+    Files that hold a model's weights are found and signed with it. The password of an encrypted key
+    is read from the variable NHLE_ONNX_KEY_PASSWORD.
     """
     import os
 
@@ -39,7 +39,7 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
     from nhle_onnx.values.signature import SigningKey
 
     if values["chain"] and not values["certificate"]:
-        raise UsageError("--chain leads on from a certificate", remedy="Give --certificate too.")
+        raise UsageError("--chain continues from a certificate", remedy="Give --certificate too.")
     signature = values["out"] or name_signature(paths)
     key = SigningKey(
         private_key=values["key"],
@@ -53,22 +53,22 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
 
 @click.command("check-signature")
 @_FILES
-@click.option("--key", type=_PATH, help="The public key of who signs, PEM.")
+@click.option("--key", type=_PATH, help="The signer's public key, PEM.")
 @click.option(
     "--chain",
     type=_PATH,
     multiple=True,
-    help="Certificates to trust where a certificate signed, PEM; repeat it for several files.",
+    help="Certificates to trust, if the signer used a certificate, PEM; repeat for several files.",
 )
 @click.option("--signature", type=_PATH, help="The signature.  [default: first PATH + .sig]")
 @click.option(
-    "--partial", is_flag=True, help="Let other files that were signed with these be missing."
+    "--partial", is_flag=True, help="Allow other files that were signed with these to be missing."
 )
 @JSON
 @isolated
 def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
-    """Find out whether files are those that were signed, by a key that is trusted. Every file that
-    the signature covers must be there, and every PATH be covered.
+    """Check that files are unchanged since they were signed with a trusted key. Every file that the
+    signature covers must exist, and it must cover every PATH.
     """
     from nhle_onnx.errors import UsageError
     from nhle_onnx.release.signature import check_signature, name_signature
@@ -76,7 +76,7 @@ def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
 
     if bool(values["key"]) is bool(values["chain"]):
         raise UsageError(
-            "either a public key is trusted or certificates",
+            "give either a public key or certificates to trust",
             remedy="Give --key PUBLIC.pem or --chain ROOT.pem.",
         )
     signature = values["signature"] or name_signature(paths)

@@ -1,4 +1,4 @@
-"""A child process that goes on with the program, and a parent that only watches it. Linux."""
+"""A child process that runs the program, and a parent that only watches it. Linux only."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-_POLL_S = 0.05  # how far a child may overshoot; in that time memory fills by about 100 MB
+_POLL_S = 0.05  # between checks; in that time memory can grow by about 100 MB
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -22,7 +22,7 @@ _CONTROL_GROUPS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a child may take: bytes of resident memory, and seconds."""
+    """A child's limits: bytes of resident memory, and seconds."""
 
     max_bytes: int
     max_seconds: float
@@ -30,8 +30,9 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a child ended: with an exit code or, where that is negative, of a signal of its negative
-    number. `excess` is the bound that it broke.
+    """How a child ended: its exit code or, if negative, the number of the signal that killed it.
+
+    `excess` is the limit that it exceeded.
     """
 
     code: int
@@ -39,18 +40,18 @@ class Ending:
 
 
 def fork_watched(bounds: Bounds) -> Ending | None:
-    """Fork. The child gets None and goes on; the parent, once the child has ended, how it did.
+    """Fork; return None in the child and, once the child has ended, its ending in the parent.
 
-    Must be called before any thread exists. The child dies with the parent. Signals sent to the
-    parent alone are handed on, so that it never ends before the child.
+    Must be called before there are other threads. The child dies with the parent. Signals sent to
+    the parent alone are passed on, so that it never ends before the child.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, a child could not be waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # otherwise waiting fails
     awaited = {signal.SIGCHLD, *_list_heeded()}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     parent = os.getpid()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    gc.freeze()  # else collecting garbage would copy the pages that both share
+    gc.freeze()  # otherwise garbage collection would copy the pages that both share
     child = os.fork()
     if child == 0:
         _die_with(parent)
@@ -63,13 +64,13 @@ def fork_watched(bounds: Bounds) -> Ending | None:
 
 
 def die_of(number: int) -> None:
-    """End this process of a signal that its child died of, as its own parent would expect."""
+    """End this process with the signal that ended its child, as its own parent expects."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
 def measure_machine_bytes() -> int:
-    """The memory that this process can ever have: the machine's, or its control group's."""
+    """Return the memory available to this process: the machine's, or its control group's."""
     sizes = [os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES]
     for path in _CONTROL_GROUPS:
         try:
@@ -80,16 +81,16 @@ def measure_machine_bytes() -> int:
 
 
 def _list_heeded() -> list[signal.Signals]:
-    """A shell's background job ignores interrupts; so must we."""
+    """List signals that are not ignored; a shell's background job must ignore interrupts."""
     return [number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent dies, so that none is ever left over."""
-    import ctypes  # which the parent need not load
+    """Let the kernel kill this process when its parent dies, so that none is ever left behind."""
+    import ctypes  # the parent need not load it
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before that
+    if os.getppid() != parent:  # the parent died before that
         os._exit(1)
 
 
@@ -103,7 +104,7 @@ def _watch(child: int, awaited: Iterable[int], bounds: Bounds) -> Ending:
         if ended:
             return Ending(code=os.waitstatus_to_exitcode(status))
         now_s = time.monotonic()
-        # while a terminal has stopped this process (Ctrl-Z), it has stopped the child as well
+        # when a terminal stops this process (Ctrl-Z), it stops the child as well
         spent_s, seen_s = spent_s + min(now_s - seen_s, 2 * _POLL_S), now_s
         if _measure_resident_bytes(child) > bounds.max_bytes:
             return Ending(code=_kill(child), excess="memory")
@@ -112,7 +113,7 @@ def _watch(child: int, awaited: Iterable[int], bounds: Bounds) -> Ending:
 
 
 def _was_sent_here_alone(arrived: signal.struct_siginfo) -> bool:
-    """By a process. What the kernel sends, for a key at the terminal, goes to the child too."""
+    """Whether a process sent it; the kernel sends a terminal key's signal to the child as well."""
     return arrived.si_code <= 0
 
 

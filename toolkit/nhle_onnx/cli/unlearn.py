@@ -9,15 +9,17 @@ import click
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command("unlearn", cls=GroupedCommand)
 @MODEL
 @options_of(UnlearnSettings)
-@click.option("--dry-run", is_flag=True, help="Check everything, measure, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and measure only; write nothing.")
+@ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
@@ -30,13 +32,18 @@ def unlearn_command(model: Path, **values: Any) -> int:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.observer import Stopwatch
     from nhle_onnx.workflows.plan import plan_unlearning
-    from nhle_onnx.workflows.unlearn import carry_out, describe_plan
+    from nhle_onnx.workflows.unlearn import carry_out, rehearse
+    from nhle_onnx.workflows.unlearn_report import describe_plan
 
     settings = read_settings(model, values)
     with ProgressBar(quiet=values["quiet"]) as progress:
         watch = Stopwatch(progress)
         plan = plan_unlearning(settings, watch)
-        report = None if values["dry_run"] else carry_out(plan, watch)
+        report = None
+        if values["dry_run"]:
+            rehearse(plan, watch)
+        else:
+            report = carry_out(plan, watch)
     if report is None:
         click.echo(render_json(describe_plan(plan)), nl=False)
         return 0
@@ -44,11 +51,11 @@ def unlearn_command(model: Path, **values: Any) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, settings, values)
-    return 0 if report.passed else 1
+    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
-    """The command's parameters as settings."""
+    """Turn the command's parameters into settings."""
     settings: UnlearnSettings = make_settings(
         UnlearnSettings,
         values,
@@ -64,11 +71,13 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
         make_accuracy_table,
         make_checks_table,
         name_other_columns,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     head, samples, method = report.model.head, report.samples, report.method
     names = ", ".join(f"{index} {report.labels[index]}" for index in report.forget)
@@ -76,7 +85,7 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     show_line("forget", f"{names} (of {head.num_classes} classes)")
     show_line(
         "samples",
-        f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} to judge by",
+        f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} for evaluation",
     )
     show_line("method", f"{method['method']}, {method['steps_run']} steps: {method['stop_reason']}")
     show_line("where", f"trained on {report.device}, verified on {report.provider}")
@@ -86,6 +95,7 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     if values["verbose"]:
         for stage, seconds in report.elapsed_s.items():
             show_line("elapsed", f"{stage} {seconds:.2f} s")
@@ -98,4 +108,4 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     ):  # fmt: skip
         if path:
             show_line(name, str(path))
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))

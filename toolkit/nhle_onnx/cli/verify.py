@@ -8,10 +8,11 @@ from click.core import ParameterSource
 
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.values.verdict import choose_exit_code
 
 _PATH = click.Path(path_type=Path)
 
@@ -22,25 +23,26 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--device-result",
     type=_PATH,
-    help="Judge what a kit found on a device, FILE.json, in place of running MODEL here; it then "
-    "needs no --forget and no --data, and MODEL only says which one the device must have run.",
+    help="Judge a kit's result from a device, FILE.json, instead of running MODEL here. Then "
+    "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
 )
+@ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
 @isolated
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
-    """Measure what MODEL still knows of the forgotten classes, and judge it by the gates."""
+    """Measure what MODEL still knows about the forgotten classes, and judge it by the gates."""
     if values["device_result"]:
-        _forbid(context, "forget", "data", "baseline", "providers")
+        _forbid(context, "data", "baseline", "providers")
         return _judge_device(model, values)
     _require(context, "model", "forget", "data")
     return _measure(model, values)
 
 
 def _require(context: click.Context, *names: str) -> None:
-    """As click does for parameters that are always required."""
+    """Require a parameter, as click does for those that are always required."""
     for parameter in context.command.params:
         if parameter.name in names and not context.params[parameter.name]:
             hint = parameter.get_error_hint(context).replace("[", "").replace("]", "")
@@ -50,7 +52,9 @@ def _require(context: click.Context, *names: str) -> None:
 def _forbid(context: click.Context, *names: str) -> None:
     for parameter in context.command.params:
         if parameter.name in names and _is_given(context, parameter.name):
-            message = f"{parameter.opts[0]} does not go with --device-result, which says it itself"
+            message = (
+                f"{parameter.opts[0]} cannot be combined with --device-result, which contains it"
+            )
             raise click.UsageError(message, ctx=context)
 
 
@@ -72,7 +76,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, quiet=values["quiet"])
-    return 0 if report.passed else 1
+    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
@@ -82,6 +86,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     settings = DeviceResultSettings(
         result=values["device_result"],
         model=model,
+        forget=values["forget"],
         limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )
@@ -90,7 +95,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show_device(report, quiet=values["quiet"])
-    return 0 if report.passed else 1
+    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _show(report: Any, *, quiet: bool) -> None:
@@ -98,11 +103,13 @@ def _show(report: Any, *, quiet: bool) -> None:
         make_accuracy_table,
         make_checks_table,
         name_other_columns,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     show_line("model", report.model.path)
     if report.baseline:
@@ -114,19 +121,22 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))
 
 
 def _show_device(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
+        show_gaps,
         show_line,
         show_notes,
         show_table,
         show_verdict,
     )
+    from nhle_onnx.release.meaning import explain_verdict
 
     runtime, latency = report.runtime, report.latency_ms
     show_line("result", f"{report.result}, of {report.measured_at}")
@@ -141,5 +151,6 @@ def _show_device(report: Any, *, quiet: bool) -> None:
     show_table(make_accuracy_table(report.labels, report.forget, columns))
     click.echo()
     show_table(make_checks_table(report.checks))
+    show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
-    show_verdict(passed=report.passed)
+    show_verdict(report.verdict, explain_verdict(report))

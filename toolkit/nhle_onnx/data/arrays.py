@@ -1,4 +1,4 @@
-"""Labelled samples in an `.npz`: images, or inputs that are prepared already."""
+"""Labelled samples in an `.npz`: images, or prepared model inputs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,16 +56,16 @@ class ArraySamples:
         broken = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
         if len(broken):
             message = f"{self.path}: x[{indices[broken[0]]}] holds numbers that are not finite"
-            raise InputRefusedError(message, remedy="Remove or mend this sample.")
+            raise InputRefusedError(message, remedy="Remove or correct this sample.")
         prepared[...] = inputs
 
 
 def open_arrays(
     path: Path, target: ImageInput, preprocess: Preprocess | None, num_classes: int
 ) -> ArraySamples:
-    """Samples of an `.npz` with x and y, of which only y is read.
+    """Open the samples of an `.npz` with x and y; only y is read at once.
 
-    `preprocess` is for images, and is left where x holds inputs. Raises InputRefusedError for
+    `preprocess` is for images, and ignored if x holds model inputs. Raises InputRefusedError for
     arrays that do not fit the model or each other.
     """
     x, y = open_array(path, "x"), open_array(path, "y")

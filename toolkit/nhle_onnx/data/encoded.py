@@ -1,4 +1,4 @@
-"""Labelled image files that lie in other files, or in memory: decoded only when asked for."""
+"""Labelled image files inside other files or in memory, decoded only on request."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,16 +18,16 @@ from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
-Encoded = tuple[str, bytes]  # what to call an image, and its file's content
+Encoded = tuple[str, bytes]  # an image's name for messages, and its file's content
 
 
 class ImageStore(Protocol):
-    """Where encoded images are."""
+    """A store of encoded images."""
 
     def open(self) -> AbstractContextManager[Callable[[int], Encoded]]:
-        """What gives the image of an index, if it is asked for ascending ones.
+        """Return a function from an index to its image; call it with ascending indices.
 
-        It raises InputRefusedError for what cannot be read.
+        It raises InputRefusedError for images that cannot be read.
         """
 
 
@@ -61,7 +61,7 @@ class EncodedSamples:
 
 @dataclass(frozen=True, slots=True)
 class ImagesInMemory:
-    """The store of images that somebody else has read."""
+    """A store of images that are already in memory."""
 
     images: Sequence[Encoded]
 
@@ -71,14 +71,13 @@ class ImagesInMemory:
 
 
 def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
-    """The class of the image of this name: an index, or a label. Raises InputRefusedError."""
+    """Read an image's class from an index or a label. Raises InputRefusedError."""
     found = written if isinstance(written, int) else find_class(written.strip(), labels)
     if found is None or not 0 <= found < len(labels):
         shown = written if isinstance(written, int) else written.strip()[:64]
-        message = f"{name} is of class {shown!r}, which is none of the model's"
+        message = f"{name} is of class {shown!r}, which the model does not have"
         raise InputRefusedError(
             message,
-            remedy=f"Write indices from 0 to {len(labels) - 1}, or the labels in the labels.txt "
-            "beside the model.",
+            remedy=f"Write indices from 0 to {len(labels) - 1}, or the model's labels.",
         )
     return found

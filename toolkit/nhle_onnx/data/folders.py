@@ -1,4 +1,4 @@
-"""Image files in one folder a class, decoded only when asked for."""
+"""Image files in one folder for each class, decoded only on request."""
 
 import re
 import warnings
@@ -20,20 +20,20 @@ from nhle_onnx.hints import hint
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
-# What a file holds decides, not its name; but no other of Pillow's many readers is let near it.
+# A file's content decides, not its name; but Pillow's many other readers are never used.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-_DEEP_MODES = ("I", "F")  # I;16 and its like too
+_DEEP_MODES = ("I", "F")  # I;16 and similar modes too
 _OPAQUE = frozenset({1, 3})  # channels
 _DIGITS = re.compile(r"(\d+)")
 _REMEDY = "Replace or remove this file."
 
-# Such an image is refused, which says it better.
+# Such an image is refused, with a clearer message.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSamples:
-    """Image files in one folder a class."""
+    """Image files in one folder for each class."""
 
     path: Path
     files: tuple[Path, ...]
@@ -43,7 +43,7 @@ class FolderSamples:
     piece_size: int = 16
 
     def load(self, pieces: Iterable[Sequence[int]]) -> Iterator[Fill]:
-        """As in SampleSource; InputRefusedError names a file that cannot be decoded."""
+        """As in SampleSource; the InputRefusedError names a file that cannot be decoded."""
         for piece in pieces:
             yield partial(self._prepare, [self.files[index] for index in piece])
 
@@ -60,7 +60,7 @@ class FolderSamples:
 def open_folder(
     path: Path, target: ImageInput, preprocess: Preprocess, labels: Sequence[str]
 ) -> FolderSamples:
-    """Samples of `<class>/*.png|jpg|jpeg|webp|bmp`, classes and files in natural order."""
+    """Open the samples of `<class>/*.png|jpg|jpeg|webp|bmp`, classes and files in natural order."""
     files: list[Path] = []
     classes: list[int] = []
     for folder in (item for item in _list_folder(path) if item.is_dir()):
@@ -69,7 +69,7 @@ def open_folder(
             continue
         found = find_class(folder.name, labels)
         if found is None or found >= len(labels):
-            message = f"{folder} is named after no class of the model"
+            message = f"{folder} is not named after a class of the model"
             raise InputRefusedError(
                 message,
                 remedy="Name folders by class index, or by label with labels.txt beside the model.",
@@ -79,7 +79,7 @@ def open_folder(
     if not files:
         message = f"{path} holds no images"
         raise InputRefusedError(
-            message, remedy="It needs one folder a class: <class>/*.png|jpg|jpeg|webp|bmp."
+            message, remedy="It needs one folder for each class: <class>/*.png|jpg|jpeg|webp|bmp."
         )
     return FolderSamples(
         path=path,
@@ -97,7 +97,7 @@ def open_unlabelled(
     labels: Sequence[str],
     excluded: Sequence[int],
 ) -> FolderSamples:
-    """Images at any depth, but for those in folders named after an excluded class."""
+    """Open the images at any depth, except in folders named after an excluded class."""
     files = [
         file
         for file in _check_regular(sorted(filter(is_image, path.rglob("*")), key=_natural_order))
@@ -116,27 +116,27 @@ def open_unlabelled(
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path has the name of an image file that can be read."""
+    """Whether a path is named as an image file of a supported format."""
     return path.suffix.lower() in _SUFFIXES
 
 
 def decode_image(
     file: Path | str, content: Path | IO[bytes], target: ImageInput, preprocess: Preprocess
 ) -> Pixels:
-    """An image [H, W, C or 1] as the target wants it. Raises InputRefusedError that names `file`,
-    whose `content` is.
+    """Decode the `content` of an image `file`: [H, W, C or 1] in the target's size and colours.
+    Raises InputRefusedError that names the file.
     """
     try:
         with Image.open(content, formats=_FORMATS) as image:
             _check_image(image)
             image.load()
             if image.mode == "P" and target.channels in _OPAQUE:
-                image.info.pop("transparency", None)  # else Pillow warns that it will be lost
+                image.info.pop("transparency", None)  # otherwise Pillow warns that it will be lost
             return shape_image(image, target, preprocess)
     except InputRefusedError as error:
         message = f"{file}: {error.reason}"
         raise InputRefusedError(message, remedy=error.remedy) from error
-    except Exception as error:  # Pillow's readers raise what they please
+    except Exception as error:  # Pillow's readers raise errors of any type
         message = f"{file} cannot be decoded as an image: {str(error) or type(error).__name__}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
 
@@ -146,7 +146,7 @@ def _check_image(image: Image.Image) -> None:
         message = f"an image of {image.width}x{image.height} pixels is too large"
         raise InputRefusedError(message, remedy=_REMEDY)
     if image.mode.startswith(_DEEP_MODES):
-        message = "its pixels have more than 8 bits, of which preprocessing says nothing"
+        message = "its pixels have more than 8 bits, which preprocessing does not cover"
         raise InputRefusedError(message, remedy="Give 8-bit images.")
 
 
@@ -163,16 +163,16 @@ def _list_folder(folder: Path) -> list[Path]:
 
 
 def _check_regular(files: list[Path]) -> list[Path]:
-    """Refuse folders, broken links and pipes, at which reading would wait for ever."""
+    """Refuse folders, broken links and pipes; reading a pipe could block forever."""
     for file in files:
         if not file.is_file():
-            message = f"{file} is named as an image, but is no regular file"
+            message = f"{file} is named as an image, but is not a regular file"
             raise InputRefusedError(message, remedy=_REMEDY)
     return files
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """Numbers in names sort as numbers: 2 before 10."""
+    """Sort numbers in names as numbers: 2 before 10."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path.name)
     ]

@@ -1,35 +1,30 @@
-"""Class names: where they are found, and how users write them."""
+"""Class names: where they are found, and how users may write them."""
 
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint
+from nhle_onnx.values.model import OnnxModel
 
 _SHOWN = 20
 _NEAR = 3
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
-def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple[str, ...]:
-    """Labels in class order: the given file, else `labels.txt` or `config.json` by the model.
+def find_labels(
+    model: OnnxModel, num_classes: int, given: Path | None, companions: Sequence[Path] = ()
+) -> tuple[str, ...]:
+    """Return the labels in class order: from the given file, or the model's own report, or
+    `labels.txt` or `config.json` beside the model, or the files beside models that it belongs to.
 
-    Without any of them the labels are the indices. Raises InputRefusedError for a file that
-    does not name each class once.
+    Without any of these, the labels are the indices. Raises InputRefusedError for a file that does
+    not name each class exactly once.
     """
-    path = given or next(
-        (
-            path
-            for name in ("labels.txt", "config.json")
-            if (path := model_path.parent / name).is_file()
-        ),
-        None,
-    )
-    labels = _read_labels(path) if path else ()
-    if path and given is None and not labels:  # a config.json without id2label
-        path = None
+    path, labels = (given, _read_labels(given)) if given else _find(model, companions)
     if path is None:
         return tuple(str(index) for index in range(num_classes))
     if len(labels) != num_classes:
@@ -41,8 +36,24 @@ def find_labels(model_path: Path, num_classes: int, given: Path | None) -> tuple
     return labels
 
 
+def _find(model: OnnxModel, companions: Sequence[Path]) -> tuple[Path | None, tuple[str, ...]]:
+    """The first place that names classes, and the labels there."""
+    if own := read_own_report(model):
+        path, report = own
+        written = report.get("labels")
+        if isinstance(written, list) and written:
+            return path, tuple(map(str, written))
+    for place in (model.path, *companions):
+        for name in ("labels.txt", "config.json"):
+            path = place.parent / name
+            # a config.json may say nothing of labels
+            if path.is_file() and (labels := _read_labels(path)):
+                return path, labels
+    return None, ()
+
+
 def find_class(name: str, labels: Sequence[str]) -> int | None:
-    """The class that a user or a folder calls `name`: a label as it is, an index, a like label."""
+    """Find the class called `name` by a user or a folder: a label, an index, or a similar label."""
     if name in labels:
         return labels.index(name)
     if name.strip().isdecimal():
@@ -52,7 +63,7 @@ def find_class(name: str, labels: Sequence[str]) -> int | None:
 
 
 def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...]:
-    """Classes of a command line: each text is a label, an index, or several with commas."""
+    """Parse classes of a command line: each text is a label, an index, or several with commas."""
     classes: list[int] = []
     for text in texts:
         whole = find_class(text, labels)
@@ -67,7 +78,7 @@ def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
 
 
 def _list_labels(name: str, labels: Sequence[str]) -> str:
-    """All labels, or of many those that are spelled alike."""
+    """List all labels or, if there are many, those with a similar spelling."""
     if len(labels) <= _SHOWN:
         return f"Its classes are: {', '.join(labels)}."
     from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and seldom needed
@@ -78,15 +89,15 @@ def _list_labels(name: str, labels: Sequence[str]) -> str:
 
 
 def _refuse_alike(labels: Sequence[str], path: Path) -> None:
-    """Folders and the command line could not tell such labels apart."""
+    """Refuse labels that folders and the command line cannot tell apart."""
     seen: dict[str, str] = {}
     for label in labels:
         key = _normalize(label)
         if key in seen:
-            message = f"{path} has labels that differ in signs alone: {seen[key]!r}, {label!r}"
+            message = f"{path} has labels that differ only in punctuation: {seen[key]!r}, {label!r}"
             raise InputRefusedError(
                 message,
-                remedy=hint("Make each label's letters and digits its own, or give {labels}."),
+                remedy=hint("Make labels differ in letters or digits, or give {labels}."),
             )
         seen[key] = label
 
@@ -101,13 +112,13 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"{path} cannot be read as labels: {error}"
         raise InputRefusedError(
-            message, remedy=hint("Give {labels=FILE}, one label a line.")
+            message, remedy=hint("Give {labels=FILE}, one label on each line.")
         ) from error
 
 
 def _require_text(label: object) -> str:
     if not isinstance(label, str):
-        message = f"a label is no text but {type(label).__name__}"
+        message = f"a label is not text but {type(label).__name__}"
         raise TypeError(message)
     return label
 

@@ -1,4 +1,4 @@
-"""Arrays in an `.npz`, read row by row: neither memory nor trust grows with what it declares."""
+"""Arrays in an `.npz`, read row by row, so that memory does not depend on the declared size."""
 
 import os
 import tokenize
@@ -20,13 +20,13 @@ _DAMAGE = (
     OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, tokenize.TokenError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-# What NumPy writes; zipfile reads the others without a bound.
+# What NumPy writes; zipfile reads other methods without a size limit.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NpzArray:
-    """One array of an `.npz`, of which only the header was read. Its rows lie one after another."""
+    """One array of an `.npz`; only its header was read. Its rows lie one after another."""
 
     path: Path
     name: str
@@ -39,7 +39,7 @@ class NpzArray:
         return prod(self.shape[1:]) * self.dtype.itemsize
 
     def read_rows(self, pieces: Iterable[Sequence[int]]) -> Iterator[npt.NDArray[Any]]:
-        """The rows of each piece, in one pass over the file; indices ascend strictly over all.
+        """Read the rows of each piece in one pass over the file; indices must strictly ascend.
 
         Raises InputRefusedError where the file is damaged.
         """
@@ -58,9 +58,9 @@ class NpzArray:
 
 
 def open_array(path: Path, name: str) -> NpzArray:
-    """Find an array by its name, and check that the file holds what its header declares.
-
-    Raises InputRefusedError for what is no such array, and for objects, which are never unpickled.
+    """Find an array by its name, and check that the file is as large as its header declares. Raises
+    InputRefusedError for a missing or invalid array, and for Python objects, which are never
+    unpickled.
     """
     with _open_member(path, name) as (member, size):
         shape, is_fortran, dtype = _read_header(member)
@@ -68,7 +68,7 @@ def open_array(path: Path, name: str) -> NpzArray:
             message = f"{name} holds Python objects, which are not read"
             raise ValueError(message)
         if min(shape, default=0) < 0 or member.tell() + prod(shape) * dtype.itemsize != size:
-            message = f"{name} declares {dtype} of shape {list(shape)}, which is not its size"
+            message = f"{name} declares {dtype} of shape {list(shape)}, which does not fit its size"
             raise ValueError(message)
         if is_fortran:
             message = f"{name} is stored column by column: save numpy.ascontiguousarray({name})"
@@ -78,7 +78,7 @@ def open_array(path: Path, name: str) -> NpzArray:
 
 @contextmanager
 def _open_member(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
-    """An array's file in the archive and its size; what goes wrong with it is InputRefusedError."""
+    """Open an array's file in the archive, with its size; any failure is an InputRefusedError."""
     try:
         with zipfile.ZipFile(path) as archive:
             found = _find_member(archive, f"{name}.npy")
@@ -104,7 +104,7 @@ def _find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran order, and type. Later versions are for named fields alone."""
+    """Read shape, order and type. Later versions of the format only add named fields."""
     version = np.lib.format.read_magic(member)
     if version != (1, 0):
         message = f"arrays of version {version} of the format are not read"
@@ -113,7 +113,7 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
 
 
 def _split_runs(indices: npt.NDArray[np.int64]) -> Iterator[slice]:
-    """Positions of indices that follow each other."""
+    """Split indices into runs of consecutive ones, by position."""
     edges = [0, *(np.flatnonzero(np.diff(indices) != 1) + 1).tolist(), len(indices)]
     return map(slice, edges[:-1], edges[1:])
 

@@ -1,4 +1,4 @@
-"""Parquet files of images, as Hugging Face writes them. Needs pyarrow, of the extra ray."""
+"""Parquet files of images, as Hugging Face writes them. Needs pyarrow, from the extra `ray`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ _BATCH_ROWS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """What the two columns are called, and whether the image's is a struct that has `bytes`."""
+    """The names of the two columns, and whether the image column is a struct with `bytes`."""
 
     image: str
     label: str
@@ -37,13 +37,13 @@ class Columns:
 
     @property
     def leaf(self) -> str:
-        """The part of the image's column that is read."""
+        """The part of the image column that is read."""
         return f"{self.image}.bytes" if self.is_struct else self.image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParquetStore:
-    """Images by row; `starts` are the rows at which the files start, and the end of the last."""
+    """Images by row; `starts` has the first row of each file, and the end of the last."""
 
     files: tuple[Path, ...]
     starts: tuple[int, ...]
@@ -57,9 +57,7 @@ class ParquetStore:
 
 
 class _Rows:
-    """Goes forward through files, in batches; files and row groups that nobody asks for are not
-    read.
-    """
+    """Reads forward through files in batches, skipping files and row groups that are not needed."""
 
     def __init__(self, store: ParquetStore) -> None:
         self._store = store
@@ -92,9 +90,9 @@ def open_parquet(
     preprocess: Preprocess,
     labels: Sequence[str],
 ) -> EncodedSamples:
-    """Samples of Parquet files, of which the classes are read.
-
-    Raises InputRefusedError for files without the two columns, or with classes of no model's.
+    """Open the samples of Parquet files; only the classes are read at once. Raises
+    InputRefusedError for files without the two columns, or with classes that the model does not
+    have.
     """
     columns = find_columns(files[0])
     classes: list[int] = []
@@ -120,7 +118,7 @@ def open_parquet(
 
 
 def find_columns(file: Path) -> Columns:
-    """The image's and the class's, by their types and, where several have one, by their names."""
+    """Find the image and class columns by their types and, if several fit, by their names."""
     try:
         schema = parquet.read_schema(file)
     except (OSError, pa.ArrowException) as error:
@@ -165,7 +163,7 @@ def _read_column(file: Path, name: str) -> list[Any]:
 
 
 def _read_batches(file: Path, columns: Columns, row: int) -> Iterator[tuple[int, Any]]:
-    """Batches of images from the row group of a row on, each with its first row."""
+    """Yield batches of images, starting at the row group of `row`, each with its first row."""
     try:
         opened = parquet.ParquetFile(file)
         sizes = [

@@ -12,14 +12,14 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 Pixels = npt.NDArray[np.uint8]
 
-MAX_PIXELS = 89_478_485  # of one image; above, Pillow warns of a decompression bomb
+MAX_PIXELS = 89_478_485  # of one image; above that, Pillow warns of a decompression bomb
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def prepare_image(
     image: Image.Image, target: ImageInput, preprocess: Preprocess
 ) -> npt.NDArray[np.float32]:
-    """One image as one model input, float32, in the target's layout (no batch axis)."""
+    """Turn one image into a model input, float32, in the target's layout without a batch axis."""
     prepared: npt.NDArray[np.float32] = np.empty(target.sample_shape, np.float32)
     pixels = shape_image(image, target, preprocess)
     normalize_pixels(pixels[None], target, preprocess, prepared[None])
@@ -27,9 +27,8 @@ def prepare_image(
 
 
 def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) -> Pixels:
-    """An image in the target's colours, resized and cropped: [H, W, C], or [H, W, 1] for grey.
-
-    Raises InputRefusedError where that is not the target's size.
+    """Convert an image to the target's colours, resize and crop it: [H, W, C], or [H, W, 1] for
+    grey. Raises InputRefusedError where the result does not have the target's size.
     """
     mode = choose_mode(image.mode, target)
     converted = image if image.mode == mode else image.convert(mode)
@@ -44,7 +43,7 @@ def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) 
 def normalize_pixels(
     pixels: Pixels, target: ImageInput, preprocess: Preprocess, prepared: npt.NDArray[np.float32]
 ) -> None:
-    """Pixels [N, H, W, C or 1] into `prepared` [N, ...], which is in the target's layout."""
+    """Write pixels [N, H, W, C or 1] into `prepared` [N, ...], which is in the target's layout."""
     planes = prepared if target.layout == "NCHW" else prepared.transpose(0, 3, 1, 2)
     if pixels.shape[-1] == len(set(preprocess.mean)) == len(set(preprocess.std)) == 1:
         _normalize(pixels, preprocess, planes[:, :1])
@@ -53,9 +52,9 @@ def normalize_pixels(
         _normalize(pixels, preprocess, planes)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what is no number is refused where it is used
+@np.errstate(over="ignore", invalid="ignore")  # NaN and infinities are refused where they are used
 def _normalize(pixels: Pixels, preprocess: Preprocess, planes: npt.NDArray[np.float32]) -> None:
-    """Pixels [N, H, W, C or 1] into planes [N, C, H, W]."""
+    """Turn pixels [N, H, W, C or 1] into planes [N, C, H, W]."""
     mean, std = (
         np.array(values[: planes.shape[1]], np.float32)[:, None, None]
         for values in (preprocess.mean, preprocess.std)
@@ -68,7 +67,7 @@ def _normalize(pixels: Pixels, preprocess: Preprocess, planes: npt.NDArray[np.fl
 
 
 def require_preprocess(preprocess: Preprocess | None, path: Path) -> Preprocess:
-    """Refuse images at `path` where nothing says how to prepare them."""
+    """Refuse images at `path` where no preprocessing is known."""
     if preprocess is None:
         message = f"nothing says how images such as those in {path} become the model's input"
         raise InputRefusedError(
@@ -82,13 +81,13 @@ def require_preprocess(preprocess: Preprocess | None, path: Path) -> Preprocess:
 
 
 def choose_mode(mode: str, target: ImageInput) -> str:
-    """The mode to resize in; grey stays grey until it is normalized, as channels fare alike."""
+    """Choose the mode to resize in; grey images get three equal channels only when normalized."""
     wanted = _MODES[target.channels]
     return "L" if mode == "L" and wanted == "RGB" else wanted
 
 
 def choose_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
-    """Height and width to resize to. Raises InputRefusedError for an image out of proportion."""
+    """Choose height and width to resize to. Raises InputRefusedError for extreme proportions."""
     if preprocess.size is not None:
         height, width = preprocess.size
     elif preprocess.shortest_edge is not None:
@@ -109,7 +108,7 @@ def _crop(image: Image.Image, crop: tuple[int, int] | None) -> Image.Image:
 
 
 def check_size(height: int, width: int, target: ImageInput) -> None:
-    """Raise InputRefusedError where preprocessing makes images of another size than that."""
+    """Raise InputRefusedError where preprocessing does not make images of the target's size."""
     if (height, width) != (target.height, target.width):
         message = (
             f"preprocessing makes images of {height}x{width}, "
@@ -117,5 +116,7 @@ def check_size(height: int, width: int, target: ImageInput) -> None:
         )
         raise InputRefusedError(
             message,
-            remedy=hint(f"Give {{size={target.height},{target.width}}}, or mend the sidecar."),
+            remedy=hint(
+                f"Give {{size={target.height},{target.width}}}, or correct the sidecar file."
+            ),
         )

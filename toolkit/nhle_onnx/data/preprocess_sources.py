@@ -1,13 +1,14 @@
-"""Where the preprocessing of a model is written down. Nothing is guessed."""
+"""Where the preprocessing of a model is described. Nothing is guessed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
@@ -19,16 +20,21 @@ _DAMAGE = (
     ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
 )  # fmt: skip
 _SHOWN = 200
-_MAX_EXTENT = 8192  # of an image's side; the square of it Pillow takes without a warning
+_MAX_EXTENT = 8192  # of an image's side; Pillow gives no warning up to its square
 _SIDECARS = ("preprocessor_config.json", "config.json")
 _INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 
 
 def find_preprocess(
-    model: OnnxModel, target: ImageInput, flags: PreprocessFlags
+    model: OnnxModel,
+    target: ImageInput,
+    flags: PreprocessFlags,
+    companions: Sequence[Path] = (),
 ) -> Preprocess | None:
-    """Flags over a sidecar file over the model's metadata; None if none of them speaks."""
-    written = _read_file(flags.file) if flags.file else _find_written(model)
+    """Combine flags, the model's own report, a sidecar file, the model's metadata, and files beside
+    models that it belongs to, in this order of precedence. Returns None if all of them are missing.
+    """
+    written = _read_file(flags.file) if flags.file else _find_written(model, companions)
     changes: dict[str, Any] = {}
     if flags.mean is not None:
         changes["mean"] = flags.mean
@@ -47,7 +53,7 @@ def find_preprocess(
 
 
 def parse_config(config: Mapping[str, Any], source: str) -> Preprocess | None:
-    """A Hugging Face `preprocessor_config.json` or timm `pretrained_cfg`; None if neither."""
+    """Parse a Hugging Face `preprocessor_config.json` or timm `pretrained_cfg`, or return None."""
     if "pretrained_cfg" in config:
         return _parse_timm(config["pretrained_cfg"], source)
     if not {"image_mean", "rescale_factor", "do_rescale"} & config.keys():
@@ -85,7 +91,7 @@ def _parse_timm(config: Mapping[str, Any], source: str) -> Preprocess:
 
 
 def _parse_size(size: Any) -> tuple[int, int] | int | None:  # noqa: ANN401 - foreign JSON
-    """(height, width), or the length of the shortest edge."""
+    """Parse (height, width), or the length of the shortest edge."""
     if isinstance(size, Mapping):
         if "shortest_edge" in size:
             return int(size["shortest_edge"])
@@ -99,14 +105,37 @@ def _parse_channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - foreign 
     return tuple(float(item) for item in value) if isinstance(value, list) else (float(value),)
 
 
-def _find_written(model: OnnxModel) -> Preprocess | None:
-    for name in _SIDECARS:
-        path = model.path.parent / name
-        if path.is_file() and (found := _parse_text(_read_text(path), str(path))):
-            return found
+def _find_written(model: OnnxModel, companions: Sequence[Path]) -> Preprocess | None:
+    if own := _read_reported(model):
+        return own
+    if found := _find_beside(model.path):
+        return found
     for entry in model.proto.metadata_props:
         if entry.key == METADATA_KEY:
             return _parse_text(entry.value, f"metadata {METADATA_KEY} of {model.path}")
+    return next(filter(None, map(_find_beside, companions)), None)
+
+
+def _find_beside(place: Path) -> Preprocess | None:
+    for name in _SIDECARS:
+        path = place.parent / name
+        if path.is_file() and (found := _parse_text(_read_text(path), str(path))):
+            return found
+    return None
+
+
+def _read_reported(model: OnnxModel) -> Preprocess | None:
+    """What the report of an edited model says; None where it says nothing that can be read."""
+    if own := read_own_report(model):
+        # pydantic takes a while to import, and seldom is there a report
+        from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+        path, document = own
+        try:
+            found = TypeAdapter(Preprocess).validate_python(document.get("preprocess"))
+        except ValidationError:
+            return None
+        return replace(found, source=str(path))
     return None
 
 
@@ -124,7 +153,7 @@ def _read_text(path: Path) -> str:
 def _read_file(path: Path) -> Preprocess:
     found = _parse_text(_read_text(path), str(path))
     if found is None:
-        message = f"{path} says nothing of preprocessing"
+        message = f"{path} says nothing about preprocessing"
         raise InputRefusedError(
             message, remedy="It needs image_mean, image_std and rescale_factor, or pretrained_cfg."
         )
@@ -137,7 +166,7 @@ def _parse_text(text: str, source: str) -> Preprocess | None:
     except _DAMAGE as error:
         message = f"{source} is not a readable preprocessing description: {repr(error)[:_SHOWN]}"
         raise InputRefusedError(
-            message, remedy=hint("Mend it, or give {preprocess=FILE}.")
+            message, remedy=hint("Correct it, or give {preprocess=FILE}.")
         ) from error
 
 
@@ -145,22 +174,28 @@ def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
     for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
         if len(values) not in {1, target.channels}:
             message = (
-                f"preprocessing from {preprocess.source} has {len(values)} values of {name}, "
+                f"preprocessing from {preprocess.source} has {len(values)} values for {name}, "
                 f"but the model's input has {target.channels} channels"
             )
-            raise InputRefusedError(message, remedy=f"Give --{name} with one value a channel.")
+            raise InputRefusedError(
+                message, remedy=f"Give --{name} with one value for each channel."
+            )
     extents = [preprocess.shortest_edge, *(preprocess.size or ()), *(preprocess.crop or ())]
     if not all(0 < extent <= _MAX_EXTENT for extent in extents if extent is not None):
-        message = f"preprocessing from {preprocess.source} makes images of no possible size"
-        raise InputRefusedError(message, remedy=f"Mend it: sides have 1 to {_MAX_EXTENT} pixels.")
+        message = f"preprocessing from {preprocess.source} makes images of an impossible size"
+        raise InputRefusedError(
+            message, remedy=f"Correct it: sides have 1 to {_MAX_EXTENT} pixels."
+        )
     if preprocess.resample not in _INTERPOLATIONS.values():
         message = f"preprocessing from {preprocess.source} resizes in an unknown way"
-        raise InputRefusedError(message, remedy="Mend it: resample is a number from 0 to 5.")
+        raise InputRefusedError(message, remedy="Correct it: resample is a number from 0 to 5.")
     numbers = (preprocess.scale, preprocess.offset, *preprocess.mean, *preprocess.std)
     limits = np.finfo(np.float32)
     if not all(abs(number) <= float(limits.max) for number in numbers):
         message = f"preprocessing from {preprocess.source} holds numbers that are not finite"
-        raise InputRefusedError(message, remedy=hint("Give {mean}, {std} and {range}, or mend it."))
+        raise InputRefusedError(
+            message, remedy=hint("Give {mean}, {std} and {range}, or correct it.")
+        )
     if min(map(abs, preprocess.std)) < limits.tiny:
         message = f"preprocessing from {preprocess.source} divides by a std of 0, or nearly so"
         raise InputRefusedError(message, remedy=hint("Give {std} with positive values."))

@@ -1,4 +1,4 @@
-"""Labelled samples of a path: an image folder, shards of images, or an `.npz` file."""
+"""Labelled samples at a path: an image folder, shards of images, or an `.npz` file."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ EVALUATION_FILE = "evaluation.npz"
 
 
 class Format(NamedTuple):
-    """A form that samples come in: whether a path is of it, and how to open one.
+    """A format of samples: how to recognise and how to open it.
 
     `open` takes the path, the model's input, the preprocessing and the labels.
     """
@@ -33,7 +33,7 @@ def _open_shards(
     shards = find_shards(path)
     if shards is None:
         message = f"{path} no longer holds shards"
-        raise InputRefusedError(message, remedy="Leave the samples as they are meanwhile.")
+        raise InputRefusedError(message, remedy="Do not change the samples while they are in use.")
     return open_shards(shards, target, require_preprocess(preprocess, path), labels)
 
 
@@ -60,20 +60,21 @@ FORMATS: list[Format] = [
 def open_samples(
     path: Path, target: ImageInput, preprocess: Preprocess | None, labels: Sequence[str]
 ) -> SampleSource:
-    """Samples of a folder `<class>/*.png|jpg|jpeg|webp|bmp`, of tar or Parquet shards, or of an
-    `.npz` with x and y.
-
-    Raises InputRefusedError for what is missing, empty, of the wrong form, or of no known class.
+    """Open a folder `<class>/*.png|jpg|jpeg|webp|bmp`, tar or Parquet shards, or an `.npz` with x
+    and y. Raises InputRefusedError for samples that are missing, empty, in a wrong format, or of an
+    unknown class.
     """
     for each in FORMATS:
         if each.matches(path):
             return each.open(path, target, preprocess, labels)
-    message = f"{path} is no regular file" if path.exists() else f"{path} does not exist"
-    raise InputRefusedError(message, remedy="Give an image folder, one folder a class, or an .npz.")
+    message = f"{path} is not a regular file" if path.exists() else f"{path} does not exist"
+    raise InputRefusedError(
+        message, remedy="Give a folder with one folder of images for each class, or an .npz."
+    )
 
 
 def open_nothing(target: ImageInput) -> SampleSource:
-    """No samples, where none are needed."""
+    """Return an empty source, where no samples are needed."""
     return FolderSamples(
         path=Path("none"),
         files=(),
@@ -90,7 +91,7 @@ def read_unlabelled(
     labels: Sequence[str],
     excluded: Sequence[int],
 ) -> Array:
-    """All images of a folder at any depth, or the x of an `.npz`, as model inputs.
+    """Read all images of a folder at any depth, or the x of an `.npz`, as model inputs.
 
     Folders named after an excluded class, and samples of one, are left out.
     """

@@ -1,4 +1,4 @@
-"""Samples in large files of many images: tars (WebDataset) or Parquet."""
+"""Samples in large files of many images: tar (WebDataset) or Parquet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _SUFFIXES: dict[str, Kind] = {".tar": "tar", ".parquet": "parquet"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shards:
-    """Files of one kind, in order of their names; `path` is what the user gave."""
+    """Files of one kind, sorted by name; `path` is the user's path."""
 
     path: Path
     kind: Kind
@@ -23,9 +23,9 @@ class Shards:
 
 
 def find_shards(path: Path) -> Shards | None:
-    """A shard, or those in a folder; None where there is none.
+    """Find a shard, or the shards of a folder; None if there are none.
 
-    A folder that has folders in it is one of images. In one of both kinds, tars are taken.
+    A folder with subfolders is an image folder. In a folder with both kinds, tars are used.
     """
     if path.is_file():
         kind = _SUFFIXES.get(path.suffix.lower())
@@ -45,7 +45,7 @@ def find_shards(path: Path) -> Shards | None:
 def open_shards(
     shards: Shards, target: ImageInput, preprocess: Preprocess, labels: Sequence[str]
 ) -> SampleSource:
-    """Their samples, of which the classes are read. Raises InputRefusedError."""
+    """Open the samples of shards; only the classes are read at once. Raises InputRefusedError."""
     if shards.kind == "tar":
         return open_tars(shards.path, shards.files, target, preprocess, labels)
     from nhle_onnx.data.parquet import open_parquet  # noqa: PLC0415 - pyarrow is an extra

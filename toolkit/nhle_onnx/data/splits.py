@@ -1,4 +1,4 @@
-"""Which samples are forgotten, which are anchors, and which are kept for evaluation."""
+"""Which samples are forgotten, which are anchors, and which are for evaluation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ FOLDER = "calibration_samples"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Indices into one sample source; `rest` are those not used for tuning."""
+    """Indices of one sample source; `rest` are those not used for tuning."""
 
     forget: tuple[int, ...]
     anchors: tuple[int, ...]
@@ -27,7 +27,7 @@ class Split:
 def split_samples(
     classes: npt.NDArray[np.int64], request: ForgetRequest, samples_per_class: int
 ) -> Split:
-    """The first `samples_per_class` of each class, in order, are for tuning."""
+    """Use the first `samples_per_class` of each class for tuning."""
     first = {
         index: np.flatnonzero(classes == index)[:samples_per_class].tolist()
         for index in range(request.num_classes)
@@ -43,12 +43,12 @@ def split_samples(
 
 
 def find_samples(model: OnnxModel) -> Path:
-    """The default samples of a model.
+    """Find the default samples of a model.
 
-    `calibration_samples/<set>` in the current folder or in one above the model, where the set is
-    named as the model's folder or file, or as the end of that name (the set `fashion_mnist`
-    serves `mobilenetv3_small_fashion_mnist`); else `calibration_samples` itself. Raises
-    InputRefusedError that names the places looked at.
+    These are in `calibration_samples/<set>`, in the current folder or in one above the model. The
+    set has the name of the model's folder or file, or the end of that name: `fashion_mnist` serves
+    `mobilenetv3_small_fashion_mnist`. Otherwise, `calibration_samples` itself is used. Raises
+    InputRefusedError that names the places where it looked.
     """
     file = model.path.resolve()
     names = (file.parent.name, file.stem)
@@ -67,14 +67,14 @@ def find_samples(model: OnnxModel) -> Path:
     raise InputRefusedError(
         message,
         remedy=hint(
-            "Give {samples} with a folder of images, one folder a class. With no samples at "
-            "all, {method=cwm} masks the head alone, which does not erase features."
+            "Give {samples}, with one folder of images for each class. Without any samples, "
+            "{method=cwm} masks the head only, which does not erase features."
         ),
     )
 
 
 def _shorten(path: Path) -> Path:
-    """A path below the current folder as users write it."""
+    """Shorten a path below the current folder."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

@@ -1,4 +1,4 @@
-"""Many small images of one size, resized in one go: a tenth of the time of one by one."""
+"""Resizing many small images of one size at once, in a tenth of the time."""
 
 import math
 from functools import cache
@@ -11,14 +11,14 @@ from nhle_onnx.data.preprocess import Pixels, check_size, choose_mode, choose_si
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _GREY, _COLOUR = 1, 3  # channels
-_LARGE = 2**16  # pixels from which on what is done once an image matters little
-_NOISE = 2**14  # numbers of which some differ in the wrong order, though few do
+_LARGE = 2**16  # pixels, from where on the cost for each image matters little
+_NOISE = 2**14  # enough numbers for the wrong order to show in some of them
 Size = tuple[int, int]  # height, width
 Order = Literal["width first", "height first"]
 
 
 def shape_stack(images: Pixels, target: ImageInput, preprocess: Preprocess) -> Pixels:
-    """As `shape_image`, for images [N, H, W] or [N, H, W, C], to the same pixels."""
+    """Do as `shape_image` for images [N, H, W] or [N, H, W, C], with the same pixels."""
     height, width = images.shape[1:3]
     size = choose_size(height, width, preprocess)
     order = None
@@ -37,7 +37,7 @@ def shape_stack(images: Pixels, target: ImageInput, preprocess: Preprocess) -> P
 
 @cache
 def _find_order(given: Size, wanted: Size, resample: int) -> Order | None:
-    """Which axis Pillow resizes first, which versions of it do otherwise; it rounds in between."""
+    """Find out which axis this version of Pillow resizes first, as it rounds in between."""
     height, width = wanted
     count = math.ceil(_NOISE / (height * width * _COLOUR))
     noise = np.random.default_rng(0).integers(0, 256, (count, *given, _COLOUR), dtype=np.uint8)
@@ -51,14 +51,14 @@ def _find_order(given: Size, wanted: Size, resample: int) -> Order | None:
 
 
 def _convert(images: Pixels, target: ImageInput) -> Pixels:
-    """The target's colours: [N, H, W, C], C being 1 for grey."""
+    """Convert to the target's colours: [N, H, W, C], where C is 1 for grey."""
     below = Image.fromarray(images.reshape(-1, *images.shape[2:]))
     converted = below.convert(choose_mode(below.mode, target))
     return np.asarray(converted).reshape(*images.shape[:3], -1)
 
 
 def _change_width(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
-    """Images [N, H, W, C] below each other, which no horizontal filter mixes."""
+    """Resize images [N, H, W, C] stacked vertically; the horizontal filter does not mix them."""
     count, height, _, channels = pixels.shape
     below = pixels.reshape(count * height, -1, channels)
     resized = _resize(below, (count * height, size[1]), preprocess)
@@ -66,7 +66,7 @@ def _change_width(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
 
 
 def _change_height(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
-    """Images [N, H, W, C] beside each other, which no vertical filter mixes."""
+    """Resize images [N, H, W, C] placed side by side; the vertical filter does not mix them."""
     count, height, width, channels = pixels.shape
     beside = pixels.swapaxes(0, 1).reshape(height, count * width, channels)
     resized = _resize(beside, (size[0], count * width), preprocess)
@@ -74,7 +74,7 @@ def _change_height(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels
 
 
 def _resize(pixels: Pixels, size: Size, preprocess: Preprocess) -> Pixels:
-    """One image [H, W, C] to [*size, C]."""
+    """Resize one image [H, W, C] to [*size, C]."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == _GREY else pixels)
     resized = image.resize((size[1], size[0]), Image.Resampling(preprocess.resample))
     return np.asarray(resized).reshape(*size, -1)

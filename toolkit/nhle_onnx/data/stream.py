@@ -1,4 +1,4 @@
-"""Samples batch by batch, prepared on other threads while the consumer works on the last one."""
+"""Samples batch by batch, prepared on other threads while the consumer works."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -11,19 +11,19 @@ import numpy as np
 from nhle_onnx.data.source import Array, Fill, SampleSource, split_pieces
 from nhle_onnx.values.cores import count_cores, read_thread_limit
 
-_AHEAD = 2  # batches that are prepared or in preparation beside the consumer's
+_AHEAD = 2  # batches that are ready or in preparation beside the consumer's
 _MAX_THREADS = 16
 
 
 def stream_batches(
     source: SampleSource, indices: Sequence[int], batch_size: int
 ) -> Generator[Array]:
-    """Samples at ascending `indices` as model inputs [<= batch_size, ...], in order. A batch is
-    overwritten once the next one is asked for: fresh memory takes half as long as decoding.
+    """Yield samples at ascending `indices` as model inputs [<= batch_size, ...], in order.
 
-    Memory is that of three batches and of an undecoded piece a thread, however many samples there
-    are. Raises InputRefusedError of a sample when its batch is asked for. Close the generator to
-    stop the threads early; each then ends with the piece that it has in hand.
+    Asking for the next batch overwrites the last one, as allocating memory would take half as long
+    as decoding. Memory holds three batches, and one undecoded piece for each thread, however many
+    samples there are. A sample's InputRefusedError is raised when its batch is asked for. Close the
+    generator to stop the threads early; each then finishes its current piece.
     """
     threads = min(count_cores(), read_thread_limit() or _MAX_THREADS, _MAX_THREADS)
     size = max(1, min(source.piece_size, batch_size // threads))
@@ -48,7 +48,7 @@ def stream_batches(
 
 
 class _Turns:
-    """Pieces are loaded in order, one at a time, whichever threads ask for them."""
+    """Loads pieces in order and one at a time, whichever thread asks."""
 
     def __init__(self, fills: Iterator[Fill]) -> None:
         self._fills = fills
@@ -57,13 +57,12 @@ class _Turns:
         self._moved = Condition()
 
     def give(self, places: Iterable[Array]) -> Iterator[tuple[int, Array]]:
-        """A turn for each place."""
+        """Give out a turn for each place."""
         return ((next(self._given), place) for place in places)
 
     def fill(self, turn: int, place: Array) -> None:
-        """Load the piece of this turn once all before it are loaded, and prepare it in its place.
-
-        A pool starts its tasks in order, so some thread always has the turn.
+        """Load the piece of this turn once all earlier ones are loaded, and prepare it in its
+        place. A pool starts its tasks in order, so some thread always has the next turn.
         """
         with self._moved:
             self._moved.wait_for(lambda: self._turn == turn)

@@ -1,4 +1,4 @@
-"""Tar files of images, as WebDataset writes them. Nothing is ever extracted to a disk."""
+"""Tar files of images, as WebDataset writes them. Nothing is extracted to disk."""
 
 import re
 import tarfile
@@ -17,13 +17,13 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 MAX_IMAGE_BYTES = 2**26
 _MAX_CLASS_BYTES = 1024
-_KEY = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<suffix>[^/]*)", re.DOTALL)  # as WebDataset's own
-_REMEDY = "Write plain tar files with <key>.jpg and <key>.cls, or with one folder a class."
+_KEY = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<suffix>[^/]*)", re.DOTALL)  # as WebDataset itself
+_REMEDY = "Write plain tar files with <key>.jpg and <key>.cls, or with one folder for each class."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Where a file of a tar is: its content starts at `offset`."""
+    """The place of a file in a tar: its content starts at `offset`."""
 
     tar: Path
     name: str
@@ -33,7 +33,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class TarStore:
-    """Images by their place in uncompressed tars."""
+    """Images in uncompressed tars, by their place."""
 
     members: Sequence[Member]
 
@@ -46,7 +46,7 @@ class TarStore:
             def fetch(index: int) -> Encoded:
                 member = self.members[index]
                 if member.tar not in opened:
-                    stack.pop_all().close()  # the one before
+                    stack.pop_all().close()  # the previous file
                     opened.clear()
                     opened[member.tar] = stack.enter_context(member.tar.open("rb"))
                 return f"{member.tar}: {member.name}", _read(opened[member.tar], member)
@@ -61,9 +61,8 @@ def open_tars(
     preprocess: Preprocess,
     labels: Sequence[str],
 ) -> EncodedSamples:
-    """Samples of tars: `<key>.cls` beside each image, or else `<class>/<image>`.
-
-    Raises InputRefusedError for tars that are damaged, hold no images, or images of no class.
+    """Open the samples of tars: `<key>.cls` beside each image, or `<class>/<image>`. Raises
+    InputRefusedError for tars that are damaged, without images, or with images without a class.
     """
     members: list[Member] = []
     classes: list[int] = []
@@ -84,18 +83,18 @@ def open_tars(
 
 
 def split_key(name: str) -> tuple[str, str]:
-    """What a sample's files share, and what tells them apart: all from the first dot on."""
+    """Split a member's name into the sample's key and the suffix, which starts at the first dot."""
     match = _KEY.fullmatch(name)
     return (match["key"], match["suffix"].lower()) if match else (name, "")
 
 
 def name_folder(name: str) -> str:
-    """The folder that a member is in, which names its class where no `.cls` does."""
+    """Return a member's folder, which names its class where there is no `.cls`."""
     return PurePosixPath(name).parent.name
 
 
 def _list_members(tar: Path) -> Iterator[Member]:
-    """Regular files. Links, devices and sparse files are passed over."""
+    """List regular files, skipping links, devices and sparse files."""
     try:
         size = tar.stat().st_size
         with tarfile.open(tar, "r:") as archive:
@@ -112,7 +111,7 @@ def _list_members(tar: Path) -> Iterator[Member]:
 
 
 def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str]]:
-    """Each image with its class as written."""
+    """Pair each image with its class as written."""
     written: dict[str, str] = {}
     with tar.open("rb") as stream:
         for member in members:

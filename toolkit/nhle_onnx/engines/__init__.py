@@ -1,1 +1,1 @@
-"""Where many like jobs run: in this process, on a pool of processes, or on Ray. Never torch."""
+"""Where many similar jobs run: in this process, in several, or on Ray. Without torch."""

@@ -1,4 +1,4 @@
-"""An engine by the name that a user gives it.
+"""Opening an engine by the name that a user gives.
 
 To add one, write a file with a class that is an `Engine`, and add a row to `ENGINES`.
 """
@@ -18,7 +18,7 @@ _ADDRESS = "://"
 
 
 class Kind(NamedTuple):
-    """How to open an engine at an address, or None, with so many workers, or None."""
+    """How to open an engine, given its address and its number of workers; both may be None."""
 
     open: Callable[[str | None, int | None], AbstractContextManager[Engine]]
     has_address: bool = False
@@ -38,7 +38,7 @@ ENGINES: dict[str, Kind] = {
 
 
 def check_engine(name: str) -> str:
-    """A name as it is, if it names an engine. Raises UsageError."""
+    """Return the name if it names an engine. Raises UsageError otherwise."""
     scheme, separator, address = name.partition(_ADDRESS)
     kind = ENGINES.get(scheme)
     if kind is None or (separator and not (kind.has_address and address.strip("/"))):
@@ -50,15 +50,15 @@ def check_engine(name: str) -> str:
 
 
 def is_ray(name: str) -> bool:
-    """Whether an engine's name is one of Ray's."""
+    """Whether a name stands for Ray."""
     return name.partition(_ADDRESS)[0] == _RAY
 
 
 @contextmanager
 def open_engine(name: str, workers: int | None = None) -> Iterator[Engine]:
-    """The engine of a name, with so many workers (by default, one a core), until it is left.
+    """Open the named engine with so many workers, by default one for each core.
 
-    Raises UsageError for no engine's name, and DeviceUnavailableError where Ray is not there.
+    Raises UsageError for an unknown name, and DeviceUnavailableError where Ray is not available.
     """
     scheme, _, address = check_engine(name).partition(_ADDRESS)
     with ENGINES[scheme].open(address or None, workers) as engine:

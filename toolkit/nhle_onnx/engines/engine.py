@@ -1,4 +1,4 @@
-"""What every engine does, and what came of a job."""
+"""The interface of every engine, and the outcome of a job."""
 
 import traceback
 from collections.abc import Callable, Generator, Mapping
@@ -13,8 +13,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a job has no value: `refused` is the user's to mend, `crashed` is a bug with its
-    traceback in `detail`, `lost` is a process that died each time it was tried.
+    """Why a job has no value.
+
+    `refused`: the user can correct it. `crashed`: a bug, with its traceback in `detail`. `lost`:
+    the process died at every attempt.
     """
 
     kind: Literal["refused", "crashed", "lost"]
@@ -24,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Generic[Value]):
-    """What came of the job of this key: a value, or a failure."""
+    """The outcome of the job with this key: a value, or a failure."""
 
     key: str
     value: Value | None = None
@@ -32,37 +34,37 @@ class Outcome(Generic[Value]):
 
 
 class Engine(Protocol):
-    """Runs jobs that are independent of each other."""
+    """Runs jobs that do not depend on each other."""
 
     @property
     def workers(self) -> int:
-        """How many jobs run at a time."""
+        """The number of jobs that run at a time."""
 
     def run(
         self, function: Callable[[Job], Value], jobs: Mapping[str, Job], retries: int
     ) -> Generator[Outcome[Value]]:
-        """Call `function` with each job, and yield what came of it as soon as it is done.
+        """Call `function` with each job, and yield each outcome as soon as it is ready.
 
-        What a job raises is a failure of it alone, and never raised here. A job whose process died
-        is run again, `retries` times at most; so the function must bear to be run twice. Closing
-        the generator stops what still runs.
+        An exception in a job becomes the failure of that job, and is never raised here. A job whose
+        process died is run again, at most `retries` times, so running `function` twice must be
+        safe. Closing the generator stops the jobs that are still running.
         """
 
 
 def settle(
     function: Callable[[Job], Value], key: str, job: Job
-) -> Outcome[Value]:  # a module's function, so that other processes find it
-    """The outcome of one job, in the process that runs it."""
+) -> Outcome[Value]:  # a module-level function, so that other processes can find it
+    """Run one job in this process, and return its outcome."""
     try:
         return Outcome(key=key, value=function(job))
     except NhleOnnxError as error:
         return Outcome(key=key, failure=Failure(kind="refused", error=error))
-    except Exception as error:  # noqa: BLE001 - one job's bug is no other's
+    except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
         return crash(key, error)
 
 
 def crash(key: str, error: Exception) -> Outcome[Value]:
-    """The outcome of a job that met a bug; to be called where its error is caught."""
+    """Return the outcome of a job with a bug; call this in the `except` block."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     bug = NhleOnnxError(reason, remedy="This is a bug; please report it with the traceback.")
     failure = Failure(kind="crashed", error=bug, detail=traceback.format_exc())
@@ -70,15 +72,15 @@ def crash(key: str, error: Exception) -> Outcome[Value]:
 
 
 def lose(key: str, reason: str) -> Outcome[Value]:
-    """The outcome of a job whose process died each time."""
-    remedy = "Most often memory ran out: run fewer jobs at a time, and run again."
+    """Return the outcome of a job whose process died at every attempt."""
+    remedy = "The usual cause is too little memory: run fewer jobs at a time, and run again."
     return Outcome(
         key=key, failure=Failure(kind="lost", error=WorkerLostError(reason, remedy=remedy))
     )
 
 
 def take_value(outcome: Outcome[Value]) -> Value:
-    """The value. Raises the failure's error; of a bug, RuntimeError with its traceback."""
+    """Return the value. Raises the failure's error; for a bug, RuntimeError with the traceback."""
     if outcome.failure and outcome.failure.kind == "crashed":
         raise RuntimeError(outcome.failure.detail)
     if outcome.failure:

@@ -1,4 +1,4 @@
-"""Processes on this machine, one pool of one each, so that it is certain whose job killed one."""
+"""Processes on this machine, each its own pool, so that it is certain which job killed one."""
 
 import multiprocessing
 import os
@@ -48,7 +48,7 @@ class Processes:
                     slot, attempt = idle.pop(), waiting.popleft()
                     future = slot.submit(settle, function, attempt.key, attempt.job)
                     running[future] = (slot, attempt)
-                yield from finished  # while the processes work on the next ones
+                yield from finished  # while the processes work on the next jobs
                 finished = []
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     slot, attempt = running.pop(future)
@@ -61,17 +61,17 @@ class Processes:
                             continue
                         reason = f"its process died {retries + 1} times"
                         finished.append(lose(attempt.key, reason))
-                    except Exception as error:  # noqa: BLE001 - it could not even be sent
+                    except Exception as error:  # noqa: BLE001 - the job could not even be sent
                         finished.append(crash(attempt.key, error))
         finally:
-            end.close()  # on which the processes end, whatever they are doing
+            end.close()  # this ends the processes, whatever they are doing
             for slot in slots:
                 slot.close()
             lifeline.close()
 
 
 class _Slot:
-    """One process, and another in its place where it died."""
+    """One process, replaced by another when it dies."""
 
     def __init__(self, lifeline: Connection, threads: int) -> None:
         self._arguments = (lifeline, threads)
@@ -85,7 +85,7 @@ class _Slot:
     def submit(
         self, function: Callable[..., Outcome[Value]], *arguments: object
     ) -> Future[Outcome[Value]]:
-        """Run it in the process."""
+        """Run a job in the process."""
         try:
             return self._pool.submit(function, *arguments)
         except BrokenProcessPool:
@@ -94,17 +94,17 @@ class _Slot:
             return self._pool.submit(function, *arguments)
 
     def close(self) -> None:
-        """Wait until the process has ended."""
+        """Wait for the process to end."""
         self._pool.shutdown(cancel_futures=True)
 
 
 def _start(lifeline: Connection, threads: int) -> None:
-    """Begin a worker's life. It leaves interrupts to its parent, and ends when that does."""
+    """Set up a worker process: it leaves interrupts to its parent, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ[THREADS_VARIABLE] = str(threads)  # torch reads it when it is imported
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 
 def _end_with(lifeline: Connection) -> None:
-    lifeline.poll(None)  # nothing is ever sent: it is ready once the other end is closed
+    lifeline.poll(None)  # nothing is ever sent: it becomes ready when the other end is closed
     os._exit(1)

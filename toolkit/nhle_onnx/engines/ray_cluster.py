@@ -1,4 +1,4 @@
-"""Ray: this machine alone, or a cluster. Imported only where it was asked for."""
+"""Ray on this machine alone or on a cluster. Imported only on request."""
 
 import logging
 import os
@@ -17,16 +17,16 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it st
 try:
     import ray
 except ImportError as error:
-    _MESSAGE = "the engine ray was asked for, and Ray is not installed"
+    _MESSAGE = "the engine ray was asked for, but Ray is not installed"
     raise DeviceUnavailableError(_MESSAGE, remedy="pip install 'nhle-onnx[ray]'") from error
 
-_LOCAL = "local"  # Ray's word for: start it here
+_LOCAL = "local"  # Ray's name for a new local instance
 _PATIENCE_S = 10
-_AHEAD = 2  # tasks a worker, so that none waits for the driver
+_AHEAD = 2  # tasks for each worker, so that none waits for the driver
 
 
 class RayTasks:
-    """One Ray task a job, on one core each."""
+    """One Ray task for each job, on one core each."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -34,7 +34,7 @@ class RayTasks:
     def run(
         self, function: Callable[[Job], Value], jobs: Mapping[str, Job], retries: int
     ) -> Generator[Outcome[Value]]:
-        """As `Engine.run`. Ray itself runs a task again whose process or machine died."""
+        """As `Engine.run`. Ray itself repeats a task whose process or machine died."""
         task: Any = ray.remote(num_cpus=1, max_retries=retries, retry_exceptions=False)(settle)
         waiting = iter(jobs.items())
         running: dict[Any, str] = {}
@@ -54,7 +54,7 @@ class RayTasks:
 def _collect(reference: Any, key: str) -> Outcome[Value]:  # noqa: ANN401 - Ray types none
     try:
         outcome: Outcome[Value] = ray.get(reference)
-    except ray.exceptions.RayTaskError as error:  # it could not even be loaded
+    except ray.exceptions.RayTaskError as error:  # the error could not even be loaded
         return crash(key, error)
     except ray.exceptions.RayError as error:
         return lose(key, f"Ray gave its task up: {str(error).strip().splitlines()[0]}")
@@ -63,11 +63,11 @@ def _collect(reference: Any, key: str) -> Outcome[Value]:  # noqa: ANN401 - Ray 
 
 @contextmanager
 def connect_ray(address: str | None, workers: int | None) -> Iterator[RayTasks]:
-    """Connect to the cluster whose head is at HOST:PORT; else to the one that RAY_ADDRESS names;
-    else start Ray on this machine alone, with so many workers, and stop it in the end. Where this
-    process is connected already, that is used.
+    """Connect to the cluster whose head is at HOST:PORT, or to the one that RAY_ADDRESS names.
 
-    Raises DeviceUnavailableError where there is no such cluster.
+    Without an address, start Ray on this machine alone with so many workers, and stop it at the
+    end. If this process is already connected, that connection is used. Raises
+    DeviceUnavailableError where no such cluster answers.
     """
     if ray.is_initialized():
         with _use_connection(workers) as engine:
@@ -83,15 +83,15 @@ def connect_ray(address: str | None, workers: int | None) -> Iterator[RayTasks]:
             logging_level=logging.ERROR,
             **own if address == _LOCAL else {},
         )
-    except Exception as error:  # Ray raises what it pleases
+    except Exception as error:  # Ray raises errors of any type
         ray.shutdown()
         place = "on this machine" if address == _LOCAL else f"at {address}"
         message = f"Ray does not run {place}: {str(error) or type(error).__name__}"
         remedy = (
             "Give the head's address as ray://HOST:PORT, with the port that `ray start --head` "
-            "said (6379 unless told another), on a machine of the cluster."
+            "printed (6379 by default), on a machine of the cluster."
             if address != _LOCAL
-            else "Free some memory and processor time; Ray's logs say more."
+            else "Free some memory and processor time; see Ray's logs for details."
         )
         raise DeviceUnavailableError(message, remedy=remedy) from error
     try:
@@ -103,14 +103,14 @@ def connect_ray(address: str | None, workers: int | None) -> Iterator[RayTasks]:
 
 @contextmanager
 def _use_connection(workers: int | None) -> Iterator[RayTasks]:
-    # Ray prints what befalls workers, and stdout is for results
+    # Ray prints its workers' problems, and stdout is for results
     with redirect_stdout(sys.stderr):
         cores = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
         yield RayTasks(min(workers or cores, cores))
 
 
 def _check_answers(address: str) -> None:
-    """Raise OSError or ValueError where nobody listens; Ray itself tries for minutes."""
+    """Raise OSError or ValueError where nothing listens; Ray itself would try for minutes."""
     if address in {_LOCAL, "auto"}:
         return
     host, _, port = address.rpartition(":")

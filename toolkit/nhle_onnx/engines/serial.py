@@ -1,4 +1,4 @@
-"""One job after the other, in this process."""
+"""Jobs one after the other, in this process."""
 
 from collections.abc import Callable, Generator, Mapping
 
@@ -6,7 +6,7 @@ from nhle_onnx.engines.engine import Job, Outcome, Value, settle
 
 
 class SerialEngine:
-    """The engine that needs nothing. A job that kills its process kills the program."""
+    """The engine without further processes. A job that kills its process kills the program."""
 
     workers = 1
 
@@ -14,7 +14,7 @@ class SerialEngine:
         self,
         function: Callable[[Job], Value],
         jobs: Mapping[str, Job],
-        retries: int,  # noqa: ARG002 - there is no process to lose but this one
+        retries: int,  # noqa: ARG002 - the only process is this one
     ) -> Generator[Outcome[Value]]:
         """As `Engine.run`."""
         for key, job in jobs.items():

@@ -1,1 +1,1 @@
-"""ONNX in and out: loading, finding, replacing, saving. No torch."""
+"""Loading, reading, editing and saving ONNX graphs, without torch."""

@@ -1,4 +1,4 @@
-"""Graphs that quantize what they compute by scales that they find as they run."""
+"""Graphs that compute the scales of their quantized tensors at run time."""
 
 from itertools import chain
 
@@ -10,8 +10,9 @@ _FINDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLS
 
 
 def finds_scales(proto: ModelProto) -> bool:
-    """Whether any node does. Its scale is that of a whole batch, so that each image changes what
-    the others give; and of the largest number, so that the last bit of one moves all of them.
+    """Whether any node computes a scale at run time. One scale serves the whole batch, so each
+    image changes the results of the others. It follows from the largest number, so that number's
+    last bit changes all of them.
     """
     nodes = chain(
         *(graph.node for graph in list_graphs(proto.graph)),

@@ -1,4 +1,4 @@
-"""Weights kept in files beside the model: where each tensor lies, and the same layout again."""
+"""External data: where each tensor lies in the files beside the model, and writing such files."""
 
 import hashlib
 import re
@@ -16,16 +16,16 @@ _SHOWN = 40
 
 
 def is_external(tensor: TensorProto) -> bool:
-    """Whether a tensor's numbers are kept in another file."""
+    """Whether a tensor's values are stored in another file."""
     return bool(tensor.data_location == TensorProto.EXTERNAL)
 
 
 def read_place(tensor: TensorProto) -> Place:
-    """Where an external tensor says that it lies. Raises ValueError where it says nothing clear."""
+    """Read where an external tensor lies. Raises ValueError where that is missing or ambiguous."""
     entries = tuple((entry.key, entry.value) for entry in tensor.external_data)
     values = dict(entries)
     if len(values) < len(entries):
-        message = f"{tensor.name} says twice where it lies"
+        message = f"{tensor.name} states its location twice"
         raise ValueError(message)
     return Place(
         location=values.get("location", ""),
@@ -40,25 +40,25 @@ def _read_number(name: str, key: str, values: Mapping[str, str]) -> int | None:
     if text is None:
         return None
     if not _NUMBER.fullmatch(text):
-        message = f"{name} has the {key} {text[:_SHOWN]}, which is no number of bytes"
+        message = f"{name} has the {key} {text[:_SHOWN]}, which is not a number of bytes"
         raise ValueError(message)
     return int(text)
 
 
 def make_checksum(content: bytes | bytearray = b"") -> "hashlib._Hash":
-    """What ONNX calls the checksum of a sidecar: it finds accidents, not attacks."""
+    """Return a sidecar's checksum as ONNX defines it, which detects accidents but not attacks."""
     return hashlib.sha1(content, usedforsecurity=False)
 
 
 def list_places(proto: ModelProto) -> dict[str, Place]:
-    """The place of each initializer that is kept outside, by name."""
+    """Return the place of each external initializer, by name."""
     return {
         tensor.name: read_place(tensor) for tensor in proto.graph.initializer if is_external(tensor)
     }
 
 
 def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
-    """A fresh sidecar beside the edited model for each one of the original, by location."""
+    """Name a new sidecar beside the edited model for each of the original's, by location."""
     locations = list(dict.fromkeys(place.location for place in places.values()))
     if len(locations) == 1:
         return {locations[0]: edited.with_name(f"{edited.name}.data")}
@@ -74,9 +74,9 @@ def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
 def split_files(
     model: ModelProto, places: Mapping[str, Place], original: Path, edited: Path
 ) -> dict[Path, bytes]:
-    """The files of an edited model, sidecars first: each tensor at its original's offset.
+    """Split an edited model into files, sidecars first, with each tensor at its original offset.
 
-    What a sidecar holds between tensors is kept from the original.
+    Bytes between tensors are copied from the original sidecar.
     """
     sidecars = name_sidecars(places, edited)
     contents = {location: _read_whole(original.resolve().parent, location) for location in sidecars}

@@ -12,8 +12,8 @@ from nhle_onnx.graph.tensors import list_tensors
 class GraphIndex:
     """The main graph of a model: its constant tensors, and the node that computes each value.
 
-    Tensors and nodes are the model's own, so that changes of them are seen. What is added to the
-    graph or taken out of it needs a new index.
+    Tensors and nodes are references into the model, so changes to them are visible here. After
+    adding or removing any, make a new index.
     """
 
     def __init__(self, proto: ModelProto) -> None:
@@ -30,6 +30,6 @@ class GraphIndex:
         return {name: node for node in self.proto.graph.node for name in node.output if name}
 
     def read(self, name: str) -> npt.NDArray[np.generic]:
-        """The values of a constant tensor. Raises KeyError where there is none of that name."""
+        """Read the values of a constant tensor. Raises KeyError for an unknown name."""
         values: npt.NDArray[np.generic] = numpy_helper.to_array(self.tensors[name])
         return values

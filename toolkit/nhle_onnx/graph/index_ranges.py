@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def find_ranges(indices: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """First and last of each run of rising indices."""
+    """Return the first and last index of each run of consecutive indices."""
     runs: list[tuple[int, int]] = []
     for index in indices:
         if runs and index == runs[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""Model files in: read once, refused clearly when they are not what they claim to be."""
+"""Loading model files: read once, and refused with a reason where they are not valid."""
 
 import hashlib
 import os
@@ -19,22 +19,22 @@ from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import OnnxModel, Place
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
-_ELEMENT_BYTES = 8  # of the widest numbers
-_REMEDY = "Export the model again, or copy the file anew and compare its digest."
+_ELEMENT_BYTES = 8  # of the widest element type
+_REMEDY = "Export the model again, or copy the file again and compare its digest."
 _ORT_FORMAT = b"ORTM"
 
 
 def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
-    """Read and check one ONNX file, of which nothing is believed.
+    """Read one ONNX file, and check everything that it states.
 
-    `max_elements` is the limit of the weights together, and of each value that the model declares
-    or computes from its constants. Raises InputRefusedError for a file that is missing, unreadable,
-    too large or no valid ONNX, and UnsupportedModelError for a format that cannot be edited.
+    `max_elements` limits all weights together, and each value that the model declares or computes
+    from its constants. Raises InputRefusedError for a file that is missing, unreadable, too large
+    or not valid ONNX, and UnsupportedModelError for a format that cannot be edited.
     """
     resolved, content = _read(path)
     if content[4:8] == _ORT_FORMAT:
         message = f"{path} is in ONNX Runtime's own .ort format, which cannot be trained"
-        raise UnsupportedModelError(message, remedy="Give the .onnx file that it was made from.")
+        raise UnsupportedModelError(message, remedy="Give the .onnx file from which it was made.")
     proto = _parse(path, content)
     _refuse_first(path, list_faults(proto, max_elements))
     _check_opset(path, proto)
@@ -65,12 +65,14 @@ def _read(path: Path) -> tuple[Path, bytes]:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
-    except (RuntimeError, ValueError) as error:  # links in a circle, and names that are none
+    except (RuntimeError, ValueError) as error:  # links in a circle, and invalid names
         message = f"{path} cannot be read: {error}"
         raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
     if is_large:
-        message = f"{path} is larger than 2 GiB, which no ONNX file can be"
-        raise InputRefusedError(message, remedy="Larger models keep weights in a sidecar file.")
+        message = f"{path} is larger than 2 GiB, the limit of an ONNX file"
+        raise InputRefusedError(
+            message, remedy="Keep the weights of larger models in a sidecar file."
+        )
     return resolved, content
 
 
@@ -97,7 +99,7 @@ def _check_opset(path: Path, proto: ModelProto) -> None:
     known = onnx.defs.onnx_opset_version()
     latest = max((entry.version for entry in proto.opset_import if not entry.domain), default=0)
     if latest > known:
-        message = f"{path} uses opset {latest}, of which this version knows nothing (to {known})"
+        message = f"{path} uses opset {latest}, which this version does not know (up to {known})"
         raise UnsupportedModelError(message, remedy="Export it for an older opset, or update onnx.")
 
 
@@ -111,7 +113,8 @@ def _inline_weights(
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"{path} keeps weights in a separate file that cannot be read: {reason}"
         raise InputRefusedError(
-            message, remedy="Put the model's .data file beside it, whole and under its own name."
+            message,
+            remedy="Put the model's complete .data file beside it, under its original name.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The files of a model that was loaded, read again: still those that were loaded, or an error."""
+"""Reading a loaded model's files again, with an error if they have changed."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from nhle_onnx.values.model import OnnxModel
 
 
 def read_model_files(model: OnnxModel) -> dict[str, bytes]:
-    """Every file's bytes by its name, sidecars relative to the model's folder, the model first.
+    """Return every file's bytes by name, sidecars relative to the model's folder, the model first.
 
     Raises InputRefusedError where another process changed one since it was loaded.
     """
@@ -41,4 +41,6 @@ def _read(path: Path) -> bytes:
 
 def _changed(path: Path) -> InputRefusedError:
     message = f"{path} was changed by another process while it was in use"
-    return InputRefusedError(message, remedy="Run this again once nothing else writes the file.")
+    return InputRefusedError(
+        message, remedy="Run this again when no other process writes the file."
+    )

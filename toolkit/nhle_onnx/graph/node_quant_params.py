@@ -19,7 +19,7 @@ _OUTPUT_SCALES = {
 def read_quant_params(
     node: gs.Node, scale: int, *, axis: int = 0, block_size: int = 0
 ) -> QuantParams:
-    """Parameters of a scale input and the zero point behind it."""
+    """Return the parameters at a scale input and the zero point input that follows it."""
     zero_point = node.inputs[scale + 1] if scale + 1 < len(node.inputs) else gs.Variable.empty()
     return QuantParams(
         scales=(node.inputs[scale].name,),
@@ -30,13 +30,13 @@ def read_quant_params(
 
 
 def read_input_quant_params(node: gs.Node) -> QuantParams:
-    """What the numbers of a node's first input stand for; all operators say it next."""
+    """Return the parameters of a node's first input, which are always the next two inputs."""
     axis, block_size = node.attrs.get("axis", 1), node.attrs.get("block_size", 0)
     return read_quant_params(node, 1, axis=int(axis), block_size=int(block_size))
 
 
 def list_output_quant_params(node: gs.Node) -> tuple[QuantParams, ...]:
-    """Parameters by which a node rounds its result, if it does."""
+    """List the parameters by which a node rounds its result, if it does."""
     scale = _OUTPUT_SCALES.get(node.op, len(node.inputs))
     is_rounded = scale < len(node.inputs) and not node.inputs[scale].is_empty()
     return (read_quant_params(node, scale),) if is_rounded else ()

@@ -1,37 +1,25 @@
-"""Quantized tensors: the whole numbers of their types, and what these stand for."""
-
-from collections.abc import Mapping
+"""Quantized tensors: their integers, and the real numbers that these stand for."""
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
 
+from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.values.model import QuantParams
-
-RANGES: Mapping[int, tuple[int, int]] = {
-    TensorProto.INT4: (-8, 7),
-    TensorProto.UINT4: (0, 15),
-    TensorProto.INT8: (-128, 127),
-    TensorProto.UINT8: (0, 255),
-    TensorProto.INT16: (-(2**15), 2**15 - 1),
-    TensorProto.UINT16: (0, 2**16 - 1),
-    TensorProto.INT32: (-(2**31), 2**31 - 1),
-}
 
 Reals = npt.NDArray[np.float64]
 
 
 def read_reals(index: GraphIndex, name: str, params: QuantParams) -> Reals:
-    """What the numbers of a quantized tensor stand for."""
+    """Return the real numbers that a quantized tensor stands for."""
     return express_reals(index, _read(index, name), params)
 
 
 def read_numbers(
     index: GraphIndex, name: str, params: QuantParams | None
 ) -> npt.NDArray[np.floating]:
-    """A tensor's values in its own type; of a quantized one, what its numbers stand for."""
+    """Return a tensor's values in its own type, or the real numbers of a quantized tensor."""
     if params is not None:
         return read_reals(index, name, params)
     values: npt.NDArray[np.floating] = index.read(name)  # type: ignore[assignment]  # of reals
@@ -44,7 +32,7 @@ def write_numbers(
     params: QuantParams | None,
     values: npt.NDArray[np.floating],
 ) -> None:
-    """Write a tensor's values in place, rounded to what its type and parameters can stand for."""
+    """Write a tensor's values in place, rounded to what its type and parameters can represent."""
     stored = values if params is None else round_reals(index, name, params, values)
     write_tensor(index.tensors[name], stored)
 
@@ -52,30 +40,30 @@ def write_numbers(
 def fits_quant_params(
     index: GraphIndex, name: str, params: QuantParams, *, rises: bool = False
 ) -> bool:
-    """Whether a tensor holds whole numbers, along which its zero point and scales lie: all above 0
-    if it `rises`, none 0 in any case. Quantizers of blocks write negative ones.
+    """Whether a tensor holds integers, and its zero point and scales fit its shape. No scale may be
+    0. With `rises`, all must be positive; block quantizers write negative ones.
     """
     tensor = index.tensors[name]
-    if tensor.data_type not in RANGES:
+    if not is_quantized(tensor.data_type):
         return False
     try:
         scale, zero_point = _spread(index, params, (*tensor.dims,))
         shape = np.broadcast_shapes(scale.shape, zero_point.shape, tensor.dims)
         return shape == (*tensor.dims,) and _are_steps(scale if rises else np.abs(scale))
-    except (ValueError, IndexError, ZeroDivisionError):  # as they cannot be spread over it
+    except (ValueError, IndexError, ZeroDivisionError):  # they do not broadcast to it
         return False
 
 
 def has_range(index: GraphIndex, params: QuantParams) -> bool:
-    """Whether there is one scale and one zero point, both known before the model runs."""
+    """Whether there are a single constant scale and a single constant zero point."""
     tensors = index.tensors
     if not tensors.keys() >= {*params.scales, *filter(None, [params.zero_point])}:
         return False
-    if params.zero_point is not None and tensors[params.zero_point].data_type not in RANGES:
+    if params.zero_point is not None and not is_quantized(tensors[params.zero_point].data_type):
         return False
     try:
         scale, zero_point = _spread(index, params, ())
-    except (ValueError, ZeroDivisionError):  # as there is more than one, or none
+    except (ValueError, ZeroDivisionError):  # there are several, or there is none
         return False
     return scale.size == zero_point.size == 1 and _are_steps(scale)
 
@@ -85,7 +73,7 @@ def _are_steps(scale: Reals) -> bool:
 
 
 def express_reals(index: GraphIndex, numbers: Reals, params: QuantParams) -> Reals:
-    """What numbers stand for."""
+    """Return the real numbers that integers stand for."""
     scale, zero_point = _spread(index, params, numbers.shape)
     return (numbers - zero_point) * scale
 
@@ -93,15 +81,15 @@ def express_reals(index: GraphIndex, numbers: Reals, params: QuantParams) -> Rea
 def round_reals(
     index: GraphIndex, name: str, params: QuantParams, values: npt.NDArray[np.floating]
 ) -> Reals:
-    """The numbers of a tensor's type that stand for `values`, or for the nearest it has."""
-    low, high = RANGES[index.tensors[name].data_type]
+    """Round `values` to integers of a tensor's type."""
+    low, high = get_range(index.tensors[name].data_type)
     scale, zero_point = _spread(index, params, values.shape)
     numbers: Reals = np.clip(np.rint(values / scale + zero_point), low, high)
     return numbers
 
 
 def _spread(index: GraphIndex, params: QuantParams, shape: tuple[int, ...]) -> tuple[Reals, Reals]:
-    """Scale and zero point in a form that broadcasts to a tensor of a shape."""
+    """Return scale and zero point in shapes that broadcast to a tensor's."""
     scale = np.ones(())
     for name in params.scales:
         scale = scale * _lay_along(_read(index, name), params, shape)

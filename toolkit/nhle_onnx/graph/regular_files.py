@@ -1,4 +1,4 @@
-"""Opening files that a stranger may have made: only regular ones, and never waiting for one."""
+"""Opening untrusted files: only regular ones, and without ever blocking."""
 
 import errno
 import os
@@ -11,22 +11,22 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """A file open for reading. Raises OSError for a folder, and for a pipe, socket or device, which
-    could block for ever or never end.
+    """Open a file for reading. Raises OSError for a folder, and for a pipe, socket or device, which
+    could block or never end.
     """
     return _open(path, path.stat(), _FLAGS)
 
 
 def open_sidecar(folder: Path, location: str) -> BufferedReader:
-    """A file that a model names, in the model's folder or below.
+    """Open a file that a model names, in the model's folder or below.
 
     `folder` must be resolved. Raises ValueError for a name that leaves the folder, and OSError for
-    what is no regular file, and for links of both kinds: they may lead to anybody's file.
+    anything but a regular file, and for symbolic and hard links, which may lead to any file.
     """
     check_inside(location)
     path = folder / PurePosixPath(location)
     if path.is_symlink() or path.resolve() != path:
-        message = f"{location} is a symbolic link, or behind one"
+        message = f"{location} is a symbolic link, or lies behind one"
         raise ValueError(message)
     status = path.lstat()
     if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
@@ -36,7 +36,7 @@ def open_sidecar(folder: Path, location: str) -> BufferedReader:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a relative name stays in its folder on every system."""
+    """Whether a relative name stays inside its folder on every system."""
     paths = (PurePosixPath(name), PureWindowsPath(name))
     return (
         name.isprintable()
@@ -46,9 +46,9 @@ def is_inside(name: str) -> bool:
 
 
 def check_inside(location: str) -> None:
-    """Raise ValueError for a name that leaves its folder, or that is none."""
+    """Raise ValueError for a name that is empty or leaves its folder."""
     if not location:
-        message = "it is not named"
+        message = "it has no name"
         raise ValueError(message)
     if not is_inside(location):
         message = f"{location} is not in the model's folder"
@@ -56,7 +56,7 @@ def check_inside(location: str) -> None:
 
 
 def _open(path: Path, status: os.stat_result, flags: int) -> BufferedReader:
-    _check_kind(status)  # opening a device may do something
+    _check_kind(status)  # opening a device may have effects
     descriptor = os.open(path, flags)
     try:
         _check_kind(os.fstat(descriptor))

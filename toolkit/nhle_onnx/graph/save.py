@@ -1,4 +1,4 @@
-"""Files out: whole or not at all, and never over an existing file unless asked."""
+"""Writing files: whole or not at all, and over existing ones only on request."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ _DESCRIPTORS = Path("/proc/self/fd")
 
 
 def check_writable(path: Path, *, force: bool) -> None:
-    """Refuse early, before long work, an output that could not be written at the end."""
+    """Refuse, before long work begins, an output that could not be written at the end."""
     if path.is_dir():
         message = f"{path} is a folder"
         raise InputRefusedError(message, remedy="Give the output the name of a file.")
@@ -29,12 +29,11 @@ def check_writable(path: Path, *, force: bool) -> None:
 def write_files(
     contents: Mapping[Path, bytes], *, force: bool, commit_marker: Path | None = None
 ) -> None:
-    """Write every file beside its target first, then put all of them into place.
+    """Write every file beside its target first, then move all of them into place.
 
-    `commit_marker`, by default the last of them, comes last and, where files are replaced, the old
-    one goes first: where it is, the others are those that belong to it, even if this process was
-    killed.
-    Unless forced, a file that came into being meanwhile is kept, and none of these is written.
+    `commit_marker`, by default the last file, is moved last; an old one is removed first. So where
+    it exists, the other files belong to it, even if this process was killed. Unless forced, a file
+    that another process created meanwhile is kept, and nothing is written.
     """
     writers = {path: partial(_write, content) for path, content in contents.items()}
     write_streams(writers, force=force, commit_marker=commit_marker)
@@ -47,8 +46,8 @@ def write_streams(
     commit_marker: Path | None = None,
     confirm: Callable[[], None] = lambda: None,
 ) -> None:
-    """As `write_files`, for content that is made while it is written. Nothing is put into place if
-    `confirm` then raises.
+    """Do as `write_files`, with content that is generated while it is written. Nothing is moved
+    into place if `confirm` raises.
     """
     with ExitStack() as stack:
         staged = {path: _stage(path, write, stack) for path, write in writers.items()}
@@ -63,7 +62,7 @@ def _write(content: bytes, stream: BinaryIO) -> None:
 
 
 def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> Path:
-    """Where a file's content is, until the stack closes."""
+    """Write a file's content to a temporary place, which is removed when the stack closes."""
     with _explained(path):
         stream, source = _open_temporary(path, stack)
         try:
@@ -71,17 +70,17 @@ def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> P
             stream.flush()
             os.fsync(stream.fileno())
         except BaseException:
-            with suppress(OSError):  # a full disk would take the rest no better now
+            with suppress(OSError):  # on a full disk, writing the rest would fail as well
                 stream.close()
             raise
         if not _is_nameless(source):
-            stream.close()  # Windows moves no open file
+            stream.close()  # Windows cannot move an open file
     return source
 
 
 def _open_temporary(path: Path, stack: ExitStack) -> tuple[BinaryIO, Path]:
-    """A new file in the same folder: one without a name, where there is such a thing, of which
-    nothing is left even if this process is killed.
+    """Open a new file in the same folder, without a name where the system allows that. Of a file
+    without a name nothing is left even if this process is killed.
     """
     if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():
         with suppress(OSError):
@@ -102,7 +101,7 @@ def _name_temporary(path: Path) -> Path:
 
 
 def _put_all(staged: Mapping[Path, Path], *, force: bool) -> None:
-    """All, in order, or none: unless forced, what was put there is taken away again."""
+    """Put all files into place in order; unless forced, a failure removes them again."""
     if force and len(staged) > 1:
         *_, commit_marker = staged
         with _explained(commit_marker):
@@ -119,23 +118,23 @@ def _put_all(staged: Mapping[Path, Path], *, force: bool) -> None:
 
 
 def _add(source: Path, path: Path) -> None:
-    """Put a file into its place. Raises FileExistsError where that is taken."""
+    """Put a file into place. Raises FileExistsError where one exists."""
     try:
-        # of an absolute source the descriptor is not used, but makes that links are followed
+        # with an absolute source the descriptor is ignored, but it makes Python follow links
         os.link(source.absolute(), path, src_dir_fd=0)
     except FileExistsError:
         raise
     except (OSError, NotImplementedError):
         if _is_nameless(source):
             raise
-        # a file system without links, as on memory cards; Windows' rename never replaces
+        # file systems without links, as on memory cards; on Windows, rename never replaces
         if path.exists():
             raise FileExistsError from None
         source.rename(path)
 
 
 def _replace(source: Path, path: Path) -> None:
-    """Put a file into its place, whatever is there."""
+    """Put a file into place, replacing any other."""
     named = source
     try:
         if _is_nameless(source):
@@ -148,7 +147,7 @@ def _replace(source: Path, path: Path) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """What the system says, as an error that names the output."""
+    """Turn the system's message into an error that names the output."""
     try:
         yield
     except FileExistsError as error:
@@ -159,7 +158,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _exists(path: Path) -> InputRefusedError:
-    message = f"{path} exists already"
+    message = f"{path} already exists"
     return InputRefusedError(
         message, remedy=hint("Give {force=True} to replace it, or another name.")
     )

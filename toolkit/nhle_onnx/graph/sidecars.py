@@ -1,4 +1,4 @@
-"""Reading weights out of the files beside a model: each byte once, for one tensor at most."""
+"""Reading weights from the files beside a model: each byte once, and for one tensor only."""
 
 import hashlib
 import os
@@ -20,17 +20,17 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """What was read: the digest is of the very bytes that the tensors hold."""
+    """A sidecar that was read; its digest covers exactly the bytes that the tensors hold."""
 
     size_bytes: int
     sha256: str
 
 
 def inline_weights(proto: ModelProto, folder: Path, max_bytes: int) -> dict[str, Sidecar]:
-    """Move weights from files in the model's (resolved) folder into `proto`, and say which files
-    those are, by location.
+    """Move weights from files in the model's folder into `proto`, and return the files by location.
 
-    Raises ValueError or OSError for files that are not as the model says, or above `max_bytes`.
+    `folder` must be resolved. Raises ValueError or OSError for files that do not fit the model, or
+    that exceed `max_bytes`.
     """
     groups: dict[str, list[tuple[Place, TensorProto]]] = {}
     for tensor in list_all_tensors(proto):
@@ -72,8 +72,8 @@ def _read_sidecar(
 
 
 def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:
-    """Bytes of a tensor in a file of `size`, of which `end` are taken. Raises ValueError where the
-    tensor's shape says otherwise, or the file.
+    """Return the range of a tensor's bytes in a file of `size` bytes, of which `end` are taken.
+    Raises ValueError where it does not fit the tensor's shape or the file.
     """
     expected = count_bytes(tensor)
     length = size - place.offset if place.length is None else place.length
@@ -90,17 +90,17 @@ def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int
 
 
 class _HashingReader:
-    """Reads on and on, and hashes all of it."""
+    """Reads a file from start to end, and hashes all of it."""
 
     def __init__(self, stream: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> None:
         self._stream, self._hashes = stream, hashes
         self.position = 0
 
     def read(self, size: int) -> bytes:
-        """The next bytes. Raises ValueError where there are fewer."""
+        """Return the next bytes. Raises ValueError if fewer are left."""
         content = self._stream.read(size)
         if len(content) < size:
-            message = "it became shorter while it was read"
+            message = "it became shorter while being read"
             raise ValueError(message)
         for each in self._hashes:
             each.update(content)
@@ -108,6 +108,6 @@ class _HashingReader:
         return content
 
     def skip(self, size: int) -> None:
-        """Go over what belongs to no tensor."""
+        """Skip bytes that belong to no tensor."""
         for start in range(0, size, _CHUNK_BYTES):
             self.read(min(_CHUNK_BYTES, size - start))

@@ -1,4 +1,4 @@
-"""A model without its weights' bytes, which native code may check and infer shapes of."""
+"""A model without its weights' bytes, small enough to hand to native checks and shape inference."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from nhle_onnx.graph.tensor_sizes import count_elements
 from nhle_onnx.graph.traversal import list_graphs
 from nhle_onnx.graph.validation.tensors import list_shape_faults
 
-_SMALL = 256  # elements: what shapes and axes are made of is kept
+_SMALL = 256  # elements: smaller constants, such as shapes and axes, are kept
 
 
 def make_skeleton(model: ModelProto) -> ModelProto:
-    """A copy with the nodes in order, in which each large weight of the main graph is an input of
-    its type and shape, as all weights were before IR version 4.
+    """Return a copy with sorted nodes, in which each large weight is an input of its type and
+    shape. Before IR version 4, all weights were inputs.
     """
     skeleton = ModelProto()
     _copy_fields(model, skeleton, except_for={"graph"})
@@ -37,8 +37,9 @@ def make_skeleton(model: ModelProto) -> ModelProto:
 
 
 def list_excesses(skeleton: ModelProto, max_elements: int) -> Iterator[str]:
-    """Results larger than the limit for one image, as far as constants tell: a size may also depend
-    on the image's values. Changes `skeleton`: nothing that it says of its own results is believed.
+    """List results that exceed the limit for one image, as far as constants tell. A size may also
+    depend on the image's values. Changes `skeleton`: the shapes that it declares for its own
+    results are dropped, as they are not trusted.
     """
     graph = skeleton.graph
     del graph.value_info[:]
@@ -50,7 +51,7 @@ def list_excesses(skeleton: ModelProto, max_elements: int) -> Iterator[str]:
         written_out = inliner.inline_local_functions(skeleton) if skeleton.functions else skeleton
         inferred = inference.infer_shapes(written_out, data_prop=True)
     except (RuntimeError, ValueError, inference.InferenceError):
-        return  # at operators that it does not know, the model may be good
+        return  # a model with operators that it does not know may be valid
     for graph in list_graphs(inferred.graph):
         for value in (*graph.value_info, *graph.output):
             axes = value.type.tensor_type.shape.dim
@@ -69,7 +70,7 @@ def _copy_fields(source: Message, target: Message, *, except_for: set[str]) -> N
 
 
 def _read_large_constant(node: NodeProto) -> TensorProto | None:
-    """The tensor of a Constant node that is left out."""
+    """Return the tensor of a Constant node that is left out."""
     if node.op_type != "Constant" or len(node.output) != 1:
         return None
     tensors = [attribute.t for attribute in node.attribute if attribute.name == "value"]

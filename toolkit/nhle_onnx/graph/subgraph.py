@@ -8,10 +8,10 @@ from nhle_onnx.graph.traversal import list_subgraphs
 
 
 def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto, ...]:
-    """The nodes that the named tensors are computed from, each after those that it needs.
+    """Return the nodes that compute the named tensors, each after those whose results it needs.
 
-    ONNX demands that order of a graph, but converters break the rule and ONNX Runtime forgives
-    it. Nodes on a cycle are left out.
+    ONNX demands this order, but some converters ignore it and ONNX Runtime tolerates that. Nodes on
+    a cycle are left out.
     """
     producers = {name: node for node in graph.node for name in node.output if name}
     done: dict[int, NodeProto] = {}
@@ -32,7 +32,7 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
 
 
 def _list_read(node: NodeProto) -> Iterator[str]:
-    """A node's inputs, and what its branches or its loop's body read from outside."""
+    """List a node's inputs, and what its branches or loop body read from outside."""
     yield from node.input
     for graph in list_subgraphs(node):
         inside = {value.name for value in graph.input} | {value.name for value in graph.initializer}
@@ -43,14 +43,14 @@ def _list_read(node: NodeProto) -> Iterator[str]:
 
 
 def sort_nodes(graph: GraphProto) -> Sequence[NodeProto]:
-    """The nodes in the order that ONNX demands; where some are on a cycle, as they are."""
+    """Sort the nodes as ONNX demands; if some are on a cycle, leave them as they are."""
     names = [name for node in graph.node for name in node.output]
     nodes = list_ancestors(graph, names)
     return nodes if len(nodes) == len(graph.node) else graph.node
 
 
 def expose_tensors(proto: ModelProto, *names: str) -> ModelProto:
-    """A copy of the model whose only outputs are the named tensors, of any type and shape."""
+    """Return a copy of the model whose only outputs are the named tensors."""
     exposed = ModelProto()
     exposed.CopyFrom(proto)
     nodes = list_ancestors(proto.graph, names)

@@ -1,39 +1,28 @@
-"""How many numbers a tensor has, and how many bytes hold them."""
+"""How many elements a tensor has, and how many bytes hold them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-KINDS = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
-_BITS: Mapping[int, int] = {
-    TensorProto.UINT2: 2,
-    TensorProto.INT2: 2,
-    TensorProto.UINT4: 4,
-    TensorProto.INT4: 4,
-    TensorProto.FLOAT4E2M1: 4,
-    TensorProto.FLOAT6E2M3: 6,
-    TensorProto.FLOAT6E3M2: 6,
-}  # of types that share bytes
-_A_BYTE_EACH = frozenset({TensorProto.FLOAT6E2M3, TensorProto.FLOAT6E3M2})
-_PAIRS = frozenset({TensorProto.COMPLEX64, TensorProto.COMPLEX128})
+from nhle_onnx.graph.element_types import get_element_type
+
+_SHARING = frozenset({2, 4})  # bits: several numbers in an entry of one byte
 
 
 def count_elements(extents: Iterable[int]) -> int:
-    """Elements of a shape, however many."""
+    """Count the elements of a shape, without overflow."""
     return math.prod(extents)
 
 
 def count_bytes(tensor: TensorProto) -> int:
-    """Bytes that its numbers take, as `raw_data` or outside the file; of no text."""
-    kind, count = tensor.data_type, count_elements(tensor.dims)
-    bits = _BITS.get(kind) or 8 * int(helper.tensor_dtype_to_np_dtype(kind).itemsize)
-    return -(-count * bits // 8)
+    """Count the bytes of a tensor's elements in `raw_data` or in an external file; not for text."""
+    return -(-count_elements(tensor.dims) * get_element_type(tensor.data_type).bits // 8)
 
 
 def count_entries(tensor: TensorProto) -> int:
-    """Entries that its numbers take in the field of their type, where they are no `raw_data`."""
-    kind, count = tensor.data_type, count_elements(tensor.dims)
-    if kind in _BITS and kind not in _A_BYTE_EACH:
+    """Count the entries of a tensor's elements in the field of their type, without `raw_data`."""
+    count, kind = count_elements(tensor.dims), get_element_type(tensor.data_type)
+    if kind.bits in _SHARING:
         return count_bytes(tensor)
-    return 2 * count if kind in _PAIRS else count
+    return 2 * count if kind.is_complex else count

@@ -6,20 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ml_dtypes import finfo, iinfo
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from nhle_onnx.graph.element_types import get_element_type
 
 MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph itself
-_HALF = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
-_PACKED = frozenset({TensorProto.INT4, TensorProto.UINT4})
-FLOAT_TYPES: dict[int, str] = {
-    TensorProto.FLOAT: "float32",
-    TensorProto.FLOAT16: "float16",
-    TensorProto.BFLOAT16: "bfloat16",
-}
 
 
 def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
-    """Every constant tensor of the main graph, by the name that nodes use for it."""
+    """Return every constant tensor of the main graph, by the name that nodes use for it."""
     for tensor in proto.graph.initializer:
         yield tensor.name, tensor
     for node in proto.graph.node:
@@ -30,24 +25,24 @@ def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
 
 
 def measure_bytes(proto: ModelProto) -> int:
-    """Bytes that the tensors hold, without serialising them."""
+    """Count the bytes that the tensors hold, without serialising them."""
     return sum(len(tensor.raw_data) for _, tensor in list_tensors(proto))
 
 
 def is_float(tensor: TensorProto) -> bool:
-    """Whether a tensor holds trainable numbers."""
-    return tensor.data_type in FLOAT_TYPES
+    """Whether a tensor holds floats, which can be trained."""
+    return get_element_type(tensor.data_type).is_trained
 
 
 def read_tensors(proto: ModelProto, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.floating]]:
-    """The values of the named float tensors."""
+    """Read the values of the named float tensors."""
     found = {name: tensor for name, tensor in list_tensors(proto) if name in names}
     return {name: numpy_helper.to_array(found[name]) for name in names}
 
 
 def replace_tensors(proto: ModelProto, values: Mapping[str, npt.NDArray[np.floating]]) -> None:
-    """Write new values into the named tensors in place: same name, shape, type and encoding. What
-    is beyond a type's range becomes its end.
+    """Write new values into the named tensors in place, with the same shape, type and encoding.
+    Values beyond a type's range are clipped.
     """
     for name, tensor in list_tensors(proto):
         if name in values:
@@ -60,7 +55,7 @@ def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     if value.shape != current.shape:
         message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
         raise ValueError(message)
-    if is_float(tensor) or tensor.data_type == TensorProto.DOUBLE:
+    if get_element_type(tensor.data_type).is_real:
         limits = finfo(current.dtype)
         within = np.where(np.isfinite(value), np.clip(value, limits.min, limits.max), value)
         cast = np.ascontiguousarray(within, dtype=current.dtype)
@@ -69,21 +64,21 @@ def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     encoded = numpy_helper.from_array(cast)
     if tensor.HasField("raw_data"):
         tensor.raw_data = encoded.raw_data
-    elif tensor.data_type == TensorProto.FLOAT:
-        tensor.float_data[:] = cast.ravel().tolist()
-    elif tensor.data_type == TensorProto.DOUBLE:
-        tensor.double_data[:] = cast.ravel().tolist()
-    elif tensor.data_type in _HALF:
-        tensor.int32_data[:] = cast.view(np.uint16).ravel().tolist()
-    elif tensor.data_type in _PACKED:
-        tensor.int32_data[:] = list(encoded.raw_data)
     else:
-        tensor.int32_data[:] = cast.ravel().tolist()
+        field = getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))
+        field[:] = _list_entries(cast, encoded.raw_data).tolist()
+
+
+def _list_entries(numbers: npt.NDArray[Any], content: bytes) -> npt.NDArray[Any]:
+    """Numbers as the field of their type has them: those that protobuf has no type for, as bits."""
+    if numbers.dtype.kind in "iu" or numbers.dtype in {np.dtype("f4"), np.dtype("f8")}:
+        return numbers.ravel()
+    return np.frombuffer(content, f"<u{numbers.dtype.itemsize}")
 
 
 def _round(value: npt.NDArray[np.floating], current: npt.NDArray[np.generic]) -> npt.NDArray[Any]:
-    """Whole numbers of the tensor's type. What is the same in `value`'s precision keeps its bits:
-    float32 does not hold every number of 32 bits.
+    """Round to integers of the tensor's type. Values that are unchanged in `value`'s precision keep
+    their bits, as float32 cannot represent every 32-bit integer.
     """
     is_same = value == current.astype(value.dtype)
     limits = iinfo(current.dtype)

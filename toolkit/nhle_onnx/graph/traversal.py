@@ -1,4 +1,4 @@
-"""Every part of a model file: of its graph, of graphs in nodes, of functions, of anything else."""
+"""Every part of a model file: its graph, graphs inside nodes, functions, and all else."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,8 +14,8 @@ _LEAVES = (TensorProto, TypeProto.Tensor)
 
 
 def walk_messages(root: Message) -> Iterator[tuple[Message, Fields]]:
-    """Each message below `root`, itself first, with its fields. Of a tensor they are not listed, as
-    that would copy its numbers; nor of a tensor's type, of which there are very many.
+    """Yield each message below `root`, itself first, with its fields. A tensor comes without
+    fields, as listing them would copy its numbers; so do tensor types, as there are very many.
     """
     waiting = [root]
     while waiting:
@@ -31,12 +31,12 @@ def walk_messages(root: Message) -> Iterator[tuple[Message, Fields]]:
 
 
 def list_all_tensors(root: Message) -> Iterator[TensorProto]:
-    """Every tensor, wherever it stands."""
+    """Yield every tensor, wherever it stands."""
     return (message for message, _ in walk_messages(root) if isinstance(message, TensorProto))
 
 
 def list_subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """The branches of a node, or the body of a loop."""
+    """Yield the branches of a node, or the body of a loop."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -44,7 +44,7 @@ def list_subgraphs(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def list_graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    """A graph and those in its nodes; protobuf reads no deep ones."""
+    """Yield a graph and those in its nodes; protobuf itself limits their depth."""
     yield graph
     for node in graph.node:
         for inner in list_subgraphs(node):

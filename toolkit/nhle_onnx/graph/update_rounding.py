@@ -1,20 +1,21 @@
-"""Updates of floats in whole steps: what a patch has to hold of them are small whole numbers.
+"""Updates of floats in whole steps, so that a patch only has to store small integers.
 
-A step is a power of two, so that the multiple is exact, and the sum is rounded as IEEE 754 says:
-the same on every machine.
+A step is a power of two, so multiples of it are exact, and the sum is rounded as IEEE 754 says: the
+same on every machine.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-_SHARE = 4  # steps to the root mean square of an update
-_MOST = 2**15  # steps either way
+_SHARE = 4  # steps in the root mean square of an update
+_MOST = 2**15  # steps in either direction
 
 
 def round_update(old: Floats, new: Floats) -> Floats:
-    """New values whose differences from the old are whole steps: a quarter of the update's root
-    mean square at most. That moves the update by a twentieth of its size.
+    """Round new values so that their differences from the old ones are whole steps. A step is at
+    most a quarter of the update's root mean square. Rounding changes the update by a twentieth of
+    its size.
     """
     exponent = _find_exponent(old, new)
     if exponent is None:
@@ -24,8 +25,8 @@ def round_update(old: Floats, new: Floats) -> Floats:
 
 
 def find_steps(old: Floats, new: Floats) -> tuple[npt.NDArray[np.int32], int] | None:
-    """Whole numbers k and an exponent e with old + k · 2ᵉ = new, bit for bit; None if there are
-    none among those that `round_update` makes.
+    """Find integers k and an exponent e with old + k · 2ᵉ = new, bit for bit. None if
+    `round_update` could not have made such an update.
     """
     guess = _find_exponent(old, new)
     if guess is None:
@@ -40,7 +41,7 @@ def find_steps(old: Floats, new: Floats) -> tuple[npt.NDArray[np.int32], int] | 
 
 
 def add_steps(old: Floats, counts: npt.NDArray[np.number], exponent: int) -> Floats:
-    """The old values and so many steps of 2ᵉ."""
+    """Add whole steps of 2ᵉ to the old values."""
     moved = counts.astype(np.float32)
     moved *= np.float32(2.0**exponent)  # exact
     moved += old

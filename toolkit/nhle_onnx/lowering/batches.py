@@ -12,13 +12,14 @@ from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.values.model import OnnxModel
 
-_TOLERANCE = 1e-3  # of the largest number
+_TOLERANCE = 1e-3  # of the largest output
 _ROUNDED = 0.1
 
 
 class InBatches(nn.Module):
-    """A module from `size` images [size, ...] to several tensors, made to take any number: in one
-    pass, through which each batch goes as if it were alone, or one batch after another.
+    """A module for batches of exactly `size` images, wrapped to take any number.
+
+    Batches go through in one pass, each as if it were alone, or one after another.
     """
 
     def __init__(self, module: nn.Module, size: int, *, in_one_pass: bool) -> None:
@@ -28,7 +29,7 @@ class InBatches(nn.Module):
         self.in_one_pass = in_one_pass
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Outputs, each [N, ...], of images [N, ...]; the first image fills the last batch."""
+        """Return outputs [N, ...] for images [N, ...], filling up the last batch."""
         missing = -len(images) % self.size
         filled = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
         batches = filled.unflatten(0, (-1, self.size))
@@ -48,11 +49,11 @@ def lower_for_any_batch(
     shape: tuple[int, ...],
     size: int,
 ) -> LoweredModel:
-    """What `lower` makes of a graph that takes `size` images of `shape` at once as its `source`.
+    """Lower a graph whose `source` takes `size` images of `shape`, for any number of images.
 
-    The graph as it is, if that takes more images; else with the batch size freed where it stands
-    in a Reshape, as exporters write it; else `InBatches`, which is slower, and slowest where some
-    operator does not take them in one pass.
+    Takes the graph as it is if it accepts more images; otherwise with the batch size freed in
+    Reshapes, where exporters write it; otherwise in `InBatches`, which is slower, most of all where
+    some operator does not take all batches in one pass.
     """
     images = _draw_images(3 * size, shape)
     lowered = lower(model)
@@ -64,21 +65,19 @@ def lower_for_any_batch(
     if _agree(batch_by_batch, freed.module, images):
         return freed
     in_one_pass = InBatches(lowered.module, size, in_one_pass=True)
-    # the same by definition, where it runs; but a last bit may round to another quantized step
+    # the same by definition, if it runs; but a last bit may round to another quantized step
     is_possible = _agree(batch_by_batch, in_one_pass, images, tolerance=_ROUNDED)
     return replace(lowered, module=in_one_pass if is_possible else batch_by_batch)
 
 
 def _draw_images(count: int, shape: tuple[int, ...]) -> Tensor:
-    """Noise, each time the same, that grows from image to image: of what they share, they differ
-    in the mean and in the span.
-    """
+    """Draw the same noise each time, growing from image to image in mean and range."""
     noise = torch.rand(count, *shape, generator=torch.Generator().manual_seed(0))
     return noise * torch.linspace(-1, 2, count).reshape(-1, *[1] * len(shape))
 
 
 def free_reshapes(proto: ModelProto, source: str, size: int) -> ModelProto:
-    """A copy in which Reshapes of what depends on `source` keep their first extent, not `size`."""
+    """Return a copy whose Reshapes behind `source` keep their first extent instead of `size`."""
     freed = ModelProto()
     freed.CopyFrom(proto)
     for tensor in _list_target_shapes(freed, source):

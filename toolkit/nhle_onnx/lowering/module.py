@@ -1,7 +1,7 @@
-"""An ONNX graph as a torch module whose parameters are keyed by the tensors' ONNX names.
+"""An ONNX graph as a torch module, with parameters keyed by the tensors' ONNX names.
 
-Each operator's function is plain torch code. Given tensors it computes, which folds constants;
-given `torch.fx` proxies it records, which builds the module. So every function exists once.
+Each operator has one function of plain torch code. Called with tensors it computes, which folds
+constants; called with `torch.fx` proxies it records, which builds the module.
 """
 
 import re
@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +17,8 @@ from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.element_types import get_element_type, is_quantized
 from nhle_onnx.graph.head.real_values import with_real_values
-from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
@@ -31,19 +30,15 @@ from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 _NOT_IDENTIFIER = re.compile(r"\W")
-_WIDER: Mapping[int, Any] = {
-    TensorProto.INT4: np.int8,
-    TensorProto.UINT4: np.uint8,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweredModel:
-    """A module from the model's image input to one tensor of its graph, or several.
+    """A module from the model's image input to one or several tensors of its graph.
 
-    It is an fx.GraphModule, inside another where the graph fixes its batch size.
-    `parameter_of` maps the ONNX name of each trainable tensor to its one parameter; those of
-    tensors in `whole` move between the whole numbers that are read of them.
+    It is an fx.GraphModule, wrapped in another module where the graph fixes its batch size.
+    `parameter_of` maps the ONNX name of each trainable tensor to its parameter. Parameters of
+    tensors in `whole` are floats that are rounded to integers when read.
     """
 
     module: nn.Module
@@ -52,7 +47,7 @@ class LoweredModel:
 
 
 def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
-    """Lower what lies between the graph input `source` and the tensor `output`.
+    """Lower the graph between the input `source` and the tensor `output`.
 
     Raises UnsupportedModelError that names every operator that cannot be lowered.
     """
@@ -65,7 +60,7 @@ def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
 
 
 def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> LoweredModel:
-    """As `lower_model`, to the pair of the head's scores and its features, both real numbers."""
+    """Do as `lower_model`, for the head's scores and features, both as real numbers."""
     proto, head = with_real_values(model.proto, head)
     model = replace(model, proto=proto)
     check_operators(model, head.scores)
@@ -82,7 +77,7 @@ def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> 
 def lower_steps(
     model: OnnxModel, *, source: str, outputs: Sequence[str]
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    """A module that gives every one of `outputs` that depends on the input, and their names."""
+    """Lower all of `outputs` that depend on the input, and return the module with their names."""
     recording = _record(model, source, outputs)
     module = recording.finish(tuple(recording.outputs.values())).module
     return module, tuple(recording.outputs)
@@ -90,7 +85,7 @@ def lower_steps(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recording:
-    """A graph that was recorded, with the nodes of the outputs asked for."""
+    """A recorded graph, with the nodes of the requested outputs."""
 
     root: nn.Module
     graph: fx.Graph
@@ -137,26 +132,26 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
         root=root,
         graph=graph,
         parameter_of=parameter_of,
-        whole=frozenset(name for name in parameter_of if types[name] in RANGES),
+        whole=frozenset(name for name in parameter_of if is_quantized(types[name])),
         outputs={name: value.node for name, value in recorded.items()},
     )
 
 
 def _to_torch(tensor: TensorProto) -> Tensor:
-    """A stored tensor; types narrower than torch's in the next wider one."""
+    """Convert a stored tensor; types that torch lacks become the next wider one."""
     array = numpy_helper.to_array(tensor)
-    wider = _WIDER.get(tensor.data_type, array.dtype)
-    return torch.from_numpy(np.array(array, wider))  # a copy: torch wants writable memory
+    kind = get_element_type(tensor.data_type).torch or array.dtype
+    return torch.from_numpy(np.array(array, kind))  # a copy: torch wants writable memory
 
 
 def _to_parameter(tensor: TensorProto) -> Tensor:
-    """What is trained: whole numbers as floats, which move between them until they are read."""
+    """Make a parameter; integers become floats, which are rounded when read."""
     stored = _to_torch(tensor)
     return stored if is_float(tensor) else stored.float()
 
 
 def _read_whole(weight: fx.Proxy, tensor: TensorProto) -> Value:
-    function: Callable[..., Value] = read_whole  # typed for tensors, records what it is given
+    function: Callable[..., Value] = read_whole  # typed for tensors, but records proxies
     return function(weight, tensor.data_type)
 
 
@@ -197,7 +192,7 @@ def _load_function(operator: Operator) -> Callable[..., Value | tuple[Value, ...
 
 
 def _make_tracer(root: nn.Module, graph: fx.Graph) -> fx.Tracer:
-    """A tracer that appends to `graph` and keeps constant tensors as buffers of `root`."""
+    """Make a tracer that appends to `graph` and keeps constant tensors as buffers of `root`."""
     tracer = fx.Tracer()
     tracer.root = root
     tracer.graph = graph

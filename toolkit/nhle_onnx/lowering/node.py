@@ -1,4 +1,4 @@
-"""What an operator's function sees of an ONNX node."""
+"""An ONNX node as operator functions see it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ Ints = Tensor | Sequence[int]  # known at run time, or while lowering
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """Name, operator, opset, attributes of a node and how many outputs it names.
+    """A node's name, operator, opset, attributes and number of outputs.
 
-    Its inputs come beside it, None where left out. `types` are the ONNX element types of those
-    that the graph stores, 0 for others. `is_exact`: the last bit of its result counts, as the
-    graph finds scales of what it computes. `rounding_block`: how many inputs of a product share a
-    scale where ONNX Runtime rounds them to 8 bits, 0 where it takes them as they are.
+    Its inputs are passed separately, None where left out. `types` are the ONNX element types of
+    inputs that the graph stores, 0 for others. `is_exact`: the last bit of the result matters, as
+    the graph computes scales at run time. `rounding_block`: how many inputs of a product share a
+    scale where ONNX Runtime rounds them to 8 bits, 0 where it does not.
     """
 
     name: str
@@ -37,39 +37,39 @@ class Node:
     rounding_block: int = 0
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - ONNX attributes vary
-        """An attribute's value, or its default."""
+        """Return an attribute's value, or its default."""
         value = self.attributes.get(name, default)
         return value.decode() if isinstance(value, bytes) else value
 
     def with_attributes(self, **attributes: Any) -> "Node":  # noqa: ANN401 - ONNX attributes vary
-        """The same node with other attributes as well."""
+        """Return the node with additional attributes."""
         return replace(self, attributes={**self.attributes, **attributes})
 
     def refuse(self, what: str, *, remedy: str = "") -> UnsupportedModelError:
-        """The error that says what of this node is not supported."""
+        """Return the error that says what about this node is not supported."""
         message = f"{self.name or 'a node'}: {self.op_type} {what} is not supported"
         return UnsupportedModelError(message, remedy=remedy or hint("Use {method=cwm}."))
 
 
 def to_ints(value: Ints) -> list[int]:
-    """Integers that are known, as a list."""
+    """Return known integers as a list."""
     if isinstance(value, Sequence):
         return list(value)
     return [int(item) for item in to_constant(value).reshape(-1).tolist()]
 
 
 def to_floats(value: Tensor) -> list[float]:
-    """A constant tensor of floats as a list."""
+    """Return a constant tensor of floats as a list."""
     return [float(item) for item in to_constant(value).reshape(-1).tolist()]
 
 
 def to_ints_if_known(value: Tensor) -> Ints:
-    """A constant tensor of integers as a tuple; one known only at run time as it is."""
+    """Return a constant tensor of integers as a tuple, and any other value unchanged."""
     return value if isinstance(value, fx.Proxy) else tuple(to_ints(value))
 
 
 def to_constant(value: Value) -> Tensor:
-    """The tensor, where the operator's function needs to know it while lowering."""
+    """Return the tensor, where the operator needs to know it while lowering."""
     if isinstance(value, Tensor):
         return value
     message = f"the tensor {value.node.name} must be constant for this model to be trained"
@@ -77,7 +77,7 @@ def to_constant(value: Value) -> Tensor:
 
 
 def find_shape(value: Value) -> tuple[int, ...] | None:
-    """The shape of a constant or of a trained weight; None where only known at run time."""
+    """Return the shape of a constant or of a trained weight; None if known only at run time."""
     if isinstance(value, Tensor):
         return tuple(value.shape)
     shape: tuple[int, ...] | None = value.node.meta.get(_SHAPE)
@@ -85,24 +85,24 @@ def find_shape(value: Value) -> tuple[int, ...] | None:
 
 
 def is_computed(value: Value) -> bool:
-    """Whether a value is only known at run time, and is no parameter."""
+    """Whether a value is known only at run time, and is not a parameter."""
     return isinstance(value, fx.Proxy) and value.node.op != "get_attr"
 
 
 def with_shape(value: Value, shape: Sequence[int] | None) -> Value:
-    """The value, with its shape noted where that would only be known at run time."""
+    """Return the value, with its shape noted if it would be known only at run time."""
     if isinstance(value, fx.Proxy) and shape is not None:
         value.node.meta[_SHAPE] = tuple(shape)
     return value
 
 
 def unpack(values: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:
-    """The first items of a sequence, which may only be known at run time."""
+    """Return the first items of a sequence, which may be known only at run time."""
     return tuple(values[index] for index in range(count))
 
 
 def recorded(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a function one step of the lowered module where an argument is known at run time."""
+    """Make a function one step of the lowered module if an argument is known only at run time."""
 
     @wraps(function)
     def compute_or_record(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -110,6 +110,6 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
         if not proxies:
             return function(*args, **kwargs)
         step = proxies[0].tracer.create_proxy("call_function", function, args, kwargs)
-        return cast("R", step)  # it stands in for the result until the module runs
+        return cast("R", step)  # stands for the result until the module runs
 
     return compute_or_record

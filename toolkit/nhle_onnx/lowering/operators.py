@@ -1,7 +1,7 @@
 """The operators that can be lowered, as data: reading this table needs no torch.
 
-A row says which opsets it serves, which module of `lowering.ops` holds the function (named as
-the operator, in snake case, unless said otherwise), and which inputs may hold trained weights.
+A row says which opsets it serves, which module of `lowering.ops` holds the function (by default
+named as the operator, in snake case), and which inputs may hold trained weights.
 """
 
 import re
@@ -219,7 +219,7 @@ for _row in OPERATORS:
 
 
 def find_operator(domain: str, op_type: str, opset: int) -> Operator | None:
-    """The row that serves an operator at an opset, or None if it is not supported."""
+    """Return the row that serves an operator at an opset, or None if it is not supported."""
     domain = "" if domain in _DEFAULT_DOMAINS else domain
     rows = _ROWS.get((domain, op_type), ())
     return next((row for row in rows if row.serves(opset)), None)

@@ -1,4 +1,4 @@
-"""Whether a lowered model computes what ONNX Runtime computes."""
+"""Whether a lowered model computes the same as ONNX Runtime."""
 
 from collections.abc import Callable
 
@@ -20,23 +20,23 @@ def check_parity(
     tolerance: float,
     locate: Callable[[], str] | None = None,
 ) -> float:
-    """The largest difference from ONNX Runtime's logits, relative to the largest of them.
+    """Return the largest difference from ONNX Runtime's logits, relative to the largest logit.
 
     Raises UnsupportedModelError where it exceeds `tolerance`: such a model must not be trained.
-    `locate` then names the first node that departs, if it is given.
+    `locate`, if given, names the first node that differs.
     """
     try:
         with torch.no_grad():
             logits = compute(torch.from_numpy(inputs)).numpy()
-        departure = measure_divergence(logits.reshape(expected.shape), expected)
+        divergence = measure_divergence(logits.reshape(expected.shape), expected)
     except (RuntimeError, ValueError) as error:
         message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
         raise UnsupportedModelError(
             message, remedy=hint("Use {method=cwm} to edit the head alone.")
         ) from error
-    if not departure <= tolerance:
+    if not divergence <= tolerance:
         message = (
-            f"the trainable form of the model departs from ONNX Runtime by {departure:.2g} of the "
+            f"the trainable form of the model differs from ONNX Runtime by {divergence:.2g} of the "
             f"largest logit, above the tolerance of {tolerance:g}"
         )
         if locate:
@@ -44,11 +44,11 @@ def check_parity(
         raise UnsupportedModelError(
             message, remedy=hint("Use {method=cwm} to edit the head alone.")
         )
-    return departure
+    return divergence
 
 
 def measure_divergence(computed: Array, expected: Array) -> float:
-    """The largest difference, relative to the largest magnitude that was expected."""
+    """Return the largest difference, relative to the largest expected magnitude."""
     difference = np.abs(computed.astype(np.float64) - expected.astype(np.float64))
     scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
     return float(difference.max(initial=0.0)) / max(scale, 1e-12)

@@ -1,4 +1,4 @@
-"""Which tensors of a graph are trained weights, and which operators stand in the way."""
+"""Which tensors of a graph can be trained, and which operators prevent training."""
 
 import math
 from collections.abc import Iterator
@@ -8,23 +8,22 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from nhle_onnx.errors import NotFiniteError, UnsupportedModelError
+from nhle_onnx.graph.element_types import get_element_type, is_quantized
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import RANGES
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
-# A weight is still the same weight behind these.
+# A tensor behind these is still the same weight.
 _ALIASES = frozenset(
     {"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "DequantizeLinear"}
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
-_NARROW = ("FLOAT4", "FLOAT6", "FLOAT8", "INT2", "UINT2")  # types that torch has no numbers for
 _HEAD_ALONE = hint("Use {method=cwm} to edit the head alone.")
-_HIDDEN = -1e4  # float16's mask; no trained bias comes near
+_HIDDEN = -1e4  # masks in float16 have this; no trained bias comes near it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class UnsupportedNode:
 
 
 def list_unsupported(proto: ModelProto, opset: int, output: str) -> tuple[UnsupportedNode, ...]:
-    """Every node on the way to `output` whose operator has no row in the table."""
+    """List every node on the way to `output` whose operator has no row in the table."""
     return tuple(
         UnsupportedNode(node.name, node.op_type, node.domain)
         for node in list_ancestors(proto.graph, (output,))
@@ -46,9 +45,7 @@ def list_unsupported(proto: ModelProto, opset: int, output: str) -> tuple[Unsupp
 
 
 def check_operators(model: OnnxModel, output: str) -> None:
-    """Raise UnsupportedModelError if a node on the way to `output`, or a constant, cannot be
-    lowered.
-    """
+    """Raise UnsupportedModelError if a node before `output`, or a constant, cannot be lowered."""
     unsupported = list_unsupported(model.proto, model.opset, output)
     if unsupported:
         kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
@@ -61,19 +58,19 @@ def check_operators(model: OnnxModel, output: str) -> None:
 
 
 def list_unsupported_tensors(proto: ModelProto) -> Iterator[tuple[str, str]]:
-    """Constants that cannot be lowered, and what they are."""
+    """Return constants that cannot be lowered, with their kind."""
     for sparse in proto.graph.sparse_initializer:
         yield sparse.values.name, "sparse"
     for name, tensor in list_tensors(proto):
-        kind = TensorProto.DataType.Name(tensor.data_type)
-        if kind.startswith(_NARROW):
-            yield name, f"of type {kind}"
+        kind = get_element_type(tensor.data_type)
+        if kind.bits and kind.torch is None:
+            yield name, f"of type {kind.name.upper()}"
 
 
 def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
-    """Names of the float tensors that nodes on the way to `output` learn, in order of use.
+    """List the names of the float weights on the way to `output`, in order of use.
 
-    Only inputs that hold weights by the operator's definition count; a scalar operand of plain
+    Only inputs that hold weights by the operator's definition count. A scalar operand of plain
     arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight, and so is
     an attention mask.
     """
@@ -86,16 +83,14 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
         if _is_product_of_scales(node, producers):
             continue
         for position in operator.weights if operator else ():
-            source, is_quantized = _resolve_alias(node, position, producers)
-            if source in tensors and _is_weight(
-                tensors[source], operator, is_quantized=is_quantized
-            ):
+            source, has_scale = _resolve_alias(node, position, producers)
+            if source in tensors and _is_weight(tensors[source], operator, has_scale=has_scale):
                 found[source] = None
     return tuple(found)
 
 
 def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
-    """Weights that hold NaN or an infinity: those on the way to the scores, and the head's."""
+    """List weights with NaN or an infinity: those on the way to the scores, and the head's."""
     tensors = GraphIndex(model.proto).tensors
     own = [name for name in (head.weight, head.bias) if name]
     names = dict.fromkeys([*list_weights(model.proto, model.opset, head.scores), *own])
@@ -104,11 +99,11 @@ def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 
 def check_weights(model: OnnxModel, head: ClassifierHead) -> None:
-    """Raise NotFiniteError where a weight is no number: it would spoil all others."""
+    """Raise NotFiniteError where a weight is NaN or infinite, which training would spread."""
     names = list_not_finite(model, head)
     if names:
         message = f"{model.path}: the weight {names[0]} holds NaN or an infinity"
-        raise NotFiniteError(message, remedy="Export the model again from sound weights.")
+        raise NotFiniteError(message, remedy="Export the model again from finite weights.")
 
 
 def _is_finite(tensor: TensorProto) -> bool:
@@ -119,7 +114,7 @@ def _is_finite(tensor: TensorProto) -> bool:
 
 
 def _is_product_of_scales(node: NodeProto, producers: dict[str, NodeProto]) -> bool:
-    """Whether an operand is the scale that a DynamicQuantizeLinear found: the other is one too."""
+    """Whether an operand is the scale of a DynamicQuantizeLinear, so the other is a scale too."""
     return node.op_type == "Mul" and any(
         name in producers
         and producers[name].op_type == "DynamicQuantizeLinear"
@@ -131,19 +126,19 @@ def _is_product_of_scales(node: NodeProto, producers: dict[str, NodeProto]) -> b
 def _resolve_alias(
     node: NodeProto, position: int, producers: dict[str, NodeProto]
 ) -> tuple[str, bool]:
-    """The tensor behind an input, and whether a scale turns its whole numbers into real ones."""
+    """Return the tensor behind an input, and whether it is dequantized by a scale."""
     name = node.input[position] if position < len(node.input) else ""
-    is_quantized = False
+    has_scale = False
     while name in producers and producers[name].op_type in _ALIASES:
-        is_quantized |= producers[name].op_type == "DequantizeLinear"
+        has_scale |= producers[name].op_type == "DequantizeLinear"
         name = producers[name].input[0]
-    return name, is_quantized
+    return name, has_scale
 
 
-def _is_weight(tensor: TensorProto, operator: Operator | None, *, is_quantized: bool) -> bool:
+def _is_weight(tensor: TensorProto, operator: Operator | None, *, has_scale: bool) -> bool:
     family = operator.family if operator else ""
     if not is_float(tensor) and not (
-        tensor.data_type in RANGES and (is_quantized or family in _QUANTIZED)
+        is_quantized(tensor.data_type) and (has_scale or family in _QUANTIZED)
     ):
         return False
     size = math.prod(tensor.dims)
@@ -151,12 +146,12 @@ def _is_weight(tensor: TensorProto, operator: Operator | None, *, is_quantized: 
         case "elementwise" | "quantized_elementwise":
             return size > 1 and not (is_float(tensor) and _is_mask(tensor))
         case "shape":
-            return size > 1 and len(tensor.dims) > 1  # a vector may hold a Resize's scales
+            return size > 1 and len(tensor.dims) > 1  # a vector may be the scales of a Resize
         case _:
             return True
 
 
 def _is_mask(tensor: TensorProto) -> bool:
-    """Whether a constant hides positions, as attention masks do, with -inf or a huge number."""
+    """Whether a constant hides positions with -inf or a huge number, as attention masks do."""
     values = numpy_helper.to_array(tensor).astype(np.float32)
     return bool((~np.isfinite(values) | (values <= _HIDDEN)).any())

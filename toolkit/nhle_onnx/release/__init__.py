@@ -1,1 +1,1 @@
-"""What leaves the house: reports."""
+"""What is shipped: reports, pages, patches, kits, signatures."""

@@ -1,6 +1,6 @@
 """The edited model as a CycloneDX 1.6 machine learning bill of materials.
 
-`cyclonedx-python-lib` has no model cards yet, so the document is written here; a test holds it
+`cyclonedx-python-lib` has no model cards yet, so the document is written here; a test checks it
 against the published schema.
 """
 
@@ -21,7 +21,7 @@ Fields = dict[str, Any]
 
 
 def render_bom(report: UnlearnReport) -> str:
-    """One JSON document. The same report gives the same text: no time and no random number."""
+    """Write one JSON document. The same report gives the same text: no times, no random numbers."""
     edited = _describe_model("edited", report.edited)
     original = _describe_model("original", report.model)
     names = _name_forgotten(report)
@@ -53,7 +53,7 @@ def render_bom(report: UnlearnReport) -> str:
 
 
 def _number(report: UnlearnReport) -> str:
-    """A serial number that follows from what was edited and what came of it."""
+    """Derive a serial number from the original and the edited model."""
     files = (report.model, report.edited)
     digests = [digest for file in files for digest in (file.sha256, *file.sidecars.values())]
     digests += [file.sha256 for file in report.also]
@@ -103,7 +103,7 @@ def _hash(sha256: str) -> list[Fields]:
 
 
 def _make_card(report: UnlearnReport) -> Fields:
-    """What the report knows: nothing is said of how the original was trained."""
+    """Make a model card from the report, which does not know how the original was trained."""
     classes = report.model.head.num_classes
     return {
         "modelParameters": {
@@ -122,8 +122,8 @@ def _list_datasets(report: UnlearnReport) -> list[Fields]:
     samples = report.samples
     uses = (
         (samples.forget, samples.source, "images of the forgotten classes"),
-        (samples.anchors, samples.anchor_source, "images to hold the other classes in place"),
-        (samples.eval, samples.eval_source, "images to judge by"),
+        (samples.anchors, samples.anchor_source, "images that keep the other classes unchanged"),
+        (samples.eval, samples.eval_source, "images for evaluation"),
     )
     return [
         {"type": "dataset", "name": source, "description": f"{count} {use}"}
@@ -133,12 +133,12 @@ def _list_datasets(report: UnlearnReport) -> list[Fields]:
 
 
 def _list_metrics(report: UnlearnReport) -> list[Fields]:
-    """Only what was measured."""
+    """List the figures that were measured."""
     before, after = report.before, report.after
     figures = [
         *_list_accuracies(before, "the original"),
         *_list_accuracies(after, "the edited model"),
-        ("Acc_F", report.unmasked.acc_f, "forgotten classes, the original head put back"),
+        ("Acc_F", report.unmasked.acc_f, "forgotten classes, with the original head"),
         *(
             ("accuracy", value, f"class {name_class(index, label)}")
             for index, (label, value) in enumerate(zip(report.labels, after.per_class, strict=True))
@@ -163,14 +163,20 @@ def _list_considerations(report: UnlearnReport) -> Fields:
     failed = [
         f"the check {check.name} failed: {check.value:.4f}, limit {check.limit:.4f}"
         for check in report.checks
-        if not check.passed
+        if check.verdict == "failed" and check.value is not None
+    ]
+    unjudged = [
+        f"the check {check.name} was not judged: {check.gap}"
+        for check in report.checks
+        if check.verdict == "not-judged"
     ]
     considerations: Fields = {
         "technicalLimitations": [
-            f"An image of {names} is given another class.",
-            "Whoever has labelled images of a forgotten class can train it into the model again.",
+            f"An image of {names} is assigned another class.",
+            "Anyone with labelled images of a forgotten class can train it into the model again.",
             *report.notes,
             *failed,
+            *unjudged,
         ],
     }
     if report.delta_acc_r is not None:

@@ -1,6 +1,6 @@
 """Signatures in OpenSSF's model signing format: a Sigstore bundle over file names and digests.
 
-The only module that needs the extra `sign`. Nothing here uses the network.
+This is the only module that needs the extra `sign`. It does not use the network.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from nhle_onnx.values.signature import SigningKey, TrustedKey
 Loaded = TypeVar("Loaded")
 
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
-_DISTRUST = "Do not use these files; get them anew, with their signature, from where they come."
+_DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
 
 def make_bundle(
     folder: Path, names: Iterable[str], key: SigningKey
 ) -> tuple[bytes, dict[str, str]]:
-    """Sign the named files of a folder, and no others. The bundle, and SHA-256 by file name."""
+    """Sign the named files of a folder; return the bundle, and SHA-256 by file name."""
     password = key.password.encode() if key.password else None
     private = _load(
         key.private_key,
@@ -43,12 +43,12 @@ def make_bundle(
     files = _NamedFiles(folder, names)
     config = signing.Config().set_hashing_config(files)
     if key.certificate is None:
-        # it is annotated to take text, and takes bytes
+        # annotated as text, but takes bytes
         config.use_elliptic_key_signer(
             private_key=key.private_key, password=cast("str | None", password)
         )
     else:
-        chain = key.chain or (key.certificate,)  # it takes no empty one
+        chain = key.chain or (key.certificate,)  # it does not take an empty one
         for path in (key.certificate, *chain):
             _load(path, x509.load_pem_x509_certificates, "certificate")
         try:
@@ -58,8 +58,8 @@ def make_bundle(
                 certificate_chain=chain,
             )
         except ValueError as error:
-            message = f"{key.certificate} is no certificate for {key.private_key}"
-            raise InputRefusedError(message, remedy="Give the one for this key.") from error
+            message = f"{key.certificate} is not a certificate for {key.private_key}"
+            raise InputRefusedError(message, remedy="Give the certificate for this key.") from error
         except TypeError as error:
             message = f"{key.private_key} is encrypted, which model-signing cannot read here"
             raise InputRefusedError(
@@ -72,7 +72,7 @@ def make_bundle(
 
 
 def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str]:
-    """What was signed, once the signature itself is found good: SHA-256 by file name.
+    """Check the signature itself, and return SHA-256 by file name.
 
     Raises InputRefusedError where it was made with another key, or changed in any byte.
     """
@@ -86,14 +86,14 @@ def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str
         try:
             config.verify(scratch, path)
             _check_chain(bundle, trusted)
-        except Exception as error:  # those of three libraries, without a common base
+        except Exception as error:  # errors of three libraries, without a common base class
             message = f"{name} was not made with the key of {trusted}, or was changed"
             raise InputRefusedError(f"{message}: {_first_line(error)}", remedy=_DISTRUST) from error
     return asked.list_digests(name)
 
 
 class _NamedFiles(hashing.Config):
-    """Digests of just these files, whatever else lies in their folder; kept as they were signed."""
+    """Hashes only the named files of a folder, and keeps their digests."""
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -107,7 +107,7 @@ class _NamedFiles(hashing.Config):
         *,
         files_to_hash: object = None,  # noqa: ARG002
     ) -> Manifest:
-        """As if the folder held nothing else."""
+        """Hash the files as if the folder held nothing else."""
         manifest = super().hash(model_path, files_to_hash=self._files)
         self.digests = {
             file.identifier: file.digest.digest_hex for file in manifest.resource_descriptors()
@@ -116,8 +116,10 @@ class _NamedFiles(hashing.Config):
 
 
 class _SignedFiles(hashing.Config):
-    """Stands for the files on disk where model-signing compares them with what was signed, which
-    it does once it found the signature good: keeps the latter, for a comparison of our own.
+    """Takes the place of the files on disk in model-signing's comparison.
+
+    model-signing compares only after it has verified the signature. This object keeps the signed
+    digests, for our own comparison.
     """
 
     def __init__(self) -> None:
@@ -125,7 +127,7 @@ class _SignedFiles(hashing.Config):
         self._signed: Manifest | None = None
 
     def hash(self, model_path: object, *, files_to_hash: object = None) -> Manifest:  # noqa: ARG002
-        """What is compared next."""
+        """Return the object that is compared next."""
         return cast("Manifest", self)
 
     def __eq__(self, signed: object) -> bool:
@@ -144,18 +146,18 @@ class _SignedFiles(hashing.Config):
 
 
 def _parse(content: bytes, name: str) -> Bundle:
-    """Refuse what is no bundle, but also what says more than one, or in other characters: the
-    cryptography covers only a part of the file.
+    """Parse a bundle, and refuse any file with more content or another encoding. The signature
+    covers only a part of the file.
     """
     try:
         document = json.loads(content)
         bundle = Bundle.from_dict(document)
         is_plain = json.loads(bundle.to_json()) == document
     except Exception as error:
-        message = f"{name} is no signature, or was changed: {_first_line(error)}"
+        message = f"{name} is not a signature, or was changed: {_first_line(error)}"
         raise InputRefusedError(message, remedy=_DISTRUST) from error
     if not is_plain:
-        message = f"{name} was changed: it is not written as signatures are"
+        message = f"{name} was changed: it is not encoded as signatures are"
         raise InputRefusedError(message, remedy=_DISTRUST)
     return bundle
 
@@ -181,7 +183,7 @@ def _trust(config: verifying.Config, bundle: Bundle, name: str, trusted: Trusted
 
 
 def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
-    """Every certificate in the bundle is whole, also those that were not needed."""
+    """Check that every certificate in the bundle is intact, also those that were not needed."""
     chain = bundle.verification_material.x509_certificate_chain
     if chain is None:
         return
@@ -193,15 +195,15 @@ def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
     ]
     for certificate in given:
         if not _counts_every_bit(certificate):
-            message = "a certificate in it leaves out bits of its signature"
+            message = "a certificate in it has unused bits in its signature"
             raise ValueError(message)
         if not any(_is_issued(certificate, issuer) for issuer in (*given, *roots)):
-            message = "a certificate in it is issued by none of the others"
+            message = "a certificate in it was not issued by any of the others"
             raise ValueError(message)
 
 
 def _counts_every_bit(certificate: x509.Certificate) -> bool:
-    """Before its signature stands, under no signature, how many of the last bits do not count."""
+    """Check that a certificate's signature has no unused bits, a count that no signature covers."""
     encoded = certificate.public_bytes(serialization.Encoding.DER)
     return encoded.endswith(b"\0" + certificate.signature)
 
@@ -220,7 +222,7 @@ def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error
-    except TypeError as error:  # a password that is missing, or one too many
+    except TypeError as error:  # a missing password, or an unnecessary one
         message = f"{path}: {_first_line(error)}"
         raise InputRefusedError(
             message, remedy="The variable NHLE_ONNX_KEY_PASSWORD holds a key's password."
@@ -233,12 +235,12 @@ def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
 def _check_curve(key: object, path: Path) -> None:
     elliptic = ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey
     if not isinstance(key, elliptic) or key.curve.name not in _CURVES:
-        message = f"{path} holds a key of another kind than P-256, P-384 or P-521"
+        message = f"{path} holds a key that is not P-256, P-384 or P-521"
         raise InputRefusedError(
             message, remedy="Make one with `openssl ecparam -name prime256v1 -genkey -noout`."
         )
 
 
 def _first_line(error: Exception) -> str:
-    """The cryptography's own errors say nothing but their name."""
+    """Return an error's first line, or its name: cryptography's errors have no text."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

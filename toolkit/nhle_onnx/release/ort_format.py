@@ -31,10 +31,10 @@ _REMEDY = hint("Leave out {also=ort}: the .onnx file itself is not touched by th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A .ort file beside its .onnx file, on the same images.
+    """A .ort file compared with its .onnx file on the same images.
 
     `agreement` is the share of images where both answer the same class. `largest_difference` is
-    that of any score, in units of the score where that is above 1.
+    that of any score, relative to scores above 1.
     """
 
     images: int
@@ -48,11 +48,11 @@ class Comparison:
 
 
 def convert_to_ort(model: ModelProto | bytes) -> bytes:
-    """The .ort file of a model whose weights are all inside. Raises UnsupportedModelError where
-    ONNX Runtime cannot make one that it can load.
+    """Convert a model without external data to the .ort format. Raises UnsupportedModelError where
+    ONNX Runtime cannot convert it or cannot load the result.
     """
     if isinstance(model, ModelProto) and measure_bytes(model) > MAX_PROTO_BYTES:
-        message = "the .ort format holds no model above 2 GiB"
+        message = "the .ort format cannot hold a model above 2 GiB"
         raise UnsupportedModelError(message, remedy=_REMEDY)
     content = model if isinstance(model, bytes) else model.SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +78,7 @@ def compare_with_onnx(
     target: ImageInput,
     batch_size: int,
 ) -> Comparison:
-    """Load both on the CPU, and compare one output on images [N, ...] prepared for `target`."""
+    """Load both on the CPU, and compare one output for images [N, ...] prepared for `target`."""
     computed, expected = (
         session.run(output, images, target, batch_size)
         for session in (_open(converted), open_session(model, "cpu", "default"))
@@ -92,7 +92,7 @@ def compare_with_onnx(
 
 
 def make_noise(target: ImageInput, count: int = 16) -> npt.NDArray[np.float32]:
-    """Inputs to compare on where there are no images: the same ones each time."""
+    """Make inputs for a comparison without images; they are the same each time."""
     shape = (count, *target.sample_shape)
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
@@ -100,7 +100,7 @@ def make_noise(target: ImageInput, count: int = 16) -> npt.NDArray[np.float32]:
 def _measure_difference(
     computed: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
 ) -> float:
-    """A masked class's score is the lowest number of its format, or minus infinity, in both."""
+    """Measure the largest difference; a masked class's score may be -inf in both."""
     computed, expected = computed.astype(np.float64), expected.astype(np.float64)
     with np.errstate(invalid="ignore"):
         difference = np.abs(computed - expected) / np.maximum(1.0, np.abs(expected))
@@ -115,7 +115,7 @@ def _open(content: bytes) -> Session:
 
 def _convert(path: Path) -> None:
     with _hide_torch():
-        # its package imports torch wherever that is installed, for a part that is not used here
+        # its package imports torch if installed, for a part that is not used here
         from onnxruntime.tools import convert_onnx_models_to_ort as converter  # noqa: PLC0415
     fixed = converter.OptimizationStyle.Fixed
     converter.convert_onnx_models_to_ort(path, optimization_styles=[fixed])
@@ -123,7 +123,7 @@ def _convert(path: Path) -> None:
 
 @contextlib.contextmanager
 def _hide_torch() -> Iterator[None]:
-    """Let torch look as if it were not installed, unless it was imported before."""
+    """Make torch look as if it were not installed, unless it was already imported."""
     if "torch" in sys.modules:
         yield
         return
@@ -136,7 +136,7 @@ def _hide_torch() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """The converter prints and logs on its way; what went wrong comes as an exception."""
+    """Silence the converter's prints and logs; its failures are exceptions."""
     ort.set_default_logger_severity(_FATAL)
     before, handlers = logging.root.manager.disable, logging.root.handlers[:]
     logging.disable(logging.CRITICAL)

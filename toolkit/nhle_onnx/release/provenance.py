@@ -1,4 +1,4 @@
-"""How an edited model came to be, as an in-toto statement with SLSA provenance."""
+"""How an edited model was made, as an in-toto statement with SLSA provenance."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -19,7 +19,7 @@ Fields = dict[str, Any]
 
 
 def make_statement(report: UnlearnReport, sources: Mapping[str, str | None]) -> Fields:
-    """Subjects are the files that were made, materials those they were made from.
+    """Make the statement: its subjects are the outputs, its materials the inputs.
 
     `sources` are the samples by path, with the SHA-256 of each that is a single file.
     """
@@ -65,13 +65,13 @@ def _list_files(name: str, model: FileSummary | ModelSummary) -> list[Fields]:
 
 
 def _describe(name: str, sha256: str | None) -> Fields:
-    """One file or folder. A folder has no digest, and is named by where it is."""
+    """Describe one file or folder. A folder has no digest, and is named by its path."""
     if sha256 is None:
         return {"name": name, "uri": quote(PurePath(name).as_posix())}
     return {"name": name, "digest": {"sha256": sha256}}
 
 
 def _list_options(method: Mapping[str, Any]) -> Fields:
-    """What was asked for, without what came of it."""
+    """List the options, without results."""
     names = [*(field.name for field in fields(UnlearnOptions)), "anchors"]
     return {name: method[name] for name in names if name in method}

@@ -1,11 +1,13 @@
-"""Reports as JSON: the fields of the values, and the verdicts they imply."""
+"""Reports as JSON: the fields of the values, and the verdicts that follow from them."""
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.text import escape_json
 from nhle_onnx.values.report import TrainingStep
 
@@ -14,14 +16,12 @@ _TRAJECTORY = TypeAdapter(tuple[TrainingStep, ...])
 
 
 def render_json(report: Any) -> str:  # noqa: ANN401 - any frozen value of ours
-    """One JSON document; the keys are the field names, and `verdict` and `passed` where a value has
-    them.
-    """
+    """Write one JSON document: field names as keys, and `verdict` and `passed` if defined."""
     document = json.dumps(_to_plain(report), indent=2, ensure_ascii=False, allow_nan=False)
     return escape_json(document) + "\n"
 
 
-# What fields were called before: `nhle-onnx/report/v1`.
+# The field names of `nhle-onnx/report/v1`.
 _OLD_NAMES = {
     "forgetting": "forget_loss",
     "keeping": "retain_loss",
@@ -37,16 +37,24 @@ _OLD_NAMES = {
 
 
 def read_trajectory(document: dict[str, Any]) -> tuple[TrainingStep, ...]:
-    """How training went, from a `report.json` of this version or of the one before.
+    """Read the course of training from a `report.json` of this or the previous version.
 
-    Raises ValidationError, which is a ValueError, where the document is none, and KeyError where
-    it says nothing of training.
+    Raises ValidationError, which is a ValueError, for an invalid document, and KeyError for one
+    without training.
     """
     return _TRAJECTORY.validate_python(upgrade_report(document)["trajectory"])
 
 
+def require_report_of(path: Path, document: Any, model: Path, sha256: str) -> None:  # noqa: ANN401 - JSON
+    """Raise InputRefusedError where a `report.json` is of another edited model than this one."""
+    edited = document.get("edited") if isinstance(document, dict) else None
+    if not isinstance(edited, dict) or edited.get("sha256") != sha256:
+        message = f"{path} is the report of another model than {model}: the digests differ"
+        raise InputRefusedError(message, remedy="Give the .report.json that was written with it.")
+
+
 def upgrade_report(document: dict[str, Any]) -> dict[str, Any]:
-    """A `report.json` with today's names, whichever version wrote it."""
+    """Return a `report.json` of any version with the current names."""
     if document.get("schema") != _V1:
         return document
     upgraded: dict[str, Any] = _rename(document)

@@ -1,4 +1,4 @@
-"""The files beside a model that hold its weights, wherever in the model they are named."""
+"""The files beside a model that hold its weights."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -15,8 +15,8 @@ _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
 
 def list_sidecars(path: Path) -> tuple[str, ...]:
-    """Names of the files that hold weights of an ONNX model, relative to its folder; none for a
-    file of another kind. Raises InputRefusedError for a name outside the folder.
+    """List the files that hold weights of an ONNX model, relative to its folder. Empty for other
+    files. Raises InputRefusedError for a name outside the folder.
     """
     tensors = list_all_tensors(_parse(path))
     names = dict.fromkeys(_read_location(tensor) for tensor in tensors if is_external(tensor))
@@ -28,8 +28,8 @@ def list_sidecars(path: Path) -> tuple[str, ...]:
 
 
 def _parse(path: Path) -> ModelProto:
-    """A model without its weights outside. An empty one for a file that is none: what a file is
-    shows in its content, but whoever names it .onnx says so.
+    """Parse a model without its external data, or return an empty one for any other file. A file is
+    recognised by its content; but a file named .onnx must be a model.
     """
     proto = ModelProto()
     try:
@@ -44,7 +44,7 @@ def _parse(path: Path) -> ModelProto:
     if not proto.graph.node:
         if path.suffix.lower() == ".onnx":
             message = f"{path} is not an ONNX model, or is truncated: it cannot be parsed"
-            raise InputRefusedError(message, remedy="Copy the file anew.")
+            raise InputRefusedError(message, remedy="Copy the file again.")
         proto.Clear()
     return proto
 

@@ -1,4 +1,4 @@
-"""Signing files together, and finding out whether they are still those that were signed."""
+"""Signing files together, and checking that they are unchanged."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +11,11 @@ from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
 
 _INSTALL = "Install it with `pip install 'nhle-onnx[sign]'`."
-_DISTRUST = "Do not use these files; get them anew, with their signature, from where they come."
+_DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
 
 def name_signature(paths: Sequence[Path]) -> Path:
-    """Where the signature of some files is, unless it is said."""
+    """Return the default path of the signature of some files."""
     return paths[0].with_name(f"{paths[0].name}.sig")
 
 
@@ -24,7 +24,7 @@ def sign_files(
 ) -> tuple[SignedFile, ...]:
     """Sign files of one folder together, with those that hold a model's weights, and nothing else.
 
-    Raises InputRefusedError for files or a key that cannot be read, and where a signature exists.
+    Raises InputRefusedError for files or a key that cannot be read, and if a signature exists.
     """
     _require_extra()
     from nhle_onnx.release.bundle import make_bundle  # noqa: PLC0415 - needs the extra, is slow
@@ -36,7 +36,7 @@ def sign_files(
     for name in names:
         _require_file(folder / name)
         if (folder / name).resolve() == signature.resolve():
-            message = f"{signature} is to hold the signature, and cannot be signed itself"
+            message = f"{signature} will hold the signature, so it cannot be signed itself"
             raise InputRefusedError(message, remedy="Name the files to sign, without it.")
     check_writable(signature, force=force)
     bundle, digests = make_bundle(folder, names, key)
@@ -47,11 +47,11 @@ def sign_files(
 def check_signature(
     paths: Sequence[Path], signature: Path, trusted: TrustedKey, *, is_whole: bool = True
 ) -> tuple[SignedFile, ...]:
-    """Find every named file, and those that hold a model's weights, to be as they were signed.
+    """Check that every named file, and those that hold a model's weights, are unchanged.
 
-    With `is_whole` also all others that were signed with them, which must lie beside them. Returns
-    the digests that were signed, so that whoever reads a file later can see that it is the same.
-    Raises InputRefusedError that names every file that is missing, changed or was not signed.
+    With `is_whole`, all other files that were signed with them are checked as well. Returns the
+    signed digests, so that a file read later can be compared. Raises InputRefusedError that names
+    every file that is missing, changed or was not signed.
     """
     _require_extra()
     from nhle_onnx.release.bundle import read_bundle  # noqa: PLC0415 - needs the extra, is slow
@@ -60,7 +60,7 @@ def check_signature(
     signed = read_bundle(_read(signature), str(signature), trusted)
     names = {path.name for path in paths} | (signed.keys() if is_whole else set())
     problems = _compare(folder, names, signed)
-    if not problems:  # a model's sidecars are known once it is known to be the one that was signed
+    if not problems:  # a model's sidecars are only read once it is known to be the signed model
         sidecars = _name_sidecars(paths)
         problems = _compare(folder, sidecars - names, signed)
         names |= sidecars
@@ -87,7 +87,7 @@ def _find_folder(paths: Iterable[Path]) -> Path:
     if len(folders) > 1:
         message = f"the files lie in several folders: {', '.join(map(str, folders))}"
         raise InputRefusedError(
-            message, remedy="Put them into one folder, or sign those of each folder on their own."
+            message, remedy="Put them into one folder, or sign each folder's files separately."
         )
     return folders[0]
 
@@ -97,7 +97,7 @@ def _name_sidecars(paths: Iterable[Path]) -> set[str]:
 
 
 def _compare(folder: Path, names: Iterable[str], signed: Mapping[str, str]) -> list[str]:
-    """What is wrong with each file that is not as it was signed."""
+    """Describe each file that is not as it was signed."""
     problems = []
     for name in sorted(names):
         if name not in signed:
@@ -107,7 +107,7 @@ def _compare(folder: Path, names: Iterable[str], signed: Mapping[str, str]) -> l
         elif not (folder / name).exists():
             problems.append(f"{name} was signed and is missing")
         elif not _is_plain(folder / name):
-            problems.append(f"{name} is a link or no file")
+            problems.append(f"{name} is a link or not a file")
         elif _digest(folder / name) != signed[name]:
             problems.append(f"{name} was changed")
     return problems
@@ -115,12 +115,12 @@ def _compare(folder: Path, names: Iterable[str], signed: Mapping[str, str]) -> l
 
 def _require_file(path: Path) -> None:
     if not _is_plain(path):
-        message = f"{path} {'is a link or no file' if path.exists() else 'does not exist'}"
+        message = f"{path} {'is a link or not a file' if path.exists() else 'does not exist'}"
         raise InputRefusedError(message, remedy="Put the file itself there.")
 
 
 def _is_plain(path: Path) -> bool:
-    """No link: a model's sidecars would be read from where the link leads, and not from here."""
+    """Whether it is not a link: a linked model's sidecars lie in another folder."""
     return path.is_file() and not path.is_symlink()
 
 

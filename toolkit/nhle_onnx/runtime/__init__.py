@@ -1,1 +1,1 @@
-"""ONNX Runtime: where models run, on which provider, and by which kernels. Never torch."""
+"""ONNX Runtime: sessions, providers and kernels, without torch."""

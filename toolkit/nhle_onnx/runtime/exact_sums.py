@@ -1,11 +1,11 @@
 """A form of a model whose sums of 8-bit products are exact on every processor.
 
-ONNX Runtime's kernels saturate sums of uint8 × int8 on some processors; those of uint8 × uint8 and
-of int8 × int8 are exact everywhere. So an int8 factor beside a uint8 one becomes uint8: 128 is
-added to its numbers and to its zero point, which leaves what they stand for.
+On some processors, ONNX Runtime's kernels saturate sums of uint8 × int8 products; sums of uint8 ×
+uint8 and of int8 × int8 are exact everywhere. So an int8 factor beside a uint8 one becomes uint8:
+adding 128 to its numbers and to its zero point leaves the real values unchanged.
 
-ONNX Runtime can do so itself (`session.x64quantprecision`), but then refuses graphs in which two
-layers share a weight, or both factors are int8, and leaves factors that are no constants.
+ONNX Runtime has an option for this (`session.x64quantprecision`), but it then refuses graphs in
+which two layers share a weight or both factors are int8, and skips factors that are not constant.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,17 @@ from onnx import shape_inference as inference
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.skeleton import make_skeleton
 
-# Else int8 activations between quantizers become uint8, beside weights that stay int8.
+# Otherwise int8 activations between quantizers become uint8, beside weights that stay int8.
 ENTRIES = {"session.qdqisint8allowed": "1"}
 _OFFSET = 128
 _PREFIX = "nhle_onnx/exact_sums"
 _FLOAT_PRODUCTS = {"Conv", "MatMul", "Gemm"}  # fused with the quantizers around them
-# Through these ONNX Runtime moves a quantizer to the layer behind.
+# ONNX Runtime moves quantizers through these to the layer behind.
 _MOVES = {"Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
 
 
 class _Factors(NamedTuple):
-    """Where an operator takes the two factors that its kernel multiplies, and their zero points."""
+    """Input positions of the two factors that an operator multiplies, and of their zero points."""
 
     left: int
     left_zero: int
@@ -47,11 +47,11 @@ _FACTORS = {
     "MatMulIntegerToFloat": _Factors(0, 4, 1, 5),
     "QAttention": _Factors(0, 6, 1, 7),
 }
-_DYNAMIC = {"DynamicQuantizeMatMul": _Factors(0, 0, 1, 3)}  # its left factor becomes uint8 inside
+_DYNAMIC = {"DynamicQuantizeMatMul": _Factors(0, 0, 1, 3)}  # left factor: uint8 inside
 
 
 class _Operand(NamedTuple):
-    """Where a node takes a quantized tensor and its zero point."""
+    """Input positions of a node's quantized tensor and its zero point."""
 
     node: NodeProto
     numbers: int
@@ -59,7 +59,7 @@ class _Operand(NamedTuple):
 
 
 def make_exact(model: ModelProto) -> ModelProto:
-    """Return a form that computes the same numbers with exact sums. The model stays as it is."""
+    """Return a model that computes the same with exact sums. The given model is not changed."""
     exact = ModelProto()
     exact.CopyFrom(model)
     operands = {(id(operand.node), operand.numbers): operand for operand in _list_mixed(exact)}
@@ -69,7 +69,7 @@ def make_exact(model: ModelProto) -> ModelProto:
 
 
 def _list_mixed(model: ModelProto) -> Iterator[_Operand]:
-    """Every int8 factor that is multiplied by a uint8 one."""
+    """List every int8 factor that is multiplied by a uint8 one."""
     index = GraphIndex(model)
     kinds, producers = _find_kinds(index), index.producers
     for node in model.graph.node:
@@ -90,7 +90,7 @@ def _list_mixed(model: ModelProto) -> Iterator[_Operand]:
 
 
 def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand | None:
-    """What a tensor was dequantized from, if only moved since."""
+    """Return the tensor that this one was dequantized from, if it was only reshaped since."""
     node = producers.get(name)
     while node and node.op_type in _MOVES:
         node = producers.get(node.input[0])
@@ -99,10 +99,10 @@ def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand |
 
 
 def _find_kinds(index: GraphIndex) -> dict[str, int]:
-    """Element types by tensor, as far as they are stored, declared, or can be inferred."""
+    """Return element types by tensor, as far as they are stored, declared, or can be inferred."""
     skeleton = make_skeleton(index.proto)
     with suppress(RuntimeError, ValueError, inference.InferenceError):
-        # what is stored and declared is known all the same
+        # stored and declared types are known even so
         skeleton = inference.infer_shapes(skeleton)
     values = (*skeleton.graph.input, *skeleton.graph.value_info)
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}
@@ -110,14 +110,14 @@ def _find_kinds(index: GraphIndex) -> dict[str, int]:
 
 
 def _read_kind(operand: _Operand, kinds: Mapping[str, int]) -> int | None:
-    """The operand's element type, which is that of its zero point."""
+    """Return the operand's element type, which is that of its zero point."""
     names = dict(enumerate(operand.node.input))
     zero_point, numbers = names.get(operand.zero_point, ""), names.get(operand.numbers, "")
     return kinds.get(zero_point) or kinds.get(numbers)
 
 
 def _shift(model: ModelProto, operand: _Operand, prefix: str) -> None:
-    """Make an operand and its zero point uint8. Of constants ONNX Runtime does so but once."""
+    """Make an operand and its zero point uint8. For constants, ONNX Runtime does this only once."""
     node, places = operand.node, (operand.numbers, operand.zero_point)
     node.input.extend([""] * (operand.zero_point + 1 - len(node.input)))
     if not node.input[operand.zero_point]:
@@ -130,12 +130,12 @@ def _shift(model: ModelProto, operand: _Operand, prefix: str) -> None:
             helper.make_node("Add", [wide, offset], [moved]),
             helper.make_node("Cast", [moved], [shifted], to=TensorProto.UINT8),
         )
-        model.graph.node.extend(steps)  # ONNX Runtime puts nodes in order itself
+        model.graph.node.extend(steps)  # ONNX Runtime sorts the nodes itself
         node.input[place] = shifted
 
 
 def _make_zeros(model: ModelProto, node: NodeProto) -> npt.NDArray[np.int8]:
-    """The zero point that a node leaves out: one for each of its scales, where it has several."""
+    """Make the zero point that a node leaves out, one for each of its scales."""
     scale = GraphIndex(model).tensors.get(node.input[1])
     is_scaled = node.op_type == "DequantizeLinear" and scale is not None
     return np.zeros(tuple(scale.dims) if scale and is_scaled else (), np.int8)

@@ -1,7 +1,7 @@
 """Which kernels multiply 8-bit numbers: those with exact sums, or this processor's default ones.
 
 On x86 processors without VNNI, ONNX Runtime's default kernels add pairs of uint8 × int8 products in
-16 bits, and saturate there: whole networks lose accuracy on such a host that they keep on a device.
+16 bits, and saturate: networks then lose accuracy on such a host that they keep on a device.
 """
 
 from functools import cache
@@ -23,7 +23,7 @@ _INTEGER = ("QLinear", "QGemm", "MatMulInteger", "ConvInteger", "QAttention", "D
 
 @cache
 def saturates() -> bool:
-    """Whether this processor's default kernels saturate sums of uint8 × int8 products."""
+    """Find out whether this processor's default kernels saturate sums of uint8 × int8 products."""
     factors = {
         "left": np.full((1, DEPTH), 255, np.uint8),
         "right": np.full((DEPTH, 1), 127, np.int8),
@@ -33,7 +33,7 @@ def saturates() -> bool:
 
 
 def make_trial() -> bytes:
-    """A model of one uint8 × int8 product, with inputs `left` [1, 64] and `right` [64, 1]."""
+    """Make a model of one uint8 × int8 product, with inputs `left` [1, 64] and `right` [64, 1]."""
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["left", "right"], ["sum"])],

@@ -1,4 +1,4 @@
-"""Opening a native session: the one place that sets ONNX Runtime's options."""
+"""Opening an ONNX Runtime session: the only place that sets its options."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,19 +19,19 @@ def open_native(
     entries: Mapping[str, str] | None = None,
     optimized: Path | None = None,
 ) -> ort.InferenceSession:
-    """Open a session of a model, given as a path or as its bytes.
+    """Open a session of a model, given as a path or as bytes.
 
-    `entries` is the session's configuration; `optimized` is where ONNX Runtime writes the graph
-    that it really runs. Raises what ONNX Runtime raises, which shares no public base class.
+    `entries` is the session's configuration; `optimized` is the file to which ONNX Runtime writes
+    the graph that it actually runs. Raises ONNX Runtime's errors, which share no public base class.
     """
-    # else a missing CUDA library, or a wrong shape that a model declares, fills the terminal
+    # otherwise a missing CUDA library, or a wrongly declared shape, fills the terminal
     ort.set_default_logger_severity(_FATAL)
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
-    options.intra_op_num_threads = read_thread_limit() or 0  # 0: one a core
+    options.intra_op_num_threads = read_thread_limit() or 0  # 0: one for each core
     if optimized:
         options.optimized_model_filepath = str(optimized)
     for key, value in (entries or {}).items():
         options.add_session_config_entry(key, value)
-    # else it goes on with the CPU where CUDA fails, now or in a run, and says so on stdout
+    # otherwise it falls back to the CPU where CUDA fails, now or in a run, and prints that
     return ort.InferenceSession(source, options, providers=list(providers), enable_fallback=False)

@@ -1,4 +1,4 @@
-"""Whether an ONNX Runtime provider truly computes here. To be listed is not to work."""
+"""Whether an ONNX Runtime provider truly computes here. A listed provider may still fail."""
 
 import ctypes
 import io
@@ -16,14 +16,14 @@ _SIDE = 4
 
 
 def list_providers() -> tuple[str, ...]:
-    """What ONNX Runtime was built with, the CPU first, and CUDA even where it was not."""
+    """List the providers of this ONNX Runtime, the CPU first, and CUDA in any case."""
     return tuple(dict.fromkeys((CPU, CUDA, *ort.get_available_providers())))
 
 
 def find_provider_fault(provider: str) -> str | None:
-    """Why a provider does not compute a small network as NumPy does, or None if it does.
+    """Return why a provider does not compute a small network as NumPy does, or None if it does.
 
-    No node may go to the CPU instead.
+    No node may run on the CPU instead.
     """
     if provider not in ort.get_available_providers():
         return "ONNX Runtime was built without it"
@@ -45,11 +45,11 @@ def find_provider_fault(provider: str) -> str | None:
         return " ".join(str(error).split()) or type(error).__name__
     if np.allclose(answer.ravel(), expected, atol=1e-2):
         return None
-    return f"it computes {answer.item():.4f} where {expected:.4f} is right"
+    return f"it computes {answer.item():.4f} instead of {expected:.4f}"
 
 
 def has_cuda_driver() -> bool:
-    """Whether this machine has an NVIDIA driver at all; asks neither torch nor ONNX Runtime."""
+    """Whether this machine has an NVIDIA driver; found out without torch and ONNX Runtime."""
     for name in _DRIVERS:
         try:
             ctypes.CDLL(name)
@@ -60,14 +60,14 @@ def has_cuda_driver() -> bool:
 
 
 def preload_cuda() -> None:
-    """Load CUDA libraries that pip installed, where ONNX Runtime can."""
+    """Load the CUDA libraries that pip installed, if ONNX Runtime can."""
     if hasattr(ort, "preload_dlls"):
-        with redirect_stdout(io.StringIO()):  # it prints what it does not find
+        with redirect_stdout(io.StringIO()):  # it prints the libraries that it does not find
             ort.preload_dlls()
 
 
 def _make_model(kernel: np.ndarray) -> ModelProto:
-    """A convolution over the whole image, and a ReLU."""
+    """Make a model of a convolution over the whole image, and a ReLU."""
     shape = [1, 1, _SIDE, _SIDE]
     graph = helper.make_graph(
         [

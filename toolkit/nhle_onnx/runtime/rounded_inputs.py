@@ -1,8 +1,8 @@
-"""Products whose inputs ONNX Runtime rounds to 8 bits, although the graph has them as floats.
+"""Matrix products whose float inputs ONNX Runtime rounds to 8 bits.
 
-Of some products of floats by a stored weight of 4 or 8 bits it makes a MatMulNBits, whose kernel
-on a CPU takes whole numbers from -127 to 127 of each block of inputs. Which ones hangs on what its
-optimizer did before, so that it is asked.
+It turns some products with a stored 4-bit or 8-bit weight into a MatMulNBits, whose CPU kernel
+rounds each block of inputs to integers from -127 to 127. Which products depends on its other
+optimizations, so this module looks at the optimized graph.
 """
 
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ _ROUNDING = 4  # the accuracy level of a kernel that computes in 8 bits
 
 
 def find_rounded_inputs(proto: ModelProto) -> dict[str, int]:
-    """How many inputs share a scale, by the name of the product."""
+    """Return how many inputs share a scale, by the name of the product."""
     products = set(_list_products(proto))
     if not products or measure_bytes(proto) > MAX_PROTO_BYTES:
         return {}
     kernels = dict(_list_kernels(proto))
     blocks = {name: kernels[name] for name in products & kernels.keys()}
     for node in proto.graph.node:
-        if node.op_type == "Add" and node.output[0] in kernels:  # a bias that the kernel adds
+        if node.op_type == "Add" and node.output[0] in kernels:  # a bias added by the kernel
             blocks |= dict.fromkeys(products & {*node.input}, kernels[node.output[0]])
     return blocks
 
 
 def _list_products(proto: ModelProto) -> Iterator[str]:
-    """Float × quantized products, with the weight stored either way."""
+    """List float × quantized products, with the weight stored either way."""
     nodes = proto.graph.node
     dequantized = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
     for node in nodes:
@@ -44,12 +44,12 @@ def _list_products(proto: ModelProto) -> Iterator[str]:
 
 
 def _list_kernels(proto: ModelProto) -> Iterator[tuple[str, int]]:
-    """Outputs of the kernels that round, and their blocks; none where no session opens."""
+    """Return the outputs and block sizes of kernels that round; empty where no session opens."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
         try:
             open_native(proto.SerializeToString(), optimized=path)
-        except Exception:  # noqa: BLE001 - its errors share no base; who runs the model reports it
+        except Exception:  # noqa: BLE001 - its errors share no base; running the model reports them
             return
         optimized = onnx.load(path)
     for node in optimized.graph.node:

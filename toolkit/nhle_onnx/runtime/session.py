@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions as a source of outputs, on a provider that truly runs."""
+"""ONNX Runtime sessions that compute outputs, on a provider that truly works."""
 
 import re
 import tempfile
@@ -31,7 +31,7 @@ _OPTIONS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 _Feed = dict[str, npt.NDArray[np.generic]]
 _Outputs = list[npt.NDArray[np.generic]]
-# What ONNX Runtime says where the device, not the model, is at fault: lost, or its memory full.
+# ONNX Runtime's messages where the device is at fault, not the model: lost, or out of memory.
 _DEVICE_FAULT = re.compile(
     r"CUDA (failure|error)|CUDNN|CUBLAS|CUFFT|out of memory|Failed to allocate memory|EP_FAIL",
     re.IGNORECASE,
@@ -43,7 +43,7 @@ _DEVICE_REMEDY = hint(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A model loaded by ONNX Runtime, with the provider that it really runs on."""
+    """A model loaded by ONNX Runtime, with the provider on which it actually runs."""
 
     native: ort.InferenceSession
     provider: str
@@ -52,10 +52,9 @@ class Session:
     def run(
         self, output: str, images: npt.NDArray[np.float32], target: ImageInput, batch_size: int
     ) -> npt.NDArray[np.float32]:
-        """One output for images [N, ...] that are prepared for `target`, as float32 [N, ...].
-
-        Raises InputRefusedError where ONNX Runtime fails on them, and DeviceUnavailableError where
-        that is the device's fault.
+        """Compute one output for images [N, ...] that are prepared for `target`, as float32 [N,
+        ...]. Raises InputRefusedError where ONNX Runtime fails on them, and DeviceUnavailableError
+        where the device is the cause.
         """
         return self.run_several((output,), images, target, batch_size)[0]
 
@@ -66,7 +65,7 @@ class Session:
         target: ImageInput,
         batch_size: int,
     ) -> tuple[npt.NDArray[np.float32], ...]:
-        """As `run`, for several outputs in one pass. All of them hold a row an image."""
+        """Do as `run`, for several outputs in one pass. Each output has one row for each image."""
         filled = _fill(images, target.batch) if target.batch else images
         size = target.batch or batch_size
         feeds = (
@@ -85,18 +84,18 @@ class Session:
         return tuple(output.astype(np.float32, copy=False)[: len(images)] for output in joined)
 
     def stop(self) -> None:
-        """End the run in progress, on another thread, at its next node; and any later one."""
+        """Stop the run in progress on another thread at its next node, and any later run."""
         self.options.terminate = True
 
 
 def open_session(
     model: ModelProto, provider: Provider = "auto", kernels: Kernels = "exact"
 ) -> Session:
-    """Load a model on the provider asked for; `auto` is CUDA where it works, else the CPU.
+    """Load a model on a provider; `auto` is CUDA where that works, otherwise the CPU.
 
-    With `kernels` exact, sums of 8-bit products are the same on every processor. Raises
-    DeviceUnavailableError where CUDA was asked for and ONNX Runtime came up without it (which it
-    does silently), and InputRefusedError where it cannot load the model.
+    With exact `kernels`, sums of 8-bit products are the same on every processor. Raises
+    DeviceUnavailableError where CUDA was asked for but ONNX Runtime silently started without it,
+    and InputRefusedError where it cannot load the model.
     """
     entries: Mapping[str, str] = {}
     if kernels == "exact" and may_saturate(model):
@@ -110,7 +109,7 @@ def open_session(
 
 
 def _copy(model: ModelProto) -> ModelProto:
-    """Saving with external data empties the tensors of the model that it is given."""
+    """Copy the model, as saving with external data empties the tensors of its argument."""
     copy = ModelProto()
     copy.CopyFrom(model)
     return copy
@@ -150,10 +149,12 @@ def _open(source: str | bytes, provider: str, entries: Mapping[str, str]) -> Ses
 
 
 def _join(batches: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[np.generic]:
-    """What was computed of all images, if it is a row of each."""
+    """Join the outputs of all batches, if there is one row for each image."""
     rows = sum(len(np.atleast_1d(batch)) for batch in batches)
     if rows != images or len({batch.shape[1:] for batch in batches}) > 1:
-        message = f"the model computes {rows} rows of {images} images, where one of each is needed"
+        message = (
+            f"the model computes {rows} rows for {images} images, but one for each image is needed"
+        )
         raise InputRefusedError(message, remedy="Export it with the batch as its first axis.")
     return np.concatenate(batches)
 
@@ -168,7 +169,7 @@ def _run(
 def _run_bound(
     native: ort.InferenceSession, outputs: list[str], feed: _Feed, options: ort.RunOptions
 ) -> _Outputs:
-    """As `_run`, where inputs and outputs move between host and device but once."""
+    """Do as `_run`, moving inputs and outputs between host and device only once."""
     binding = native.io_binding()
     for name, images in feed.items():
         binding.bind_cpu_input(name, images)
@@ -180,7 +181,7 @@ def _run_bound(
 
 
 def _fill(images: npt.NDArray[np.float32], batch: int) -> npt.NDArray[np.float32]:
-    """Images up to a multiple of a batch size that the graph fixes, with the first repeated."""
+    """Fill up images to a multiple of the graph's fixed batch size by repeating the first."""
     missing = -len(images) % batch
     return np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
 

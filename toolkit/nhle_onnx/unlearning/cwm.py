@@ -15,6 +15,8 @@ from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest, Mask
 
+CONVEX_MARGIN = 10.0  # logits below another class: e^-10 of its probability
+_HALF_MARGIN = 32.0  # the largest step of float16, so that none is rounded to a tie
 IMPORTANCE_SHARE = 0.5  # of the head's units, the part that `importance` masks
 _POOLED_POSITIONS = 2**16
 
@@ -41,6 +43,9 @@ def mask_classes(
 ) -> HeadValues:
     """Head values with the forgotten classes masked; all other rows keep their bytes.
 
+    `convex`: the row of a retained class, and its bias less a margin, so that the class's
+    score is that class's less the margin, whatever the features, in any number format: it cannot
+    win, and is a score like others, which a later quantization need not make room for.
     `floor`: row 0 and the lowest bias that the number format holds, so the class cannot win for
     any finite features. `zero`: row and bias 0, which can still win where every other logit is
     negative. `importance`: the entries of the units most active on the class's samples become
@@ -50,7 +55,11 @@ def mask_classes(
     floor = find_floor(values, head)
     rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
     for position, index in enumerate(request.forget):
-        if mask == "importance":
+        if mask == "convex":
+            shadowed = find_average_class(rows, request)
+            rows[index] = rows[shadowed]
+            bias[index] = bias[shadowed] - find_margin(values.bias) / head.bias_scale
+        elif mask == "importance":
             if activations is None:
                 message = "the importance mask needs mean activations"
                 raise ValueError(message)
@@ -59,6 +68,29 @@ def mask_classes(
             rows[index] = 0
             bias[index] = floor[index] if mask == "floor" else 0
     return replace(values, weight=weight, bias=bias)
+
+
+def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
+    """The mask that `auto` stands for: convex where real scores compete, floor where each is read
+    by itself, or where whole numbers hold them.
+    """
+    if mask != "auto":
+        return mask
+    is_real = head.weight_quant_params is None and not head.score_quant_params
+    return "convex" if is_real and not head.is_separate and head.bias_scale else "floor"
+
+
+def find_margin(bias: Array) -> float:
+    """How far below another class's score the masked one lies, in logits."""
+    return _HALF_MARGIN if bias.dtype == np.float16 else CONVEX_MARGIN
+
+
+def find_average_class(rows: Array, request: ForgetRequest) -> int:
+    """The retained class whose row [D, ...] is nearest to the mean of all retained rows."""
+    kept = list(request.retained)
+    flat = rows[kept].reshape(len(kept), -1).astype(np.float64)
+    distances = np.linalg.norm(flat - flat.mean(0), axis=1)
+    return kept[int(distances.argmin())]
 
 
 def find_floor(values: HeadValues, head: ClassifierHead) -> Array:
@@ -85,7 +117,7 @@ def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> 
     Argmax takes the first of equal scores: the class then loses every tie if a retained class
     stands before it. Raises UnsupportedModelError where none does, as the class could win.
     """
-    if mask != "floor" or not head.is_clamped:
+    if mask not in {"floor", "convex"} or not head.is_clamped:
         return ()
     first = min(request.retained)
     winners = [index for index in request.forget if index < first]

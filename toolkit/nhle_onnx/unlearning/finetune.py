@@ -13,6 +13,7 @@ from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.averaging import WeightAverage
 from nhle_onnx.training.budget import LARGEST_RATE, start_budget
 from nhle_onnx.training.loop import Trajectory, make_relative_adam, train
+from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
 from nhle_onnx.unlearning.probing import Probe, probe
 from nhle_onnx.values.options import UnlearnOptions
@@ -153,15 +154,12 @@ def _run(
 def _make_optimizer(
     parameters: Sequence[nn.Parameter], whole: Sequence[nn.Parameter], options: UnlearnOptions
 ) -> tuple[torch.optim.Optimizer, str]:
-    """Relative Adam, unless a rate was given: then plain SGD for the paper's losses, as its
-    rates of 0.1 to 0.2 imply, and Adam for ours.
-    """
+    """Relative Adam, unless a rate was given: then the loss's own optimizer."""
     if options.lr is None:
         name = f"Adam, up to {LARGEST_RATE:.3g} of each tensor's magnitude a step"
         return make_relative_adam(parameters, 1.0, whole), name
-    if options.loss != "saturating":
-        return torch.optim.SGD(parameters, lr=options.lr), f"SGD, rate {options.lr:.3g}"
-    return torch.optim.Adam(parameters, lr=options.lr), f"Adam, rate {options.lr:.3g}"
+    kind = find_loss(options.loss).optimizer
+    return kind(parameters, lr=options.lr), f"{kind.__name__}, rate {options.lr:.3g}"
 
 
 def _to_images(inputs: npt.NDArray[np.float32], target: ImageInput) -> Tensor:

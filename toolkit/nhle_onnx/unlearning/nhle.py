@@ -1,15 +1,15 @@
-"""NHLE, negative-hot label encoding: the labels and the losses, as pure functions.
+"""NHLE, negative-hot label encoding: labels, margins and what is to be kept, as pure functions.
 
 Source: Wang et al., Scientific Reports 16, 11879 (2026). Logits z are [N, K]; ỹ is a
 negative-hot label, whose entries sum to 0. The paper prints a gradient that its cross-entropy
-does not have, so both losses are here under their own names, beside ours.
+does not have, so `losses` has both under their own names, beside ours.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nhle_onnx.values.request import ForgetRequest, Loss
+from nhle_onnx.values.request import ForgetRequest
 
 
 def encode_negative_hot(classes: Tensor, request: ForgetRequest) -> Tensor:
@@ -33,35 +33,6 @@ def measure_win_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """z_c minus the best retained logit, for each sample [N]: above 0 the class wins."""
     own = (logits * (labels < 0)).sum(1)
     return own - logits.masked_fill(labels <= 0, -torch.inf).amax(1)
-
-
-def paper_gradient_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """logsumexp(z) - ỹ·z: its gradient is the paper's p - ỹ (Eq. 2 and 5). Unbounded below."""
-    return (torch.logsumexp(logits, 1) + measure_forget_margin(logits, labels)).mean()
-
-
-def paper_cross_entropy_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Soft-label cross-entropy -Σ ỹ log p, which is -ỹ·z as Σ ỹ = 0. Unbounded below."""
-    return measure_forget_margin(logits, labels).mean()
-
-
-def saturating_loss(logits: Tensor, labels: Tensor, *, scale: float, margin: float) -> Tensor:
-    """softplus(-ỹ·z / scale + margin): NHLE that ends once z_c is `margin` below the mean.
-
-    `scale` is the spread of the logits, so that the margin means the same on every network.
-    """
-    return functional.softplus(measure_forget_margin(logits, labels) / scale + margin).mean()
-
-
-def forgetting_loss(
-    name: Loss, logits: Tensor, labels: Tensor, *, scale: float, margin: float
-) -> Tensor:
-    """The loss that a user chose by name."""
-    if name == "paper-gradient":
-        return paper_gradient_loss(logits, labels)
-    if name == "paper-cross-entropy":
-        return paper_cross_entropy_loss(logits, labels)
-    return saturating_loss(logits, labels, scale=scale, margin=margin)
 
 
 def retained_divergence(logits: Tensor, original: Tensor, request: ForgetRequest) -> Tensor:

@@ -15,10 +15,10 @@ from nhle_onnx.unlearning.feature_alignment import (
     pool_features,
     separation_loss,
 )
+from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
-    forgetting_loss,
     measure_forget_margin,
     measure_win_margin,
     retained_divergence,
@@ -125,8 +125,7 @@ class ForgetObjective:
         answers = original[count:].argmax(1)
         taken = torch.isin(answers, torch.tensor(self.request.forget).to(answers))
         found = encode_negative_hot(answers[taken].cpu(), self.request).to(self.device)
-        loss = forgetting_loss(
-            self.loss,
+        loss = find_loss(self.loss).measure(
             torch.cat([logits[:count], logits[count:][taken]]),
             torch.cat([labels, found]),
             scale=self.scale,

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy, Check, OtherKernels
+from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.values.verdict import Check, Judged
 
 Role = Literal["original", "edited", "reference"]
 
@@ -18,9 +19,10 @@ Role = Literal["original", "edited", "reference"]
 class Measure:
     """One figure of one attack, on each model.
 
-    `interval` holds 95 % of bootstrap draws of the edited model's figure. `position` says where
-    the edited model stands between the original, 0, and the reference, 1; None without a
-    reference, or where the two are too close to tell.
+    An attack that varies is repeated: figures are medians, and `interval` holds what all repeats
+    gave for the edited model, with 95 % of bootstrap draws where it was drawn. `position` says
+    where the edited model stands between the original, 0, and the reference, 1; None without a
+    reference, or where the two are too close to tell. A figure above `cap` was not reached.
     """
 
     attack: str
@@ -31,14 +33,18 @@ class Measure:
     reference: float | None
     interval: tuple[float, float] | None = None
     position: float | None = None
+    cap: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """An attack that could not run."""
+    """An attack that could not run. `leaves_gap` says that it should have, so that nothing is known
+    where it would have shown something.
+    """
 
     attack: str
     reason: str
+    leaves_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class AuditSamples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditReport:
+class AuditReport(Judged):
     """The whole of an audit. `flows` are the shares of forgotten samples that go to each class;
     `curves` Acc_F after each step of relearning, from step 0.
     """
@@ -83,11 +89,6 @@ class AuditReport:
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(check.passed for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,18 @@
-"""How many processor cores, and threads on them, the program may use."""
+"""How many processor cores and threads the program may use."""
 
 import os
 
-THREADS_VARIABLE = "OMP_NUM_THREADS"  # torch obeys it by itself, and Ray sets it for its workers
+THREADS_VARIABLE = "OMP_NUM_THREADS"  # torch reads it itself, and Ray sets it for its workers
 
 
 def count_cores() -> int:
-    """Processor cores that this process may use."""
+    """Count the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def read_thread_limit() -> int | None:
-    """How many threads the environment allows for a computation; None where it says nothing."""
+    """Read how many threads the environment allows for a computation; None for no limit."""
     text = os.environ.get(THREADS_VARIABLE, "").split(",")[0].strip()  # outermost level first
     return int(text) if text.isdecimal() and int(text) else None

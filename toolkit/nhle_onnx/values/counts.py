@@ -6,26 +6,37 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCounts:
-    """Samples by class index, [K]: `correct` out of `total`.
+    """Samples by class index, [K]: `correct` out of `total`. `copies` of those show an image that
+    was counted before for the same class.
 
-    Whole numbers, so that the counts of parts of the samples sum to those of all of them, in any
-    order. Raises ValueError for counts that no samples give.
+    Integers, so that counts of parts of the samples add up to the counts of all, in any order.
+    Raises ValueError for impossible counts.
     """
 
     correct: tuple[int, ...]
     total: tuple[int, ...]
+    copies: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse impossible counts."""
         pairs = zip(self.correct, self.total, strict=False)
         if len(self.correct) != len(self.total) or any(not 0 <= c <= t for c, t in pairs):
-            message = f"no samples give these counts: {self.correct} of {self.total}"
+            message = f"these counts are impossible: {self.correct} of {self.total}"
             raise ValueError(message)
+        if not self.copies:
+            object.__setattr__(self, "copies", (0,) * len(self.total))
+
+    def count_distinct(self, index: int) -> tuple[int, int]:
+        """What different images of a class show at least: how many are right, out of how many."""
+        count = max(self.total[index] - self.copies[index], min(self.total[index], 1))
+        return min(self.correct[index], count), count
 
     def __add__(self, other: Self) -> "ClassCounts":
-        """The counts of both sets of samples together; both must be of as many classes."""
+        """Return the counts of both sets of samples together; both must have the same classes."""
         return ClassCounts(
-            correct=_add(self.correct, other.correct), total=_add(self.total, other.total)
+            correct=_add(self.correct, other.correct),
+            total=_add(self.total, other.total),
+            copies=_add(self.copies, other.copies),
         )
 
 

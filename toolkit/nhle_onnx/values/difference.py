@@ -11,8 +11,10 @@ Kind = Literal["changed", "added", "removed", "another type or shape"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorDifference:
-    """A tensor that is not the same in both. `rows` counts those along the first axis that differ,
-    and names runs of them, first and last; `largest` is the largest change of a number.
+    """A tensor that differs between two models.
+
+    `changed_rows` of its `row_count` rows along the first axis differ; `rows` gives the first and
+    last of each run of them. `largest` is the largest change of a number.
     """
 
     name: str
@@ -27,8 +29,9 @@ class TensorDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Structure, tensors, metadata and sizes. `claimed` are the tensors that a report of `unlearn`
-    says it changed; None where there is none.
+    """Structure, tensors, metadata and sizes.
+
+    `claimed` are the tensors that the report of `unlearn` says it changed; None without a report.
     """
 
     first: FileSummary
@@ -43,24 +46,24 @@ class Difference:
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing differs at all."""
+        """Whether the two models are the same."""
         return self.first.sha256 == self.second.sha256
 
     @property
     def passed(self) -> bool:
-        """Whether nothing differs but what may."""
+        """Whether only claimed tensors differ."""
         return not (self.structure or self.metadata or self.unclaimed)
 
     @property
     def verdict(self) -> str:
-        """One line: is it only what was claimed?"""
+        """One line that says whether only claimed tensors differ."""
         if self.is_same:
             return "the files are the same"
         if self.structure or self.metadata:
             counts = f"{len(self.structure)} in the graph, {len(self.metadata)} in the metadata"
             return f"more than weights differs: {counts}"
         if self.claimed is None:
-            return "only the values of tensors differ; no report says which may"
+            return "only the values of tensors differ; there is no report that says which may"
         if self.unclaimed:
             return f"{len(self.unclaimed)} tensors differ that the report does not name"
         return "only weights inside the claimed scope differ"

@@ -1,12 +1,13 @@
-"""What works on this machine. Fields are named as in the JSON."""
+"""What works on this machine. The fields are those of the JSON output."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Whether something truly computes here, and why not. `is_used` says that commands can be told
-    to use it, `is_needed` that the defaults or the user's flags do.
+    """Whether a provider or device truly computes here, or why not.
+
+    `is_used`: commands can be told to use it. `is_needed`: the defaults or the user's flags use it.
     """
 
     name: str
@@ -18,9 +19,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    """The whole of a visit. `providers` are ONNX Runtime's, `devices` torch's; `saturates` says
-    that ONNX Runtime's default kernels saturate sums of uint8 × int8 here; `extras` says
-    which are installed; `notes` what to do.
+    """The whole report of `doctor`.
+
+    `providers` are ONNX Runtime's, `devices` torch's. `saturates`: ONNX Runtime's default kernels
+    saturate sums of uint8 × int8 here. `extras` says which are installed, `notes` what to do.
     """
 
     schema: str = "nhle-onnx/doctor/v1"
@@ -35,5 +37,5 @@ class DoctorReport:
 
     @property
     def passed(self) -> bool:
-        """Whether all that is needed works."""
+        """Whether everything that is needed works."""
         return all(trial.works for trial in (*self.providers, *self.devices) if trial.is_needed)

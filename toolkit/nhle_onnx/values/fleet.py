@@ -1,14 +1,18 @@
-"""A fleet: many models and requests, and what came of each. Fields are named as in the JSON."""
+"""A fleet: many models and requests, and their results. The fields are those of the JSON output."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["passed", "failed", "refused", "crashed", "lost"]
+from nhle_onnx.values.verdict import Verdict
+
+Status = Literal["passed", "failed", "not-judged", "refused", "crashed", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """A job that is done, by the digest of all that went into it; `report` and `edited` are the
+    """A finished job.
+
+    `inputs` is the digest of everything that decides its result; `report` and `edited` are the
     digests of its outputs. `acc_f`, `delta_acc_r` and `unmasked_acc_f` are as in its report.
     """
 
@@ -16,7 +20,7 @@ class JobRecord:
     inputs: str
     report: str
     edited: str
-    passed: bool
+    verdict: Verdict
     acc_f: float | None
     delta_acc_r: float | None
     unmasked_acc_f: float | None
@@ -25,8 +29,10 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What came of one job. A job that was done before is `kept`, with its record; one that is not
-    done has a reason in place of a record.
+    """The result of one job.
+
+    A job finished in an earlier run is `kept`. One that is not finished has a reason instead of a
+    record.
     """
 
     name: str
@@ -42,7 +48,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetReport:
-    """The whole of `summary.json`. `counts` has every status that occurs."""
+    """The whole of `summary.json`. `counts` has an entry for every status that occurs."""
 
     schema: str = "nhle-onnx/fleet/v1"
     tool: dict[str, str]
@@ -54,11 +60,21 @@ class FleetReport:
     jobs: tuple[JobResult, ...]
 
     @property
+    def verdict(self) -> Verdict:
+        """PASSED only if every job is done, and passed."""
+        if self.interrupted:
+            return "failed"
+        statuses = {job.status for job in self.jobs}
+        if statuses <= {"passed"}:
+            return "passed"
+        return "not-judged" if statuses <= {"passed", "not-judged"} else "failed"
+
+    @property
     def passed(self) -> bool:
-        """Whether every job is done and passed its gates."""
-        return not self.interrupted and all(job.exit_code == 0 for job in self.jobs)
+        """Whether every job is finished and passed its gates."""
+        return self.verdict == "passed"
 
     @property
     def exit_code(self) -> int:
-        """0 where every job passed, else the highest of the jobs'; 1 is a failed gate."""
+        """0 if every job passed, otherwise the highest exit code of a job; 1 is a failed gate."""
         return max((job.exit_code for job in self.jobs), default=0)

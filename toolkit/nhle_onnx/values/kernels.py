@@ -1,4 +1,4 @@
-"""How ONNX Runtime sums products of 8-bit numbers: exactly, or by this processor's own kernels."""
+"""How ONNX Runtime sums products of 8-bit numbers: exactly, or with its default kernels."""
 
 from typing import Literal
 

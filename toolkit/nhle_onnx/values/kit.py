@@ -1,15 +1,16 @@
-"""A kit for a device, and what a device found. Fields are named as in the JSON."""
+"""A kit for a device, and a device's result. The fields are those of the JSON files."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.values.verdict import Check, Judged
 
-InputType = Literal["float32", "float16"]  # those that NumPy has everywhere
+InputType = Literal["float32", "float16"]  # those that every NumPy has
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -19,8 +20,10 @@ Answer = Annotated[int, Field(ge=0)]  # a class
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitModel:
-    """The model in a kit: `file` is its place there, `sidecars` are the digests of the files that
-    hold its weights, by their place beside it.
+    """The model in a kit.
+
+    `file` is its path in the kit; `sidecars` are the digests of the files that hold its weights, by
+    their path relative to the model.
     """
 
     file: str
@@ -33,8 +36,8 @@ class KitModel:
 class KitImages:
     """Images as the model's input, one after the other, as little-endian numbers.
 
-    `input` names the graph's input. `shape` is one image's, without the batch; `batch` is how
-    often the graph wants it at once, which is once unless the graph fixes more.
+    `input` names the graph's input. `shape` is one image's, without the batch axis; `batch` is the
+    graph's fixed batch size, otherwise 1: each image is repeated that often.
     """
 
     file: str
@@ -47,7 +50,7 @@ class KitImages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFigures:
-    """What the host measured on the same images; `before` is the original's, where it was given."""
+    """The host's figures on the same images; `before` is the original's, if it was given."""
 
     runtime: str
     provider: str
@@ -57,7 +60,10 @@ class HostFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """The whole of `kit.json`: `classes` are the images' own, `expected` the host's answers."""
+    """The whole of `kit.json`: `classes` are the images' labels, `expected` the host's answers.
+
+    `gaps` says why these images are not enough for a verdict; it is empty if they are.
+    """
 
     schema: Literal["nhle-onnx/kit/v1"] = "nhle-onnx/kit/v1"
     tool: dict[str, str]
@@ -70,6 +76,7 @@ class Kit:
     expected: tuple[Answer, ...]
     host: HostFigures
     limits: DeviceLimits
+    gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +90,8 @@ class KitSamples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KitReport:
-    """What `kit` made, and what the host found on its images."""
+class KitReport(Judged):
+    """What `kit` made, and the host's figures on its images."""
 
     schema: str = "nhle-onnx/kit-report/v1"
     tool: dict[str, str]
@@ -102,16 +109,12 @@ class KitReport:
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
 
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed on the host."""
-        return all(check.passed for check in self.checks)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What ran the model on the device; `saturates` says that it clips sums of uint8 × int8, and is
-    None in results of older kits.
+    """The runtime on the device.
+
+    `saturates`: it clips sums of uint8 × int8; None in results of older kits.
     """
 
     name: str
@@ -122,7 +125,7 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds for one run: percentiles over all images."""
+    """Milliseconds for one run, as percentiles over all images."""
 
     p50: Milliseconds
     p90: Milliseconds
@@ -131,7 +134,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCount:
-    """Images of a class, those answered right, and images of any class answered with this one."""
+    """Images of a class, correct answers among them, and images of any class answered with it."""
 
     label: str
     total: Count
@@ -141,7 +144,7 @@ class ClassCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The gates as the device judged them, by the kit's limits."""
+    """The gates as the device judged them, with the kit's limits."""
 
     passed: bool
     checks: tuple[Check, ...]
@@ -149,7 +152,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitCopy:
-    """The kit.json that a result is about, as it is: its digest can be made again."""
+    """The unchanged kit.json that a result is about, so that its digest can be checked."""
 
     sha256: Digest
     document: str
@@ -157,7 +160,7 @@ class KitCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResult:
-    """The whole of `device-result.json`, as a device wrote it."""
+    """The whole of `device-result.json`, as the device wrote it."""
 
     schema: Literal["nhle-onnx/device-result/v1"]
     runner: str
@@ -177,8 +180,8 @@ class DeviceResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceReport:
-    """What `verify` makes of a device's answers. `host` is the kit's figure."""
+class DeviceReport(Judged):
+    """The report of `verify` on a device's answers. `host` is the kit's figure."""
 
     schema: str = "nhle-onnx/device-report/v1"
     tool: dict[str, str]
@@ -201,8 +204,3 @@ class DeviceReport:
     agreement: float
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(check.passed for check in self.checks)

@@ -1,4 +1,4 @@
-"""Limits on what strangers' files may ask for."""
+"""Limits for untrusted files."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What we know of a model: the file, and its classifier head."""
+"""A loaded model: its file, and its classifier head."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,10 @@ from onnx import ModelProto
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a tensor's bytes lie: `length` of them, or where that is None, all from `offset` on.
-    `entries` are its external_data as stored, in order.
+    """Where an external tensor's bytes lie.
+
+    There are `length` bytes from `offset` on; if `length` is None, all to the end. `entries` are
+    its external_data as stored, in order.
     """
 
     location: str
@@ -23,9 +25,9 @@ class Place:
 class OnnxModel:
     """A loaded model and the file it came from. The proto is never changed; edits copy it.
 
-    `path` is as the user gave it. The proto holds all weights; `places` says which of them the
-    file keeps outside, `sidecars` the digests of the files that hold those. `sha256` is the .onnx
-    file's, `size_bytes` of all.
+    `path` is as the user gave it. The proto holds all weights; `places` says which are stored
+    outside the .onnx file, and `sidecars` has the digests of the files that hold them. `sha256` is
+    the .onnx file's digest, `size_bytes` the size of all files.
     """
 
     path: Path
@@ -37,7 +39,7 @@ class OnnxModel:
 
     @property
     def files(self) -> frozenset[Path]:
-        """Every file that holds a part of the model, with links followed."""
+        """Every file that holds a part of the model, with symbolic links resolved."""
         resolved = self.path.resolve()
         return frozenset({resolved, *(resolved.parent / name for name in self.sidecars)})
 
@@ -50,10 +52,10 @@ class OnnxModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantParams:
-    """How whole numbers stand for real ones: (number - zero point) · product of the scales.
+    """How integers stand for real numbers: (number - zero point) · product of the scales.
 
-    All are names of tensors in the graph. Those that hold more than one number hold one for each
-    index of `axis`, or for each block of `block_size` of them.
+    Scales and zero point are names of tensors in the graph. One with several numbers has one for
+    each index of `axis`, or for each block of `block_size` indices.
     """
 
     scales: tuple[str, ...]
@@ -64,18 +66,19 @@ class QuantParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierHead:
-    """The last learned layer: logits = features · weight (+ bias), one class a row.
+    """The last learned layer: logits = features · weight (+ bias), with one row for each class.
 
     `class_axis` is the weight's axis that counts classes. The operator multiplies the weight by
     `weight_scale` and the bias by `bias_scale` (Gemm's alpha and beta). `features` and `logits`
-    name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv with spatial axes behind.
+    name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv followed by spatial axes.
     `scores` names the last tensor before a softmax or the like, after any pooling; `is_clamped`
-    says that a ReLU or Clip stands before it. `output` names the graph output.
+    says that a ReLU or Clip stands before it, `is_separate` that a sigmoid follows, so that each
+    score is read by itself. `output` names the graph output.
 
-    In a quantized model, quantization parameters say what the numbers of a tensor stand for; None
-    where they are real. `feature_limits` are those that the features come from.
-    `score_quant_params` are those that the logits pass, nearest to the scores first: nothing can
-    be below the lowest number of each.
+    In a quantized model, quantization parameters say what a tensor's integers stand for; they are
+    None for floats. `feature_limits` are the parameters by which the features were quantized.
+    `score_quant_params` are those by which the scores are rounded, nearest to the output first: no
+    score can be below the lowest number of any of them.
     """
 
     op: str
@@ -98,3 +101,4 @@ class ClassifierHead:
     scores_quant_params: QuantParams | None = None
     score_quant_params: tuple[QuantParams, ...] = ()
     weight_scale: float = 1.0
+    is_separate: bool = False

@@ -1,4 +1,4 @@
-"""How to unlearn: the resolved options of the two steps. None means: found from the samples."""
+"""How to unlearn: the options of NHLE and CWM. None means: derived from the samples."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,17 +12,21 @@ from nhle_onnx.values.settings.shared import BatchSize, Seed
 class UnlearnOptions:
     """Options of NHLE training and of CWM.
 
-    `lr` None steps by a fraction of each tensor's own magnitude; `steps` None stops when the
-    forget samples are forgotten and the anchors have settled. `rescale` lets a quantized output's
-    scale and zero point, or the head's scales, change where the mask needs it.
+    Without `lr`, each step is a fraction of a tensor's own magnitude. Without `steps`, training
+    stops when the forget samples are forgotten and the anchors have settled. `rescale` allows
+    changes to a quantized output's scale and zero point, or to the head's scales, where the mask
+    needs them.
     """
 
     method: Annotated[
-        Method, Option("What is done: NHLE trains the class out of the features, CWM masks it.")
+        Method,
+        Option("What to do: NHLE trains the class out of the features, CWM masks it in the head."),
     ] = "nhle-cwm"
-    loss: Annotated[Loss, Option("What training lowers; two are as in the paper.")] = "saturating"
+    loss: Annotated[Loss, Option("The loss that training minimises; two are the paper's.")] = (
+        "saturating"
+    )
     scope: Annotated[Scope, Option("Which weights NHLE may change.")] = "features"
-    mask: Annotated[Mask, Option("What CWM does to the class's row in the head.")] = "floor"
+    mask: Annotated[Mask, Option("How CWM masks the class's row in the head.")] = "auto"
     lr: Annotated[
         float | None,
         Option(
@@ -36,19 +40,25 @@ class UnlearnOptions:
     rescale: Annotated[
         bool,
         Option(
-            "Widen the range of a quantized output or bias where a masked class could else win."
+            "Widen the range of a quantized output or bias where a masked class could win "
+            "otherwise."
         ),
     ] = False
     samples_per_class: Annotated[
-        int, Option("Samples of each class to tune by, at most.", at_least=1)
+        int, Option("Maximum number of samples of each class for tuning.", at_least=1)
     ] = 16
     batch_size: BatchSize = 256
     seed: Seed = 0
 
     @property
     def trains(self) -> bool:
-        """Whether the features are trained at all."""
+        """Whether the features are trained."""
         return self.method != "cwm"
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether samples change the edited model: these do not judge it."""
+        return self.trains or self.mask == "importance"
 
     @property
     def masks(self) -> bool:

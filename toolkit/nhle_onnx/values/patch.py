@@ -1,4 +1,4 @@
-"""What a patch says: how each file of the result is made of the base's files."""
+"""The contents of a patch: how each file of the result is made from the base's files."""
 
 from typing import Annotated, Final, Literal, NamedTuple, Self
 
@@ -13,14 +13,14 @@ _MAX_NAME = 200
 
 
 def check_file_name(name: str) -> str:
-    """A name in the model's own folder, as it is. Raises ValueError for one that leads elsewhere,
-    that hides the file (a shell may run it), or that cannot be shown.
+    """Return a plain file name unchanged. Raises ValueError for a name that contains a folder,
+    starts with a dot (a hidden file, which a shell might run), or has unprintable characters.
     """
     if name.startswith(".") or not name.isprintable() or {"/", "\\"} & {*name}:
-        message = f"{name} is no plain name of a file"
+        message = f"{name} is not a plain file name"
         raise ValueError(message)
     if not 0 < len(name) <= _MAX_NAME:
-        message = f"a file's name has {len(name)} characters"
+        message = f"a file name has {len(name)} characters"
         raise ValueError(message)
     return name
 
@@ -29,9 +29,11 @@ FileName = Annotated[str, AfterValidator(check_file_name)]
 
 
 class Piece(NamedTuple):
-    """The next bytes of a result: `size` bytes of base file `source` from `offset`, as they are
-    (`copy`), with differences added to each word of `width` bytes (`delta`), or with multiples of
-    2 to the `exponent` added to each float (`sum`); or new (`insert`).
+    """The next bytes of a result.
+
+    `copy`: `size` bytes of base file `source` from `offset`. `delta`: the same, with a difference
+    added to each word of `width` bytes. `sum`: the same, with a multiple of 2 to the `exponent`
+    added to each float. `insert`: new bytes.
     """
 
     kind: Literal["copy", "delta", "sum", "insert"]
@@ -47,7 +49,7 @@ class _Part(BaseModel):
 
 
 class PatchedFile(_Part):
-    """A file: its digest and size. The first is the model, others hold weights beside it."""
+    """A file's name, digest and size. The first file is the model, others hold its weights."""
 
     name: FileName
     sha256: Digest
@@ -55,15 +57,15 @@ class PatchedFile(_Part):
 
 
 class MadeFile(PatchedFile):
-    """A file of the result, and what it is made of."""
+    """A file of the result, and the pieces of which it is made."""
 
     pieces: tuple[Piece, ...]
 
     @model_validator(mode="after")
     def check_sizes(self) -> Self:
-        """The pieces are the file, and hold whole words."""
+        """Check that the pieces add up to the file, and hold whole words."""
         if sum(piece.size for piece in self.pieces) != self.size_bytes:
-            message = f"the pieces of {self.name} are not as long as the file"
+            message = f"the pieces of {self.name} do not add up to the file's size"
             raise ValueError(message)
         for piece in self.pieces:
             width = 4 if piece.kind == "sum" else piece.width
@@ -74,9 +76,7 @@ class MadeFile(PatchedFile):
 
 
 class PatchedTensor(_Part):
-    """A tensor that changed: which rows (first and last of each run), its digests, and how its new
-    values are held.
-    """
+    """A changed tensor: changed rows (first and last of each run), digests, and encoding."""
 
     name: str
     dtype: str
@@ -100,10 +100,10 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def check_files(self) -> Self:
-        """No two files have one name, and no piece is beyond the base."""
+        """Check that no two files have the same name, and that no piece lies outside the base."""
         for files in (self.base, self.result):
             if len({file.name.casefold() for file in files}) < len(files):
-                message = "two files have one name"
+                message = "two files have the same name"
                 raise ValueError(message)
         for file in self.result:
             _check_pieces(file, [base.size_bytes for base in self.base])

@@ -10,8 +10,8 @@ Layout = Literal["NCHW", "NHWC"]
 class ImageInput:
     """The image input of a classifier, as its graph declares it.
 
-    `batch` is how many images it takes at once: as many as the graph fixes; one, as a device has
-    them, where images at once would change each other's answers; else None, which is any number.
+    `batch` is how many images it takes at once: the batch size that the graph fixes; 1 where images
+    in one batch would change each other's answers; otherwise None, for any number.
     """
 
     name: str
@@ -34,9 +34,10 @@ class ImageInput:
 class Preprocess:
     """Steps from an 8-bit image to the model's input, in the order of the fields.
 
-    Resize to `size` (height, width), or so that the shorter side is `shortest_edge`; centre crop
-    to `crop`; `pixel · scale + offset`; subtract `mean`; divide by `std`. One mean and std a
-    channel, or one for all. `resample` is Pillow's number. `source` says where this was found.
+    Resize to `size` (height, width), or so that the shorter side is `shortest_edge`; centre crop to
+    `crop`; `pixel · scale + offset`; subtract `mean`; divide by `std`. `mean` and `std` have one
+    number for each channel, or one for all. `resample` is Pillow's number. `source` says where the
+    steps were found.
     """
 
     source: str

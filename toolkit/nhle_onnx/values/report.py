@@ -6,6 +6,7 @@ from typing import Any, Literal
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.summary import FileSummary, ModelSummary
+from nhle_onnx.values.verdict import Check, Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,23 +20,6 @@ class Accuracy:
     acc_f: float | None
     acc_r: float | None
     per_class: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A measured value against its limit. A failed check is a result, not an exception."""
-
-    name: str
-    value: float
-    limit: float
-    better: Literal["lower", "higher"]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value is on the right side of the limit, or on it."""
-        if self.better == "lower":
-            return self.value <= self.limit
-        return self.value >= self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +96,7 @@ class TrainingStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnlearnReport:
+class UnlearnReport(Judged):
     """The whole of `report.json`."""
 
     schema: str = "nhle-onnx/report/v2"
@@ -144,11 +128,6 @@ class UnlearnReport:
     provenance: dict[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...]
 
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(check.passed for check in self.checks)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderResult:
@@ -159,7 +138,7 @@ class ProviderResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
+class VerifyReport(Judged):
     """What `verify` found. `before`, `unmasked` and `delta_acc_r` need a baseline."""
 
     schema: str = "nhle-onnx/verify/v1"
@@ -181,8 +160,3 @@ class VerifyReport:
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(check.passed for check in self.checks)

@@ -1,4 +1,4 @@
-"""What is asked for: which classes to forget, by what means, within which limits."""
+"""The request: which classes to forget."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from nhle_onnx.hints import hint
 Method = Literal["nhle-cwm", "nhle", "cwm"]
 Loss = Literal["saturating", "paper-gradient", "paper-cross-entropy"]
 Scope = Literal["all", "features", "last-stage", "head"]
-Mask = Literal["floor", "zero", "importance"]
+Mask = Literal["auto", "convex", "floor", "zero", "importance"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class ForgetRequest:
     num_classes: int
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be carried out."""
+        """Refuse an impossible request."""
         outside = [index for index in self.forget if not 0 <= index < self.num_classes]
         if outside:
             message = f"class {outside[0]} is out of range: there are {self.num_classes} classes"

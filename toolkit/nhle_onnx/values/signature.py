@@ -1,4 +1,4 @@
-"""Who signs, who is trusted, and what was signed."""
+"""Keys that sign, keys that are trusted, and signed files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A private key; with a certificate for it and those that lead on to a root, if it has one."""
+    """A private key, and its certificate with the chain to a root, if it has one."""
 
     private_key: Path
     password: str | None = None
@@ -17,25 +17,25 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """Whose signatures count: a public key's, or those of certificates that others vouch for."""
+    """Whose signatures are accepted: a public key's, or those under a trusted root certificate."""
 
     public_key: Path | None = None
     chain: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        """Nobody is trusted by default."""
+        """Require exactly one kind of trust."""
         if bool(self.public_key) is bool(self.chain):
-            message = "either a public key is trusted or certificates"
+            message = "give either a public key or certificates to trust"
             raise ValueError(message)
 
     def __str__(self) -> str:
-        """As messages name it."""
+        """The name used in messages."""
         return str(self.public_key) if self.public_key else ", ".join(map(str, self.chain))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedFile:
-    """A file by its name in the folder of what was signed with it."""
+    """A signed file's name in its folder, and its digest."""
 
     name: str
     sha256: str
@@ -43,7 +43,7 @@ class SignedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureReport:
-    """What `sign` signed, or `check-signature` found to be as it was signed."""
+    """The files that `sign` signed, or that `check-signature` found unchanged."""
 
     schema: str = "nhle-onnx/signature/v1"
     tool: dict[str, str]

@@ -1,1 +1,1 @@
-"""Measurements of a model as it will run: in ONNX Runtime, without torch."""
+"""Measurements of a model as it will run, in ONNX Runtime and without torch."""

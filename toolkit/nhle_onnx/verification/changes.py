@@ -1,4 +1,4 @@
-"""What an edit changed in a model, and whether it kept to what it may change."""
+"""What an edit changed in a model, and whether it was allowed to."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nhle_onnx.graph.tensors import list_tensors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """Names of changed and added tensors, and whether all else is byte-identical."""
+    """Names of changed and added tensors, and whether everything else is byte-identical."""
 
     changed: tuple[str, ...]
     added: tuple[str, ...]
@@ -19,10 +19,10 @@ class Changes:
 
 
 def compare_models(before: ModelProto, after: ModelProto) -> Changes:
-    """Compare tensors one by one, and everything that is no tensor as a whole.
+    """Compare tensors one by one, and everything else as a whole.
 
-    The added bias of a head that had none counts as a tensor, not as a changed graph, with the
-    Add node that a MatMul needs for it.
+    A bias added to a head without one counts as a tensor, not as a changed graph, together with the
+    Add node that it needs behind a MatMul.
     """
     old, new = GraphIndex(before).tensors, GraphIndex(after).tensors
     changed = tuple(
@@ -37,12 +37,12 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
 
 
 def list_outside(changes: Changes, allowed: Collection[str]) -> tuple[str, ...]:
-    """Changed tensors that the edit had no business with."""
+    """List changed tensors that the edit was not allowed to change."""
     return tuple(name for name in changes.changed if name not in allowed)
 
 
 def _is_same(tensor: TensorProto, other: TensorProto) -> bool:
-    """Whether bytes agree; those of one tensor may be more than protobuf serialises."""
+    """Whether bytes agree; one tensor may have more than protobuf can serialise."""
     if tensor.raw_data != other.raw_data:
         return False
     if len(tensor.raw_data) == 0:
@@ -51,7 +51,7 @@ def _is_same(tensor: TensorProto, other: TensorProto) -> bool:
 
 
 def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
-    """The model without the values of its tensors and without added ones."""
+    """Return the model without its tensors' values and without added tensors."""
     stripped = ModelProto()
     stripped.CopyFrom(proto)
     graph = stripped.graph
@@ -68,7 +68,7 @@ def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
 
 
 def _undo_added_bias(graph: GraphProto, added: Collection[str]) -> None:
-    """Take added tensors out of their nodes, and an Add that holds nothing else with them."""
+    """Remove added tensors from their nodes, and Add nodes that were added for them."""
     for node in [node for node in graph.node if set(node.input) & set(added)]:
         kept = [name for name in node.input if name not in added]
         if node.op_type == "Add":

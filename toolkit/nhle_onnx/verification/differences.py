@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 def list_tensor_differences(first: ModelProto, second: ModelProto) -> Iterator[TensorDifference]:
-    """Every tensor that is not the same, in the order of the first model, added ones last."""
+    """List every tensor that differs, in the order of the first model, added ones last."""
     changes = compare_models(first, second)
     old, new = GraphIndex(first).tensors, GraphIndex(second).tensors
     for name, tensor in old.items():
@@ -29,7 +29,7 @@ def list_tensor_differences(first: ModelProto, second: ModelProto) -> Iterator[T
 
 
 def list_structure_differences(first: ModelProto, second: ModelProto) -> Iterator[str]:
-    """Nodes, inputs, outputs, operator sets and versions that are not the same."""
+    """List nodes, inputs, outputs, operator sets and versions that differ."""
     models = (first, second)
     nodes = [_index(model.graph.node, _name_node) for model in models]
     inputs = [_index(model.graph.input, lambda value: value.name) for model in models]
@@ -44,7 +44,7 @@ def list_structure_differences(first: ModelProto, second: ModelProto) -> Iterato
 
 
 def list_metadata_differences(first: ModelProto, second: ModelProto) -> Iterator[str]:
-    """Metadata, producer and descriptions that are not the same."""
+    """List metadata, producer and descriptions that differ."""
     entries = [_index(model.metadata_props, lambda entry: entry.key) for model in (first, second)]
     yield from _compare_items("metadata", *entries)
     for name in ("producer_name", "producer_version", "domain", "model_version", "doc_string"):
@@ -75,7 +75,7 @@ def _compare_items(
 
 
 def _strip(item: Message) -> bytes:
-    """An item without the numbers of tensors in its attributes, which are compared as tensors."""
+    """Return an item without tensor values in its attributes, which are compared as tensors."""
     stripped = type(item)()
     stripped.CopyFrom(item)
     for attribute in getattr(stripped, "attribute", ()):

@@ -1,4 +1,4 @@
-"""Numbers that are none: NaN and infinities, refused with the sample that they are of."""
+"""NaN and infinity are refused, naming the sample where they occur."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ def check_finite(values: npt.NDArray[np.floating], what: str, remedy: str) -> No
 
 @contextmanager
 def name_model(path: Path) -> Iterator[None]:
-    """Say of which file a NotFiniteError speaks."""
+    """Add the name of the file to a NotFiniteError."""
     try:
         yield
     except NotFiniteError as error:

@@ -1,1 +1,1 @@
-"""The order of steps of each command; the only place that knows it."""
+"""The steps of each command, in order."""

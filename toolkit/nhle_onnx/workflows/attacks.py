@@ -1,6 +1,7 @@
-"""audit, the part that needs torch: which attacks are made, in which order."""
+"""audit, the part that needs torch: which attacks are made, and in which order."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from nhle_onnx.auditing.attacks.relearning import attack_by_relearning
 from nhle_onnx.auditing.attacks.separability import compare_features
 from nhle_onnx.auditing.attacks.traces import look_for_traces
 from nhle_onnx.auditing.attacks.unmasking import attack_by_rebuilding, attack_by_unmasking
-from nhle_onnx.auditing.context import AuditContext
+from nhle_onnx.auditing.context import AuditContext, split_halves
+from nhle_onnx.auditing.measures import combine_repeats
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.values.places import Device
@@ -22,18 +24,27 @@ from nhle_onnx.workflows.observer import Stopwatch
 
 
 class Tools(NamedTuple):
-    """What an attack that trains needs: where, what it fills with Acc_F by step, whom it tells."""
+    """What an attack that trains needs: a device, curves to fill with Acc_F, a progress report."""
 
     device: torch.device
     curves: dict[Role, tuple[float, ...]]
     on_step: Callable[[Role, int, int], None]
 
 
-Attack = Callable[[AuditContext, Tools], tuple[Measure, ...]]
+Run = Callable[[AuditContext, Tools], tuple[Measure, ...]]
 
 
-def _without_tools(attack: Callable[[AuditContext], tuple[Measure, ...]]) -> Attack:
-    return lambda context, _: attack(context)
+class Attack(NamedTuple):
+    """An attack, and whether what it finds hangs on which samples the attacker holds."""
+
+    run: Run
+    varies: bool = False
+
+
+def _attack(
+    attack: Callable[[AuditContext], tuple[Measure, ...]], *, varies: bool = False
+) -> Attack:
+    return Attack(lambda context, _: attack(context), varies)
 
 
 @explain_device_faults()
@@ -45,30 +56,48 @@ def _relearn(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
 
 # To add an attack, write a file in `auditing/attacks/` and add a row.
 ATTACKS: dict[str, Attack] = {
-    "unmasking": _without_tools(attack_by_unmasking),
-    "rebuilding": _without_tools(attack_by_rebuilding),
-    "separability": _without_tools(compare_features),
-    "probe": _without_tools(attack_by_probe),
-    "relearning": _relearn,
-    "membership": _without_tools(attack_membership),
-    "divergence": _without_tools(compare_answers),
-    "rounding": _without_tools(attack_by_rounding),
-    "static_quantization": _without_tools(attack_by_quantizing),
-    "traces": _without_tools(look_for_traces),
+    "unmasking": _attack(attack_by_unmasking),
+    "rebuilding": _attack(attack_by_rebuilding, varies=True),
+    "separability": _attack(compare_features),
+    "probe": _attack(attack_by_probe, varies=True),
+    "relearning": Attack(_relearn, varies=True),
+    "membership": _attack(attack_membership),
+    "divergence": _attack(compare_answers),
+    "rounding": _attack(attack_by_rounding),
+    "static_quantization": _attack(attack_by_quantizing),
+    "traces": _attack(look_for_traces),
 }
 
 
 def list_attacks(
     context: AuditContext,
     wanted: Device,
+    repeats: int,
     curves: dict[Role, tuple[float, ...]],
     watch: Stopwatch,
 ) -> tuple[str, dict[str, Callable[[], tuple[Measure, ...]]]]:
-    """The device that trains, and each attack by its name; relearning fills `curves`."""
+    """Return the training device, and each attack by name; relearning fills `curves`.
+
+    Attacks whose result varies are repeated with `repeats` divisions of the samples.
+    """
     device = open_device(wanted, context.seed)
 
     def report_step(role: Role, step: int, limit: int) -> None:
         watch.observer.advance(step, limit, f"{role} model")
 
     tools = Tools(device, curves, report_step)
-    return str(device), {name: partial(each, context, tools) for name, each in ATTACKS.items()}
+    return str(device), {
+        name: partial(_repeat, each, context, tools, repeats if each.varies else 1)
+        for name, each in ATTACKS.items()
+    }
+
+
+def _repeat(
+    attack: Attack, context: AuditContext, tools: Tools, repeats: int
+) -> tuple[Measure, ...]:
+    """What an attack finds, with as many ways to share the samples out; curves are the first's."""
+    found = [attack.run(context, tools)]
+    for seed in range(context.seed + 1, context.seed + repeats):
+        drawn = replace(context, is_attack=split_halves(context.classes, seed), seed=seed)
+        found.append(attack.run(drawn, tools._replace(curves={})))
+    return combine_repeats(found) if repeats > 1 else found[0]

@@ -1,13 +1,15 @@
-"""What every command first finds out of a model."""
+"""Opening a classifier, the first step of every command."""
 
 import platform
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import find_preprocess
+from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import read_image_input
@@ -25,7 +27,7 @@ _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A classifier with all that is needed to feed it images and read its answers."""
+    """A classifier with everything needed to feed it images and read its answers."""
 
     model: OnnxModel
     head: ClassifierHead
@@ -34,8 +36,10 @@ class Classifier:
     preprocess: Preprocess | None
 
 
-def open_classifier(path: Path, flags: ModelFlags) -> Classifier:
-    """Load a model and find its head, input, labels and preprocessing."""
+def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = ()) -> Classifier:
+    """Load a model and find its head, input, labels and preprocessing: in its own report, beside
+    it, or by models that it belongs to.
+    """
     model = load_model(path, max_elements=flags.max_elements)
     head = find_head(model, output=flags.output)
     image_input = read_image_input(model, layout=flags.layout)
@@ -43,20 +47,46 @@ def open_classifier(path: Path, flags: ModelFlags) -> Classifier:
         model=model,
         head=head,
         image_input=image_input,
-        labels=find_labels(model.path, head.num_classes, flags.labels),
-        preprocess=find_preprocess(model, image_input, flags.preprocess),
+        labels=find_labels(model, head.num_classes, flags.labels, companions),
+        preprocess=find_preprocess(model, image_input, flags.preprocess, companions),
     )
 
 
 def make_request(classifier: Classifier, forget: tuple[str, ...]) -> ForgetRequest:
-    """The classes that a user named, checked against the model."""
+    """Check the classes that a user named against the model."""
     return ForgetRequest(
         forget=parse_classes(forget, classifier.labels), num_classes=classifier.head.num_classes
     )
 
 
+def run_alone(classifier: Classifier) -> Classifier:
+    """The classifier, to be run one image at a time."""
+    if classifier.image_input.batch is not None:
+        return classifier
+    return replace(classifier, image_input=replace(classifier.image_input, batch=1))
+
+
+def require_same_task(original: Classifier, other: Classifier, role: str) -> None:
+    """Raise InputRefusedError where the two tell other classes apart, or take other images."""
+    ours, theirs = original.head.num_classes, other.head.num_classes
+    if ours != theirs:
+        message = (
+            f"{other.model.path} tells {theirs} classes apart, {original.model.path} {ours}: one "
+            "was not made from the other"
+        )
+        raise InputRefusedError(message, remedy=f"Give a {role} of the same classes.")
+    shapes = [each.image_input.sample_shape for each in (original, other)]
+    if shapes[0] != shapes[1]:
+        sizes = ["x".join(map(str, shape)) for shape in shapes]
+        message = (
+            f"{other.model.path} takes images of {sizes[1]}, {original.model.path} of {sizes[0]}: "
+            "one was not made from the other"
+        )
+        raise InputRefusedError(message, remedy=f"Give a {role} of the same input.")
+
+
 def summarize_file(model: OnnxModel) -> FileSummary:
-    """Path as given by the file system, digest and size."""
+    """Return a file's resolved path, digest and size."""
     return FileSummary(
         path=str(model.path),
         sha256=model.sha256,
@@ -66,7 +96,7 @@ def summarize_file(model: OnnxModel) -> FileSummary:
 
 
 def summarize_model(classifier: Classifier) -> ModelSummary:
-    """The model as the report names it."""
+    """Describe the model for the report."""
     model = classifier.model
     return ModelSummary(
         path=str(model.path),
@@ -75,12 +105,12 @@ def summarize_model(classifier: Classifier) -> ModelSummary:
         sidecars=dict(model.sidecars),
         opset=model.opset,
         head=classifier.head,
-        format=Head(model.proto, classifier.head).number_format,
+        format=Head(model.proto, classifier.head).element_type.name,
     )
 
 
 def list_environment() -> dict[str, str]:
-    """Versions that decide the result. Asks the package index, so that nothing is imported."""
+    """List the versions that affect the result, without importing the packages."""
     found = {"python": sys.version.split()[0], "platform": platform.platform()}
     for package in _PACKAGES:
         try:

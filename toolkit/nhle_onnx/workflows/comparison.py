@@ -1,25 +1,32 @@
 """The models that `verify` measures side by side, and what was counted of them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from onnx import ModelProto
 
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.changes import Changes, compare_models
-from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.classifier import (
+    Classifier,
+    make_request,
+    open_classifier,
+    require_same_task,
+    run_alone,
+)
 from nhle_onnx.workflows.measure import LoadedModel, load_classifier, name_other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What a baseline adds; `restored` is the model with the baseline's head, where it fits."""
+    """What a baseline adds; `restored` is the model with the baseline's head, where it fits, and
+    `misfit` says why it does not.
+    """
 
     classifier: Classifier
     restored: ModelProto | None
+    misfit: str
     changes: Changes
 
 
@@ -34,11 +41,17 @@ class Comparison:
 
 def open_comparison(settings: VerifySettings) -> Comparison:
     """Load the models. Raises what opening any of them raises."""
-    classifier = open_classifier(settings.model, settings.flags)
+    companions = (settings.baseline,) if settings.baseline else ()
+    classifier = open_classifier(settings.model, settings.flags, companions)
+    if settings.one_by_one:
+        classifier = run_alone(classifier)
     request = make_request(classifier, settings.forget)
     baseline = None
     if settings.baseline:
-        baseline = _open_baseline(settings.baseline, settings.flags, classifier)
+        opened = open_classifier(settings.baseline, settings.flags, (settings.model,))
+        if settings.one_by_one:
+            opened = run_alone(opened)
+        baseline = _compare(opened, classifier)
     return Comparison(classifier=classifier, request=request, baseline=baseline)
 
 
@@ -69,17 +82,21 @@ def name_extras(settings: VerifySettings, comparison: Comparison) -> tuple[str, 
     return tuple(name for name, is_there in names.items() if is_there)
 
 
-def _open_baseline(path: Path, flags: ModelFlags, classifier: Classifier) -> Baseline:
-    baseline = open_classifier(path, flags)
-    ours, theirs = (
-        (head.num_classes, head.feature_dim) for head in (classifier.head, baseline.head)
-    )
-    restored = None
+def _compare(baseline: Classifier, classifier: Classifier) -> Baseline:
+    require_same_task(baseline, classifier, "baseline")
+    ours, theirs = classifier.head.feature_dim, baseline.head.feature_dim
+    restored, misfit = None, ""
     if ours == theirs:
         original = Head(baseline.model.proto, baseline.head)
         restored = Head(classifier.model.proto, classifier.head).restore(original)
+    else:
+        misfit = (
+            f"the baseline's head reads {theirs} features and the model's {ours}, so it cannot be "
+            "put back: give the model that this one was made from"
+        )
     return Baseline(
         classifier=baseline,
         restored=restored,
+        misfit=misfit,
         changes=compare_models(baseline.model.proto, classifier.model.proto),
     )

@@ -1,4 +1,4 @@
-"""The edited model in other formats, each compared with the .onnx file before it counts as done."""
+"""The edited model in other formats, each compared with the .onnx file."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -14,18 +14,19 @@ from nhle_onnx.release.ort_format import (
     convert_to_ort,
     make_noise,
 )
-from nhle_onnx.values.report import Check, ConvertedFile
+from nhle_onnx.values.report import ConvertedFile
+from nhle_onnx.values.verdict import Check
 from nhle_onnx.workflows.plan import Plan
 
 _UNSEEN = hint(
-    "the .ort file was compared with the .onnx file on noise, for want of evaluation samples: give "
-    "{eval_data} to compare them on images"
+    "the .ort file was compared with the .onnx file on noise, as there are no evaluation samples; "
+    "give {eval_data} to compare them on images"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """The files, what the report says of them, and whether they are the same model."""
+    """The converted files, their entries in the report, and checks that they are the same model."""
 
     contents: dict[Path, bytes] = field(default_factory=dict)
     files: tuple[ConvertedFile, ...] = ()
@@ -34,7 +35,7 @@ class Conversion:
 
 
 def convert_edited(plan: Plan, edited: ModelProto) -> Conversion:
-    """Every format that was asked for. Raises UnsupportedModelError where one cannot be made."""
+    """Convert to every requested format. Raises UnsupportedModelError where that is impossible."""
     path = plan.settings.ort_path
     if path is None:
         return Conversion()

@@ -1,4 +1,4 @@
-"""Counting on Ray Data: its readers find and read the images, our actors hold the models."""
+"""Counting with Ray Data: its readers find and read the images, our actors hold the models."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -21,29 +21,30 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
-from nhle_onnx.workflows.evaluation import check_measurable
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
 from nhle_onnx.workflows.tally import Tally, sum_tallies, tally_models
 
 BLOCK_IMAGES = 1024
-_READER_CORES, _MODEL_CORES = 0.1, 0.9  # together one core, so that one is enough for both
-_SUMMED = 256  # blocks whose tallies become one before the driver sees them
+_READER_CORES, _MODEL_CORES = 0.1, 0.9  # together one core, so that a single core is enough
+_SUMMED = 256  # blocks whose tallies are summed before the driver sees them
 
 Row = Mapping[str, Any]
-Labelled = tuple[str, bytes, str | int]  # what to call an image, its content, its class as written
+Labelled = tuple[
+    str, bytes, str | int
+]  # an image's name for messages, its content, its class as written
 
 
 def count_with_ray(settings: VerifySettings, comparison: Comparison, on_batch: OnBatch) -> Tally:
-    """As `count_samples`, by Ray Data: the driver sees tallies only, whatever the images are.
+    """Do as `count_samples` with Ray Data; the driver only sees tallies, never images.
 
     Paths must lead to the same files on every machine. Raises InputRefusedError for an `.npz`,
-    which is an array in one file.
+    which is a single array in one file.
     """
     settings = _make_absolute(settings)
     classifier = comparison.classifier
     require_preprocess(classifier.preprocess, settings.data)
     with open_engine(settings.engine, settings.workers) as engine:
-        # the engine has imported Ray, or said that it is not there
+        # the engine has imported Ray, or reported that it is missing
         from ray.data import ActorPoolStrategy as Pool  # noqa: PLC0415
 
         dataset, read, total = _read_data(settings.data, comparison)
@@ -55,20 +56,15 @@ def count_with_ray(settings: VerifySettings, comparison: Comparison, on_batch: O
             num_cpus=_MODEL_CORES,
             compute=Pool(min_size=1, max_size=engine.workers),
         ).map_batches(_sum_block, batch_size=_SUMMED, num_cpus=_READER_CORES)
-        tally = sum_tallies(_list_outcomes(outcomes), total, on_batch)
-    totals = tally.counts[0].total
-    check_measurable(
-        settings.data, is_measurable=any(totals[index] for index in comparison.request.forget)
-    )
-    return tally
+        return sum_tallies(_list_outcomes(outcomes), total, on_batch)
 
 
 @dataclass(frozen=True, slots=True)
 class FolderRows:
-    """Rows of image files: the folder is the class."""
+    """Rows of image files; the folder is the class."""
 
     def label(self, row: Row) -> Iterator[Labelled]:
-        """The image of a row."""
+        """Return the image of a row."""
         yield row["path"], row["bytes"], Path(row["path"]).parent.name
 
 
@@ -77,7 +73,7 @@ class TarRows:
     """Rows of tars: a column for each suffix."""
 
     def label(self, row: Row) -> Iterator[Labelled]:
-        """The images of a row, with what `.cls` says, or else the folder."""
+        """Return the images of a row, with the class from `.cls` or from the folder."""
         key, written = row["__key__"], row.get("cls")
         for suffix, content in row.items():
             if content is not None and is_image(Path(f"{key}.{suffix}")):
@@ -94,7 +90,7 @@ class ParquetRows:
     label_column: str
 
     def label(self, row: Row) -> Iterator[Labelled]:
-        """The image of a row."""
+        """Return the image of a row."""
         image = row[self.image]
         content = image["bytes"] if isinstance(image, dict) else image
         name = f"a row of {row['path']}"
@@ -108,7 +104,7 @@ Rows = FolderRows | TarRows | ParquetRows
 
 
 class Counter:
-    """Models in an actor's memory, and the tally of each block of images that it is given."""
+    """An actor that holds the models, and counts each block of images."""
 
     def __init__(self, settings: VerifySettings, rows: Rows) -> None:
         self._settings, self._rows = settings, rows
@@ -116,7 +112,7 @@ class Counter:
         self._models = load_models(settings, self._comparison)
 
     def __call__(self, block: Any) -> dict[str, Any]:  # noqa: ANN401 - an Arrow table
-        """One outcome for the block."""
+        """Return one outcome for the block."""
         return _wrap(settle(self._count, "", block.to_pylist()))
 
     def _count(self, rows: list[Row]) -> Tally:
@@ -133,12 +129,12 @@ class Counter:
             preprocess=require_preprocess(classifier.preprocess, self._settings.data),
         )
         part = Evaluation(samples=samples, indices=range(len(labelled)), source="")
-        num_classes = self._comparison.request.num_classes
-        return tally_models(self._models, part, num_classes, self._settings.batch_size)
+        request = self._comparison.request
+        return tally_models(self._models, part, request, self._settings.batch_size)
 
 
 def _sum_block(block: Row) -> dict[str, Any]:
-    """One outcome for several; a failure, if any failed."""
+    """Sum several outcomes into one, which is a failure if any failed."""
     outcomes: list[Outcome[Tally]] = list(block["outcome"])
     failed = [outcome for outcome in outcomes if outcome.failure]
     tallies = [outcome.value for outcome in outcomes if outcome.value]
@@ -157,11 +153,11 @@ def _list_outcomes(dataset: Any) -> Iterator[Outcome[Tally]]:  # noqa: ANN401 - 
 
 
 def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
-    """A data set of encoded images, how to read its rows, and how many there are, if known."""
+    """Open a data set of encoded images; return it with its row type and its length, if known."""
     import ray.data  # noqa: PLC0415 - as above
 
     ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every stage
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it reports every stage
     options: dict[str, Any] = {"include_paths": True, "num_cpus": _READER_CORES}
     shards = find_shards(path)
     if shards and shards.kind == "tar":
@@ -174,7 +170,7 @@ def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
         dataset = ray.data.read_parquet(_name(shards), **options)
         return dataset.select_columns([rows.image, rows.label_column, "path"]), rows, 0
     if not path.is_dir():
-        message = f"{path} is no folder of images, and no tar or Parquet, which Ray reads"
+        message = f"{path} is not a folder of images, a tar or a Parquet file, which Ray can read"
         raise InputRefusedError(
             message, remedy=hint("Give {engine=local} or processes for an .npz.")
         )
@@ -190,7 +186,7 @@ def _name(shards: Shards) -> list[str]:
 
 
 def _make_absolute(settings: VerifySettings) -> VerifySettings:
-    """Workers run in other folders."""
+    """Make a path absolute, as workers run in other folders."""
     flags = settings.flags
     file = flags.preprocess.file
     preprocess = replace(flags.preprocess, file=file.resolve() if file else None)

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nhle_onnx.data.labels import parse_classes
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
+from nhle_onnx.text import name_class
 from nhle_onnx.values.kit import DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.verification.gates import word_checks
 from nhle_onnx.workflows.classifier import TOOL
 
 _CLIPPED = (
@@ -19,10 +22,13 @@ _CLIPPED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResultSettings:
-    """What the user asked. `model` is the one that the device should have run."""
+    """What the user asked. `model` is the one that the device should have run, `forget` the classes
+    that its kit should be about; each unless it is not given.
+    """
 
     result: Path
     model: Path | None = None
+    forget: tuple[str, ...] = ()
     limits: DeviceLimits = DeviceLimits()
     max_elements: int = MAX_ELEMENTS
 
@@ -32,6 +38,8 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
     result, kit = _read_result(settings.result)
     if settings.model:
         _check_model(settings.model, kit, settings.max_elements)
+    if settings.forget:
+        _check_classes(settings, kit)
     figures = measure_answers(kit, result.predictions)
     checks, notes = judge_figures(kit, figures, settings.limits)
     return DeviceReport(
@@ -54,7 +62,7 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
         delta_acc_r=figures.delta_acc_r,
         agreement=figures.agreement,
         notes=(*notes, *((_CLIPPED,) if result.runtime.saturates else ())),
-        checks=checks,
+        checks=word_checks(checks, "flags"),
     )
 
 
@@ -69,6 +77,17 @@ def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
         raise InputRefusedError(
             message, remedy="Run the kit on the device again, and copy its result as it is."
         ) from error
+
+
+def _check_classes(settings: DeviceResultSettings, kit: Kit) -> None:
+    wanted = tuple(sorted(set(parse_classes(settings.forget, kit.labels))))
+    if wanted != kit.forget:
+        asked, found = (
+            ", ".join(name_class(index, kit.labels[index]) for index in classes)
+            for classes in (wanted, kit.forget)
+        )
+        message = f"{settings.result} is about {found}, not {asked}"
+        raise InputRefusedError(message, remedy="Give the result of a kit for the same classes.")
 
 
 def _check_model(path: Path, kit: Kit, max_elements: int) -> None:

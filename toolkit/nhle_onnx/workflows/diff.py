@@ -1,4 +1,4 @@
-"""diff: what differs between two models. Never imports torch."""
+"""diff: the differences between two models. Never imports torch."""
 
 import json
 from pathlib import Path
@@ -19,14 +19,14 @@ from nhle_onnx.workflows.classifier import summarize_file
 def compare_files(
     first: Path, second: Path, report: Path | None, *, max_elements: int = MAX_ELEMENTS
 ) -> Difference:
-    """Load and compare; what may differ is read from the report of `unlearn`, by default the one
-    beside the second model.
+    """Load two models and compare them. Allowed differences are read from the report of `unlearn`,
+    by default the one beside the second model.
     """
     old, new = (load_model(path, max_elements=max_elements) for path in (first, second))
     claimed = _read_claim(second, report)
     tensors = tuple(list_tensor_differences(old.proto, new.proto))
     names = [tensor.name for tensor in tensors]
-    # a head without a bias gets one, which is no change of structure: ADR 6
+    # adding a bias to a head without one is not a change of structure: docs/decisions/0006
     is_graph_same = compare_models(old.proto, new.proto).is_graph_same
     return Difference(
         first=summarize_file(old),
@@ -48,5 +48,5 @@ def _read_claim(edited: Path, report: Path | None) -> tuple[str, ...] | None:
         document = json.loads(path.read_text("utf-8"))
         return (*map(str, document["changed_tensors"]), *map(str, document["added_tensors"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        message = f"{path} is no report of `unlearn`: {error}"
+        message = f"{path} is not a report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error

@@ -1,4 +1,4 @@
-"""Where a lowered model departs from ONNX Runtime: the first node, for the error message."""
+"""Where a lowered model first differs from ONNX Runtime, for the error message."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,9 @@ def find_diverging_node(
     inputs: npt.NDArray[np.generic],
     tolerance: float,
 ) -> str:
-    """Operator and name of the first node on the way to `output` whose result departs.
+    """Return operator and name of the first node on the way to `output` whose result differs.
 
-    `original` runs in ONNX Runtime on `inputs`, `lowered` in torch on the same as float32.
+    `original` runs in ONNX Runtime on `inputs`, `lowered` in torch on the same inputs as float32.
     """
     nodes = list_ancestors(original.graph, (output,))
     module, names = lower_steps(lowered, source=source, outputs=[node.output[0] for node in nodes])

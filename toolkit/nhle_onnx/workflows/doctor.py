@@ -1,4 +1,4 @@
-"""doctor: what truly works on this machine. Imports torch only when it is torch's turn."""
+"""doctor: what really works on this machine. Imports torch only to try it."""
 
 from importlib.util import find_spec
 
@@ -14,9 +14,9 @@ _EXTRAS = {"sign": "model_signing", "ray": "ray"}
 
 
 def examine_machine(provider: Provider, device: Device, observer: Observer) -> DoctorReport:
-    """Try every provider and device. What does not work is a result, not an error.
+    """Try every provider and device. One that does not work is a result, not an error.
 
-    The CPU is needed always, CUDA where `provider` or `device` says so.
+    The CPU is always needed, CUDA only if `provider` or `device` says so.
     """
     observer.start_stage("trying ONNX Runtime")
     providers = tuple(

@@ -1,4 +1,4 @@
-"""fleet: many models and requests, on an engine, resumed where it was stopped."""
+"""fleet: many models and requests on an engine; a stopped run can be resumed."""
 
 import time
 from collections import Counter
@@ -16,6 +16,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.text import format_number, to_printable
 from nhle_onnx.values.fleet import FleetReport, JobResult
 from nhle_onnx.values.settings.fleet import FleetOptions
+from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
 from nhle_onnx.workflows.observer import Observer
@@ -26,16 +27,16 @@ TABLE = "summary.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSettings(FleetOptions):
-    """What the user asked of `fleet`."""
+    """The settings of `fleet`."""
 
     jobs: tuple[FleetJob, ...]
     out: Path
 
 
 def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
-    """Carry out every job that is not done yet, and write a summary of all beside them.
+    """Run every unfinished job, and write a summary of all jobs.
 
-    An interrupt stops what runs; what is done is kept, and in the report, which says so. Raises
+    An interrupt stops running jobs; finished ones are kept and reported as such. Raises
     InputRefusedError where the folder cannot be written, and DeviceUnavailableError.
     """
     _prepare(settings.out)
@@ -84,7 +85,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
-    """A result; of a failure, a log in the job's folder as well."""
+    """Make a job's result; for a failure, also write a log in the job's folder."""
     if outcome.failure:
         _log(job, outcome.failure)
         return _make_result(job, outcome.failure)
@@ -94,8 +95,8 @@ def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
         name=job.name,
         model=str(job.settings.model),
         forget=job.settings.forget,
-        status="passed" if record.passed else "failed",
-        exit_code=0 if record.passed else 1,
+        status=record.verdict,
+        exit_code=EXIT_CODES[record.verdict],
         kept=done.kept,
         record=record,
     )
@@ -123,7 +124,7 @@ def _log(job: FleetJob, failure: Failure) -> None:
 
 
 def _render_table(report: FleetReport) -> str:
-    """The summary in Markdown."""
+    """Write the summary in Markdown."""
     head = ("job", "status", "Acc_F", "change of Acc_R", "Acc_F unmasked", "seconds")
     rows = [head, ("---",) * len(head), *map(list_cells, report.jobs)]
     counts = ", ".join(f"{count} {status}" for status, count in report.counts.items()) or "none"
@@ -136,7 +137,7 @@ def _render_table(report: FleetReport) -> str:
 
 
 def list_cells(result: JobResult) -> Sequence[str]:
-    """One job as a row: name, status, three accuracies, seconds."""
+    """List a job's cells: name, status, three accuracies, seconds."""
     status = f"{result.status} (kept)" if result.kept else result.status
     record = result.record
     if record is None:
@@ -146,5 +147,5 @@ def list_cells(result: JobResult) -> Sequence[str]:
 
 
 def _escape(cells: Iterable[str]) -> list[str]:
-    """Names and reasons come from files: on one line, and no column of their own."""
+    """Escape names and reasons from files, so that they stay on one line and in one column."""
     return [" ".join(to_printable(cell).split()).replace("|", "\\|") for cell in cells]

@@ -1,4 +1,4 @@
-"""One job of a fleet: done once, whoever runs it and however often."""
+"""One job of a fleet, done only once, however often it is run."""
 
 import hashlib
 import json
@@ -28,30 +28,30 @@ _RECORD = TypeAdapter(JobRecord)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetJob:
-    """A request for one model; `settings.out` lies in the job's own folder."""
+    """A request for one model; `settings.out` lies in the job's folder."""
 
     name: str
     settings: UnlearnSettings
 
     @property
     def folder(self) -> Path:
-        """Where all that comes of the job is kept."""
+        """The folder of everything that the job writes."""
         return self.settings.edited_path.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A record, and whether it was there before."""
+    """A job's record, and whether it existed before."""
 
     record: JobRecord
     kept: bool
 
 
 def carry_out_job(job: FleetJob) -> Done:
-    """Unlearn, unless it was done before with the same inputs, options and outputs.
+    """Unlearn, unless that was done before with the same inputs, options and outputs.
 
-    The record is written last, and whole; so whatever kills this leaves a job that is done, or one
-    that is done again. Raises what `unlearn` raises.
+    The record is written last, and whole. So a killed job is either finished, or will be repeated.
+    Raises the errors of `unlearn`.
     """
     inputs = digest_inputs(job.settings)
     record = read_record(job, inputs)
@@ -67,7 +67,7 @@ def carry_out_job(job: FleetJob) -> Done:
 
 
 def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
-    """The record of a job that was done with these inputs, and whose outputs are still there."""
+    """Read the record of a job done with these inputs, if its outputs still exist."""
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
         outputs = (_digest(job.settings.report_path), _digest(job.settings.edited_path))
@@ -78,9 +78,9 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
 
 
 def digest_inputs(settings: UnlearnSettings) -> str:
-    """SHA-256 over all that decides a job's result: model, labels, preprocessing, samples, options.
-
-    Samples count by their content, wherever they lie. Raises what opening the model raises.
+    """Return the SHA-256 of everything that decides a job's result. That is model, labels,
+    preprocessing, samples and options. Samples count by content, not by path. Raises the errors of
+    opening the model.
     """
     classifier = open_classifier(settings.model, settings.flags)
     facts = {
@@ -106,7 +106,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
 def _find(classifier: Classifier) -> Path | None:
     try:
         return find_samples(classifier.model)
-    except InputRefusedError:  # said again, with its remedy, where samples are needed
+    except InputRefusedError:  # reported again, with its remedy, where samples are needed
         return None
 
 
@@ -115,7 +115,7 @@ def _name_folder(anchors: str) -> Path | None:
 
 
 def _digest_tree(path: Path | None) -> str | None:
-    """Of a file its digest, of a folder that of its files' names and digests."""
+    """Return the digest of a file, or of a folder's file names and digests."""
     if path is None or not path.exists():
         return None
     if path.is_file():
@@ -134,7 +134,7 @@ def _digest(path: Path) -> str:
 
 
 def _clear(job: FleetJob) -> None:
-    """Leave nothing of an earlier try; the record goes first, as the job is no more done."""
+    """Remove everything from an earlier run; the record first, as the job is no longer finished."""
     job.folder.mkdir(parents=True, exist_ok=True)
     for path in (job.folder / RECORD, job.folder / ERROR, *job.folder.glob(".*.part")):
         path.unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: f
         inputs=inputs,
         report=_digest(job.settings.report_path),
         edited=report.edited.sha256,
-        passed=report.passed,
+        verdict=report.verdict,
         acc_f=report.after.acc_f,
         delta_acc_r=report.delta_acc_r,
         unmasked_acc_f=report.unmasked.acc_f,

@@ -1,4 +1,4 @@
-"""inspect: what a model is, and what can be done with it. Never imports torch."""
+"""inspect: describes a model, and what can be done with it. Never imports torch."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 
 
 def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
-    """Describe a model. A part that is not as `unlearn` needs it becomes a reason, not an error.
+    """Describe a model. A part that `unlearn` cannot handle becomes a reason, not an error.
 
     Raises InputRefusedError or UnsupportedModelError only where the file itself cannot be read.
     """
@@ -41,7 +41,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
     image = _attempt(lambda: read_image_input(model, layout=flags.layout), reasons)
     labels = preprocess = None
     if head:
-        labels = _attempt(lambda: find_labels(model.path, head.num_classes, flags.labels), reasons)
+        labels = _attempt(lambda: find_labels(model, head.num_classes, flags.labels), reasons)
     if image:
         preprocess = _attempt(lambda: find_preprocess(model, image, flags.preprocess), reasons)
     last = head.scores if head else model.proto.graph.output[0].name
@@ -61,7 +61,7 @@ def inspect_model(path: Path, flags: ModelFlags) -> InspectReport:
         model=summarize_file(model),
         opset=model.opset,
         ir_version=model.proto.ir_version,
-        format=Head(model.proto, head).number_format if head else None,
+        format=Head(model.proto, head).element_type.name if head else None,
         inputs=_describe(model.proto.graph.input, model),
         outputs=_describe(model.proto.graph.output, model),
         head=head,
@@ -94,7 +94,7 @@ def _list_operators(model: OnnxModel, output: str) -> tuple[str, ...]:
 
 
 def _describe(values: Iterable[ValueInfoProto], model: OnnxModel) -> dict[str, str]:
-    """Type and shape of each value that is no weight, such as `float32 [batch, 3, 32, 32]`."""
+    """Describe type and shape of each value, except weights: `float32 [batch, 3, 32, 32]`."""
     weights = {tensor.name for tensor in model.proto.graph.initializer}
     described = {}
     for value in values:
@@ -118,7 +118,7 @@ def _decide(
     *,
     is_lowerable: bool,
 ) -> dict[str, bool]:
-    """Which methods can run; `images` says whether image files can be fed as they are."""
+    """Decide which methods can run; `images` says whether image files can be used directly."""
     is_classifier = head is not None and image is not None
     return {
         "nhle-cwm": is_classifier and is_lowerable,

@@ -1,7 +1,7 @@
 """kit: everything that a device needs to verify a model itself. Never imports torch."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -40,6 +40,7 @@ from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verification.finite import name_model
+from nhle_onnx.verification.gates import word_checks
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
@@ -54,8 +55,8 @@ _TYPES: dict[str, InputType] = {"float32": "float32", "float16": "float16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Material:
-    """What a kit is made of: models, and the chosen images out of those available."""
+class _KitInputs:
+    """The models of a kit, and its images, chosen from those available."""
 
     classifier: Classifier
     baseline: Classifier | None
@@ -67,7 +68,7 @@ class _Material:
 
 
 def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
-    """Run the chosen images here, and write them with the model and what runs it on a device."""
+    """Run the chosen images here, and write them with the model and the programs for a device."""
     check_writable(settings.out, force=settings.force)
     observer.start_stage("loading")
     material = _gather(settings)
@@ -75,12 +76,15 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     data = _read_model(material.classifier)
     data[IMAGES] = encode_images(material.inputs, material.dtype)
     kit = _describe(material, settings.limits, data)
+    figures = measure_answers(kit, kit.expected)
+    checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
+    checks = word_checks(checks, "flags")
+    gaps = dict.fromkeys(check.gap for check in checks if check.verdict == "not-judged")
+    kit = replace(kit, gaps=tuple(gaps))
     observer.start_stage("packing")
     contents, notes = make_contents(kit, data)
     archive = pack_files(contents)
     write_files({settings.out: archive}, force=settings.force)
-    figures = measure_answers(kit, kit.expected)
-    checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
     suspicion = describe_suspicion(kit.host.before) if kit.host.before else ()
     return KitReport(
         tool=TOOL,
@@ -110,7 +114,7 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     )
 
 
-def _gather(settings: KitSettings) -> _Material:
+def _gather(settings: KitSettings) -> _KitInputs:
     classifier = open_classifier(settings.model, settings.flags)
     request = make_request(classifier, settings.forget)
     baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
@@ -118,7 +122,9 @@ def _gather(settings: KitSettings) -> _Material:
     target = classifier.image_input
     dtype = _TYPES.get(target.dtype)
     if dtype is None:
-        message = f"{settings.model} takes {target.dtype} images, which NumPy lacks on many devices"
+        message = (
+            f"{settings.model} takes {target.dtype} images, a type that NumPy lacks on many devices"
+        )
         raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
     source = open_samples(settings.data, target, classifier.preprocess, classifier.labels)
     if not np.isin(source.classes, request.forget).any():
@@ -126,7 +132,7 @@ def _gather(settings: KitSettings) -> _Material:
         raise InputRefusedError(message, remedy="Give data that include the forgotten classes.")
     size = int(np.prod(target.sample_shape)) * np.dtype(dtype).itemsize
     positions = pick_images(source.classes, request, settings.limit or choose_limit(size))
-    return _Material(
+    return _KitInputs(
         classifier=classifier,
         baseline=baseline,
         request=request,
@@ -138,15 +144,15 @@ def _gather(settings: KitSettings) -> _Material:
 
 
 def _check_kept(settings: KitSettings, classifier: Classifier, baseline: Classifier | None) -> None:
-    """Refuse to write over what is read."""
+    """Refuse to overwrite inputs."""
     models = classifier.model.files | (baseline.model.files if baseline else frozenset())
     if settings.out.resolve() in {*models, settings.data.resolve()}:
         message = f"{settings.out} goes into the kit, and is never changed"
         raise InputRefusedError(message, remedy=hint("Give {out} another path."))
 
 
-def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:
-    """kit.json, with what ONNX Runtime answers here on the CPU, an image at a time."""
+def _describe(material: _KitInputs, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:
+    """Make kit.json, with ONNX Runtime's answers here on the CPU, one image at a time."""
     classifier, request, classes = material.classifier, material.request, material.classes
     target, model = classifier.image_input, classifier.model
     before = None
@@ -184,9 +190,9 @@ def _describe(material: _Material, limits: DeviceLimits, data: dict[str, bytes])
     )
 
 
-def _predict(classifier: Classifier, material: _Material) -> npt.NDArray[np.int64]:
-    """Answers to the images one at a time, as a device gives them: where the graph fixes a larger
-    batch, it holds the same image again and again.
+def _predict(classifier: Classifier, material: _KitInputs) -> npt.NDArray[np.int64]:
+    """Answer the images one at a time, as a device does. If the graph fixes a larger batch size,
+    the batch holds copies of the image.
     """
     target = classifier.image_input
     batch = target.batch or 1
@@ -198,7 +204,7 @@ def _predict(classifier: Classifier, material: _Material) -> npt.NDArray[np.int6
 
 
 def _read_model(classifier: Classifier) -> dict[str, bytes]:
-    """The model's files as they are, by their names in the kit."""
+    """Read the model's files unchanged, by their names in the kit."""
     for place in classifier.model.sidecars:
         if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
             message = f"{classifier.model.path} keeps weights outside its folder, in {place}"

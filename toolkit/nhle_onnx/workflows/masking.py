@@ -1,4 +1,4 @@
-"""unlearn: the head's mask, and whether it holds in the model's number format."""
+"""unlearn: masking the head, and whether the mask holds in the model's number format."""
 
 from dataclasses import dataclass
 
@@ -18,18 +18,18 @@ from nhle_onnx.graph.head.bounds import (
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.quant_params import has_range
 from nhle_onnx.hints import hint
-from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes
+from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes, resolve_mask
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 
 Array = npt.NDArray[np.floating]
-_LOWEST = -1e30  # below every range: rounds to its lowest number
+_LOWEST = -1e30  # below every range, so it rounds to the lowest number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masked:
-    """What was masked, what else had to change for it, and what is to be said of it."""
+    """What was masked, what else had to change for it, and notes for the report."""
 
     rescaled: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Masked:
 def check_mask(
     proto: ModelProto, head: ClassifierHead, request: ForgetRequest, options: UnlearnOptions
 ) -> tuple[str, ...]:
-    """What is to be said of the mask, found by masking a copy.
+    """Mask a copy, and return notes on the mask.
 
     Raises UnsupportedModelError where a forgotten class could still win.
     """
@@ -59,19 +59,36 @@ def mask_head(
     """Mask the head in place. Raises UnsupportedModelError where a forgotten class could still win
     for some features.
     """
-    notes = check_maskable(head, request, options.mask)
+    mask = resolve_mask(options.mask, head)
+    notes = check_maskable(head, request, mask)
     bound = Head(proto, head)
     values = HeadValues(**bound.read()._asdict(), lowest_bias=read_lowest_bias(bound))
-    masked = mask_classes(values, head, request, options.mask, activations)
+    masked = mask_classes(values, head, request, mask, activations)
     bound.write(masked.weight, masked.bias)
+    if mask == "convex" and head.weight_quant_params is not None:
+        _require_shadow(bound, request)
     scores = find_score_range(bound)
-    if options.mask != "floor" or scores is None:
+    if mask not in {"floor", "convex"} or scores is None:
         return Masked(notes=notes)
-    sunk = _sink_rows(bound, request, scores, rescales=options.rescale)
+    sunk = (
+        Masked()
+        if mask == "convex"
+        else _sink_rows(bound, request, scores, rescales=options.rescale)
+    )
     settled = _settle_ties(bound, request, scores, rescales=options.rescale)
     return Masked(
         rescaled=(*sunk.rescaled, *settled.rescaled), notes=(*notes, *sunk.notes, *settled.notes)
     )
+
+
+def _require_shadow(head: Head, request: ForgetRequest) -> None:
+    """Raise UnsupportedModelError where rounding may have lifted a masked row above all others."""
+    if _find_lowest_lead(head, request) <= 0:
+        message = (
+            "the head's rows have steps of their own, so that a copy of another class's row is "
+            "rounded, and may win"
+        )
+        raise UnsupportedModelError(message, remedy=hint("Give {mask=floor}."))
 
 
 def _sink_rows(
@@ -81,8 +98,8 @@ def _sink_rows(
     *,
     rescales: bool,
 ) -> Masked:
-    """Where the bias's format does not reach down to the lowest score, as one of 8 bits may not:
-    see that no forgotten class wins, if need be with its row at the lowest too.
+    """Make sure that no forgotten class wins where the bias cannot reach below the lowest score.
+    This can happen with an 8-bit bias. If necessary, the row is set to its lowest values too.
     """
     forgotten = list(request.forget)
     floor = _read_highest_bias(head, forgotten)
@@ -93,27 +110,27 @@ def _sink_rows(
     head.fill_rows(forgotten, _LOWEST)
     if _find_lowest_lead(head, request) > scores.step:
         note = (
-            f"the head's bias goes down to {floor:.3g} only, so the masked row is the lowest that "
-            "its format holds, too: for no features does it win"
+            f"the head's bias reaches down to {floor:.3g} only, so the masked row was also set to "
+            "the lowest values of its format: with any features, it does not win"
         )
         return Masked(notes=(note,))
     rescaled = deepen_bias(head, forgotten, scores.lowest) if rescales else ()
     head.fill_rows(forgotten, 0, scores.lowest)
     if not _read_highest_bias(head, forgotten) <= scores.lowest + scores.step:
         message = (
-            f"the head's bias goes down to {floor:.3g} only, and all other scores can fall below "
-            "that: a masked class could win"
+            f"the head's bias reaches down to {floor:.3g} only, and all other scores can fall "
+            "below that: a masked class could win"
         )
         raise UnsupportedModelError(message, remedy=_name_remedy("the bias's", rescales=rescales))
     note = (
-        f"the head's bias went down to {floor:.3g} only: the steps of its weights and biases "
-        f"grew, so that it goes down to {scores.lowest:.3g}"
+        f"the head's bias reached down to {floor:.3g} only, so the steps of its weights and "
+        f"biases were enlarged until it reached {scores.lowest:.3g}"
     )
     return Masked(rescaled=rescaled, notes=(note,))
 
 
 def _name_remedy(whose: str, *, rescales: bool) -> str:
-    """What else to try: not what was given."""
+    """Return what else to try, except what was given."""
     if rescales:
         return hint("Use {method=nhle}, which masks nothing.")
     return hint("Give {rescale=True} to widen {whose} range, or {method=nhle}.", whose=whose)
@@ -130,7 +147,7 @@ def _settle_ties(
     *,
     rescales: bool,
 ) -> Masked:
-    """See that no forgotten class wins a tie where the output's quantization clamps all scores."""
+    """Make sure that no forgotten class wins a tie where quantization clips all scores."""
     best = _find_lowest_best(head, request)
     if best > scores.lowest + scores.step:
         return Masked()
@@ -138,34 +155,35 @@ def _settle_ties(
         rescaled = widen_scores(head, best)
         now = find_score_range(head) or scores
         note = (
-            f"the output's range was widened down to {now.lowest:.3g}, so that no features bring "
-            f"every retained class down to the masked score; a step grew from {scores.step:.3g} "
-            f"to {now.step:.3g}"
+            f"the output's range was widened down to {now.lowest:.3g}, so that some retained "
+            f"class is always above the masked score; a step grew from {scores.step:.3g} to "
+            f"{now.step:.3g}"
         )
         return Masked(rescaled=rescaled, notes=(note,))
     first, winner = min(request.retained), min(request.forget)
     if winner < first:
         message = (
-            f"the output's own quantization ends at {scores.lowest:.3g}, where all retained scores "
-            f"can come to lie with the masked one, and class {winner} wins such a tie, being first"
+            f"the output's quantization ends at {scores.lowest:.3g}; all retained scores can be "
+            f"clipped to it and tie with the masked one, and class {winner} wins such a tie, as "
+            "the first class"
         )
         raise UnsupportedModelError(message, remedy=_name_remedy("the output's", rescales=rescales))
     note = hint(
-        f"the output's own quantization ends at {scores.lowest:.3g}: features that bring every "
-        f"retained score down to it tie with the mask, which loses, as class {first} stands before "
-        "it; {rescale=True} rules the tie out"
+        f"the output's quantization ends at {scores.lowest:.3g}: if all retained scores are "
+        f"clipped to it, they tie with the masked class, which loses, as class {first} comes "
+        "first; {rescale=True} rules the tie out"
     )
     return Masked(notes=(note,))
 
 
 def _find_lowest_best(head: Head, request: ForgetRequest) -> float:
-    """The score that some retained class reaches whatever the features are."""
+    """Find the score that some retained class reaches with any features."""
     rows, kept = head.rows, list(request.retained)
     return _minimize(head, rows.weight[kept], rows.bias[kept])
 
 
 def _find_lowest_lead(head: Head, request: ForgetRequest) -> float:
-    """By how much some retained class is above each forgotten one whatever the features are."""
+    """Find by how much some retained class exceeds each forgotten one with any features."""
     rows, kept = head.rows, list(request.retained)
     return min(
         _minimize(head, rows.weight[kept] - rows.weight[index], rows.bias[kept] - rows.bias[index])

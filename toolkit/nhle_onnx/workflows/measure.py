@@ -1,6 +1,6 @@
 """Measuring models on evaluation samples, which are prepared once for all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,11 +22,12 @@ from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
+from nhle_onnx.verification.accuracy import claim_forgotten, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.workflows.classifier import Classifier
 
 _SUSPICIOUS = 0.5
+_REMEMBERED = 100_000  # images, so that memory does not grow with how many there are
 
 OnBatch = Callable[[int, int], None]
 
@@ -37,11 +38,15 @@ def ignore_batch(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The samples at ascending `indices`, which are read each time they are measured."""
+    """The samples at ascending `indices`, which are read each time they are measured.
+
+    `is_tuning` says that these are the samples tuned on, for want of others.
+    """
 
     samples: SampleSource
     indices: Sequence[int]
     source: str
+    is_tuning: bool = False
 
     @property
     def classes(self) -> npt.NDArray[np.int64]:
@@ -79,17 +84,20 @@ def load_classifier(
 def count_classes(
     models: Sequence[LoadedModel],
     evaluation: Evaluation,
-    num_classes: int,
+    request: ForgetRequest,
     batch_size: int,
     on_batch: OnBatch = ignore_batch,
+    left_out: Collection[int] = (),
 ) -> tuple[ClassCounts, ...]:
     """What each model gets right, class by class, in one pass over the samples.
 
     The counts of parts of the samples add up to those of all. `on_batch` hears how many samples
-    are done, and how many there are.
+    are done, and how many there are. Images whose `digest_images` is in `left_out` do not count.
     """
     with ThreadPoolExecutor(1) as runner:
-        counting = runner.submit(_count, models, evaluation, num_classes, batch_size, on_batch)
+        counting = runner.submit(
+            _count, models, evaluation, request, batch_size, on_batch, left_out
+        )
         try:
             return counting.result()
         except BaseException:  # an interrupt, which ONNX Runtime would hear after its batch alone
@@ -98,41 +106,67 @@ def count_classes(
             raise
 
 
-def measure_models(
-    models: Sequence[LoadedModel],
-    evaluation: Evaluation,
-    request: ForgetRequest,
-    batch_size: int,
-    on_batch: OnBatch = ignore_batch,
-) -> tuple[Accuracy, ...]:
-    """Accuracies of loaded models, in one pass over the samples."""
-    counts = count_classes(models, evaluation, request.num_classes, batch_size, on_batch)
-    return tuple(compute_accuracy(count, request) for count in counts)
+def digest_images(images: npt.NDArray[np.float32]) -> list[int]:
+    """A number for the content of each image [N, ...], the same in this process alone."""
+    return [hash(image.tobytes()) for image in images]
+
+
+class _Copies:
+    """Finds images that were counted before for the same class."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, int]] = set()
+
+    def find(self, digests: Sequence[int], classes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of the next images are copies; beyond so many, none is looked for."""
+        found = []
+        for shown in zip(digests, classes.tolist(), strict=True):
+            found.append(shown in self._seen)
+            if len(self._seen) < _REMEMBERED:
+                self._seen.add(shown)
+        return np.array(found, bool)
 
 
 def _count(
     models: Sequence[LoadedModel],
     evaluation: Evaluation,
-    num_classes: int,
+    request: ForgetRequest,
     batch_size: int,
     on_batch: OnBatch,
+    left_out: Collection[int],
 ) -> tuple[ClassCounts, ...]:
     classes = evaluation.classes
-    counts = [count_hits(classes[:0], classes[:0], num_classes) for _ in models]
+    counts = [count_hits(classes[:0], classes[:0], request.num_classes) for _ in models]
     fixed = max(model.target.batch or 1 for model in models)
     size = max(fixed, batch_size - batch_size % fixed)
-    done = 0
+    done, copies = 0, _Copies()
     with closing(stream_batches(evaluation.samples, evaluation.indices, size)) as batches:
         for inputs in batches:
-            batch = slice(done, done + len(inputs))
+            digests = digest_images(inputs)
+            kept = np.array([digest not in left_out for digest in digests], bool)
+            wanted = classes[done : done + len(inputs)][kept]
+            shown = [digests[index] for index in np.flatnonzero(kept)]
+            is_copy = copies.find(shown, wanted)
             for index, model in enumerate(models):
-                outputs = model.session.run(model.output, inputs, model.target, size)
-                with name_model(model.path):
-                    predictions = predict_classes(outputs, first=done)
-                counts[index] += count_hits(predictions, classes[batch], num_classes)
-            done = batch.stop
+                given = _predict(model, inputs, classes[done : done + len(inputs)], request, done)
+                counts[index] += count_hits(
+                    given[kept], wanted, request.num_classes, wanted[is_copy]
+                )
+            done += len(inputs)
             on_batch(done, len(classes))
     return tuple(counts)
+
+
+def _predict(
+    model: LoadedModel,
+    inputs: npt.NDArray[np.float32],
+    classes: npt.NDArray[np.int64],
+    request: ForgetRequest,
+    first: int,
+) -> npt.NDArray[np.int64]:
+    outputs = model.session.run(model.output, inputs, model.target, len(inputs))
+    with name_model(model.path):
+        return predict_classes(outputs, first=first, claimed=claim_forgotten(classes, request))
 
 
 def subtract(after: float | None, before: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""How a workflow tells what it is doing, and how long each stage took."""
+"""How a workflow reports its progress, and the duration of each stage."""
 
 import time
 from collections.abc import Iterator
@@ -7,27 +7,27 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Someone who watches: a progress bar, or nobody."""
+    """The interface for progress reports: a progress bar, or silence."""
 
     def start_stage(self, name: str) -> None:
-        """A stage begins; the one before it is done."""
+        """Begin a stage, which ends the previous one."""
 
     def advance(self, done: int, total: int, detail: str) -> None:
-        """The stage has done so much of at most `total`."""
+        """Report the progress of the stage, `done` of at most `total`."""
 
 
 class Silence:
-    """Nobody watches."""
+    """An observer that shows nothing."""
 
     def start_stage(self, name: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def advance(self, done: int, total: int, detail: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 class Stopwatch:
-    """Seconds of each stage, and an observer that hears of them."""
+    """Measures the seconds of each stage, and tells an observer."""
 
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
@@ -35,7 +35,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, key: str, name: str) -> Iterator[None]:
-        """Time a stage under `key`; `name` is for people."""
+        """Time a stage under `key`; `name` is shown."""
         self.observer.start_stage(name)
         start = time.perf_counter()
         yield
@@ -43,5 +43,5 @@ class Stopwatch:
         self.elapsed_s[key] = round(self.elapsed_s.get(key, 0.0) + spent, 3)
 
     def report_samples(self, done: int, total: int) -> None:
-        """Samples that were measured, of how many."""
+        """Report the number of measured samples."""
         self.observer.advance(done, total, f"{done} of {total} samples")

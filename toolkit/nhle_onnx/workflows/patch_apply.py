@@ -1,4 +1,4 @@
-"""patch apply and inspect: what a device runs. Imports neither torch nor onnx."""
+"""patch apply and inspect, which run on a device. Imports neither torch nor onnx."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from nhle_onnx.values.settings.patch import ApplySettings
 
 
 def apply_patch_file(settings: ApplySettings) -> Container:
-    """Make the edited model of the base, next to its weights' files where it has any."""
+    """Make the edited model from the base, with its sidecar files if it has any."""
     base, patch, out = settings.base, settings.patch, settings.out
     container = open_patch(patch)
     kept = {path.resolve() for path in (base, patch)}
@@ -29,7 +29,7 @@ def apply_patch_file(settings: ApplySettings) -> Container:
         _check_signature(settings, settings.trusted)
     apply_patch(container, base, out, force=settings.force)
     if settings.ort_path:
-        # a device that has no use for it need not import onnx and ONNX Runtime
+        # a device that does not need it need not import onnx and ONNX Runtime
         from nhle_onnx.workflows.patched_ort import write_ort  # noqa: PLC0415
 
         write_ort(out, settings.ort_path, force=settings.force)
@@ -37,7 +37,7 @@ def apply_patch_file(settings: ApplySettings) -> Container:
 
 
 def _check_signature(settings: ApplySettings, key: Path) -> None:
-    """Raise InputRefusedError unless the patch is as somebody with the key signed it."""
+    """Raise InputRefusedError unless the patch is unchanged since it was signed with the key."""
     # the signing libraries are an extra, and slow to import
     from nhle_onnx.release.signature import check_signature  # noqa: PLC0415
     from nhle_onnx.values.signature import TrustedKey  # noqa: PLC0415
@@ -55,7 +55,7 @@ def _check_signature(settings: ApplySettings, key: Path) -> None:
 
 
 def describe_patch(container: Container) -> dict[str, Any]:
-    """What `patch inspect` shows."""
+    """Describe a patch, as `patch inspect` shows it."""
     document: dict[str, Any] = container.manifest.model_dump(mode="json", by_alias=True)
     for file in document["result"]:
         pieces = file.pop("pieces")

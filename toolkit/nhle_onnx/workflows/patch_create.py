@@ -1,4 +1,4 @@
-"""patch create: from two models to a patch that makes one of the other. Never imports torch."""
+"""patch create: a patch from one model to another. Never imports torch."""
 
 import hashlib
 import json
@@ -13,18 +13,19 @@ from nhle_onnx.release.patch.apply import apply_patch
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.create import ModelFiles, make_recipe
 from nhle_onnx.release.patch.layout import list_stored
+from nhle_onnx.release.report import require_report_of
 from nhle_onnx.values.patch import SCHEMA, Manifest, check_file_name
 from nhle_onnx.values.settings.patch import CreateSettings
 from nhle_onnx.workflows.classifier import TOOL
 
 
 def create_patch(settings: CreateSettings) -> Container:
-    """Write the patch, after it was applied and gave the edited model."""
+    """Write the patch, after a trial application has produced the edited model."""
     check_writable(settings.out, force=settings.force)
     paths = (settings.base, settings.edited)
     base, edited = (_read_files(path, settings.max_elements) for path in paths)
     recipe = make_recipe(base, edited, deltas=not settings.no_deltas)
-    forget, digest = _read_report(settings)
+    forget, digest = _read_report(settings, edited.contents[settings.edited.name])
     manifest = Manifest(
         schema=SCHEMA,
         tool=TOOL,
@@ -35,7 +36,7 @@ def create_patch(settings: CreateSettings) -> Container:
         report_sha256=digest,
     )
     content = pack(manifest, recipe.streams)
-    prefix = f".{settings.out.name}."  # says whose it is, if this process is killed
+    prefix = f".{settings.out.name}."  # names its owner, should this process be killed
     with tempfile.TemporaryDirectory(prefix=prefix, dir=settings.out.parent) as folder:
         trial = Path(folder) / "trial.nhlepatch"
         trial.write_bytes(content)
@@ -45,7 +46,7 @@ def create_patch(settings: CreateSettings) -> Container:
 
 
 def _read_files(path: Path, max_elements: int) -> ModelFiles:
-    """A model's files; each is read whole, as making a patch compares them."""
+    """Read a model's files whole, as making a patch compares them."""
     model = load_model(path, max_elements=max_elements)
     if any(Path(name).name != name for name in model.sidecars):
         message = f"{path} keeps weights in another folder"
@@ -60,15 +61,17 @@ def _read_files(path: Path, max_elements: int) -> ModelFiles:
     return ModelFiles(contents=contents, tensors=list_stored(path, contents[path.name]))
 
 
-def _read_report(settings: CreateSettings) -> tuple[tuple[int, ...], str | None]:
-    """What was forgotten, and the digest of the report that says so."""
+def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ...], str | None]:
+    """Read which classes were forgotten, and the report's digest, if it is of the edited model."""
     path = settings.report or settings.edited.with_suffix(".report.json")
     if settings.report is None and not path.is_file():
         return (), None
     try:
         content = path.read_bytes()
-        forget = tuple(int(index) for index in json.loads(content)["forget"])
+        document = json.loads(content)
+        forget = tuple(int(index) for index in document["forget"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        message = f"{path} is no report of `unlearn`: {error}"
+        message = f"{path} is not a report of `unlearn`: {error}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
+    require_report_of(path, document, settings.edited, hashlib.sha256(edited).hexdigest())
     return forget, hashlib.sha256(content).hexdigest()

@@ -13,8 +13,8 @@ _BATCH_SIZE = 32
 
 
 def write_ort(model_path: Path, out: Path, *, force: bool) -> None:
-    """Convert, compare and write. Raises UnsupportedModelError where the two are not the same;
-    a device has no images to compare them on, so noise does.
+    """Convert, compare and write. The two are compared on noise, as a device has no images. Raises
+    UnsupportedModelError where they differ.
     """
     model = load_model(model_path)
     target = read_image_input(model)
@@ -25,8 +25,8 @@ def write_ort(model_path: Path, out: Path, *, force: bool) -> None:
     )
     if not compared.passed:
         message = (
-            f"the .ort file of {model_path} answers otherwise: it agrees in "
-            f"{compared.agreement:.3f} of {compared.images} images"
+            f"the .ort file of {model_path} answers differently: the share of equal answers on "
+            f"{compared.images} images is {compared.agreement:.3f}"
         )
-        raise UnsupportedModelError(message, remedy="The .onnx file is right; ship that.")
+        raise UnsupportedModelError(message, remedy="The .onnx file is correct; ship that one.")
     write_files({out: converted}, force=force)

@@ -1,8 +1,11 @@
 """unlearn, first half: everything that is decided before a weight changes. No torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nhle_onnx.errors import InputRefusedError
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
@@ -12,28 +15,36 @@ from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
 from nhle_onnx.unlearning.scope import select_tensors
+from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
-from nhle_onnx.verification.accuracy import predict_classes
+from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
+from nhle_onnx.verification.gates import Judge
 from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.known import require_known
 from nhle_onnx.workflows.masking import check_mask
 from nhle_onnx.workflows.measure import (
     Evaluation,
+    count_classes,
     describe_suspicion,
+    digest_images,
     load_classifier,
-    measure_models,
     name_other,
 )
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.sample_warnings import describe_forget_samples
+from nhle_onnx.workflows.sample_warnings import describe_forget_samples, describe_left_out
+from nhle_onnx.workflows.stability import TRIED, is_alone, steady
 from nhle_onnx.workflows.tuning_data import TuningData, gather_tuning_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that was found and decided, and how good the model is as given."""
+    """Everything that was found and decided; `counted` are the correct answers of the given model.
+
+    `tuned` are the digests of tuning images, which do not count in evaluation.
+    """
 
     settings: UnlearnSettings
     classifier: Classifier
@@ -43,10 +54,26 @@ class Plan:
     evaluation: Evaluation
     samples: SampleSummary
     session: Session
-    before: Accuracy
+    counted: ClassCounts
+    tuned: frozenset[int] = frozenset()
     before_by_other_kernels: Accuracy | None = None
     mask_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> Accuracy:
+        """The accuracy of the model as given."""
+        return compute_accuracy(self.counted, self.request)
+
+    @property
+    def judge(self) -> Judge:
+        """The judge of the edited model."""
+        return Judge(
+            request=self.request,
+            limits=self.settings.limits,
+            labels=self.classifier.labels,
+            data="eval_data",
+        )
 
 
 def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
@@ -63,7 +90,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
         _check_outputs(settings, classifier)
         if settings.ort_path:
-            # what the model as given cannot become, the edited one cannot either
+            # if the model as given cannot be converted, neither can the edited one
             convert_to_ort(classifier.model.proto)
     other_heads = tuple(
         f"the output {name} has a head of its own, which was not masked"
@@ -72,16 +99,14 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     with watch.stage("samples", "reading the samples"):
         tuning, evaluation, samples, notes = gather_tuning_data(settings, classifier, request)
     with watch.stage("measure_before", "measuring the model as given"):
-        given = load_classifier(classifier, settings.provider, settings.kernels)
-        models = [given]
-        if may_saturate(classifier.model.proto):
-            models.append(
-                load_classifier(classifier, settings.provider, name_other(settings.kernels))
-            )
-        before, *others = measure_models(
-            models, evaluation, request, options.batch_size, watch.report_samples
+        classifier, steadiness = _steady(classifier, tuning, evaluation, trains=options.trains)
+        session, tuned, counts = _measure(settings, classifier, request, tuning, evaluation, watch)
+        predictions = _predict_forget(settings, classifier, tuning, session)
+    if not settings.force_unknown:
+        known = counts[0] + count_hits(
+            predictions, tuning.forget_classes[: len(predictions)], request.num_classes
         )
-        doubts = _describe_doubts(settings, classifier, request, tuning, given.session)
+        require_known(known, classifier, request, evaluation, session)
     return Plan(
         settings=settings,
         classifier=classifier,
@@ -89,41 +114,96 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         names=names,
         tuning=tuning,
         evaluation=evaluation,
-        samples=samples,
-        session=given.session,
-        before=before,
-        before_by_other_kernels=others[0] if others else None,
+        samples=replace(samples, eval=sum(counts[0].total)),
+        session=session,
+        counted=counts[0],
+        tuned=tuned,
+        before_by_other_kernels=compute_accuracy(counts[1], request) if counts[1:] else None,
         mask_notes=mask_notes,
         notes=(
             *other_heads,
             *notes,
-            *describe_suspicion(before),
-            *doubts,
+            *describe_left_out(len(evaluation.indices) - sum(counts[0].total)),
+            *steadiness,
+            *describe_suspicion(compute_accuracy(counts[0], request)),
+            *describe_forget_samples(tuning.forget, tuning.forget_classes, predictions, request),
         ),
     )
 
 
-def _describe_doubts(
+def _steady(
+    classifier: Classifier, tuning: TuningData, evaluation: Evaluation, *, trains: bool
+) -> tuple[Classifier, tuple[str, ...]]:
+    """Return the classifier as it can be judged. Raises UnsupportedModelError if it is to be
+    trained and images in a batch change each other's answers.
+    """
+    images = np.concatenate([tuning.forget, tuning.anchors])
+    if not len(images):
+        images = evaluation.read(range(min(TRIED, len(evaluation.indices))))
+    found, notes = steady(classifier, images)
+    if trains and is_alone(found, classifier):
+        message = (
+            f"{classifier.model.path} cannot be trained: images that are computed at once change "
+            "each other's answers, as in an export in training mode"
+        )
+        raise UnsupportedModelError(
+            message,
+            remedy=hint(
+                "Export it in evaluation mode (in PyTorch: model.eval()), or give {method=cwm}, "
+                "which masks the head alone."
+            ),
+        )
+    return found, notes
+
+
+def _measure(
     settings: UnlearnSettings,
     classifier: Classifier,
     request: ForgetRequest,
     tuning: TuningData,
+    evaluation: Evaluation,
+    watch: Stopwatch,
+) -> tuple[Session, frozenset[int], tuple[ClassCounts, ...]]:
+    """Return the session, the digests of tuning images, and the counts of the model as given: with
+    the kernels that judge, and with the others if they can differ.
+    """
+    models = [load_classifier(classifier, settings.provider, settings.kernels)]
+    if may_saturate(classifier.model.proto):
+        models.append(load_classifier(classifier, settings.provider, name_other(settings.kernels)))
+    tuned: frozenset[int] = frozenset()
+    if settings.options.needs_samples:
+        tuned = frozenset(digest_images(tuning.forget) + digest_images(tuning.anchors))
+    counts = count_classes(
+        models,
+        evaluation,
+        request,
+        settings.options.batch_size,
+        watch.report_samples,
+        () if evaluation.is_tuning else tuned,
+    )
+    return models[0].session, tuned, counts
+
+
+def _predict_forget(
+    settings: UnlearnSettings,
+    classifier: Classifier,
+    tuning: TuningData,
     session: Session,
-) -> tuple[str, ...]:
-    """What the model as given makes of the samples to forget. Raises NotFiniteError where that is
-    no number.
+) -> npt.NDArray[np.int64]:
+    """Predict the classes of the samples to forget, [N], with the model as given. Raises
+    NotFiniteError where the best score is NaN or infinite.
     """
     if not len(tuning.forget):
-        return ()
+        return np.empty(0, np.int64)
     with name_model(classifier.model.path):
-        scores = session.run(
-            classifier.head.output,
-            tuning.forget,
-            classifier.image_input,
-            settings.options.batch_size,
+        return predict_classes(
+            session.run(
+                classifier.head.output,
+                tuning.forget,
+                classifier.image_input,
+                settings.options.batch_size,
+            )
         )
-        predictions = predict_classes(scores)
-    return describe_forget_samples(tuning.forget, tuning.forget_classes, predictions, request)
 
 
 def _check_outputs(settings: UnlearnSettings, classifier: Classifier) -> None:

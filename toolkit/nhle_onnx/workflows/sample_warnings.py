@@ -1,4 +1,4 @@
-"""unlearn: what is doubtful about the samples, for the notes of the report."""
+"""unlearn: notes for the report on doubtful samples."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _RECOGNISED = 0.5  # of a class's samples
 
 
 def is_among(images: Array, others: Array) -> npt.NDArray[np.bool_]:
-    """Which of the images [N, ...] are, number for number, one of the others [M, ...]."""
+    """Mark images [N, ...] that equal one of the others [M, ...] in every number."""
     known = set(_list_contents(others))
     return np.array([content in known for content in _list_contents(images)], bool)
 
@@ -23,8 +23,8 @@ def is_among(images: Array, others: Array) -> npt.NDArray[np.bool_]:
 def describe_forget_samples(
     forget: Array, classes: Classes, predictions: Classes, request: ForgetRequest
 ) -> tuple[str, ...]:
-    """Notes on forget samples [N, ...] of `classes` [N]: too few, or by the model's `predictions`
-    [N] not of their class.
+    """Note forget samples [N, ...] of `classes` [N] that are too few, or perhaps mislabelled.
+    `predictions` [N] are the model's.
     """
     notes = []
     for index in request.forget:
@@ -36,37 +36,33 @@ def describe_forget_samples(
         if different < _FEW:
             images = "1 image" if different == 1 else f"{different} different images"
             notes.append(
-                f"class {index} is known by {images} only: what is forgotten may be "
-                "what these show, and not the class; some 16 different ones do"
+                f"class {index} is shown by {images} only: the model may forget what these show "
+                "instead of the class; about 16 different images are enough"
             )
         hits = int((predictions[chosen] == index).sum())
         if hits < _RECOGNISED * count:
             notes.append(
-                f"the model as given takes only {hits} of the {count} samples that were given for "
-                f"class {index} for that class: are they of it?"
+                f"the given model recognises only {hits} of the {count} samples of class {index}: "
+                "are they of that class?"
             )
     return tuple(notes)
 
 
-def describe_overlap(forget: Array, evaluated: Array) -> tuple[str, ...]:
-    """A note where evaluation samples of forgotten classes [N, ...] were trained on as well."""
-    count = int(is_among(evaluated, forget).sum())
+def describe_left_out(count: int) -> tuple[str, ...]:
+    """Note images that were given both for tuning and for evaluation."""
     if not count:
         return ()
-    note = (
-        f"{count} of {len(evaluated)} evaluation samples of forgotten classes are images that it "
-        "was tuned on: Acc_F on others may be higher"
-    )
-    return (note,)
+    images = "1 evaluation image was" if count == 1 else f"{count} evaluation images were"
+    return (f"{images} left out, as the model was tuned on the same",)
 
 
 def describe_contradiction(copies: int) -> tuple[str, ...]:
-    """A note where images were to be forgotten and to be kept."""
+    """Note images that were given both to be forgotten and as anchors."""
     if not copies:
         return ()
     note = (
-        f"{copies} of the anchors are images that are to be forgotten: they were left out, as one "
-        "image cannot be both"
+        f"{copies} of the anchors are also among the images to forget: they were left out of the "
+        "anchors"
     )
     return (note,)
 

@@ -1,4 +1,4 @@
-"""What was counted of each model on some of the samples; parts add up to the whole."""
+"""Counts of each model's answers on a part of the samples; parts add up to the whole."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Self
 
 from nhle_onnx.engines.engine import Outcome, take_value
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.measure import (
     Evaluation,
     LoadedModel,
@@ -17,17 +18,17 @@ from nhle_onnx.workflows.measure import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Counts of each model on some of the samples, and where it ran.
+    """Counts of each model on a part of the samples, and where it ran.
 
-    Tallies of parts of the samples sum to the tally of all; a model that ran on several providers
-    names them all.
+    Tallies of parts add up to the tally of all samples; a model that ran on several providers names
+    them all.
     """
 
     counts: tuple[ClassCounts, ...]
     providers: tuple[str, ...]
 
     def __add__(self, other: Self) -> "Tally":
-        """The tally of both parts."""
+        """Return the tally of both parts."""
         return Tally(
             counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
             providers=tuple(map(_join, self.providers, other.providers)),
@@ -35,7 +36,7 @@ class Tally:
 
 
 def sum_tallies(outcomes: Iterable[Outcome[Tally]], total: int, on_batch: OnBatch) -> Tally:
-    """The tally of all parts. Raises what went wrong with any of them."""
+    """Return the tally of all parts. Raises the error of any of them."""
     summed: Tally | None = None
     for outcome in outcomes:
         tally = take_value(outcome)
@@ -51,12 +52,12 @@ def sum_tallies(outcomes: Iterable[Outcome[Tally]], total: int, on_batch: OnBatc
 def tally_models(
     models: Sequence[LoadedModel],
     evaluation: Evaluation,
-    num_classes: int,
+    request: ForgetRequest,
     batch_size: int,
     on_batch: OnBatch = ignore_batch,
 ) -> Tally:
-    """The tally of some samples in this process."""
-    counts = count_classes(models, evaluation, num_classes, batch_size, on_batch)
+    """Count some samples in this process."""
+    counts = count_classes(models, evaluation, request, batch_size, on_batch)
     return Tally(counts=counts, providers=tuple(model.session.provider for model in models))
 
 

@@ -1,4 +1,4 @@
-"""unlearn, the part that needs torch: lower, compare with ONNX Runtime, train."""
+"""unlearn, the part that needs torch: lower the graph, compare it with ONNX Runtime, train."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
-from nhle_onnx.lowering.precision import get_tolerance, widen_model
+from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.training.device import explain_device_faults, open_device
@@ -30,11 +30,11 @@ _REMEDY = "Check the preprocessing, and that the samples are of this model."
 
 
 def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
-    """New values of the tensors in scope. The plan's model is left as it is."""
+    """Train the tensors in scope, and return their new values. The plan's model is not changed."""
     classifier, tuning, options = plan.classifier, plan.tuning, plan.settings.options
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
-        lowered, parity = _lower(plan)
+        lowered, parity = lower_plan(plan)
     limit = STEP_LIMIT if options.steps is None else options.steps
 
     def report_step(point: TrainingStep) -> None:
@@ -80,8 +80,8 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     )
 
 
-def _lower(plan: Plan) -> tuple[LoweredModel, float]:
-    """The lowered model, and how closely it agrees with ONNX Runtime on the samples."""
+def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
+    """Lower the model; return it, and its largest difference from ONNX Runtime on the samples."""
     classifier, tuning = plan.classifier, plan.tuning
     source, output = classifier.image_input.name, classifier.head.scores
     lower = partial(lower_classifier, source=source, head=classifier.head)
@@ -93,7 +93,7 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
         lowered = lower(wide)
     inputs = np.concatenate([tuning.forget, tuning.anchors])
     inputs = inputs[: plan.settings.options.batch_size]
-    tolerance = get_tolerance(Head(classifier.model.proto, classifier.head).number_format)
+    tolerance = Head(classifier.model.proto, classifier.head).element_type.tolerance
 
     def read_scores(images: Tensor) -> Tensor:
         scores: Tensor = lowered.module(images)[0]
@@ -110,7 +110,7 @@ def _lower(plan: Plan) -> tuple[LoweredModel, float]:
 
 
 def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The head's logits as ONNX Runtime computes them, on the CPU: the reference."""
+    """Compute the reference: the head's logits by ONNX Runtime on the CPU."""
     classifier = plan.classifier
     real, head = with_real_values(classifier.model.proto, classifier.head)
     session = open_session(expose_tensors(real, head.scores), "cpu")

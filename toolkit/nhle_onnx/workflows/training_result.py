@@ -1,4 +1,4 @@
-"""What training hands back to the workflow, without a trace of torch."""
+"""The result of training, without any torch objects."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from nhle_onnx.values.report import TrainingStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """New tensors by ONNX name, and how it went, for the report. By default: no training."""
+    """New tensors by ONNX name, and the course of training; by default no training."""
 
     tensors: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     device: str = "none"

@@ -1,6 +1,6 @@
-"""Samples of a request: which are to be forgotten, which hold the rest, which judge. No torch."""
+"""The samples of a request: to be forgotten, anchors, and evaluation samples. Without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +22,19 @@ from nhle_onnx.workflows.evaluation import (
     read_evaluation,
 )
 from nhle_onnx.workflows.measure import Evaluation
-from nhle_onnx.workflows.sample_warnings import describe_contradiction, describe_overlap, is_among
+from nhle_onnx.workflows.sample_warnings import describe_contradiction, is_among
 
 Array = npt.NDArray[np.float32]
 
 _NO_ANCHORS = hint(
-    "no samples of retained classes were given, so anchors were made from the forget samples; "
-    "a few dozen unlabelled images as {anchors} hold the retained accuracy more surely"
+    "no samples of retained classes were given, so anchors were made from the forget samples; a "
+    "few dozen unlabelled images as {anchors} keep the retained accuracy more reliably"
 )
 _CWM_ALONE = hint(
-    "only the head was masked ({method=cwm}): the features still hold the class, and putting the "
-    "head row back brings it back"
+    "only the head was masked ({method=cwm}): the features still contain the class, and restoring "
+    "the head's row brings it back"
 )
-_COMPARED = 256  # evaluation samples: reading them all again would take as long as judging
-_MEND_INPUTS = "Mend the sample, or the preprocessing that made it."
+_MEND_INPUTS = "Correct the sample, or the preprocessing that made it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +50,26 @@ class TuningData:
 def gather_tuning_data(
     settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
 ) -> tuple[TuningData, Evaluation, SampleSummary, tuple[str, ...]]:
-    """Samples to tune by and to judge by, their summary, and notes for the report.
+    """Gather samples for tuning and for evaluation, their summary, and notes for the report.
 
-    Raises InputRefusedError where there are none to forget, or they do not fit.
+    Raises InputRefusedError where there are no samples to forget, or they do not fit the model.
     """
     options = settings.options
     cwm_note = () if options.trains else (_CWM_ALONE,)
     source = _open_source(settings, classifier)
     if source is None:
-        return (*_gather_nothing(settings, classifier, request), cwm_note)
+        return (*_gather_nothing(settings, classifier), cwm_note)
     split = split_samples(source.classes, request, options.samples_per_class)
-    _require_forget_samples(source, request, needs=options.trains or options.mask == "importance")
-    evaluation, notes = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    _require_forget_samples(source, request, needs=options.needs_samples)
+    evaluation = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    evaluation = replace(evaluation, is_tuning=evaluation.is_tuning and options.needs_samples)
     forget = source.read(split.forget)
     anchors, anchor_source = _read_anchors(settings, classifier, request, source, split)
     for samples in (forget, anchors):
         check_finite(samples, str(source.path), _MEND_INPUTS)
     is_copy = is_among(anchors, forget)
     anchors = anchors[~is_copy]
-    notes = (
-        *notes,
-        *describe_contradiction(int(is_copy.sum())),
-        *_describe_overlap(forget, evaluation, request),
-    )
+    notes = describe_contradiction(int(is_copy.sum()))
     synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
     if synthesizes:
         anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
@@ -94,21 +90,14 @@ def gather_tuning_data(
     return tuning, evaluation, summary, (*cwm_note, *notes)
 
 
-def _describe_overlap(
-    forget: Array, evaluation: Evaluation, request: ForgetRequest
-) -> tuple[str, ...]:
-    of_forgotten = np.flatnonzero(np.isin(evaluation.classes, request.forget))[:_COMPARED]
-    return describe_overlap(forget, evaluation.read(of_forgotten.tolist()))
-
-
 def _open_source(settings: UnlearnSettings, classifier: Classifier) -> SampleSource | None:
-    """The samples given or found; None only where masking the head needs none."""
+    """Open the given or default samples; without any, None if only the head is masked."""
     path = settings.samples
     if path is None:
         try:
             path = find_samples(classifier.model)
         except InputRefusedError:
-            if settings.options.trains or settings.options.mask == "importance":
+            if settings.options.needs_samples:
                 raise
             return None
     return open_samples(path, classifier.image_input, classifier.preprocess, classifier.labels)
@@ -121,8 +110,8 @@ def _require_forget_samples(source: SampleSource, request: ForgetRequest, *, nee
         raise InputRefusedError(
             message,
             remedy=hint(
-                "Add a few images of it (16 do), or use {method=cwm}, which masks the head "
-                "alone and does not erase features."
+                "Add a few images of it (16 are enough), or use {method=cwm}, which masks the "
+                "head only and does not erase features."
             ),
         )
 
@@ -146,13 +135,11 @@ def _read_anchors(
 
 
 def _gather_nothing(
-    settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
+    settings: UnlearnSettings, classifier: Classifier
 ) -> tuple[TuningData, Evaluation, SampleSummary]:
-    """No tuning samples; evaluation samples only where they were given."""
+    """Gather no tuning samples, and evaluation samples only if they were given."""
     nothing = make_empty_evaluation(classifier)
-    evaluation = (
-        read_evaluation(settings.eval_data, classifier, request) if settings.eval_data else nothing
-    )
+    evaluation = read_evaluation(settings.eval_data, classifier) if settings.eval_data else nothing
     tuning = TuningData(
         forget=nothing.read(),
         forget_classes=nothing.classes,

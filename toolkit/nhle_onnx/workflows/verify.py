@@ -1,18 +1,31 @@
 """verify: what a model still knows of a class, as ONNX Runtime runs it. Never imports torch."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.engines.choose import is_ray
 from nhle_onnx.hints import word_all
 from nhle_onnx.runtime.kernels import may_saturate
-from nhle_onnx.values.report import Check, ProviderResult, Unmasked, VerifyReport
+from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.report import (
+    Accuracy,
+    OtherKernels,
+    ProviderResult,
+    Unmasked,
+    VerifyReport,
+)
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import compute_accuracy
-from nhle_onnx.verification.evidence import judge_evidence
-from nhle_onnx.verification.gates import make_gates
-from nhle_onnx.workflows.classifier import TOOL, summarize_file
-from nhle_onnx.workflows.comparison import Baseline, name_extras, open_comparison
+from nhle_onnx.verification.gates import Counted, Judge, word_checks
+from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
+from nhle_onnx.workflows.comparison import Baseline, Comparison, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
+from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import (
     compare_kernels,
     describe_kernels,
@@ -20,89 +33,151 @@ from nhle_onnx.workflows.measure import (
     subtract,
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
+from nhle_onnx.workflows.other_outputs import judge_other_outputs
+from nhle_onnx.workflows.stability import TRIED, steady
+from nhle_onnx.workflows.tally import Tally
 
 
 def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
-    """Measure a model on each provider, and against its baseline where one is given.
+    """Measure a model on each provider, and against its baseline if one is given.
 
-    Samples are prepared once, for all of it; memory does not grow with how many there are.
+    Samples are prepared only once; memory does not grow with their number.
     """
     watch = Stopwatch(observer)
     with watch.stage("load", "loading"):
-        comparison = open_comparison(settings)
-        settings = replace(
-            settings, compares_kernels=may_saturate(comparison.classifier.model.proto)
-        )
-    classifier, request, baseline = comparison.classifier, comparison.request, comparison.baseline
+        settings, comparison, steadiness = _open(settings)
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, comparison, watch.report_samples)
-    accuracies = [compute_accuracy(counts, request) for counts in tally.counts]
-    totals = tally.counts[0].total
-    count = len(settings.providers)
-    results = tuple(
-        ProviderResult(provider=provider, accuracy=accuracy)
-        for provider, accuracy in zip(tally.providers[:count], accuracies[:count], strict=True)
+        others, silent = _judge_other_outputs(settings, comparison)
+    found = _sort(tally, settings, comparison)
+    checks, notes = _make_judge(settings, comparison).judge(
+        Counted(
+            before=found.counts.get("before"),
+            after=found.counts["after"],
+            unmasked=found.counts.get("unmasked"),
+            misfit=comparison.baseline.misfit if comparison.baseline else "",
+        )
     )
-    after = accuracies[0]
-    extras = dict(zip(name_extras(settings, comparison), accuracies[count:], strict=True))
-    before = extras.get("before")
-    unmasked = Unmasked(acc_f=extras["unmasked"].acc_f) if "unmasked" in extras else None
-    judged = {"after": after, "before": before} if before else {"after": after}
-    other = compare_kernels(
-        settings.kernels,
-        judged,
-        {name: extras[f"other {name}"] for name in judged if f"other {name}" in extras},
-    )
-    delta = subtract(after.acc_r, before.acc_r) if before else None
-    checks, notes = make_gates(
-        acc_f=after.acc_f,
-        delta_acc_r=delta,
-        unmasked_acc_f=unmasked.acc_f if unmasked else None,
-        limits=settings.limits,
-        expects_delta=baseline is not None,
-        expects_unmasked=unmasked is not None,
-    )
-    evidence, doubts = judge_evidence(before, after, totals, request)
-    suspicion = describe_suspicion(before) if before else ()
+    other_kernels = _compare_kernels(settings, found)
+    before, after = found.accuracies.get("before"), found.accuracies["after"]
+    unmasked = found.accuracies.get("unmasked")
+    classifier, baseline = comparison.classifier, comparison.baseline
     changes = baseline.changes if baseline else None
+    notes = (
+        *notes,
+        *steadiness,
+        *silent,
+        *(describe_suspicion(before) if before else ()),
+        *describe_kernels(other_kernels),
+        *(_describe(baseline) if baseline else ()),
+    )
+    checks = (*checks, *others, *_check_other_providers(found.providers[1:], settings.limits))
     return VerifyReport(
         tool=TOOL,
         model=summarize_file(classifier.model),
         baseline=summarize_file(baseline.classifier.model) if baseline else None,
         labels=classifier.labels,
-        forget=request.forget,
-        samples=sum(totals),
+        forget=comparison.request.forget,
+        samples=sum(found.counts["after"].total),
         preprocess=classifier.preprocess,
-        providers=results,
+        providers=found.providers,
         kernels=settings.kernels,
         before=before,
         after=after,
-        unmasked=unmasked,
-        delta_acc_r=delta,
-        other_kernels=other,
+        unmasked=Unmasked(acc_f=unmasked.acc_f) if unmasked else None,
+        delta_acc_r=subtract(after.acc_r, before.acc_r) if before else None,
+        other_kernels=other_kernels,
         changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
-        notes=word_all(
-            (
-                *notes,
-                *suspicion,
-                *doubts,
-                *describe_kernels(other),
-                *(_describe(baseline) if baseline else ()),
-            ),
-            settings.wording,
-        ),
-        checks=(*checks, *evidence, *_check_other_providers(results[1:], settings.limits)),
+        notes=word_all(notes, settings.wording),
+        checks=word_checks(checks, settings.wording),
     )
 
 
+class _Found(NamedTuple):
+    """Counts of each model, by its name in the report, and results of each provider."""
+
+    providers: tuple[ProviderResult, ...]
+    counts: dict[str, ClassCounts]
+    accuracies: dict[str, Accuracy]
+
+
+def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[str, ...]]:
+    """Open the models, and find how they must be run to be judged."""
+    comparison = open_comparison(settings)
+    models = [comparison.classifier]
+    if comparison.baseline:
+        models.append(comparison.baseline.classifier)
+    images = _read_few(settings, comparison.classifier)
+    notes = dict.fromkeys(note for model in models for note in steady(model, images)[1])
+    settings = replace(
+        settings,
+        compares_kernels=may_saturate(comparison.classifier.model.proto),
+        one_by_one=bool(notes),
+    )
+    return settings, open_comparison(settings) if notes else comparison, tuple(notes)
+
+
+def _read_few(settings: VerifySettings, classifier: Classifier) -> npt.NDArray[np.float32]:
+    """Read a few images, but none that Ray will read."""
+    if is_ray(settings.engine):
+        return np.empty((0, *classifier.image_input.sample_shape), np.float32)
+    evaluation = read_evaluation(settings.data, classifier)
+    return evaluation.read(range(min(TRIED, len(evaluation.indices))))
+
+
+def _judge_other_outputs(
+    settings: VerifySettings, comparison: Comparison
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    classifier = comparison.classifier
+    if is_ray(settings.engine) or len(classifier.model.proto.graph.output) == 1:
+        return (), ()
+    evaluation = read_evaluation(settings.data, classifier)
+    judge = _make_judge(settings, comparison)
+    return judge_other_outputs(classifier, classifier.model.proto, evaluation, judge)
+
+
+def _make_judge(settings: VerifySettings, comparison: Comparison) -> Judge:
+    return Judge(
+        request=comparison.request,
+        limits=settings.limits,
+        labels=comparison.classifier.labels,
+    )
+
+
+def _sort(tally: Tally, settings: VerifySettings, comparison: Comparison) -> _Found:
+    count = len(settings.providers)
+    names = ("after", *name_extras(settings, comparison))
+    counts = dict(zip(names, (tally.counts[0], *tally.counts[count:]), strict=True))
+    measured = [compute_accuracy(each, comparison.request) for each in tally.counts[:count]]
+    return _Found(
+        providers=tuple(
+            ProviderResult(provider=provider, accuracy=accuracy)
+            for provider, accuracy in zip(tally.providers[:count], measured, strict=True)
+        ),
+        counts=counts,
+        accuracies={
+            name: compute_accuracy(each, comparison.request) for name, each in counts.items()
+        },
+    )
+
+
+def _compare_kernels(settings: VerifySettings, found: _Found) -> OtherKernels | None:
+    judged: dict[str, Accuracy] = {
+        name: found.accuracies[name] for name in ("after", "before") if name in found.counts
+    }
+    others = {
+        name: found.accuracies[f"other {name}"]
+        for name in judged
+        if f"other {name}" in found.counts
+    }
+    return compare_kernels(settings.kernels, judged, others)
+
+
 def _describe(baseline: Baseline) -> tuple[str, ...]:
-    notes = []
-    if baseline.restored is None:
-        notes.append("not unmasked: the baseline's head has another shape")
-    if not baseline.changes.is_graph_same:
-        notes.append("the graph itself differs from the baseline's, not only its weights")
-    return tuple(notes)
+    if baseline.changes.is_graph_same:
+        return ()
+    return ("the graph itself differs from the baseline's, not only its weights",)
 
 
 def _check_other_providers(

@@ -1,1 +1,1 @@
-"""Peers of the tool, each written from its published formula."""
+"""Other unlearning methods, each written from its published formula."""

@@ -9,7 +9,7 @@ from studies.tasks import Task
 
 @torch.no_grad()
 def bias_shift(task: Task, *, shift: float) -> nn.Module:
-    """The forgotten classes' biases lowered by `shift`, nothing else (arXiv 2605.08730)."""
+    """Lower the forgotten classes' biases by `shift`, nothing else (arXiv 2605.08730)."""
     network = copy_network(task.network)
     get_classifier(network).bias[list(task.forgotten)] -= shift
     return network

@@ -14,14 +14,14 @@ from studies.baselines.shared import (
 )
 from studies.tasks import Task
 
-ATTACK_SIZE = 0.1  # of the inputs' range, which is the paper's 0.1 of pixels from 0 to 1
+ATTACK_SIZE = 0.1  # of the inputs' range; the paper has 0.1 for pixels from 0 to 1
 
 
 def boundary_shrink(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Each forget sample is trained towards the class across its nearest boundary.
+    """Train each forget sample towards the class across its nearest boundary.
 
-    The class is the best retained one at the attacked sample, so that an attack too weak to
-    cross the boundary also names a neighbour.
+    That is the best retained class of the attacked sample, so that an attack that is too weak to
+    cross the boundary names a neighbour as well.
     """
     network = copy_network(task.network)
     neighbours = predict_kept(network, attack(task), task)
@@ -34,7 +34,7 @@ def boundary_shrink(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def attack(task: Task) -> Tensor:
-    """Forget samples moved uphill: x + ε sign ∇ₓ CE(f(x), y), [N, C, H, W]."""
+    """Move forget samples uphill: x + ε sign ∇ₓ CE(f(x), y), [N, C, H, W]."""
     inputs = task.forget.clone().requires_grad_()
     loss = functional.cross_entropy(task.network(inputs), task.forget_labels)
     (gradient,) = torch.autograd.grad(loss, inputs)
@@ -43,7 +43,7 @@ def attack(task: Task) -> Tensor:
 
 
 def boundary_expand(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Forget samples are trained towards an extra shadow class, whose row is then cut."""
+    """Train forget samples towards an additional shadow class, whose row is then removed."""
     network = copy_network(task.network)
     head = get_classifier(network)
     shadow = get_classifier(reset_network(network, task.seed))

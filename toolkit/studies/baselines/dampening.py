@@ -11,8 +11,8 @@ from studies.tasks import Task
 def dampening(task: Task, *, alpha: float, lam: float) -> nn.Module:
     """Dampen the parameters that matter more to the forget samples than to all samples.
 
-    With K classes alike in number no importance to the forget samples exceeds K times the
-    overall one, so that a useful `alpha` is below K.
+    With K classes of equal size, no importance for the forget samples exceeds K times the overall
+    one, so a useful `alpha` is below K.
     """
     network = copy_network(task.network)
     everything = torch.cat([task.forget, task.retained])
@@ -26,8 +26,8 @@ def dampening(task: Task, *, alpha: float, lam: float) -> nn.Module:
 
 
 def measure_importance(network: nn.Module, inputs: Tensor, labels: Tensor) -> list[Tensor]:
-    """The Fisher information's diagonal: for each parameter tensor the mean, over samples, of
-    the squared gradient of log p(y|x).
+    """Return the diagonal of the Fisher information. For each parameter tensor, this is the mean
+    over samples of the squared gradient of log p(y|x).
     """
     parameters = list(network.parameters())
     totals = [torch.zeros_like(parameter) for parameter in parameters]
@@ -40,6 +40,6 @@ def measure_importance(network: nn.Module, inputs: Tensor, labels: Tensor) -> li
 
 
 def dampen(value: Tensor, forget: Tensor, overall: Tensor, *, alpha: float, lam: float) -> Tensor:
-    """θ min(lam F_D / F_F, 1) where F_F > alpha F_D, else θ."""
+    """Return θ min(lam F_D / F_F, 1) where F_F > alpha F_D, else θ."""
     factor = (lam * overall / forget).clamp(max=1)
     return torch.where(forget > alpha * overall, value * factor, value)

@@ -17,14 +17,13 @@ from studies.baselines.shared import (
 from studies.tasks import Task
 
 SCRUB_ALPHA, SCRUB_GAMMA = 0.5, 1.0  # weights of the divergence and of the cross-entropy
-SCRUB_ROUND = 5  # steps, of which the first maximises
+SCRUB_ROUND = 5  # steps; the first one maximises
 _MASKED = -1e10
 
 
 def delete(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """DELETE (arXiv 2503.23751): the original's distribution without the class, on its samples.
-
-    All forgotten classes are masked in every target, not only the sample's own.
+    """DELETE (arXiv 2503.23751): learn the original's distribution without the class, on its
+    samples. All forgotten classes are masked in every target, not only the sample's own.
     """
     network = copy_network(task.network)
     targets = predict(task.network, task.forget)
@@ -38,11 +37,13 @@ def delete(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def scrub(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """SCRUB (arXiv 2302.09880): away from the teacher on forget samples, towards it and
-    the labels on retained ones; in turn at first, then only towards.
+    """SCRUB (arXiv 2302.09880): away from the teacher on forget samples, towards it on retained
+    ones.
 
-    Rounds of a few steps stand for epochs and fill the first half. Plain SGD: momentum makes the
-    unbounded departure run away. SCRUB+R's rewinding, meant for privacy, is left out.
+    Retained samples also follow their labels. Both directions alternate at first; later, only the
+    second is used. Rounds of a few steps replace epochs, and fill the first half. Plain SGD is
+    used, as momentum makes the unbounded divergence grow out of control. SCRUB+R's rewinding, meant
+    for privacy, is left out.
     """
     network, generator = copy_network(task.network), make_generator(task)
     on_forget = predict(task.network, task.forget)
@@ -69,8 +70,8 @@ def scrub(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def bad_teacher(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Bad Teacher (arXiv 2205.08096): KL from the original network on retained samples,
-    from a network with random weights on forget samples. It reads no label.
+    """Bad Teacher (arXiv 2205.08096): learn from two networks by KL divergence. The original
+    teaches retained samples, a network with random weights forget samples. No labels are used.
     """
     network, generator = copy_network(task.network), make_generator(task)
     competent = predict(task.network, task.anchors)

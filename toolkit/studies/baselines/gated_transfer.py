@@ -17,12 +17,12 @@ from studies.baselines.shared import (
 from studies.tasks import Task
 
 CODE = 100
-STUDENT_STEPS = 10  # for each of the generator's
+STUDENT_STEPS = 10  # for each step of the generator
 GENERATOR_RATE = 1e-3
 
 
 class Generator(nn.Module):
-    """From codes [N, 100] to images [N, *shape], spread like normalised inputs."""
+    """A network from codes [N, 100] to images [N, *shape], scaled like normalised inputs."""
 
     def __init__(self, shape: torch.Size, width: int = 16) -> None:
         super().__init__()
@@ -46,12 +46,13 @@ class Generator(nn.Module):
 
 
 def gated_transfer(task: Task, *, rate: float, threshold: float) -> nn.Module:
-    """A student with random weights learns the original's outputs on generated images, of which
-    a band-pass filter drops those with p(forgotten) above `threshold`; the generator seeks images
-    on which the two differ (arXiv 2201.05629). No data at all is used.
+    """Train a student with random weights on the original's outputs for generated images.
 
-    Simplified: the attention loss is left out, and the student has the step limit that all methods
-    have, where the paper takes tens of thousands of batches. Expect little of it.
+    A band-pass filter drops images with p(forgotten) above `threshold`; the generator seeks images
+    on which the two networks differ (arXiv 2201.05629). No data is used at all.
+
+    Simplified: the attention loss is left out, and the student has the step limit of all methods,
+    where the paper takes tens of thousands of batches. So it cannot work well here.
     """
     student = reset_network(task.network, task.seed).train()  # it has no statistics to keep yet
     source = make_generator(task)

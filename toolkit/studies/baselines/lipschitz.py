@@ -8,10 +8,10 @@ from studies.tasks import Task
 
 
 def lipschitz(task: Task, *, rate: float, sigma: float, steps: int) -> nn.Module:
-    """Minimise ‖f(x) - f(x̃)‖ / ‖x - x̃‖ between forget samples and noisy copies, f(x̃) held
-    (arXiv 2402.01401).
+    """Minimise ‖f(x) - f(x̃)‖ / ‖x - x̃‖ between forget samples and noisy copies, with f(x̃) fixed.
 
-    One noisy copy of every sample a step, where the paper averages many of one sample.
+    After arXiv 2402.01401, but with one noisy copy of every sample in each step, where the paper
+    averages many copies of one sample.
     """
     network, generator = copy_network(task.network), make_generator(task)
     low, high = task.forget.aminmax()
@@ -20,8 +20,8 @@ def lipschitz(task: Task, *, rate: float, sigma: float, steps: int) -> nn.Module
         noise = torch.randn(task.forget.shape, generator=generator)
         noisy = (task.forget + sigma * noise).clamp(low, high)
         distance = torch.linalg.vector_norm((task.forget - noisy).flatten(1), dim=1)
-        departure = network(task.forget) - network(noisy).detach()
-        change = torch.linalg.vector_norm(departure, dim=1)
+        difference = network(task.forget) - network(noisy).detach()
+        change = torch.linalg.vector_norm(difference, dim=1)
         loss: Tensor = (change / distance).mean()
         return loss
 

@@ -1,4 +1,4 @@
-"""The paper's own rows, as it publishes them: NHLE, CWM, both, and its simple label y(B).
+"""The paper's own methods: NHLE, CWM, both, and its simple label y(B).
 
 Wang et al., Scientific Reports 16, 11879 (2026), Eq. 2, 4-6. Plain SGD at one rate on the whole
 network; the paper names neither the optimizer nor the number of steps.
@@ -8,34 +8,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.unlearning.nhle import encode_negative_hot, paper_gradient_loss
+from nhle_onnx.unlearning.losses.paper_gradient import paper_gradient_loss
+from nhle_onnx.unlearning.nhle import encode_negative_hot
 from nhle_onnx.values.request import ForgetRequest
 from studies.baselines.shared import copy_network, descend, get_classifier
 from studies.tasks import Task
 
 
 def nhle(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Labels of Eq. 4 and the loss whose gradient is the p - ỹ of Eq. 2."""
+    """Train with the labels of Eq. 4 and the loss whose gradient is the p - ỹ of Eq. 2."""
     return _train(task, encode_negative_hot(task.forget_labels, _make_request(task)), rate, steps)
 
 
 def simple_label(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """y(B) of Eq. 6: -1 at the class, 0 elsewhere; the gradient p - y(B) (Table 5)."""
+    """Train with y(B) of Eq. 6, -1 at the class and 0 elsewhere; the gradient is p - y(B) (Table
+    5).
+    """
     return _train(task, encode_plain_negative(task.forget_labels, _make_request(task)), rate, steps)
 
 
 def cwm(task: Task, *, mask: str) -> nn.Module:
-    """The head's rows masked, the features as they were (Table 6)."""
+    """Mask the head's rows, and leave the features unchanged (Table 6)."""
     return mask_head(task.network, task.forgotten, mask)
 
 
 def nhle_cwm(task: Task, *, rate: float, steps: int, mask: str) -> nn.Module:
-    """NHLE, then CWM."""
+    """Train with NHLE, then mask with CWM."""
     return mask_head(nhle(task, rate=rate, steps=steps), task.forgotten, mask)
 
 
 def encode_plain_negative(classes: Tensor, request: ForgetRequest) -> Tensor:
-    """y(B) of Eq. 6: -1 at the sample's class [N], 0 elsewhere; [N, K]."""
+    """Return y(B) of Eq. 6: -1 at the sample's class [N], 0 elsewhere; [N, K]."""
     return -functional.one_hot(classes, request.num_classes).float()
 
 
@@ -55,7 +58,7 @@ def _train(task: Task, labels: Tensor, rate: float, steps: int) -> nn.Module:
 
 @torch.no_grad()
 def mask_head(network: nn.Module, forgotten: tuple[int, ...], mask: str) -> nn.Module:
-    """A copy with row 0, and a bias of 0 (`zero`) or one that cannot win (`floor`)."""
+    """Return a copy with rows of 0, and a bias of 0 (`zero`) or one that cannot win (`floor`)."""
     masked = copy_network(network)
     head = get_classifier(masked)
     rows = list(forgotten)

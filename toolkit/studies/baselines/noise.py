@@ -8,15 +8,15 @@ from studies.baselines.shared import copy_network, descend, draw_batch, make_gen
 from studies.tasks import Task
 
 NOISE_STEPS, NOISE_RATE, NOISE_PENALTY = 40, 0.1, 0.1
-REPAIR_RATE = 0.5  # of the rate of impairing, as 0.01 to 0.02 in the paper
+REPAIR_RATE = 0.5  # of the rate for impairing; the paper has 0.01 and 0.02
 
 
 def error_maximising_noise(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Learn noise that maximises the class's error, impair the network with that noise
-    under the class's label among retained samples, then repair it on retained samples alone.
+    """Learn noise that maximises the class's error, impair the network with it, and repair it.
 
-    `steps` each for impairing and repairing, in place of the paper's one epoch. It reads the
-    forget samples' labels only.
+    Impairing trains on the noise with the class's label among retained samples, repairing on
+    retained samples only. Each takes `steps`, in place of the paper's one epoch. Of the forget
+    samples, only the labels are used.
     """
     network, generator = copy_network(task.network), make_generator(task)
     noise = torch.randn(task.forget.shape, generator=generator).requires_grad_()

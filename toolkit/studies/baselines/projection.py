@@ -1,8 +1,8 @@
 """DAMP, depth-aware modulation by projection: Hatami et al., arXiv 2604.15166.
 
-Known to us by its abstract: at every learnable operator's input, forget directions are what
-retained prototypes do not explain of the forgotten classes' prototypes; they are projected out of
-the operator's weights, in closed form, the more the better a probe separates the classes there.
+Written from its abstract: at the input of every learnable operator, the residuals of forgotten
+prototypes relative to retained ones are the forget directions. They are projected out of the
+operator's weights in closed form, more strongly where a probe separates the classes better.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,11 @@ _RANK_TOLERANCE = 1e-4  # relative to the prototypes
 
 @torch.no_grad()
 def projection(task: Task, *, strength: float, residual: str) -> nn.Module:
-    """Prototypes come from the forget samples and the anchors, each of its predicted class.
+    """Project out forget directions, with prototypes from forget samples and anchors.
 
-    `residual` is our two readings of the abstract: what is left of a forget prototype beside the
-    `span` of the retained ones, or beside their `mean`. Grouped convolutions are left as they are.
+    Anchors count for their predicted class. `residual` chooses between two readings of the
+    abstract: the residual of a forget prototype is taken from the `span` of the retained ones, or
+    from their `mean`. Grouped convolutions are not changed.
     """
     network = copy_network(task.network)
     inputs = torch.cat([task.forget, task.anchors])
@@ -40,7 +41,7 @@ def projection(task: Task, *, strength: float, residual: str) -> nn.Module:
 def record_inputs(
     network: nn.Module, inputs: Tensor
 ) -> Iterator[tuple[nn.Linear | nn.Conv2d, Tensor]]:
-    """Each operator with its input [N, D], averaged over space, before any is edited."""
+    """Record each operator's input [N, D], averaged over space, before any edit."""
     recorded: dict[nn.Module, Tensor] = {}
 
     def keep(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
@@ -60,12 +61,12 @@ def record_inputs(
 
 
 def average_classes(features: Tensor, classes: Tensor) -> Tensor:
-    """Prototypes [number of classes, D]."""
+    """Return prototypes [number of classes, D]."""
     return torch.stack([features[classes == index].mean(0) for index in classes.unique()])
 
 
 def find_directions(forget: Tensor, retained: Tensor, residual: str) -> Tensor:
-    """Orthonormal columns [D, R] that span the forget prototypes' residuals; R may be 0."""
+    """Return orthonormal columns [D, R] that span the forget prototypes' residuals; R may be 0."""
     if residual == "mean":
         left = forget - retained.mean(0)
     else:
@@ -77,8 +78,8 @@ def find_directions(forget: Tensor, retained: Tensor, residual: str) -> Tensor:
 def measure_separability(
     features: Tensor, is_forget: Tensor, forget: Tensor, retained: Tensor
 ) -> float:
-    """0 where a nearest-prototype probe tells forgotten from retained samples no better than by
-    chance, 1 where it errs on none.
+    """Measure how well a nearest-prototype probe tells forgotten from retained samples. 0 is
+    chance, 1 is without errors.
     """
     nearest = torch.cdist(features, torch.cat([forget, retained])).argmin(1) < len(forget)
     recalls = [
@@ -88,13 +89,15 @@ def measure_separability(
 
 
 def remove_directions(weight: Tensor, directions: Tensor, share: float) -> Tensor:
-    """W - share W V Vᵀ, over the input units of a weight [O, D, ...]."""
+    """Return W - share W V Vᵀ, over the input units of a weight [O, D, ...]."""
     projector = directions @ directions.T
     return weight - share * torch.einsum("od...,de->oe...", weight, projector)
 
 
 def _orthonormalise(rows: Tensor, scale: Tensor) -> Tensor:
-    """An orthonormal basis [D, R] of the rows' span, without what is negligible beside `scale`."""
+    """Return an orthonormal basis [D, R] of the rows' span, without parts negligible against
+    `scale`.
+    """
     _, values, vectors = torch.linalg.svd(rows, full_matrices=False)
     basis: Tensor = vectors[values > _RANK_TOLERANCE * scale]
     return basis.T

@@ -9,9 +9,7 @@ from studies.tasks import Task
 
 
 def fine_tune(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Cross-entropy on retained samples only, in the hope that the rest is forgotten
-    (arXiv 1911.04933).
-    """
+    """Train with cross-entropy on retained samples only (arXiv 1911.04933)."""
     network, generator = copy_network(task.network), make_generator(task)
 
     def measure_loss() -> torch.Tensor:
@@ -23,7 +21,7 @@ def fine_tune(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def negative_gradient(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """NegGrad: ascent on the forget samples' cross-entropy (arXiv 1911.04933)."""
+    """Increase the forget samples' cross-entropy: NegGrad (arXiv 1911.04933)."""
     network = copy_network(task.network)
 
     def measure_loss() -> torch.Tensor:
@@ -34,7 +32,7 @@ def negative_gradient(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def negative_gradient_plus(task: Task, *, rate: float, steps: int, weight: float) -> nn.Module:
-    """NegGrad+: `weight` CE(retained) - (1 - `weight`) CE(forget) (arXiv 2302.09880)."""
+    """Minimise `weight` CE(retained) - (1 - `weight`) CE(forget): NegGrad+ (arXiv 2302.09880)."""
     network, generator = copy_network(task.network), make_generator(task)
 
     def measure_loss() -> torch.Tensor:
@@ -48,9 +46,9 @@ def negative_gradient_plus(task: Task, *, rate: float, steps: int, weight: float
 
 
 def random_label(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Each forget sample gets a random retained class as its label (arXiv 2010.10981).
+    """Train each forget sample with a random retained class as its label (arXiv 2010.10981).
 
-    The paper also goes on with the rest of the training data, which this group does not have.
+    The paper also continues with the rest of the training data, which this group does not have.
     """
     network, kept = copy_network(task.network), torch.tensor(task.kept)
     labels = kept[torch.randint(len(kept), (len(task.forget),), generator=make_generator(task))]

@@ -1,4 +1,4 @@
-"""What the methods share: copies, steps, batches and predictions."""
+"""Shared parts of the methods: copies, steps, batches and predictions."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ BATCH_SIZE = 64
 
 
 def copy_network(network: nn.Module) -> nn.Module:
-    """A copy to train, still in inference mode: BatchNorm keeps its statistics."""
+    """Copy a network for training, in inference mode, so that BatchNorm keeps its statistics."""
     return copy.deepcopy(network).eval().requires_grad_()
 
 
 def reset_network(network: nn.Module, seed: int) -> nn.Module:
-    """A copy with its layers' initial random weights."""
+    """Copy a network with new random weights."""
     fresh = copy_network(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -34,24 +34,24 @@ def reset_network(network: nn.Module, seed: int) -> nn.Module:
 
 
 def get_classifier(network: nn.Module) -> nn.Linear:
-    """The last layer."""
+    """Return the last layer."""
     return cast("nn.Linear", network.get_submodule("classifier"))
 
 
 def make_generator(task: Task) -> Generator:
-    """The method's own randomness."""
+    """Make a method's random generator."""
     return torch.Generator().manual_seed(task.seed)
 
 
 def make_sgd(parameters: Iterable[Tensor], rate: float) -> torch.optim.Optimizer:
-    """SGD with momentum."""
+    """Make SGD with momentum."""
     return torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM)
 
 
 def descend(
     optimizer: torch.optim.Optimizer, measure_loss: Callable[[], Tensor], steps: int
 ) -> None:
-    """Take steps down the loss; end early where it is no longer finite."""
+    """Minimise the loss; stop early if it is no longer finite."""
     for _ in range(steps):
         loss = measure_loss()
         if not torch.isfinite(loss):
@@ -62,31 +62,31 @@ def descend(
 
 
 def draw_batch(inputs: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Up to `BATCH_SIZE` samples with their labels, or whatever else stands row by row."""
+    """Draw up to `BATCH_SIZE` rows of several tensors, such as samples and labels."""
     chosen = torch.randperm(len(inputs), generator=generator)[:BATCH_SIZE]
     return inputs[chosen], labels[chosen]
 
 
 @torch.no_grad()
 def predict(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Logits [N, K]."""
+    """Return logits [N, K]."""
     return torch.cat([network(batch) for batch in inputs.split(500)])
 
 
 def predict_kept(network: nn.Module, inputs: Tensor, task: Task) -> Tensor:
-    """The best of the retained classes for each sample, [N]."""
+    """Return the best retained class of each sample, [N]."""
     kept = torch.tensor(task.kept)
     return kept[predict(network, inputs)[:, kept].argmax(1)]
 
 
 def label_anchors(task: Task) -> Task:
-    """The task with its anchors as retained samples, labelled by the original network."""
+    """Return the task with its anchors as retained samples, labelled by the original network."""
     labels = predict_kept(task.network, task.anchors, task)
     return replace(task, retained=task.anchors, retained_labels=labels)
 
 
 def diverge(teacher: Tensor, student: Tensor) -> Tensor:
-    """Mean KL(teacher ‖ student) over samples; both are logits [N, K]."""
+    """Return the mean KL(teacher ‖ student) over samples; both are logits [N, K]."""
     return functional.kl_div(
         student.log_softmax(1), teacher.log_softmax(1), reduction="batchmean", log_target=True
     )

@@ -1,4 +1,4 @@
-"""Every method, the data that it needs, and the settings that it is tried with."""
+"""Every method, the data that it needs, and its candidate settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ Setting = Mapping[str, float | str]
 
 
 class Group(StrEnum):
-    """What data a method needs; each holds the one before."""
+    """The data that a method needs; each group includes the one before."""
 
     FORGET = "forget samples only"
     ANCHORS = "plus unlabelled anchors"
@@ -39,7 +39,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """`unlearn(task, **setting)` returns a new network and leaves the task's as it is."""
+    """A method: `unlearn(task, **setting)` returns a new network and does not change the task's."""
 
     name: str
     group: Group
@@ -48,7 +48,7 @@ class Method:
 
 
 def restrict(task: Task, group: Group) -> Task:
-    """The task with no more data than the group has."""
+    """Return the task with only the data of the group."""
     none, no_labels = task.retained[:0], task.retained_labels[:0]
     if group == Group.FORGET:
         return replace(task, anchors=none, retained=none, retained_labels=no_labels)
@@ -57,12 +57,16 @@ def restrict(task: Task, group: Group) -> Task:
     return task
 
 
-def _grid(**values: tuple[float | str, ...]) -> tuple[Setting, ...]:
-    return tuple(dict(zip(values, choice, strict=True)) for choice in product(*values.values()))
+def _row(
+    group: Group, name: str, unlearn: Callable[..., nn.Module], **values: tuple[float | str, ...]
+) -> Method:
+    """A method that is tried with every combination of these values."""
+    grid = tuple(dict(zip(values, choice, strict=True)) for choice in product(*values.values()))
+    return Method(name=name, group=group, unlearn=unlearn, settings=grid)
 
 
 def _label_first(unlearn: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """The method with the original's predictions on the anchors as labels."""
+    """Return the method with the original's predictions on the anchors as labels."""
 
     @wraps(unlearn)
     def unlearn_labelled(task: Task, **setting: Any) -> nn.Module:  # noqa: ANN401 - see Setting
@@ -71,85 +75,38 @@ def _label_first(unlearn: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     return unlearn_labelled
 
 
-_FORGET = partial(Method, group=Group.FORGET)
-_ANCHORS = partial(Method, group=Group.ANCHORS)
-_RETAINED = partial(Method, group=Group.RETAINED)
-_PLAIN = _grid(rate=(1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1), steps=(20,))
-_MOMENTUM = _grid(rate=(1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2), steps=(20,))
-_LONG = _grid(rate=(1e-4, 1e-3, 1e-2), steps=(50, 300))
+_forget, _anchors, _retained = (partial(_row, group) for group in Group)
+_PLAIN = {"rate": (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1), "steps": (20,)}
+_MOMENTUM = {"rate": (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "steps": (20,)}
+_SMALL = {"rate": (1e-5, 5e-5, 1e-4, 2e-4, 4e-4, 1e-3), "steps": (20,)}
+_LONG = {"rate": (1e-4, 1e-3, 1e-2), "steps": (50, 300)}
+_PUSHED = {"rate": (1e-3, 1e-2), "weight": (0.9, 0.99, 0.999), "steps": (300,)}
+_SHIFTS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 _LABELLED = (
-    _RETAINED(name="fine-tune", unlearn=relabelling.fine_tune, settings=_LONG),
-    _RETAINED(
-        name="NegGrad+",
-        unlearn=relabelling.negative_gradient_plus,
-        settings=_grid(rate=(1e-3, 1e-2), weight=(0.9, 0.99, 0.999), steps=(300,)),
-    ),
-    _RETAINED(
-        name="SCRUB",
-        unlearn=distillation.scrub,
-        settings=_grid(rate=(3e-3, 1e-2, 3e-2), steps=(50, 150)),
-    ),
-    _RETAINED(
-        name="SSD",
-        unlearn=dampening.dampening,
-        settings=_grid(alpha=(1.0, 3.0, 8.0), lam=(0.1, 1.0)),
-    ),
-    _RETAINED(
-        name="UNSIR",
-        unlearn=noise.error_maximising_noise,
-        settings=_grid(rate=(1e-3, 5e-3, 2e-2), steps=(10, 130)),
-    ),
-    _RETAINED(
-        name="WF-Net",
-        unlearn=weight_filtering.weight_filtering,
-        settings=_grid(rate=(1e-2, 1e-1, 1.0), steps=(50, 300)),
-    ),
+    _retained("fine-tune", relabelling.fine_tune, **_LONG),
+    _retained("NegGrad+", relabelling.negative_gradient_plus, **_PUSHED),
+    _retained("SCRUB", distillation.scrub, rate=(3e-3, 1e-2, 3e-2), steps=(50, 150)),
+    _retained("SSD", dampening.dampening, alpha=(1.0, 3.0, 8.0), lam=(0.1, 1.0)),
+    _retained("UNSIR", noise.error_maximising_noise, rate=(1e-3, 5e-3, 2e-2), steps=(10, 130)),
+    _retained("WF-Net", weight_filtering.weight_filtering, rate=(1e-2, 1e-1, 1.0), steps=(50, 300)),
 )
 
 METHODS = (
-    _FORGET(name="CWM only", unlearn=negative_hot.cwm, settings=_grid(mask=("floor", "zero"))),
-    _FORGET(
-        name="BiasShift",
-        unlearn=bias_shift.bias_shift,
-        settings=_grid(shift=(1.0, 2.0, 5.0, 10.0, 20.0, 50.0)),
-    ),
-    _FORGET(name="NHLE only", unlearn=negative_hot.nhle, settings=_PLAIN),
-    _FORGET(
-        name="NHLE+CWM as published",
-        unlearn=negative_hot.nhle_cwm,
-        settings=tuple({**setting, "mask": "floor"} for setting in _PLAIN),
-    ),
-    _FORGET(name="y(B)", unlearn=negative_hot.simple_label, settings=_PLAIN),
-    _FORGET(
-        name="NegGrad",
-        unlearn=relabelling.negative_gradient,
-        settings=_grid(rate=(1e-5, 5e-5, 1e-4, 2e-4, 4e-4, 1e-3), steps=(20,)),
-    ),
-    _FORGET(name="random label", unlearn=relabelling.random_label, settings=_MOMENTUM),
-    _FORGET(name="DELETE", unlearn=distillation.delete, settings=_MOMENTUM),
-    _FORGET(name="Boundary Shrink", unlearn=boundary.boundary_shrink, settings=_MOMENTUM),
-    _FORGET(name="Boundary Expand", unlearn=boundary.boundary_expand, settings=_MOMENTUM),
-    _FORGET(
-        name="JiT",
-        unlearn=lipschitz.lipschitz,
-        settings=_grid(rate=(1e-3, 3e-3, 1e-2), sigma=(0.1, 0.5), steps=(50,)),
-    ),
-    _FORGET(
-        name="GKT",
-        unlearn=gated_transfer.gated_transfer,
-        settings=_grid(rate=(1e-4, 1e-3, 1e-2), threshold=(0.01, 0.1)),
-    ),
-    _ANCHORS(
-        name="DAMP",
-        unlearn=projection.projection,
-        settings=_grid(strength=(0.3, 0.6, 1.0), residual=("span", "mean")),
-    ),
-    _ANCHORS(
-        name="Bad Teacher",
-        unlearn=distillation.bad_teacher,
-        settings=_grid(rate=(1e-4, 3e-4, 1e-3), steps=(50, 300)),
-    ),
+    _forget("CWM only", negative_hot.cwm, mask=("floor", "zero")),
+    _forget("BiasShift", bias_shift.bias_shift, shift=_SHIFTS),
+    _forget("NHLE only", negative_hot.nhle, **_PLAIN),
+    _forget("NHLE+CWM as published", negative_hot.nhle_cwm, **_PLAIN, mask=("floor",)),
+    _forget("y(B)", negative_hot.simple_label, **_PLAIN),
+    _forget("NegGrad", relabelling.negative_gradient, **_SMALL),
+    _forget("random label", relabelling.random_label, **_MOMENTUM),
+    _forget("DELETE", distillation.delete, **_MOMENTUM),
+    _forget("Boundary Shrink", boundary.boundary_shrink, **_MOMENTUM),
+    _forget("Boundary Expand", boundary.boundary_expand, **_MOMENTUM),
+    _forget("JiT", lipschitz.lipschitz, rate=(1e-3, 3e-3, 1e-2), sigma=(0.1, 0.5), steps=(50,)),
+    _forget("GKT", gated_transfer.gated_transfer, rate=(1e-4, 1e-3, 1e-2), threshold=(0.01, 0.1)),
+    _anchors("DAMP", projection.projection, strength=(0.3, 0.6, 1.0), residual=("span", "mean")),
+    _anchors("Bad Teacher", distillation.bad_teacher, rate=(1e-4, 3e-4, 1e-3), steps=(50, 300)),
     *(
         replace(method, group=Group.ANCHORS, unlearn=_label_first(method.unlearn))
         for method in _LABELLED

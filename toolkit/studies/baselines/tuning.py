@@ -1,4 +1,4 @@
-"""One rule that chooses every method's setting, by the data that its group has."""
+"""The rule that chooses every method's setting, from the data of its group."""
 
 import time
 from statistics import fmean
@@ -15,7 +15,7 @@ from studies.tasks import Task
 
 
 class Tuned(NamedTuple):
-    """The best setting's network; seconds of its run, and of all candidates with their scoring."""
+    """The network of the best setting; seconds of its run, and of all candidates with scoring."""
 
     network: nn.Module
     setting: Setting
@@ -25,7 +25,7 @@ class Tuned(NamedTuple):
 
 
 def tune(method: Method, task: Task) -> Tuned:
-    """Run every candidate and keep the one with the highest score, the first among equals."""
+    """Run every candidate and keep the one with the highest score, the first of equals."""
     start = time.perf_counter()
     best: Tuned | None = None
     for setting in method.settings:
@@ -43,10 +43,11 @@ def tune(method: Method, task: Task) -> Tuned:
 
 @torch.no_grad()
 def score_network(network: nn.Module, task: Task) -> float:
-    """Agreement with the original on what is to be kept, less the share of forget samples not
-    forgotten: the mean of that by the network's own head and that by the original one.
+    """Score a network from -1 to 1: what it keeps, minus what it remembers.
 
-    From -1 to 1. No test data and no label of a retained sample is read.
+    It keeps the share of retention inputs on which it agrees with the original. It remembers the
+    share of forget samples not forgotten, averaged over its own and the original's head. No test
+    data and no labels of retained samples are used.
     """
     own, original = (each.get_submodule("classifier") for each in (network, task.network))
     features = extract_features(network, task.forget)
@@ -55,15 +56,13 @@ def score_network(network: nn.Module, task: Task) -> float:
 
 
 def _measure_remembered(logits: Tensor, task: Task) -> float:
-    """The share of samples that do not go to a retained class; logits that are not finite go
-    nowhere.
-    """
+    """Return the share of samples not assigned to a retained class; NaN assigns none."""
     winners = _find_winners(logits, list(range(task.num_classes)))
     return float((~torch.isin(winners, torch.tensor(task.kept))).double().mean())
 
 
 def _measure_agreement(network: nn.Module, task: Task) -> float:
-    """How often the best retained class is the original's, on the data for that."""
+    """Return how often the best retained class is the original's, on the retention inputs."""
     inputs = _get_retention_inputs(task)
     winners, expected = (
         _find_winners(predict(each, inputs), task.kept) for each in (network, task.network)
@@ -72,7 +71,9 @@ def _measure_agreement(network: nn.Module, task: Task) -> float:
 
 
 def _get_retention_inputs(task: Task) -> Tensor:
-    """Anchors or retained samples; without any, anchors made of the forget samples."""
+    """Return anchors or retained samples or, without either, anchors made from the
+    forget samples.
+    """
     for inputs in (task.anchors, task.retained):
         if len(inputs):
             return inputs
@@ -80,6 +81,6 @@ def _get_retention_inputs(task: Task) -> Tensor:
 
 
 def _find_winners(logits: Tensor, classes: list[int]) -> Tensor:
-    """Which of the classes is highest for each sample; -1 where any output is not finite."""
+    """Find the highest class for each sample; -1 where any output is not finite."""
     winners = torch.tensor(classes)[logits[:, classes].argmax(1)]
     return winners.where(logits.isfinite().all(1), -1)

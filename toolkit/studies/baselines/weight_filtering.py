@@ -14,11 +14,11 @@ _SMALLEST = 1e-3  # of the loss whose inverse is minimised
 
 
 def weight_filtering(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Learn a gate in (0, 1) for each output unit of each layer, the weights frozen, to minimise
-    CE(retained) + λ / CE(forget) (arXiv 2304.02049).
+    """Learn a gate in (0, 1) for each output unit of each layer, with frozen weights.
 
-    Simplified: the paper learns the gates of all classes at once and keeps them beside the
-    weights; here only those of the request, multiplied into the weights at the end.
+    The gates minimise CE(retained) + λ / CE(forget) (arXiv 2304.02049). Simplified: the paper
+    learns gates for all classes at once and keeps them beside the weights; here there are only
+    those of the request, multiplied into the weights at the end.
     """
     network, generator = copy_network(task.network), make_generator(task)
     weights = {name: value.detach() for name, value in network.named_parameters() if value.ndim > 1}

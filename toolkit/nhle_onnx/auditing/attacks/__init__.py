@@ -1,1 +1,1 @@
-"""One file an attack; `workflows/attacks.py` lists them."""
+"""One file for each attack; `workflows/attacks.py` lists them."""

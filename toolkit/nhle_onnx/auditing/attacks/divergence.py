@@ -12,7 +12,7 @@ Probabilities = npt.NDArray[np.float64]
 
 
 def to_probabilities(logits: npt.NDArray[np.floating]) -> Probabilities:
-    """Softmax of [N, K]."""
+    """Return the softmax of scores [N, K]."""
     wide = logits.astype(np.float64)
     powers = np.exp(wide - wide.max(axis=1, keepdims=True))
     shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)
@@ -20,16 +20,16 @@ def to_probabilities(logits: npt.NDArray[np.floating]) -> Probabilities:
 
 
 def measure_divergence(first: Probabilities, second: Probabilities) -> npt.NDArray[np.float64]:
-    """Jensen-Shannon divergence of each row, in bits, 0 to 1. Symmetric: the mixture stands in
-    both terms, which some published code gets wrong.
+    """Return the Jensen-Shannon divergence of each row, in bits, from 0 to 1. It is symmetric: both
+    terms contain the mixture, which some published code gets wrong.
     """
     mixture = (first + second) / 2
     bits = (_relative_entropy(first, mixture) + _relative_entropy(second, mixture)) / 2
-    return bits.clip(min=0)  # rounding may leave a little less
+    return bits.clip(min=0)  # rounding may leave a value slightly below 0
 
 
 def measure_zrf(probabilities: Probabilities, untrained: Probabilities) -> float:
-    """Zero-retrain forgetting: 1 where the model answers as one that was never trained."""
+    """Return the zero-retrain forgetting score: 1 where the model answers as an untrained one."""
     return float(1 - measure_divergence(probabilities, untrained).mean())
 
 
@@ -42,7 +42,7 @@ def _relative_entropy(first: Probabilities, second: Probabilities) -> npt.NDArra
 
 
 def compare_answers(context: AuditContext) -> tuple[Measure, ...]:
-    """Output divergence on samples of the forgotten classes."""
+    """Measure output divergence on samples of the forgotten classes."""
     answers = {
         role: to_probabilities(target.answers.scores[context.is_judge])
         for role, target in context.targets.items()

@@ -1,7 +1,7 @@
 """Membership inference on the forgotten class: was this sample in the training set?
 
-Members are samples that the original was trained on, the others samples that it was not. Both
-attackers know some of each and are judged on the rest (five folds), which favours the attacker.
+Members are samples that the original was trained on; the others were not used for training. Both
+attackers know some of each and are measured on the rest (five folds), which favours the attacker.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ Labels = npt.NDArray[np.int64]
 
 
 class Leak(NamedTuple):
-    """How well members are told from others: 0.5 and 0.01 are chance. With 95 % intervals."""
+    """How well members are told from others, with 95 % intervals. Chance is 0.5 and 0.01."""
 
     balanced_accuracy: float
     balanced_accuracy_interval: tuple[float, float]
@@ -40,7 +40,7 @@ class Leak(NamedTuple):
 
 
 def measure_leak(clues: Array, is_member: npt.NDArray[np.bool_], seed: int) -> Leak:
-    """A logistic regression on clues [N, C] about N samples."""
+    """Measure how well a logistic regression tells members from others by clues [N, C]."""
     scores = score_out_of_fold(clues, is_member, seed)
     rng = np.random.default_rng(seed)
     draws = [_draw_both(is_member, rng) for _ in range(_DRAWS)]
@@ -57,7 +57,7 @@ def measure_leak(clues: Array, is_member: npt.NDArray[np.bool_], seed: int) -> L
 
 
 def score_out_of_fold(clues: Array, is_member: npt.NDArray[np.bool_], seed: int) -> Array:
-    """How likely each sample is a member (log-odds), by a judge that did not see it, [N]."""
+    """Score how likely each sample is a member (log-odds), by a model not fitted to it, [N]."""
     rng = np.random.default_rng(seed)
     folds = np.empty(len(clues), np.int64)
     for kind in (True, False):
@@ -75,20 +75,20 @@ def score_out_of_fold(clues: Array, is_member: npt.NDArray[np.bool_], seed: int)
 
 
 def measure_balanced_accuracy(scores: Array, is_member: npt.NDArray[np.bool_]) -> float:
-    """Mean of the shares of members with a positive score and of others with none."""
+    """Return the mean of the true positive rate and the true negative rate."""
     called = scores > 0
     return float((called[is_member].mean() + (~called[~is_member]).mean()) / 2)
 
 
 def measure_true_alarms(scores: Array, is_member: npt.NDArray[np.bool_]) -> float:
-    """The share of members found at a threshold that at most 1 % of the others exceed."""
+    """Return the share of members found at a threshold that at most 1 % of the others exceed."""
     others = np.sort(scores[~is_member])[::-1]
     allowed = int(FALSE_ALARMS * len(others))
     return float((scores[is_member] > others[allowed]).mean())
 
 
 def read_confidence(probabilities: Array, classes: Labels) -> Array:
-    """Loss, entropy and highest probability of each sample, [N, 3]."""
+    """Return loss, entropy and highest probability of each sample, [N, 3]."""
     safe = probabilities.clip(_SMALLEST)
     loss = -np.log(safe[np.arange(len(classes)), classes])
     entropy = -(safe * np.log(safe)).sum(1)
@@ -96,8 +96,8 @@ def read_confidence(probabilities: Array, classes: Labels) -> Array:
 
 
 def read_neighbours(probabilities: Array, classes: Labels) -> Array:
-    """Log-probabilities of the three classes that samples of the same class go to most, among
-    all others, [N, 3]: where a forgotten sample goes may still tell whether it was learned.
+    """Return the log-probabilities of the three most frequent other classes of each class, [N, 3].
+    The class to which a forgotten sample now goes may still reveal whether it was learned.
     """
     clues = np.zeros((len(classes), _NEIGHBOURS))
     for index in np.unique(classes):
@@ -116,7 +116,7 @@ ATTACKS: Mapping[str, Callable[[Array, Labels], Array]] = {
 
 
 def _draw_both(is_member: npt.NDArray[np.bool_], rng: np.random.Generator) -> Labels:
-    """As many members and others as there are, with replacement."""
+    """Draw as many members and others as there are, with replacement."""
     kinds = (np.flatnonzero(is_member), np.flatnonzero(~is_member))
     return np.concatenate([rng.choice(kind, len(kind)) for kind in kinds])
 
@@ -127,13 +127,13 @@ def _bound(values: list[float]) -> tuple[float, float]:
 
 
 def attack_membership(context: AuditContext) -> tuple[Measure, ...]:
-    """Membership inference: are samples that the original was trained on told from others?"""
+    """Run membership inference: can the original's training samples be told from others?"""
     classes = np.concatenate([context.member_classes, context.classes[context.is_forgotten]])
     is_member = np.arange(len(classes)) < len(context.member_classes)
     if min(is_member.sum(), (~is_member).sum()) < MIN_SAMPLES:
         message = hint(
             f"it needs at least {MIN_SAMPLES} samples of the forgotten classes that the original "
-            "was trained on ({members}), and as many that it was not"
+            "was trained on ({members}), and as many that it was not trained on"
         )
         raise CannotRunError(message)
     measures: list[Measure] = []

@@ -1,4 +1,4 @@
-"""Linear probe: a new head, trained on labelled samples of all classes (METHOD §4)."""
+"""Linear probe: a new head, trained on labelled samples of all classes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ def probe_hits(
     is_attack: npt.NDArray[np.bool_],
     forgotten: Sequence[int],
 ) -> npt.NDArray[np.bool_]:
-    """For each judging sample of a forgotten class, whether the probe recognises it.
+    """Return whether the probe recognises each evaluation sample of a forgotten class.
 
     The probe is trained on the attacker's samples, features [N, D] of `classes` [N].
     """
@@ -35,7 +35,7 @@ def probe_hits(
 
 
 def attack_by_probe(context: AuditContext) -> tuple[Measure, ...]:
-    """A new linear head on the features, trained on labelled samples of all classes."""
+    """Attack with a new linear head on the features, trained on labelled samples of all classes."""
     hits = {
         role: probe_hits(
             target.answers.features, context.classes, context.is_attack, context.forgotten

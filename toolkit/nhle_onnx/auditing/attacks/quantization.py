@@ -13,7 +13,6 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import is_float, read_tensors, replace_tensors
 from nhle_onnx.values.audit import Measure
@@ -28,7 +27,7 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 def round_weights(proto: ModelProto, bits: int) -> ModelProto:
-    """A copy whose weights are rounded to `bits`, symmetric, one scale for each output channel."""
+    """Return a copy with weights rounded to `bits`, with a scale for each output channel."""
     rounded = ModelProto()
     rounded.CopyFrom(proto)
     axes = _find_channel_axes(proto)
@@ -42,10 +41,10 @@ def round_weights(proto: ModelProto, bits: int) -> ModelProto:
 def round_channels(
     weight: npt.NDArray[np.floating], axis: int, bits: int
 ) -> npt.NDArray[np.floating]:
-    """Each channel's weights as integers of -(2^(bits-1) - 1) to 2^(bits-1) - 1, times a scale."""
+    """Round each channel's weights to integers of up to ±(2^(bits-1) - 1), times a scale."""
     steps = 2 ** (bits - 1) - 1
     others = tuple(index for index in range(weight.ndim) if index != axis)
-    wide = weight.astype(np.float64)  # a scale of 16 bits would itself be rounded
+    wide = weight.astype(np.float64)  # a 16-bit scale would itself be rounded
     scale = np.abs(wide).max(axis=others, keepdims=True) / steps
     scale = np.where(scale > 0, scale, 1)
     rounded: npt.NDArray[np.floating] = np.rint(wide / scale) * scale
@@ -53,13 +52,11 @@ def round_channels(
 
 
 def quantize_statically(
-    proto: ModelProto, features: str, target: ImageInput, images: npt.NDArray[np.float32]
+    proto: ModelProto, target: ImageInput, images: npt.NDArray[np.float32]
 ) -> ModelProto:
-    """What ONNX Runtime's own static quantizer makes of the model: int8 weights and activations,
-    calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
+    """Quantize the whole model with ONNX Runtime's static quantizer: int8 weights and activations.
 
-    What comes after the tensor `features` stays in floats: the range of a floor mask leaves the
-    other scores no step of 8 bits, and a model that knows nothing proves nothing.
+    It is calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
     """
     from onnxruntime.quantization import (  # noqa: PLC0415 - slow to import, and seldom needed
         QuantFormat,
@@ -68,16 +65,14 @@ def quantize_statically(
 
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
-        named, head_nodes = _name_nodes_after(proto, features)
-        onnx.save_model(named, source)
+        onnx.save_model(_name_nodes(proto), source)
         level = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it advises to preprocess, for speed
+        logging.root.setLevel(logging.ERROR)  # it suggests preprocessing, for speed
         try:
-            with np.errstate(all="ignore"):  # a floor mask is beyond what it reckons with
+            with np.errstate(all="ignore"):  # a floor mask overflows its arithmetic
                 quantize_static(
                     source, result, _Calibration(target, images),
                     quant_format=QuantFormat.QDQ, per_channel=True,
-                    nodes_to_exclude=head_nodes,
                 )  # fmt: skip
             return onnx.load_model(result)
         except Exception as error:  # the quantizer's errors share no base class
@@ -87,27 +82,23 @@ def quantize_statically(
             logging.root.setLevel(level)
 
 
-def _name_nodes_after(proto: ModelProto, tensor: str) -> tuple[ModelProto, list[str]]:
-    """A copy whose nodes all have names, and those of what depends on `tensor`."""
+def _name_nodes(proto: ModelProto) -> ModelProto:
+    """Return a copy in which all nodes have names, by which the quantizer tells them apart."""
     named = ModelProto()
     named.CopyFrom(proto)
-    dependent, names = {tensor}, []
     for index, node in enumerate(named.graph.node):
         node.name = node.name or f"{node.op_type}.{index}"
-        if not dependent.isdisjoint(node.input):
-            dependent.update(node.output)
-            names.append(node.name)
-    return named, names
+    return named
 
 
 class _Calibration:
-    """Images as the quantizer asks for them; it wants an object with `get_next`."""
+    """Images for the quantizer, which wants an object with `get_next`."""
 
     def __init__(self, target: ImageInput, images: npt.NDArray[np.float32]) -> None:
         self._feeds = _make_feeds(target, images)
 
     def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
-        """The next batch, or None."""
+        """Return the next batch, or None."""
         return next(self._feeds, None)
 
 
@@ -121,7 +112,7 @@ def _make_feeds(
 
 
 def _find_channel_axes(proto: ModelProto) -> dict[str, int]:
-    """The axis that counts output channels, for each float weight of a layer."""
+    """Find the axis of output channels of each float weight of a layer."""
     tensors: dict[str, TensorProto] = GraphIndex(proto).tensors
     found: dict[str, int] = {}
     for node in proto.graph.node:
@@ -142,63 +133,62 @@ def _has_channels_first(node: NodeProto) -> bool:
 
 
 def attack_by_rounding(context: AuditContext) -> tuple[Measure, ...]:
-    """Weights rounded as deployment does."""
+    """Attack with weights rounded as in deployment."""
     _require_reals(context)
-    proto = context.targets["edited"].model.proto
+    forms = _list_forms(context)
     return tuple(
-        measure
-        for bits in WIDTHS
-        for measure in _describe(
-            context, round_weights(proto, bits), f"int{bits}", f"weights rounded to {bits} bits"
+        make_measure(
+            "quantization",
+            f"int{bits}.{field}",
+            f"{what}, weights rounded to {bits} bits",
+            {"edited": context.recognise(round_weights(form, bits), context.targets["edited"])},
         )
+        for bits in WIDTHS
+        for (field, what), form in forms.items()
     )
 
 
 def attack_by_quantizing(context: AuditContext) -> tuple[Measure, ...]:
-    """A real static int8 model by ONNX Runtime's quantizer."""
+    """Attack with a static int8 model made by ONNX Runtime's quantizer, including the head."""
     _require_reals(context)
     edited = context.targets["edited"]
     is_known = context.is_attack & ~context.is_forgotten
-    try:
-        quantized = quantize_statically(
-            edited.model.proto,
-            edited.layout.features,
-            edited.image_input,
-            context.inputs[is_known][:_CALIBRATION],
+    images = context.inputs[is_known][:_CALIBRATION]
+    measures = []
+    for (field, what), form in _list_forms(context).items():
+        try:
+            quantized = quantize_statically(form, edited.image_input, images)
+            kept = context.recognise(quantized, edited, is_known)
+        except UnsupportedModelError as error:
+            raise CannotRunError(error.reason) from error
+        if kept < USABLE:
+            message = (
+                "after ONNX Runtime's static quantization, the accuracy on retained classes is "
+                f"only {kept:.3f}: that such a model does not know the class proves nothing"
+            )
+            raise CannotRunError(message, leaves_gap=True)
+        measures.append(
+            make_measure(
+                "quantization",
+                f"static_int8.{field}",
+                f"{what}, in static int8 by ONNX Runtime",
+                {"edited": context.recognise(quantized, edited)},
+            )
         )
-        kept = context.recognise(quantized, edited, is_known)
-    except UnsupportedModelError as error:
-        raise CannotRunError(error.reason) from error
-    if kept < USABLE:
-        message = (
-            f"ONNX Runtime's static quantization leaves a model that gets only {kept:.3f} of the "
-            "retained samples right: that it does not know the class proves nothing"
-        )
-        raise CannotRunError(message)
-    return _describe(context, quantized, "static_int8", "features in static int8 by ONNX Runtime")
+    return tuple(measures)
 
 
 def _require_reals(context: AuditContext) -> None:
     if context.targets["edited"].layout.weight_quant_params is not None:
-        message = "the model is quantized already: its whole numbers were attacked as they are"
+        message = "the model is already quantized: its integers were attacked as they are"
         raise CannotRunError(message)
 
 
-def _describe(
-    context: AuditContext, proto: ModelProto, name: str, title: str
-) -> tuple[Measure, ...]:
-    """Acc_F of a quantized form with its own head, and with the original's if that fits."""
+def _list_forms(context: AuditContext) -> dict[tuple[str, str], ModelProto]:
+    """List the edited model as it is, and with the original's head if that fits."""
     edited, original = context.targets["edited"], context.targets["original"]
-    forms = {("acc_f", "Acc_F"): proto}
+    forms = {("acc_f", "Acc_F"): edited.model.proto}
     if edited.head.rows.weight.shape == original.head.rows.weight.shape:
-        restored = Head(proto, edited.layout).restore(original.head)
+        restored = edited.head.restore(original.head)
         forms["unmasked", "Acc_F with the original's head"] = restored
-    return tuple(
-        make_measure(
-            "quantization",
-            f"{name}.{field}",
-            f"{what}, {title}",
-            {"edited": context.recognise(form, edited)},
-        )
-        for (field, what), form in forms.items()
-    )
+    return forms

@@ -1,7 +1,7 @@
-"""Relearning: how few steps on a few labelled samples bring the class back (METHOD §4).
+"""Relearning: how few steps on a few labelled samples bring the class back.
 
-The attacker first resets what masks the class in the head: against a floor mask any other protocol
-measures the mask. AIN = steps(edited) / steps(retrained); 1 is ideal (Chundawat et al., 2023).
+The attacker first resets the masked rows of the head; otherwise the attack would measure only the
+mask. AIN = steps(edited) / steps(retrained); 1 is ideal (Chundawat et al., 2023).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,23 +23,23 @@ from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
-from nhle_onnx.lowering.precision import get_tolerance, widen_model
+from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.training.loop import make_relative_adam
 from nhle_onnx.values.audit import Measure, Role
 
 STEP_LIMIT = 40
-FIRST_STEPS = 20  # that every model takes, so that their mean Acc_F can be compared
-TOLERANCE = 0.05  # of the original Acc_F: the class is back once this close to it
-_STEPS_RESOLUTION = 2.0  # closer than this, two networks relearn as fast
+FIRST_STEPS = 20  # taken with every model, so that mean Acc_F can be compared
+TOLERANCE = 0.05  # of the original Acc_F: the class is back when Acc_F is this close to it
+_STEPS_RESOLUTION = 2.0  # two networks within this many steps relearn equally fast
 _RATE = 5e-3  # of each tensor's magnitude
 _BATCH = 256
-_COMPARED = 32  # samples on which a model to train must answer as in ONNX Runtime
+_COMPARED = 32  # samples on which the trainable form must answer as ONNX Runtime does
 _JUDGED = 300  # samples of the forgotten classes, after each step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelearnSamples:
-    """Images [N, ...] as the model takes them and their classes: to learn from, and to judge."""
+    """Model inputs [N, ...] and their classes, for learning and for measuring."""
 
     known: npt.NDArray[np.float32]
     known_classes: npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ class RelearnSamples:
 
 
 def reset_rows(rows: HeadRows, forgotten: Sequence[int]) -> HeadRows:
-    """The head with the forgotten classes' rows zero, and their biases the others' mean."""
+    """Return the head with zero rows for forgotten classes, their biases the others' mean."""
     kept = [index for index in range(len(rows.bias)) if index not in forgotten]
     weight, bias = rows.weight.copy(), rows.bias.copy()
     weight[list(forgotten)] = 0.0
@@ -65,13 +65,13 @@ def relearn(
     seed: int,
     on_step: Callable[[int], None],
 ) -> tuple[float, ...]:
-    """Acc_F before the first step and after each, for at least 20 steps and until it is `goal` or
-    the steps run out.
+    """Return Acc_F before the first and after each step, until it reaches `goal`.
 
-    Trains all weights of `lowered`, which gives scores and features, by cross-entropy.
+    Takes at least 20 steps, and at most the limit. Trains all weights of `lowered`, which returns
+    scores and features, with cross-entropy.
     """
     module = lowered.module.to(device)
-    # as `_place` lays out images; torch's stubs lack this overload
+    # the same layout as `_place`; torch's stubs lack this overload
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = list(lowered.parameter_of.values())
     optimizer = make_relative_adam(parameters, _RATE)
@@ -95,12 +95,12 @@ def relearn(
 
 
 def count_steps(curve: Sequence[float], goal: float) -> int:
-    """The first step at which the curve is at `goal`; the limit where it never is."""
-    return next((step for step, value in enumerate(curve) if value >= goal), STEP_LIMIT)
+    """Return the first step at which the curve reaches `goal`, or one beyond the limit."""
+    return next((step for step, value in enumerate(curve) if value >= goal), STEP_LIMIT + 1)
 
 
 def _place(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
-    """Model inputs where they are computed on, laid out as deep convolutions are fastest."""
+    """Move model inputs to the device, in the layout that is fastest for deep convolutions."""
     return torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
 
 
@@ -122,7 +122,7 @@ def attack_by_relearning(
     curves: dict[Role, tuple[float, ...]],
     on_step: Callable[[Role, int, int], None],
 ) -> tuple[Measure, ...]:
-    """Train on a few labelled samples until the class is back; fills `curves`."""
+    """Train on a few labelled samples until the class is back, and fill `curves`."""
     known = choose_known(context.classes, context.is_attack)
     samples = RelearnSamples(
         known=context.inputs[known],
@@ -153,9 +153,10 @@ def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> t
     reported = make_measure(
         "relearning",
         "steps",
-        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back (at most {STEP_LIMIT})",
+        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back",
         steps,
         resolution=_STEPS_RESOLUTION,
+        cap=STEP_LIMIT,
     )
     first = make_measure(
         "relearning",
@@ -175,7 +176,7 @@ def _pass_on(on_step: Callable[[Role, int, int], None], role: Role, step: int) -
 
 
 def _lower(context: AuditContext, role: Role, target: Target) -> LoweredModel:
-    """The model with its head reset, to train."""
+    """Return the model with its head reset, in trainable form."""
     try:
         return _lower_reset(context, target)
     except UnsupportedModelError as error:
@@ -199,6 +200,6 @@ def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
         proto, target.layout, target.image_input, inputs,
         provider=context.provider, batch_size=context.batch_size,
     )  # fmt: skip
-    tolerance = get_tolerance(Head(proto, target.layout).number_format)
+    tolerance = Head(proto, target.layout).element_type.tolerance
     check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
     return lowered

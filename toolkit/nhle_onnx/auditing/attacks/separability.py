@@ -1,4 +1,4 @@
-"""How far the forgotten classes stand from the others in feature space (the paper's metrics)."""
+"""How far the forgotten classes stand from the others in feature space (Wang et al. 2026)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,8 +12,10 @@ from nhle_onnx.values.audit import Measure
 
 
 class Separability(NamedTuple):
-    """Euclidean distances. `inter`: from a forgotten class's centroid to the retained ones, mean;
-    `intra`: from its samples to their centroid, mean; `ratio` = inter / intra.
+    """Mean Euclidean distances.
+
+    `inter`: from a forgotten class's centroid to the retained classes' centroids. `intra`: from its
+    samples to their centroid. `ratio` = inter / intra.
     """
 
     inter: float
@@ -26,7 +28,7 @@ def measure_separability(
     classes: npt.NDArray[np.int64],
     forgotten: Sequence[int],
 ) -> Separability:
-    """Means over the forgotten classes, of features [N, D] of samples of `classes` [N]."""
+    """Measure features [N, D] of samples of `classes` [N], averaged over the forgotten classes."""
     wide = features.astype(np.float64)
     centroids = {int(index): wide[classes == index].mean(0) for index in np.unique(classes)}
     retained = np.stack([centre for index, centre in centroids.items() if index not in forgotten])
@@ -41,7 +43,7 @@ def measure_separability(
 
 
 def compare_features(context: AuditContext) -> tuple[Measure, ...]:
-    """Separability: how far the forgotten classes stand from the others."""
+    """Measure how far the forgotten classes stand from the others."""
     found = {
         role: measure_separability(target.answers.features, context.classes, context.forgotten)
         for role, target in context.targets.items()

@@ -1,4 +1,4 @@
-"""What the weights alone give away: that a class was masked, and which."""
+"""What the weights alone reveal: that a class was masked, and which."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +8,12 @@ from nhle_onnx.auditing.measures import make_measure, measure_each
 from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.values.audit import Measure
 
-_TO_SIGMA = 1.4826  # of a median absolute deviation, for a normal distribution
-_FARTHEST = 1e6  # a floor is farther than JSON should say
+_TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution, in standard deviations
+_FARTHEST = 1e6  # a floor mask lies farther out than a report needs to say
 
 
 def measure_outliers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How many robust standard deviations each value lies from the others' median, [K]."""
+    """Return how many robust standard deviations each value lies from the others' median, [K]."""
     found = np.empty(len(values))
     for index, value in enumerate(values):
         others = np.delete(values, index)
@@ -25,19 +25,19 @@ def measure_outliers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
 
 
 def measure_suspicion(rows: HeadRows) -> npt.NDArray[np.float64]:
-    """How conspicuous each class is, [K]: the larger of its row's length and its bias."""
+    """Return how conspicuous each class is, [K]: the maximum over row length and bias."""
     lengths = np.linalg.norm(rows.weight, axis=1)
     return np.maximum(measure_outliers(lengths), measure_outliers(rows.bias))
 
 
 def guess_forgotten(rows: HeadRows, count: int) -> tuple[int, ...]:
-    """The `count` most conspicuous classes: what somebody with the file would guess."""
+    """Return the `count` most conspicuous classes: the guess of someone with the file."""
     order = np.argsort(-measure_suspicion(rows), kind="stable")
     return tuple(sorted(int(index) for index in order[:count]))
 
 
 def look_for_traces(context: AuditContext) -> tuple[Measure, ...]:
-    """Whether the weights alone show that a class was masked, and which."""
+    """Measure whether the weights alone reveal that a class was masked, and which."""
     forgotten = list(context.forgotten)
     suspicion = measure_each(
         context, lambda target: float(measure_suspicion(target.head.rows)[forgotten].max())

@@ -1,4 +1,4 @@
-"""Unmasking: a head that knows the class, put on the edited network (METHOD §4)."""
+"""Unmasking: a head that knows the class, put on the edited network."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,9 @@ from nhle_onnx.auditing.samples import SAMPLES_PER_CLASS, choose_known
 from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.values.audit import Measure
 
-FALSE_ALARMS = 0.05  # of the attacker's retained samples: a row that takes all proves nothing
+FALSE_ALARMS = (
+    0.05  # of the attacker's retained samples; a row that wins on every sample proves nothing
+)
 
 
 def rebuild_rows(
@@ -21,11 +23,11 @@ def rebuild_rows(
     classes: npt.NDArray[np.int64],
     forgotten: Sequence[int],
 ) -> HeadRows:
-    """The head with a row for each forgotten class made of the attacker's samples.
+    """Return the head with a row for each forgotten class, built from the attacker's samples.
 
-    The row is the mean of the class's features less the mean of all, as long as a retained row is
-    on average (after Qi et al., CVPR 2018); its bias the highest at which at most 5 % of the
-    retained samples go to it. Features [N, D] of samples of `classes` [N].
+    `features` [N, D] are of samples of `classes` [N]. A row is the mean of the class's features
+    minus the mean of all, scaled to the average length of a retained row (after Qi et al., CVPR
+    2018). Its bias is the highest at which at most 5 % of the retained samples go to the class.
     """
     wide = features.astype(np.float64)
     kept = [index for index in range(len(rows.bias)) if index not in forgotten]
@@ -41,7 +43,7 @@ def rebuild_rows(
 
 
 def attack_by_unmasking(context: AuditContext) -> tuple[Measure, ...]:
-    """The original's head on the features of each model that it fits."""
+    """Attack with the original's head on the features of each model that it fits."""
     rows = context.targets["original"].head.rows
     fitting = {
         role: target
@@ -60,7 +62,7 @@ def attack_by_unmasking(context: AuditContext) -> tuple[Measure, ...]:
 
 
 def attack_by_rebuilding(context: AuditContext) -> tuple[Measure, ...]:
-    """Rows made anew from a few samples of the class."""
+    """Attack with rows rebuilt from a few samples of the class."""
     rebuilt = measure_each(context, partial(_measure_rebuilt, context))
     title = f"Acc_F with rows rebuilt from {SAMPLES_PER_CLASS} samples"
     return (make_measure("unmasking", "rebuilt_row", title, rebuilt),)

@@ -1,4 +1,4 @@
-"""Writing a head's bias, where the graph may have none of its own."""
+"""Writing a head's bias, also where the graph has no separate one."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ _FIRST_IR_WITHOUT_INPUTS = 4
 
 
 def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floating]) -> None:
-    """Write a head's bias [K] in place; where the graph has none of the head's own, add one.
+    """Write a head's bias [K] in place, adding a bias where the head has none or shares it.
 
     Raises UnsupportedModelError where a quantized operator has no room for it.
     """
@@ -28,7 +28,7 @@ def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.flo
     elif head.bias is not None or bias.any():
         if node.domain or node.op_type.startswith("QLinear"):
             message = f"{node.op_type} {node.name} has no bias of its own to mask with"
-            raise UnsupportedModelError(message, remedy="Give the model before quantization.")
+            raise UnsupportedModelError(message, remedy="Give the model from before quantization.")
         name = _add_bias(index, head, bias)
         if node.op_type == "Add":
             _replace_shared_operand(proto, node, head, name)
@@ -40,7 +40,7 @@ def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.flo
 
 
 def _is_own(index: GraphIndex, tensor: str, user: NodeProto) -> bool:
-    """Whether a tensor reaches `user` alone, directly or through an Identity or Cast."""
+    """Whether a tensor is used only by `user`, directly or through an Identity or Cast."""
     name = tensor
     while name not in user.input:
         aliases = [node for node in index.proto.graph.node if name in node.input]
@@ -51,7 +51,7 @@ def _is_own(index: GraphIndex, tensor: str, user: NodeProto) -> bool:
 
 
 def _add_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floating]) -> str:
-    """Add a tensor of the shape that the head's bias has, and return its name."""
+    """Add a tensor in the shape of the head's bias, and return its name."""
     proto = index.proto
     taken = {name for other in proto.graph.node for name in (*other.input, *other.output)}
     name = f"{head.weight.removesuffix('weight').rstrip('._')}.bias"

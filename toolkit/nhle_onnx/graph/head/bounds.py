@@ -1,6 +1,6 @@
-"""Can a masked class still win? The ranges of features, biases and scores in a quantized model.
+"""Ranges of features, biases and scores in a quantized model: can a masked class still win?
 
-And making room in them: for a bias that reaches further down, for scores below all others.
+Also widens these ranges, for a lower bias or for a score below all others.
 """
 
 import math
@@ -12,22 +12,23 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.element_types import get_range
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import RANGES, express_reals
+from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.graph.traversal import list_graphs
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import QuantParams
 
-_REMEDY = hint("Use {method=nhle}, which trains the features and is judged by them.")
-_MARGIN = 2  # steps that are to lie between a masked score and the lowest of a winner
+_REMEDY = hint("Use {method=nhle}, which trains the features and is judged on them.")
+_MARGIN = 2  # steps between a masked score and a winner's lowest one
 _HALVED_ABOVE = 2**16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """What quantized numbers can stand for, and the step between them."""
+    """The lowest and highest values of a quantized tensor, and the step between neighbours."""
 
     lowest: float
     highest: float
@@ -35,7 +36,7 @@ class Range:
 
 
 def read_range(index: GraphIndex, params: QuantParams) -> Range:
-    """The range of parameters with one scale for all."""
+    """Return the range for parameters with a single scale."""
     low, high = _read_limits(index, params)
     lowest, highest = express_reals(index, np.array([low, high], np.float64), params)
     step = (highest - lowest) / (high - low)
@@ -43,31 +44,31 @@ def read_range(index: GraphIndex, params: QuantParams) -> Range:
 
 
 def find_score_range(head: Head) -> Range | None:
-    """The narrowest range that the scores pass; None where they are real numbers."""
+    """Return the narrowest range that the scores are rounded to; None if they are floats."""
     ranges = [read_range(head.index, params) for params in head.layout.score_quant_params]
     return max(ranges, key=lambda each: each.lowest, default=None)
 
 
 def read_lowest_bias(head: Head) -> npt.NDArray[np.float64] | None:
-    """The lowest bias [K] that a quantized head holds; None where its bias is a float.
+    """Return the lowest bias [K] that a quantized head can hold; None where its bias is a float.
 
-    Of 32 bits only half the range: kernels add products to a bias, and must not overflow.
+    Only half the range of a 32-bit bias is used: kernels add products to it and must not overflow.
     """
     layout = head.layout
     if layout.bias is None or layout.bias_quant_params is None:
         return None
     tensor = head.index.tensors[layout.bias]
-    low, high = RANGES[tensor.data_type]
+    low, high = get_range(tensor.data_type)
     numbers = np.full(tensor.dims, low // 2 if high > _HALVED_ABOVE else low, np.float64)
     reals = express_reals(head.index, numbers, layout.bias_quant_params)
     return reals.reshape(layout.num_classes)
 
 
 def widen_scores(head: Head, best: float) -> tuple[str, ...]:
-    """Give the scores room below `best`, in place: the highest stays, the step grows.
+    """Extend the range of the scores below `best`, in place: the maximum stays, the step grows.
 
-    Returns the names of the scales and zero points that changed. Raises UnsupportedModelError
-    where one of them serves another part of the graph as well, or no zero point can move.
+    Returns the names of the scales and zero points that changed. Raises UnsupportedModelError where
+    one of them serves another part of the graph as well, or no zero point can change.
     """
     numbers: dict[str, float] = {}
     index = head.index
@@ -77,7 +78,7 @@ def widen_scores(head: Head, best: float) -> tuple[str, ...]:
             continue
         scale, zero_point = params.scales[0], params.zero_point
         if zero_point is None or _serve_others(head, {scale, zero_point}):
-            message = f"the output's scale {scale} serves other tensors as well, or cannot move"
+            message = f"the output's scale {scale} serves other tensors as well, or cannot change"
             raise UnsupportedModelError(message, remedy=_REMEDY)
         numbers[scale], numbers[zero_point] = _fit_below(now, _read_limits(index, params), best)
     for name, number in numbers.items():
@@ -87,11 +88,11 @@ def widen_scores(head: Head, best: float) -> tuple[str, ...]:
 
 
 def deepen_bias(head: Head, classes: Sequence[int], lowest: float) -> tuple[str, ...]:
-    """Let the bias of some classes reach down to `lowest`, in place, and round the head anew.
+    """Let the bias of some classes reach down to `lowest`, in place, and round the head again.
 
-    Steps grow by a power of two. Of a bias of 32 bits a step is taken to be the product of the
-    features' and the weight's, so that the weight's grow too. Returns the names of the scales.
-    Raises UnsupportedModelError where one of them serves another tensor as well, or a block.
+    Steps grow by a power of two. The step of a 32-bit bias is the product of the features' step and
+    the weight's, so the weight's step grows as well. Returns the names of the changed scales.
+    Raises UnsupportedModelError where a scale serves another tensor as well, or is one per block.
     """
     layout, index = head.layout, head.index
     reached = read_lowest_bias(head)
@@ -117,8 +118,8 @@ def deepen_bias(head: Head, classes: Sequence[int], lowest: float) -> tuple[str,
 
 
 def _fit_below(now: Range, limits: tuple[int, int], best: float) -> tuple[float, int]:
-    """The scale and zero point of a range up to the highest of now, and from below `best`, which
-    is at most a step above the lowest of now.
+    """Return the scale and zero point of a range with the present maximum that starts below `best`.
+    `best` is at most one step above the present minimum.
     """
     low, high = limits
     step = (now.highest - best) / (high - low - _MARGIN)
@@ -127,12 +128,12 @@ def _fit_below(now: Range, limits: tuple[int, int], best: float) -> tuple[float,
 
 def _read_limits(index: GraphIndex, params: QuantParams) -> tuple[int, int]:
     if params.zero_point is None:
-        return RANGES[TensorProto.UINT8]
-    return RANGES[index.tensors[params.zero_point].data_type]
+        return get_range(TensorProto.UINT8)
+    return get_range(index.tensors[params.zero_point].data_type)
 
 
 def _serve_others(head: Head, names: set[str]) -> bool:
-    """Whether a tensor is read by any node but the head's and those behind it."""
+    """Whether a node other than the head's own and those behind it reads a tensor."""
     behind = {head.layout.logits}
     nodes = head.proto.graph.node
     for node in nodes:
@@ -142,7 +143,7 @@ def _serve_others(head: Head, names: set[str]) -> bool:
 
 
 def _are_shared(proto: ModelProto, names: set[str]) -> bool:
-    """Whether one of some tensors is read more than once."""
+    """Whether any of the tensors is read more than once."""
     read = [
         name
         for graph in list_graphs(proto.graph)

@@ -1,26 +1,24 @@
-"""Tensors of a head that no kernel computes with, although the layer looks like one."""
+"""Tensors that no kernel can compute with, in a layer that otherwise looks like a head."""
 
 from onnx import TensorProto
 
+from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import fits_quant_params, has_range
-from nhle_onnx.graph.tensors import FLOAT_TYPES
 from nhle_onnx.values.model import ClassifierHead, QuantParams
-
-_REAL = frozenset({*FLOAT_TYPES, TensorProto.DOUBLE})
 
 
 def find_tensor_fault(index: GraphIndex, head: ClassifierHead) -> str | None:
-    """What is wrong with a head's weight, bias or scores, as the end of a sentence about it."""
+    """Describe what is wrong with a head's weight, bias or scores, as the end of a sentence."""
     fault = _find_fault(index, head.weight, head.weight_quant_params, rises=False)
-    if fault is None and head.bias is not None:  # whose lowest number is to be its lowest value
+    if fault is None and head.bias is not None:  # its lowest number must stand for its lowest value
         fault = _find_fault(index, head.bias, head.bias_quant_params, rises=True)
     if fault is not None:
         return fault
     for params in head.score_quant_params:
         if not has_range(index, params):
             names = " and ".join(filter(None, [*params.scales, params.zero_point]))
-            return f"rounds its scores by {names}, which are no constant scale and zero point"
+            return f"rounds its scores by {names}, which are not a constant scale and zero point"
     return None
 
 
@@ -31,10 +29,10 @@ def _find_fault(
     spread = () if params is None else (*params.scales, *filter(None, [params.zero_point]))
     missing = [each for each in (name, *spread) if each not in tensors]
     if missing:
-        return f"reads {missing[0]}, which is sparse or no constant"
+        return f"reads {missing[0]}, which is sparse or not constant"
     kind = tensors[name].data_type
-    if params is None and kind not in _REAL:
+    if params is None and not get_element_type(kind).is_real:
         return f"reads {name}, which holds {TensorProto.DataType.Name(kind)} without a scale"
     if params is not None and not fits_quant_params(index, name, params, rises=rises):
-        return f"reads {name}, which its scale or zero point does not fit"
+        return f"reads {name}, whose scale or zero point does not fit it"
     return None

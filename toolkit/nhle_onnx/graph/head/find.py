@@ -1,4 +1,4 @@
-"""Finding the classifier head: from the outputs back to the last learned layer."""
+"""Finding the classifier head: from an output back to the last learned layer."""
 
 from dataclasses import replace
 
@@ -16,15 +16,15 @@ from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_inp
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
-G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, where documents go
+G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 
 
 def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
-    """The layer that computes the scores of the named output, or of the only one that has one.
+    """Find the layer that computes the scores of the named output, or of the only one with a head.
 
-    Raises UnsupportedModelError with the reason for each output where there is none, and
-    UsageError where several outputs have one of their own and none was named.
+    Raises UnsupportedModelError with a reason for each output if no head is found, and UsageError
+    if several outputs have heads and none was named.
     """
     graph = gs.import_onnx(model.proto)
     names = [tensor.name for tensor in graph.outputs]
@@ -39,7 +39,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         raise UnsupportedModelError(message, remedy=find_remedy(model.proto, _REMEDY))
     if len(heads) > 1:
         choices = ", ".join(head.output for head in reversed(heads.values()))
-        message = f"{model.path} has several classifier heads, of the outputs {choices}"
+        message = f"{model.path} has several classifier heads, at the outputs {choices}"
         raise UsageError(message, remedy=hint("Choose one with {output}."))
     head = next(iter(heads.values()))
     if fault := find_tensor_fault(GraphIndex(model.proto), head):
@@ -49,7 +49,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
 
 
 def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
-    """Outputs with a head of their own beside the chosen one, such as an auxiliary classifier."""
+    """List other outputs with a head of their own, such as an auxiliary classifier."""
     traced = [_trace(tensor) for tensor in gs.import_onnx(model.proto).outputs]
     return tuple(
         other.output
@@ -59,7 +59,7 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 
 def _trace(output: gs.Tensor) -> ClassifierHead | str:
-    """Walk back over what does not change which class wins, to the layer; or say what is there."""
+    """Walk back over nodes that keep the winning class to the layer, or say what stands there."""
     tensor, trail = output, Trail(output=output, scores=output.name)
     while tensor.inputs:
         node = tensor.inputs[0]
@@ -67,7 +67,12 @@ def _trace(output: gs.Tensor) -> ClassifierHead | str:
         if scores is not None:
             tensor = scores
             params = read_input_quant_params(node) if node.op.startswith("QLinear") else None
-            trail = Trail(output=output, scores=tensor.name, scores_quant_params=params)
+            trail = Trail(
+                output=output,
+                scores=tensor.name,
+                scores_quant_params=params,
+                is_separate=TAIL.get(node.op) is Map.SEPARATES,
+            )
         elif node.op in TAIL:
             tensor = node.inputs[0]
             trail = replace(

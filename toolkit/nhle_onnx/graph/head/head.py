@@ -1,16 +1,16 @@
-"""The head as an object: rows of weights and biases, whatever the graph stores them as."""
+"""The head as an object: rows of weights and biases, however the graph stores them."""
 
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
+from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import read_numbers, write_numbers
-from nhle_onnx.graph.tensors import FLOAT_TYPES
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
@@ -24,8 +24,9 @@ class HeadRows(NamedTuple):
 
 
 class StoredHead(NamedTuple):
-    """Weight as the graph lays it out, and bias [K] (zeros where there is none), in the stored
-    type, or as the real numbers that quantized ones stand for.
+    """The weight in the graph's layout, and the bias [K], zeros where there is no bias.
+
+    Both are in the stored type; quantized values are given as the real numbers they stand for.
     """
 
     weight: Array
@@ -33,10 +34,10 @@ class StoredHead(NamedTuple):
 
 
 class Head:
-    """A classifier's head, bound to the graph that it stands in.
+    """A classifier's head, bound to its graph.
 
-    It knows all that lies between stored numbers and scores: alpha and beta, quantization
-    parameters, transposition. So the rows of two heads mean the same.
+    Its rows include everything between stored numbers and scores: alpha and beta, quantization
+    parameters, transposition. So the rows of two heads can be compared and exchanged.
     """
 
     def __init__(self, proto: ModelProto, layout: ClassifierHead) -> None:
@@ -49,10 +50,9 @@ class Head:
         return self.index.proto
 
     @cached_property
-    def number_format(self) -> str:
-        """The type that its weight is stored in."""
-        kind = self.index.tensors[self.layout.weight].data_type
-        return FLOAT_TYPES.get(kind, TensorProto.DataType.Name(kind).lower())
+    def element_type(self) -> ElementType:
+        """The type in which its weight is stored."""
+        return get_element_type(self.index.tensors[self.layout.weight].data_type)
 
     def read(self) -> StoredHead:
         """Return the weight in its stored layout, and the bias."""
@@ -68,14 +68,14 @@ class Head:
         """Write the weight in its stored layout, and the bias [K], in place.
 
         A bias that the exporter dropped, or that the head shares with another layer, becomes a
-        tensor of its own; after a MatMul that takes an Add node. Raises UnsupportedModelError
+        tensor of its own; behind a MatMul, this adds an Add node. Raises UnsupportedModelError
         where a quantized operator has no room for a bias.
         """
         write_numbers(self.index, self.layout.weight, self.layout.weight_quant_params, weight)
         write_bias(self.index, self.layout, bias)
 
     def fill_rows(self, classes: list[int], weight: float, bias: float | None = None) -> None:
-        """Make every weight of some classes one number, in place; and their biases, if given."""
+        """Set every weight of some classes to one number, in place, and their biases if given."""
         stored, biases = (values.copy() for values in self.read())
         rows = stored if self.layout.class_axis == 0 else stored.T  # a view: writes reach `stored`
         rows[classes] = weight
@@ -85,7 +85,7 @@ class Head:
 
     @property
     def rows(self) -> HeadRows:
-        """What the head computes with, with every scale in it."""
+        """The head's effective weights and biases, with every scale included."""
         layout = self.layout
         weight, bias = self.read()
         moved = np.moveaxis(weight.astype(np.float64), layout.class_axis, 0)
@@ -107,7 +107,7 @@ class Head:
         return changed
 
     def restore(self, original: "Head") -> ModelProto:
-        """Return a copy of this model with the original's rows: what it then recognises of a
-        forgotten class was left in the features.
+        """Return a copy of this model with the original's rows. What the copy then recognises of a
+        forgotten class is still in the features.
         """
         return self.with_rows(original.rows)

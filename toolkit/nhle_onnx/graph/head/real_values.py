@@ -1,4 +1,4 @@
-"""A head's features and scores as real numbers, where a quantized graph has whole ones."""
+"""A head's features and scores as real numbers, also in a quantized graph."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 
 def with_real_values(proto: ModelProto, head: ClassifierHead) -> tuple[ModelProto, ClassifierHead]:
-    """A copy that has both as real numbers, and the head with their names there."""
+    """Return a copy with real-valued features and scores, and the head with their names there."""
     if head.feature_quant_params is None and head.scores_quant_params is None:
         return proto, head
     widened = ModelProto()

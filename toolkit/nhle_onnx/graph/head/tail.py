@@ -1,6 +1,6 @@
-"""What may stand between a head and its output: maps that keep the order of the scores.
+"""What may stand between a head and its output: operators that keep the order of the scores.
 
-To allow another one, add a row to `TAIL`: an operator, and what it means for the scores.
+To allow another one, add a row to `TAIL`: an operator, and what it does to the scores.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ import onnx_graphsurgeon as gs
 class Map(Enum):
     """What an operator does to the scores behind a head."""
 
-    PASSES = "gives each score as it is, in another shape or type"
+    PASSES = "keeps each score, in another shape or type"
     ROUNDS = "rounds scores to steps, or back"
-    POOLS = "averages or maximises each class's scores over a map"
-    CLAMPS = "cuts scores off at a bound, so that they can be equal"
+    POOLS = "takes the mean or maximum of each class's map of scores"
+    CLAMPS = "clips scores at a bound, where they can become equal"
     NORMALIZES = "turns scores into probabilities"
+    SEPARATES = "turns each score into a probability of its own"
 
 
 TAIL: Mapping[str, Map] = {
@@ -32,28 +33,28 @@ TAIL: Mapping[str, Map] = {
     "LogSoftmax": Map.NORMALIZES,
     "QLinearAveragePool": Map.POOLS,
     "QLinearGlobalAveragePool": Map.POOLS,
-    "QLinearSigmoid": Map.NORMALIZES,
+    "QLinearSigmoid": Map.SEPARATES,
     "QLinearSoftmax": Map.NORMALIZES,
     "QuantizeLinear": Map.ROUNDS,
     "ReduceMean": Map.POOLS,
     "Relu": Map.CLAMPS,
     "Reshape": Map.PASSES,
-    "Sigmoid": Map.NORMALIZES,
+    "Sigmoid": Map.SEPARATES,
     "Softmax": Map.NORMALIZES,
     "Squeeze": Map.PASSES,
 }
 
 
 def skip_normalization(node: gs.Node) -> gs.Tensor | None:
-    """The scores that a softmax, a sigmoid or the like reads; None of any other node."""
-    if TAIL.get(node.op) is Map.NORMALIZES:
+    """Return the scores that a softmax, a sigmoid or the like reads; None for any other node."""
+    if TAIL.get(node.op) in {Map.NORMALIZES, Map.SEPARATES}:
         scores: gs.Tensor = node.inputs[0]
         return scores
     return _skip_decomposed_softmax(node)
 
 
 def _skip_decomposed_softmax(node: gs.Node) -> gs.Tensor | None:
-    """X of exp(x - max x) / sum exp(x - max x), as Keras exporters write a softmax."""
+    """Return the x of exp(x - max x) / sum exp(x - max x), as Keras exporters write a softmax."""
     if node.op != "Div" or _op_of(node.inputs[1]) != "ReduceSum" or _op_of(node.inputs[0]) != "Exp":
         return None
     exponent = node.inputs[0].inputs[0].inputs[0]

@@ -9,10 +9,11 @@ from nhle_onnx.values.model import QuantParams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """What was met on the way back from `output`.
+    """What was found on the way back from `output`.
 
     `scores` names the last tensor before a softmax or the like; `limits` are the quantization
-    parameters that the scores pass, nearest to the output first.
+    parameters that round the scores, nearest to the output first. `is_separate` says that each
+    score is read by itself, as behind a sigmoid.
     """
 
     output: gs.Tensor
@@ -20,4 +21,5 @@ class Trail:
     scores_quant_params: QuantParams | None = None
     is_pooled: bool = False
     is_clamped: bool = False
+    is_separate: bool = False
     limits: tuple[QuantParams, ...] = ()

@@ -1,4 +1,4 @@
-"""What no model may hold. Found on the parsed file, before native code reads it: pure Python."""
+"""Checks of the parsed file in pure Python, made before native code reads it."""
 
 from collections.abc import Iterator
 
@@ -16,10 +16,10 @@ _MAX_NODES = 2**17  # the largest classifiers have a few thousand
 
 
 def list_faults(model: ModelProto, max_elements: int) -> Iterator[str]:
-    """What is wrong with a model, each as the end of a sentence about its file. Lazy, as some
-    checks are safe only where those before them found nothing: take the first.
+    """Yield what is wrong with a model, each as the end of a sentence about its file.
 
-    `max_elements` is the limit of the weights together, and of any one declared value.
+    Take the first one only: some checks are safe only where those before them found nothing.
+    `max_elements` limits the weights together, and each declared value.
     """
     elements = nodes = 0
     for count, (message, fields) in enumerate(walk_messages(model)):
@@ -38,4 +38,4 @@ def list_faults(model: ModelProto, max_elements: int) -> Iterator[str]:
     yield from list_main_faults(model.graph)
     yield from list_function_faults(model)
     if (nodes := max(nodes, count_nodes(model))) > _MAX_NODES:
-        yield f"has {nodes:,} nodes, with functions written out: more than {_MAX_NODES:,}"
+        yield f"has {nodes:,} nodes with functions expanded: more than {_MAX_NODES:,}"

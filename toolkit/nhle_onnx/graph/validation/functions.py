@@ -1,4 +1,4 @@
-"""Local functions that call themselves, or that call so many others that no graph is left."""
+"""Local functions that call themselves, or that expand to too many nodes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,11 @@ from onnx import FunctionProto, ModelProto, NodeProto
 from nhle_onnx.graph.traversal import walk_messages
 
 _Key = tuple[str, str, str]
-_MAX_DEPTH = 64  # of functions that call functions
+_MAX_DEPTH = 64  # of nested calls
 
 
 def list_function_faults(model: ModelProto) -> Iterator[str]:
-    """What is wrong with the functions of a model."""
+    """Yield what is wrong with the functions of a model."""
     calls = _list_calls(model)
     if len(calls) < len(model.functions):
         yield "defines a function twice"
@@ -31,7 +31,7 @@ def list_function_faults(model: ModelProto) -> Iterator[str]:
 
 
 def count_nodes(model: ModelProto) -> int:
-    """Nodes of a model whose functions have no fault, with every call written out."""
+    """Count the nodes of a model with valid functions, with every call expanded."""
     calls = _list_calls(model)
     if not calls:
         return 0
@@ -46,7 +46,7 @@ def _list_calls(model: ModelProto) -> dict[_Key, Counter[_Key]]:
 
 
 def _sort(calls: Mapping[_Key, Counter[_Key]]) -> tuple[_Key, ...]:
-    """Functions, each after those that it calls. Raises CycleError where one calls itself."""
+    """Sort functions, each after those that it calls. Raises CycleError where one calls itself."""
     local = {key: {other for other in used if other in calls} for key, used in calls.items()}
     return tuple(TopologicalSorter(local).static_order())
 
@@ -57,12 +57,12 @@ def _identify(part: FunctionProto | NodeProto) -> _Key:
 
 
 def _count_uses(part: Message) -> Counter[_Key]:
-    """How often each operator or function is used, in graphs within nodes as well."""
+    """Count the uses of each operator or function, also in graphs inside nodes."""
     return Counter(
         _identify(message) for message, _ in walk_messages(part) if isinstance(message, NodeProto)
     )
 
 
 def _add_up(used: Counter[_Key], sizes: Mapping[_Key, int]) -> int:
-    """Nodes, with those of functions in place of each call."""
+    """Count nodes, with a function's own nodes in place of each call."""
     return sum(count * sizes.get(key, 1) for key, count in used.items())

@@ -10,7 +10,7 @@ from nhle_onnx.graph.traversal import list_graphs
 
 
 def list_graph_faults(graph: GraphProto) -> Iterator[str]:
-    """What is wrong with one graph by itself; graphs in its nodes are others."""
+    """Yield what is wrong with one graph, without the graphs inside its nodes."""
     initializers = [tensor.name for tensor in graph.initializer]
     initializers += [tensor.values.name for tensor in graph.sparse_initializer]
     inputs = [value.name for value in graph.input]
@@ -24,15 +24,15 @@ def list_graph_faults(graph: GraphProto) -> Iterator[str]:
 
 
 def list_main_faults(graph: GraphProto) -> Iterator[str]:
-    """What the model's own graph needs beside."""
+    """Yield what is wrong with the model's own graph beyond that."""
     if not graph.output:
         yield "has no output"
     elif not graph.input:
         yield "has no input"
     nodes = (node for part in list_graphs(graph) for node in part.node)
     for each in (attribute for node in nodes for attribute in node.attribute):
-        if each.ref_attr_name:  # to be what a function is called with
-            yield f"has the attribute {each.name} that refers to one of a function, outside of any"
+        if each.ref_attr_name:  # it stands for an argument of a function's call
+            yield f"has the attribute {each.name}, a function's argument, outside of any function"
 
 
 def _list_repeated(what: str, names: Iterable[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Names that are no text, or longer than any name."""
+"""Names that are not valid text, or that are too long."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from onnx import TensorProto, TypeProto
 from nhle_onnx.graph.traversal import Fields
 
 _MAX_NAME = 4096
-_PROSE = frozenset({"doc_string", "value"})  # may be of any length; metadata and locations
+_PROSE = frozenset({"doc_string", "value"})  # may have any length: metadata and locations
 _SHOWN = 60
 
 
 def list_text_faults(message: Message, fields: Fields) -> Iterator[str]:
-    """What is wrong with the texts of one part of a model."""
+    """Yield what is wrong with the texts in one part of a model."""
     if isinstance(message, TensorProto):
         yield from _list_faults("name", message.name)
         for entry in message.external_data:  # a tensor's own fields are not listed
@@ -30,7 +30,7 @@ def list_text_faults(message: Message, fields: Fields) -> Iterator[str]:
 
 
 def _list_faults(field: str, text: str | bytes) -> Iterator[str]:
-    if isinstance(text, bytes):  # which protobuf gives for what is no UTF-8
+    if isinstance(text, bytes):  # protobuf returns bytes for text that is not UTF-8
         yield f"has a {field} that is not UTF-8: {text[:_SHOWN]!r}"
     elif len(text) > _MAX_NAME and field not in _PROSE:
         yield f"has a {field} of {len(text):,} characters: {text[:_SHOWN]}…"

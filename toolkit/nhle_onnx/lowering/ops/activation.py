@@ -1,4 +1,4 @@
-"""Nonlinearities that leave each element in its place."""
+"""Elementwise nonlinearities."""
 
 import torch
 from torch import Tensor, fx
@@ -23,7 +23,7 @@ def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None =
 
 
 def dropout(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor | tuple[Tensor, Tensor]:
-    """Dropout: the identity, as in inference, and a mask that keeps everything."""
+    """Dropout in inference: the identity, with a mask that keeps everything."""
     ratio, is_training = (*inputs, None, None)[:2]
     drops = ratio is None or float(to_constant(ratio)) != 0.0
     if drops and is_training is not None and bool(to_constant(is_training)):
@@ -50,8 +50,8 @@ def gelu(node: Node, x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
-    """HardSigmoid: torch's own where the slope is 1/6 as in MobileNetV3, else by definition, which
-    gives ONNX Runtime's last bit.
+    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3, else by definition. The definition
+    reproduces ONNX Runtime's last bit.
     """
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
     if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID and not node.is_exact:
@@ -87,7 +87,7 @@ def prelu(_node: Node, x: Tensor, slope: Tensor) -> Tensor:
 
 @recorded
 def rectify(x: Tensor, slope: Tensor) -> Tensor:
-    """The slope broadcasts as in NumPy; torch's own is for one slope a channel."""
+    """Broadcast the slope as NumPy does; torch's own takes one slope for each channel."""
     is_by_channel = 1 <= slope.ndim == x.ndim - 1 and slope.numel() == slope.shape[0]
     if is_by_channel and x.is_floating_point():
         by_channel: Tensor = functional.prelu(x, slope.reshape(-1))
@@ -109,7 +109,7 @@ def selu(node: Node, x: Tensor) -> Tensor:
 
 
 def shrink(node: Node, x: Tensor) -> Tensor:
-    """Shrink: zero between -lambd and lambd, nearer to it by `bias` outside."""
+    """Shrink: zero between -lambd and lambd; outside, `bias` nearer to zero."""
     bias, bound = node.get("bias", 0.0), node.get("lambd", 0.5)
     inner = torch.zeros_like(x)
     return torch.where(x < -bound, x + bias, torch.where(x > bound, x - bias, inner))

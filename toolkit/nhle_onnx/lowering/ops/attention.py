@@ -13,7 +13,7 @@ _RANK_WITH_HEADS = 4
 def attention(
     node: Node, query: Tensor, key: Tensor, value: Tensor, *inputs: Tensor | None
 ) -> Tensor:
-    """Attention as encoders use it: without the cache and the windows of text generation."""
+    """Attention as in encoders, without the cache and the windows of text generation."""
     mask = inputs[0] if inputs else None
     odd = [name for name, default in _PLAIN.items() if node.get(name, default) != default]
     if odd or node.num_outputs > 1 or any(state is not None for state in inputs[1:]):
@@ -31,9 +31,9 @@ def attend(
     mask: Tensor | None,
     heads: tuple[int, int],
     factors: tuple[float | None, float],
-    is_causal: bool,  # noqa: FBT001 - `recorded` hands arguments on by place
+    is_causal: bool,  # noqa: FBT001 - `recorded` passes arguments by position
 ) -> Tensor:
-    """Without an axis for heads, that axis is taken from the last one, and merged again."""
+    """Attend; without an axis for heads, split the last axis into heads and merge it again."""
     has_heads = query.ndim == _RANK_WITH_HEADS
     if not has_heads:
         query, key, value = (
@@ -52,7 +52,7 @@ def attend(
 
 
 def find_mask(query: Tensor, key: Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor | None:
-    """What is added to the scores: a short mask hides the rest, a causal one what comes later."""
+    """Find what is added to the scores: a short mask hides the rest, a causal one the future."""
     if mask is not None:
         if mask.dtype == torch.bool:
             hidden = torch.zeros_like(mask, dtype=query.dtype)
@@ -73,7 +73,7 @@ def attend_softly(
     scale: float | None,
     softcap: float,
 ) -> Tensor:
-    """With scores that saturate at the soft cap."""
+    """Attend with scores that saturate at the soft cap."""
     groups = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
     factor = query.shape[-1] ** -0.5 if scale is None else scale

@@ -1,4 +1,4 @@
-"""Tensors made of attributes, shapes or indices."""
+"""Tensors made from attributes, shapes or indices."""
 
 import math
 
@@ -11,7 +11,7 @@ from nhle_onnx.lowering.ops.types import read_dtype
 
 
 def constant(node: Node) -> Tensor:
-    """Constant of numbers in an attribute; tensors are read as weights are."""
+    """Constant with numbers in an attribute; tensors are read as weights are."""
     value = node.attributes
     for name, dtype in (("value_float", torch.float32), ("value_int", torch.int64)):
         for key in (name, f"{name}s"):
@@ -29,7 +29,7 @@ def constant_of_shape(node: Node, shape: Tensor) -> Tensor:
 
 @recorded
 def fill_shape(shape: Ints, value: float, dtype: torch.dtype) -> Tensor:
-    """One value throughout."""
+    """Fill a shape with one value."""
     device = shape.device if isinstance(shape, Tensor) else None
     return torch.full(to_ints(shape), value, dtype=dtype, device=device)
 
@@ -42,7 +42,7 @@ def eye_like(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def make_diagonal(x: Tensor, offset: int, dtype: torch.dtype | None) -> Tensor:
-    """Ones on one diagonal of a matrix as large as the input."""
+    """Make a matrix of the input's shape with ones on one diagonal."""
     rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
     columns = torch.arange(x.shape[1], device=x.device)
     return (columns - rows == offset).to(dtype or x.dtype)
@@ -55,7 +55,7 @@ def one_hot(node: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tenso
 
 @recorded
 def mark_indices(indices: Tensor, depth: Ints, values: Tensor, axis: int) -> Tensor:
-    """A new axis, on where its index is the one that the input holds."""
+    """Add an axis that is "on" at the index given by the input."""
     (extent,) = to_ints(depth)
     axis %= indices.ndim + 1
     wrapped = torch.where(indices < 0, indices + extent, indices).unsqueeze(axis)
@@ -65,13 +65,13 @@ def mark_indices(indices: Tensor, depth: Ints, values: Tensor, axis: int) -> Ten
 
 
 def range(_node: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:  # noqa: A001
-    """Range: from start up to but without limit, in the inputs' type."""
+    """Range: from start up to, but excluding, limit, in the inputs' type."""
     return count_up(start, limit, delta)
 
 
 @recorded
 def count_up(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-    """Evenly spaced numbers, none where limit lies behind start."""
+    """Return evenly spaced numbers; none if limit lies before start."""
     steps = max(math.ceil((limit.item() - start.item()) / delta.item()), 0)
     return start + torch.arange(steps, dtype=start.dtype, device=start.device) * delta
 

@@ -1,4 +1,4 @@
-"""Arithmetic, one element at a time."""
+"""Elementwise arithmetic."""
 
 import functools
 
@@ -33,7 +33,7 @@ def div(_node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 @recorded
 def divide(a: Tensor, b: Tensor) -> Tensor:
-    """Quotient of floats, or of integers truncated toward zero."""
+    """Divide floats, or integers with truncation toward zero."""
     return torch.div(a, b, rounding_mode=None if a.is_floating_point() else "trunc")
 
 

@@ -13,7 +13,7 @@ def global_average_pool(_node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def mean_of_planes(x: Tensor) -> Tensor:
-    """Mean over all axes but the first two."""
+    """Return the mean over all axes except the first two."""
     return torch.mean(x, dim=tuple(range(2, x.ndim)), keepdim=True)
 
 
@@ -24,7 +24,7 @@ def global_max_pool(_node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def max_of_planes(x: Tensor) -> Tensor:
-    """Largest value over all axes but the first two."""
+    """Return the largest value over all axes except the first two."""
     return torch.amax(x, dim=tuple(range(2, x.ndim)), keepdim=True)
 
 
@@ -35,7 +35,7 @@ def global_lp_pool(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def norm_of_planes(x: Tensor, order: float) -> Tensor:
-    """Norm over all axes but the first two."""
+    """Return the norm over all axes except the first two."""
     dims = tuple(range(2, x.ndim))
     norm: Tensor = torch.linalg.vector_norm(x, order, dim=dims, keepdim=True)
     return norm

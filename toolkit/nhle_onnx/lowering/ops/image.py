@@ -9,7 +9,7 @@ _GRID_MODES = {"linear": "bilinear", "cubic": "bicubic"}  # torch's names
 
 
 def grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
-    """GridSample: torch's, by other names of the modes since opset 20."""
+    """GridSample: torch's own; the modes have other names since opset 20."""
     mode = node.get("mode", "linear")
     return functional.grid_sample(
         x,
@@ -38,13 +38,13 @@ def space_to_depth(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def swap_blocks(x: Tensor, blocks: int) -> Tensor:
-    """Channels in (block, depth) order as (depth, block)."""
+    """Reorder channels from (block, depth) to (depth, block)."""
     swapped: Tensor = x.unflatten(1, (blocks, -1)).transpose(1, 2).flatten(1, 2)
     return swapped
 
 
 @recorded
 def swap_depth(x: Tensor, blocks: int) -> Tensor:
-    """Channels in (depth, block) order as (block, depth)."""
+    """Reorder channels from (depth, block) to (block, depth)."""
     swapped: Tensor = x.unflatten(1, (-1, blocks)).transpose(1, 2).flatten(1, 2)
     return swapped

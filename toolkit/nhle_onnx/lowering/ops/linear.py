@@ -38,14 +38,15 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 @recorded
 def lay_out_channels_last(weight: Tensor) -> Tensor:
-    """A kernel as training lays out its parameters. One channel, or 1 x 1, is laid out in both
-    ways at once; torch then goes by the strides, and other ones cost it up to 50 times as long.
+    """Lay out a kernel as training lays out its parameters, channels last. With one channel, or 1 x
+    1, both layouts are the same in memory; torch then goes by the strides, and the wrong ones take
+    up to 50 times as long.
     """
     return weight.clone(memory_format=torch.channels_last)
 
 
 def read_kernel(node: Node, weight: Tensor) -> tuple[int, ...]:
-    """The kernel's extents: an attribute, or else the weight's spatial extents."""
+    """Read the kernel's extents from the attribute, or else from the weight's shape."""
     kernel = node.get("kernel_shape")
     if kernel is None:
         shape = find_shape(weight)
@@ -56,12 +57,12 @@ def read_kernel(node: Node, weight: Tensor) -> tuple[int, ...]:
 
 
 def einsum(node: Node, *operands: Tensor) -> Tensor:
-    """Einsum: the equation is NumPy's, which torch reads too."""
+    """Einsum: torch reads the same equations."""
     return torch.einsum(node.get("equation"), *operands)
 
 
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
-    """Gemm: alpha · A · B + beta · C, as one `linear` in the form that exporters write."""
+    """Gemm: alpha · A · B + beta · C; a single `linear` for the form that exporters write."""
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
     a = _round_inputs(node, a.transpose(0, 1) if node.get("transA", 0) else a)
     if node.get("transB", 0) and alpha == beta == 1.0 and _is_bias(c):
@@ -79,7 +80,7 @@ def _is_bias(c: Tensor | None) -> bool:
 
 
 def matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    """MatMul: NumPy's rules, which are torch's."""
+    """MatMul, by NumPy's rules, which torch shares."""
     return torch.matmul(_round_inputs(node, a), b)
 
 
@@ -89,8 +90,8 @@ def _round_inputs(node: Node, a: Tensor) -> Tensor:
 
 @recorded
 def round_blocks(x: Tensor, block: int) -> Tensor:
-    """Inputs [..., K] as MatMulNBits takes them: each block in steps of a 127th of its largest. The
-    gradient passes straight through.
+    """Round inputs [..., K] as MatMulNBits does: each block in steps of 1/127 of its largest value.
+    The gradient passes straight through.
     """
     blocks = functional.pad(x, (0, -x.shape[-1] % block)).unflatten(-1, (-1, block))
     largest = blocks.abs().amax(-1, keepdim=True).clamp_min(_TINY)

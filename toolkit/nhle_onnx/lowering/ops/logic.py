@@ -52,7 +52,7 @@ def not_(_node: Node, x: Tensor) -> Tensor:
 
 
 def where(_node: Node, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Where: all three broadcast together."""
+    """Where: all three inputs broadcast together."""
     return torch.where(condition, a, b)
 
 
@@ -69,7 +69,7 @@ def is_inf(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def find_infinities(x: Tensor, *, has_negative: bool, has_positive: bool) -> Tensor:
-    """Where the infinities of the wanted signs are."""
+    """Mark infinities of the wanted signs."""
     found = torch.isinf(x)
     found = found if has_negative else found & (x > 0)
     return found if has_positive else found & (x < 0)

@@ -1,4 +1,4 @@
-"""Normalization, with the statistics of inference."""
+"""Normalization, with inference statistics."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ _EPSILON = 1e-5
 def batch_normalization(
     node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
 ) -> Tensor:
-    """BatchNormalization by its stored statistics, which training never updates."""
+    """BatchNormalization with its stored statistics, which training never updates."""
     if node.get("training_mode", 0):
         raise node.refuse("in training mode")
     if not node.get("spatial", 1):
@@ -43,14 +43,14 @@ def group_normalization_by_group(node: Node, x: Tensor, scale: Tensor, bias: Ten
 
 @recorded
 def spread_over_channels(by_group: Tensor, x: Tensor) -> Tensor:
-    """A value for each channel from one for each group."""
+    """Expand a value for each group to one for each channel."""
     return by_group.repeat_interleave(x.shape[1] // by_group.shape[0])
 
 
 def layer_normalization(
     node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None
 ) -> Tensor | tuple[Tensor, ...]:
-    """LayerNormalization over all axes from `axis` on; its statistics where asked for."""
+    """LayerNormalization over all axes from `axis` on, with its statistics if they are outputs."""
     axis, epsilon = node.get("axis", -1), node.get("epsilon", _EPSILON)
     result = normalize_layer(x, scale, bias, axis, epsilon)
     if node.num_outputs == 1:
@@ -62,7 +62,7 @@ def layer_normalization(
 def normalize_layer(
     x: Tensor, scale: Tensor, bias: Tensor | None, axis: int, epsilon: float
 ) -> Tensor:
-    """One call where scale and bias have the normalized shape; else they broadcast after it."""
+    """Normalize in one call if scale and bias have the normalized shape; else apply them later."""
     shape = x.shape[axis:]
     if scale.shape == shape and (bias is None or bias.shape == shape):
         return functional.layer_norm(x, shape, scale, bias, epsilon)
@@ -72,7 +72,7 @@ def normalize_layer(
 
 @recorded
 def find_statistics(x: Tensor, axis: int, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Mean and inverse standard deviation over all axes from `axis` on, kept as ones."""
+    """Return mean and inverse standard deviation over all axes from `axis` on, kept as ones."""
     dims = tuple(range(axis % x.ndim, x.ndim))
     variance, mean = torch.var_mean(x, dims, correction=0, keepdim=True)
     return mean, torch.rsqrt(variance + epsilon)
@@ -85,7 +85,7 @@ def rms_normalization(node: Node, x: Tensor, scale: Tensor) -> Tensor:
 
 @recorded
 def normalize_rms(x: Tensor, scale: Tensor, axis: int, epsilon: float) -> Tensor:
-    """One call where the scale has the normalized shape; else it broadcasts after it."""
+    """Normalize in one call if the scale has the normalized shape; else apply it afterwards."""
     shape = x.shape[axis:]
     if scale.shape == shape:
         return functional.rms_norm(x, shape, scale, epsilon)
@@ -93,7 +93,7 @@ def normalize_rms(x: Tensor, scale: Tensor, axis: int, epsilon: float) -> Tensor
 
 
 def mean_variance_normalization(node: Node, x: Tensor) -> Tensor:
-    """MeanVarianceNormalization over `axes`, by default all but the channels of an image."""
+    """MeanVarianceNormalization over `axes`, by default all except the channels of an image."""
     axes = tuple(node.get("axes", (0, 2, 3)))
     centred = x - torch.mean(x, dim=axes, keepdim=True)
     deviation = torch.sqrt(torch.mean(centred * centred, dim=axes, keepdim=True))
@@ -101,7 +101,7 @@ def mean_variance_normalization(node: Node, x: Tensor) -> Tensor:
 
 
 def lrn(node: Node, x: Tensor) -> Tensor:
-    """LRN: torch's where as many channels count before as behind; ONNX Runtime has no other."""
+    """LRN: torch's own, for odd sizes; ONNX Runtime supports no others."""
     size = node.get("size")
     if size % 2 == 0:
         raise node.refuse(f"over {size} channels, an even number,")

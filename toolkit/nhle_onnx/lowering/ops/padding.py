@@ -9,7 +9,7 @@ from nhle_onnx.lowering.ops.spatial import to_torch_pad
 
 _TORCH_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 _NUM_OUTER = 2  # axes that torch pads only with a constant: batch and channels
-_RANKS = (3, 4, 5)  # that torch pads in other modes
+_RANKS = (3, 4, 5)  # axes that torch pads in other modes
 
 
 def pad(
@@ -38,13 +38,13 @@ def _pad_constant(x: Tensor, amounts: Ints, axes: tuple[int, ...] | None, value:
 
 @recorded
 def pad_axes(x: Tensor, amounts: Ints, axes: tuple[int, ...] | None, value: float) -> Tensor:
-    """Constant padding of the listed axes, or of all."""
+    """Pad the listed axes, or all, with a constant."""
     return functional.pad(x, to_torch_pad(_spread(x, amounts, axes)), value=value)
 
 
 @recorded
 def pad_from_inside(x: Tensor, amounts: Ints, axes: tuple[int, ...] | None, mode: str) -> Tensor:
-    """Padding by the input's own values; torch's where it pads what is asked for."""
+    """Pad with the input's own values, by torch's function where it supports these axes."""
     pads = _spread(x, amounts, axes)
     pairs = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
     inner = to_torch_pad(pads)[: -2 * _NUM_OUTER]
@@ -59,7 +59,7 @@ def pad_from_inside(x: Tensor, amounts: Ints, axes: tuple[int, ...] | None, mode
 
 
 def _find_sources(places: Tensor, extent: int, mode: str) -> Tensor:
-    """Which element stands at each place before, in and behind an axis."""
+    """Return the index of the element at each place before, in and after an axis."""
     if mode == "edge":
         return places.clamp(0, extent - 1)
     if mode == "wrap":
@@ -69,7 +69,7 @@ def _find_sources(places: Tensor, extent: int, mode: str) -> Tensor:
 
 
 def _spread(x: Tensor, amounts: Ints, axes: tuple[int, ...] | None) -> list[int]:
-    """Amounts for all axes, all begins then all ends."""
+    """Spread amounts over all axes, all begins then all ends."""
     given = to_ints(amounts)
     if axes is None:
         return given

@@ -21,7 +21,7 @@ _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3
 
 
 def max_pool(node: Node, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-    """MaxPool: torch's padding is -inf too; what torch does not take is applied first."""
+    """MaxPool: torch pads with -inf too; padding that torch does not support is applied first."""
     window = _read_pool_window(node)
     if node.num_outputs > 1:
         return max_pool_with_indices(node, x, window)
@@ -40,7 +40,7 @@ def max_pool(node: Node, x: Tensor) -> Tensor | tuple[Tensor, ...]:
 
 
 def max_pool_with_indices(node: Node, x: Tensor, window: Window) -> tuple[Tensor, ...]:
-    """MaxPool's two outputs, for the padding that torch's pooling takes."""
+    """Return MaxPool's two outputs, for padding that torch's pooling supports."""
     padding = _find_torch_padding(window)
     if padding is None:
         raise node.refuse("with Indices and uneven padding")
@@ -52,7 +52,7 @@ def max_pool_with_indices(node: Node, x: Tensor, window: Window) -> tuple[Tensor
 def pool_with_indices(
     x: Tensor, window: Window, padding: tuple[int, ...], *, is_row_major: bool
 ) -> tuple[Tensor, ...]:
-    """Largest values and their places in the whole input, which torch counts in each plane."""
+    """Return largest values and their index in the whole input; torch counts within each plane."""
     pool = _MAX_POOLS[len(window.kernel)]
     values, places = pool(
         x, window.kernel, window.strides, padding, window.dilations, window.is_ceil,
@@ -69,7 +69,7 @@ def pool_with_indices(
 
 
 def average_pool(node: Node, x: Tensor) -> Tensor:
-    """AveragePool; dilated, or with padding that torch does not take, by sums over windows."""
+    """AveragePool; by sums over windows if dilated, or if torch does not support the padding."""
     window = _read_pool_window(node)
     counts_padding = bool(node.get("count_include_pad", 0))
     padding = _find_torch_padding(window)
@@ -88,7 +88,7 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def average_windows(x: Tensor, window: Window, *, counts_padding: bool) -> Tensor:
-    """Mean over what counts of each window: never what only rounding up adds."""
+    """Average each window over the elements that count; those added by rounding up never do."""
     extents = x.shape[2:]
     pads = find_pads(window, extents)
     rounding = [wide - pad for wide, pad in zip(fit_ceil(window, pads, extents), pads, strict=True)]
@@ -116,7 +116,7 @@ def lp_pool(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def norm_windows(x: Tensor, window: Window, order: float) -> Tensor:
-    """Norm of each window."""
+    """Return the norm of each window."""
     powers = pad_window(x, window, 0.0).abs() ** order
     return sum_windows(powers, window) ** (1 / order)
 
@@ -129,7 +129,7 @@ def _read_pool_window(node: Node) -> Window:
 
 
 def _find_torch_padding(window: Window) -> tuple[int, ...] | None:
-    """Padding that torch's pooling takes: even, and at most half of the kernel."""
+    """Find padding that torch's pooling supports: even, and at most half of the kernel."""
     padding = find_even_padding(window)
     fits = padding is not None and all(
         2 * pad <= extent for pad, extent in zip(padding, window.kernel, strict=True)

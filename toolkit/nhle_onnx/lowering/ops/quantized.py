@@ -1,8 +1,8 @@
 """Quantized layers, as ONNX Runtime's integer kernels compute them.
 
-A quantized tensor is here a float tensor that holds whole numbers, so that gradients pass: a sum of
-products of them is exact below 2²⁴, in whatever order. Rounding is half to even; its gradient is
-taken as that of the number before it (straight through), and is 0 where the number saturates.
+A quantized tensor is represented by a float tensor of whole numbers, so that gradients pass. Sums
+of their products are exact below 2²⁴, in any order. Rounding is half to even; its gradient passes
+straight through, and is 0 where the number saturates.
 """
 
 import math
@@ -12,18 +12,18 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
-from nhle_onnx.graph.quant_params import RANGES
+from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.lowering.node import Node, Value, find_shape, recorded, with_shape
 from nhle_onnx.lowering.ops.linear import conv
 from nhle_onnx.lowering.ops.pooling import average_pool
 
 _WEIGHT_RANK = 2
-_BIAS = 8  # input of a QLinearConv
+_BIAS = 8  # input position in a QLinearConv
 _BYTE = (0, 255)
 
 
 class _RoundStraight(torch.autograd.Function):
-    """One pass each where autograd's own operators would take six, and keep a tensor of each."""
+    """Round in one pass; autograd's own operators would take six, and keep a tensor for each."""
 
     generate_vmap_rule = True
 
@@ -50,61 +50,61 @@ class _RoundStraight(torch.autograd.Function):
 
 @recorded
 def round_straight(x: Tensor, zero_point: Tensor | None, low: int, high: int) -> Tensor:
-    """Whole numbers from `low` to `high` with the zero point added, and the gradient of `x`."""
+    """Round to integers from `low` to `high`, zero point added, with the gradient of `x`."""
     rounded: tuple[Tensor, Tensor] = _RoundStraight.apply(x, zero_point, low, high)  # type: ignore[no-untyped-call]
     return rounded[0]
 
 
 def read_whole(weight: Tensor, kind: int) -> Tensor:
-    """The whole numbers of an ONNX type that a trained weight stands for."""
-    return round_straight(weight, None, *RANGES[kind])
+    """Round a trained weight to the integers of an ONNX type."""
+    return round_straight(weight, None, *get_range(kind))
 
 
 class Quantized(NamedTuple):
-    """Whole numbers, and what they stand for: steps of `scale` from a zero point."""
+    """Integers that stand for steps of `scale` from a zero point."""
 
     numbers: Tensor
     scale: Tensor
     zero_point: Tensor | None = None
 
     def centre(self) -> Tensor:
-        """The steps."""
+        """Return the steps."""
         return centre(self.numbers, self.zero_point)
 
     def read(self) -> Tensor:
-        """The real numbers."""
+        """Return the real numbers."""
         return self.centre() * self.scale
 
 
 def centre(x: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Steps counted from the zero point."""
+    """Count steps from the zero point."""
     return x.float() if zero_point is None else x.float() - zero_point.float()
 
 
 def round_steps(node: Node, steps: Tensor, position: int, zero_point: Tensor | None) -> Tensor:
-    """Steps from an output's zero point, which is input `position`, as its whole numbers."""
+    """Round steps to an output's integers; its zero point is input `position`."""
     return round_straight(steps, zero_point, *read_range(node, position))
 
 
 def round_numbers(node: Node, steps: Tensor, position: int, zero_point: Tensor | None) -> Tensor:
-    """As `round_steps`, in kernels that add the zero point first: a tie goes to an even number."""
+    """Do as `round_steps`, for kernels that add the zero point before rounding half to even."""
     steps = steps if zero_point is None else steps + zero_point.float()
     return round_straight(steps, None, *read_range(node, position))
 
 
 def read_range(node: Node, position: int) -> tuple[int, int]:
-    """Lowest and highest number of the type of a zero point; uint8 where it is left out."""
+    """Return the lowest and highest integer of a zero point's type; uint8 if it is left out."""
     kind = node.types[position] if position < len(node.types) else 0
     kind = kind or node.get("output_dtype", 0) or TensorProto.UINT8
-    if kind not in RANGES:
+    if not is_quantized(kind):
         raise node.refuse(f"to {TensorProto.DataType.Name(kind)}")
-    return RANGES[kind]
+    return get_range(kind)
 
 
 def quantize_linear(
     node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
 ) -> Tensor:
-    """QuantizeLinear: by tensor, axis or block."""
+    """QuantizeLinear, with one scale for each tensor, index or block."""
     steps = x / spread_parameter(node, x, scale)
     if zero_point is not None:
         zero_point = spread_parameter(node, x, zero_point)
@@ -114,7 +114,7 @@ def quantize_linear(
 def dequantize_linear(
     node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
 ) -> Value:
-    """DequantizeLinear: by tensor, axis or block."""
+    """DequantizeLinear, with one scale for each tensor, index or block."""
     shape = find_shape(x)
     if zero_point is not None:
         zero_point = spread_parameter(node, x, zero_point)
@@ -123,15 +123,15 @@ def dequantize_linear(
 
 
 def spread_parameter(node: Node, x: Tensor, parameter: Tensor) -> Tensor:
-    """A scale or zero point in a shape that fits what it is for."""
-    if find_shape(parameter) in {None, (), (1,)}:  # only a whole tensor's is computed
+    """Reshape a scale or zero point to fit its tensor."""
+    if find_shape(parameter) in {None, (), (1,)}:  # only one for a whole tensor is computed
         return parameter.reshape(())
     return lay_along(x, parameter, int(node.get("axis", 1)), int(node.get("block_size", 0)))
 
 
 @recorded
 def lay_along(x: Tensor, parameter: Tensor, axis: int, block: int) -> Tensor:
-    """One number for each index of an axis, or for each block of them."""
+    """Lay out one number for each index of an axis, or for each block of indices."""
     if block:
         return parameter.repeat_interleave(block, axis).narrow(axis, 0, x.shape[axis])
     shape = [1] * x.ndim
@@ -141,7 +141,7 @@ def lay_along(x: Tensor, parameter: Tensor, axis: int, block: int) -> Tensor:
 
 @recorded
 def find_span(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and zero point of DynamicQuantizeLinear; no gradient passes through either."""
+    """Find scale and zero point of DynamicQuantizeLinear; no gradient passes through either."""
     low, high = x.detach().min().clamp(max=0), x.detach().max().clamp(min=0)
     scale = (high - low) / _BYTE[1]
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
@@ -149,7 +149,7 @@ def find_span(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dynamic_quantize_linear(_node: Node, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """DynamicQuantizeLinear: uint8 over the span of the whole batch."""
+    """DynamicQuantizeLinear: uint8 over the range of the whole batch."""
     span = find_span(x)
     scale, zero_point = span[0], span[1]
     return round_straight(x / scale, zero_point, *_BYTE), scale, zero_point
@@ -165,7 +165,7 @@ def mat_mul_integer(
 def conv_integer(
     node: Node, x: Tensor, weight: Tensor, x_zero: Tensor | None = None, zero: Tensor | None = None
 ) -> Tensor:
-    """ConvInteger: padding is with the zero point, which is 0 once centred."""
+    """ConvInteger: padded with the zero point, which is 0 once centred."""
     return convolve(node, x, x_zero, weight, zero, None)
 
 
@@ -177,7 +177,7 @@ def convolve(
     zero: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor:
-    """Sums of products of centred numbers; a zero point of the weight may be one a channel."""
+    """Sum products of centred numbers; the weight may have one zero point for each channel."""
     kernel = find_shape(weight)
     if kernel is None:
         raise node.refuse("with a computed weight")
@@ -214,7 +214,7 @@ def q_linear_matmul(node: Node, *inputs: Tensor) -> Tensor:
 
 
 def q_gemm(node: Node, *inputs: Tensor) -> Tensor:
-    """QGemm of com.microsoft; without an output scale its output is real."""
+    """QGemm of com.microsoft; without an output scale, its output is in floats."""
     a, b = Quantized(*inputs[:3]), Quantized(*inputs[3:6])
     bias, y_scale, y_zero = (*inputs[6:], None, None, None)[:3]
     has_rows = bool(node.get("transB", 0))
@@ -242,14 +242,14 @@ def q_linear_global_average_pool(node: Node, *inputs: Tensor) -> Tensor:
 
 @recorded
 def pool_steps(x: Tensor, scale: Tensor, y_scale: Tensor, *, is_last: bool) -> Tensor:
-    """Mean over the spatial axes, in steps of the output: sums that are scaled once."""
+    """Average over the spatial axes, in steps of the output; sums are scaled once."""
     axes = tuple(range(1, x.ndim - 1) if is_last else range(2, x.ndim))
     count = math.prod(x.shape[axis] for axis in axes)
     return x.sum(axes, keepdim=True) * (scale / (y_scale * count))
 
 
 def q_linear_average_pool(node: Node, *inputs: Tensor) -> Tensor:
-    """QLinearAveragePool of com.microsoft: of real numbers, unless a window covers the input."""
+    """QLinearAveragePool of com.microsoft: in floats, unless one window covers the input."""
     if node.get("channels_last", 0):
         raise node.refuse("with channels_last")
     x, (y_scale, y_zero) = Quantized(*inputs[:3]), inputs[3:]
@@ -262,5 +262,5 @@ def q_linear_average_pool(node: Node, *inputs: Tensor) -> Tensor:
 
 @recorded
 def choose_pool(x: Tensor, kernel: tuple[int, ...], whole: Tensor, windows: Tensor) -> Tensor:
-    """The global pool's numbers where one window covers the input."""
+    """Use the global pool's result where one window covers the input."""
     return whole if x.shape[2:] == kernel and whole.shape == windows.shape else windows

@@ -1,4 +1,4 @@
-"""Quantized operators without weights of their own: real numbers in between (com.microsoft)."""
+"""Quantized operators without weights (com.microsoft), computed in floats."""
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def q_linear_mul(node: Node, *inputs: Tensor) -> Tensor:
 
 
 def q_linear_concat(node: Node, scale: Tensor, zero_point: Tensor, *operands: Tensor) -> Tensor:
-    """QLinearConcat: operands of scales of their own."""
+    """QLinearConcat: each operand has its own scale."""
     parts = [
         Quantized(*operands[start : start + _OPERAND]).read()
         for start in range(0, len(operands), _OPERAND)
@@ -49,7 +49,7 @@ def q_linear_leaky_relu(node: Node, *inputs: Tensor) -> Tensor:
 
 
 def q_linear_softmax(node: Node, *inputs: Tensor) -> Tensor:
-    """QLinearSoftmax: over one axis, or before opset 13 over all from one on; in whole parts."""
+    """QLinearSoftmax: over one axis or, before opset 13, over all from one on."""
     node = node.with_attributes(axis=node.get("axis", -1))
     compute = softmax if node.get("opset") >= _SOFTMAX_PER_AXIS else softmax_flattened
     y_scale, y_zero = _read_output(*inputs[3:])
@@ -64,5 +64,5 @@ def _read_output(scale: Tensor, zero_point: Tensor | None = None) -> tuple[Tenso
 def _round(
     node: Node, real: Tensor, position: int, scale: Tensor, zero_point: Tensor | None = None
 ) -> Tensor:
-    """Real numbers rounded as an output is, whose scale is input `position`."""
+    """Round real numbers as an output; its scale is input `position`."""
     return round_steps(node, real / scale, position + 1, zero_point)

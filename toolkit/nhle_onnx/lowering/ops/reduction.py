@@ -14,14 +14,16 @@ Dims = tuple[int, ...]
 def reduction(
     function: Callable[[Tensor, Dims, bool], Tensor],
 ) -> Callable[[Tensor, Ints, bool, bool], Tensor]:
-    """One step of the lowered module; where no axis is listed over all, with `noop` over none."""
+    """Make a reduction one step of the lowered module. Without listed axes it reduces all of them
+    or, with `noop`, none.
+    """
 
     @recorded
     @wraps(function)
     def reduce(x: Tensor, axes: Ints, keeps: bool, noop: bool) -> Tensor:  # noqa: FBT001 - as torch's
         dims = tuple(to_ints(axes))
         dims = dims if dims or noop else tuple(range(x.ndim))
-        if not dims:  # each element by itself, along an axis made for it
+        if not dims:  # reduce each element alone, along a new axis
             return function(x.unsqueeze(-1), (-1,), False)  # noqa: FBT003 - as torch's
         return function(x, dims, keeps)
 
@@ -30,7 +32,7 @@ def reduction(
 
 @reduction
 def sum_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Sum, which torch would widen for small integers."""
+    """Sum in the input's type; torch would widen small integers."""
     return torch.sum(x, dims, keeps, dtype=x.dtype)
 
 
@@ -42,7 +44,7 @@ def mean_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - a
 
 @reduction
 def prod_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Product, one axis after another from the last."""
+    """Multiply along one axis after another, from the last."""
     for dim in sorted((dim % x.ndim for dim in dims), reverse=True):
         x = torch.prod(x, dim, keeps, dtype=x.dtype)
     return x
@@ -50,31 +52,31 @@ def prod_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - a
 
 @reduction
 def norm_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Euclidean norm."""
+    """Return the Euclidean norm."""
     norm: Tensor = torch.linalg.vector_norm(x, 2, dims, keeps)
     return norm
 
 
 @reduction
 def log_sum_exp_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Logarithm of the sum of exponentials."""
+    """Return the logarithm of the sum of exponentials."""
     return torch.logsumexp(x, dims, keeps)
 
 
 @reduction
 def max_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Largest value; of no values the least that the type holds."""
+    """Return the largest value; of no values, the lowest of the type."""
     return torch.amax(_fill_empty(x, dims, -torch.inf), dims, keeps)
 
 
 @reduction
 def min_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Smallest value; of no values the largest that the type holds."""
+    """Return the smallest value; of no values, the largest of the type."""
     return torch.amin(_fill_empty(x, dims, torch.inf), dims, keeps)
 
 
 def _fill_empty(x: Tensor, dims: Dims, neutral: float) -> Tensor:
-    """The tensor with one neutral slice along each reduced axis that is empty."""
+    """Add one neutral slice along each empty axis to be reduced."""
     reduced = {dim % x.ndim for dim in dims}
     extents = [1 if dim in reduced and not size else size for dim, size in enumerate(x.shape)]
     if list(x.shape) == extents:

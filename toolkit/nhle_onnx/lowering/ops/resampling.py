@@ -1,4 +1,4 @@
-"""How one axis is resampled: a matrix from its old places to its new ones."""
+"""Resampling one axis, as a matrix from its old places to its new ones."""
 
 import math
 from typing import NamedTuple
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 CROP = "tf_crop_and_resize"
-BEFORE_OPSET_11 = "before opset 11"  # there the rule is no attribute
+BEFORE_OPSET_11 = "before opset 11"  # where the rule was not an attribute
 
 
 class Sampling(NamedTuple):
-    """The attributes of Resize that say where samples lie and how they are weighed."""
+    """The attributes of Resize that say where samples lie and how they are weighted."""
 
     mode: str
     place: str
@@ -23,7 +23,7 @@ class Sampling(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """One axis to resample: its extents before and after, its scale, what is cut out of it."""
+    """One axis to resample: its extents before and after, its scale, and the cropped part."""
 
     dim: int
     before: int
@@ -33,7 +33,7 @@ class Axis(NamedTuple):
 
 
 def find_places(axis: Axis, rule: str) -> Tensor:
-    """Where on the old axis each new place lies, by `coordinate_transformation_mode`."""
+    """Find where each new place lies on the old axis, by `coordinate_transformation_mode`."""
     new = torch.arange(axis.after, dtype=torch.float64)
     last = axis.before - 1
     half_pixel = (new + 0.5) / axis.scale - 0.5
@@ -58,7 +58,7 @@ def _find_cropped(axis: Axis, new: Tensor) -> Tensor:
 
 
 def build_matrix(axis: Axis, sampling: Sampling) -> Tensor:
-    """Weights of the old elements (columns) in each new one (rows)."""
+    """Return the weights of the old elements (columns) in each new one (rows)."""
     places = find_places(axis, sampling.place)
     if sampling.mode == "nearest":
         sources, weights = (
@@ -76,7 +76,7 @@ def build_matrix(axis: Axis, sampling: Sampling) -> Tensor:
 
 
 def find_outside(axis: Axis) -> Tensor:
-    """Which new places lie beyond the old axis."""
+    """Find which new places lie beyond the old axis."""
     places = find_places(axis, CROP)
     return (places < 0) | (places > axis.before - 1)
 
@@ -93,7 +93,7 @@ def _find_nearest(places: Tensor, scale: float, rule: str) -> Tensor:
 
 
 def _find_neighbours(places: Tensor, scale: float, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """The old elements around each place and their weights, which sum to one."""
+    """Find the old elements around each place, and their weights, which sum to one."""
     reach = 1 if sampling.mode == "linear" else 2
     shrinkage = min(scale, 1.0) if sampling.is_antialiased else 1.0
     width = math.ceil(reach / shrinkage)

@@ -32,7 +32,7 @@ def upsample(node: Node, x: Tensor, scales: Tensor | None = None) -> Tensor:
 
 
 def resize(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor:
-    """Resize: in opset 10 as Upsample; with `roi` and `sizes` after it."""
+    """Resize: in opset 10 as Upsample; since opset 11 with `roi` and `sizes`."""
     if node.opset < _HAS_ROI:
         return upsample(node, x, inputs[0])
     roi, scales, sizes = (*inputs, None, None, None)[:3]
@@ -67,7 +67,7 @@ def scale_axes(
     roi: tuple[float, ...] | None,
     sampling: Sampling,
 ) -> Tensor:
-    """Resize by scales: extents are rounded down, in the format of the scales."""
+    """Resize by scales; extents are rounded down, in the precision of the scales."""
     factors = scales if isinstance(scales, Sequence) else scales.tolist()
     dims = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
     plan = []
@@ -87,7 +87,7 @@ def size_axes(
     sampling: Sampling,
     policy: str,
 ) -> Tensor:
-    """Resize to sizes, of which one may only be a bound where the aspect ratio is kept."""
+    """Resize to sizes; if the aspect ratio is kept, one of them is only a bound."""
     extents = to_ints(sizes)
     dims = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
     factors = [extent / x.shape[dim] for extent, dim in zip(extents, dims, strict=True)]
@@ -104,7 +104,7 @@ def size_axes(
 
 
 def resample(x: Tensor, plan: Sequence[Axis], sampling: Sampling) -> Tensor:
-    """By torch's own function where it does the same, else axis by axis."""
+    """Resample by torch's own function where it does the same, else axis by axis."""
     plan = [axis for axis in plan if axis.scale != 1.0 or sampling.place == CROP]
     if not plan:
         return x
@@ -127,7 +127,7 @@ def resample(x: Tensor, plan: Sequence[Axis], sampling: Sampling) -> Tensor:
 
 
 def find_torch_mode(x: Tensor, plan: Sequence[Axis], sampling: Sampling) -> str | None:
-    """Torch's name of the interpolation, where it has the same."""
+    """Return torch's name for the interpolation, if it has the same one."""
     is_plain = all(
         axis.dim > 1 and axis.after > 1 and abs(axis.after - axis.before * axis.scale) < _EXACT
         for axis in plan

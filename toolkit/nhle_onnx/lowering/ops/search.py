@@ -7,7 +7,7 @@ from nhle_onnx.lowering.node import Ints, Node, recorded, to_ints, to_ints_if_kn
 
 
 def arg_max(node: Node, x: Tensor) -> Tensor:
-    """ArgMax: of equal values the first, or the last with `select_last_index`."""
+    """ArgMax: the first of equal values, or the last with `select_last_index`."""
     return find_largest(
         x,
         node.get("axis", 0),
@@ -17,7 +17,7 @@ def arg_max(node: Node, x: Tensor) -> Tensor:
 
 
 def arg_min(node: Node, x: Tensor) -> Tensor:
-    """ArgMin: of equal values the first, or the last with `select_last_index`."""
+    """ArgMin: the first of equal values, or the last with `select_last_index`."""
     return find_smallest(
         x,
         node.get("axis", 0),
@@ -28,7 +28,7 @@ def arg_min(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def find_largest(x: Tensor, axis: int, *, keeps: bool, is_last: bool) -> Tensor:
-    """Index of the largest value."""
+    """Return the index of the largest value."""
     if not is_last:
         return torch.argmax(x, axis, keeps)
     return x.shape[axis] - 1 - torch.argmax(x.flip(axis), axis, keeps)
@@ -36,14 +36,14 @@ def find_largest(x: Tensor, axis: int, *, keeps: bool, is_last: bool) -> Tensor:
 
 @recorded
 def find_smallest(x: Tensor, axis: int, *, keeps: bool, is_last: bool) -> Tensor:
-    """Index of the smallest value."""
+    """Return the index of the smallest value."""
     if not is_last:
         return torch.argmin(x, axis, keeps)
     return x.shape[axis] - 1 - torch.argmin(x.flip(axis), axis, keeps)
 
 
 def top_k(node: Node, x: Tensor, k: Tensor | None = None) -> tuple[Tensor, ...]:
-    """TopK: `k` is an attribute up to opset 9; of equal values the one with the lower index."""
+    """TopK: `k` is an attribute up to opset 9; equal values are ordered by index."""
     count = to_ints_if_known(k) if k is not None else (node.get("k"),)
     return unpack(
         sort_first(x, count, node.get("axis", -1), is_largest=bool(node.get("largest", 1))), 2
@@ -52,7 +52,7 @@ def top_k(node: Node, x: Tensor, k: Tensor | None = None) -> tuple[Tensor, ...]:
 
 @recorded
 def sort_first(x: Tensor, count: Ints, axis: int, *, is_largest: bool) -> tuple[Tensor, Tensor]:
-    """The first values in order and their indices."""
+    """Return the first values in order, and their indices."""
     values, indices = torch.sort(x, dim=axis, descending=is_largest, stable=True)
     kept = to_ints(count)[0]
     return values.narrow(axis, 0, kept), indices.narrow(axis, 0, kept)
@@ -68,7 +68,7 @@ def cum_sum(node: Node, x: Tensor, axis: Tensor) -> Tensor:
 
 @recorded
 def add_up(x: Tensor, axis: int, *, is_exclusive: bool) -> Tensor:
-    """Running sum, in the input's type."""
+    """Return the running sum, in the input's type."""
     sums = torch.cumsum(x, axis, dtype=x.dtype)
     return sums - x if is_exclusive else sums
 

@@ -20,7 +20,7 @@ def gather(node: Node, x: Tensor, indices: Tensor) -> Tensor:
 
 @recorded
 def gather_slices(x: Tensor, axis: int, indices: Tensor) -> Tensor:
-    """Slices of one axis, which becomes the axes of `indices`."""
+    """Gather slices of one axis, which becomes the axes of `indices`."""
     axis %= x.ndim
     chosen = x.index_select(axis, _wrap(indices, x.shape[axis]).reshape(-1))
     return chosen.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
@@ -33,7 +33,7 @@ def gather_elements(node: Node, x: Tensor, indices: Tensor) -> Tensor:
 
 @recorded
 def take_elements(x: Tensor, axis: int, indices: Tensor) -> Tensor:
-    """One element for each index."""
+    """Take one element for each index."""
     return x.gather(axis, _wrap(indices, x.shape[axis]))
 
 
@@ -44,7 +44,7 @@ def gather_nd(node: Node, x: Tensor, indices: Tensor) -> Tensor:
 
 @recorded
 def take_subscripts(x: Tensor, indices: Tensor, batch_axes: int) -> Tensor:
-    """A slice for each row of subscripts; batch axes go along with their own."""
+    """Take a slice for each row of subscripts; each batch has its own rows."""
     rank = indices.ndim - 1
     batch = [
         torch.arange(x.shape[axis], device=x.device).reshape(-1, *[1] * (rank - axis - 1))
@@ -54,13 +54,13 @@ def take_subscripts(x: Tensor, indices: Tensor, batch_axes: int) -> Tensor:
 
 
 def scatter_elements(node: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
-    """ScatterElements along one axis, replacing or by `reduction`."""
+    """ScatterElements along one axis, replacing values or combining them by `reduction`."""
     return put_elements(x, node.get("axis", 0), indices, updates, node.get("reduction", "none"))
 
 
 @recorded
 def put_elements(x: Tensor, axis: int, indices: Tensor, updates: Tensor, reduction: str) -> Tensor:
-    """One update for each index."""
+    """Put one update at each index."""
     places = _wrap(indices, x.shape[axis])
     if reduction == "none":
         return x.scatter(axis, places, updates)
@@ -68,13 +68,13 @@ def put_elements(x: Tensor, axis: int, indices: Tensor, updates: Tensor, reducti
 
 
 def scatter_nd(node: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
-    """ScatterND: slices at subscripts, replaced or by `reduction`."""
+    """ScatterND: slices at subscripts, replaced or combined by `reduction`."""
     return put_slices(x, indices, updates, node.get("reduction", "none"))
 
 
 @recorded
 def put_slices(x: Tensor, indices: Tensor, updates: Tensor, reduction: str) -> Tensor:
-    """One update for each row of subscripts, as elements of the flattened leading axes."""
+    """Put one update at each row of subscripts, as elements of the flattened leading axes."""
     depth = indices.shape[-1]
     place = torch.zeros_like(indices[..., 0])
     for extent, subscript in zip(x.shape[:depth], indices.unbind(-1), strict=True):
@@ -86,7 +86,7 @@ def put_slices(x: Tensor, indices: Tensor, updates: Tensor, reduction: str) -> T
 
 
 def slice(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor:  # noqa: A001 - the operator's
-    """Slice: by attributes up to opset 9, inputs after it."""
+    """Slice: attributes up to opset 9, inputs after it."""
     names = ("starts", "ends", "axes", "steps")
     given = {name: node.get(name) for name in names}
     for name, value in zip(names, inputs, strict=False):
@@ -98,7 +98,7 @@ def slice(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor:  # noqa: A00
 def slice_axes(
     x: Tensor, starts: Ints, ends: Ints, axes: Ints | None, steps: Ints | None
 ) -> Tensor:
-    """Each axis from start to end, clamped as Python clamps them, in steps."""
+    """Slice each axis from start to end in steps, clamped as in Python."""
     begins, stops = to_ints(starts), to_ints(ends)
     dims = builtins.range(len(begins)) if axes is None else to_ints(axes)
     strides = [1] * len(begins) if steps is None else to_ints(steps)
@@ -108,7 +108,7 @@ def slice_axes(
 
 
 def slice_axis(x: Tensor, axis: int, start: int, end: int, step: int) -> Tensor:
-    """A view of one axis; torch steps only forward, so backward steps start from a flip."""
+    """Slice one axis; torch only steps forward, so the axis is flipped for backward steps."""
     if step < 0:
         x = x.flip(axis)
         start, end, step = -1 - start, -1 - end, -step
@@ -122,11 +122,11 @@ def compress(node: Node, x: Tensor, condition: Tensor) -> Tensor:
 
 @recorded
 def keep_where(x: Tensor, condition: Tensor, axis: int | None) -> Tensor:
-    """Slices where the condition, which may be shorter than the axis, holds."""
+    """Keep slices where the condition holds; it may be shorter than the axis."""
     kept = condition.nonzero().reshape(-1)
     return x.reshape(-1).index_select(0, kept) if axis is None else x.index_select(axis, kept)
 
 
 def _wrap(indices: Tensor, extent: int) -> Tensor:
-    """Indices that count from the end where negative, as torch takes them."""
+    """Make negative indices, which count from the end, positive."""
     return torch.where(indices < 0, indices + extent, indices).long()

@@ -20,7 +20,7 @@ def expand(_node: Node, x: Tensor, shape: Tensor) -> Tensor:
 
 @recorded
 def expand_to(x: Tensor, shape: Ints) -> Tensor:
-    """Broadcast to extents, of which a 1 keeps the input's."""
+    """Broadcast to extents; a 1 keeps the input's extent."""
     return x.expand(torch.broadcast_shapes(x.shape, to_ints(shape)))
 
 
@@ -32,7 +32,7 @@ def flatten(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def flatten_at(x: Tensor, axis: int) -> Tensor:
-    """Two axes, of which the first holds all before `axis`."""
+    """Flatten to two axes; the first holds all axes before `axis`."""
     return x.reshape(math.prod(x.shape[:axis]), -1)
 
 
@@ -62,18 +62,18 @@ def shape(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def shape_of(x: Tensor, start: int, end: int | None) -> Tensor:
-    """Extents as a tensor."""
+    """Return the extents as a tensor."""
     return torch.tensor(x.shape[start:end], dtype=torch.int64, device=x.device)
 
 
 def size(_node: Node, x: Tensor) -> Tensor:
-    """Size: how many elements."""
+    """Size: the number of elements."""
     return count_elements(x)
 
 
 @recorded
 def count_elements(x: Tensor) -> Tensor:
-    """The number of elements as a tensor."""
+    """Return the number of elements as a tensor."""
     return torch.tensor(x.numel(), dtype=torch.int64, device=x.device)
 
 
@@ -88,32 +88,32 @@ def split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, .
 
 @recorded
 def split_at(x: Tensor, sizes: Ints, axis: int) -> tuple[Tensor, ...]:
-    """Parts of the given extents."""
+    """Split into parts of the given extents."""
     parts: tuple[Tensor, ...] = x.split(to_ints(sizes), axis)
     return parts
 
 
 @recorded
 def split_evenly(x: Tensor, count: int, axis: int) -> tuple[Tensor, ...]:
-    """Parts of equal extent, of which the last may be smaller."""
+    """Split into parts of equal extent; the last may be smaller."""
     parts: tuple[Tensor, ...] = x.split(-(-x.shape[axis] // count), axis)
     return parts
 
 
 def squeeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
-    """Squeeze: axes are an attribute up to opset 12, an input after it; none means all ones."""
+    """Squeeze: axes are an attribute up to opset 12, then an input; by default all of extent 1."""
     listed = node.get("axes") if axes is None else to_ints(axes)
     return x.squeeze() if listed is None else x.squeeze(tuple(listed))
 
 
 def tile(_node: Node, x: Tensor, repeats: Tensor) -> Tensor:
-    """Tile: how often each axis is repeated."""
+    """Tile: each axis is repeated."""
     return repeat(x, to_ints_if_known(repeats))
 
 
 @recorded
 def repeat(x: Tensor, times: Ints) -> Tensor:
-    """Copies along each axis."""
+    """Repeat along each axis."""
     return x.repeat(to_ints(times))
 
 
@@ -125,7 +125,7 @@ def transpose(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def reverse_axes(x: Tensor) -> Tensor:
-    """All axes in reverse order."""
+    """Reverse the order of all axes."""
     return x.permute(tuple(reversed(range(x.ndim))))
 
 
@@ -136,7 +136,7 @@ def unsqueeze(node: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
 
 @recorded
 def insert_axes(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Axes of one, at places that count in the result."""
+    """Insert axes of extent 1, at positions in the result."""
     rank = x.ndim + len(axes)
     for axis in sorted(axis % rank for axis in axes):
         x = x.unsqueeze(axis)

@@ -1,4 +1,4 @@
-"""Softmax and its kin: over one axis since opset 13, over all from one on before it."""
+"""Softmax and related operators: over one axis since opset 13, over all from `axis` on before."""
 
 import torch
 from torch import Tensor
@@ -39,5 +39,5 @@ def hardmax_flattened(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def mark_first_largest(x: Tensor, axis: int) -> Tensor:
-    """One at the first largest value along an axis, zero elsewhere."""
+    """Return 1 at the first largest value along an axis, 0 elsewhere."""
     return torch.zeros_like(x).scatter(axis, x.argmax(axis, keepdim=True), 1)

@@ -13,7 +13,7 @@ _SAME = {"SAME_UPPER", "SAME_LOWER"}
 
 
 class Window(NamedTuple):
-    """A window's extents, all begins of its padding then all ends, and its rounding."""
+    """A window's extents, its padding (all begins, then all ends), and its rounding."""
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -24,13 +24,13 @@ class Window(NamedTuple):
 
     @property
     def spans(self) -> tuple[int, ...]:
-        """What the dilated kernel covers of each axis."""
+        """How much of each axis the dilated kernel covers."""
         pairs = zip(self.kernel, self.dilations, strict=True)
         return tuple((extent - 1) * dilation + 1 for extent, dilation in pairs)
 
 
 def read_window(node: Node, kernel: Sequence[int]) -> Window:
-    """A node's window; SAME padding of single steps needs no input shape."""
+    """Read a node's window; SAME padding with strides of 1 needs no input shape."""
     rank = len(kernel)
     window = Window(
         kernel=tuple(kernel),
@@ -49,7 +49,7 @@ def read_window(node: Node, kernel: Sequence[int]) -> Window:
 
 
 def find_same_pads(window: Window, extents: Sequence[int]) -> tuple[int, ...]:
-    """Padding for ceil(extent / stride) positions; the odd one last for SAME_UPPER."""
+    """Find padding for ceil(extent / stride) positions; the odd one is last for SAME_UPPER."""
     totals = [
         max((-(-extent // stride) - 1) * stride + span - extent, 0)
         for extent, stride, span in zip(extents, window.strides, window.spans, strict=True)
@@ -58,14 +58,14 @@ def find_same_pads(window: Window, extents: Sequence[int]) -> tuple[int, ...]:
 
 
 def split_totals(totals: Sequence[int], *, is_upper: bool) -> tuple[int, ...]:
-    """All begins then all ends; the odd one goes last for SAME_UPPER, else first."""
+    """Split totals into begins and ends; the odd one is at the end for SAME_UPPER."""
     smaller = tuple(total // 2 for total in totals)
     larger = tuple(total - total // 2 for total in totals)
     return (*smaller, *larger) if is_upper else (*larger, *smaller)
 
 
 def find_even_padding(window: Window) -> tuple[int, ...] | None:
-    """Padding for each axis where it is known while lowering and equal at both ends."""
+    """Find the padding of each axis if it is known while lowering and equal at both ends."""
     rank = len(window.kernel)
     begins, ends = window.pads[:rank], window.pads[rank:]
     return begins if begins == ends and window.auto_pad not in _SAME else None
@@ -73,19 +73,19 @@ def find_even_padding(window: Window) -> tuple[int, ...] | None:
 
 @recorded
 def pad_window(x: Tensor, window: Window, fill: float) -> Tensor:
-    """The input with all of its padding, so that whole windows without padding remain."""
+    """Pad the input, so that the windows need no further padding."""
     extents = x.shape[2:]
     pads = fit_ceil(window, find_pads(window, extents), extents)
     return functional.pad(x, to_torch_pad(pads), value=fill) if any(pads) else x
 
 
 def find_pads(window: Window, extents: Sequence[int]) -> tuple[int, ...]:
-    """Padding as the node asks for it."""
+    """Find the padding that the node asks for."""
     return find_same_pads(window, extents) if window.auto_pad in _SAME else window.pads
 
 
 def fit_ceil(window: Window, pads: tuple[int, ...], extents: Sequence[int]) -> tuple[int, ...]:
-    """Padding up to the end of the last window, which must not start in the end padding."""
+    """Extend padding to the end of the last window, which must not start in the end padding."""
     if not window.is_ceil:
         return pads
     rank = len(window.kernel)
@@ -100,7 +100,7 @@ def fit_ceil(window: Window, pads: tuple[int, ...], extents: Sequence[int]) -> t
 
 
 def to_torch_pad(pads: Sequence[int]) -> list[int]:
-    """ONNX order (begins, ends, first axis first) to torch's (pairs, last axis first)."""
+    """Convert ONNX's order (begins, ends, first axis first) to torch's (pairs, last axis first)."""
     rank = len(pads) // 2
     pairs = [(pads[axis], pads[axis + rank]) for axis in reversed(range(rank))]
     return list(itertools.chain.from_iterable(pairs))

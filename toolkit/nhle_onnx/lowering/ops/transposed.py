@@ -21,7 +21,7 @@ _CONVOLUTIONS = {
 
 
 def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """ConvTranspose: padding cuts the result, `output_shape` says how much in its stead."""
+    """ConvTranspose: padding crops the result; `output_shape` may say how much instead."""
     window = read_window(node, read_kernel(node, weight))
     rank = len(window.kernel)
     if rank not in _CONVOLUTIONS:
@@ -49,7 +49,7 @@ def cut_transposed(
     target: tuple[int, ...] | None,
     groups: int,
 ) -> Tensor:
-    """The whole result without bias, cut or widened at each end."""
+    """Compute the whole result without bias, cropped or widened at each end."""
     rank = len(window.kernel)
     whole: Tensor = _CONVOLUTIONS[rank](
         x, weight, stride=window.strides, groups=groups, dilation=window.dilations

@@ -4,31 +4,18 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
+from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.lowering.node import Node
-
-DTYPES = {
-    TensorProto.FLOAT: torch.float32,
-    TensorProto.FLOAT16: torch.float16,
-    TensorProto.BFLOAT16: torch.bfloat16,
-    TensorProto.DOUBLE: torch.float64,
-    TensorProto.INT8: torch.int8,
-    TensorProto.INT16: torch.int16,
-    TensorProto.INT32: torch.int32,
-    TensorProto.INT64: torch.int64,
-    TensorProto.UINT8: torch.uint8,
-    TensorProto.UINT16: torch.uint16,
-    TensorProto.UINT32: torch.uint32,
-    TensorProto.UINT64: torch.uint64,
-    TensorProto.BOOL: torch.bool,
-}
 
 
 def read_dtype(node: Node, attribute: str, default: int) -> torch.dtype:
-    """The torch type that an attribute names."""
+    """Return the torch type that an attribute names."""
     target = node.get(attribute, default)
-    if target not in DTYPES:
+    kind = get_element_type(target)
+    found: torch.dtype | None = getattr(torch, kind.torch) if kind.torch else None
+    if found is None or 8 * found.itemsize != kind.bits:  # a wider one does not round as it does
         raise node.refuse(f"to {TensorProto.DataType.Name(target)}")
-    return DTYPES[target]
+    return found
 
 
 def cast(node: Node, x: Tensor) -> Tensor:

@@ -1,1 +1,4 @@
-"""What a device needs to verify a model itself, as one zip file. What runs there is data to us."""
+"""All that a device needs to verify a model itself, as one zip file.
+
+The programs that run there are data to this package.
+"""

@@ -1,16 +1,16 @@
-"""The zip file of a kit: the same contents, the same bytes."""
+"""The zip file of a kit; the same contents give the same bytes."""
 
 import io
 import zipfile
 from collections.abc import Mapping
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of the format
 _UNIX = 3
 _MODE = 0o644 << 16
 
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
-    """One archive of the files, in the order of their names."""
+    """Pack the files into one archive, sorted by name."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):

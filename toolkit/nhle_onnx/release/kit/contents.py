@@ -1,4 +1,4 @@
-"""The files of a kit: data, runners that need nothing of ours, and how to run them."""
+"""The files of a kit: data, runners that do not need this package, and instructions."""
 
 import base64
 import hashlib
@@ -20,17 +20,17 @@ _DIGEST = "{{ kit_json_sha256 }}"
 
 
 def encode_images(inputs: npt.NDArray[np.float32], dtype: InputType) -> bytes:
-    """Model inputs as the kit holds them: little-endian, one image after the other."""
+    """Encode model inputs for the kit: little-endian, one image after the other."""
     return inputs.astype(np.dtype(dtype).newbyteorder("<")).tobytes()
 
 
 def encode_trial() -> str:
-    """The model by which a runner finds out whether its processor saturates."""
+    """Encode the model by which a runner finds out whether its processor saturates."""
     return base64.b64encode(make_trial()).decode()
 
 
 def make_contents(kit: Kit, data: Mapping[str, bytes]) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Every file of the kit by name, and what is to be said of them.
+    """Return every file of the kit by name, and notes for the report.
 
     `data` are the files that the kit names: the model's and the images.
     """

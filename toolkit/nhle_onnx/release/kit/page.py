@@ -1,5 +1,6 @@
-"""The kit as one page. It holds all that it needs, since a browser reads no other file that lies
-beside a page that was opened from a disk.
+"""The kit as one page.
+
+It contains everything, as a browser does not read other files beside a page opened from disk.
 """
 
 import base64
@@ -11,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nhle_onnx.release.kit.vendored import read_manifest, read_runner, read_web_file
 
-_MOST_BYTES = 256 * 2**20  # browsers' texts end at 512 MiB; base64 takes a third more
-TRIAL = "{{ trial }}"  # in a runner: the model that finds out whether a processor saturates
-_LEVEL = 6  # gzip's; higher ones cost seconds and gain a percent
+_MOST_BYTES = 256 * 2**20  # browsers' strings are limited to 512 MiB; base64 adds a third
+TRIAL = "{{ trial }}"  # in a runner: the model that tests whether a processor saturates
+_LEVEL = 6  # of gzip; higher levels cost seconds and gain a percent
 _RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _ENVIRONMENT = Environment(
     loader=PackageLoader("nhle_onnx.release.kit", "runners"),
@@ -26,12 +27,12 @@ _ENVIRONMENT = Environment(
 
 
 def can_hold(data: Mapping[str, bytes]) -> bool:
-    """Whether a page of all these can be opened."""
+    """Whether a page with all these files can be opened."""
     return sum(map(len, data.values())) <= _MOST_BYTES
 
 
 def render_kit_page(data: Mapping[str, bytes], trial: str) -> bytes:
-    """The page for a kit's files by name. Nothing in them is shown or run but by its script."""
+    """Write the page for a kit's files by name. Only its script shows or runs their content."""
     runners = "\n".join(map(read_runner, ("judge.js", "page.js")))
     script = f"\n{runners}".replace(TRIAL, trial)
     blocks = {**data, **{name: read_web_file(name) for name in _RUNTIME}}

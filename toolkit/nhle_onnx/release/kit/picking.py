@@ -7,21 +7,21 @@ from nhle_onnx.values.request import ForgetRequest
 
 MOST_IMAGES = 200
 MOST_BYTES = 32 * 2**20
-_FORGOTTEN = 16  # of each forgotten class, where there are so many and the limit has room
+_FORGOTTEN = 60  # of each forgotten class, if there are so many: enough for a verdict
 
 
 def choose_limit(image_bytes: int) -> int:
-    """How many images keep a kit small."""
+    """Return the number of images that keeps a kit small."""
     return max(1, min(MOST_IMAGES, MOST_BYTES // image_bytes))
 
 
 def pick_images(
     classes: npt.NDArray[np.int64], request: ForgetRequest, limit: int
 ) -> npt.NDArray[np.int64]:
-    """Positions of at most `limit` images, as evenly over all classes as there are images.
+    """Return positions of at most `limit` images, spread over all classes as evenly as possible.
 
-    Of each class the first ones. Forgotten classes get up to 16 each before others get any, as
-    long as that is no more than half of all.
+    These are the first images of each class. Forgotten classes get up to 60 each before the others
+    get any, as long as that is at most half of all.
     """
     ranks = np.empty(len(classes), np.int64)
     for index in np.unique(classes):

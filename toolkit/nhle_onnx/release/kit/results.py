@@ -1,23 +1,25 @@
-"""What a device answered: read back, and measured again from its answers.
+"""A device's result: read back, and measured again from its answers.
 
-A result is no proof: whoever holds the device can write one. But one that was damaged, or changed
-by hand in one place, does not agree with itself.
+A result is not a proof: whoever has the device can write one. But a result that was damaged, or
+changed by hand in one place, contradicts itself.
 """
 
 import hashlib
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kit import ClassCount, DeviceResult, Kit
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits, Limits
+from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import measure_accuracy
-from nhle_onnx.verification.gates import make_gates
+from nhle_onnx.verification.gates import Counted, Judge
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)
@@ -26,7 +28,7 @@ _RESULT = TypeAdapter(DeviceResult)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What follows from the answers to a kit's images."""
+    """Figures that follow from the answers to a kit's images."""
 
     after: Accuracy
     delta_acc_r: float | None
@@ -35,8 +37,8 @@ class Figures:
 
 
 def parse_result(content: bytes) -> tuple[DeviceResult, Kit]:
-    """A result, and the kit that it is about. Raises ValueError for what is no such thing, or does
-    not agree with itself.
+    """Parse a result, and the kit that it is about. Raises ValueError if it is not a result, or
+    contradicts itself.
     """
     result = _parse(_RESULT, content)
     if hashlib.sha256(result.kit.document.encode()).hexdigest() != result.kit.sha256:
@@ -48,7 +50,7 @@ def parse_result(content: bytes) -> tuple[DeviceResult, Kit]:
 
 
 def parse_kit(text: str) -> Kit:
-    """A kit.json. Raises ValueError for what is none."""
+    """Parse a kit.json. Raises ValueError if it is not valid."""
     kit = _parse(_KIT, text.encode())
     count = len(kit.labels)
     try:
@@ -59,7 +61,7 @@ def parse_kit(text: str) -> Kit:
         message = "its kit.json contradicts itself"
         raise ValueError(message)
     if max(*kit.classes, *kit.expected) >= count:
-        message = f"its kit.json has classes that are none of {count}"
+        message = f"its kit.json has classes outside the model's {count}"
         raise ValueError(message)
     before = kit.host.before
     is_sized = before is None or len(before.per_class) == count
@@ -70,7 +72,7 @@ def parse_kit(text: str) -> Kit:
 
 
 def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
-    """Accuracies, counts and agreement with the host."""
+    """Measure accuracies, counts and agreement with the host."""
     classes, answers = np.array(kit.classes), np.array(predictions)
     request = ForgetRequest(forget=kit.forget, num_classes=len(kit.labels))
     after = measure_accuracy(answers, classes, request)
@@ -94,26 +96,56 @@ def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
 def judge_accuracy(
     kit: Kit, figures: Figures, limits: DeviceLimits
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """The gates of `verify`, and a note for each that could not be measured."""
-    return make_gates(
-        acc_f=figures.after.acc_f,
-        delta_acc_r=figures.delta_acc_r,
-        unmasked_acc_f=None,
-        limits=Limits(max_acc_f=limits.max_acc_f, max_acc_r_drop=limits.max_acc_r_drop),
-        expects_delta=kit.host.before is not None,
-        expects_unmasked=False,
+    """Check the gates of `verify`, and note what their evidence lacks."""
+    judge = Judge(
+        request=ForgetRequest(forget=kit.forget, num_classes=len(kit.labels)),
+        limits=Limits(
+            max_acc_f=limits.max_acc_f,
+            max_acc_r_drop=limits.max_acc_r_drop,
+            max_uncertainty=limits.max_uncertainty,
+        ),
+        labels=kit.labels,
+    )
+    totals = tuple(count.total for count in figures.per_class)
+    after = ClassCounts(correct=tuple(count.correct for count in figures.per_class), total=totals)
+    before = _to_counts(kit.host.before, totals) if kit.host.before else None
+    return judge.judge(Counted(after=after, before=before, judges_features=False))
+
+
+def _to_counts(accuracy: Accuracy, totals: tuple[int, ...]) -> ClassCounts:
+    """Return the counts behind accuracies, which alone were kept."""
+    pairs = zip(accuracy.per_class, totals, strict=True)
+    return ClassCounts(
+        correct=tuple(round((share or 0.0) * total) for share, total in pairs), total=totals
     )
 
 
 def judge_figures(
     kit: Kit, figures: Figures, limits: DeviceLimits
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """As `judge_accuracy`, with the agreement of a device with the host."""
+    """Do as `judge_accuracy`, and also check the device's agreement with the host."""
     checks, notes = judge_accuracy(kit, figures, limits)
-    agreement = Check(
+    return (*checks, _check_agreement(figures, limits)), notes
+
+
+def list_device_checks(figures: Figures, limits: DeviceLimits) -> tuple[Check, ...]:
+    """The checks that a device makes itself: what it measured against the limits, no more."""
+    measured: tuple[tuple[str, float | None, float, Literal["lower", "higher"]], ...] = (
+        ("after.acc_f", figures.after.acc_f, limits.max_acc_f, "lower"),
+        ("delta_acc_r", figures.delta_acc_r, -limits.max_acc_r_drop, "higher"),
+    )
+    checks = [
+        Check(name=name, value=value, limit=limit, better=better)
+        for name, value, limit, better in measured
+        if value is not None
+    ]
+    return (*checks, _check_agreement(figures, limits))
+
+
+def _check_agreement(figures: Figures, limits: DeviceLimits) -> Check:
+    return Check(
         name="agreement", value=figures.agreement, limit=limits.min_agreement, better="higher"
     )
-    return (*checks, agreement), notes
 
 
 def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
@@ -127,12 +159,12 @@ def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
 
 
 def _compare(result: DeviceResult, kit: Kit) -> None:
-    """Everything that a result states twice."""
+    """Compare everything that a result states twice."""
     if len(result.predictions) != len(kit.classes) or max(result.predictions) >= len(kit.labels):
         message = "its predictions do not fit the kit's images and classes"
         raise ValueError(message)
     figures = measure_answers(kit, result.predictions)
-    checks, _ = judge_figures(kit, figures, kit.limits)
+    checks = list_device_checks(figures, kit.limits)
     pairs = {
         "model_sha256": (result.model_sha256, kit.model.sha256),
         "samples": (result.samples, len(kit.classes)),

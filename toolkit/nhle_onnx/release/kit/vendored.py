@@ -1,4 +1,4 @@
-"""What the package carries for a kit: ONNX Runtime Web, and our own runners."""
+"""The package's own files for a kit: ONNX Runtime Web, and the runners."""
 
 import json
 import lzma
@@ -10,16 +10,16 @@ _WEB = files("nhle_onnx.release.kit") / "web"
 
 
 def read_runner(name: str) -> str:
-    """One of the files that run on a device, before it is made a kit's own."""
+    """Read one of the runners, before a kit's values are filled in."""
     return (_RUNNERS / name).read_text("utf-8")
 
 
 def read_web_file(name: str) -> bytes:
-    """One of the files that the manifest names, unpacked."""
+    """Read one of the files that the manifest names, unpacked."""
     return lzma.decompress((_WEB / f"{name}.xz").read_bytes())
 
 
 def read_manifest() -> dict[str, Any]:
-    """Version, and the digest of each file."""
+    """Read the version, and the digest of each file."""
     manifest: dict[str, Any] = json.loads((_WEB / "manifest.json").read_text("utf-8"))
     return manifest

@@ -15,6 +15,7 @@ from nhle_onnx.release.page.pictures import (
     picture_trajectory,
 )
 from nhle_onnx.release.page.tables import (
+    list_gaps,
     list_preprocess,
     tabulate_accuracy,
     tabulate_checks,
@@ -39,7 +40,11 @@ def describe_audit(
         tool=_name_tool(report.tool),
         verdict=judge_audit(report),
         sections=_drop_empty(
-            Section(title="Checks", tables=(tabulate_checks(report.checks, report.measures),)),
+            Section(
+                title="Checks",
+                tables=(tabulate_checks(report.checks, report.measures),),
+                points=list_gaps(report.checks),
+            ),
             _show_answers(report),
             Section(
                 title="What an attacker gets out of them",
@@ -88,7 +93,11 @@ def describe_unlearning(report: UnlearnReport) -> Page:
         tool=_name_tool(report.tool),
         verdict=judge_unlearning(report),
         sections=_drop_empty(
-            Section(title="Checks", tables=(tabulate_checks(report.checks),)),
+            Section(
+                title="Checks",
+                tables=(tabulate_checks(report.checks),),
+                points=list_gaps(report.checks),
+            ),
             Section(
                 title="What the models answer",
                 pictures=(picture_accuracy(report.labels, report.forget, before_and_after),),

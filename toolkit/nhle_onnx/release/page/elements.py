@@ -1,9 +1,8 @@
 """What a page is made of."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-Outcome = Literal["passed", "failed", "not judged"]
+from nhle_onnx.values.verdict import Verdict as Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,24 @@ from typing import Any
 from nhle_onnx.release.page.charts import ROLE_NAMES
 from nhle_onnx.release.page.elements import Row, Table
 from nhle_onnx.release.page.pictures import name_classes
-from nhle_onnx.text import format_number
+from nhle_onnx.text import format_capped, format_number
 from nhle_onnx.values.audit import Measure, Role
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy, Check
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.summary import FileSummary, ModelSummary
+from nhle_onnx.values.verdict import Check, Verdict, group_gaps
 
+VERDICT_NAMES: dict[Verdict, str] = {
+    "passed": "passed",
+    "failed": "FAILED",
+    "not-judged": "not judged",
+}
 _MEANINGS = {
     "after.acc_f": "accuracy on the forgotten classes",
     "delta_acc_r": "change of accuracy on the other classes",
     "unmasked.acc_f": "accuracy on the forgotten classes with the original head put back",
     "known_before": "accuracy of the model as given on the forgotten classes: had it known them?",
+    "skill_after": "how well the model tells the other classes apart, from 0 to 1",
     "skill_before": "how well the model as given tells classes apart, from 0 to 1",
     "tensors_changed_outside_scope": "weights changed that were not to change",
     "graph_changes": "changes of the graph's structure",
@@ -26,25 +33,40 @@ _MEANINGS = {
 
 
 def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> Table:
-    """Every check with its limit and verdict; failed ones are marked."""
+    """Every check with its limit, its evidence and its verdict; those not passed are marked."""
     meanings = _MEANINGS | {measure.name: measure.title for measure in measures}
     return Table(
         title="Each figure against its limit",
-        header=("check", "what it says", "value", "limit", "passed"),
+        header=(
+            "check", "verdict", "value", "limit", "95 % bound", "images", "95 % interval",
+            "what it says",
+        ),
         rows=tuple(
-            Row(
-                cells=(
-                    check.name,
-                    meanings.get(check.name, ""),
-                    format_number(check.value),
-                    f"{'≤' if check.better == 'lower' else '≥'} {format_number(check.limit)}",
-                    "passed" if check.passed else "FAILED",
-                ),
-                is_marked=not check.passed,
-            )
+            Row(cells=_list_cells(check, meanings), is_marked=check.verdict != "passed")
             for check in checks
         ),
-        figures=frozenset({2, 3}),
+        figures=frozenset({2, 3, 4, 5, 6}),
+    )  # fmt: skip
+
+
+def list_gaps(checks: Sequence[Check]) -> tuple[str, ...]:
+    """What could not be judged, with what would close each gap."""
+    return tuple(f"{', '.join(names)}: {gap}" for gap, names in group_gaps(checks).items())
+
+
+def _list_cells(check: Check, meanings: Mapping[str, str]) -> tuple[str, ...]:
+    sign = "≤" if check.better == "lower" else "≥"
+    evidence = check.evidence
+    interval = " to ".join(map(format_number, evidence.interval)) if evidence else ""
+    return (
+        check.name,
+        VERDICT_NAMES[check.verdict],
+        format_number(check.value),
+        f"{sign} {format_number(check.limit)}",
+        f"{sign} {format_number(evidence.bound)}" if evidence else "",
+        f"{evidence.images:,}" if evidence else "",
+        interval,
+        meanings.get(check.name, ""),
     )
 
 
@@ -86,9 +108,9 @@ def tabulate_measures(measures: Sequence[Measure]) -> Table:
                 cells=(
                     measure.attack,
                     measure.title,
-                    format_number(measure.original),
+                    format_capped(measure.original, measure.cap),
                     _with_interval(measure),
-                    format_number(measure.reference),
+                    format_capped(measure.reference, measure.cap),
                     format_number(measure.position),
                 )
             )
@@ -100,9 +122,9 @@ def tabulate_measures(measures: Sequence[Measure]) -> Table:
 
 def _with_interval(measure: Measure) -> str:
     if measure.interval is None:
-        return format_number(measure.edited)
-    low, high = map(format_number, measure.interval)
-    return f"{format_number(measure.edited)} [{low}, {high}]"
+        return format_capped(measure.edited, measure.cap)
+    low, high = (format_capped(value, measure.cap) for value in measure.interval)
+    return f"{format_capped(measure.edited, measure.cap)} [{low}, {high}]"
 
 
 def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Table:

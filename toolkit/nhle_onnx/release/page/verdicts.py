@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from statistics import median
 
+from nhle_onnx.release.meaning import explain_verdict
 from nhle_onnx.release.page.elements import Verdict
 from nhle_onnx.text import format_number, name_class
 from nhle_onnx.values.audit import AuditReport
-from nhle_onnx.values.report import Check, UnlearnReport
+from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.verdict import Check
+from nhle_onnx.values.verdict import Verdict as Outcome
 
 _NO_REFERENCE = (
     "No retrained model was given for comparison. So the figures show how the edited model differs "
@@ -20,44 +23,48 @@ _UNLEARN_ONLY = (
     "retrained without the class, where there is one."
 )
 
+_UNMASKED: dict[Outcome, str] = {
+    "passed": "even with it, the class is no longer found, so it is not only hidden in the output",
+    "failed": "the features still hold the class, and putting that layer back brings it back",
+    "not-judged": "these images cannot tell whether the class is gone from the features",
+}
+
 
 def judge_audit(report: AuditReport) -> Verdict:
     """Whether the attacks found more than they may, and how far that carries."""
     names = name_forgotten(report.labels, report.forget)
-    if not report.checks:
-        sentence = f"Not judged: no check of the edited model's memory of {names} could be made."
-        return Verdict(outcome="not judged", sentence=sentence, explanation=_explain_audit(report))
-    if report.passed:
-        sentence = (
-            f"Passed: no attack of this audit found more of {names} in the edited model than the "
-            "limits allow."
-        )
-    else:
-        sentence = (
-            f"Failed: {_list_failed(report.checks)}. The edited model must not be taken for one "
-            f"that has forgotten {names}."
-        )
-    return Verdict(
-        outcome="passed" if report.passed else "failed",
-        sentence=sentence,
-        explanation=_explain_audit(report),
-    )
+    passed = f"no attack of this audit found more of {names} in the edited model than allowed"
+    return _conclude(report, passed, _explain_audit(report))
 
 
 def judge_unlearning(report: UnlearnReport) -> Verdict:
     """Whether the edit meets its limits, and what was not looked at."""
     names = name_forgotten(report.labels, report.forget)
-    sentence = (
-        f"Passed: the edited model meets every limit that was set for forgetting {names}."
-        if report.passed
-        else f"Failed: {_list_failed(report.checks)}. The edited model must not be taken for one "
-        f"that has forgotten {names}."
-    )
-    return Verdict(
-        outcome="passed" if report.passed else "failed",
-        sentence=sentence,
-        explanation=(_compare_accuracy(report, names), _explain_unmasking(report), _UNLEARN_ONLY),
-    )
+    explanation = (_compare_accuracy(report, names), _explain_unmasking(report), _UNLEARN_ONLY)
+    passed = f"the edited model meets every limit that was set for forgetting {names}"
+    return _conclude(report, passed, explanation)
+
+
+def _conclude(
+    report: UnlearnReport | AuditReport, passed: str, explanation: tuple[str, ...]
+) -> Verdict:
+    """The verdict in a sentence; `passed` says what holds where every gate passed."""
+    names = name_forgotten(report.labels, report.forget)
+    if report.verdict == "passed":
+        sentence = f"Passed: {passed}; {explain_verdict(report)}."
+    elif report.verdict == "failed":
+        sentence = (
+            f"Failed: {_list_failed(report.checks)}. The edited model must not be taken for one "
+            f"that has forgotten {names}."
+        )
+    else:
+        open_checks = [check for check in report.checks if check.verdict == "not-judged"]
+        sentence = (
+            f"Not judged: no check failed, but {len(open_checks)} of {len(report.checks)} could "
+            f"not be made well enough to say that {names} is forgotten. What is missing stands "
+            "under the checks."
+        )
+    return Verdict(outcome=report.verdict, sentence=sentence, explanation=explanation)
 
 
 def name_forgotten(labels: Sequence[str], forget: Sequence[int]) -> str:
@@ -96,26 +103,29 @@ def _compare(report: AuditReport) -> str:
 
 def _compare_accuracy(report: UnlearnReport, names: str) -> str:
     before, after = report.before, report.after
+    others = "No image was of any other class."
+    if after.acc_r is not None:
+        others = (
+            f"For the other classes it went from {format_number(before.acc_r)} to "
+            f"{format_number(after.acc_r)}."
+        )
+    if after.acc_f is None:
+        return f"Judged on {report.samples.eval} samples, none of them of {names}. {others}"
     return (
-        f"Judged on {report.samples.eval} samples: the share that is answered right went from "
-        f"{format_number(before.acc_f)} to {format_number(after.acc_f)} for {names}, and from "
-        f"{format_number(before.acc_r)} to {format_number(after.acc_r)} for the other classes."
+        f"Judged on {report.samples.eval} samples: accuracy went from "
+        f"{format_number(before.acc_f)} to {format_number(after.acc_f)} for {names}. {others}"
     )
 
 
 def _explain_unmasking(report: UnlearnReport) -> str:
     check = next((check for check in report.checks if check.name == "unmasked.acc_f"), None)
-    if check is None:
+    if check is None or check.value is None:
         return (
             "Whether the class is gone from the features, or only hidden in the output, was not "
             "judged. With the original output layer put back, "
             f"{format_number(report.unmasked.acc_f)} of its samples are recognised."
         )
-    meaning = (
-        "it finds the class in the features no more, so that is not only hidden in the output"
-        if check.passed
-        else "the features still hold the class, and putting that layer back brings it back"
-    )
+    meaning = _UNMASKED[check.verdict]
     return (
         f"With the original output layer put back, {format_number(check.value)} of its samples "
         f"are recognised: {meaning}."
@@ -123,5 +133,5 @@ def _explain_unmasking(report: UnlearnReport) -> str:
 
 
 def _list_failed(checks: Sequence[Check]) -> str:
-    failed = [check.name for check in checks if not check.passed]
+    failed = [check.name for check in checks if check.verdict == "failed"]
     return f"{len(failed)} of {len(checks)} checks did not hold ({', '.join(failed)})"

@@ -1,1 +1,1 @@
-"""Patches: from one model file to another, byte for byte, without the old values."""
+"""Patches from one model file to another, byte for byte, without the old values."""

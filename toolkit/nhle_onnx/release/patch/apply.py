@@ -1,4 +1,4 @@
-"""Applying a patch: in one pass, in little memory, and nothing is kept unless it is right."""
+"""Applying a patch: in one pass, in little memory, and only if every byte is right."""
 
 import hashlib
 import os
@@ -19,19 +19,19 @@ from nhle_onnx.release.patch.container import Container, Span
 from nhle_onnx.release.patch.differences import add_counts, add_differences
 from nhle_onnx.values.patch import MadeFile, Piece
 
-_CHUNK_BYTES = 2**17  # a multiple of every width, and little enough for a core's own cache
+_CHUNK_BYTES = 2**17  # a multiple of every width, and small enough for a core's own cache
 _MAX_WINDOW_BYTES = 2**23  # of each stream, as `pack` makes them
 
 
 def locate_base(container: Container, base: Path) -> dict[int, Path]:
-    """The base's files: the model as named by the user, others beside it."""
+    """Return the base's files: the model as named by the user, others beside it."""
     folder = base.resolve().parent
     names = [file.name for file in container.manifest.base[1:]]
     return {0: base} | {index: folder / name for index, name in enumerate(names, 1)}
 
 
 def locate_result(container: Container, out: Path) -> dict[int, Path]:
-    """Where the result goes: the model as named by the user, others beside it."""
+    """Return the result's paths: the model as named by the user, others beside it."""
     names = [file.name for file in container.manifest.result[1:]]
     return {0: out} | {index: out.parent / name for index, name in enumerate(names, 1)}
 
@@ -43,14 +43,14 @@ def check_base(container: Container, base: Path) -> None:
         if digest_file(path) != expected.sha256:
             made = container.manifest.result[0]
             message = f"{path} is not the model that {container.path} is for"
-            remedy = f"It is for one of SHA-256 {expected.sha256}."
+            remedy = f"It is for a model with SHA-256 {expected.sha256}."
             if index == 0 and digest_file(path) == made.sha256:
-                message, remedy = f"{path} is patched already", "There is nothing to do."
+                message, remedy = f"{path} is already patched", "There is nothing to do."
             raise InputRefusedError(message, remedy=remedy)
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     try:
         with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -59,15 +59,15 @@ def digest_file(path: Path) -> str:
 
 
 def apply_patch(container: Container, base: Path, out: Path, *, force: bool = False) -> None:
-    """Write the result's files. Raises InputRefusedError where the base is another, or the result
-    not what was promised; then nothing is written.
+    """Write the result's files. Raises InputRefusedError where the base or the result does not have
+    the expected digest; then nothing is written.
     """
     manifest = container.manifest
     bases = locate_base(container, base)
     _check_sizes(container, base)
     _check_room(container, out)
     with ExitStack() as stack:
-        # hashing leaves the other core free
+        # hashing runs on another core
         checked = stack.enter_context(ThreadPoolExecutor(1)).submit(check_base, container, base)
         sources = {index: stack.enter_context(_open(path)) for index, path in bases.items()}
         patch = _Streams(container, stack)
@@ -79,22 +79,22 @@ def apply_patch(container: Container, base: Path, out: Path, *, force: bool = Fa
         try:
             write_streams(writers, force=force, commit_marker=out, confirm=checked.result)
         except InputRefusedError:
-            checked.result()  # of another base, anything may come out: that is then the reason
+            checked.result()  # with a wrong base anything may fail, so that is the reason to report
             raise
 
 
 def _check_sizes(container: Container, base: Path) -> None:
-    """Before anything is copied from a base that may be another one."""
+    """Check sizes before anything is copied from a base that may be the wrong one."""
     for index, path in locate_base(container, base).items():
         with _open(path) as stream:
             size = os.fstat(stream.fileno()).st_size
         if size != container.manifest.base[index].size_bytes:
-            check_base(container, base)  # knows more of why
+            check_base(container, base)  # gives a more precise reason
             raise _damage(container.path)
 
 
 def _check_room(container: Container, out: Path) -> None:
-    """Before a small patch fills a disk."""
+    """Check the free space, before a small patch fills a disk."""
     needed = sum(file.size_bytes for file in container.manifest.result)
     free = shutil.disk_usage(out.parent).free
     if needed > free:
@@ -103,8 +103,8 @@ def _check_room(container: Container, out: Path) -> None:
 
 
 def _damage(path: Path) -> InputRefusedError:
-    message = f"{path} is damaged: it does not hold what its header promises"
-    return InputRefusedError(message, remedy="Fetch it anew, and compare its digest.")
+    message = f"{path} is damaged: its content does not match its header"
+    return InputRefusedError(message, remedy="Fetch it again, and compare its digest.")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -130,7 +130,7 @@ class _Streams:
         }
 
     def read(self, name: str, size: int) -> bytes:
-        """The next bytes of a stream."""
+        """Read the next bytes of a stream."""
         try:
             content: bytes = self._readers[name].read(size)
         except (KeyError, zstandard.ZstdError) as error:
@@ -143,18 +143,18 @@ class _Streams:
 def _open_stream(path: Path, span: Span, stack: ExitStack) -> zstandard.ZstdDecompressionReader:
     file = stack.enter_context(_open(path))
     file.seek(span.start)
-    window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read
+    window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read from
     return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).stream_reader(window)
 
 
 class _Window:
-    """The next bytes of a file, and no more."""
+    """A file-like object for the next bytes of a file, and no more."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._left = file, size
 
     def read(self, size: int = -1) -> bytes:
-        """As a file's."""
+        """Read, as a file's method."""
         content = self._file.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(content)
         return content
@@ -173,9 +173,9 @@ class _Writer:
         self._made, self._sources, self._patch, self._helper = made, sources, patch, helper
 
     def write(self, target: BinaryIO) -> None:
-        """Raises InputRefusedError where the digest is not the promised one."""
+        """Write the file. Raises InputRefusedError where the digest is not the expected one."""
         digest, size = hashlib.sha256(), 0
-        handed: Future[None] | None = None  # is written and hashed while the next is made
+        handed: Future[None] | None = None  # written and hashed while the next block is computed
 
         def take(content: bytes | memoryview) -> None:
             digest.update(content)
@@ -192,14 +192,14 @@ class _Writer:
         if handed:
             handed.result()
         if (digest.hexdigest(), size) != (self._made.sha256, self._made.size_bytes):
-            message = f"the patch does not give the file {self._made.name} that it promises"
-            raise InputRefusedError(message, remedy="Fetch the patch anew.")
+            message = f"the patch does not produce the promised file {self._made.name}"
+            raise InputRefusedError(message, remedy="Fetch the patch again.")
 
     def _copy(self, piece: Piece, start: int, size: int) -> bytes:
         source = self._sources.get(piece.source)
         if source is None:
             message = "the patch names a file that the base does not have"
-            raise InputRefusedError(message, remedy="Fetch the patch anew.")
+            raise InputRefusedError(message, remedy="Fetch the patch again.")
         source.seek(piece.offset + start)
         return source.read(size)
 
@@ -217,10 +217,10 @@ class _Writer:
     def _read_planes(
         self, piece: Piece, start: int, size: int, width: int, names: Sequence[str]
     ) -> tuple[bytes, tuple[bytes, ...]]:
-        """The base's words, and what is to be added to each."""
+        """Read the base's words, and what to add to each."""
         old = self._copy(piece, start, size)
         count, rest = divmod(size, width)
         if rest or len(old) != size:
             message = "the patch changes numbers that the base does not hold"
-            raise InputRefusedError(message, remedy="Fetch the patch anew.")
+            raise InputRefusedError(message, remedy="Fetch the patch again.")
         return old, tuple(self._patch.read(name, count) for name in names)

@@ -1,4 +1,4 @@
-"""A patch as a file: safetensors, whose header holds the manifest and whose tensors the streams."""
+"""A patch file: safetensors with the manifest in the header and the streams as tensors."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from nhle_onnx.values.patch import SCHEMA, Manifest
 
 _LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 8  # of the tensors, as safetensors pads its header
-_MAX_HEADER_BYTES = 2**23  # takes 200 MiB while it is read
-_SMALL_BYTES = 2**26  # beyond, the best compression takes minutes
+_MAX_HEADER_BYTES = 2**23  # takes 200 MiB while being parsed
+_SMALL_BYTES = 2**26  # above that, the best compression takes minutes
 _STREAMS = frozenset(
     {"insert", "sum.0", "sum.1"}
     | {f"delta{width}.{index}" for width in (1, 2, 4) for index in range(width)}
 )
-_AGAIN = "Fetch the patch anew, and compare its digest."
+_AGAIN = "Fetch the patch again, and compare its digest."
 
 
 class Span(NamedTuple):
@@ -35,7 +35,7 @@ class Span(NamedTuple):
 
 
 class Container(NamedTuple):
-    """An opened patch: what it says, and where its streams are."""
+    """An opened patch: its manifest, and the places of its streams."""
 
     path: Path
     manifest: Manifest
@@ -44,7 +44,7 @@ class Container(NamedTuple):
 
 
 def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
-    """The patch's bytes."""
+    """Return the patch's bytes."""
     best = 19 if sum(map(len, streams.values())) <= _SMALL_BYTES else 9
     tensors = {
         name: np.frombuffer(_compress(stream, best), np.uint8) for name, stream in streams.items()
@@ -54,15 +54,15 @@ def pack(manifest: Manifest, streams: Mapping[str, bytes]) -> bytes:
 
 
 def _compress(stream: bytes, best: int) -> bytes:
-    """Counts of training's steps are noise: repeats found in it cost more than they save, in bytes
-    and in time on the device. The lowest level looks for few.
+    """Compress at the lowest and the best level, and take the smaller result: in the noise of
+    training steps, searching for repetitions costs bytes.
     """
     made = (zstandard.ZstdCompressor(level=level).compress(stream) for level in (1, best))
     return min(made, key=len)
 
 
 def _sort_metadata(content: bytes) -> bytes:
-    """The same file with its metadata in order, which safetensors writes in a random one."""
+    """Sort a file's metadata, which safetensors writes in random order."""
     (length,) = _LENGTH.unpack_from(content)
     start = _LENGTH.size + length
     header = json.loads(content[_LENGTH.size : start])
@@ -73,7 +73,7 @@ def _sort_metadata(content: bytes) -> bytes:
 
 
 def open_patch(path: Path) -> Container:
-    """Read a patch's header. Raises InputRefusedError for what is none, or of a newer format."""
+    """Read a patch's header. Raises InputRefusedError if it is invalid, or of a newer format."""
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -120,38 +120,38 @@ def _read_header(
 
 
 def _parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - foreign JSON
-    """JSON that all readers take for the same. Raises ValueError for other."""
+    """Parse JSON that all readers understand alike. Raises ValueError for any other."""
     try:
         return json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
     except RecursionError as error:
-        message = "it is too deep"
+        message = "it is nested too deeply"
         raise ValueError(message) from error
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        message = "it says something twice"
+        message = "it has a repeated key"
         raise ValueError(message)
     return found
 
 
 def _refuse_constant(name: str) -> None:
-    message = f"{name} is no number of JSON"
+    message = f"{name} is not a JSON number"
     raise ValueError(message)
 
 
 def _read_span(name: str, entry: Mapping[str, Any], start: int) -> Span:
-    """Where a stream lies. Raises ValueError, KeyError or TypeError for what says it not."""
+    """Read where a stream lies. Raises ValueError, KeyError or TypeError for an invalid entry."""
     first, last = entry["data_offsets"]
     if name not in _STREAMS or not isinstance(first, int) or not isinstance(last, int):
-        message = f"{name} is no stream of a patch"
+        message = f"{name} is not a stream of a patch"
         raise ValueError(message)
     return Span(start + first, start + last)
 
 
 def _describe(error: Exception) -> str:
-    """The first thing that is wrong."""
+    """Describe the first fault."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return ": ".join([".".join(map(str, first["loc"])), first["msg"]])

@@ -1,4 +1,4 @@
-"""Making a patch: what of the result lies in the base, and what is new."""
+"""Making a patch: which parts of the result are in the base, and which are new."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,13 @@ import numpy as np
 from onnx import TensorProto
 
 from nhle_onnx.graph.index_ranges import find_ranges
-from nhle_onnx.release.patch.delta_policy import FEW, find_exponent, may_differ, split_rows
+from nhle_onnx.release.patch.delta_policy import (
+    FEW,
+    find_exponent,
+    find_twins,
+    may_differ,
+    split_rows,
+)
 from nhle_onnx.release.patch.differences import split_counts, split_differences
 from nhle_onnx.release.patch.layout import Stored, group_by_file
 from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece
@@ -22,8 +28,9 @@ _HELD = {"delta": "delta", "sum": "sum", "insert": "new values"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """A model's files by name, the model itself first, and where its tensors lie. The model is
-    named "" among tensors.
+    """A model's files by name, the model itself first, and where its tensors lie.
+
+    Tensors in the .onnx file itself have the file name "".
     """
 
     contents: Mapping[str, bytes]
@@ -31,17 +38,17 @@ class ModelFiles:
 
     @property
     def main(self) -> str:
-        """Name of the .onnx file."""
+        """The name of the .onnx file."""
         return next(iter(self.contents))
 
     def read(self, tensor: Stored) -> bytes:
-        """A tensor's bytes."""
+        """Read a tensor's bytes."""
         content = self.contents[tensor.file or self.main]
         return content[tensor.start : tensor.start + tensor.size]
 
 
 class Streams:
-    """What a patch holds, in the order in which it is used: each stream by name."""
+    """A patch's content by stream, in the order in which it is used."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytearray] = {}
@@ -51,13 +58,13 @@ class Streams:
         self._contents.setdefault(name, bytearray()).extend(content)
 
     def read_all(self) -> dict[str, bytes]:
-        """Every stream that holds anything."""
+        """Return every stream that is not empty."""
         return {name: bytes(content) for name, content in self._contents.items() if content}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How the result is made of the base, and the bytes that takes."""
+    """How the result is made from the base, and the bytes that this needs."""
 
     base: tuple[PatchedFile, ...]
     result: tuple[MadeFile, ...]
@@ -66,7 +73,7 @@ class Recipe:
 
 
 def make_recipe(base: ModelFiles, result: ModelFiles, *, deltas: bool = True) -> Recipe:
-    """Compare two models tensor by tensor. Without `deltas` every changed number is new."""
+    """Compare two models tensor by tensor. Without `deltas`, all changes are new values."""
     author = _Author(base, result, deltas=deltas)
     made = tuple(author.describe(name) for name in result.contents)
     return Recipe(
@@ -84,7 +91,7 @@ def _describe_file(name: str, content: bytes) -> PatchedFile:
 
 
 class _Author:
-    """Goes through the result's files from start to end."""
+    """Describes the result's files from start to end."""
 
     def __init__(self, base: ModelFiles, result: ModelFiles, *, deltas: bool) -> None:
         self.streams = Streams()
@@ -99,7 +106,7 @@ class _Author:
         }
 
     def describe(self, name: str) -> MadeFile:
-        """One file of the result."""
+        """Describe one file of the result."""
         content = self._result.contents[name]
         key = "" if name == self._result.main else name
         tensors = group_by_file(self._result.tensors).get(key, [])
@@ -114,7 +121,7 @@ class _Author:
         return MadeFile(**described.model_dump(), pieces=tuple(_join(pieces)))
 
     def _describe_gap(self, tensor: Stored, gap: bytes) -> Iterator[Piece]:
-        """What lies before a tensor: mostly what lay before it in the base."""
+        """Describe the bytes before a tensor, which are mostly those before it in the base."""
         old = self._old.get(tensor.name)
         if old is None:
             yield from self._insert(gap)
@@ -134,7 +141,7 @@ class _Author:
         yield from self._describe_bytes(tail, source, start, len(content))
 
     def _describe_bytes(self, new: bytes, source: str, start: int, end: int) -> Iterator[Piece]:
-        """New bytes in place of the base's from `start` to `end`: both ends alike, mostly."""
+        """Describe new bytes in place of the base's from `start` to `end`; most share both ends."""
         old = self._base.contents[source][start:end]
         head = _count_common(new, old)
         tail = _count_common(new[head:][::-1], old[head:][::-1])
@@ -155,14 +162,15 @@ class _Author:
             return
         rows = split_rows(tensor, old, new)
         changed = [index for index, row in enumerate(rows) if old[slice(*row)] != new[slice(*row)]]
-        skips = len(changed) < FEW * len(rows)  # else a row without differences costs less
+        skips = len(changed) < FEW * len(rows)  # otherwise a row without differences is smaller
         exponent = find_exponent(tensor, old, new, rows) if self._deltas else None
         kinds: set[str] = set()
+        twins = find_twins(new, rows)
         for start, end in rows:
             was, now = old[start:end], new[start:end]
             if was == now and (skips or not self._deltas):
                 yield self._copy(self._name(old_place), old_place.start + start, end - start)
-            elif self._deltas and may_differ(tensor, was, now, rows):
+            elif self._deltas and may_differ(tensor, was, now, rows, twins):
                 piece = self._differ(old_place, start, (was, now), exponent)
                 kinds.add(piece.kind)
                 yield piece
@@ -185,7 +193,7 @@ class _Author:
     def _differ(
         self, place: Stored, start: int, words: tuple[bytes, bytes], exponent: int | None
     ) -> Piece:
-        """Old words made new ones, by steps where they are whole steps apart."""
+        """Describe changes of words, in steps where all differences are whole steps."""
         was, now = words
         source = self._sources[self._name(place)]
         if exponent is None:
@@ -223,7 +231,7 @@ class _Author:
 
 
 def _list_gaps(tensors: Sequence[Stored]) -> Iterator[tuple[int, int]]:
-    """What lies before each tensor of a file."""
+    """List the gaps before each tensor of a file."""
     end = 0
     for tensor in tensors:
         yield end, tensor.start
@@ -231,7 +239,7 @@ def _list_gaps(tensors: Sequence[Stored]) -> Iterator[tuple[int, int]]:
 
 
 def _count_common(first: bytes, second: bytes) -> int:
-    """Length of what both begin with."""
+    """Return the length of the common beginning."""
     size = min(len(first), len(second))
     differ = np.frombuffer(first, np.uint8, size) != np.frombuffer(second, np.uint8, size)
     return int(differ.argmax()) if differ.any() else size
@@ -242,7 +250,7 @@ def _is_like(old: Stored, new: Stored) -> bool:
 
 
 def _join(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Neighbouring pieces of one kind as one."""
+    """Join neighbouring pieces of one kind."""
     last: Piece | None = None
     for piece in pieces:
         if not piece.size:

@@ -1,9 +1,10 @@
-"""What of a tensor may be held as differences, and what only as it now is.
+"""Which parts of a tensor may be stored as differences, and which only as new values.
 
-With the edited model at hand, a difference gives back the old value. So nothing of a masked class
-is held in that way.
+With the edited model, a difference reveals the old value. So nothing of a masked class is stored as
+a difference.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,12 +15,12 @@ from nhle_onnx.release.patch.layout import Stored
 
 _MATRIX_RANK = 2
 _MOST = 0.5
-FEW = 0.25  # of a tensor's rows, or a vector's numbers: more are one run
+FEW = 0.25  # of a tensor's rows, or a vector's numbers; above that, all are one run
 
 
 def split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]:
-    """Runs of bytes that are coded in one way: rows along the first axis. A vector is one by
-    number, as a bias of a masked class stands beside others.
+    """Split a tensor into runs of bytes with one encoding: rows along the first axis. A vector is
+    split by number, as the bias of a masked class stands beside others.
     """
     count = tensor.shape[0] if tensor.shape else 1
     if _has_masked_column(tensor, old, new):
@@ -36,11 +37,12 @@ def split_rows(tensor: Stored, old: bytes, new: bytes) -> list[tuple[int, int]]:
 def find_exponent(
     tensor: Stored, old: bytes, new: bytes, rows: Sequence[tuple[int, int]]
 ) -> int | None:
-    """The step in which all floats that may be told by differences moved, if there is one."""
+    """Find the step of all floats that may be stored as differences, if there is one."""
     if tensor.kind != TensorProto.FLOAT:
         return None
     parts = [(old[start:end], new[start:end]) for start, end in rows]
-    told = [part for part in parts if part[0] == part[1] or may_differ(tensor, *part, rows)]
+    twins = find_twins(new, rows)
+    told = [part for part in parts if part[0] == part[1] or may_differ(tensor, *part, rows, twins)]
     if not told:
         return None
     was, now = (np.frombuffer(b"".join(each), "<f4") for each in zip(*told, strict=True))
@@ -53,24 +55,45 @@ def _read_words(tensor: Stored, content: bytes) -> np.ndarray:
 
 
 def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
-    """Whether a class counted by the last axis was masked: most of its column changed, to one value
-    for all. (Where a row was masked, a column may be constant by chance, but hardly changed.)
+    """Whether a class along the last axis was masked: most of its column changed, to a single value
+    or to another class's column. If a row was masked instead, a column may be constant by chance,
+    but few of its numbers changed.
     """
     if len(tensor.shape) != _MATRIX_RANK or tensor.size != tensor.width * np.prod(tensor.shape):
         return False
     was, now = (_read_words(tensor, each).reshape(tensor.shape) for each in (old, new))
-    return bool(((now == now[:1]).all(0) & ((was != now).mean(0) > _MOST)).any())
+    has_changed = (was != now).mean(0) > _MOST
+    if not has_changed.any():
+        return False
+    _, places, counts = np.unique(now, axis=1, return_inverse=True, return_counts=True)
+    is_masked = (now == now[:1]).all(0) | (counts[places.ravel()] > 1)
+    return bool((is_masked & has_changed).any())
 
 
-def may_differ(tensor: Stored, was: bytes, now: bytes, rows: Sequence[tuple[int, int]]) -> bool:
-    """Whether differences give nothing away of a masked class: with the new values known, they
-    are the old ones. So what became constant, or zero, is held as it now is.
+def find_twins(new: bytes, rows: Sequence[tuple[int, int]]) -> frozenset[bytes]:
+    """The rows that a tensor holds more than once: a masked class may have another's row."""
+    counts = Counter(new[start:end] for start, end in rows)
+    return frozenset(row for row, count in counts.items() if count > 1)
+
+
+def may_differ(
+    tensor: Stored,
+    was: bytes,
+    now: bytes,
+    rows: Sequence[tuple[int, int]],
+    twins: frozenset[bytes] = frozenset(),
+) -> bool:
+    """Whether differences reveal nothing about a masked class. With the new values, differences
+    reveal the old ones. So parts that became constant, zero, or one of `twins` are stored as new
+    values.
     """
     if len(tensor.shape) < _MATRIX_RANK:
         return False
     old, new = _read_words(tensor, was), _read_words(tensor, now)
     if was == now:
         return True
+    if now in twins:
+        return False
     if (new == new[0]).all() or (len(rows) == 1 and _has_masked_column(tensor, was, now)):
         return False
     is_float = helper.tensor_dtype_to_np_dtype(tensor.kind).kind not in "iu"

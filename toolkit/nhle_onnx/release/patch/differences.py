@@ -1,8 +1,8 @@
-"""Differences of words: numbers that changed little give small ones, whose high bytes are zero.
+"""Differences of words: small changes give small differences, with high bytes of zero.
 
-Words are numbers' bits read as whole numbers: neighbouring floats are neighbours there too. A
-difference is folded (0, -1, 1, -2, … as 0, 1, 2, 3, …) and split by byte: the high bytes of all
-words together compress to little.
+Words are the bits of numbers, read as integers; neighbouring floats are neighbours there too. A
+difference is folded (0, -1, 1, -2, … become 0, 1, 2, 3, …) and split by byte, as the high bytes of
+all words together compress well.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _TYPES: dict[int, np.dtype[Any]] = {width: np.dtype(f"<u{width}") for width in (
 
 
 def split_differences(old: bytes, new: bytes, width: int) -> tuple[bytes, ...]:
-    """The bytes of each folded difference, lowest first, as `width` strings."""
+    """Split folded differences into `width` strings of bytes, lowest first."""
     was, now = (np.frombuffer(each, _TYPES[width]) for each in (old, new))
     folded = _fold(now - was)
     planes = folded.view(np.uint8).reshape(-1, width).T
@@ -25,28 +25,28 @@ def split_differences(old: bytes, new: bytes, width: int) -> tuple[bytes, ...]:
 
 
 def add_differences(old: bytes, planes: tuple[bytes, ...]) -> memoryview:
-    """The new words' bytes; the inverse of `split_differences`."""
+    """Return the new words' bytes; the inverse of `split_differences`."""
     kind = _TYPES[len(planes)]
     return (np.frombuffer(old, kind) + _unfold(_join(planes, kind))).data.cast("B")
 
 
 def split_counts(counts: npt.NDArray[np.int32]) -> tuple[bytes, bytes]:
-    """The bytes of each folded count of less than 2¹⁵, lowest first."""
+    """Split folded counts below 2¹⁵ into bytes, lowest first."""
     folded = _fold(counts.astype("<i2").view(_TYPES[2]))
     low, high = folded.view(np.uint8).reshape(-1, 2).T
     return np.ascontiguousarray(low).tobytes(), np.ascontiguousarray(high).tobytes()
 
 
 def add_counts(old: bytes, planes: tuple[bytes, ...], exponent: int) -> memoryview:
-    """The new floats' bytes: the old ones and counts of steps; the inverse of `split_counts`."""
-    used = planes if planes[1].count(0) < len(planes[1]) else planes[:1]  # the high ones are 0
+    """Add counts of steps to the old floats, and return bytes; the inverse of `split_counts`."""
+    used = planes if planes[1].count(0) < len(planes[1]) else planes[:1]  # the high bytes are 0
     kind = _TYPES[len(used)]
     counts = _unfold(_join(used, kind)).view(f"<i{len(used)}")
     return add_steps(np.frombuffer(old, "<f4"), counts, exponent).data.cast("B")
 
 
 def _join(planes: tuple[bytes, ...], kind: np.dtype[Any]) -> Words:
-    """Words of their bytes, lowest first."""
+    """Join bytes, lowest first, into words."""
     words: Words = np.frombuffer(planes[0], np.uint8).astype(kind)
     for index, plane in enumerate(planes[1:], start=1):
         shift = np.array(8 * index, kind)

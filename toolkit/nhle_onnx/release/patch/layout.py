@@ -1,5 +1,6 @@
-"""Where the numbers of each tensor lie in a model's files. Reads ONNX's wire format, as protobuf
-does not tell positions.
+"""Where each tensor's numbers lie in a model's files.
+
+Reads ONNX's wire format directly, as protobuf does not give positions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ _WIDTHS: Mapping[int, Width] = {1: 1, 2: 2, 4: 4}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A tensor's numbers: `size` bytes of a file from `start`."""
+    """The place of a tensor's numbers: `size` bytes of a file from `start`."""
 
     name: str
     kind: int
@@ -36,14 +37,14 @@ class Stored:
 
     @property
     def width(self) -> Width:
-        """Bytes of one number; 1 for those of less."""
+        """Bytes of one number; 1 for narrower types."""
         return _WIDTHS.get(helper.tensor_dtype_to_np_dtype(self.kind).itemsize, 1)
 
 
 def list_stored(path: Path, content: bytes) -> tuple[Stored, ...]:
-    """The tensors whose numbers lie as plain bytes, in the model's file (named "") or beside it.
+    """List tensors stored as plain bytes, in the model's file (named "") or beside it.
 
-    Raises InputRefusedError for a file that is encoded as no converter does it.
+    Raises InputRefusedError for a file with an encoding that no converter uses.
     """
     proto = onnx.load_from_string(content)
     tensors = _collect_tensors(proto)
@@ -70,12 +71,12 @@ def list_stored(path: Path, content: bytes) -> tuple[Stored, ...]:
 
 
 def _unusual(path: Path) -> InputRefusedError:
-    message = f"{path} is encoded in an unusual way, in which its tensors cannot be located"
+    message = f"{path} has an unusual encoding, in which its tensors cannot be located"
     return InputRefusedError(message, remedy="Load and save it with onnx, and start from that.")
 
 
 def _collect_tensors(proto: ModelProto) -> list[tuple[str, TensorProto]]:
-    """Tensors with the names that nodes use, in the order of the file."""
+    """Collect tensors with the names that nodes use, in the order of the file."""
     in_nodes = [
         (node.output[0] if node.output else "", attribute.t)
         for node in proto.graph.node
@@ -98,7 +99,7 @@ def _locate(tensor: TensorProto) -> Stored:
 
 
 def _find_raw(content: memoryview) -> list[tuple[int, int]]:
-    """Start and size of the raw data of each tensor that has some; nodes' tensors first."""
+    """Find start and size of each tensor's raw data, if any; tensors of nodes first."""
     in_nodes: list[tuple[int, int]] = []
     initializers: list[tuple[int, int]] = []
     for start, end in _find_fields(content, (_GRAPH,), 0, len(content)):
@@ -110,7 +111,7 @@ def _find_raw(content: memoryview) -> list[tuple[int, int]]:
 def _find_fields(
     content: memoryview, path: tuple[int, ...], start: int, end: int
 ) -> Iterator[tuple[int, int]]:
-    """Start and end of every field at a path of field numbers."""
+    """Find start and end of every field at a path of field numbers."""
     for number, first, last in _list_fields(content, start, end):
         if number == path[0]:
             if len(path) == 1:
@@ -120,7 +121,7 @@ def _find_fields(
 
 
 def _list_fields(content: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each length-delimited field of a message."""
+    """Yield number, start and end of each length-delimited field of a message."""
     position = start
     while position < end:
         key, position = _read_varint(content, position)
@@ -131,7 +132,7 @@ def _list_fields(content: memoryview, start: int, end: int) -> Iterator[tuple[in
                 position += 8
             case 5:  # four bytes
                 position += 4
-            case 2:  # as many as it says
+            case 2:  # as many as its length says
                 size, position = _read_varint(content, position)
                 yield key >> 3, position, position + size
                 position += size
@@ -146,13 +147,13 @@ def _read_varint(content: memoryview, position: int) -> tuple[int, int]:
         byte = content[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the last of a varint's bytes
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
             return value, position
         shift += 7
 
 
 def group_by_file(tensors: tuple[Stored, ...]) -> Mapping[str, list[Stored]]:
-    """Tensors of each file in the order in which they lie there, without those that overlap."""
+    """Group tensors by file, in the order of their position, without those that overlap."""
     grouped: dict[str, list[Stored]] = {}
     for tensor in sorted(tensors, key=lambda each: each.start):
         found = grouped.setdefault(tensor.file, [])

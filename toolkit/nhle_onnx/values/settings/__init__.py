@@ -1,1 +1,1 @@
-"""What the user asks of each command. Every option is declared here, once, on its field."""
+"""The settings of each command. Every option is declared once, on its field."""

@@ -1,4 +1,4 @@
-"""What the user asks of `audit`."""
+"""The settings of `audit`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,9 @@ from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
     GATES,
     MODEL,
-    OUTPUTS,
     PLACES,
     BatchSize,
+    Force,
     Forget,
     Page,
     RunsOn,
@@ -25,16 +25,16 @@ from nhle_onnx.values.settings.shared import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
-    """What the user asked of `audit`; `page` is where the report goes as HTML."""
+    """The settings of `audit`; `page` is the path of the HTML report."""
 
     model: Path
     forget: Forget
-    baseline: Annotated[Path, Option("The model before it forgot.")]
+    baseline: Annotated[Path, Option("The model before forgetting.")]
     data: Annotated[
         Path,
         Option(
-            "Labelled samples of all classes that no model was trained on: half are the "
-            "attacker's, half judge."
+            "Labelled samples of all classes that no model was trained on: half for the attacker, "
+            "half for measuring."
         ),
     ]
     reference: Annotated[Path | None, Option("A model that was trained without the class.")] = None
@@ -44,15 +44,20 @@ class AuditSettings:
     ] = None
     page: Page = None
     unlearn_report: Annotated[
-        Path | None, Option("The report.json of `unlearn`, to show how training went.")
+        Path | None, Option("The report.json of `unlearn`, to show the course of training.")
     ] = None
-    limits: Annotated[Limits, Nested(group=GATES, only=("max_acc_f",))] = Limits()
+    limits: Annotated[
+        Limits, Nested(group=GATES, only=("max_acc_f", "max_acc_r_drop", "max_uncertainty"))
+    ] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
     device: Annotated[Device, Option("Where the attacker trains.", group=PLACES)] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
-    force: Annotated[bool, Option("Replace a page that exists.", group=OUTPUTS)] = False
+    repeats: Annotated[
+        int, Option("How often to repeat attacks whose result varies with the samples.", at_least=1)
+    ] = 3
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"

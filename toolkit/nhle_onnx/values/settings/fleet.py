@@ -1,4 +1,4 @@
-"""What the user asks of `fleet`, besides its jobs."""
+"""The settings of `fleet`, besides its jobs."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,10 +9,8 @@ from nhle_onnx.values.settings.shared import Engine, Workers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetOptions:
-    """How jobs are run. `workers` None is one a core."""
+    """How jobs are run. Without `workers`, there is one for each core."""
 
     engine: Engine = "processes"
     workers: Workers = None
-    retries: Annotated[
-        int, Option("How often a job is run again whose process died.", at_least=0)
-    ] = 2
+    retries: Annotated[int, Option("How often to repeat a job whose process died.", at_least=0)] = 2

@@ -1,4 +1,4 @@
-"""What the user asks of `kit`."""
+"""The settings of `kit`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,22 +7,30 @@ from typing import Annotated
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import GATES, MODEL, Baseline, Forget, JudgeData
+from nhle_onnx.values.settings.shared import (
+    GATES,
+    MODEL,
+    OUTPUTS,
+    Baseline,
+    Force,
+    Forget,
+    JudgeData,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitSettings:
-    """What the user asked of `kit`. Without `limit` the images' size decides how many there are."""
+    """The settings of `kit`. Without `limit`, the number of images follows from their size."""
 
     model: Path
     forget: Forget
     data: JudgeData
-    out: Annotated[Path, Option("The kit, KIT.zip.", short="o")]
+    out: Annotated[Path, Option("The kit, KIT.zip.", short="o", group=OUTPUTS)]
     baseline: Baseline = None
     limit: Annotated[
         int | None,
-        Option("At most so many images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
+        Option("Maximum number of images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
     ] = None
     limits: Annotated[DeviceLimits, Nested(group=GATES)] = DeviceLimits()
-    force: Annotated[bool, Option("Replace a kit that exists.")] = False
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()

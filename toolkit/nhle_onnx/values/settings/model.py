@@ -1,4 +1,4 @@
-"""What the user says of a model."""
+"""Options that describe a model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ _CHANNELS = (1, 3, 4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreprocessFlags:
-    """What the user says of preprocessing; None where nothing."""
+    """Options for preprocessing; None where not given."""
 
     file: Annotated[
-        Path | None, Option("A preprocessor_config.json to use.", keyword="preprocess")
+        Path | None, Option("The preprocessor_config.json to use.", keyword="preprocess")
     ] = None
     mean: Annotated[
         tuple[float, ...] | None, Option("Subtracted from each channel.", counts=_CHANNELS)
@@ -44,6 +44,6 @@ class ModelFlags:
     output: Annotated[
         str | None, Option("The scores, where the model has several outputs.", metavar="NAME")
     ] = None
-    labels: Annotated[Path | None, Option("Class labels, one a line in class order.")] = None
+    labels: Annotated[Path | None, Option("Class labels, one on each line, in class order.")] = None
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
     preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()

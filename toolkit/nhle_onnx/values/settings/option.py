@@ -1,4 +1,4 @@
-"""Options as metadata of fields: the command line makes flags of them, Python keywords."""
+"""Options as metadata of fields; they become flags on the command line and keywords in Python."""
 
 import types
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ from nhle_onnx.hints import name_flag
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How the user is asked for a field.
+    """How a field is offered to the user.
 
-    `keyword` is its name where that is not the field's; help lists it in its `group`. `at_least`,
-    `at_most` and `above` bound a number; `counts` says how many numbers a list may have. `none` is
-    the word for None, and `otherwise` says what happens where None is the default. `is_place` is
-    text that may be a path.
+    `keyword` is its name where that differs from the field's; help lists it in its `group`.
+    `at_least`, `at_most` and `above` bound a number; `counts` says how many numbers a list may
+    have. `none` is the word for None, and `otherwise` says what a default of None does. With
+    `is_place`, the text may be a path.
     """
 
     help: str
@@ -35,7 +35,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nested:
-    """How nested settings are asked for: in which group, and which of them, where not all."""
+    """How nested settings are offered: in which group, and which of them if not all."""
 
     group: str = ""
     only: tuple[str, ...] = ()
@@ -69,13 +69,13 @@ class OptionField:
 
     @property
     def item(self) -> Any:  # noqa: ANN401 - any type
-        """The type of each value where there may be several of them, else None."""
+        """The type of each value where there may be several, otherwise None."""
         is_tuple = get_origin(self.kind) is tuple and not self.option.counts
         return get_args(self.kind)[0] if is_tuple else None
 
 
 def list_options(settings: type, group: str = "") -> Iterator[OptionField]:
-    """The options of settings, and of the settings nested in them, in the order of the fields."""
+    """List the options of settings and of nested settings, in the order of the fields."""
     for field in fields(settings):
         kind, marks = _split(field)
         if isinstance(kind, type) and is_dataclass(kind):
@@ -97,7 +97,7 @@ def list_options(settings: type, group: str = "") -> Iterator[OptionField]:
 
 
 def make_settings(settings: type, values: Mapping[str, Any], **given: Any) -> Any:  # noqa: ANN401
-    """Settings out of options' values by their fields' names; `given` are other fields."""
+    """Make settings from option values by field name; `given` are other fields."""
     chosen = dict(given)
     for field in fields(settings):
         kind, marks = _split(field)
@@ -111,12 +111,12 @@ def make_settings(settings: type, values: Mapping[str, Any], **given: Any) -> An
 
 
 def list_choices(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 - any type
-    """The words that a type allows, where it allows nothing else."""
+    """List the words that a type allows, if it allows nothing else."""
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _split(field: Field[Any]) -> tuple[Any, tuple[Any, ...]]:
-    """A field's type, and its metadata."""
+    """Return a field's type and its metadata."""
     if get_origin(field.type) is Annotated:
         kind, *marks = get_args(field.type)
         return kind, tuple(marks)
@@ -124,7 +124,7 @@ def _split(field: Field[Any]) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _split_none(kind: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any type
-    """A type without None, and whether it had it."""
+    """Return a type without None, and whether it allowed None."""
     if get_origin(kind) not in {Union, types.UnionType}:
         return kind, False
     (inner,) = (part for part in get_args(kind) if part is not type(None))

@@ -1,4 +1,4 @@
-"""What the user asks of `patch create` and `patch apply`."""
+"""The settings of `patch create` and `patch apply`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import Annotated, Literal
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.settings.option import Option
-from nhle_onnx.values.settings.shared import MaxElements
+from nhle_onnx.values.settings.shared import Force, MaxElements
 
 _Out = Annotated[Path, Option("Where the result goes.", short="o")]
-_Force = Annotated[bool, Option("Replace outputs that exist.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSettings:
-    """What the user asked of `patch create`. `report` is the one of `unlearn`, by default the one
-    beside the edited model.
+    """The settings of `patch create`.
+
+    `report` is the report of `unlearn`, by default the one beside the edited model.
     """
 
     base: Path
@@ -26,16 +26,20 @@ class CreateSettings:
     ] = None
     no_deltas: Annotated[
         bool,
-        Option("Hold new values only: larger, but nobody who has EDITED gets BASE back from it."),
+        Option(
+            "Store new values only: larger, but BASE cannot be restored from EDITED and the patch."
+        ),
     ] = False
     max_elements: MaxElements = MAX_ELEMENTS
-    force: _Force = False
+    force: Force = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
-    """What the user asked of `patch apply`. With a `trusted` key the patch must be signed by it, in
-    `signature`, by default the patch's name and .sig.
+    """The settings of `patch apply`.
+
+    With a `trusted` key, the patch must be signed by it, in `signature`, by default the patch's
+    name and .sig.
     """
 
     base: Path
@@ -44,16 +48,16 @@ class ApplySettings:
     trusted: Annotated[
         Path | None,
         Option(
-            "Refuse a patch that was not signed with this public key's private one.",
+            "Refuse a patch unless it was signed with the private key of this public key.",
             keyword="require_signature",
             metavar="KEY",
         ),
     ] = None
     signature: Annotated[Path | None, Option("The signature.", otherwise="PATCH + .sig")] = None
-    also: Annotated[Literal["ort"] | None, Option("Write the .ort file of the result, too.")] = None
-    force: _Force = False
+    also: Annotated[Literal["ort"] | None, Option("Also write the .ort file of the result.")] = None
+    force: Force = False
 
     @property
     def ort_path(self) -> Path | None:
-        """Where the .ort file goes, if one is wanted."""
+        """The path of the .ort file, if one is wanted."""
         return self.out.with_suffix(".ort") if self.also == "ort" else None

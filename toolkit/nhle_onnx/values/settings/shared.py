@@ -1,4 +1,4 @@
-"""Options of several commands."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,32 +19,37 @@ Forget = Annotated[
     ),
 ]
 JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.")]
-Baseline = Annotated[Path | None, Option("The model before it forgot.")]
+Baseline = Annotated[Path | None, Option("The model before forgetting.")]
 RunsOn = Annotated[Provider, Option("Where ONNX Runtime runs.", group=PLACES)]
 UsesKernels = Annotated[
     Kernels,
     Option(
-        "How 8-bit numbers are multiplied: with exact sums, as devices have them, or by this "
-        "processor's default kernels, which may saturate.",
+        "How 8-bit products are summed: exactly, as on most devices, or by this processor's "
+        "default kernels, which may saturate.",
         group=PLACES,
     ),
 ]
-BatchSize = Annotated[int, Option("Images that are computed at once.", at_least=1, group=PLACES)]
+BatchSize = Annotated[int, Option("Images computed at once.", at_least=1, group=PLACES)]
 Seed = Annotated[int, Option("Seed of all random numbers.")]
 Page = Annotated[
     Path | None,
-    Option("The report as a page for people, FILE.html.", keyword="report", group=OUTPUTS),
+    Option("Write the report as an HTML page, FILE.html.", keyword="report", group=OUTPUTS),
 ]
+Force = Annotated[bool, Option("Replace existing outputs.", group=OUTPUTS)]
 Workers = Annotated[
     int | None,
     Option(
-        "Workers of the engine.", keyword="jobs", group=PLACES, at_least=1, otherwise="one a core"
+        "Number of workers.",
+        keyword="jobs",
+        group=PLACES,
+        at_least=1,
+        otherwise="one for each core",
     ),
 ]
 Engine = Annotated[
     str,
     Option(
-        "Where the work is done: here, on processes of this machine, or on Ray.",
+        "Where the work is done: in this process, in several on this machine, or on Ray.",
         metavar="local|processes|ray|ray://HOST:PORT",
         group=PLACES,
     ),
@@ -52,8 +57,8 @@ Engine = Annotated[
 MaxElements = Annotated[
     int,
     Option(
-        "Refuse a model of more numbers: in its weights, or in one value that it declares or "
-        "computes from them.",
+        "Refuse a model with more numbers than this in its weights, or in one value that it "
+        "declares or computes from them.",
         metavar="N",
         at_least=1,
     ),

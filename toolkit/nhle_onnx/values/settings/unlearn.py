@@ -1,4 +1,4 @@
-"""What the user asks of `unlearn`, and where its outputs go."""
+"""The settings of `unlearn`, and the paths of its outputs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from nhle_onnx.values.settings.shared import (
     MODEL,
     OUTPUTS,
     PLACES,
+    Force,
     Forget,
     Page,
     RunsOn,
@@ -25,8 +26,10 @@ from nhle_onnx.values.settings.shared import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnSettings:
-    """What the user asked of `unlearn`. `anchors` is auto, off, or a folder; `page` is where the
-    report goes as HTML, `bom` where the bill of materials goes, `also` the formats to add.
+    """The settings of `unlearn`.
+
+    `anchors` is auto, off, or a folder; `page` and `bom` are the paths of the HTML report and of
+    the bill of materials; `also` lists further formats.
     """
 
     model: Path
@@ -35,16 +38,21 @@ class UnlearnSettings:
         Path | None, Option("Image folder, or .npz with x and y.", otherwise="found")
     ] = None
     eval_data: Annotated[
-        Path | None, Option("Samples to judge by.", otherwise="those not tuned on")
+        Path | None,
+        Option("Samples for measuring the result.", otherwise="those not used for tuning"),
     ] = None
     anchors: Annotated[
         str,
         Option(
-            "What holds the retained classes in place: samples of them, or a folder of any images.",
+            "What keeps the retained classes unchanged: samples of them, or a folder of any "
+            "images.",
             metavar="auto|off|DIR",
             is_place=True,
         ),
     ] = "auto"
+    force_unknown: Annotated[
+        bool, Option("Go on although the model does not know the class, or knows nothing.")
+    ] = False
     options: Annotated[UnlearnOptions, Nested(group=METHOD)] = UnlearnOptions()
     limits: Annotated[Limits, Nested(group=GATES)] = Limits()
     provider: RunsOn = "auto"
@@ -56,43 +64,44 @@ class UnlearnSettings:
     ] = None
     page: Page = None
     bom: Annotated[
-        Path | None, Option("A CycloneDX bill of materials of the edited model.", group=OUTPUTS)
+        Path | None,
+        Option("Write a CycloneDX bill of materials of the edited model.", group=OUTPUTS),
     ] = None
     also: Annotated[
         tuple[Literal["ort"], ...],
         Option(
-            "Another format to write the edited model in, compared with the .onnx file.",
+            "Another format for the edited model, which is compared with the .onnx file.",
             group=OUTPUTS,
         ),
     ] = ()
-    force: Annotated[bool, Option("Replace outputs that exist.", group=OUTPUTS)] = False
+    force: Force = False
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"
 
     @property
     def edited_path(self) -> Path:
-        """Where the edited model goes."""
+        """The path of the edited model."""
         return self.out or self.model.with_name(f"{self.model.stem}.unlearned.onnx")
 
     @property
     def report_path(self) -> Path:
-        """Where the report goes: beside the edited model."""
+        """The path of the report, beside the edited model."""
         return self.edited_path.with_suffix(".report.json")
 
     @property
     def ort_path(self) -> Path | None:
-        """Where the edited model goes in the .ort format, if it does: beside the .onnx file."""
+        """The path of the .ort file beside the .onnx file, if one is wanted."""
         return self.edited_path.with_suffix(".ort") if "ort" in self.also else None
 
     @property
     def named_outputs(self) -> dict[str, Path]:
-        """Outputs that have an option of their own, by its keyword."""
+        """Outputs with an option of their own, by its keyword."""
         named = {"report": self.page, "bom": self.bom}
         return {keyword: path for keyword, path in named.items() if path}
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """All that is written, but for files beside the edited model that hold its weights."""
+        """All outputs, except sidecar files of the edited model."""
         beside = (self.edited_path, self.report_path, self.ort_path)
         return (*(path for path in beside if path), *self.named_outputs.values())

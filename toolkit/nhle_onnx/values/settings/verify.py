@@ -1,4 +1,4 @@
-"""What the user asks of `verify`."""
+"""The settings of `verify`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from nhle_onnx.values.settings.shared import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings:
-    """What the user asked of `verify`. `workers` None is one a core of the engine's;
-    `compares_kernels` counts by the kernels that do not judge, too.
+    """The settings of `verify`.
+
+    Without `workers`, there is one for each core. `compares_kernels` measures with the other
+    kernels as well; `one_by_one` runs each image by itself.
     """
 
     model: Path
@@ -35,10 +37,11 @@ class VerifySettings:
     baseline: Baseline = None
     providers: Annotated[
         tuple[Provider, ...],
-        Option("Where ONNX Runtime runs; repeat it for several.", keyword="provider", group=PLACES),
+        Option("Where ONNX Runtime runs; repeat for several.", keyword="provider", group=PLACES),
     ] = ("auto",)
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
+    one_by_one: bool = False
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None

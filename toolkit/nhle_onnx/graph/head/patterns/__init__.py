@@ -1,1 +1,1 @@
-"""The layers that can be a head: one file a pattern, which `registry.py` lists."""
+"""The layers that can be a head: one file for each pattern, listed in `registry.py`."""

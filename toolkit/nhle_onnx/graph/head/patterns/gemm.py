@@ -1,4 +1,4 @@
-"""Gemm, in either layout, with its factors."""
+"""Gemm with its alpha and beta, its weight stored either way."""
 
 import onnx_graphsurgeon as gs
 
@@ -6,7 +6,7 @@ from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK, Layer, Stored, pick
 
 
 def read_gemm(node: gs.Node, added_bias: Stored | None) -> Layer | str:
-    """Alpha · features · weight + beta · bias, or the reason why it is no head."""
+    """Read alpha · features · weight + beta · bias, or return why it is not a head."""
     given = pick(node.inputs[1:], 2)
     weight, own_bias = map(resolve, given)
     if weight is None or len(weight.shape) != MATRIX_RANK:
@@ -16,7 +16,7 @@ def read_gemm(node: gs.Node, added_bias: Stored | None) -> Layer | str:
     beta = float(node.attrs.get("beta", 1.0))
     alpha = float(node.attrs.get("alpha", 1.0))
     if node.attrs.get("transA", 0) or alpha == 0 or beta == 0:
-        return "is no plain layer: transA, or an alpha or beta of 0"
+        return "is not a plain layer: transA, or an alpha or beta of 0"
     if weight.params is not None and (alpha, beta) != (1.0, 1.0):
         return "is quantized, with an alpha or beta"
     if added_bias is not None and own_bias is not None:

@@ -1,4 +1,4 @@
-"""MatMulInteger, as graphs have it that quantize as they run."""
+"""MatMulInteger, as in dynamically quantized graphs."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from nhle_onnx.values.model import QuantParams
 
 
 def read_integer_product(node: gs.Node, bias: Stored | None) -> Layer | str:
-    """MatMulInteger of a dynamically quantized layer, whose scales are multiplied in after it."""
+    """Read the MatMulInteger of a dynamically quantized layer, whose scales follow in a Mul."""
     weight = resolve(node.inputs[1])
     scale = _find_dynamic_scale(node)
     source = node.inputs[0].inputs[0] if node.inputs[0].inputs else None
@@ -33,7 +33,7 @@ def read_integer_product(node: gs.Node, bias: Stored | None) -> Layer | str:
 
 
 def skip_dynamic_scale(node: gs.Node) -> gs.Node:
-    """The integer product before a Cast and the Mul of its scales; any other node as it is."""
+    """Return the integer product before a Cast and the Mul of its scales, or the node itself."""
     if node.op != "Mul" or not node.inputs[0].inputs:
         return node
     before = node.inputs[0].inputs[0]
@@ -44,7 +44,7 @@ def skip_dynamic_scale(node: gs.Node) -> gs.Node:
 
 
 def _find_dynamic_scale(product: gs.Node) -> gs.Tensor | None:
-    """The constant factor of the scales that an integer product is multiplied with."""
+    """Return the constant scale among the factors of an integer product."""
     multiplied = product
     for op in ("Cast", "Mul"):
         users = multiplied.outputs[0].outputs

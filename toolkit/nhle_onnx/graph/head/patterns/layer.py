@@ -1,4 +1,4 @@
-"""What a pattern finds: a layer's parts, as the graph stores them."""
+"""What a pattern returns: a layer's parts, as the graph stores them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +23,16 @@ class Stored:
     params: QuantParams | None = None
 
     def is_vector(self, num_classes: int) -> bool:
-        """Whether it holds one number a class, whatever axes of one it has."""
+        """Whether it holds one number for each class; other axes may have length 1."""
         return [extent for extent in self.shape if extent != 1] == [num_classes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer's parts; `class_axis` counts on the weight as the graph stores it. The operator
-    multiplies by `weight_scale` and `bias_scale`.
+    """A layer's parts.
+
+    `class_axis` is the axis of the stored weight that counts classes. The operator multiplies
+    weight and bias by `weight_scale` and `bias_scale`.
     """
 
     features: gs.Tensor
@@ -43,13 +45,13 @@ class Layer:
 
 
 def pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
-    """The first `count` inputs of a node, None for each that it leaves out."""
+    """Return the first `count` inputs of a node, None for each that is left out."""
     present = [None if tensor.is_empty() else tensor for tensor in inputs]
     return [*present, *[None] * count][:count]
 
 
 def resolve(tensor: gs.Tensor | None) -> Stored | None:
-    """The constant behind Identity, Cast, Transpose and DequantizeLinear nodes, or None."""
+    """Return the constant behind Identity, Cast, Transpose and DequantizeLinear nodes, or None."""
     is_transposed = False
     params = None
     while tensor is not None and tensor.inputs and tensor.inputs[0].op in _ALIASES:
@@ -58,7 +60,7 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
             params = read_input_quant_params(node)
         elif node.op == "Transpose":
             if params is not None:
-                return None  # the parameters' axis would be another one in the stored layout
+                return None  # the quantization axis would not be the same in the stored layout
             is_transposed = not is_transposed
         tensor = node.inputs[0]
     if tensor is None:

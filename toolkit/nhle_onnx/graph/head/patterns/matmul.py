@@ -1,4 +1,4 @@
-"""MatMul, with or without an Add."""
+"""MatMul, with or without an Add behind it."""
 
 import onnx_graphsurgeon as gs
 
@@ -6,7 +6,7 @@ from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK, Layer, Stored, reso
 
 
 def read_matmul(node: gs.Node, bias: Stored | None) -> Layer | str:
-    """Features · weight, with the bias of an Add behind it, if there is one."""
+    """Read features · weight, with the bias from an Add behind it, if there is one."""
     weight = resolve(node.inputs[1])
     if weight is None or len(weight.shape) != MATRIX_RANK:
         return "has no constant weight matrix on its right"

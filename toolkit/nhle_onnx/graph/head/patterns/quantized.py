@@ -1,4 +1,4 @@
-"""Operators of whole numbers: QGemm, QLinearMatMul and QLinearConv."""
+"""Integer operators: QGemm, QLinearMatMul and QLinearConv."""
 
 from dataclasses import replace
 
@@ -13,13 +13,13 @@ _BIASES = {"QGemm": 6, "QLinearConv": 8, "QLinearMatMul": 8}
 
 
 def read_quantized(node: gs.Node, added_bias: Stored | None) -> Layer | str:
-    """QGemm, QLinearMatMul and QLinearConv: operands with their scales and zero points."""
+    """Read a QGemm, QLinearMatMul or QLinearConv, or return why it is not a head."""
     weight = resolve(node.inputs[_WEIGHT])
     own_bias = resolve(pick(node.inputs, 9)[_BIASES[node.op]])
     if weight is None or any(extent != 1 for extent in weight.shape[MATRIX_RANK:]):
         return "has no constant weight matrix"
     if node.attrs.get("transA", 0) or node.attrs.get("group", 1) != 1:
-        return "is no plain layer: transA, or groups"
+        return "is not a plain layer: transA, or groups"
     if node.attrs.get("alpha", 1.0) != 1:
         return "is quantized, with an alpha"
     has_rows = node.op == "QLinearConv" or bool(node.attrs.get("transB", 0))

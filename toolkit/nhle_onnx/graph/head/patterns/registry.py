@@ -1,4 +1,4 @@
-"""Which pattern reads which operator, and what all of them must be.
+"""Which pattern reads which operator, and what every head must fulfil.
 
 To add a form of head, write `patterns/NAME.py` and add a row to `PATTERNS`.
 """
@@ -37,11 +37,11 @@ PATTERNS: Mapping[str, Pattern] = {
 _MIN_CLASSES = 2
 _MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
 _ADDING = frozenset({"Add", "QLinearAdd"})
-_ADDED = 3  # where a QLinearAdd has its second operand
+_ADDED = 3  # input position of a QLinearAdd's second operand
 
 
 def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
-    """The head that `node` is (or the Add of its bias), or the reason why it is none."""
+    """Return the head that ends in `node`, perhaps the Add of its bias, or why it is not a head."""
     bias = None
     last = node
     if node.op in _ADDING:
@@ -73,6 +73,7 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         logits=last.outputs[0].name,
         scores=trail.scores,
         is_clamped=trail.is_clamped,
+        is_separate=trail.is_separate,
         output=trail.output.name,
         weight_quant_params=layer.weight.params,
         bias_quant_params=layer.bias.params if layer.bias is not None else None,
@@ -84,7 +85,7 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
 
 
 def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
-    """Parameters that the features were dequantized by, if they were only moved since."""
+    """Return the parameters that dequantized the features, if they were only reshaped since."""
     while features.inputs and features.inputs[0].op in _MOVING:
         features = features.inputs[0].inputs[0]
     is_read = bool(features.inputs) and features.inputs[0].op == "DequantizeLinear"
@@ -92,21 +93,21 @@ def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
 
 
 def _find_fault(layer: Layer, trail: Trail, *, is_matrix: bool) -> str | None:
-    """Why a layer cannot be edited as a head, or None if it can."""
+    """Return why a layer cannot be edited as a head, or None if it can."""
     num_classes = layer.weight.shape[layer.class_axis]
     if layer.weight.is_shared:
         return "shares its weight with another layer"
     if num_classes < _MIN_CLASSES:
-        return f"has {num_classes} output, which is no choice between classes"
+        return f"has {num_classes} output, which leaves no choice between classes"
     if layer.bias is not None and not layer.bias.is_vector(num_classes):
-        return "has a bias that is not one constant a class"
+        return "has a bias that is not one constant for each class"
     if not _gives_one_score_a_class(trail, num_classes, is_matrix=is_matrix):
-        return f"leads to {trail.output.shape}, which is not one score a class"
+        return f"leads to {trail.output.shape}, which is not one score for each class"
     return None
 
 
 def _split_add(node: gs.Node) -> tuple[Stored | None, gs.Node | None]:
-    """The constant operand of an Add, in either order, and the node that computes the other."""
+    """Return the constant operand of an Add, in either order, and the node of the other one."""
     places = (0, 1) if node.op == "Add" else (0, _ADDED)
     for position, operand in enumerate(places):
         other = _skip_rounding(node.inputs[places[1 - position]])
@@ -118,14 +119,14 @@ def _split_add(node: gs.Node) -> tuple[Stored | None, gs.Node | None]:
 
 
 def _skip_rounding(tensor: gs.Tensor) -> gs.Tensor:
-    """What was rounded by a QuantizeLinear and a DequantizeLinear."""
+    """Return the tensor before a QuantizeLinear and DequantizeLinear pair."""
     while tensor.inputs and tensor.inputs[0].op in QUANTIZING:
         tensor = tensor.inputs[0].inputs[0]
     return tensor
 
 
 def _gives_one_score_a_class(trail: Trail, num_classes: int, *, is_matrix: bool) -> bool:
-    """By the output's declared shape; where that is open, by the layer and what follows it."""
+    """Judge by the output's declared shape or, where that is open, by layer and tail."""
     extents = list(trail.output.shape or [])[1:]
     if extents and all(isinstance(extent, int) for extent in extents):
         return math.prod(map(int, extents)) == num_classes

@@ -1,4 +1,4 @@
-// What a browser and Node do alike: from scores to the result. Kept in step with verify.py.
+// Shared by browser and Node: from scores to the result. Keep it consistent with verify.py.
 
 const RESULT_SCHEMA = "nhle-onnx/device-result/v1";
 const ARRAYS = { float32: Float32Array, float16: Uint16Array };
@@ -17,13 +17,13 @@ async function saturates(ort, providers) {
   return Number(sum.data[0]) !== 255 * 127 * DEPTH;
 }
 
-// The kit's files that decide the result, with the digest that each must have.
+// The kit's files that decide the result, with their expected digests.
 function listFiles(kit) {
   const sidecars = Object.entries(kit.model.sidecars).map(([place, digest]) => [`model/${place}`, digest]);
   return [[kit.model.file, kit.model.sha256], [kit.images.file, kit.images.sha256], ...sidecars];
 }
 
-// The answer to each image on its own, and the milliseconds that it took.
+// Answers each image separately; returns the answers and milliseconds.
 async function runImages(ort, session, kit, bytes, onImage) {
   const { dtype, shape, batch, input } = kit.images;
   const numbers = new ARRAYS[dtype](bytes.slice().buffer);
@@ -31,7 +31,7 @@ async function runImages(ort, session, kit, bytes, onImage) {
   const predictions = [];
   const times = [];
   for (let index = -1; index < kit.classes.length; index += 1) {
-    const start = Math.max(0, index) * extent; // the first run also prepares, and is not counted
+    const start = Math.max(0, index) * extent; // the first run includes preparation, and is not counted
     const data = new ARRAYS[dtype](extent * batch);
     for (let copy = 0; copy < batch; copy += 1) data.set(numbers.subarray(start, start + extent), copy * extent);
     const feeds = { [input]: new ort.Tensor(dtype, data, [batch, ...shape]) };
@@ -46,13 +46,21 @@ async function runImages(ort, session, kit, bytes, onImage) {
   return { predictions, times };
 }
 
-// The class with the highest score of the first row, the first of equals. Where that is no finite
-// number there is no answer, which is not a wrong answer: it would pass for forgotten.
+// The class with the highest score of the first row, the first of equals. If that is not finite,
+// there is no answer, which is not a wrong answer: it would count as forgotten.
 function findWinner(output, batch) {
   const isHalf = output.type === "float16" && output.data instanceof Uint16Array;
   const row = Array.from(output.data.slice(0, output.data.length / batch), isHalf ? decodeHalf : Number);
-  if (!Number.isFinite(Math.max(...row))) throw new Error("the best score of an image is no finite number here");
+  if (!Number.isFinite(Math.max(...row))) throw new Error("the best score of an image is not finite here");
   return row.reduce((best, score, index) => (score > row[best] ? index : best), 0);
+}
+
+const NOT_JUDGED = 6;
+
+// The last word and the exit code: limits that were kept on too few images show nothing.
+function conclude(kit, result) {
+  if (!result.verdict.passed) return ["FAILED", 1];
+  return (kit.gaps ?? []).length ? ["NOT JUDGED", NOT_JUDGED] : ["PASSED", 0];
 }
 
 function decodeHalf(bits) {
@@ -100,7 +108,7 @@ function makeResult(kit, text, digest, { predictions, times }, { runner, runtime
   };
 }
 
-// Each figure that was measured, against its limit.
+// Checks each measured figure against its limit.
 function judge(kit, accF, delta, agreement) {
   const { limits } = kit;
   return [
@@ -122,7 +130,7 @@ function count(classes, index) {
   return classes.filter((each) => each === index).length;
 }
 
-// As NumPy has it: between two ranks, in proportion.
+// As in NumPy: linear interpolation between two ranks.
 function percentile(times, percent) {
   const sorted = [...times].sort((a, b) => a - b);
   const rank = ((sorted.length - 1) * percent) / 100;

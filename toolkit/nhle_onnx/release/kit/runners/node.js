@@ -1,4 +1,4 @@
-// verify.mjs: the kit in Node. Exit codes as verify.py's.
+// verify.mjs: the kit in Node, with verify.py's exit codes.
 
 import { createHash } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ function refuse(code, reason) {
   process.exit(code);
 }
 
-// Looked for where the command is run, so that the kit's folder can stay as it is.
+// Searched in the current folder, so that the kit's folder need not change.
 function loadRuntime() {
   try {
     const require = createRequire(path.join(process.cwd(), "here.js"));
@@ -67,5 +67,7 @@ writeFileSync(`${out}.part`, `${JSON.stringify(result, null, 2)}\n`);
 renameSync(`${out}.part`, out);
 console.table(result.per_class);
 console.table(result.verdict.checks);
-console.log(`result   ${out}\n${result.verdict.passed ? "PASSED" : "FAILED"}`);
-process.exitCode = result.verdict.passed ? 0 : 1;
+const [word, code] = conclude(kit, result);
+if (code === NOT_JUDGED) for (const gap of kit.gaps) console.log(`not judged: ${gap}`);
+console.log(`result   ${out}\n${word}`);
+process.exitCode = code;

@@ -1,4 +1,4 @@
-// index.html: the kit in a browser, from the blocks of this very page. Nothing is fetched.
+// index.html: the kit in a browser, from the blocks of this page. Nothing is downloaded.
 
 const RUNTIME = "ort.wasm.bundle.min.mjs";
 const BINARY = "ort-wasm-simd-threaded.wasm";
@@ -10,7 +10,7 @@ const contents = new Map();
 async function unpack(name) {
   if (!contents.has(name)) {
     const block = [...document.querySelectorAll("script.block")].find((each) => each.dataset.name === name);
-    if (!block) throw new Error(`${name} is missing: this page is not whole`);
+    if (!block) throw new Error(`${name} is missing: this page is incomplete`);
     const packed = Uint8Array.from(atob(block.textContent.trim()), (mark) => mark.charCodeAt(0));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     contents.set(name, new Uint8Array(await new Response(stream).arrayBuffer()));
@@ -19,7 +19,7 @@ async function unpack(name) {
   return contents.get(name);
 }
 
-// Written out, for pages that browsers do not trust with crypto.subtle, such as those of a local server.
+// Written out, as browsers do not offer crypto.subtle on some pages, such as those of a local server.
 function digestOf(bytes) {
   const padded = new Uint8Array(Math.ceil((bytes.length + 9) / 64) * 64);
   padded.set(bytes);
@@ -49,7 +49,7 @@ function digestOf(bytes) {
   return [...state].map((word) => word.toString(16).padStart(8, "0")).join("");
 }
 
-// The first 32 bits of the fractional parts of the roots of the first primes, as FIPS 180-4 has it.
+// The first 32 bits of the fractional parts of the roots of the first primes, as in FIPS 180-4.
 const PRIMES = [...Array(312).keys()].filter((n) => n > 1 && ![...Array(n).keys()].some((m) => m > 1 && n % m === 0));
 const CUBE_ROOTS = Uint32Array.from(PRIMES, (prime) => rootOf(prime, 3n));
 const SQUARE_ROOTS = Uint32Array.from(PRIMES.slice(0, 8), (prime) => rootOf(prime, 2n));
@@ -141,10 +141,12 @@ function fill(id, rows) {
 }
 
 function show(kit, result) {
-  const { passed, checks } = result.verdict;
+  const { checks } = result.verdict;
+  const [word] = conclude(kit, result);
   const failed = checks.filter((check) => !check.passed).map((check) => check.name);
-  tell(passed
+  tell(word === "PASSED"
     ? "Passed: the model on this device meets every limit."
+    : word === "NOT JUDGED" ? `Not judged: no check failed, but ${kit.gaps.join("; ")}.`
     : `Failed: ${failed.length} of ${checks.length} checks did not hold (${failed.join(", ")}).`);
   fill("classes", result.per_class.map(({ label, total, correct, predicted }, index) => {
     const isForgotten = kit.forget.includes(index);
@@ -179,7 +181,7 @@ async function start() {
   try {
     const [kit, result] = await verify();
     show(kit, result);
-    document.documentElement.dataset.state = result.verdict.passed ? "passed" : "failed";
+    document.documentElement.dataset.state = conclude(kit, result)[0].toLowerCase().replace(" ", "-");
   } catch (error) {
     at("findings").hidden = at("download").hidden = true;
     at("result").textContent = "";

@@ -1,8 +1,9 @@
-"""Finds out on this device whether the model of this kit has forgotten what it should have.
+"""Check on this device whether this kit's model has forgotten what it should have.
 
-Needs Python 3.8 or later with numpy and onnxruntime, and nothing else. Writes device-result.json.
-Exit codes: 0 every gate passed; 1 a gate failed; 2 usage; 3 the kit is damaged; 4 ONNX Runtime here
-cannot run the model; 5 the provider is not available.
+Needs only Python 3.8 or later with numpy and onnxruntime. Writes device-result.json. Exit codes: 0
+every gate passed; 1 a gate failed; 2 usage; 3 the kit is damaged; 4 ONNX Runtime here cannot run
+the model; 5 the provider is not available; 6 no gate failed, but there are too few images for a
+verdict.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ RESULT_SCHEMA = "nhle-onnx/device-result/v1"
 CPU = "CPUExecutionProvider"
 QUIET = 4
 SATURATION = (
-    "this processor clips sums of 8-bit products; others answer a quantized model otherwise"
+    "this processor clips sums of 8-bit products; a quantized model answers differently on others"
 )
-DAMAGED, NO_PROVIDER = 3, 5
+DAMAGED, NO_PROVIDER, NOT_JUDGED = 3, 5, 6
 
 
 class Refusal(Exception):  # noqa: N818 - not a fault of this program
@@ -48,7 +49,7 @@ class Refusal(Exception):  # noqa: N818 - not a fault of this program
 def main() -> int:
     """Check the kit, run it, write and show what was found."""
     parser = argparse.ArgumentParser(
-        description="Runs this kit's images through its model, and judges what it still knows."
+        description="Runs this kit's images through its model, and checks what it still knows."
     )
     parser.add_argument("--out", type=Path, default=Path("device-result.json"), help="the result")
     parser.add_argument("--provider", default=CPU, help="of ONNX Runtime (default: %(default)s)")
@@ -68,11 +69,11 @@ def main() -> int:
         print(f"error: {refusal}", file=sys.stderr)
         return refusal.code
     show(kit, result, arguments.out)
-    return 0 if result["verdict"]["passed"] else 1
+    return conclude(kit, result)[1]
 
 
 def read_file(folder: Path, name: str, digest: str) -> bytes:
-    """One file of the kit, if it is the one that the kit was made with."""
+    """Read one file of the kit, if it is the one that the kit was made with."""
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
@@ -91,7 +92,7 @@ def check_files(folder: Path, kit: dict[str, Any]) -> None:
 
 
 def read_images(folder: Path, kit: dict[str, Any]) -> Any:  # noqa: ANN401 - old numpy has no types
-    """The images as the model's input, [N, ...]."""
+    """Read the images as the model's input, [N, ...]."""
     images = kit["images"]
     kind = np.dtype(images["dtype"]).newbyteorder("<")
     flat = np.frombuffer(read_file(folder, images["file"], images["sha256"]), kind)
@@ -99,7 +100,7 @@ def read_images(folder: Path, kit: dict[str, Any]) -> Any:  # noqa: ANN401 - old
 
 
 def open_session(model: Path, provider: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
-    """The model, on the provider asked for; never silently on another one."""
+    """Open the model on the requested provider; never silently on another one."""
     if provider not in ort.get_available_providers():
         names = ", ".join(ort.get_available_providers())
         raise Refusal(f"no {provider} here; there are: {names}", NO_PROVIDER)
@@ -119,7 +120,7 @@ def run_images(
     images: Any,  # noqa: ANN401
     kit: dict[str, Any],
 ) -> tuple[list[int], list[float]]:
-    """The answer to each image on its own, and the milliseconds that it took."""
+    """Answer each image separately, and return the answers and milliseconds."""
     predictions, times_ms = [], []
     try:
         for image in (images[0], *images):
@@ -131,10 +132,10 @@ def run_images(
             predictions.append(int(scores.argmax()) if np.isfinite(scores.max()) else -1)
     except Exception as error:  # its errors share no public base class
         raise Refusal(f"ONNX Runtime failed on the images: {error}", CANNOT_RUN) from error
-    predictions, times_ms = predictions[1:], times_ms[1:]  # the first run also prepares
-    if -1 in predictions:  # no answer is not a wrong answer: it would pass for forgotten
+    predictions, times_ms = predictions[1:], times_ms[1:]  # the first run includes preparation
+    if -1 in predictions:  # a missing answer is not a wrong answer: it would count as forgotten
         place = predictions.index(-1)
-        raise Refusal(f"the best score of image {place} is no finite number here", CANNOT_RUN)
+        raise Refusal(f"the best score of image {place} is not finite here", CANNOT_RUN)
     return predictions, times_ms
 
 
@@ -145,7 +146,7 @@ def make_result(
     times_ms: list[float],
     providers: list[str],
 ) -> dict[str, Any]:
-    """Everything that device-result.json holds."""
+    """Make the content of device-result.json."""
     answers = list(zip(kit["classes"], kit["expected"], predictions))
     after = measure(kit, predictions)
     delta = subtract(after["acc_r"], (kit["host"]["before"] or {}).get("acc_r"))
@@ -193,7 +194,7 @@ def saturates() -> bool:
 
 
 def measure(kit: dict[str, Any], predictions: list[int]) -> dict[str, Any]:
-    """Accuracies over the forgotten and over the retained classes, and of each class."""
+    """Measure accuracies over forgotten classes, over retained classes, and of each class."""
     hits = [(cls, cls == given) for cls, given in zip(kit["classes"], predictions)]
     return {
         "acc_f": share([hit for cls, hit in hits if cls in kit["forget"]]),
@@ -205,14 +206,14 @@ def measure(kit: dict[str, Any], predictions: list[int]) -> dict[str, Any]:
 
 
 def answers_right(answers: list[tuple[int, int, int]], index: int) -> int:
-    """How many images of a class were answered with it."""
+    """Count the images of a class that were answered with it."""
     return sum(cls == index == given for cls, _, given in answers)
 
 
 def judge(
     kit: dict[str, Any], acc_f: float | None, delta: float | None, agreement: float | None
 ) -> list[dict[str, Any]]:
-    """Each figure that was measured, against its limit."""
+    """Check each measured figure against its limit."""
     limits = kit["limits"]
     gates = (
         ("after.acc_f", acc_f, limits["max_acc_f"], "lower"),
@@ -233,17 +234,17 @@ def judge(
 
 
 def share(hits: list[bool]) -> float | None:
-    """The part of all that is true; None of nothing."""
+    """Return the share of true values; None if there are none."""
     return sum(hits) / len(hits) if hits else None
 
 
 def subtract(after: float | None, before: float | None) -> float | None:
-    """A difference, where both were measured."""
+    """Return a difference, if both were measured."""
     return None if after is None or before is None else after - before
 
 
 def describe_device() -> dict[str, Any]:
-    """What this machine is. Its name on the network is nobody's business."""
+    """Describe this machine, without its network name."""
     return {
         "name": find_name() or platform.processor() or platform.machine(),
         "platform": platform.platform(),
@@ -253,7 +254,7 @@ def describe_device() -> dict[str, Any]:
 
 
 def find_name() -> str:
-    """The board's or the processor's name, where Linux tells it."""
+    """Find the name of the board or the processor, on Linux."""
     try:
         return Path("/proc/device-tree/model").read_text("utf-8").strip("\0\n ")
     except (OSError, ValueError):
@@ -267,17 +268,17 @@ def find_name() -> str:
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write the result whole or not at all; one of an earlier run is replaced."""
+    """Write the result whole or not at all, replacing an earlier one."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(part, path)  # noqa: PTH105 - one call, and the same one in every Python
+        os.replace(part, path)  # noqa: PTH105 - works in every Python version
     except OSError as error:
         raise Refusal(f"{path} cannot be written: {error.strerror}", DAMAGED) from error
 
 
 def show(kit: dict[str, Any], result: dict[str, Any], out: Path) -> None:
-    """The same in short, for people."""
+    """Print a summary for people."""
     runtime, latency = result["runtime"], result["latency_ms"]
     print(f"runtime  {runtime['name']} {runtime['version']}, {', '.join(runtime['providers'])}")
     print(f"device   {printable(result['device']['name'])}")
@@ -295,11 +296,21 @@ def show(kit: dict[str, Any], result: dict[str, Any], out: Path) -> None:
         word = "passed" if check["passed"] else "FAILED"
         print(f"{check['name']:<28}{check['value']:>9.4f}{limit:>11}  {word}")
     print(f"\nresult   {out}")
-    print("PASSED" if result["verdict"]["passed"] else "FAILED")
+    word, code = conclude(kit, result)
+    for gap in kit.get("gaps", []) if code == NOT_JUDGED else []:
+        print(f"not judged: {printable(gap)}")
+    print(word)
+
+
+def conclude(kit: dict[str, Any], result: dict[str, Any]) -> tuple[str, int]:
+    """The last word and the exit code: limits that were kept on too few images show nothing."""
+    if not result["verdict"]["passed"]:
+        return "FAILED", 1
+    return ("NOT JUDGED", NOT_JUDGED) if kit.get("gaps") else ("PASSED", 0)
 
 
 def printable(text: str) -> str:
-    """Text without what a terminal would obey, or this one's encoding cannot show."""
+    """Remove control characters, and characters that the terminal cannot encode."""
     encoding = sys.stdout.encoding or "ascii"
     plain = "".join(mark if mark.isprintable() else "?" for mark in text)
     return plain.encode(encoding, "replace").decode(encoding)

@@ -1,0 +1,73 @@
+"""`doctor` says what truly works, and never falls over."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from nhle_onnx.runtime.native import CPU, CUDA
+from nhle_onnx.runtime.providers import has_cuda_driver
+from support.runs import Nhle
+
+BROKEN_TORCH = """
+import sys
+sys.modules["torch"] = None
+from nhle_onnx.cli.main import run
+sys.exit(run(["doctor", "--json"]))
+"""
+
+
+def test_the_defaults_work(nhle: Nhle) -> None:
+    result = nhle("doctor", "--json")
+    assert result.code == 0
+    report = json.loads(result.out)
+    providers = {trial["name"]: trial for trial in report["providers"]}
+    assert providers[CPU]["works"]
+    assert set(providers) >= {CUDA, *ort.get_available_providers()}
+    devices = {trial["name"]: trial for trial in report["devices"]}
+    assert devices["cpu"]["works"]
+    assert devices["cuda"]["works"] == torch.cuda.is_available()
+    assert report["environment"]["torch"] == torch.__version__
+    assert report["passed"]
+
+
+def test_it_reads_well(nhle: Nhle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/usr/bin/zsh")
+    result = nhle("doctor")
+    assert f"provider {CPU}: works" in result.out
+    assert "device   cpu: works" in result.out
+    assert "zsh_source" in result.out
+    assert result.out.endswith("PASSED\n")
+
+
+@pytest.mark.skipif(has_cuda_driver(), reason="this machine has what must be missing here")
+@pytest.mark.parametrize("flag", ["--provider", "--device"])
+def test_what_was_asked_for_and_does_not_work_is_an_exit_code(flag: str, nhle: Nhle) -> None:
+    result = nhle("doctor", flag, "cuda")
+    assert result.code == 5
+    assert result.out.endswith("FAILED\n")
+    assert "no NVIDIA driver" in result.out
+
+
+def test_a_provider_that_computes_nonsense_does_not_work(
+    nhle: Nhle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nonsense = [np.full((1, 1, 1, 1), 7, np.float32)]
+    monkeypatch.setattr(ort.InferenceSession, "run", lambda *_: nonsense)
+    result = nhle("doctor")
+    assert result.code == 5
+    assert f"{CPU}: it computes 7.0000" in result.out
+
+
+def test_a_broken_torch_is_a_finding() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN_TORCH], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr
+    (device,) = json.loads(done.stdout)["devices"]
+    assert device["fault"].startswith("torch cannot be imported")

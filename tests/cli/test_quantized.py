@@ -1,0 +1,247 @@
+"""Quantized models, as ONNX Runtime's own quantizer makes them: forgotten in the same integers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, TensorProto, helper
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+from nhle_onnx.graph.head.bounds import read_range
+from nhle_onnx.graph.head.find import find_head
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.subgraph import expose_tensors
+from nhle_onnx.values.model import ClassifierHead
+from studies.formats import FORMATS, Calibration, quantize
+from support.graphs import make_model, make_node, run_model
+from support.readme import keep_names, read_shown_output
+from support.runs import Nhle, Unlearned, unlearn
+from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES, copy_sidecars
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+FLAGS = ("--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
+SHORT = (*FLAGS, "--steps", "70")  # less than the stop rule takes
+NO_CALIBRATION = Calibration("image", np.zeros((0,), np.float32))
+WHOLE = {TensorProto.INT4, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32}
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """LeNet-5 in a format, with its sidecars, each in a folder of its own."""
+    with np.load(EVALUATION) as archive:
+        images = ((archive["x"][:64, None] / 255 - 0.286) / 0.353).astype(np.float32)
+
+    def make_format(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        copy_sidecars(folder)
+        proto = quantize(FORMATS[name], onnx.load(LENET), Calibration("image", images))
+        onnx.save(proto, folder / "model.onnx")
+        return folder / "model.onnx"
+
+    return make_format
+
+
+def read_initializers(path: Path) -> dict[str, TensorProto]:
+    return {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "qdq-per-channel",
+        "qdq-int4",
+        "qdq-int4-blocks",  # some of whose scales are below 0
+        "qoperator-int8",
+        "qoperator-uint8",
+        "dynamic-int8",
+    ],
+)
+def test_unlearn_in_the_integers_that_ship(name: str, make: Callable[[str], Path]) -> None:
+    model = make(name)
+    unlearned = unlearn(model, model.with_name("edited.onnx"), "--forget", "3", *SHORT)
+    report = unlearned.report
+    assert report["passed"], report["checks"]
+    assert report["before"]["acc_f"] > 0.8
+    assert report["after"]["acc_f"] == 0.0
+    assert report["unmasked"]["acc_f"] <= 0.05
+    assert report["delta_acc_r"] >= -0.02
+    assert_only_integers_differ(unlearned)
+
+
+def test_a_dynamic_model_is_judged_one_image_at_a_time(nhle: Nhle, tmp_path: Path) -> None:
+    """Its graph quantizes a whole batch by one scale; a device has one image."""
+    given = quantize(FORMATS["dynamic-int8"], onnx.load(MOBILENET), NO_CALIBRATION)
+    model = tmp_path / "model.onnx"
+    onnx.save(given, model)
+    copy_sidecars(tmp_path, MOBILENET)
+    flags = ("--forget", 3, "--data", EVALUATION, "--json")
+    found = {}
+    for size in (1, 256):
+        result = nhle("verify", model, *flags, "--batch-size", size)
+        found[size] = json.loads(result.out)["after"]["per_class"]
+    assert found[1] == found[256]
+
+
+def assert_only_integers_differ(unlearned: Unlearned) -> None:
+    """Scales and zero points are as they were; of floats only biases and unquantized layers not."""
+    before, after = (read_initializers(path) for path in (unlearned.original, unlearned.edited))
+    assert list(before) == list(after)
+    changed = [
+        name
+        for name in before
+        if before[name].SerializeToString() != after[name].SerializeToString()
+    ]
+    assert changed == unlearned.report["changed_tensors"]
+    for name in changed:
+        assert before[name].data_type == after[name].data_type
+        assert before[name].data_type in WHOLE or name.endswith(("bias", ".weight"))
+        assert not name.endswith(("_scale", "_zero_point"))
+    growth = unlearned.edited.stat().st_size - unlearned.original.stat().st_size
+    assert abs(growth) <= 4096
+
+
+def test_the_shipped_int8_model_is_trained_in_its_integers(nhle: Nhle, tmp_path: Path) -> None:
+    out = tmp_path / "edited.onnx"
+    result = nhle("unlearn", MOBILENET_INT8, "--forget", 3, "--out", out, "--steps", 2)
+    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    assert report["after"]["acc_f"] == 0.0
+    assert len(report["changed_tensors"]) > 20
+    assert_only_integers_differ(Unlearned(MOBILENET_INT8, out, report, result.out))
+
+
+@pytest.mark.slow  # the formats above forget, and the test above trains this model
+def test_the_shipped_int8_model_forgets_as_the_readme_shows(nhle: Nhle, tmp_path: Path) -> None:
+    out = tmp_path / "edited.onnx"
+    result = nhle("unlearn", MOBILENET_INT8, "--forget", 3, "--out", out)
+    assert result.code == 0
+    assert set(keep_names(read_shown_output(1))) <= set(keep_names(result.out.splitlines()))
+    report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
+    assert report["model"]["format"] == "int8"
+    assert report["unmasked"]["acc_f"] <= 0.05
+    assert report["delta_acc_r"] >= -0.02
+    assert_only_integers_differ(Unlearned(MOBILENET_INT8, out, report, result.out))
+
+
+@pytest.mark.parametrize("name", ["qdq-int8", "qoperator-int8"])
+def test_a_first_class_that_could_win_a_tie_is_refused(
+    name: str, make: Callable[[str], Path], nhle: Nhle
+) -> None:
+    model = make(name)
+    result = nhle("unlearn", model, "--forget", 0, "--method", "cwm", *FLAGS)
+    assert result.code == 4
+    assert "--rescale" in result.err
+    assert not model.with_name("model.unlearned.onnx").exists()
+
+
+@pytest.mark.parametrize("name", ["qdq-int8", "qoperator-int8", "qdq-uint16-int8"])
+def test_a_rescaled_output_leaves_the_first_class_no_tie(
+    name: str, make: Callable[[str], Path]
+) -> None:
+    """Features that pull every retained score as far down as they go, through ONNX Runtime."""
+    model = make(name)
+    out = model.with_name("edited.onnx")
+    report = unlearn(model, out, "--forget", "0", "--method", "cwm", "--rescale", *FLAGS).report
+    assert sorted(set(report["changed_tensors"]) - {"classifier.weight_quantized"}) == [
+        "classifier.bias_quantized", "logits_scale", "logits_zero_point"
+    ]  # fmt: skip
+    assert report["delta_acc_r"] >= -0.01
+    tied, strict = (score_worst_features(onnx.load(path), model) for path in (model, out))
+    assert tied[1:].max() == tied.min()  # as given, all retained classes reach the bottom
+    assert strict[1:].max() > strict[0]
+
+
+@pytest.mark.parametrize("name", ["qdq-per-channel", "qoperator-int8", "dynamic-int8"])
+def test_the_audit_sees_through_a_mask_of_whole_numbers(
+    name: str, make: Callable[[str], Path], nhle: Nhle, tmp_path: Path
+) -> None:
+    model = make(name)
+    out, few = model.with_name("edited.onnx"), tmp_path / "few.npz"
+    unlearn(model, out, "--forget", "3", "--method", "cwm", *FLAGS)
+    with np.load(EVALUATION) as archive:
+        np.savez(few, x=archive["x"][:600], y=archive["y"][:600])
+    flags = ("--baseline", model, "--forget", 3, "--data", few)
+    result = nhle("audit", out, *flags, "--json")
+    assert result.code == 1
+    document = json.loads(result.out)
+    found = {each["name"]: each for each in document["measures"]}
+    assert found["unmasking.original_head"]["edited"] > 0.8
+    assert found["divergence.zrf"]["original"] < 0.9
+    skipped = {each["attack"]: each["reason"] for each in document["skipped"]}
+    assert "already quantized" in skipped["rounding"]
+    assert "already quantized" in skipped["static_quantization"]
+    verified = json.loads(nhle("verify", out, *flags, "--json").out)
+    assert verified["unmasked"]["acc_f"] > 0.8
+    inspected = json.loads(nhle("inspect", model, "--json").out)
+    assert inspected["format"] == "int8"
+    assert inspected["trainable_parameters"] == 61706
+
+
+def test_an_integer_product_without_its_scales_is_no_head(tmp_path: Path, nhle: Nhle) -> None:
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        make_node("MatMulInteger", "q w z"),
+    ]
+    weight, scores = np.ones((4, 3), np.int8), np.zeros((1, 3), np.int32)
+    model = tmp_path / "model.onnx"
+    onnx.save(make_model(nodes, {"x": ["n", 4]}, {"y": scores}, {"w": weight}), model)
+    result = nhle("unlearn", model, "--forget", 1, *FLAGS)
+    assert result.code == 4
+    assert "constant scale" in result.err
+
+
+@pytest.mark.parametrize("packs_head", [False, True])
+def test_packed_weights_leave_the_head_alone(
+    packs_head: bool,  # noqa: FBT001 - a parameter
+    tmp_path: Path,
+    nhle: Nhle,
+) -> None:
+    """MatMulNBits holds weights in a form of its own: it is not trained, but may be run."""
+    packed = MatMulNBitsQuantizer(
+        FORMATS["dynamic-int8"].prepare(onnx.load(LENET)),
+        block_size=32,
+        is_symmetric=True,
+        nodes_to_exclude=[] if packs_head else ["/classifier/Gemm_MatMul"],
+    )
+    packed.process()
+    model = tmp_path / "model.onnx"
+    onnx.save(packed.model.model, model)
+    copy_sidecars(tmp_path)
+    trained = nhle("unlearn", model, "--forget", 3, *FLAGS)
+    assert trained.code == 4
+    assert "MatMulNBits" in trained.err
+    masked = nhle("unlearn", model, "--forget", 3, "--method", "cwm", "--json", *FLAGS)
+    assert masked.code == (4 if packs_head else 0)
+    if not packs_head:
+        assert json.loads(masked.out)["after"]["acc_f"] == 0.0
+
+
+def score_worst_features(proto: ModelProto, original: Path) -> np.ndarray:
+    """Scores of the features that bring the retained classes' mean row down most."""
+    head = find_head(load_model(original))
+    assert head.feature_limits is not None
+    weight, _ = Head(proto, head).read()
+    limits = read_range(GraphIndex(proto), head.feature_limits)
+    worst = np.where(weight[1:].sum(0) > 0, limits.lowest, limits.highest)
+    feed = np.float32(worst)
+    if head.feature_quant_params is not None:
+        steps = np.rint((worst - limits.lowest) / limits.step)
+        feed = (steps + np.iinfo(np.int8).min).astype(np.int8)
+    (scores,) = run_model(cut_head(proto, head, feed.dtype), feed[None])
+    return scores[0]
+
+
+def cut_head(proto: ModelProto, head: ClassifierHead, kind: np.dtype) -> ModelProto:
+    """The graph from the head's features on."""
+    cut = ModelProto()
+    cut.CopyFrom(proto)
+    kept = [node for node in cut.graph.node if head.features not in node.output]
+    del cut.graph.node[:], cut.graph.input[:]
+    cut.graph.node.extend(kept)
+    element = helper.np_dtype_to_tensor_dtype(kind)
+    cut.graph.input.append(helper.make_tensor_value_info(head.features, element, ["n", 84]))
+    return expose_tensors(cut, head.scores)

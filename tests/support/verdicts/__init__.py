@@ -1,0 +1,1 @@
+"""Requests whose verdict is known, in files by what could deceive."""

@@ -1,0 +1,173 @@
+"""Models with several outputs, of which a device may read another than we judge."""
+
+import numpy as np
+from onnx import GraphProto, TensorProto, helper, numpy_helper
+
+from support.shipped import LENET
+from support.verdicts.case import (
+    BIAS,
+    FAILED,
+    HIDDEN,
+    LOGITS,
+    PASSED,
+    UNSUPPORTED,
+    WEIGHT,
+    Case,
+    Change,
+    Workshop,
+    add_output,
+    append,
+    get_tensor,
+    mask,
+    set_tensor,
+)
+
+INDICES, SCORES = TensorProto.INT64, TensorProto.FLOAT
+
+
+def add_second_head(graph: GraphProto) -> None:
+    """The same head again, by other names: masking the one leaves the other."""
+    for name, other in ((WEIGHT, "w2"), (BIAS, "b2")):
+        set_tensor(graph, other, get_tensor(graph, name))
+    append(graph, helper.make_node("Gemm", [HIDDEN, "w2", "b2"], ["second"], transB=1))
+
+
+def tell_second_label(graph: GraphProto) -> None:
+    add_second_head(graph)
+    append(graph, helper.make_node("ArgMax", ["second"], ["label"], axis=1, keepdims=0))
+    add_output(graph, "label", INDICES, ["batch"])
+
+
+def tell_best_of_second(graph: GraphProto) -> None:
+    add_second_head(graph)
+    set_tensor(graph, "k", np.array([3], np.int64))
+    append(graph, helper.make_node("TopK", ["second", "k"], ["best", "order"], axis=1))
+    add_output(graph, "order", INDICES, ["batch", 3])
+
+
+def choose_second(graph: GraphProto) -> None:
+    add_second_head(graph)
+    set_tensor(graph, "always", np.array(1, bool))
+    append(graph, helper.make_node("Where", ["always", "second", LOGITS], ["chosen"]))
+    add_output(graph, "chosen", SCORES, ["batch", 10])
+
+
+def tell_name(graph: GraphProto) -> None:
+    add_second_head(graph)
+    labels = (LENET.with_name("labels.txt")).read_text().split("\n")[:10]
+    names = numpy_helper.from_array(np.array(labels, object), "names")
+    graph.initializer.append(names)
+    append(
+        graph,
+        helper.make_node("ArgMax", ["second"], ["index"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["names", "index"], ["name"]),
+    )
+    add_output(graph, "name", TensorProto.STRING, ["batch"])
+
+
+def add_probabilities(graph: GraphProto) -> None:
+    """The label is that of two heads' probabilities together, of which one is masked."""
+    add_second_head(graph)
+    append(
+        graph,
+        helper.make_node("Softmax", [LOGITS], ["p"], axis=1),
+        helper.make_node("Softmax", ["second"], ["q"], axis=1),
+        helper.make_node("Add", ["p", "q"], ["both"]),
+        helper.make_node("ArgMax", ["both"], ["label"], axis=1, keepdims=1),
+    )
+    add_output(graph, "label", INDICES, ["batch", 1])
+
+
+def show_second(graph: GraphProto) -> None:
+    """An auxiliary head, as in networks with an early exit."""
+    add_second_head(graph)
+    add_output(graph, "second", SCORES, ["batch", 10])
+
+
+def share_weight(graph: GraphProto) -> None:
+    """The head's weight, read a second time through an Identity."""
+    append(
+        graph,
+        helper.make_node("Identity", [WEIGHT], ["shared"]),
+        helper.make_node("Transpose", ["shared"], ["turned"], perm=[1, 0]),
+        helper.make_node("MatMul", [HIDDEN, "turned"], ["cosine"]),
+        helper.make_node("Tanh", ["cosine"], ["bounded"]),
+    )
+    add_output(graph, "bounded", SCORES, ["batch", 10])
+
+
+def tell_label(graph: GraphProto) -> None:
+    append(graph, helper.make_node("ArgMax", [LOGITS], ["label"], axis=1, keepdims=0))
+    add_output(graph, "label", INDICES, ["batch"])
+
+
+def tell_label_of_sum(graph: GraphProto) -> None:
+    """Of masked and other scores added up: the mask is lower than any score is high."""
+    add_second_head(graph)
+    append(
+        graph,
+        helper.make_node("Add", [LOGITS, "second"], ["sum"]),
+        helper.make_node("ArgMax", ["sum"], ["label"], axis=1, keepdims=0),
+    )
+    add_output(graph, "label", INDICES, ["batch"])
+
+
+def show_features(graph: GraphProto) -> None:
+    add_output(graph, HIDDEN, SCORES, ["batch", 84])
+
+
+def show_probabilities(graph: GraphProto) -> None:
+    append(graph, helper.make_node("Softmax", [LOGITS], ["p"], axis=1))
+    add_output(graph, "p", SCORES, ["batch", 10])
+
+
+def count_images(graph: GraphProto) -> None:
+    append(graph, helper.make_node("Shape", [LOGITS], ["extents"]))
+    add_output(graph, "extents", INDICES, [2])
+
+
+def _mask(shop: Workshop, change: Change, *flags: object) -> list[object]:
+    return mask(shop, shop.edit(change), "--eval-data", shop.write_samples(), *flags)
+
+
+def _knows(name: str, change: Change, output: str, *flags: object) -> Case:
+    return Case(
+        name=name, make=lambda shop: _mask(shop, change, *flags), code=FAILED,
+        says=f"output {output}.acc_f", was="PASSED",
+    )  # fmt: skip
+
+
+CASES = (
+    _knows("the label of a second head", tell_second_label, "label"),
+    _knows("the best three of a second head", tell_best_of_second, "order"),
+    _knows("a second head behind a Where", choose_second, "chosen"),
+    _knows("the name of a second head's class", tell_name, "name"),
+    _knows("the label of two heads' probabilities", add_probabilities, "label"),
+    _knows("an auxiliary head", show_second, "second", "--output", LOGITS),
+    Case(
+        name="the head's weight a second time", make=lambda shop: _mask(shop, share_weight),
+        code=UNSUPPORTED, says="shares its weight with another layer",
+    ),
+    Case(
+        name="the label of the masked scores", make=lambda shop: _mask(shop, tell_label),
+        code=PASSED, says="output label.acc_f",
+    ),
+    Case(
+        name="the label of masked and other scores", code=PASSED,
+        make=lambda shop: _mask(shop, tell_label_of_sum), says="output label.acc_f",
+    ),
+    Case(
+        name="the features", code=PASSED,
+        make=lambda shop: _mask(shop, show_features, "--output", LOGITS),
+        says="gives no classes, and was not judged",
+    ),
+    Case(
+        name="the probabilities of the masked scores", code=PASSED,
+        make=lambda shop: _mask(shop, show_probabilities, "--output", LOGITS),
+        says="output p.acc_f",
+    ),
+    Case(
+        name="an output that has no row an image", make=lambda shop: _mask(shop, count_images),
+        code=PASSED, says="gives no classes, and was not judged",
+    ),
+)  # fmt: skip

@@ -1,0 +1,247 @@
+"""Training on a network of a few weights: what moves, how far, and when it ends."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.training.budget import (
+    FIRST_RATE,
+    FORGOTTEN,
+    LARGEST_RATE,
+    SETTLING,
+    TOO_LITTLE_FORGOTTEN,
+)
+from nhle_onnx.training.loop import TrainingStep
+from nhle_onnx.unlearning.finetune import STEP_LIMIT, Finetuned, TuningData, finetune
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.request import ForgetRequest
+from support.inputs import make_input
+
+REQUEST = ForgetRequest(forget=(1,), num_classes=3)
+NAMES = ("body.weight", "head.weight")
+
+
+class Network(nn.Module):
+    """Scores and features of images [N, 1, 4, 4], as a lowered model gives them; or NHWC."""
+
+    def __init__(self, *, last: bool = False) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.last = last
+        self.body, self.head = nn.Linear(16, 6), nn.Linear(6, 3)
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        assert images.shape[1:] == ((4, 4, 1) if self.last else (1, 4, 4))
+        features = torch.tanh(self.body(images.flatten(1)))
+        return self.head(features), features
+
+
+def make_samples(*, anchors: int = 24, synthesizes: bool = False) -> TuningData:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(32, 1, 4, 4)).astype(np.float32)
+    return TuningData(
+        forget=images[:8],
+        classes=np.ones(8, np.int64),
+        anchors=images[8 : 8 + anchors],
+        synthesizes=synthesizes,
+    )
+
+
+def run(
+    network: Network | None = None,
+    samples: TuningData | None = None,
+    names: Sequence[str] = NAMES,
+    whole: frozenset[str] = frozenset(),
+    layout: str = "NCHW",
+    on_step: Callable[[TrainingStep], None] = lambda _: None,
+    **options: object,
+) -> Finetuned:
+    network = network or Network()
+    lowered = LoweredModel(
+        module=network, parameter_of=dict(network.named_parameters()), whole=whole
+    )
+    return finetune(
+        lowered,
+        names,
+        samples or make_samples(),
+        REQUEST,
+        UnlearnOptions(**options),
+        make_input(1, 4, 4, layout),
+        device=torch.device("cpu"),
+        on_step=on_step,
+    )
+
+
+def test_only_the_named_tensors_move() -> None:
+    before = {name: each.detach().clone() for name, each in Network().named_parameters()}
+    network = Network()
+    result = run(network, steps=3)
+    assert tuple(result.tensors) == NAMES
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter, before[name]) == (name not in NAMES)
+        assert parameter.requires_grad == (name in NAMES)
+    for name in NAMES:
+        np.testing.assert_array_equal(result.tensors[name], network.get_parameter(name).detach())
+        assert result.tensors[name].flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [make_samples(), make_samples(anchors=0), make_samples(anchors=0, synthesizes=True)],
+    ids=["anchors", "none", "made"],
+)
+def test_forget_samples_are_forgotten_and_others_kept(samples: TuningData) -> None:
+    network, original = Network(), Network()
+    result = run(network, samples, steps=60, lr=0.02)
+    assert len(result.trajectory.points) == 60
+    assert [each.step for each in result.trajectory.points] == list(range(1, 61))
+    points = result.trajectory.points
+    first, last = (
+        sum(each.forget_loss for each in some) / 20 for some in (points[:20], points[-20:])
+    )
+    assert last < 0.95 * first
+    assert (points[-1].retain_loss > 0) == (points[-1].alignment_loss > 0)
+    assert (points[-1].retain_loss > 0) == (len(samples.anchors) > 0 or samples.synthesizes)
+    if len(samples.anchors):
+        images = torch.from_numpy(samples.anchors)
+        with torch.no_grad():
+            change = network(images)[0][:, [0, 2]] - original(images)[0][:, [0, 2]]
+            spread = original(images)[0].std()
+        assert change.square().mean().sqrt() < spread
+
+
+def test_the_seed_decides() -> None:
+    one, again, other = (run(steps=4, seed=seed).tensors for seed in (7, 7, 8))
+    assert all(np.array_equal(one[name], again[name]) for name in NAMES)
+    assert not any(np.array_equal(one[name], other[name]) for name in NAMES)
+
+
+def test_layout_is_a_matter_of_the_network() -> None:
+    samples = make_samples()
+    last = replace(
+        samples, forget=samples.forget.transpose(0, 2, 3, 1),
+        anchors=samples.anchors.transpose(0, 2, 3, 1),
+    )  # fmt: skip
+    first, second = run(steps=2), run(Network(last=True), last, layout="NHWC", steps=2)
+    for name in NAMES:
+        np.testing.assert_allclose(first.tensors[name], second.tensors[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "Adam, up to 0.01 of each tensor's magnitude a step"),
+        ({"loss": "paper-gradient"}, "Adam, up to 0.01 of each tensor's magnitude a step"),
+        ({"lr": 0.25}, "Adam, rate 0.25"),
+        ({"lr": 0.25, "loss": "paper-gradient"}, "SGD, rate 0.25"),
+        ({"lr": 0.125, "loss": "paper-cross-entropy"}, "SGD, rate 0.125"),
+    ],
+)
+def test_first_step_of_each_optimizer(options: dict[str, object], name: str) -> None:
+    """Adam moves each weight by its rate at first; SGD in proportion to the gradient."""
+    before = Network()
+    result = run(steps=1, **options)
+    assert result.optimizer == name
+    moves = {
+        key: np.abs(result.tensors[key] - before.get_parameter(key).detach().numpy())
+        for key in NAMES
+    }
+    for key, move in moves.items():
+        rms = before.get_parameter(key).detach().square().mean().sqrt().item()
+        rate = options.get("lr", FIRST_RATE * rms)
+        if name.startswith("Adam"):
+            np.testing.assert_allclose(move, rate, rtol=1e-2)
+        else:
+            assert move.std() > 0.2 * move.mean()
+            twice = run(steps=1, **options | {"lr": 2 * rate}).tensors[key]
+            again = np.abs(twice - before.get_parameter(key).detach().numpy())
+            np.testing.assert_allclose(again, 2 * move, rtol=1e-3, atol=1e-6)
+
+
+def test_each_loss_has_its_own_price() -> None:
+    prices = [
+        run(steps=1, loss=loss).trajectory.points[0].forget_loss
+        for loss in ("saturating", "paper-gradient", "paper-cross-entropy")
+    ]
+    assert len(set(prices)) == 3
+
+
+def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
+    network = Network()
+    network.body.weight.data += 100
+    result = run(network, whole=frozenset(["body.weight"]), steps=1)
+    weight = Network().body.weight.detach()
+    moved = np.abs(result.tensors["body.weight"] - (weight + 100).numpy())
+    assert moved.max() == pytest.approx(5e-3 * weight.std(correction=0).item(), rel=0.05)
+
+
+def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
+    settled = run()
+    count = len(settled.trajectory.points)
+    assert settled.stop_reason == FORGOTTEN
+    assert SETTLING <= count < STEP_LIMIT
+    assert settled.trajectory.points[-1].step_size < LARGEST_RATE
+    told = run(steps=count + 5)
+    assert told.stop_reason == "steps given"
+    assert len(told.trajectory.points) == count + 5
+
+
+def test_it_gives_up_where_nothing_is_forgotten() -> None:
+    never = run(lr=1e-7)
+    assert never.stop_reason == TOO_LITTLE_FORGOTTEN
+    assert len(never.trajectory.points) < STEP_LIMIT
+
+
+@pytest.mark.parametrize("steps", [1, 2, 30])
+def test_rounded_weights_become_an_average_of_the_last_steps(steps: int) -> None:
+    """Each step counts 0.8 of the one after it; the weights before training count nothing."""
+    network = Network()
+    passed = []
+    result = run(
+        network,
+        whole=frozenset(["body.weight"]),
+        steps=steps,
+        on_step=lambda _: passed.append(network.body.weight.detach().numpy().copy()),
+    )
+    shares = 0.8 ** np.arange(steps)[::-1]
+    expected = np.tensordot(shares / shares.sum(), np.stack(passed), axes=1)
+    np.testing.assert_allclose(result.tensors["body.weight"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(network.body.weight.detach(), result.tensors["body.weight"])
+
+
+def test_networks_that_know_left_from_right_see_no_mirrored_image() -> None:
+    network = Network()
+    assert not run(network, steps=1).probe.mirrors
+    symmetric = Network()
+    weight = symmetric.body.weight.data.reshape(6, 4, 4)
+    symmetric.body.weight.data = (weight + weight.flip(2)).reshape(6, 16)
+    assert run(symmetric, steps=1).probe.mirrors
+
+
+def test_scale_is_the_spread_of_the_scores_about_their_mean() -> None:
+    """A lead of the first step, in units of it, is that of the network as given."""
+    scaled = Network()
+    scaled.head.weight.data *= 64
+    scaled.head.bias.data *= 64
+    one, other = (run(each, steps=1).trajectory.points[0] for each in (Network(), scaled))
+    assert one.forget_margin == pytest.approx(other.forget_margin, rel=1e-4)
+    assert one.forget_loss == pytest.approx(other.forget_loss, rel=1e-4)
+    shifted = Network()
+    shifted.head.bias.data += 1000.0
+    moved = run(shifted, steps=1).trajectory.points[0]
+    assert moved.forget_margin == pytest.approx(one.forget_margin, rel=1e-2)
+
+
+def test_a_network_that_gives_all_the_same_score_has_a_scale_as_well() -> None:
+    network = Network()
+    network.head.weight.data.zero_()
+    network.head.bias.data.zero_()
+    lead = run(network, steps=1).trajectory.points[0].forget_margin
+    assert lead == pytest.approx(0, abs=1e-3)

@@ -1,0 +1,39 @@
+"""What a verdict means, in one sentence for the terminal and the pages."""
+
+from nhle_onnx.text import name_class
+from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.kit import DeviceReport, KitReport
+from nhle_onnx.values.report import UnlearnReport, VerifyReport
+from nhle_onnx.values.verdict import Check
+
+Report = UnlearnReport | VerifyReport | AuditReport | KitReport | DeviceReport
+
+_FORGOTTEN = ("after.acc_f", "acc_f")
+_MASKED = "masked, not forgotten: the features still hold the class"
+
+
+def explain_verdict(report: Report) -> str:
+    """Say what was shown, what failed, or what could not be judged."""
+    names = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    if report.verdict == "failed":
+        failed = [check.name for check in report.checks if check.verdict == "failed"]
+        return f"{', '.join(failed)} missed {'its limit' if len(failed) == 1 else 'their limits'}"
+    if report.verdict == "not-judged":
+        return f"no gate failed, but not enough is known to say that {names} is forgotten"
+    claim = _state_claim(report.checks, names)
+    return f"{_MASKED}; {claim}" if is_masked_only(report) else claim
+
+
+def is_masked_only(report: Report) -> bool:
+    """Whether only the head was to be edited."""
+    return isinstance(report, UnlearnReport) and report.method.get("method") == "cwm"
+
+
+def _state_claim(checks: tuple[Check, ...], names: str) -> str:
+    evidence = next((check.evidence for check in checks if check.name in _FORGOTTEN), None)
+    if evidence is None:
+        return f"every gate passed for {names}"
+    return (
+        f"at most {evidence.bound:.1%} of {names} may still be recognised "
+        f"(95 % confidence, {evidence.images} images)"
+    )

@@ -1,0 +1,92 @@
+"""A verdict, and the checks and evidence that it rests on. Fields are named as in the JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Verdict = Literal["passed", "failed", "not-judged"]
+EXIT_CODES: Final[dict[Verdict, int]] = {"passed": 0, "failed": 1, "not-judged": 6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a value was measured on: the number of `images`, without copies.
+
+    `interval` contains the true value with 95 % confidence. `bound` is the worst value that cannot
+    be ruled out with 95 % confidence; it decides whether the images are enough for a verdict.
+    """
+
+    images: int
+    interval: tuple[float, float]
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A measured value against its limit. A failed check is a result, not an exception.
+
+    `value` is None if nothing was measured. `gap` says why the evidence is not enough for a
+    verdict, and what would be; it is empty if the evidence is enough.
+    """
+
+    name: str
+    value: float | None
+    limit: float
+    better: Literal["lower", "higher"]
+    evidence: Evidence | None = None
+    gap: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED for a missed limit, with any evidence; PASSED for a kept one only with enough."""
+        if self.value is not None and not self._is_kept(self.value):
+            return "failed"
+        return "not-judged" if self.value is None or self.gap else "passed"
+
+    @property
+    def passed(self) -> bool:
+        """Whether the limit was kept, with enough evidence."""
+        return self.verdict == "passed"
+
+    def _is_kept(self, value: float) -> bool:
+        return value <= self.limit if self.better == "lower" else value >= self.limit
+
+
+class Judged:
+    """A report with checks, and the verdict that follows from them."""
+
+    __slots__ = ()
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASSED only if every check passed."""
+        return conclude(self.checks)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return self.verdict == "passed"
+
+
+def conclude(checks: Sequence[Check]) -> Verdict:
+    """Return the verdict of several checks: a failed one decides, then one that was not judged.
+
+    Without any check, nothing was judged.
+    """
+    verdicts = [check.verdict for check in checks] or ["not-judged"]
+    return next((each for each in ("failed", "not-judged") if each in verdicts), "passed")
+
+
+def group_gaps(checks: Sequence[Check]) -> dict[str, list[str]]:
+    """What could not be judged: the names of checks by their gap, which several may share."""
+    gaps: dict[str, list[str]] = {}
+    for check in checks:
+        if check.verdict == "not-judged":
+            gaps.setdefault(check.gap, []).append(check.name)
+    return gaps
+
+
+def choose_exit_code(verdict: Verdict, *, allows_unjudged: bool = False) -> int:
+    """Return the exit code of a command whose report has this verdict."""
+    return 0 if allows_unjudged and verdict == "not-judged" else EXIT_CODES[verdict]

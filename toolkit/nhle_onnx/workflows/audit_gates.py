@@ -1,0 +1,123 @@
+"""audit, the gates on attacks: what was found against what must not be found."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nhle_onnx.auditing.context import AuditContext
+from nhle_onnx.auditing.placement import NEARER, RESOLUTION
+from nhle_onnx.hints import hint
+from nhle_onnx.values.audit import Measure, Skipped
+from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.verdict import Check
+from nhle_onnx.verification.intervals import describe_share
+
+_REBUILT = "unmasking.rebuilt_row"
+_PLACED = (_REBUILT, "probe.recall", "relearning.mean_acc_f")
+_NO_REFERENCE = hint(
+    "without {reference} it cannot be told whether new rows, new heads and relearning find more of "
+    "the class than they would in a model that never saw it: give one that was trained without it"
+)
+_NOT_RETRAINED = (
+    "the reference answers to the original's head, so it was not trained from scratch without the "
+    "class: positions on the scale mean nothing"
+)
+_TOO_CLOSE = (
+    "{name}: original and reference are too close to tell where the edited model stands between"
+)
+
+
+def judge_attacks(
+    context: AuditContext,
+    measures: tuple[Measure, ...],
+    skipped: tuple[Skipped, ...],
+    limits: Limits,
+) -> tuple[tuple[str, ...], tuple[Check, ...]]:
+    """Return a note for each measure without a position, and the gates."""
+    found = {measure.name: measure for measure in measures}
+    checks = [
+        _limit(measure, limit, context, limits) for measure, limit in _list_limited(found, limits)
+    ]
+    checks += [
+        Check(name=each.attack, value=None, limit=0.0, better="lower", gap=each.reason)
+        for each in skipped
+        if each.leaves_gap
+    ]
+    if _REBUILT in found:
+        checks.append(_judge_rebuilt(found[_REBUILT], context, limits))
+    placed = [found[name] for name in _PLACED if name in found]
+    checks += [
+        Check(
+            name=f"{measure.name}.position", value=measure.position, limit=NEARER, better="higher"
+        )
+        for measure in placed
+        if measure.position is not None
+    ]
+    if "reference" not in context.targets:
+        return (), tuple(checks)
+    suspect = (_NOT_RETRAINED,) if _has_relative(found) else ()
+    close = [measure.name for measure in placed if measure.position is None]
+    return (*suspect, *(_TOO_CLOSE.format(name=name) for name in close)), tuple(checks)
+
+
+def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits) -> Check:
+    """Check a share of the evaluation images against its limit."""
+    count = int(context.is_judge.sum())
+    evidence = describe_share(round((measure.edited or 0.0) * count), count)
+    gap = ""
+    if evidence.bound > limit + limits.max_uncertainty:
+        gap = hint(
+            f"{count} images cannot rule out {evidence.bound:.0%}: give {{data}} with more of the "
+            "class"
+        )
+    return Check(
+        name=measure.name,
+        value=measure.edited,
+        limit=limit,
+        better="lower",
+        evidence=evidence,
+        gap=gap,
+    )
+
+
+def _judge_rebuilt(measure: Measure, context: AuditContext, limits: Limits) -> Check:
+    """Judge a row rebuilt from a few samples: it may bring back no more than in a model that never
+    saw the class.
+
+    Without such a model, the check fails if it brings back as much as in the original, and is not
+    judged if it brings back anything.
+    """
+    few = limits.max_unmasked_acc_f
+    if measure.reference is not None:
+        return _limit(measure, max(few, measure.reference + RESOLUTION), context, limits)
+    original = (measure.original or 0.0) - RESOLUTION
+    check = _limit(measure, max(few, original), context, limits)
+    is_little = check.evidence is not None and check.evidence.bound <= few + limits.max_uncertainty
+    return replace(check, gap="" if is_little else _NO_REFERENCE)
+
+
+def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:
+    """List measures with their limits, which a model that never saw the class does not exceed."""
+    limit = limits.max_unmasked_acc_f
+    unmasked = found.get("unmasking.original_head")
+    with_head = limit
+    if unmasked and not _is_relative(unmasked):
+        with_head = max(limit, unmasked.reference or 0.0)
+    for name, measure in found.items():
+        if measure.edited is None:
+            continue
+        if name == "unmasking.original_head" or name.endswith(".unmasked"):
+            yield measure, with_head
+        elif name.startswith("quantization."):
+            yield measure, limit
+
+
+def _has_relative(found: dict[str, Measure]) -> bool:
+    return "unmasking.original_head" in found and _is_relative(found["unmasking.original_head"])
+
+
+def _is_relative(measure: Measure) -> bool:
+    """Whether the original's head recognises the class in the reference's features as well. It
+    cannot if these were trained from scratch.
+    """
+    known, found = measure.original or 0.0, measure.reference or 0.0
+    return found > known / 2

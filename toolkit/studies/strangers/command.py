@@ -1,0 +1,95 @@
+"""`strangers build` and `strangers run`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.progress import track
+
+from studies.options import data_root_option, fresh_option
+from studies.results import read_rows
+from studies.strangers.build import build_stranger, is_built
+from studies.strangers.page import KEY, NAME, publish
+from studies.strangers.pictures import DATA
+from studies.strangers.run import list_cells, measure_cell
+from studies.strangers.table import STRANGERS, Stranger
+from studies.tables import get_key
+
+NAMES = [stranger.name for stranger in STRANGERS]
+
+half_option = click.option(
+    "--half",
+    type=click.Choice(["development", "final"]),
+    default="development",
+    show_default=True,
+    help="Which half of the networks.",
+)
+only_option = click.option(
+    "--only", multiple=True, type=click.Choice(NAMES), help="These networks alone."
+)
+zoo_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path.home() / ".cache" / "nhle-onnx-studies" / "strangers",
+    help="Where the networks are kept.",
+)
+
+
+@click.group()
+def strangers() -> None:
+    """Build a zoo of networks as others train them, and run the default on each."""
+
+
+@strangers.command()
+@data_root_option
+@zoo_option
+@half_option
+@only_option
+def build(data_root: Path, cache: Path, half: str, only: Sequence[str]) -> None:
+    """Train and export each network; those that the cache holds are kept."""
+    for stranger in choose(half, only):
+        if is_built(stranger, cache):
+            continue
+        record = build_stranger(stranger, data_root, cache)
+        click.echo(f"{stranger.name}: {record['accuracy']:.3f} in {record['seconds']} s")
+
+
+@strangers.command()
+@zoo_option
+@half_option
+@only_option
+@fresh_option
+def run(cache: Path, half: str, only: Sequence[str], fresh: bool) -> None:  # noqa: FBT001
+    """Run the default on three classes of each network; rows measured before are kept."""
+    if fresh and half == "final":
+        message = "the final half is measured once; only what an interrupt left out is added"
+        raise click.UsageError(message)
+    chosen = choose(half, only)
+    require_built(chosen, cache)
+    names = {stranger.name for stranger in chosen}
+    left_out = names if fresh else set()
+    rows = [row for row in read_rows(NAME) if row["network"] in {*NAMES} - left_out]
+    done = {get_key(row, KEY) for row in rows}
+    for stranger in track(chosen, description=half):
+        for cell in list_cells(DATA[stranger.data].classes):
+            if (stranger.name, *cell) not in done:
+                rows.append(measure_cell(stranger, cell, cache))
+                publish(rows)
+    publish(rows)
+
+
+def require_built(chosen: Sequence[Stranger], cache: Path) -> None:
+    """Name what the cache lacks."""
+    missing = [stranger.name for stranger in chosen if not is_built(stranger, cache)]
+    if missing:
+        message = f"not built yet, see `strangers build`: {', '.join(missing)}"
+        raise click.UsageError(message)
+
+
+def choose(half: str, only: Sequence[str]) -> list[Stranger]:
+    """The rows of a half, or some of them."""
+    return [
+        stranger
+        for stranger in STRANGERS
+        if stranger.half == half and (not only or stranger.name in only)
+    ]

@@ -1,0 +1,117 @@
+"""The page of `strangers`: how far the default travels, network by network, and what it missed."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from studies.results import write_results
+from studies.strangers.run import ANCHORS, DRAWS
+from studies.strangers.table import STRANGERS, Stranger
+from studies.tables import Row, group_rows, make_table
+from studies.tasks import FORGET_SAMPLES
+
+NAME = "strangers"
+KEY = ("network", "forget", "seed")
+MAX_UNMASKED = 0.02
+MIN_DELTA = -0.02
+_BY_NAME = {stranger.name: stranger for stranger in STRANGERS}
+_INTRODUCTION = (
+    f"`unlearn` with no option on {len(STRANGERS)} small networks that differ in what strangers' "
+    "networks differ in: recipe, architecture, data. Half of them, fixed before anything was "
+    "measured, are for development; the other half is for one final run. Three classes of each "
+    f"network, {DRAWS} draws of {FORGET_SAMPLES} forget samples and {ANCHORS} unlabelled anchors "
+    "of the other classes; judged on all test images. `unmasked` is Acc_F with the original head "
+    f"put back. A cell keeps the limits with unmasked ≤ {MAX_UNMASKED} and ΔAcc_R ≥ {MIN_DELTA}; "
+    "the tool's own verdict is by the limits it has by default, on the same images."
+)
+_DEVELOPMENT = "The half that the method was developed on."
+_FINAL = (
+    "The half that was kept aside: its recipes were fixed beforehand, and the default was run on "
+    "it once, after development had ended."
+)
+_HALVES = {"development": _DEVELOPMENT, "final": _FINAL}
+_FIGURES = (
+    "Acc_F before",
+    "Acc_R before",
+    "worst Acc_F",
+    "median unmasked",
+    "worst unmasked",
+    "median ΔAcc_R",
+    "worst ΔAcc_R",
+    "median steps",
+    "median s",
+)
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page and the rows."""
+    write_results(NAME, "Strangers' networks", describe(rows), rows)
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """The page's text; it says which half has been measured."""
+    parts = [_INTRODUCTION]
+    for half, note in _HALVES.items():
+        chosen = [row for row in rows if _BY_NAME[row["network"]].half == half]
+        text = describe_half(chosen) if chosen else "Not measured yet."
+        parts.append(f"## The {half} half\n\n{note}\n\n{text}")
+    return "\n\n".join(parts)
+
+
+def describe_half(rows: Sequence[Row]) -> str:
+    """All cells together, each network, and each cell that missed."""
+    networks = [
+        describe_network(_BY_NAME[name]) | summarise(part)
+        for (name,), part in group_rows(rows, "network").items()
+    ]
+    missed = [row for row in rows if not keeps_limits(row)]
+    text = f"{make_table([summarise(rows)])}\n\n{make_table(networks)}"
+    columns = (*KEY, "Acc_F", "unmasked", "ΔAcc_R", "steps", "stop", "verdict")
+    table = make_table([{name: row[name] for name in columns} for row in missed]) if missed else ""
+    sentence = f"{len(missed)} of {len(rows)} cells miss a limit."
+    return f"{text}\n\n### Cells that missed\n\n{sentence}\n\n{table}".rstrip()
+
+
+def describe_network(stranger: Stranger) -> Row:
+    """What it is."""
+    return {
+        "network": stranger.name,
+        "kind": stranger.network.family,
+        "data": stranger.data,
+    }
+
+
+def summarise(rows: Sequence[Row]) -> Row:
+    """Medians, the worst, and the share of cells within limits; what was refused is no figure."""
+    measured = [row for row in rows if row["unmasked"] is not None]
+    kept = sum(keeps_limits(row) for row in rows)
+    summary: Row = {
+        "cells": len(rows),
+        "within limits": f"{kept / len(rows):.1%}",
+        "passed": len([row for row in rows if row["verdict"] == "PASSED"]),
+        "refused": len(rows) - len(measured),
+    }
+    if not measured:
+        return summary | dict.fromkeys(_FIGURES, "-")
+    unmasked = [row["unmasked"] for row in measured]
+    deltas = [row["ΔAcc_R"] for row in measured]
+    figures = (
+        median(row["Acc_F before"] for row in measured),
+        median(row["Acc_R before"] for row in measured),
+        max(row["Acc_F"] for row in measured),
+        median(unmasked),
+        max(unmasked),
+        median(deltas),
+        min(deltas),
+        median(row["steps"] for row in measured),
+        median(row["s"] for row in measured),
+    )
+    return summary | dict(zip(_FIGURES, figures, strict=True))
+
+
+def keeps_limits(row: Row) -> bool:
+    """Whether the class is gone from the features and the others are unharmed."""
+    return (
+        row["unmasked"] is not None
+        and row["unmasked"] <= MAX_UNMASKED
+        and row["ΔAcc_R"] >= MIN_DELTA
+    )
