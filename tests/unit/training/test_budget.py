@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from nhle_onnx.errors import TrainingDivergedError
 from nhle_onnx.training.budget import (
     DRIFT_BOUND,
     FIRST_RATE,
     FIRST_WEIGHT,
     FORGOTTEN,
+    HEAVIEST,
     LARGEST_RATE,
     SETTLING,
     TOO_LITTLE_FORGOTTEN,
@@ -44,6 +46,12 @@ def go_on(points: Sequence[TrainingStep], budget: Budget = BUDGET) -> list[Pace]
     return paces[1:]
 
 
+def go_on_from(pace: Pace, points: Sequence[TrainingStep]) -> Pace:
+    for count in range(1, len(points) + 1):
+        pace = BUDGET.follow(pace, points[:count])
+    return pace
+
+
 @pytest.mark.parametrize(("drift", "falls"), [(0.0, True), (0.5, True), (1.5, False), (9.0, False)])
 def test_the_weight_falls_within_the_bound_and_rises_beyond_it(drift: float, falls: bool) -> None:  # noqa: FBT001
     weights = [pace.weight for pace in go_on([point(drift=drift * DRIFT_BOUND)] * 5)]
@@ -74,9 +82,20 @@ def test_beyond_the_bound_steps_shrink_while_the_drift_rises(
 
 
 def test_steps_never_shrink_to_nothing() -> None:
-    """They would never bring the drift back."""
+    """They would never bring the drift back; nor below a third of the largest that went well."""
     rising = [point(drift=DRIFT_BOUND * (2 + share / 100)) for share in range(90)]
     assert go_on(rising)[-1].rate == FIRST_RATE
+    grown = go_on([*[point()] * 12, *rising])
+    assert grown[-1].rate == pytest.approx(LARGEST_RATE / 3)
+    taken_back = BUDGET.take_back(grown[-1])
+    assert go_on_from(taken_back, rising).rate == pytest.approx(FIRST_RATE, rel=1.5)
+    assert go_on_from(taken_back, rising).rate < LARGEST_RATE / 6
+
+
+def test_drift_alone_does_not_raise_the_weight_for_ever() -> None:
+    """Most of it is noise that the steps make; once training settles, the weight may rise on."""
+    assert go_on([point(drift=9 * DRIFT_BOUND)] * 40)[-1].weight == HEAVIEST
+    assert go_on([point(-9.0)] * 30, replace(BUDGET, steps=44))[-1].weight < FIRST_WEIGHT
 
 
 @pytest.mark.parametrize(
@@ -156,6 +175,40 @@ def test_it_gives_up_and_says_what_is_missing(win: float, drift: float, reason: 
         points.append(point(win, drift * DRIFT_BOUND))
         pace = BUDGET.follow(pace, points)
     assert pace.stop == reason
+
+
+@pytest.mark.parametrize(("margin", "forgotten"), [(0.9, True), (1.1, False)])
+def test_how_surely_it_is_to_lose_is_the_networks_own_margin(
+    margin: float,
+    forgotten: bool,  # noqa: FBT001
+) -> None:
+    paces = go_on([point(-1.0)] * 20, replace(BUDGET, margin=margin))
+    assert bool(paces[-1].settled) == forgotten
+
+
+def test_a_step_after_which_nothing_can_be_computed_is_taken_back() -> None:
+    weight, calls = nn.Parameter(torch.zeros(1)), []
+
+    def objective() -> Losses:
+        calls.append(weight.item())
+        if weight.item() < -0.9 * FIRST_RATE:
+            message = "it overflows"
+            raise FloatingPointError(message)
+        zero = weight.sum() * 0
+        return Losses(
+            forget=weight.sum(), retain=zero, alignment=zero, drift=0.0, forget_margin=1.0,
+            win_margin=1.0,
+        )  # fmt: skip
+
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    trajectory = train(optimizer, objective, BUDGET, PACE, max_steps=2, on_step=lambda _: None)
+    assert trajectory.pace.taken_back == 1
+    assert calls[1] < -0.9 * FIRST_RATE
+    assert calls[2] == 0
+    rate_given = replace(BUDGET, adapts=False)
+    fresh = torch.optim.SGD([weight], lr=1.0)
+    with pytest.raises(TrainingDivergedError, match="it overflows"):
+        train(fresh, objective, rate_given, PACE, max_steps=9, on_step=lambda _: None)
 
 
 def test_steps_that_were_told_settle_at_their_end() -> None:

@@ -35,3 +35,25 @@ def test_images_are_shifted_as_far_as_the_network_bears(width: int, shift: int) 
 
 def test_small_images_are_shifted_by_a_pixel() -> None:
     assert run(8, size=8).max_shift == 1
+
+
+class Leading(nn.Module):
+    """Two classes of ten far ahead of the rest, one of them by a little."""
+
+    def __init__(self, lead: float) -> None:
+        super().__init__()
+        self.lead = lead
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        scores = torch.zeros(len(images), 10)
+        scores[:, 0], scores[:, 1] = 9.0 + self.lead, 9.0
+        return scores, scores
+
+
+@pytest.mark.parametrize(("lead", "margin"), [(0.1, 0.3), (4.0, 0.49), (20.0, 1.25)])
+def test_a_class_is_surely_forgotten_where_it_loses_by_half_of_the_usual_lead(
+    lead: float, margin: float
+) -> None:
+    images, generator = torch.zeros(4, 1, 8, 8), torch.Generator().manual_seed(0)
+    found = probe(Leading(lead), images, "NCHW", torch.device("cpu"), generator)
+    assert found.margin == pytest.approx(margin, abs=0.01)

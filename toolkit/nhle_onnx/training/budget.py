@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from nhle_onnx.values.report import TrainingStep
 
-DRIFT_BOUND = 0.02  # nats; a confident answer that flips costs ln 2, so 3 in 100 could
+DRIFT_BOUND = 0.025  # nats; a confident answer that flips costs ln 2, so 4 in 100 could
 SURE_MARGIN = 1.0  # logit spreads by which the class is to lose against the best retained one
-_CLEAR_MARGIN = 0.25  # by which it must still lose once training has settled
+_CLEAR_SHARE = 0.25  # of the margin, by which it must still lose once training has settled
 ROUNDED_BOUND = 0.1  # where weights are whole numbers: their rounding alone makes most of it
 FIRST_WEIGHT = 20.0
 FIRST_RATE = 5e-4
@@ -24,10 +24,12 @@ SETTLING = 22  # steps in which the rate falls to a tenth
 WINDOW = 10  # steps that count as evidence
 _EARLIEST = 20  # steps before the first verdict
 _WEIGHTS = (0.5, 100.0)
+HEAVIEST = 30.0  # while the class is still known: most drift is then noise, which steps make
 _ASCENT = 0.05  # the weight's largest relative change in a step
 _SETTLING_ASCENT = 1.03
 _GROWTH = 1.5
 _SHRINKAGE = 0.85
+_SMALLEST = 1 / 3  # of the largest step so far: smaller ones find no way out
 _RECOVERY = 1.1
 _COOLING = 0.9
 _FAR = 3.0  # bounds, from which a step is taken back
@@ -47,14 +49,16 @@ TOO_LITTLE_FORGOTTEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """The weight of what is retained, and the step size, as a fraction of its largest.
+    """The weight of what is retained, and the step size, a fraction of each tensor's magnitude.
 
-    `settled` counts the steps since the step size began to fall, 0 before; `rounds` how often that
-    was in vain; `since` is the step where this round began, and `stop` says why training ends.
+    `peak` is the largest step size so far that was not taken back; `settled` counts the steps since
+    the step size began to fall, 0 before; `rounds` how often that was in vain; `since` is the step
+    where this round began, and `stop` says why training ends.
     """
 
     weight: float
     rate: float
+    peak: float = 0.0
     settled: int = 0
     rounds: int = 0
     since: int = 0
@@ -67,13 +71,15 @@ class Pace:
 class Budget:
     """How a pace follows from the steps so far.
 
-    `adapts` lets the step size change. With `steps` training neither ends early nor begins to
+    `adapts` lets the step size change. `bound` is the drift allowed, `margin` what counts as surely
+    forgotten, in logit spreads. With `steps` training neither ends early nor begins to
     settle before the last of them.
     """
 
     adapts: bool
     steps: int | None = None
     bound: float = DRIFT_BOUND
+    margin: float = SURE_MARGIN
 
     @property
     def near(self) -> float:
@@ -89,7 +95,11 @@ class Budget:
     def take_back(self, pace: Pace) -> Pace:
         """Half as large a step."""
         return replace(
-            pace, rate=pace.rate / 2, refusals=pace.refusals + 1, taken_back=pace.taken_back + 1
+            pace,
+            rate=pace.rate / 2,
+            peak=pace.rate / 2,
+            refusals=pace.refusals + 1,
+            taken_back=pace.taken_back + 1,
         )
 
     def follow(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
@@ -110,15 +120,21 @@ class Budget:
             return False
         if is_stuck(points[pace.since :]):
             return True
-        return is_forgotten(points, SURE_MARGIN) and measure_drift(points[-3:]) <= self.near
+        return is_forgotten(points, self.margin) and measure_drift(points[-3:]) <= self.near
 
     def _spend(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Dual ascent: the weight falls while the drift is below its bound, and rises above it."""
         excess = measure_drift(points[-3:]) / self.bound - 1
         weight = pace.weight * math.exp(_ASCENT * min(1.0, max(-1.0, excess)))
-        return replace(pace, weight=_limit(weight), rate=self._step_on(pace.rate, points))
+        return replace(
+            pace,
+            weight=min(_limit(weight), HEAVIEST),
+            rate=self._step_on(pace, points),
+            peak=max(pace.peak, pace.rate),
+        )
 
-    def _step_on(self, rate: float, points: Sequence[TrainingStep]) -> float:
+    def _step_on(self, pace: Pace, points: Sequence[TrainingStep]) -> float:
+        rate = pace.rate
         if not self.adapts:
             return rate
         drift, before = points[-1].drift, points[-2].drift if len(points) > 1 else 0.0
@@ -126,7 +142,7 @@ class Budget:
             return min(rate * _GROWTH, LARGEST_RATE)
         if drift < before:  # only further steps bring it back
             return min(rate * _RECOVERY, LARGEST_RATE)
-        return max(rate * _SHRINKAGE, FIRST_RATE)
+        return max(rate * _SHRINKAGE, FIRST_RATE, _SMALLEST * max(pace.peak, rate))
 
     def _settle(self, pace: Pace) -> Pace:
         rate = pace.rate * _COOLING if self.adapts else pace.rate
@@ -135,7 +151,7 @@ class Budget:
 
     def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Stop, or go on where training began to settle too early."""
-        forgotten = is_forgotten(points, _CLEAR_MARGIN)
+        forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
         kept = measure_drift(points[-WINDOW:]) <= self.bound
         if forgotten and kept:
             return replace(pace, stop=FORGOTTEN)
@@ -153,13 +169,19 @@ class Budget:
 
 
 def start_budget(
-    *, steps: int | None, measures: bool, is_rounded: bool, is_rate_given: bool
+    *,
+    steps: int | None,
+    measures: bool,
+    is_rounded: bool,
+    is_rate_given: bool,
+    margin: float = SURE_MARGIN,
 ) -> tuple[Budget, Pace]:
     """A budget and its first pace. The step size stays as it is where it was given, where no drift
     is measured, and on rounded weights, which move by leaps.
     """
     adapts = measures and not is_rounded and not is_rate_given
-    budget = Budget(adapts=adapts, steps=steps, bound=ROUNDED_BOUND if is_rounded else DRIFT_BOUND)
+    bound = ROUNDED_BOUND if is_rounded else DRIFT_BOUND
+    budget = Budget(adapts=adapts, steps=steps, bound=bound, margin=margin)
     rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE
     return budget, Pace(weight=FIRST_WEIGHT, rate=rate)
 

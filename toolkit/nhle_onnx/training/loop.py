@@ -88,8 +88,8 @@ def train(
     while len(points) < max_steps and pace.stop is None:
         step = len(points) + 1
         try:
-            losses = objective()
-            if budget.refuses(pace, losses.drift, points):
+            losses = _measure(objective, budget, pace, points)
+            if losses is None:
                 stepper.take_back()
                 pace = budget.take_back(pace)
                 continue
@@ -102,6 +102,19 @@ def train(
         on_step(points[-1])
         pace = budget.follow(pace, points)
     return Trajectory(points=tuple(points), pace=pace)
+
+
+def _measure(
+    objective: Callable[[], Losses], budget: Budget, pace: Pace, points: Sequence[TrainingStep]
+) -> Losses | None:
+    """The losses, or None where the last step is to be taken back."""
+    try:
+        losses = objective()
+    except FloatingPointError:
+        if not budget.refuses(pace, math.inf, points):
+            raise
+        return None
+    return None if budget.refuses(pace, losses.drift, points) else losses
 
 
 def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:

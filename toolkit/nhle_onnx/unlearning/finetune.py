@@ -89,7 +89,9 @@ def finetune(
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
     measures = bool(len(anchors)) or samples.synthesizes
-    trajectory = _run(optimizer, objective, rounded, options, on_step, measures=measures)
+    trajectory = _run(
+        optimizer, objective, rounded, options, on_step, measures=measures, margin=probed.margin
+    )
     return Finetuned(
         tensors={
             name: parameter.detach().cpu().contiguous().numpy()
@@ -127,6 +129,7 @@ def _run(
     on_step: Callable[[TrainingStep], None],
     *,
     measures: bool,
+    margin: float,
 ) -> Trajectory:
     """Train until the budget or the options say so, and leave what is rounded at its average."""
     average = WeightAverage(rounded)
@@ -143,6 +146,7 @@ def _run(
             measures=measures,
             is_rounded=bool(rounded),
             is_rate_given=options.lr is not None,
+            margin=margin,
         ),
         max_steps=STEP_LIMIT if options.steps is None else options.steps,
         on_step=follow,

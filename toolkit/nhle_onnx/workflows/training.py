@@ -66,6 +66,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
             "mirrors": finetuned.probe.mirrors,
             "max_shift": finetuned.probe.max_shift,
             "margin": objective.MARGIN,
+            "sure_margin": finetuned.probe.margin,
             "drift_bound": DRIFT_BOUND,
             "retain_weight": trajectory.pace.weight,
             "steps_taken_back": trajectory.pace.taken_back,
