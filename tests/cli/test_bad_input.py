@@ -73,7 +73,7 @@ def test_the_ort_format_is_refused(nhle: Nhle, out: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("kernel", "reason"), [(2, "not a 1x1 convolution"), (1, "not one score for each class")]
+    ("kernel", "reason"), [(2, "neither a 1x1 convolution"), (1, "not one score for each class")]
 )
 def test_a_detector_is_refused(
     nhle: Nhle, out: Path, tmp_path: Path, kernel: int, reason: str

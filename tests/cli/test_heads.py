@@ -11,6 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+import nhle_onnx
 from architectures import LeNet5
 from architectures.examples import export_example, make_example, make_images
 from support.graphs import run_model
@@ -134,7 +135,7 @@ def test_a_clamp_that_lets_the_class_win_is_refused(name: str, tmp_path: Path, n
     path = export(HEADS[name], tmp_path)
     result = nhle("unlearn", path, "--forget", 0, "--samples", SAMPLES)
     assert result.code == 4
-    assert "class 0 wins whenever all others score 0" in result.err
+    assert "class 0 wins whenever all others have it too" in result.err
     assert "--method nhle" in result.err
     allowed = nhle("unlearn", path, "--forget", 3, "--samples", SAMPLES, "--steps", 1, "--json")
     assert "loses even a tie" in json.loads(allowed.out)["notes"][0]
@@ -150,12 +151,53 @@ def test_several_heads_are_chosen_by_name(tmp_path: Path, nhle: Nhle) -> None:
     undecided = nhle(*arguments)
     assert undecided.code == 2
     assert "out0, out1" in undecided.err
-    assert "--output" in undecided.err
-    report = json.loads(nhle(*arguments, "--output", "out1", "--json").out)
+    assert "--graph-output" in undecided.err
+    report = json.loads(nhle(*arguments, "--graph-output", "out1", "--json").out)
     assert report["model"]["head"]["op"] == "MatMul"
     assert report["after"]["acc_f"] == 0.0
     assert "output out0 has a head of its own" in report["notes"][0]
-    assert nhle(*arguments, "--output", "out7").code == 2
+    assert nhle(*arguments, "--graph-output", "out7").code == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_old_name_of_a_flag_still_works(tmp_path: Path, nhle: Nhle) -> None:
+    """On the command line, in a configuration file, and as a keyword: with a note."""
+    path = export(lambda net, h: (net.classifier(h), net.classifier(h).argmax(1)), tmp_path)
+    for flag in (("--output", "out0"), ("--output=out0",)):
+        shown = nhle("inspect", path, *flag)
+        assert (shown.code, shown.err) == (0, "note: --output is now called --graph-output\n")
+    (tmp_path / "c.toml").write_text('output = "out9"\n')
+    assert "has no output out9" in nhle("inspect", path, "--config", tmp_path / "c.toml").out
+    with pytest.warns(DeprecationWarning, match="output is now called graph_output"):
+        assert nhle_onnx.inspect(path, output="out0").head is not None  # type: ignore[call-arg]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["argmax", "topk"])
+def test_an_output_that_is_the_best_class_alone_is_kept(
+    name: str, tmp_path: Path, nhle: Nhle
+) -> None:
+    """What it is chosen from is judged, and so is the output, which names no class that is gone."""
+    heads: dict[str, Head] = {
+        "argmax": lambda net, h: net.classifier(h).argmax(1),
+        "topk": lambda net, h: torch.topk(torch.softmax(net.classifier(h), 1), 2)[1],
+    }
+    path = export(heads[name], tmp_path)
+    unlearned = unlearn(path, tmp_path / "edited.onnx", *GIVEN, "--method", "cwm")
+    report = unlearned.report
+    assert report["after"]["acc_f"] == 0.0
+    assert {"output out0.acc_f"} <= {check["name"] for check in report["checks"]}
+    before, after = (onnx.load(each) for each in (path, unlearned.edited))
+    assert before.graph.output == after.graph.output
+    found = nhle("inspect", path, "--json")
+    scores = json.loads(found.out)["head"]["output"]
+    named = nhle("inspect", path, "--graph-output", scores, "--json")
+    assert json.loads(named.out)["head"] == json.loads(found.out)["head"]
+    refused = nhle(
+        "kit", unlearned.edited, "--forget", 3, "--data", EVALUATION, "--out", tmp_path / "k.zip"
+    )
+    assert refused.code == 4
+    assert "shows no scores" in refused.err
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -199,7 +241,7 @@ def test_the_auxiliary_head_of_inception_is_left_alone(tmp_path: Path, nhle: Nhl
     refused = nhle(*arguments)
     assert refused.code == 2
     assert "logits, auxiliary" in refused.err
-    result = nhle(*arguments, "--output", "logits")
+    result = nhle(*arguments, "--graph-output", "logits")
     report = json.loads(result.out)
     assert result.code in {0, 1, 6}
     assert "output auxiliary has a head of its own" in " ".join(report["notes"])

@@ -21,7 +21,6 @@ sys.exit(code)
     [
         (["--help"], 0),
         (["unlearn", "--help"], 0),
-        (["inspect", str(LENET)], 0),
         (["verify", str(LENET), "--forget", "3", "--data", str(EVALUATION)], 1),
         (["unlearn", str(LENET), "--forget", "3", "--method", "cwm", "--dry-run"], 0),
         (["unlearn", str(LENET), "--forget", "77"], 2),

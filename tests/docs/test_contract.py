@@ -23,14 +23,14 @@ REFERENCE = "\n".join(
 FROM_CODE = "::: mkdocs-click"  # the part of the reference that the site makes of the commands
 
 MODEL_FLAGS = {
-    "--output", "--labels", "--preprocess", "--mean", "--std", "--size", "--layout", "--range",
-    "--config",
+    "--graph-output", "--input", "--labels", "--preprocess", "--mean", "--std", "--size",
+    "--layout", "--range", "--channels", "--resize", "--crop-pct", "--resample", "--config",
 }  # fmt: skip
 VERBOSITY = {"--verbose", "--quiet", "--json"}
 GATES = {"--max-acc-f", "--max-acc-r-drop"}
 WHERE = {"--provider", "--device", "--batch-size", "--seed"}
 COMMANDS = {
-    "inspect": MODEL_FLAGS | VERBOSITY,
+    "inspect": MODEL_FLAGS | VERBOSITY | {"--data"},
     "unlearn": MODEL_FLAGS | VERBOSITY | GATES | WHERE | {
         "--forget", "--samples", "--samples-per-class", "--eval-data", "--method", "--loss",
         "--anchors", "--scope", "--mask", "--lr", "--steps", "--report", "--out", "--force",
@@ -56,7 +56,7 @@ CHOICES = {
     "--method": "nhle-cwm nhle cwm",
     "--loss": "saturating paper-gradient paper-cross-entropy",
     "--scope": "all features last-stage head",
-    "--mask": "auto convex floor zero importance",
+    "--mask": "auto convex floor zero importance drop",
     "--provider": "auto cpu cuda",
     "--device": "auto cpu cuda",
 }

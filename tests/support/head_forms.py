@@ -177,7 +177,7 @@ FLOAT_FORMS: dict[str, Callable[[], Form]] = {
     "softmax-without-shift": lambda: decompose(is_shifted=False),
     "relu": lambda: follow(node("Relu", "z", "y"), is_clamped=True),
     "clip-cast": lambda: follow(
-        node("Clip", "z", "c"), node("Cast", "c", "y", to=TensorProto.FLOAT), is_clamped=True
+        node("Clip", "z", "c"), node("Cast", "c", "y", to=TensorProto.FLOAT)
     ),
     "dropout-softmax": lambda: follow(node("Dropout", "z", "d"), node("Softmax", "d", "y")),
     "relu-softmax": lambda: follow(

@@ -1,7 +1,9 @@
 """Text that is safe to print, and the format of numbers and classes everywhere."""
 
 import json
+from collections.abc import Iterable
 
+_NEAR = 3
 _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -40,3 +42,17 @@ def name_class(index: int, label: str) -> str:
     """Write a class's index and label, on one line."""
     name = str(index) if label == str(index) else f"{index} {label}"
     return " ".join(to_printable(name).split())
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Write `Did you mean ...? ` with the known names that are spelled alike, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and seldom needed
+
+    spellings = {each.casefold(): each for each in known}
+    near = get_close_matches(name.strip().casefold(), spellings, n=_NEAR)
+    return f"Did you mean {' or '.join(spellings[each] for each in near)}? " if near else ""
+
+
+def describe_node(op_type: str, name: str, outputs: Iterable[str]) -> str:
+    """Name a node of a graph by its operator and name or, without a name, by what it computes."""
+    return f"{op_type} {name}" if name else f"the {op_type} that computes {', '.join(outputs)}"

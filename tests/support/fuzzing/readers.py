@@ -18,7 +18,8 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.values.settings.model import ModelFlags, PreprocessFlags
+from nhle_onnx.values.settings.inspect import InspectSettings
+from nhle_onnx.values.settings.model import PreprocessFlags
 from nhle_onnx.values.settings.patch import ApplySettings
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.patch_apply import apply_patch_file, describe_patch
@@ -32,7 +33,7 @@ _TARGET = ImageInput(
 
 def read_model(path: Path) -> None:
     """A model: its faults, head, input and weights."""
-    render_json(inspect_model(path, ModelFlags()))
+    render_json(inspect_model(InspectSettings(model=path)))
 
 
 def read_patch(path: Path) -> None:
@@ -55,7 +56,7 @@ def read_labels(path: Path) -> None:
 
 def read_preprocess(path: Path) -> None:
     """A preprocessing description, and an image as it says."""
-    found = find_preprocess(_load_lenet(), _TARGET, PreprocessFlags(file=path))
+    found = find_preprocess(_load_lenet(), _TARGET, PreprocessFlags(file=str(path)))
     if found:
         prepare_image(Image.new("L", (32, 30)), _TARGET, found)
 

@@ -143,7 +143,7 @@ CASES = (
     _knows("a second head behind a Where", choose_second, "chosen"),
     _knows("the name of a second head's class", tell_name, "name"),
     _knows("the label of two heads' probabilities", add_probabilities, "label"),
-    _knows("an auxiliary head", show_second, "second", "--output", LOGITS),
+    _knows("an auxiliary head", show_second, "second", "--graph-output", LOGITS),
     Case(
         name="the head's weight a second time", make=lambda shop: _mask(shop, share_weight),
         code=UNSUPPORTED, says="shares its weight with another layer",
@@ -158,12 +158,12 @@ CASES = (
     ),
     Case(
         name="the features", code=PASSED,
-        make=lambda shop: _mask(shop, show_features, "--output", LOGITS),
+        make=lambda shop: _mask(shop, show_features, "--graph-output", LOGITS),
         says="gives no classes, and was not judged",
     ),
     Case(
         name="the probabilities of the masked scores", code=PASSED,
-        make=lambda shop: _mask(shop, show_probabilities, "--output", LOGITS),
+        make=lambda shop: _mask(shop, show_probabilities, "--graph-output", LOGITS),
         says="output p.acc_f",
     ),
     Case(

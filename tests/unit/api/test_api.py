@@ -24,7 +24,7 @@ import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing pr
 from architectures.lenet5 import LeNet5
 from nhle_onnx.api.keywords import (
     AuditKeywords,
-    ModelKeywords,
+    InspectKeywords,
     UnlearnKeywords,
     VerifyKeywords,
     find_type,
@@ -33,7 +33,7 @@ from nhle_onnx.api.keywords import (
 from nhle_onnx.cli.main import cli
 from nhle_onnx.cli.patch import apply_command, create_command
 from nhle_onnx.values.settings.audit import AuditSettings
-from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.settings.verify import VerifySettings
 from support import ROOT
@@ -47,13 +47,13 @@ FUNCTIONS = {
     "unlearn": (UnlearnKeywords, {"forget"}),
     "verify": (VerifyKeywords, {"forget", "data", "device_result"}),
     "audit": (AuditKeywords, {"forget", "data", "baseline"}),
-    "inspect": (ModelKeywords, set()),
+    "inspect": (InspectKeywords, set()),
 }
 SETTINGS = {
     "unlearn": UnlearnSettings,
     "verify": VerifySettings,
     "audit": AuditSettings,
-    "inspect": ModelFlags,
+    "inspect": InspectSettings,
 }
 
 

@@ -62,7 +62,6 @@ def test_shortest_edge_then_centre_crop() -> None:
     [
         ({"height": 8, "width": 6}, ((8, 6), None)),
         ({"shortest_edge": 9}, (None, 9)),
-        (9, (None, 9)),
         ([8, 6], ((8, 6), None)),
     ],
 )
@@ -77,12 +76,12 @@ def test_what_hugging_face_switches_off_is_not_done() -> None:
         "do_resize": False,
         "do_rescale": False,
         "do_normalize": False,
-        "size": 224,
+        "size": {"shortest_edge": 224},
         "image_mean": [9.0],
         "rescale_factor": 7.0,
     }
     found = parse_config(config, "here")
-    assert found == Preprocess(source="here", scale=1.0)
+    assert found == Preprocess(source="here", upright=True, scale=1.0)
 
 
 def test_a_rescale_offset_centres_the_range() -> None:

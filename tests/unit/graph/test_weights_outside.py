@@ -299,3 +299,40 @@ def test_a_model_behind_a_link(tmp_path: Path) -> None:
     assert read_model_files(model)["w.bin"] == path.with_name("w.bin").read_bytes()
     check_sidecars(model)
     assert read(write_edited(model, tmp_path / "out")).keys() == draw_tensors(7).keys()
+
+
+def make_cache(folder: Path) -> tuple[Path, Path]:
+    """A model as a Hugging Face cache holds it: links to files that are named by their content."""
+    snapshot, blobs = folder / "snapshots/main/onnx", folder / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    path = write_outside(snapshot, "model.onnx_data")
+    for file in (path, path.with_name("model.onnx_data")):
+        blob = blobs / hashlib.sha256(file.read_bytes()).hexdigest()
+        file.rename(blob)
+        file.symlink_to(Path("../../../blobs") / blob.name)
+    return path, blobs
+
+
+def test_a_model_in_a_cache_of_downloads(tmp_path: Path) -> None:
+    path, blobs = make_cache(tmp_path)
+    model = load_model(path)
+    assert model.files == set(blobs.iterdir())
+    weights = path.with_name("model.onnx_data")
+    assert read_model_files(model)["model.onnx_data"] == weights.read_bytes()
+    check_sidecars(model)
+    assert read(write_edited(model, tmp_path / "out")).keys() == draw_tensors(7).keys()
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "blobs/below"])
+def test_a_link_that_leaves_the_folder_of_a_cache(place: str, tmp_path: Path) -> None:
+    path, _ = make_cache(tmp_path)
+    weights = path.with_name("model.onnx_data")
+    (tmp_path / place).mkdir()
+    moved = weights.resolve().rename(tmp_path / place / "weights")
+    weights.unlink()
+    weights.symlink_to(moved)
+    with pytest.raises(InputRefusedError) as caught:
+        load_model(path)
+    assert_told(caught.value, "keeps weights in a separate file", "No such file")
+    assert "cp -L" in caught.value.remedy

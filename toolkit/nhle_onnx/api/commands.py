@@ -6,7 +6,7 @@ from typing import Unpack
 from nhle_onnx.api.keywords import (
     AuditKeywords,
     Classes,
-    ModelKeywords,
+    InspectKeywords,
     StrPath,
     UnlearnKeywords,
     VerifyKeywords,
@@ -20,7 +20,7 @@ from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.settings.audit import AuditSettings
-from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.summary import InspectReport
@@ -143,8 +143,8 @@ def audit(
     return found.report
 
 
-@documented(ModelFlags)
-def inspect(model: StrPath, **keywords: Unpack[ModelKeywords]) -> InspectReport:
+@documented(InspectSettings)
+def inspect(model: StrPath, **keywords: Unpack[InspectKeywords]) -> InspectReport:
     """Describe a model, and what `unlearn` can do with it. Needs no torch.
 
     `reasons` says what prevents editing. Raises UsageError, and InputRefusedError or
@@ -162,5 +162,5 @@ def inspect(model: StrPath, **keywords: Unpack[ModelKeywords]) -> InspectReport:
         ...
         nhle_onnx.errors.InputRefusedError: no.onnx does not exist
     """
-    values = check_keywords(ModelFlags, keywords)
-    return inspect_model(Path(model), fill_settings(ModelFlags, values))
+    values = check_keywords(InspectSettings, keywords)
+    return inspect_model(fill_settings(InspectSettings, values, model=Path(model)))

@@ -6,6 +6,7 @@ defaults are declared in the settings alone; a test compares both.
 
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Annotated, Any, Literal, TypedDict, TypeVar
 from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, ValidationError
 
 from nhle_onnx.errors import UsageError
+from nhle_onnx.text import suggest
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Device, Provider
-from nhle_onnx.values.preprocess import Layout
+from nhle_onnx.values.preprocess import ChannelOrder, Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import (
     OptionField,
@@ -35,7 +37,8 @@ _WIDTH = 100
 class ModelKeywords(TypedDict, total=False):
     """How images become the model's input, and where its scores are. None means not given."""
 
-    output: str | None
+    graph_output: str | None
+    input: str | tuple[str, ...]
     labels: StrPath | None
     preprocess: StrPath | None
     mean: tuple[float, ...] | None
@@ -43,7 +46,17 @@ class ModelKeywords(TypedDict, total=False):
     size: tuple[int, int] | None
     layout: Layout | None
     range: tuple[float, float] | None
+    channels: ChannelOrder | None
+    resize: Literal["squash", "shortest", "longest"] | None
+    crop_pct: float | None
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None
     max_elements: int
+
+
+class InspectKeywords(ModelKeywords, total=False):
+    """The keywords of `inspect`."""
+
+    data: StrPath | None
 
 
 class RunKeywords(ModelKeywords, total=False):
@@ -127,10 +140,15 @@ def find_type(field: OptionField) -> Any:  # noqa: ANN401 - any type
 def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any]:
     """Convert the given keywords. Raises UsageError for values that a flag would refuse."""
     known = {field.keyword: field for field in list_keywords(settings)}
+    new = {field.option.old: keyword for keyword, field in known.items() if field.option.old}
     checked = {}
-    for name, value in given.items():
+    for given_name, value in given.items():
+        name = new.get(given_name, given_name)
+        if name != given_name:
+            warnings.warn(f"{given_name} is now called {name}", DeprecationWarning, stacklevel=4)
         if name not in known:
-            raise _refuse(name, "there is no such keyword")
+            near = suggest(name, known)
+            raise _refuse(name, "there is no such keyword", near)
         try:
             checked[name] = _make_checker(known[name]).validate_python(value)
         except ValidationError as error:
@@ -176,8 +194,8 @@ def render_call(function: str, **given: object) -> str:
     return f"nhle_onnx.{function}({arguments})"
 
 
-def _refuse(name: str, reason: str) -> UsageError:
-    return UsageError(f"{name}: {reason}", remedy="See help() of the function.")
+def _refuse(name: str, reason: str, near: str = "") -> UsageError:
+    return UsageError(f"{name}: {reason}", remedy=f"{near}See help() of the function.")
 
 
 def _make_checker(field: OptionField) -> TypeAdapter[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
-from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.head import Head, average_features
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.runtime.session import open_session
@@ -36,7 +36,9 @@ class CannotRunError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """A model's answers to samples: the head's features [N, D] and the scores [N, K]."""
+    """A model's answers to samples: the head's features [N, D] and the scores [N, K]. The features
+    of several heads lie side by side.
+    """
 
     features: Array
     scores: Array
@@ -122,15 +124,17 @@ def read_answers(
     Raises CannotRunError where features, or the highest scores, are NaN or infinite.
     """
     proto, head = with_real_values(proto, head)
-    session = open_session(expose_tensors(proto, head.features, head.scores), provider, kernels)
-    names = (head.features, head.scores)
-    features, scores = session.run_several(names, inputs, image_input, batch_size)
-    spatial = tuple(range(2, features.ndim))
+    names = (head.scores, *(part.features for part in head.all_parts))
+    session = open_session(expose_tensors(proto, *dict.fromkeys(names)), provider, kernels)
+    scores, *found = session.run_several(names, inputs, image_input, batch_size)
+    features = np.hstack(
+        [average_features(each, part) for each, part in zip(found, head.all_parts, strict=True)]
+    )
     scores = scores.reshape(len(scores), head.num_classes)
     if not (np.isfinite(features).all() and np.isfinite(scores.max(1)).all()):
         message = "the model computes numbers that are not finite, so its answers cannot be used"
         raise CannotRunError(message)
-    return Answers(features=features.mean(spatial) if spatial else features, scores=scores)
+    return Answers(features=features, scores=scores)
 
 
 def split_halves(classes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.bool_]:

@@ -13,8 +13,10 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nhle_onnx.cli.groups import list_names
 from nhle_onnx.cli.unlearn import read_settings, unlearn_command
 from nhle_onnx.errors import UsageError
+from nhle_onnx.values.preprocess import PRESET_NAMES
 from nhle_onnx.values.settings.option import list_options
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
@@ -23,7 +25,7 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 _DIGEST_LENGTH = 8
 _MODEL_KEYS = frozenset({"model", "models"})
 _PLACES = frozenset(field.name for field in list_options(UnlearnSettings) if field.option.is_place)
-_KEYWORDS = frozenset({"auto", "off"})
+_KEYWORDS = frozenset({"auto", "off", *PRESET_NAMES})
 # flags for outputs and for the program's behaviour, which the fleet decides
 _OURS = frozenset(
     {
@@ -132,7 +134,7 @@ def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSe
     options = {
         option: item
         for item in unlearn_command.params
-        for option in item.opts
+        for option in list_names(item)
         if option.startswith("--") and option not in _OURS
     }
     values: dict[str, Any] = {"forget": ["0"]}

@@ -1,20 +1,32 @@
 """Help that lists options in groups."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 
 class GroupedOption(click.Option):
-    """An option with a group."""
+    """An option with a group and, perhaps, an old flag that stands for it."""
 
-    def __init__(self, *arguments: Any, group: str = "", **values: Any) -> None:
+    def __init__(self, *arguments: Any, group: str = "", old: str = "", **values: Any) -> None:
         super().__init__(*arguments, **values)
         self.group = group
+        self.old = old
+
+
+def list_names(item: click.Parameter) -> list[str]:
+    """List a parameter's flags, with the old one that stands for it."""
+    return [*item.opts, *filter(None, [item.old if isinstance(item, GroupedOption) else ""])]
 
 
 class GroupedCommand(click.Command):
     """A command whose help lists options in groups; those without a group come last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read old flags as the new ones."""
+        new = {item.old: item.opts[-1] for item in self.params if isinstance(item, GroupedOption)}
+        return super().parse_args(ctx, [_rename(argument, new) for argument in args])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options."""
@@ -29,3 +41,12 @@ class GroupedCommand(click.Command):
         for group, records in {**rows, "Other options": others}.items():
             with formatter.section(group):
                 formatter.write_dl(records)
+
+
+def _rename(argument: str, new: Mapping[str, str]) -> str:
+    """Return the new form of an old flag, and say so on stderr."""
+    flag, equals, value = argument.partition("=")
+    if not flag or flag not in new:
+        return argument
+    click.echo(f"note: {flag} is now called {new[flag]}", err=True)
+    return f"{new[flag]}{equals}{value}"

@@ -8,13 +8,13 @@ import click
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
-from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.option import make_settings
 
 
 @click.command("inspect", cls=GroupedCommand)
 @MODEL
-@options_of(ModelFlags)
+@options_of(InspectSettings)
 @CONFIG
 @verbosity_options
 @JSON
@@ -24,7 +24,7 @@ def inspect_command(model: Path, **values: Any) -> None:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.inspect import inspect_model
 
-    report = inspect_model(model, make_settings(ModelFlags, values))
+    report = inspect_model(make_settings(InspectSettings, values, model=model))
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
@@ -33,6 +33,7 @@ def inspect_command(model: Path, **values: Any) -> None:
 
 def _show(report: Any) -> None:
     from nhle_onnx.cli.show import show_line
+    from nhle_onnx.text import describe_node
 
     file, head = report.model, report.head
     show_line("model", f"{file.path} ({file.size_bytes:,} bytes)")
@@ -43,9 +44,10 @@ def _show(report: Any) -> None:
         for key, kind in values.items():
             show_line(name, f"{key} {kind}")
     if head:
+        layer = describe_node(head.op, head.node, [head.logits])
         show_line(
             "head",
-            f"{head.op} {head.node}: {head.num_classes} classes of {head.feature_dim} features, "
+            f"{layer}: {head.num_classes} classes of {head.feature_dim} features, "
             f"weight {head.weight}, bias {head.bias or 'none (one is added)'}",
         )
     show_line("weights", f"{report.trainable_parameters:,} in {report.trainable_tensors} tensors")
@@ -57,3 +59,18 @@ def _show(report: Any) -> None:
     show_line("unlearn", f"can use {', '.join(methods)}" if methods else "not supported")
     for reason in report.reasons:
         show_line("reason", reason)
+    if report.trials:
+        _show_trials(report.trials)
+
+
+def _show_trials(trials: Any) -> None:
+    from nhle_onnx.cli.show import show_line
+    from nhle_onnx.hints import word
+
+    for note in trials.notes:
+        show_line("note", note)
+    for trial in trials.tried:
+        name = word(trial.options, "flags")
+        show_line("accuracy", f"{trial.accuracy:.4f} {name} ({trials.images} images)")
+    if proposal := trials.proposal:
+        show_line("proposal", f"{word(proposal.options, 'flags')} works better than what was found")

@@ -6,7 +6,8 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from nhle_onnx.cli.groups import GroupedOption
+from nhle_onnx.cli.groups import GroupedOption, list_names
+from nhle_onnx.hints import name_flag
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -98,6 +99,7 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
         *names,
         cls=GroupedOption,
         group=field.group,
+        old=name_flag(option.old) if option.old else "",
         type=_find_type(field),
         multiple=field.item is not None,
         required=is_required,
@@ -143,7 +145,9 @@ def read_config(context: click.Context, _parameter: click.Parameter, path: Path 
         message = f"{path} cannot be read as TOML: {error}"
         raise click.BadParameter(message) from error
     names = {
-        option.lstrip("-"): item.name for item in context.command.params for option in item.opts
+        option.lstrip("-"): item.name
+        for item in context.command.params
+        for option in list_names(item)
     }
     unknown = [key for key in values if key.replace("_", "-") not in names]
     if unknown:

@@ -30,6 +30,7 @@ class ArraySamples:
     classes: npt.NDArray[np.int64]
     target: ImageInput
     preprocess: Preprocess | None
+    notes: tuple[str, ...] = ()
 
     @property
     def piece_size(self) -> int:
@@ -69,11 +70,13 @@ def open_arrays(
     arrays that do not fit the model or each other.
     """
     x, y = open_array(path, "x"), open_array(path, "y")
+    images = "uint8 images [N, H, W] or [N, H, W, C], or " if target.takes_pictures else ""
     remedy = (
-        "It needs x (uint8 images [N, H, W] or [N, H, W, C], or float32 inputs "
-        f"[N, {', '.join(map(str, target.sample_shape))}]) and y (integer classes [N])."
+        f"It needs x ({images}float32 inputs [N, {', '.join(map(str, target.sample_shape))}]) "
+        "and y (integer classes [N])."
     )
-    if not _holds_images(x) and not _holds_inputs(x, target):
+    are_images = target.takes_pictures and _holds_images(x) and not _are_raw(x, target)
+    if not are_images and not _holds_inputs(x, target):
         message = f"{path}: x is {x.dtype} of shape {list(x.shape)}"
         raise InputRefusedError(message, remedy=remedy)
     if y.shape != x.shape[:1] or y.dtype.kind not in "iu" or not 0 < y.shape[0] <= _MAX_SAMPLES:
@@ -88,7 +91,7 @@ def open_arrays(
         x=x,
         classes=classes.astype(np.int64),
         target=target,
-        preprocess=require_preprocess(preprocess, path) if _holds_images(x) else None,
+        preprocess=require_preprocess(preprocess, path) if are_images else None,
     )
 
 
@@ -101,7 +104,15 @@ def _holds_images(x: NpzArray) -> bool:
 
 
 def _holds_inputs(x: NpzArray, target: ImageInput) -> bool:
-    return bool(x.dtype == np.float32) and x.shape[1:] == target.sample_shape
+    """Whether samples need no preparation. Features that are not images may have any precision."""
+    is_real = x.dtype in {np.dtype(np.float32), np.dtype(target.dtype)}
+    is_real = is_real or (target.layout is None and x.dtype.kind == "f")
+    return is_real and x.shape[1:] == target.sample_shape
+
+
+def _are_raw(x: NpzArray, target: ImageInput) -> bool:
+    """Whether they are 8-bit pixels just as the model takes them."""
+    return target.dtype == "uint8" and _holds_inputs(x, target)
 
 
 def _prepare(images: Pixels, target: ImageInput, preprocess: Preprocess, prepared: Array) -> None:

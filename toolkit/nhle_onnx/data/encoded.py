@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.data.folders import decode_image
-from nhle_onnx.data.labels import find_class
+from nhle_onnx.data.labels import find_class, find_classes
 from nhle_onnx.data.preprocess import normalize_pixels
 from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
+LABEL_COLUMNS = ("label", "labels", "class", "cls", "y")
 Encoded = tuple[str, bytes]  # an image's name for messages, and its file's content
 
 
@@ -41,6 +42,7 @@ class EncodedSamples:
     target: ImageInput
     preprocess: Preprocess
     piece_size: int = 16
+    notes: tuple[str, ...] = ()
 
     def load(self, pieces: Iterable[Sequence[int]]) -> Iterator[Fill]:
         """As in SampleSource."""
@@ -75,9 +77,26 @@ def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
     found = written if isinstance(written, int) else find_class(written.strip(), labels)
     if found is None or not 0 <= found < len(labels):
         shown = written if isinstance(written, int) else written.strip()[:64]
-        message = f"{name} is of class {shown!r}, which the model does not have"
+        several = isinstance(written, str) and len(find_classes(written.strip(), labels)) > 1
+        why = "may be several of the model's" if several else "the model does not have"
+        message = f"{name} is of class {shown!r}, which {why}"
         raise InputRefusedError(
             message,
             remedy=f"Write indices from 0 to {len(labels) - 1}, or the model's labels.",
         )
     return found
+
+
+def map_names(names: Sequence[str] | None, labels: Sequence[str]) -> tuple[int, ...]:
+    """Map a data set's own numbers to classes: it may have them in another order. If all of its
+    `names` are labels of the model, they decide; otherwise nothing is mapped.
+    """
+    found = [find_class(str(name), labels) for name in names or ()]
+    known = tuple(index for index in found if index is not None)
+    return known if len({*known}) == len(found) else ()
+
+
+def translate(written: str | int, classes: Sequence[int]) -> str | int:
+    """Translate a data set's number; anything else stays as written."""
+    is_mapped = isinstance(written, int) and 0 <= written < len(classes)
+    return classes[int(written)] if is_mapped else written

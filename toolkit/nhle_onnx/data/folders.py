@@ -1,6 +1,5 @@
 """Image files in one folder for each class, decoded only on request."""
 
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,25 +9,38 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image as Pillow
 
-from nhle_onnx.data.labels import find_class
+from nhle_onnx.data.labels import explain_class, find_class, find_classes, list_readings
+from nhle_onnx.data.pointers import is_pointer, make_refusal
 from nhle_onnx.data.preprocess import MAX_PIXELS, Pixels, normalize_pixels, shape_image
 from nhle_onnx.data.source import Array, Fill, fill_inputs
+from nhle_onnx.data.tree import (
+    Image,
+    Tree,
+    check_regular,
+    describe_skipped,
+    scan,
+)
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
+from nhle_onnx.text import suggest
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+# The first that is there is proposed.
+_SPLITS = ("val", "valid", "validation", "eval", "dev", "test", "testing", "train", "training")
+LISTS = frozenset({".txt", ".lst", ".list"})  # suffixes of lists of images
+TABLES = ("metadata.csv", "metadata.jsonl")
+_MAX_LIST = 2**26
+_START = 64  # bytes
 # A file's content decides, not its name; but Pillow's many other readers are never used.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _DEEP_MODES = ("I", "F")  # I;16 and similar modes too
 _OPAQUE = frozenset({1, 3})  # channels
-_DIGITS = re.compile(r"(\d+)")
 _REMEDY = "Replace or remove this file."
 
 # Such an image is refused, with a clearer message.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,7 @@ class FolderSamples:
     target: ImageInput
     preprocess: Preprocess
     piece_size: int = 16
+    notes: tuple[str, ...] = ()
 
     def load(self, pieces: Iterable[Sequence[int]]) -> Iterator[Fill]:
         """As in SampleSource; the InputRefusedError names a file that cannot be decoded."""
@@ -60,33 +73,102 @@ class FolderSamples:
 def open_folder(
     path: Path, target: ImageInput, preprocess: Preprocess, labels: Sequence[str]
 ) -> FolderSamples:
-    """Open the samples of `<class>/*.png|jpg|jpeg|webp|bmp`, classes and files in natural order."""
-    files: list[Path] = []
-    classes: list[int] = []
-    for folder in (item for item in _list_folder(path) if item.is_dir()):
-        images = _list_images(folder)
-        if not images:
-            continue
-        found = find_class(folder.name, labels)
-        if found is None or found >= len(labels):
-            message = f"{folder} is not named after a class of the model"
-            raise InputRefusedError(
-                message,
-                remedy="Name folders by class index, or by label with labels.txt beside the model.",
-            )
-        files += images
-        classes += [found] * len(images)
-    if not files:
-        message = f"{path} holds no images"
-        raise InputRefusedError(
-            message, remedy="It needs one folder for each class: <class>/*.png|jpg|jpeg|webp|bmp."
-        )
+    """Open the images below folders that are named after classes, in natural order."""
+    tree = scan(path)
+    images = [image for image in tree.images if image.folders]
+    if not images:
+        raise _refuse_empty(path, tree, labels)
+    _refuse_splits(path, images, labels)
+    classes = _list_classes(path, images, labels)
+    if outside := len(tree.images) - len(images):
+        tree.skipped["outside of class folders"] += outside
     return FolderSamples(
         path=path,
-        files=tuple(files),
+        files=tuple(image.path for image in images),
         classes=np.array(classes, dtype=np.int64),
         target=target,
         preprocess=preprocess,
+        notes=describe_skipped(path, len(images), tree.skipped),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How folders' names are read: a number that is both a label and an index is a label if all
+    numbers are labels.
+    """
+
+    root: Path
+    labels: Sequence[str]
+    are_labels: bool
+
+    def choose(self, folders: tuple[str, ...]) -> int:
+        """Choose the outermost folder that names a class; below it, only labels may contradict."""
+        named = [(name, found) for name in folders if (found := self._find(name))]
+        if not named:
+            raise _refuse_unknown(self.root / folders[0], self.labels)
+        (name, first), *inner = named
+        if len(first) != 1 or first[0] >= len(self.labels):
+            raise _refuse_unknown(self.root / name, self.labels)
+        for other, others in inner:
+            if not other.isdecimal() and first[0] not in others:
+                message = f"{self.root.joinpath(*folders)} lies in folders of two classes"
+                raise InputRefusedError(message, remedy=f"Move {name} and {other} apart.")
+        return first[0]
+
+    def _find(self, name: str) -> tuple[int, ...]:
+        found = find_classes(name, self.labels)
+        if name.isdecimal() and len(found) > 1:
+            return found[:1] if self.are_labels else found[-1:]
+        return found
+
+
+def _list_classes(root: Path, images: Sequence[Image], labels: Sequence[str]) -> list[int]:
+    """List the class of each image by its folders."""
+    paths = {image.folders for image in images}
+    numbers = [name for folders in paths for name in folders if name.isdecimal()]
+    reading = _Reading(root, labels, all(name in labels for name in numbers))
+    found = {folders: reading.choose(folders) for folders in paths}
+    return [found[image.folders] for image in images]
+
+
+def _refuse_unknown(folder: Path, labels: Sequence[str]) -> InputRefusedError:
+    """Make the error for a folder whose name is that of no class, or of several."""
+    reason, _ = explain_class(folder.name, labels)
+    detail = f": {reason}" if find_class(folder.name, labels) is None else ""
+    near = suggest(folder.name, labels)
+    return InputRefusedError(
+        f"{folder} is not named after a class of the model{detail}",
+        remedy=f"{near}Name folders by class index, or by label with labels.txt beside the model.",
+    )
+
+
+def _refuse_splits(path: Path, images: Sequence[Image], labels: Sequence[str]) -> None:
+    """Refuse a folder of splits: which one is meant, only the user knows."""
+    names = dict.fromkeys(image.folders[0] for image in images)
+    splits = [
+        name for name in names if name.casefold() in _SPLITS and not find_classes(name, labels)
+    ]
+    if splits:
+        meant = min(splits, key=lambda name: _SPLITS.index(name.casefold()))
+        message = f"{path} holds the split folders {', '.join(splits)}"
+        raise InputRefusedError(
+            message, remedy=f"Say which one is meant: {path / meant} would be one."
+        )
+
+
+def _refuse_empty(path: Path, tree: Tree, labels: Sequence[str]) -> InputRefusedError:
+    """Make the error for a folder without class folders."""
+    if tree.images and find_classes(path.name, labels):
+        message = f"{path} is the folder of one class"
+        return InputRefusedError(message, remedy=f"Give its parent, {path.parent}.")
+    if tree.images:
+        message = f"{path} holds {len(tree.images)} images, but no folders of classes"
+    else:
+        left = ", ".join(f"{count} {kind}" for kind, count in tree.skipped.items())
+        message = f"{path} holds no images" + (f" that are read: {left}" if left else "")
+    return InputRefusedError(
+        message, remedy="It needs one folder for each class: <class>/*.png|jpg|jpeg|webp|bmp."
     )
 
 
@@ -97,27 +179,69 @@ def open_unlabelled(
     labels: Sequence[str],
     excluded: Sequence[int],
 ) -> FolderSamples:
-    """Open the images at any depth, except in folders named after an excluded class."""
-    files = [
-        file
-        for file in _check_regular(sorted(filter(is_image, path.rglob("*")), key=_natural_order))
-        if file.parent == path or find_class(file.parent.name, labels) not in excluded
-    ]
-    if not files:
-        message = f"{path} holds no images"
-        raise InputRefusedError(message, remedy=hint("Give {anchors} a folder of images."))
+    """Open the images of a folder at any depth, or of a list, except those below a folder whose
+    name may be that of an excluded class.
+    """
+    tree = scan(path) if path.is_dir() else read_list(path)
+    _refuse_tables(tree)
+    kept = _drop(path, tree.images, labels, excluded)
+    if left := len(tree.images) - len(kept):
+        tree.skipped["in folders of a forgotten class"] += left
+    if not kept:
+        message = f"{path} holds no images" + (" but of forgotten classes" if left else "")
+        raise InputRefusedError(message, remedy=hint("Give {anchors} a folder of other images."))
     return FolderSamples(
         path=path,
-        files=tuple(files),
-        classes=np.full(len(files), -1, np.int64),
+        files=tuple(kept),
+        classes=np.full(len(kept), -1, np.int64),
         target=target,
         preprocess=preprocess,
+        notes=describe_skipped(path, len(kept), tree.skipped),
     )
 
 
-def is_image(path: Path) -> bool:
-    """Whether a path is named as an image file of a supported format."""
-    return path.suffix.lower() in _SUFFIXES
+def _refuse_tables(tree: Tree) -> None:
+    """Refuse images beside a table, which may say that they are of a forgotten class."""
+    for folder in {image.path.parent for image in tree.images}:
+        if any((folder / name).is_file() for name in TABLES):
+            message = f"{folder} has metadata, which says what its images are"
+            raise InputRefusedError(message, remedy=hint("Give {anchors} that folder itself."))
+
+
+def _drop(
+    root: Path, images: Sequence[Image], labels: Sequence[str], excluded: Sequence[int]
+) -> list[Path]:
+    """Drop images below a folder that may be that of an excluded class."""
+    roots = (root.name, root.resolve().name) if root.is_dir() else ()
+    names = {*roots, *(name for image in images for name in image.folders)}
+    bad = {name for name in names if {*list_readings(name, labels)} & {*excluded}}
+    if bad & {*roots}:
+        return []
+    return [image.path for image in images if not bad & {*image.folders}]
+
+
+def read_list(path: Path) -> Tree:
+    """Read a list of images, one path on each line, relative to the list's folder."""
+    tree = Tree()
+    for line in (line.strip() for line in _read_lines(path)):
+        if line and not line.startswith("#"):
+            file = path.parent / line
+            check_regular(file)
+            places = (Path(line), file.resolve())
+            names = (name for place in places for name in place.parts[:-1])
+            tree.images.append(Image(file, tuple(dict.fromkeys(names))))
+    return tree
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        if path.stat().st_size <= _MAX_LIST:
+            return path.read_text("utf-8-sig").splitlines()
+        reason = f"it has more than {_MAX_LIST:,} bytes"
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    message = f"{path} cannot be read as a list of images: {reason}"
+    raise InputRefusedError(message, remedy="Write one path on each line.")
 
 
 def decode_image(
@@ -127,7 +251,7 @@ def decode_image(
     Raises InputRefusedError that names the file.
     """
     try:
-        with Image.open(content, formats=_FORMATS) as image:
+        with Pillow.open(content, formats=_FORMATS) as image:
             _check_image(image)
             image.load()
             if image.mode == "P" and target.channels in _OPAQUE:
@@ -137,42 +261,28 @@ def decode_image(
         message = f"{file}: {error.reason}"
         raise InputRefusedError(message, remedy=error.remedy) from error
     except Exception as error:  # Pillow's readers raise errors of any type
+        if is_pointer(_read_start(content)):
+            raise make_refusal(file) from error
         message = f"{file} cannot be decoded as an image: {str(error) or type(error).__name__}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
-def _check_image(image: Image.Image) -> None:
+def _read_start(content: Path | IO[bytes]) -> bytes:
+    """Read the first bytes of a file that is no image; none of one that cannot be read."""
+    try:
+        if isinstance(content, Path):
+            with content.open("rb") as stream:
+                return stream.read(_START)
+        content.seek(0)
+        return content.read(_START)
+    except OSError:
+        return b""
+
+
+def _check_image(image: Pillow.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         message = f"an image of {image.width}x{image.height} pixels is too large"
         raise InputRefusedError(message, remedy=_REMEDY)
     if image.mode.startswith(_DEEP_MODES):
         message = "its pixels have more than 8 bits, which preprocessing does not cover"
         raise InputRefusedError(message, remedy="Give 8-bit images.")
-
-
-def _list_images(folder: Path) -> list[Path]:
-    return _check_regular([file for file in _list_folder(folder) if is_image(file)])
-
-
-def _list_folder(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir(), key=_natural_order)
-    except OSError as error:
-        message = f"{folder} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Make the folder readable.") from error
-
-
-def _check_regular(files: list[Path]) -> list[Path]:
-    """Refuse folders, broken links and pipes; reading a pipe could block forever."""
-    for file in files:
-        if not file.is_file():
-            message = f"{file} is named as an image, but is not a regular file"
-            raise InputRefusedError(message, remedy=_REMEDY)
-    return files
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """Sort numbers in names as numbers: 2 before 10."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(path.name)
-    ]

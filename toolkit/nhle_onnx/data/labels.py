@@ -2,126 +2,218 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from unicodedata import normalize
 
+from nhle_onnx.data.label_files import Labels, parse_lines, read_labels, read_table
 from nhle_onnx.data.own_report import read_own_report
+from nhle_onnx.data.processors.ultralytics import read_literal
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint
+from nhle_onnx.text import suggest
 from nhle_onnx.values.model import OnnxModel
 
 _SHOWN = 20
-_NEAR = 3
+_MAX_DIGITS = 9
 _SEPARATORS = re.compile(r"[\W_]+")
+_SYNSET = re.compile(r"(?P<synset>n\d{8})[\s,:]+(?P<names>.+)")
+_SIDECARS = (
+    "labels.txt", "labels.json", "labels.csv", "labels.yaml", "config.json",
+    "imagenet_class_index.json",
+)  # fmt: skip
+_METADATA = ("names", "id2label", "labels", "classes", "class_names")
 
 
 def find_labels(
     model: OnnxModel, num_classes: int, given: Path | None, companions: Sequence[Path] = ()
 ) -> tuple[str, ...]:
-    """Return the labels in class order: from the given file, or the model's own report, or
-    `labels.txt` or `config.json` beside the model, or the files beside models that it belongs to.
+    """Return the labels in class order: from the given file, or the model's own report, or a file
+    beside the model, or the model's metadata, or files beside models that it belongs to.
 
     Without any of these, the labels are the indices. Raises InputRefusedError for a file that does
-    not name each class exactly once.
+    not name as many classes as the model has.
     """
-    path, labels = (given, _read_labels(given)) if given else _find(model, companions)
-    if path is None:
+    place, labels = _read_given(given) if given else _find(model, num_classes, companions)
+    if place is None:
         return tuple(str(index) for index in range(num_classes))
     if len(labels) != num_classes:
-        message = f"{path} names {len(labels)} classes, but the model has {num_classes}"
+        message = f"{place} names {len(labels)} classes, but the model has {num_classes}"
         raise InputRefusedError(
             message, remedy=hint("Write each class's label once, in order, or give {labels=FILE}.")
         )
-    _refuse_alike(labels, path)
     return labels
 
 
-def _find(model: OnnxModel, companions: Sequence[Path]) -> tuple[Path | None, tuple[str, ...]]:
-    """The first place that names classes, and the labels there."""
+def _read_given(path: Path) -> tuple[str, Labels]:
+    labels = read_labels(path)
+    if not labels:
+        message = f"{path} says nothing about labels"
+        raise InputRefusedError(message, remedy="It needs id2label, names, or a list of labels.")
+    return str(path), labels
+
+
+def _find(
+    model: OnnxModel, num_classes: int, companions: Sequence[Path]
+) -> tuple[str | None, Labels]:
+    """Return the first place that names classes, and the labels there."""
     if own := read_own_report(model):
         path, report = own
         written = report.get("labels")
         if isinstance(written, list) and written:
-            return path, tuple(map(str, written))
-    for place in (model.path, *companions):
-        for name in ("labels.txt", "config.json"):
-            path = place.parent / name
-            # a config.json may say nothing of labels
-            if path.is_file() and (labels := _read_labels(path)):
-                return path, labels
-    return None, ()
+            return str(path), tuple(map(str, written))
+    if found := _find_beside(model.path) or _read_metadata(model, num_classes):
+        return found
+    return next(filter(None, map(_find_beside, companions)), (None, ()))
+
+
+def _find_beside(place: Path) -> tuple[str, Labels] | None:
+    for name in _SIDECARS:
+        path = place.parent / name
+        if path.is_file() and (labels := read_labels(path)):  # a config.json may have none
+            return str(path), labels
+    return None
+
+
+def _read_metadata(model: OnnxModel, num_classes: int) -> tuple[str, Labels] | None:
+    """Read labels from the model's metadata, as Ultralytics and others write them; anything else
+    may have the same key.
+    """
+    for entry in model.proto.metadata_props:
+        if entry.key in _METADATA:
+            try:
+                labels = read_table(_parse_value(entry.value))
+            except (ValueError, TypeError, LookupError, AttributeError):
+                continue
+            if len(labels) == num_classes:
+                return f"metadata {entry.key} of {model.path}", labels
+    return None
+
+
+def _parse_value(text: str) -> object:
+    """Parse JSON, a Python literal, or lines."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        is_literal = text.lstrip().startswith(("{", "[", "("))
+        return read_literal(text) if is_literal else list(parse_lines(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Which classes have a name: exactly, or in other spellings, or as a part of the label."""
+
+    exact: dict[str, tuple[int, ...]]
+    alike: dict[str, tuple[int, ...]]
+
+
+@lru_cache(maxsize=16)
+def _index_names(labels: tuple[str, ...]) -> _Names:
+    exact: dict[str, list[int]] = {}
+    alike: dict[str, list[int]] = {}
+    for index, label in enumerate(labels):
+        exact.setdefault(_compose(label), []).append(index)
+        for name in dict.fromkeys(map(_normalize, _list_names(label))):
+            if name:
+                alike.setdefault(name, []).append(index)
+    return _Names(
+        *({name: tuple(found) for name, found in table.items()} for table in (exact, alike))
+    )
+
+
+def _list_names(label: str) -> Iterator[str]:
+    """List what a class may be called: `n01440764 tench, Tinca tinca` has four names more."""
+    yield label
+    if found := _SYNSET.fullmatch(label):
+        yield found["synset"]
+        label = found["names"]
+        yield label
+    if "," in label:
+        yield from label.split(",")
+
+
+def list_readings(name: str, labels: Sequence[str]) -> tuple[int, ...]:
+    """List all classes that a name may mean: as a label, as a similar label, or as an index."""
+    names = _index_names(tuple(labels))
+    number = _read_number(name)
+    found = (
+        *find_classes(name, labels),
+        *names.alike.get(_normalize(name), ()),
+        *(() if number is None else (number,)),
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def find_classes(name: str, labels: Sequence[str]) -> tuple[int, ...]:
+    """Find the class called `name`: by its label, its index, or a similar label. Several mean that
+    the name is ambiguous. `index:3` and `label:3` say which of both a number is.
+    """
+    kind, separator, rest = name.strip().partition(":")
+    if separator and kind == "index" and (number := _read_number(rest)) is not None:
+        return (number,)
+    names = _index_names(tuple(labels))
+    if separator and kind == "label":
+        return names.exact.get(_compose(rest.strip()), ()) or names.alike.get(_normalize(rest), ())
+    exact = names.exact.get(_compose(name), ()) or names.exact.get(_compose(name.strip()), ())
+    number = _read_number(name)
+    if number is not None:
+        return tuple(dict.fromkeys((*exact, number)))
+    return exact or names.alike.get(_normalize(name), ())
 
 
 def find_class(name: str, labels: Sequence[str]) -> int | None:
-    """Find the class called `name` by a user or a folder: a label, an index, or a similar label."""
-    if name in labels:
-        return labels.index(name)
-    if name.strip().isdecimal():
-        return int(name)
-    alike = [index for index, label in enumerate(labels) if _normalize(label) == _normalize(name)]
-    return alike[0] if len(alike) == 1 else None
+    """Find the class called `name`; None if there is none, or several."""
+    found = find_classes(name, labels)
+    return found[0] if len(found) == 1 else None
 
 
 def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...]:
     """Parse classes of a command line: each text is a label, an index, or several with commas."""
     classes: list[int] = []
     for text in texts:
-        whole = find_class(text, labels)
-        names = [text] if whole is not None else text.split(",")
+        names = [text] if find_classes(text, labels) else text.split(",")
         for name in names:
-            found = find_class(name.strip(), labels)
-            if found is None:
-                message = f"the model has no class {name.strip()!r}"
-                raise UsageError(message, remedy=_list_labels(name, labels))
-            classes.append(found)
+            found = find_classes(name.strip(), labels)
+            if len(found) != 1:
+                reason, remedy = explain_class(name.strip(), labels)
+                raise UsageError(reason, remedy=remedy)
+            classes += found
     return tuple(classes)
+
+
+def explain_class(name: str, labels: Sequence[str]) -> tuple[str, str]:
+    """Say why a name is not that of one class, and what would be."""
+    found = find_classes(name, labels)
+    if not found:
+        return f"the model has no class {name!r}", _list_labels(name, labels)
+    number = _read_number(name)
+    if number is not None:
+        owners = " and ".join(str(index) for index in found if index != number)
+        reason = f"{name} is an index, and also the label of class {owners}"
+        return reason, f"Write index:{name} or label:{name}."
+    listed = " and ".join(f"{index} {labels[index]!r}" for index in found[:_SHOWN])
+    choices = " or ".join(f"index:{index}" for index in found[:_SHOWN])
+    return f"{name!r} may be class {listed}", f"Write {choices}."
 
 
 def _list_labels(name: str, labels: Sequence[str]) -> str:
     """List all labels or, if there are many, those with a similar spelling."""
+    near = suggest(name, labels)
     if len(labels) <= _SHOWN:
-        return f"Its classes are: {', '.join(labels)}."
-    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and seldom needed
-
-    near = get_close_matches(name.strip(), labels, n=_NEAR)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    return f"{hint}It has {len(labels)} classes: give an index from 0 to {len(labels) - 1}."
+        return f"{near}Its classes are: {', '.join(labels)}."
+    return f"{near}It has {len(labels)} classes: give an index from 0 to {len(labels) - 1}."
 
 
-def _refuse_alike(labels: Sequence[str], path: Path) -> None:
-    """Refuse labels that folders and the command line cannot tell apart."""
-    seen: dict[str, str] = {}
-    for label in labels:
-        key = _normalize(label)
-        if key in seen:
-            message = f"{path} has labels that differ only in punctuation: {seen[key]!r}, {label!r}"
-            raise InputRefusedError(
-                message,
-                remedy=hint("Make labels differ in letters or digits, or give {labels}."),
-            )
-        seen[key] = label
+def _read_number(name: str) -> int | None:
+    text = name.strip()
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
-def _read_labels(path: Path) -> tuple[str, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix != ".json":
-            return tuple(line.strip() for line in text.splitlines() if line.strip())
-        by_index = json.loads(text).get("id2label", {})
-        return tuple(map(_require_text, (by_index[key] for key in sorted(by_index, key=int))))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{path} cannot be read as labels: {error}"
-        raise InputRefusedError(
-            message, remedy=hint("Give {labels=FILE}, one label on each line.")
-        ) from error
-
-
-def _require_text(label: object) -> str:
-    if not isinstance(label, str):
-        message = f"a label is not text but {type(label).__name__}"
-        raise TypeError(message)
-    return label
+def _compose(label: str) -> str:
+    return normalize("NFC", label)
 
 
 def _normalize(label: str) -> str:
-    return _SEPARATORS.sub("_", label).strip("_").casefold()
+    return _SEPARATORS.sub("_", _compose(label)).strip("_").casefold()

@@ -20,3 +20,14 @@ def read_own_report(model: OnnxModel) -> tuple[Path, dict[str, Any]] | None:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return (path, document) if is_own else None
+
+
+def read_dropped(model: OnnxModel) -> tuple[int, ...]:
+    """Return the classes that a model's own report says were dropped from it, in old numbers."""
+    own = read_own_report(model)
+    method, forget = (own[1].get(key) for key in ("method", "forget")) if own else (None, None)
+    if not isinstance(method, dict) or not isinstance(forget, list):
+        return ()
+    if method.get("mask") != "drop" or method.get("method") == "nhle":
+        return ()
+    return tuple(index for index in forget if isinstance(index, int))

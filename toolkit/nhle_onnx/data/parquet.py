@@ -1,5 +1,6 @@
 """Parquet files of images, as Hugging Face writes them. Needs pyarrow, from the extra `ray`."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
+from nhle_onnx.data.encoded import (
+    LABEL_COLUMNS,
+    Encoded,
+    EncodedSamples,
+    map_names,
+    read_class,
+    translate,
+)
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
@@ -23,7 +31,6 @@ except ImportError as error:
 _REMEDY = (
     "It needs a column image (bytes, or a struct with bytes) and a column label (integer or text)."
 )
-_LABELS = ("label", "labels", "class", "cls", "y")
 _BATCH_ROWS = 64
 
 
@@ -95,13 +102,15 @@ def open_parquet(
     have.
     """
     columns = find_columns(files[0])
+    mapped = map_names(list_names(files[0], columns.label), labels)
     classes: list[int] = []
     counts = []
     for file in files:
         written = _read_column(file, columns.label)
         counts.append(len(written))
         classes += [
-            read_class(f"{file}: row {row}", value, labels) for row, value in enumerate(written)
+            read_class(f"{file}: row {row}", translate(value, mapped), labels)
+            for row, value in enumerate(written)
         ]
     if not classes:
         message = f"{path} holds no rows"
@@ -118,21 +127,48 @@ def open_parquet(
 
 
 def find_columns(file: Path) -> Columns:
-    """Find the image and class columns by their types and, if several fit, by their names."""
+    """Find the image and class columns of a file."""
+    return choose_columns(_read_schema(file), file)
+
+
+def _read_schema(file: Path) -> Any:  # noqa: ANN401 - pyarrow types none
     try:
-        schema = parquet.read_schema(file)
+        return parquet.read_schema(file)
     except (OSError, pa.ArrowException) as error:
         raise _refuse(file, error) from error
+
+
+def list_names(file: Path, column: str) -> Sequence[str] | None:
+    """List the names of the classes as Hugging Face writes them into the file."""
+    try:
+        written = json.loads((_read_schema(file).metadata or {})[b"huggingface"])
+        names = written["info"]["features"][column]["names"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return names if isinstance(names, list) else None
+
+
+def choose_columns(schema: Any, file: Path) -> Columns:  # noqa: ANN401 - pyarrow types none
+    """Choose the image and class columns by their types and, if several fit, by their names."""
     images = {field.name: _is_struct(field.type) for field in schema if _is_image(field.type)}
     classes = [field.name for field in schema if _is_class(field.type)]
-    named = [name for name in _LABELS if name in classes] or classes
+    named = [name for name in LABEL_COLUMNS if name in classes] or classes
     if "image" in images:
         images = {"image": images["image"]}
-    if len(images) != 1 or not named or (len(named) > 1 and named[0] not in _LABELS):
+    if len(images) != 1 or not named or (len(named) > 1 and named[0] not in LABEL_COLUMNS):
         message = f"{file} has the columns {', '.join(schema.names)}"
         raise InputRefusedError(message, remedy=_REMEDY)
     ((image, is_struct),) = images.items()
     return Columns(image=image, label=named[0], is_struct=is_struct)
+
+
+def read_stream(file: Path) -> Any:  # noqa: ANN401 - pyarrow types none
+    """Map an Arrow stream into memory. Raises InputRefusedError."""
+    try:
+        return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
+    except (OSError, pa.ArrowException) as error:
+        message = f"{file} cannot be read as Arrow: {error}"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
 def _is_image(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
-from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.preprocess import Centre, Fit, ImageInput, Preprocess
 
 Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 89_478_485  # of one image; above that, Pillow warns of a decompression bomb
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_MAX_DIVISOR, _EXACT = 2**16, 1e-12
 
 
 def prepare_image(
@@ -30,14 +31,21 @@ def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) 
     """Convert an image to the target's colours, resize and crop it: [H, W, C], or [H, W, 1] for
     grey. Raises InputRefusedError where the result does not have the target's size.
     """
-    mode = choose_mode(image.mode, target)
-    converted = image if image.mode == mode else image.convert(mode)
-    height, width = choose_size(image.height, image.width, preprocess)
-    if (width, height) != image.size:
-        converted = converted.resize((width, height), Image.Resampling(preprocess.resample))
-    cropped = _crop(converted, preprocess.crop)
-    check_size(cropped.height, cropped.width, target)
-    return np.asarray(cropped).reshape(cropped.height, cropped.width, -1)
+    if preprocess.upright:
+        ImageOps.exif_transpose(image, in_place=True)
+    mode = choose_mode(image.mode, target, preprocess)
+    shaped = image if image.mode == mode else image.convert(mode)
+    if preprocess.crop_share:
+        side = min(shaped.size)
+        height, width = (int(share * side) for share in preprocess.crop_share)
+        shaped = _crop(shaped, (height, width), preprocess)
+    height, width = choose_size(shaped.height, shaped.width, preprocess)
+    if (width, height) != shaped.size:
+        shaped = shaped.resize((width, height), Image.Resampling(preprocess.resample))
+    if preprocess.crop:
+        shaped = _crop(shaped, preprocess.crop, preprocess)
+    check_size(shaped.height, shaped.width, target)
+    return np.asarray(shaped).reshape(shaped.height, shaped.width, -1)
 
 
 def normalize_pixels(
@@ -45,6 +53,8 @@ def normalize_pixels(
 ) -> None:
     """Write pixels [N, H, W, C or 1] into `prepared` [N, ...], which is in the target's layout."""
     planes = prepared if target.layout == "NCHW" else prepared.transpose(0, 3, 1, 2)
+    if preprocess.channels == "bgr":
+        pixels = pixels[..., ::-1]
     if pixels.shape[-1] == len(set(preprocess.mean)) == len(set(preprocess.std)) == 1:
         _normalize(pixels, preprocess, planes[:, :1])
         planes[:, 1:] = planes[:, :1]
@@ -60,10 +70,24 @@ def _normalize(pixels: Pixels, preprocess: Preprocess, planes: npt.NDArray[np.fl
         for values in (preprocess.mean, preprocess.std)
     )
     planes[...] = pixels.transpose(0, 3, 1, 2)
-    planes *= np.float32(preprocess.scale)
+    divisor = _invert(preprocess.scale)
+    if divisor:
+        planes /= np.float32(divisor)
+    else:
+        planes *= np.float32(preprocess.scale)
     planes += np.float32(preprocess.offset)
     planes -= mean
     planes /= std
+
+
+def _invert(scale: float) -> float:
+    """Return 255 for a scale of 1 / 255, and alike for other halves of whole numbers: a division is
+    exact to the last bit. Otherwise return 0.
+    """
+    if not 1 / _MAX_DIVISOR <= abs(scale) <= 1:
+        return 0
+    divisor = round(2 / scale) / 2
+    return divisor if abs(divisor * scale - 1) < _EXACT else 0
 
 
 def require_preprocess(preprocess: Preprocess | None, path: Path) -> Preprocess:
@@ -80,31 +104,63 @@ def require_preprocess(preprocess: Preprocess | None, path: Path) -> Preprocess:
     return preprocess
 
 
-def choose_mode(mode: str, target: ImageInput) -> str:
+def require_pictures(target: ImageInput, path: Path) -> None:
+    """Refuse image files at `path` where the model takes something else."""
+    if not target.takes_pictures:
+        shape = ", ".join(map(str, target.sample_shape))
+        message = f"{path} holds images, but the model's input {target.name} is [N, {shape}]"
+        raise InputRefusedError(
+            message, remedy=f"Give an .npz with x (float32 inputs [N, {shape}]) and y."
+        )
+
+
+def choose_mode(mode: str, target: ImageInput, preprocess: Preprocess) -> str:
     """Choose the mode to resize in; grey images get three equal channels only when normalized."""
     wanted = _MODES[target.channels]
-    return "L" if mode == "L" and wanted == "RGB" else wanted
+    is_grey = mode == "L" and wanted == "RGB" and len(set(preprocess.pad)) == 1
+    return "L" if is_grey else wanted
 
 
 def choose_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
     """Choose height and width to resize to. Raises InputRefusedError for extreme proportions."""
     if preprocess.size is not None:
-        height, width = preprocess.size
+        height, width = _fit(height, width, preprocess.size, preprocess.fit)
     elif preprocess.shortest_edge is not None:
-        ratio = preprocess.shortest_edge / min(width, height)
-        width, height = round(width * ratio), round(height * ratio)
+        edge, shorter = preprocess.shortest_edge, min(height, width)
+        height, width = int(edge * height / shorter), int(edge * width / shorter)
     if height * width > MAX_PIXELS:
         message = f"preprocessing makes an image of {height}x{width}, which is too large"
         raise InputRefusedError(message, remedy="Crop the image, or remove it.")
     return height, width
 
 
-def _crop(image: Image.Image, crop: tuple[int, int] | None) -> Image.Image:
-    if crop is None:
-        return image
+def _fit(height: int, width: int, size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """Fit an image to a size, rounded as by timm."""
+    if fit == "fill":
+        return size
+    ratio = (min if fit == "cover" else max)(height / size[0], width / size[1])
+    return max(1, round(height / ratio)), max(1, round(width / ratio))
+
+
+def _crop(image: Image.Image, crop: tuple[int, int], preprocess: Preprocess) -> Image.Image:
+    """Cut out the middle, or put the image in the middle of a larger one."""
     height, width = crop
-    left, top = (image.width - width) // 2, (image.height - height) // 2
+    top = _start(image.height, height, preprocess.centre)
+    left = _start(image.width, width, preprocess.centre)
+    if any(preprocess.pad) and (height > image.height or width > image.width):
+        bands = len(image.getbands())
+        colour = preprocess.pad[:1] * bands if 1 in {bands, len(preprocess.pad)} else preprocess.pad
+        larger = Image.new(image.mode, (width, height), colour)
+        larger.paste(image, (-left, -top))
+        return larger
     return image.crop((left, top, left + width, top + height))
+
+
+def _start(extent: int, wanted: int, centre: Centre) -> int:
+    """Return where the middle starts: floored as by Hugging Face, or rounded as by torchvision."""
+    if centre == "floor":
+        return (extent - wanted) // 2
+    return round((extent - wanted) / 2) if extent >= wanted else -((wanted - extent) // 2)
 
 
 def check_size(height: int, width: int, target: ImageInput) -> None:

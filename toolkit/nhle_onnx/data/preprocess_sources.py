@@ -1,16 +1,22 @@
 """Where the preprocessing of a model is described. Nothing is guessed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nhle_onnx.data.own_report import read_own_report
+from nhle_onnx.data.presets import BY_NAME
+from nhle_onnx.data.processors import ultralytics
+from nhle_onnx.data.processors.choose import parse_config
+from nhle_onnx.data.processors.fields import INTERPOLATIONS
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.hints import hint
+from nhle_onnx.hints import Hint, hint
+from nhle_onnx.text import suggest
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.settings.model import PreprocessFlags
@@ -22,7 +28,9 @@ _DAMAGE = (
 _SHOWN = 200
 _MAX_EXTENT = 8192  # of an image's side; Pillow gives no warning up to its square
 _SIDECARS = ("preprocessor_config.json", "config.json")
-_INTERPOLATIONS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+_COLOURS, _WHITE, _MAX_SHARE = 3, 255, 8
+Found = TypeVar("Found")
+Fault = tuple[str, str]  # a reason and a remedy
 
 
 def find_preprocess(
@@ -34,17 +42,9 @@ def find_preprocess(
     """Combine flags, the model's own report, a sidecar file, the model's metadata, and files beside
     models that it belongs to, in this order of precedence. Returns None if all of them are missing.
     """
-    written = _read_file(flags.file) if flags.file else _find_written(model, companions)
-    changes: dict[str, Any] = {}
-    if flags.mean is not None:
-        changes["mean"] = flags.mean
-    if flags.std is not None:
-        changes["std"] = flags.std
-    if flags.size is not None:
-        changes |= {"size": flags.size, "shortest_edge": None, "crop": None}
-    if flags.pixel_range is not None:
-        low, high = flags.pixel_range
-        changes |= {"scale": (high - low) / 255, "offset": low}
+    given = flags.file
+    written = _read_given(given, target) if given else _find_written(model, companions)
+    changes = {**_change_numbers(flags), **_change_geometry(flags, target)}
     if not changes:
         return _check(written, target) if written else None
     source = f"flags over {written.source}" if written else "flags"
@@ -52,57 +52,53 @@ def find_preprocess(
     return _check(replace(base, source=source, **changes), target)
 
 
-def parse_config(config: Mapping[str, Any], source: str) -> Preprocess | None:
-    """Parse a Hugging Face `preprocessor_config.json` or timm `pretrained_cfg`, or return None."""
-    if "pretrained_cfg" in config:
-        return _parse_timm(config["pretrained_cfg"], source)
-    if not {"image_mean", "rescale_factor", "do_rescale"} & config.keys():
-        return None
-    does_resize = config.get("do_resize", True)
-    size = _parse_size(config.get("size")) if does_resize else None
-    does_crop = config.get("do_center_crop", False)
-    crop = _parse_size(config.get("crop_size")) if does_crop else None
-    does_rescale = config.get("do_rescale", True)
-    does_normalize = config.get("do_normalize", True)
-    return Preprocess(
-        source=source,
-        size=None if isinstance(size, int) else size,
-        shortest_edge=size if isinstance(size, int) else None,
-        resample=int(config.get("resample", 2)),
-        crop=(crop, crop) if isinstance(crop, int) else crop,
-        scale=float(config.get("rescale_factor", 1 / 255)) if does_rescale else 1.0,
-        offset=-1.0 if does_rescale and config.get("rescale_offset") else 0.0,
-        mean=_parse_channels(config.get("image_mean", 0.0)) if does_normalize else (0.0,),
-        std=_parse_channels(config.get("image_std", 1.0)) if does_normalize else (1.0,),
-    )
+def _read_given(given: str, target: ImageInput) -> Preprocess:
+    """Read what the user named: a preset, or a file."""
+    if given in BY_NAME:
+        return BY_NAME[given].apply(target)
+    path = Path(given)
+    if not path.is_file():
+        message = f"{given} is neither a file nor a preset"
+        raise InputRefusedError(message, remedy=_advise_presets(path.name))
+    return _read_file(path)
 
 
-def _parse_timm(config: Mapping[str, Any], source: str) -> Preprocess:
-    _, height, width = map(int, config["input_size"])
-    edge = round(min(height, width) / config.get("crop_pct", 1.0))
-    return Preprocess(
-        source=source,
-        shortest_edge=edge,
-        resample=_INTERPOLATIONS[config.get("interpolation", "bilinear")],
-        crop=(height, width),
-        mean=_parse_channels(config["mean"]),
-        std=_parse_channels(config["std"]),
-    )
+def _advise_presets(name: str) -> Hint:
+    names = ", ".join(BY_NAME)
+    near = suggest(name, BY_NAME)
+    return hint(f"{near}Give {{preprocess}} a readable file, or one of {names}.")
 
 
-def _parse_size(size: Any) -> tuple[int, int] | int | None:  # noqa: ANN401 - foreign JSON
-    """Parse (height, width), or the length of the shortest edge."""
-    if isinstance(size, Mapping):
-        if "shortest_edge" in size:
-            return int(size["shortest_edge"])
-        return int(size["height"]), int(size["width"])
-    if isinstance(size, list):
-        return int(size[0]), int(size[1])
-    return None if size is None else int(size)
+def _change_numbers(flags: PreprocessFlags) -> dict[str, Any]:
+    """What single flags say of colours and numbers."""
+    changes: dict[str, Any] = {
+        "mean": flags.mean,
+        "std": flags.std,
+        "channels": flags.channels,
+        "resample": INTERPOLATIONS[flags.resample] if flags.resample else None,
+    }
+    if flags.pixel_range is not None:
+        low, high = flags.pixel_range
+        changes |= {"scale": (high - low) / 255, "offset": low}
+    return {name: value for name, value in changes.items() if value is not None}
 
 
-def _parse_channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - foreign JSON
-    return tuple(float(item) for item in value) if isinstance(value, list) else (float(value),)
+def _change_geometry(flags: PreprocessFlags, target: ImageInput) -> dict[str, Any]:
+    """What single flags say of sizes; they replace all that was found of sizes."""
+    nothing = {"crop_share": None, "size": None, "fit": "fill", "shortest_edge": None, "crop": None}
+    if flags.resize is None and flags.crop_pct is None:
+        return {**nothing, "size": flags.size} if flags.size else {}
+    crop = flags.size or (target.height, target.width)
+    height, width = (floor(side / (flags.crop_pct or 1)) for side in crop)
+    mode = flags.resize or "shortest"
+    sized: dict[str, Any] = {"size": (height, width)}
+    if mode == "longest":
+        sized["fit"] = "contain"
+    elif mode == "shortest" and height == width:
+        sized = {"shortest_edge": height}
+    elif mode == "shortest":
+        sized["fit"] = "cover"
+    return {**nothing, **sized, "crop": crop, "centre": "round"}
 
 
 def _find_written(model: OnnxModel, companions: Sequence[Path]) -> Preprocess | None:
@@ -110,16 +106,20 @@ def _find_written(model: OnnxModel, companions: Sequence[Path]) -> Preprocess | 
         return own
     if found := _find_beside(model.path):
         return found
-    for entry in model.proto.metadata_props:
-        if entry.key == METADATA_KEY:
-            return _parse_text(entry.value, f"metadata {METADATA_KEY} of {model.path}")
+    metadata = {entry.key: entry.value for entry in model.proto.metadata_props}
+    if METADATA_KEY in metadata:
+        return _parse_text(metadata[METADATA_KEY], f"metadata {METADATA_KEY} of {model.path}")
+    if ultralytics.is_ultralytics(metadata):
+        return _guard(
+            lambda source: ultralytics.parse(metadata, source), f"metadata of {model.path}"
+        )
     return next(filter(None, map(_find_beside, companions)), None)
 
 
 def _find_beside(place: Path) -> Preprocess | None:
     for name in _SIDECARS:
         path = place.parent / name
-        if path.is_file() and (found := _parse_text(_read_text(path), str(path))):
+        if path.is_file() and (found := _parse_file(path)):
             return found
     return None
 
@@ -151,52 +151,87 @@ def _read_text(path: Path) -> str:
 
 
 def _read_file(path: Path) -> Preprocess:
-    found = _parse_text(_read_text(path), str(path))
+    found = _parse_file(path)
     if found is None:
-        message = f"{path} says nothing about preprocessing"
-        raise InputRefusedError(
-            message, remedy="It needs image_mean, image_std and rescale_factor, or pretrained_cfg."
-        )
+        remedy = "It needs image_mean, image_std and rescale_factor, or pretrained_cfg."
+        raise InputRefusedError(f"{path} says nothing about preprocessing", remedy=remedy)
     return found
 
 
-def _parse_text(text: str, source: str) -> Preprocess | None:
+def _parse_file(path: Path) -> Preprocess | None:
+    """Parse a file; where it names no processor, the config.json beside it may name the model."""
+    config = path.with_name(_SIDECARS[-1])
+    kind = _read_model_type(config) if config != path and config.is_file() else None
+    return _parse_text(_read_text(path), str(path), kind)
+
+
+def _read_model_type(config: Path) -> str | None:
     try:
-        return parse_config(json.loads(text), source)
+        found = json.loads(_read_text(config)).get("model_type")
+    except _DAMAGE:
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _parse_text(text: str, source: str, model_type: str | None = None) -> Preprocess | None:
+    return _guard(lambda source: parse_config(json.loads(text), source, model_type), source)
+
+
+def _guard(parse: Callable[[str], Found], source: str) -> Found:
+    try:
+        return parse(source)
     except _DAMAGE as error:
         message = f"{source} is not a readable preprocessing description: {repr(error)[:_SHOWN]}"
         raise InputRefusedError(
-            message, remedy=hint("Correct it, or give {preprocess=FILE}.")
+            message, remedy=hint("Correct it, or give {preprocess=FILE|PRESET}.")
         ) from error
 
 
 def _check(preprocess: Preprocess, target: ImageInput) -> Preprocess:
+    """Refuse steps that cannot be taken, or that do not fit the model."""
+    for find in (_find_misfit, _find_odd_size, _find_odd_number):
+        if found := find(preprocess, target):
+            message = f"preprocessing from {preprocess.source} {found[0]}"
+            raise InputRefusedError(message, remedy=found[1])
+    return preprocess
+
+
+def _find_misfit(preprocess: Preprocess, target: ImageInput) -> Fault | None:
     for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
         if len(values) not in {1, target.channels}:
-            message = (
-                f"preprocessing from {preprocess.source} has {len(values)} values for {name}, "
+            reason = (
+                f"has {len(values)} values for {name}, "
                 f"but the model's input has {target.channels} channels"
             )
-            raise InputRefusedError(
-                message, remedy=f"Give --{name} with one value for each channel."
-            )
+            return reason, hint(f"Give {{{name}}} with one value for each channel.")
+    if preprocess.channels == "bgr" and target.channels != _COLOURS:
+        return "is bgr, but the model takes no colours", hint("Give {channels=rgb}.")
+    return None
+
+
+def _find_odd_size(preprocess: Preprocess, target: ImageInput) -> Fault | None:
     extents = [preprocess.shortest_edge, *(preprocess.size or ()), *(preprocess.crop or ())]
-    if not all(0 < extent <= _MAX_EXTENT for extent in extents if extent is not None):
-        message = f"preprocessing from {preprocess.source} makes images of an impossible size"
-        raise InputRefusedError(
-            message, remedy=f"Correct it: sides have 1 to {_MAX_EXTENT} pixels."
+    is_odd = not all(0 < extent <= _MAX_EXTENT for extent in extents if extent is not None)
+    if is_odd or not all(0 < share <= _MAX_SHARE for share in preprocess.crop_share or ()):
+        remedy = f"Correct it: sides have 1 to {_MAX_EXTENT} pixels."
+        return "makes images of an impossible size", remedy
+    pads = preprocess.pad
+    if len(pads) not in {1, target.channels} or not all(0 <= each <= _WHITE for each in pads):
+        return (
+            "has borders of an impossible colour",
+            "Correct it: a colour has 0 to 255 per channel.",
         )
-    if preprocess.resample not in _INTERPOLATIONS.values():
-        message = f"preprocessing from {preprocess.source} resizes in an unknown way"
-        raise InputRefusedError(message, remedy="Correct it: resample is a number from 0 to 5.")
+    if preprocess.resample not in INTERPOLATIONS.values():
+        return "resizes in an unknown way", "Correct it: resample is a number from 0 to 5."
+    return None
+
+
+def _find_odd_number(preprocess: Preprocess, _: ImageInput) -> Fault | None:
     numbers = (preprocess.scale, preprocess.offset, *preprocess.mean, *preprocess.std)
     limits = np.finfo(np.float32)
     if not all(abs(number) <= float(limits.max) for number in numbers):
-        message = f"preprocessing from {preprocess.source} holds numbers that are not finite"
-        raise InputRefusedError(
-            message, remedy=hint("Give {mean}, {std} and {range}, or correct it.")
-        )
+        remedy = hint("Give {mean}, {std} and {range}, or correct it.")
+        return "holds numbers that are not finite", remedy
     if min(map(abs, preprocess.std)) < limits.tiny:
-        message = f"preprocessing from {preprocess.source} divides by a std of 0, or nearly so"
-        raise InputRefusedError(message, remedy=hint("Give {std} with positive values."))
-    return preprocess
+        return "divides by a std of 0, or nearly so", hint("Give {std} with positive values.")
+    return None

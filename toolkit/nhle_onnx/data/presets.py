@@ -1,57 +1,95 @@
-"""Preprocessing as common trainers do it, to be tried where a model knows nothing."""
+"""Preprocessing as common trainers do it: asked for by name, and to be tried on images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from nhle_onnx.values.preprocess import Preprocess
+from nhle_onnx.data.processors.hugging_face import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
+from nhle_onnx.data.processors.keras import MODES
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Numbers = tuple[float, ...]
+_EVALUATION = 256 / 224  # of torchvision: the shortest edge, before the crop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """Pixels from 0 to 255 become `low` to `high`, less `mean`, over `std`."""
+    """Steps for a model's input; `keeps_size` says that it squashes images to the input."""
 
     name: str
-    low: float
-    high: float
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
+    make: Callable[[ImageInput], Preprocess]
+    channels: int | None = None
+    keeps_size: bool = True
 
-    @property
-    def options(self) -> str:
-        """The options that ask for it, as a template of `nhle_onnx.hints`."""
-        numbers = (("mean", self.mean), ("std", self.std), ("range", (self.low, self.high)))
-        return " ".join(
-            f"{{{keyword}={','.join(f'{value:g}' for value in values)}}}"
-            for keyword, values in numbers
-        )
+    def fits(self, target: ImageInput) -> bool:
+        """Whether a model takes as many channels."""
+        return self.channels in {None, target.channels}
 
-    def apply(self, found: Preprocess) -> Preprocess:
-        """The preprocessing with this preset's numbers; sizes stay as they are."""
+    def apply(self, target: ImageInput) -> Preprocess:
+        """The preprocessing of a model by this preset alone."""
+        return replace(self.make(target), source=f"preset {self.name}")
+
+    def apply_numbers(self, found: Preprocess, target: ImageInput) -> Preprocess:
+        """The preprocessing with this preset's numbers; sizes stay as found."""
+        made = self.apply(target)
         return replace(
             found,
-            source=f"preset {self.name}",
-            scale=(self.high - self.low) / 255,
-            offset=self.low,
-            mean=self.mean,
-            std=self.std,
+            source=made.source,
+            channels=made.channels,
+            scale=made.scale,
+            offset=made.offset,
+            mean=made.mean,
+            std=made.std,
         )
+
+
+def _squash(target: ImageInput) -> Preprocess:
+    return Preprocess(source="preset", size=(target.height, target.width))
+
+
+def _crop(target: ImageInput, share: float, *, upright: bool = False) -> Preprocess:
+    """The shortest edge, larger than the input by a factor, and a centre crop."""
+    size = (target.height, target.width)
+    return Preprocess(
+        source="preset",
+        upright=upright,
+        shortest_edge=int(min(size) * share),
+        crop=size,
+        centre="round",
+    )
+
+
+def _make_keras(mode: str) -> Callable[[ImageInput], Preprocess]:
+    return lambda target: replace(_squash(target), **MODES[mode])
+
+
+def _make_torchvision(target: ImageInput) -> Preprocess:
+    return replace(_crop(target, _EVALUATION), mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def _make_clip(target: ImageInput) -> Preprocess:
+    cropped = replace(_crop(target, 1, upright=True), centre="floor", resample=3)
+    return replace(cropped, mean=CLIP_MEAN, std=CLIP_STD)
 
 
 # To add a preset, add a row.
 PRESETS = (
-    Preset(name="0-1", low=0, high=1),
-    Preset(name="-1-1", low=-1, high=1),
-    Preset(name="0-255", low=0, high=255),
-    Preset(name="imagenet", low=0, high=1, mean=_IMAGENET_MEAN, std=_IMAGENET_STD),
+    Preset(name="0-1", make=_squash),
+    Preset(name="-1-1", make=_make_keras("tf")),
+    Preset(name="0-255", make=lambda target: replace(_squash(target), scale=1.0)),
+    Preset(name="imagenet", make=_make_keras("torch"), channels=3),
+    Preset(name="caffe", make=_make_keras("caffe"), channels=3),
+    Preset(name="torchvision", make=_make_torchvision, channels=3, keeps_size=False),
+    Preset(
+        name="ultralytics",
+        make=lambda target: _crop(target, 1, upright=True),
+        channels=3,
+        keeps_size=False,
+    ),
+    Preset(name="clip", make=_make_clip, channels=3, keeps_size=False),
 )
-_RANGES = ((0, 1), (0, 255), (-1, 1))
+BY_NAME = {preset.name: preset for preset in PRESETS}
 
 
-def list_presets(found: Preprocess, channels: int) -> Iterator[Preset]:
-    """What to try: mean and std as found in other units, then the presets that fit the channels."""
-    for low, high in _RANGES:
-        name = f"mean and std as given, pixels from {low} to {high}"
-        yield Preset(name=name, low=low, high=high, mean=found.mean, std=found.std)
-    yield from (preset for preset in PRESETS if len(preset.mean) in {1, channels})
+def list_fitting(target: ImageInput) -> Iterator[Preset]:
+    """List the presets that fit a model's channels."""
+    return (preset for preset in PRESETS if preset.fits(target))

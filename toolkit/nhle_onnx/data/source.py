@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.values.preprocess import ImageInput
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 Array = npt.NDArray[np.float32]
 # Writes n samples into an array of model inputs [n, ...]; any thread may call it.
@@ -28,6 +28,14 @@ class SampleSource(Protocol):
     @property
     def target(self) -> ImageInput:
         """The model input for which samples are prepared."""
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What images go through; None for those that are model inputs already."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, for the report."""
 
     @property
     def piece_size(self) -> int:

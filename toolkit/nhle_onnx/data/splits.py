@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.data.folders import is_image
+from nhle_onnx.data.tree import is_image
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel

@@ -22,14 +22,17 @@ def shape_stack(images: Pixels, target: ImageInput, preprocess: Preprocess) -> P
     height, width = images.shape[1:3]
     size = choose_size(height, width, preprocess)
     order = None
-    is_simple = preprocess.crop is None and target.channels in {_GREY, _COLOUR}
+    is_simple = (preprocess.crop or preprocess.crop_share) is None and target.channels in {
+        _GREY,
+        _COLOUR,
+    }
     if is_simple and max(height * width, size[0] * size[1]) < _LARGE:
         order = _find_order((height, width), size, preprocess.resample)
     if order is None:
         each = [shape_image(Image.fromarray(image), target, preprocess) for image in images]
         return np.stack(each)
     check_size(*size, target)
-    pixels = _convert(images, target)
+    pixels = _convert(images, target, preprocess)
     if order == "width first":
         return _change_height(_change_width(pixels, size, preprocess), size, preprocess)
     return _change_width(_change_height(pixels, size, preprocess), size, preprocess)
@@ -50,10 +53,10 @@ def _find_order(given: Size, wanted: Size, resample: int) -> Order | None:
     return "height first" if np.array_equal(by_height, expected) else None
 
 
-def _convert(images: Pixels, target: ImageInput) -> Pixels:
+def _convert(images: Pixels, target: ImageInput, preprocess: Preprocess) -> Pixels:
     """Convert to the target's colours: [N, H, W, C], where C is 1 for grey."""
     below = Image.fromarray(images.reshape(-1, *images.shape[2:]))
-    converted = below.convert(choose_mode(below.mode, target))
+    converted = below.convert(choose_mode(below.mode, target, preprocess))
     return np.asarray(converted).reshape(*images.shape[:3], -1)
 
 

@@ -11,12 +11,13 @@ from typing import BinaryIO
 import numpy as np
 
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
-from nhle_onnx.data.folders import is_image
+from nhle_onnx.data.tree import is_image
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 MAX_IMAGE_BYTES = 2**26
 _MAX_CLASS_BYTES = 1024
+_MAX_DIGITS = 9
 _KEY = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<suffix>[^/]*)", re.DOTALL)  # as WebDataset itself
 _REMEDY = "Write plain tar files with <key>.jpg and <key>.cls, or with one folder for each class."
 
@@ -88,6 +89,12 @@ def split_key(name: str) -> tuple[str, str]:
     return (match["key"], match["suffix"].lower()) if match else (name, "")
 
 
+def read_cls(content: bytes) -> str | int:
+    """Read a `.cls`: WebDataset writes the index, whatever the labels are."""
+    text = content.decode("utf-8", "replace").strip()
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else text
+
+
 def name_folder(name: str) -> str:
     """Return a member's folder, which names its class where there is no `.cls`."""
     return PurePosixPath(name).parent.name
@@ -110,15 +117,15 @@ def _list_members(tar: Path) -> Iterator[Member]:
         raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
-def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str]]:
+def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str | int]]:
     """Pair each image with its class as written."""
-    written: dict[str, str] = {}
+    written: dict[str, str | int] = {}
     with tar.open("rb") as stream:
         for member in members:
             key, suffix = split_key(member.name)
             if suffix == "cls":
                 _check_size(member, _MAX_CLASS_BYTES)
-                written[key] = _read(stream, member).decode("utf-8", "replace")
+                written[key] = read_cls(_read(stream, member))
     for member in members:
         if not is_image(Path(member.name)):
             continue

@@ -44,7 +44,7 @@ ELEMENT_TYPES: Mapping[int, ElementType] = {
     TensorProto.FLOAT: _Trained(name="float32", bits=32, torch="float32", tolerance=1e-3),
     TensorProto.FLOAT16: _Trained(name="float16", bits=16, torch="float16", tolerance=2e-2),
     TensorProto.BFLOAT16: _Trained(name="bfloat16", bits=16, torch="bfloat16"),
-    TensorProto.DOUBLE: ElementType(name="double", bits=64, is_real=True, torch="float64"),
+    TensorProto.DOUBLE: _Trained(name="double", bits=64, torch="float64", tolerance=1e-3),
     TensorProto.FLOAT8E4M3FN: ElementType(name="float8e4m3fn", bits=8),
     TensorProto.FLOAT8E4M3FNUZ: ElementType(name="float8e4m3fnuz", bits=8),
     TensorProto.FLOAT8E5M2: ElementType(name="float8e5m2", bits=8),

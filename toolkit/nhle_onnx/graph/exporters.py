@@ -1,15 +1,37 @@
-"""Graphs from tools whose output cannot be trained, recognised by their operators."""
+"""Nodes of tools whose output cannot be trained, recognised by their operators."""
 
-from onnx import ModelProto
+from collections.abc import Iterable
+from typing import Protocol
 
+_ML, _NCHWC, _MICROSOFT = "ai.onnx.ml", "com.microsoft.nchwc", "com.microsoft"
+_PACKED = frozenset({"GatherBlockQuantized", "MatMulBnb4", "MatMulFpQ4", "MatMulNBits", "QMoE"})
 _REMEDIES = {
-    "ai.onnx.ml": "A scikit-learn pipeline has no network to train: refit it without the class.",
-    "com.microsoft.nchwc": "This graph was optimised by ONNX Runtime: give the model before that.",
-    "com.microsoft": "This graph was fused by ONNX Runtime: give the model before that.",
+    _ML: "A scikit-learn pipeline has no network to train: refit it without the class.",
+    _NCHWC: "This graph was optimised by ONNX Runtime: give the model before that.",
+    _MICROSOFT: "This graph was fused by ONNX Runtime: give the model before that.",
 }
+_BEFORE_PACKING = "Its weights were packed by a quantizer: give the model before that."
 
 
-def find_remedy(proto: ModelProto, default: str) -> str:
-    """Return what to do about a graph made by a tool whose operators cannot be trained."""
-    domains = {node.domain for node in proto.graph.node}
-    return next((remedy for domain, remedy in _REMEDIES.items() if domain in domains), default)
+class HasOperator(Protocol):
+    """A node, or what is known of one."""
+
+    @property
+    def op_type(self) -> str:
+        """The operator."""
+
+    @property
+    def domain(self) -> str:
+        """Its domain; empty for ONNX's own."""
+
+
+def find_remedy(nodes: Iterable[HasOperator], default: str) -> str:
+    """Return what to do about nodes that are in the way, or `default`."""
+    found = (_advise(node) for node in nodes)
+    return next(filter(None, found), default)
+
+
+def _advise(node: HasOperator) -> str | None:
+    if node.domain == _MICROSOFT and node.op_type in _PACKED:
+        return _BEFORE_PACKING
+    return _REMEDIES.get(node.domain)

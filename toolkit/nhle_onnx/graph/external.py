@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.graph.regular_files import open_sidecar
+from nhle_onnx.graph.regular_files import find_real_name, open_sidecar
 from nhle_onnx.values.model import Place
 
 CHECKSUM = "checksum"
@@ -76,21 +76,27 @@ def split_files(
 ) -> dict[Path, bytes]:
     """Split an edited model into files, sidecars first, with each tensor at its original offset.
 
-    Bytes between tensors are copied from the original sidecar.
+    Bytes between tensors are copied from the original sidecar; where a tensor became smaller, the
+    rest is 0.
     """
     sidecars = name_sidecars(places, edited)
-    contents = {location: _read_whole(original.resolve().parent, location) for location in sidecars}
+    contents = {location: _read_whole(original, location) for location in sidecars}
     split = ModelProto()
     split.CopyFrom(model)
     outside = [tensor for tensor in split.graph.initializer if tensor.name in places]
     for tensor in outside:
         place, numbers = places[tensor.name], tensor.raw_data
-        contents[place.location][place.offset : place.offset + len(numbers)] = numbers
+        content = contents[place.location]
+        end = len(content) if place.length is None else place.offset + place.length
+        content[place.offset : end] = numbers.ljust(end - place.offset, b"\0")
+    sizes = {tensor.name: len(tensor.raw_data) for tensor in outside}
     for tensor in outside:
         place = places[tensor.name]
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
         changed = {"location": sidecars[place.location].name}
+        if place.length is not None and place.length != sizes[tensor.name]:
+            changed["length"] = str(sizes[tensor.name])
         if any(key == CHECKSUM for key, _ in place.entries):
             changed[CHECKSUM] = make_checksum(contents[place.location]).hexdigest()
         for key, value in place.entries:
@@ -99,6 +105,6 @@ def split_files(
     return files | {edited: split.SerializeToString(deterministic=True)}
 
 
-def _read_whole(folder: Path, location: str) -> bytearray:
-    with open_sidecar(folder, location) as stream:
+def _read_whole(model: Path, location: str) -> bytearray:
+    with open_sidecar(model.resolve().parent, find_real_name(model, location)) as stream:
         return bytearray(stream.read())

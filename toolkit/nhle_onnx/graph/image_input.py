@@ -1,54 +1,170 @@
-"""The image input of a classifier, read from its graph."""
+"""The input of a classifier, read from its graph: images, or features of another kind."""
 
-from onnx import TensorProto
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from onnx import TensorProto, ValueInfoProto
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
 from nhle_onnx.graph.element_types import get_element_type
+from nhle_onnx.graph.first_layer import FirstLayer, find_first_layer
+from nhle_onnx.graph.fixed_inputs import list_inputs
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
-from nhle_onnx.values.preprocess import ImageInput, Layout
+from nhle_onnx.values.preprocess import PICTURE_CHANNELS, ImageInput, Layout
 
 _IMAGE_RANK = 4
-_CHANNEL_COUNTS = (1, 3, 4)
+_FEATURE_RANKS = (2, 3)
+_PIXELS = frozenset({TensorProto.UINT8, TensorProto.INT8})
+_FIX_AXES = "Fix its shape with python -m onnxruntime.tools.make_dynamic_shape_fixed."
+# Height and width for an input that leaves them open, or None.
+FindSize = Callable[[ImageInput], tuple[int, int] | None]
 
 
-def read_image_input(model: OnnxModel, *, layout: Layout | None = None) -> ImageInput:
-    """Return the only graph input that is not a weight, as an image of a fixed size.
+def _find_no_size(_: ImageInput) -> None:
+    return None
 
-    Raises UnsupportedModelError unless it is a float tensor [N, C, H, W] or [N, H, W, C].
+
+def read_image_input(
+    model: OnnxModel, *, layout: Layout | None = None, find_size: FindSize = _find_no_size
+) -> ImageInput:
+    """Return the only graph input that is neither a weight nor a constant.
+
+    It has 4 axes for images, 2 or 3 for features. Axes that the graph leaves open are found in its
+    first layer, and an image's height and width by `find_size`. Raises UnsupportedModelError where
+    they are not found, and for other inputs.
     """
-    weights = {tensor.name for tensor in model.proto.graph.initializer}
-    inputs = [value for value in model.proto.graph.input if value.name not in weights]
+    value = _find_input(model)
+    extents = _read_extents(value)
+    first = find_first_layer(model.proto, value.name)
+    if len(extents) != _IMAGE_RANK:
+        return _read_features(model, value, _close_features(extents, first))
+    image = _read_image(model, value, _close_channels(extents, layout, first), layout, first)
+    if not image.channels:
+        message = f"{_name(model, value)} leaves its number of channels open: {_show(value)}"
+        raise UnsupportedModelError(message, remedy=_FIX_AXES)
+    if not (image.height and image.width) and (size := find_size(image)):
+        height, width = (found or given for found, given in zip(_size_of(image), size, strict=True))
+        image = replace(image, height=height, width=width)
+    if not (image.height and image.width):
+        message = f"{_name(model, value)} leaves its height and width open: {_show(value)}"
+        raise UnsupportedModelError(
+            message,
+            remedy=hint(
+                "Give {size=HEIGHT,WIDTH}, or put the model's preprocessor_config.json or "
+                "config.json beside it."
+            ),
+        )
+    return image
+
+
+def _find_input(model: OnnxModel) -> ValueInfoProto:
+    inputs = list_inputs(model.proto)
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs)
         message = f"{model.path} has {len(inputs)} inputs ({names}); an image classifier has one"
-        raise UnsupportedModelError(message, remedy="Export it with the image as its only input.")
-    tensor = inputs[0].type.tensor_type
-    extents = [dimension.dim_value for dimension in tensor.shape.dim]
-    if not get_element_type(tensor.elem_type).is_trained or len(extents) != _IMAGE_RANK:
-        kind = TensorProto.DataType.Name(tensor.elem_type).lower()
-        message = f"{model.path}: input {inputs[0].name} is {kind} with {len(extents)} axes"
-        raise UnsupportedModelError(message, remedy="An image input is float, with 4 axes.")
-    found = layout or _guess_layout(extents)
-    channels, height, width = extents[1:] if found == "NCHW" else (extents[3], *extents[1:3])
-    if channels not in _CHANNEL_COUNTS or not height or not width:
-        message = f"{model.path}: input {inputs[0].name} has no fixed image size: {extents}"
+        remedy = "Export it with the image as its only input, or give the others as constants: "
+        raise UnsupportedModelError(message, remedy=hint(remedy + "{input=NAME=VALUE}."))
+    kind = inputs[0].type.tensor_type.elem_type
+    rank = len(_read_extents(inputs[0]))
+    if not (get_element_type(kind).is_trained or kind in _PIXELS):
+        message = f"{_name(model, inputs[0])} is {get_element_type(kind).name} with {rank} axes"
+        raise UnsupportedModelError(message, remedy="An input holds floats, or 8-bit pixels.")
+    if rank not in {*_FEATURE_RANKS, _IMAGE_RANK}:
+        message = f"{_name(model, inputs[0])} is {get_element_type(kind).name} with {rank} axes"
         raise UnsupportedModelError(
-            message,
-            remedy=hint("Fix its height and width, or name its axes with {layout=NCHW|NHWC}."),
+            message, remedy="An image input has 4 axes; an input of features has 2 or 3."
         )
+    return inputs[0]
+
+
+def _read_extents(value: ValueInfoProto) -> list[int]:
+    """Read an input's extents, 0 for each that is open; some converters write that as -1."""
+    return [max(0, axis.dim_value) for axis in value.type.tensor_type.shape.dim]
+
+
+def _close_features(extents: list[int], first: FirstLayer | None) -> list[int]:
+    width = first.columns if first else 0
+    return [*extents[:-1], extents[-1] or width] if width else extents
+
+
+def _read_features(model: OnnxModel, value: ValueInfoProto, extents: Sequence[int]) -> ImageInput:
+    if not all(extents[1:]):
+        message = f"{_name(model, value)} leaves axes of a sample open: {_show(value)}"
+        raise UnsupportedModelError(message, remedy=_FIX_AXES)
+    return _make_input(model, value, 0, 0, 0, None, tuple(extents[1:]))
+
+
+def _close_channels(
+    extents: list[int], layout: Layout | None, first: FirstLayer | None
+) -> list[int]:
+    """Take the number of channels from the first convolution where the graph leaves it open."""
+    if first is None or not first.channels:
+        return extents
+    axis = 1 if (layout or _guess_layout(extents, first)) == "NCHW" else 3
+    closed = [*extents]
+    closed[axis] = closed[axis] or first.channels
+    return closed
+
+
+def _read_image(
+    model: OnnxModel,
+    value: ValueInfoProto,
+    extents: Sequence[int],
+    layout: Layout | None,
+    first: FirstLayer | None,
+) -> ImageInput:
+    found = layout or _guess_layout(extents, first)
+    channels, height, width = extents[1:] if found == "NCHW" else (extents[3], *extents[1:3])
+    return _make_input(model, value, channels, height, width, found)
+
+
+def _make_input(
+    model: OnnxModel,
+    value: ValueInfoProto,
+    channels: int,
+    height: int,
+    width: int,
+    layout: Layout | None,
+    features: tuple[int, ...] = (),
+) -> ImageInput:
+    is_alone = finds_scales(model.proto) or model.has_constant_batch
     return ImageInput(
-        name=inputs[0].name,
-        dtype=get_element_type(tensor.elem_type).name,
-        batch=extents[0] or (1 if finds_scales(model.proto) else None),
+        name=value.name,
+        dtype=get_element_type(value.type.tensor_type.elem_type).name,
+        batch=_read_extents(value)[0] or (1 if is_alone else None),
         channels=channels,
         height=height,
         width=width,
-        layout=found,
+        layout=layout,
+        features=features,
     )
 
 
-def _guess_layout(extents: list[int]) -> Layout:
-    is_channels_last = extents[3] in _CHANNEL_COUNTS and extents[1] not in _CHANNEL_COUNTS
+def _size_of(image: ImageInput) -> tuple[int, int]:
+    return image.height, image.width
+
+
+def _name(model: OnnxModel, value: ValueInfoProto) -> str:
+    return f"{model.path}: input {value.name}"
+
+
+def _show(value: ValueInfoProto) -> str:
+    return f"[{', '.join(describe_axes(value))}]"
+
+
+def describe_axes(value: ValueInfoProto) -> list[str]:
+    """Name each axis of a declared value: its extent, its symbol, or `?`."""
+    return [
+        axis.dim_param or (str(axis.dim_value) if axis.dim_value > 0 else "?")
+        for axis in value.type.tensor_type.shape.dim
+    ]
+
+
+def _guess_layout(extents: Sequence[int], first: FirstLayer | None = None) -> Layout:
+    """Guess by the channel count or, where no extent tells, by what the first layer reads."""
+    if not any(extents[1:]):
+        return "NHWC" if first and first.is_turned else "NCHW"
+    is_channels_last = extents[3] in PICTURE_CHANNELS and extents[1] not in PICTURE_CHANNELS
     return "NHWC" if is_channels_last else "NCHW"

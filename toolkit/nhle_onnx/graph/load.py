@@ -31,14 +31,14 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
     from its constants. Raises InputRefusedError for a file that is missing, unreadable, too large
     or not valid ONNX, and UnsupportedModelError for a format that cannot be edited.
     """
-    resolved, content = _read(path)
+    content = _read(path)
     if content[4:8] == _ORT_FORMAT:
         message = f"{path} is in ONNX Runtime's own .ort format, which cannot be trained"
         raise UnsupportedModelError(message, remedy="Give the .onnx file from which it was made.")
     proto = _parse(path, content)
     _refuse_first(path, list_faults(proto, max_elements))
     _check_opset(path, proto)
-    places, sidecars = _inline_weights(path, resolved, proto, max_elements)
+    places, sidecars = _inline_weights(path, proto, max_elements)
     skeleton = make_skeleton(proto)
     _check(path, skeleton)
     _refuse_first(path, list_excesses(skeleton, max_elements))
@@ -49,10 +49,11 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
         size_bytes=len(content) + sum(sidecar.size_bytes for sidecar in sidecars.values()),
         places=places,
         sidecars={name: sidecar.sha256 for name, sidecar in sidecars.items()},
+        real_names={name: sidecar.real_name for name, sidecar in sidecars.items()},
     )
 
 
-def _read(path: Path) -> tuple[Path, bytes]:
+def _read(path: Path) -> bytes:
     try:
         resolved = path.resolve(strict=True)
         with open_regular(resolved) as stream:
@@ -73,7 +74,7 @@ def _read(path: Path) -> tuple[Path, bytes]:
         raise InputRefusedError(
             message, remedy="Keep the weights of larger models in a sidecar file."
         )
-    return resolved, content
+    return content
 
 
 def _parse(path: Path, content: bytes) -> ModelProto:
@@ -104,17 +105,20 @@ def _check_opset(path: Path, proto: ModelProto) -> None:
 
 
 def _inline_weights(
-    path: Path, resolved: Path, proto: ModelProto, max_elements: int
+    path: Path, proto: ModelProto, max_elements: int
 ) -> tuple[dict[str, Place], dict[str, Sidecar]]:
     try:
         places = list_places(proto)
-        return places, inline_weights(proto, resolved.parent, _ELEMENT_BYTES * max_elements)
+        return places, inline_weights(proto, path, _ELEMENT_BYTES * max_elements)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"{path} keeps weights in a separate file that cannot be read: {reason}"
         raise InputRefusedError(
             message,
-            remedy="Put the model's complete .data file beside it, under its original name.",
+            remedy=(
+                "Put the model's complete .data file beside it, under its original name; cp -L "
+                "copies what a link leads to."
+            ),
         ) from error
 
 

@@ -29,7 +29,7 @@ def check_sidecars(model: OnnxModel) -> None:
 
 def _locate(model: OnnxModel, name: str) -> Path:
     resolved = model.path.resolve()
-    return resolved if name == model.path.name else resolved.parent / name
+    return resolved if name == model.path.name else resolved.parent / model.real_names[name]
 
 
 def _read(path: Path) -> bytes:

@@ -26,13 +26,29 @@ def open_sidecar(folder: Path, location: str) -> BufferedReader:
     check_inside(location)
     path = folder / PurePosixPath(location)
     if path.is_symlink() or path.resolve() != path:
-        message = f"{location} is a symbolic link, or lies behind one"
+        message = f"{location} is a symbolic link, or lies behind one, and may lead to any file"
         raise ValueError(message)
     status = path.lstat()
     if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
         message = f"{location} has several names (hard links)"
         raise ValueError(message)
     return _open(path, status, _FLAGS | _NO_LINK)
+
+
+def find_real_name(model: Path, location: str) -> str:
+    """Return the name, in the folder where a model's file lies, of a file that the model names.
+
+    It is another one in a cache of downloads: there, a model and its weights are links into one
+    folder of files that are named by their content. Such a link is followed where the model is a
+    link as well, and both lead into the same folder: it reaches nothing that the model could not
+    name itself.
+    """
+    folder = model.resolve().parent
+    if not model.is_symlink() or not is_inside(location) or os.path.lexists(folder / location):
+        return location
+    linked = model.parent / PurePosixPath(location)
+    real = linked.resolve()
+    return real.name if linked.is_symlink() and real.parent == folder else location
 
 
 def is_inside(name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.graph.external import CHECKSUM, is_external, make_checksum, read_place
-from nhle_onnx.graph.regular_files import open_sidecar
+from nhle_onnx.graph.regular_files import find_real_name, open_sidecar
 from nhle_onnx.graph.tensor_sizes import count_bytes
 from nhle_onnx.graph.traversal import list_all_tensors
 from nhle_onnx.values.model import Place
@@ -20,16 +20,20 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """A sidecar that was read; its digest covers exactly the bytes that the tensors hold."""
+    """A sidecar that was read; its digest covers exactly the bytes that the tensors hold.
+
+    `real_name` is its name in the folder where the model's file lies.
+    """
 
     size_bytes: int
     sha256: str
+    real_name: str
 
 
-def inline_weights(proto: ModelProto, folder: Path, max_bytes: int) -> dict[str, Sidecar]:
+def inline_weights(proto: ModelProto, model: Path, max_bytes: int) -> dict[str, Sidecar]:
     """Move weights from files in the model's folder into `proto`, and return the files by location.
 
-    `folder` must be resolved. Raises ValueError or OSError for files that do not fit the model, or
+    Raises ValueError or OSError for files that do not fit the model, or
     that exceed `max_bytes`.
     """
     groups: dict[str, list[tuple[Place, TensorProto]]] = {}
@@ -41,15 +45,16 @@ def inline_weights(proto: ModelProto, folder: Path, max_bytes: int) -> dict[str,
         message = "one file is named in two ways"
         raise ValueError(message)
     return {
-        location: _read_sidecar(folder, location, group, max_bytes)
+        location: _read_sidecar(model, location, group, max_bytes)
         for location, group in groups.items()
     }
 
 
 def _read_sidecar(
-    folder: Path, location: str, group: Sequence[tuple[Place, TensorProto]], max_bytes: int
+    model: Path, location: str, group: Sequence[tuple[Place, TensorProto]], max_bytes: int
 ) -> Sidecar:
-    with open_sidecar(folder, location) as stream:
+    real_name = find_real_name(model, location)
+    with open_sidecar(model.resolve().parent, real_name) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > max_bytes:
             message = f"{location} has {size:,} bytes: more than {max_bytes:,}"
@@ -68,7 +73,7 @@ def _read_sidecar(
     if not stated <= {checksum.hexdigest()}:
         message = f"{location} does not have the checksum that the model states"
         raise ValueError(message)
-    return Sidecar(size_bytes=size, sha256=digest.hexdigest())
+    return Sidecar(size_bytes=size, sha256=digest.hexdigest(), real_name=real_name)
 
 
 def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:

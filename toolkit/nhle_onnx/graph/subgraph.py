@@ -49,6 +49,16 @@ def sort_nodes(graph: GraphProto) -> Sequence[NodeProto]:
     return nodes if len(nodes) == len(graph.node) else graph.node
 
 
+def with_output(proto: ModelProto, name: str) -> ModelProto:
+    """Return the model, or a copy with an inner tensor as a further output."""
+    if any(value.name == name for value in proto.graph.output):
+        return proto
+    exposed = ModelProto()
+    exposed.CopyFrom(proto)
+    exposed.graph.output.add().name = name
+    return exposed
+
+
 def expose_tensors(proto: ModelProto, *names: str) -> ModelProto:
     """Return a copy of the model whose only outputs are the named tensors."""
     exposed = ModelProto()

@@ -1,5 +1,6 @@
 """Graphs that fix their batch size, made to take any number of images for training."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -113,4 +114,6 @@ def _agree(
     if outputs.shape != reference.shape:
         return False
     largest = float(reference.abs().max())
+    if not math.isfinite(largest):
+        return False
     return torch.allclose(outputs, reference, rtol=tolerance, atol=tolerance * largest)

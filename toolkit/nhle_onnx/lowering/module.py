@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
@@ -69,7 +69,7 @@ def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> 
     if outputs.keys() != {head.features, head.scores}:
         message = f"{model.path}: the scores {head.scores} do not depend on the input {source}"
         raise UnsupportedModelError(
-            message, remedy=hint("Name the output of the classes with {output}.")
+            message, remedy=hint("Name the output of the classes with {graph_output}.")
         )
     return recording.finish((outputs[head.scores], outputs[head.features]))
 
@@ -108,9 +108,15 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
     root = nn.Module()
     graph = fx.Graph()
     tracer = _make_tracer(root, graph)
-    names = {name for output in outputs for name in list_weights(model.proto, model.opset, output)}
+    names = {
+        name
+        for output in outputs
+        for name in list_weights(model.proto, model.opset, output, model.constants)
+    }
     values: dict[str, Value | None] = {"": None}
-    values[source] = fx.Proxy(graph.placeholder(_to_identifier(source)), tracer)
+    is_double = _is_double(model.proto, source)
+    placeholder = fx.Proxy(graph.placeholder(_to_identifier(source)), tracer)
+    values[source] = placeholder.double() if is_double else placeholder
     parameter_of: dict[str, nn.Parameter] = {}
     types: dict[str, int] = {}
     for name, tensor in list_tensors(model.proto):
@@ -133,8 +139,16 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
         graph=graph,
         parameter_of=parameter_of,
         whole=frozenset(name for name in parameter_of if is_quantized(types[name])),
-        outputs={name: value.node for name, value in recorded.items()},
+        outputs={
+            name: (value.float() if is_double else value).node for name, value in recorded.items()
+        },
     )
+
+
+def _is_double(proto: ModelProto, source: str) -> bool:
+    """Whether the graph reads `source` in double precision; samples are floats."""
+    kinds = {value.name: value.type.tensor_type.elem_type for value in proto.graph.input}
+    return kinds.get(source) == TensorProto.DOUBLE
 
 
 def _to_torch(tensor: TensorProto) -> Tensor:
@@ -170,7 +184,7 @@ def _lower_node(
         raise KeyError(message)
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     view = Node(
-        name=node.name,
+        name=node.name or f"the node that computes {node.output[0]}",
         op_type=node.op_type,
         opset=opset,
         attributes=attributes,

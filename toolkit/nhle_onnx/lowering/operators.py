@@ -196,7 +196,15 @@ OPERATORS = (
     *(
         Operator(op_type, family, weights=weights, domain="com.microsoft", function=function)
         for op_type, family, weights, function in (
+            ("Attention", "fused", (1, 2), ""),
+            ("BiasGelu", "fused", (1,), ""),
             ("DequantizeLinear", "quantized", (), ""),
+            ("FastGelu", "fused", (1,), ""),
+            ("FusedConv", "fused", (1, 2), ""),
+            ("FusedGemm", "fused", (0, 1, 2), ""),
+            ("FusedMatMul", "fused", (0, 1), "fused_matmul"),
+            ("Gelu", "fused", (), ""),
+            ("MultiHeadAttention", "fused", (3,), ""),
             ("QGemm", "quantized", (3, 6), "q_gemm"),
             ("QLinearAdd", "quantized_elementwise", (0, 3), "q_linear_add"),
             ("QLinearAveragePool", "quantized", (), "q_linear_average_pool"),
@@ -208,6 +216,8 @@ OPERATORS = (
             ("QLinearSigmoid", "quantized_elementwise", (), "q_linear_sigmoid"),
             ("QLinearSoftmax", "quantized_elementwise", (), "q_linear_softmax"),
             ("QuantizeLinear", "quantized", (), ""),
+            ("QuickGelu", "fused", (), ""),
+            ("SkipLayerNormalization", "fused", (2, 3, 4), ""),
         )
     ),
 )

@@ -29,4 +29,5 @@ def widen_model(proto: ModelProto) -> ModelProto:
 
 def _is_narrow(kind: int) -> bool:
     """Whether a type is trained, but with fewer digits than float32."""
-    return kind != TensorProto.FLOAT and get_element_type(kind).is_trained
+    found = get_element_type(kind)
+    return found.is_trained and found.bits < get_element_type(TensorProto.FLOAT).bits

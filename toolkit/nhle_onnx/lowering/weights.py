@@ -1,7 +1,7 @@
 """Which tensors of a graph can be trained, and which operators prevent training."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,8 @@ _ALIASES = frozenset(
     {"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "DequantizeLinear"}
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
-_HEAD_ALONE = hint("Use {method=cwm} to edit the head alone.")
+_HEAD_TEMPLATE = "Use {method=cwm} to edit the head alone."
+_HEAD_ALONE = hint(_HEAD_TEMPLATE)
 _HIDDEN = -1e4  # masks in float16 have this; no trained bias comes near it
 
 
@@ -50,7 +51,7 @@ def check_operators(model: OnnxModel, output: str) -> None:
     if unsupported:
         kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
         message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
-        remedy = find_remedy(model.proto, _HEAD_ALONE)
+        remedy = hint(f"{find_remedy(unsupported, '')} {_HEAD_TEMPLATE}".strip())
         raise UnsupportedModelError(message, remedy=remedy)
     for name, kind in list_unsupported_tensors(model.proto):
         message = f"{model.path}: the tensor {name} is {kind}, which cannot be trained"
@@ -67,14 +68,20 @@ def list_unsupported_tensors(proto: ModelProto) -> Iterator[tuple[str, str]]:
             yield name, f"of type {kind.name.upper()}"
 
 
-def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
+def list_weights(
+    proto: ModelProto, opset: int, output: str, constants: Collection[str] = ()
+) -> tuple[str, ...]:
     """List the names of the float weights on the way to `output`, in order of use.
+
+    `constants` are inputs that were given a value, which are not weights.
 
     Only inputs that hold weights by the operator's definition count. A scalar operand of plain
     arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight, and so is
     an attention mask.
     """
-    tensors = GraphIndex(proto).tensors
+    tensors = {
+        name: each for name, each in GraphIndex(proto).tensors.items() if name not in constants
+    }
     nodes = list_ancestors(proto.graph, (output,))
     producers = {name: node for node in nodes for name in node.output}
     found: dict[str, None] = {}
@@ -92,8 +99,9 @@ def list_weights(proto: ModelProto, opset: int, output: str) -> tuple[str, ...]:
 def list_not_finite(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """List weights with NaN or an infinity: those on the way to the scores, and the head's."""
     tensors = GraphIndex(model.proto).tensors
-    own = [name for name in (head.weight, head.bias) if name]
-    names = dict.fromkeys([*list_weights(model.proto, model.opset, head.scores), *own])
+    own = [name for part in head.all_parts for name in (part.weight, part.bias) if name]
+    weights = list_weights(model.proto, model.opset, head.scores, model.constants)
+    names = dict.fromkeys([*weights, *own])
     floats = [name for name in names if is_float(tensors[name])]
     return tuple(name for name in floats if not _is_finite(tensors[name]))
 

@@ -25,6 +25,7 @@ from nhle_onnx.verification.accuracy import predict_classes
 MIN_AGREEMENT = 0.999
 MAX_DIFFERENCE = 0.01
 _FATAL = 4
+_PIXELS = frozenset({"uint8", "int8"})
 _LARGEST = float(np.finfo(np.float64).max)
 _REMEDY = hint("Leave out {also=ort}: the .onnx file itself is not touched by this.")
 
@@ -78,7 +79,11 @@ def compare_with_onnx(
     target: ImageInput,
     batch_size: int,
 ) -> Comparison:
-    """Load both on the CPU, and compare one output for images [N, ...] prepared for `target`."""
+    """Load both on the CPU, and compare one output for images [N, ...] prepared for `target`. Where
+    `output` is an inner tensor, the .ort file has another: what is chosen from it.
+    """
+    if not any(value.name == output for value in model.graph.output):
+        output = model.graph.output[0].name
     computed, expected = (
         session.run(output, images, target, batch_size)
         for session in (_open(converted), open_session(model, "cpu", "default"))
@@ -94,7 +99,12 @@ def compare_with_onnx(
 def make_noise(target: ImageInput, count: int = 16) -> npt.NDArray[np.float32]:
     """Make inputs for a comparison without images; they are the same each time."""
     shape = (count, *target.sample_shape)
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    generator = np.random.default_rng(0)
+    if target.dtype in _PIXELS:
+        return generator.integers(0, 128, shape, np.uint8).astype(
+            np.float32
+        )  # what both types hold
+    return generator.standard_normal(shape, dtype=np.float32)
 
 
 def _measure_difference(

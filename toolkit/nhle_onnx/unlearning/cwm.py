@@ -72,12 +72,13 @@ def mask_classes(
 
 def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
     """The mask that `auto` stands for: convex where real scores compete, floor where each is read
-    by itself, or where whole numbers hold them.
+    by itself, where high scores are rounded to one number, or where whole numbers hold them.
     """
     if mask != "auto":
         return mask
     is_real = head.weight_quant_params is None and not head.score_quant_params
-    return "convex" if is_real and not head.is_separate and head.bias_scale else "floor"
+    is_open = not head.is_separate and not head.is_capped
+    return "convex" if is_real and is_open and head.bias_scale else "floor"
 
 
 def find_margin(bias: Array) -> float:
@@ -117,22 +118,32 @@ def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> 
     Argmax takes the first of equal scores: the class then loses every tie if a retained class
     stands before it. Raises UnsupportedModelError where none does, as the class could win.
     """
+    if mask == "convex" and head.is_capped:
+        message = (
+            "what follows the head rounds high scores to one number, so that the shadow of a class "
+            "can tie with it"
+        )
+        raise UnsupportedModelError(message, remedy=hint("Give {mask=floor}."))
     if mask not in {"floor", "convex"} or not head.is_clamped:
         return ()
     first = min(request.retained)
     winners = [index for index in request.forget if index < first]
     if winners:
         message = (
-            f"a ReLU or Clip follows the head, so a masked class still scores 0, and class "
-            f"{winners[0]} wins whenever all others score 0 too, being first"
+            f"a ReLU, Clip or another function with a lower bound follows the head, so a masked "
+            f"class still has that score, and class {winners[0]} wins whenever all others have it "
+            "too, being first"
         )
         raise UnsupportedModelError(
             message,
-            remedy=hint("Use {method=nhle}, which trains the features and is judged by them."),
+            remedy=hint(
+                "Use {method=nhle}, which trains the features and is judged by them, or "
+                "{mask=drop}, which takes the class's row out."
+            ),
         )
     note = (
-        f"a ReLU or Clip follows the head: the masked score is its lower bound, which loses even "
-        f"a tie, as class {first} stands before it"
+        f"a ReLU, Clip or another function with a lower bound follows the head: the masked score "
+        f"is that bound, which loses even a tie, as class {first} stands before it"
     )
     return (note,)
 

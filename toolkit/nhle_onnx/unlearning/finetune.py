@@ -49,6 +49,23 @@ class Finetuned:
     probe: Probe
 
 
+class FromRows(nn.Module):
+    """A module for samples of any shape, wrapped to take them as images of one pixel.
+
+    What is done to images, such as shifts, then changes nothing.
+    """
+
+    def __init__(self, module: nn.Module, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.module = module
+        self.shape = tuple(shape)
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return outputs for rows [N, D, 1, 1]."""
+        outputs: tuple[Tensor, ...] = self.module(rows.reshape(len(rows), *self.shape))
+        return outputs
+
+
 def finetune(
     lowered: LoweredModel,
     names: Sequence[str],
@@ -62,12 +79,12 @@ def finetune(
 ) -> Finetuned:
     """Train the named tensors in place in `lowered`, and return their new values."""
     parameters = {name: lowered.parameter_of[name] for name in names}
-    module, original = _prepare(lowered.module.to(device), parameters.values())
+    taken = lowered.module if target.layout else FromRows(lowered.module, target.sample_shape)
+    module, original = _prepare(taken.to(device), parameters.values())
     generator = torch.Generator().manual_seed(options.seed)
+    layout = target.layout or "NCHW"
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
-    probed = probe(
-        original, torch.cat([forget, anchors])[:_PROBED], target.layout, device, generator
-    )
+    probed = probe(original, torch.cat([forget, anchors])[:_PROBED], layout, device, generator)
     objective = ForgetObjective(
         module=module,
         original=original,
@@ -81,7 +98,7 @@ def finetune(
         max_shift=probed.max_shift,
         scale=probed.scale,
         batch_size=options.batch_size,
-        layout=target.layout,
+        layout=layout,
         device=device,
         generator=generator,
     )
@@ -167,6 +184,8 @@ def _make_optimizer(
 
 
 def _to_images(inputs: npt.NDArray[np.float32], target: ImageInput) -> Tensor:
-    """Model inputs as [N, C, H, W]."""
+    """Model inputs as [N, C, H, W]; features that are not images, as [N, D, 1, 1]."""
     images = torch.from_numpy(np.ascontiguousarray(inputs))
+    if target.layout is None:
+        return images.flatten(1)[:, :, None, None]
     return images if target.layout == "NCHW" else images.permute(0, 3, 1, 2)

@@ -15,16 +15,18 @@ _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tuple[str, ...]:
     """Names of the trained tensors within a scope, in order of use.
 
-    `features`: all before the head. `last-stage`: those after the last loss of resolution by a
-    strided convolution or pooling. `head`: the head's own. `all`: everything.
+    `features`: all before the head, none behind it. `last-stage`: those after the last loss of
+    resolution by a strided convolution or pooling. `head`: the head's own. `all`: everything.
     """
-    own = {head.weight, head.bias}
-    weights = list_weights(model.proto, model.opset, head.scores)
+    own = {name for part in head.all_parts for name in (part.weight, part.bias)}
+    weights = list_weights(model.proto, model.opset, head.scores, model.constants)
     if scope == "all":
         return weights
     if scope == "head":
         return tuple(name for name in weights if name in own)
-    features = tuple(name for name in weights if name not in own)
+    read = [list_weights(model.proto, model.opset, part.features) for part in head.all_parts]
+    before = {name for names in read for name in names}
+    features = tuple(name for name in weights if name in before and name not in own)
     if scope == "features":
         return features
     early = set(_list_early_weights(model.proto, model.opset, head))

@@ -27,7 +27,10 @@ class OnnxModel:
 
     `path` is as the user gave it. The proto holds all weights; `places` says which are stored
     outside the .onnx file, and `sidecars` has the digests of the files that hold them. `sha256` is
-    the .onnx file's digest, `size_bytes` the size of all files.
+    the .onnx file's digest, `size_bytes` the size of all files. `real_names` are the names of the
+    sidecars where the model's file lies, which may be a link's target. `constants` are inputs that
+    the user gave a value for, which the proto holds and the file does not; `has_constant_batch`
+    says that one of them has a row for each image in a batch.
     """
 
     path: Path
@@ -36,12 +39,15 @@ class OnnxModel:
     size_bytes: int
     places: Mapping[str, Place] = field(default_factory=dict)
     sidecars: Mapping[str, str] = field(default_factory=dict)
+    real_names: Mapping[str, str] = field(default_factory=dict)
+    constants: frozenset[str] = frozenset()
+    has_constant_batch: bool = False
 
     @property
     def files(self) -> frozenset[Path]:
         """Every file that holds a part of the model, with symbolic links resolved."""
         resolved = self.path.resolve()
-        return frozenset({resolved, *(resolved.parent / name for name in self.sidecars)})
+        return frozenset({resolved, *(resolved.parent / name for name in self.real_names.values())})
 
     @property
     def opset(self) -> int:
@@ -72,8 +78,15 @@ class ClassifierHead:
     `weight_scale` and the bias by `bias_scale` (Gemm's alpha and beta). `features` and `logits`
     name the layer's input and output: [N, D] and [N, K], for a 1x1 Conv followed by spatial axes.
     `scores` names the last tensor before a softmax or the like, after any pooling; `is_clamped`
-    says that a ReLU or Clip stands before it, `is_separate` that a sigmoid follows, so that each
-    score is read by itself. `output` names the graph output.
+    says that a ReLU, Clip or another function with a lower bound follows the head, `is_capped` one
+    with an upper bound, `is_separate` that a sigmoid follows, so that each score is read by itself.
+    `output` names the graph output, or the inner tensor that an output is chosen from.
+
+    Logits count classes along `logits_axis`, from the last. `is_normalized`: the graph divides each
+    row by its length; it multiplies stored rows by `row_scales`. Class k has row `rows[k]`, -1 if
+    its score is a constant; without `rows`, its own. `scales` and `offsets` are the factors and
+    summands between logits and scores, of each class or one for all. `parts` are further heads
+    whose scores are added to this one's.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
     None for floats. `feature_limits` are the parameters by which the features were quantized.
@@ -102,3 +115,22 @@ class ClassifierHead:
     score_quant_params: tuple[QuantParams, ...] = ()
     weight_scale: float = 1.0
     is_separate: bool = False
+    is_capped: bool = False
+    is_normalized: bool = False
+    logits_axis: int = -1
+    row_scales: tuple[float, ...] = ()
+    rows: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+    parts: tuple["ClassifierHead", ...] = ()
+
+    @property
+    def all_parts(self) -> tuple["ClassifierHead", ...]:
+        """This head, and those whose scores are added to its."""
+        return (self, *self.parts)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether logits are scores, each with a row of its own."""
+        is_bare = not (self.is_normalized or self.row_scales or self.parts)
+        return is_bare and not (self.rows or self.scales or self.offsets)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.preprocess import Preprocess
 
+AS_FOUND = "as found"  # the name of a trial with no options
+_CLEARLY = 0.05  # accuracy
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSummary:
@@ -26,8 +29,35 @@ class ModelSummary(FileSummary):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Options for preprocessing, and the mean accuracy over classes under what they ask for."""
+
+    options: str
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """Preprocessing tried on images, best first; `notes` say what of the samples was left out."""
+
+    images: int
+    tried: tuple[Trial, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def proposal(self) -> Trial | None:
+        """What works clearly better than what was found; the user decides."""
+        found = next((each.accuracy for each in self.tried if each.options == AS_FOUND), 0.0)
+        best = self.tried[0] if self.tried else None
+        return best if best and best.accuracy > found + _CLEARLY else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InspectReport:
-    """What `inspect` found. `head` is None where there is none, and `reasons` say why not."""
+    """What `inspect` found. `head` is None where there is none, and `reasons` say why not.
+
+    `trials` are there if images were given on which the model could be run.
+    """
 
     schema: str = "nhle-onnx/inspect/v1"
     tool: dict[str, str]
@@ -45,3 +75,4 @@ class InspectReport:
     preprocess: Preprocess | None
     unlearn: dict[str, bool]
     reasons: tuple[str, ...]
+    trials: Trials | None = None

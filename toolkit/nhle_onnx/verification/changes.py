@@ -1,9 +1,9 @@
 """What an edit changed in a model, and whether it was allowed to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from onnx import GraphProto, ModelProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import list_tensors
@@ -32,7 +32,7 @@ def compare_models(before: ModelProto, after: ModelProto) -> Changes:
     return Changes(
         changed=changed,
         added=added,
-        is_graph_same=_strip(before, ()) == _strip(after, added),
+        is_graph_same=_strip(before, (), before) == _strip(after, added, before),
     )
 
 
@@ -50,8 +50,10 @@ def _is_same(tensor: TensorProto, other: TensorProto) -> bool:
     return (tensor.data_type, tensor.dims) == (other.data_type, other.dims)
 
 
-def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
-    """Return the model without its tensors' values and without added tensors."""
+def _strip(proto: ModelProto, added: Collection[str], original: ModelProto) -> bytes:
+    """Return the model without its tensors' values and without added tensors: where one stands in
+    place of another of the original's, with that one.
+    """
     stripped = ModelProto()
     stripped.CopyFrom(proto)
     graph = stripped.graph
@@ -62,16 +64,29 @@ def _strip(proto: ModelProto, added: Collection[str]) -> bytes:
     for _, tensor in list_tensors(stripped):
         for field in ("raw_data", "float_data", "int32_data"):
             tensor.ClearField(field)
-    _undo_added_bias(graph, added)
+    _undo_added_bias(graph, added, GraphIndex(original).producers)
     content: bytes = stripped.SerializeToString(deterministic=True)
     return content
 
 
-def _undo_added_bias(graph: GraphProto, added: Collection[str]) -> None:
+def _undo_added_bias(
+    graph: GraphProto, added: Collection[str], originals: Mapping[str, NodeProto]
+) -> None:
     """Remove added tensors from their nodes, and Add nodes that were added for them."""
     for node in [node for node in graph.node if set(node.input) & set(added)]:
         kept = [name for name in node.input if name not in added]
-        if node.op_type == "Add":
+        original = originals.get(node.output[0])
+        if original is not None and original.op_type == node.op_type:
+            names = original.input[: len(node.input)]
+            padded = [*names, *node.input[len(names) :]]
+            kept = [
+                old if new in added else new
+                for old, new in zip(padded, node.input, strict=True)
+                if old not in added
+            ]
+            del node.input[:]
+            node.input.extend(kept)
+        elif node.op_type == "Add":
             producer = next(other for other in graph.node if kept[0] in other.output)
             producer.output[0] = node.output[0]
             graph.node.remove(node)

@@ -28,6 +28,7 @@ from nhle_onnx.workflows.classifier import (
     Classifier,
     make_request,
     open_classifier,
+    require_all_classes,
     require_same_task,
 )
 from nhle_onnx.workflows.stability import TRIED, steady
@@ -54,6 +55,7 @@ def load_inputs(settings: AuditSettings) -> Loaded:
             settings.reference, settings.flags, (settings.baseline, settings.model)
         )
     for classifier in classifiers.values():
+        require_all_classes(classifier, "an audit")
         _check_outputs(settings, classifier)
     original = classifiers["original"]
     for role, classifier in classifiers.items():
@@ -73,7 +75,14 @@ def load_inputs(settings: AuditSettings) -> Loaded:
         request=request,
         data=data,
         members=members,
-        notes=tuple(dict.fromkeys(note for _, notes in found.values() for note in notes)),
+        notes=tuple(
+            dict.fromkeys(
+                (
+                    *(note for _, notes in found.values() for note in notes),
+                    *(note for source in sources for note in source.notes),
+                )
+            )
+        ),
     )
 
 

@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nhle_onnx.data.labels import find_labels, parse_classes
-from nhle_onnx.data.preprocess_sources import find_preprocess
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.data.model_input import find_input, find_pixels
+from nhle_onnx.data.own_report import read_dropped
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
-from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.request import ForgetRequest
@@ -27,35 +29,54 @@ _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A classifier with everything needed to feed it images and read its answers."""
+    """A classifier with everything needed to feed it images and read its answers.
+
+    `labels` are those of all classes, also of `dropped` ones, which it has no outputs for.
+    """
 
     model: OnnxModel
     head: ClassifierHead
     image_input: ImageInput
     labels: tuple[str, ...]
     preprocess: Preprocess | None
+    dropped: tuple[int, ...] = ()
 
 
 def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = ()) -> Classifier:
     """Load a model and find its head, input, labels and preprocessing: in its own report, beside
     it, or by models that it belongs to.
     """
-    model = load_model(path, max_elements=flags.max_elements)
+    model = fix_inputs(load_model(path, max_elements=flags.max_elements), flags.constants)
     head = find_head(model, output=flags.output)
-    image_input = read_image_input(model, layout=flags.layout)
+    image_input = find_input(model, flags, companions)
+    dropped = read_dropped(model)
+    count = head.num_classes + len(dropped)
     return Classifier(
         model=model,
         head=head,
         image_input=image_input,
-        labels=find_labels(model, head.num_classes, flags.labels, companions),
-        preprocess=find_preprocess(model, image_input, flags.preprocess, companions),
+        labels=find_labels(model, count, flags.labels, companions),
+        preprocess=find_pixels(model, image_input, flags.preprocess, companions),
+        dropped=dropped,
     )
+
+
+def require_all_classes(classifier: Classifier, what: str) -> None:
+    """Raise UnsupportedModelError where classes were dropped, so that their rows are not there."""
+    if classifier.dropped:
+        message = (
+            f"{classifier.model.path} has no outputs for the classes that were dropped from it, "
+            f"which {what} needs"
+        )
+        raise UnsupportedModelError(
+            message, remedy=hint("Use {mask=convex} for the model that it is made from.")
+        )
 
 
 def make_request(classifier: Classifier, forget: tuple[str, ...]) -> ForgetRequest:
     """Check the classes that a user named against the model."""
     return ForgetRequest(
-        forget=parse_classes(forget, classifier.labels), num_classes=classifier.head.num_classes
+        forget=parse_classes(forget, classifier.labels), num_classes=len(classifier.labels)
     )
 
 
@@ -68,7 +89,7 @@ def run_alone(classifier: Classifier) -> Classifier:
 
 def require_same_task(original: Classifier, other: Classifier, role: str) -> None:
     """Raise InputRefusedError where the two tell other classes apart, or take other images."""
-    ours, theirs = original.head.num_classes, other.head.num_classes
+    ours, theirs = len(original.labels), len(other.labels)
     if ours != theirs:
         message = (
             f"{other.model.path} tells {theirs} classes apart, {original.model.path} {ours}: one "

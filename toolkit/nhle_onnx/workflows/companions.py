@@ -1,6 +1,7 @@
 """What an edited model needs to be used in another folder than the original's."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from nhle_onnx.values.preprocess import Preprocess
@@ -13,39 +14,76 @@ def list_companions(plan: Plan) -> dict[Path, bytes]:
     """Return files with labels and preprocessing that the edited model's folder lacks."""
     classifier = plan.classifier
     folder = plan.settings.edited_path.parent
+    renumbered = _list_renumbered(plan) if plan.dropped else {}
     if folder.resolve() == classifier.model.path.parent.resolve():
-        return {}
-    files: dict[Path, bytes] = {}
+        return renumbered
+    files = renumbered | _list_preprocess(plan)
     is_named = classifier.labels != tuple(map(str, range(len(classifier.labels))))
-    if is_named and not _has_any(folder, _LABELS, _CONFIG):
-        files[folder / _LABELS] = "".join(f"{label}\n" for label in classifier.labels).encode()
-    if classifier.preprocess and not _has_any(folder, _PREPROCESS, _CONFIG):
-        files[folder / _PREPROCESS] = render_preprocess(classifier.preprocess).encode()
+    if is_named and not plan.dropped and not _has_any(folder, _LABELS, _CONFIG):
+        files[folder / _LABELS] = _render_labels(classifier.labels)
     return files
 
 
+def _list_preprocess(plan: Plan) -> dict[Path, bytes]:
+    classifier, folder = plan.classifier, plan.settings.edited_path.parent
+    if not classifier.preprocess or _has_any(folder, _PREPROCESS, _CONFIG):
+        return {}
+    return {folder / _PREPROCESS: render_preprocess(classifier.preprocess).encode()}
+
+
+def _list_renumbered(plan: Plan) -> dict[Path, bytes]:
+    """The labels that are left, under a name of their own: labels.txt may be the original's."""
+    path = plan.settings.labels_path
+    kept = [plan.classifier.labels[index] for index in plan.request.retained]
+    return {path: _render_labels(kept)} if path else {}
+
+
+def _render_labels(labels: Sequence[str]) -> bytes:
+    return "".join(f"{label}\n" for label in labels).encode()
+
+
 def render_preprocess(preprocess: Preprocess) -> str:
-    """Write the preprocessing as a `preprocessor_config.json`."""
-    size: dict[str, int] | None = None
-    if preprocess.size:
-        size = dict(zip(("height", "width"), preprocess.size, strict=True))
-    elif preprocess.shortest_edge:
+    """Write the preprocessing as a `preprocessor_config.json` that names no processor."""
+    written = {name: value for name, value in _describe(preprocess).items() if value is not None}
+    return json.dumps(written, indent=2) + "\n"
+
+
+def _describe(preprocess: Preprocess) -> dict[str, object]:
+    """Name each step as Hugging Face does; steps that it does not know only where they differ."""
+    size = _name_sides(preprocess.size)
+    if preprocess.shortest_edge:
         size = {"shortest_edge": preprocess.shortest_edge}
-    crop = preprocess.crop
-    config = {
+    usual = Preprocess(source="")
+    extra = {
+        "crop_share": preprocess.crop_share,
+        "fit": preprocess.fit,
+        "centre": preprocess.centre,
+        "pad_color": preprocess.pad,
+    }
+    defaults = (usual.crop_share, usual.fit, usual.centre, usual.pad)
+    return {
+        "do_exif_transpose": preprocess.upright,
         "do_resize": size is not None,
         "size": size,
         "resample": preprocess.resample,
-        "do_center_crop": crop is not None,
-        "crop_size": dict(zip(("height", "width"), crop, strict=True)) if crop else None,
+        "do_center_crop": preprocess.crop is not None,
+        "crop_size": _name_sides(preprocess.crop),
+        "do_flip_channel_order": preprocess.channels == "bgr" or None,
         "do_rescale": True,
         "rescale_factor": preprocess.scale,
         "do_normalize": True,
         "image_mean": [mean - preprocess.offset for mean in preprocess.mean],
         "image_std": list(preprocess.std),
+        **{
+            name: value
+            for (name, value), default in zip(extra.items(), defaults, strict=True)
+            if value != default
+        },
     }
-    written = {name: value for name, value in config.items() if value is not None}
-    return json.dumps(written, indent=2) + "\n"
+
+
+def _name_sides(size: tuple[int, int] | None) -> dict[str, int] | None:
+    return dict(zip(("height", "width"), size, strict=True)) if size else None
 
 
 def _has_any(folder: Path, *names: str) -> bool:

@@ -86,7 +86,12 @@ def _compare(baseline: Classifier, classifier: Classifier) -> Baseline:
     require_same_task(baseline, classifier, "baseline")
     ours, theirs = classifier.head.feature_dim, baseline.head.feature_dim
     restored, misfit = None, ""
-    if ours == theirs:
+    if classifier.dropped:
+        misfit = (
+            "the model has no outputs for the classes that were dropped from it, so the baseline's "
+            "head cannot be put back: unlearn's report has the figure"
+        )
+    elif ours == theirs:
         original = Head(baseline.model.proto, baseline.head)
         restored = Head(classifier.model.proto, classifier.head).restore(original)
     else:

@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from nhle_onnx.data.encoded import EncodedSamples, ImagesInMemory, read_class
-from nhle_onnx.data.folders import is_image, open_folder
-from nhle_onnx.data.preprocess import require_preprocess
+from nhle_onnx.data.encoded import EncodedSamples, ImagesInMemory, map_names, read_class, translate
+from nhle_onnx.data.folders import open_folder
+from nhle_onnx.data.metadata import find_metadata, is_saved
+from nhle_onnx.data.preprocess import require_pictures, require_preprocess
 from nhle_onnx.data.shards import Shards, find_shards
-from nhle_onnx.data.webdataset import name_folder
+from nhle_onnx.data.tree import is_image
+from nhle_onnx.data.webdataset import name_folder, read_cls
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Outcome, settle
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
+from nhle_onnx.values.preprocess import PRESET_NAMES
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.workflows.comparison import Comparison, load_models, open_comparison
 from nhle_onnx.workflows.measure import Evaluation, OnBatch
@@ -61,11 +64,13 @@ def count_with_ray(settings: VerifySettings, comparison: Comparison, on_batch: O
 
 @dataclass(frozen=True, slots=True)
 class FolderRows:
-    """Rows of image files; the folder is the class."""
+    """Rows of image files, with the class of each folder."""
+
+    classes: Mapping[str, int]
 
     def label(self, row: Row) -> Iterator[Labelled]:
         """Return the image of a row."""
-        yield row["path"], row["bytes"], Path(row["path"]).parent.name
+        yield row["path"], row["bytes"], self.classes[str(Path(row["path"]).parent)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class TarRows:
             if content is not None and is_image(Path(f"{key}.{suffix}")):
                 name = f"{row['path']}: {key}.{suffix}"
                 folder = name_folder(key)
-                yield name, content, written.decode("utf-8", "replace") if written else folder
+                yield name, content, read_cls(written) if written else folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class ParquetRows:
 
     image: str
     label_column: str
+    classes: tuple[int, ...]
 
     def label(self, row: Row) -> Iterator[Labelled]:
         """Return the image of a row."""
@@ -97,7 +103,7 @@ class ParquetRows:
         if not isinstance(content, bytes) or row[self.label_column] is None:
             message = f"{name} lacks its image or its class"
             raise InputRefusedError(message, remedy="Remove the row.")
-        yield name, content, row[self.label_column]
+        yield name, content, translate(row[self.label_column], self.classes)
 
 
 Rows = FolderRows | TarRows | ParquetRows
@@ -163,22 +169,28 @@ def _read_data(path: Path, comparison: Comparison) -> tuple[Any, Rows, int]:
     if shards and shards.kind == "tar":
         return ray.data.read_webdataset(_name(shards), decoder=None, **options), TarRows(), 0
     if shards:
-        from nhle_onnx.data.parquet import find_columns  # noqa: PLC0415 - pyarrow is an extra
+        # pyarrow is an extra
+        from nhle_onnx.data.parquet import find_columns, list_names  # noqa: PLC0415
 
         columns = find_columns(shards.files[0])
-        rows = ParquetRows(columns.image, columns.label)
+        names = list_names(shards.files[0], columns.label)
+        mapped = map_names(names, comparison.classifier.labels)
+        rows = ParquetRows(columns.image, columns.label, mapped)
         dataset = ray.data.read_parquet(_name(shards), **options)
         return dataset.select_columns([rows.image, rows.label_column, "path"]), rows, 0
-    if not path.is_dir():
+    if not path.is_dir() or is_saved(path) or find_metadata(path):
         message = f"{path} is not a folder of images, a tar or a Parquet file, which Ray can read"
-        raise InputRefusedError(
-            message, remedy=hint("Give {engine=local} or processes for an .npz.")
-        )
+        raise InputRefusedError(message, remedy=hint("Give {engine=local} or processes for it."))
     classifier = comparison.classifier
+    require_pictures(classifier.image_input, path)
     preprocess = require_preprocess(classifier.preprocess, path)
     folder = open_folder(path, classifier.image_input, preprocess, classifier.labels)
     files = [str(file) for file in folder.files]
-    return ray.data.read_binary_files(files, **options), FolderRows(), len(files)
+    classes = {
+        str(file.parent): int(found)
+        for file, found in zip(folder.files, folder.classes, strict=True)
+    }
+    return ray.data.read_binary_files(files, **options), FolderRows(classes), len(files)
 
 
 def _name(shards: Shards) -> list[str]:
@@ -189,7 +201,9 @@ def _make_absolute(settings: VerifySettings) -> VerifySettings:
     """Make a path absolute, as workers run in other folders."""
     flags = settings.flags
     file = flags.preprocess.file
-    preprocess = replace(flags.preprocess, file=file.resolve() if file else None)
+    if file and file not in PRESET_NAMES:
+        file = str(Path(file).resolve())
+    preprocess = replace(flags.preprocess, file=file)
     labels = flags.labels.resolve() if flags.labels else None
     return replace(
         settings,

@@ -9,6 +9,7 @@ from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.lowering.module import lower_steps
 from nhle_onnx.lowering.parity import measure_divergence
 from nhle_onnx.runtime.session import open_session
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import OnnxModel
 
 
@@ -37,5 +38,6 @@ def find_diverging_node(
     producers = {node.output[0]: node for node in nodes}
     for name, ours, theirs in zip(names, computed, expected, strict=True):
         if not measure_divergence(ours.numpy(), theirs) <= tolerance:
-            return f"{producers[name].op_type} {producers[name].name}"
+            node = producers[name]
+            return describe_node(node.op_type, node.name, node.output)
     return "no single node"

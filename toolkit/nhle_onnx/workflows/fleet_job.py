@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from nhle_onnx.data.folders import LISTS, read_list
 from nhle_onnx.data.splits import find_samples
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.save import write_files
@@ -87,6 +88,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "model": classifier.model.sha256,
         "sidecars": dict(classifier.model.sidecars),
         "output": classifier.head.output,
+        "constants": settings.flags.constants,
         "labels": classifier.labels,
         "preprocess": asdict(classifier.preprocess) if classifier.preprocess else None,
         "image_input": asdict(classifier.image_input),
@@ -94,7 +96,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "samples": _digest_tree(settings.samples or _find(classifier)),
         "eval_data": _digest_tree(settings.eval_data),
         "anchors": settings.anchors,
-        "anchor_samples": _digest_tree(_name_folder(settings.anchors)),
+        "anchor_samples": _digest_anchors(settings.anchors),
         "options": asdict(settings.options),
         "limits": asdict(settings.limits),
         "where": (settings.provider, settings.kernels, settings.device),
@@ -110,8 +112,12 @@ def _find(classifier: Classifier) -> Path | None:
         return None
 
 
-def _name_folder(anchors: str) -> Path | None:
-    return None if anchors in {"auto", "off"} else Path(anchors)
+def _digest_anchors(anchors: str) -> str | None:
+    """Return the digest of a folder or file, and of what a list of images names."""
+    path = None if anchors in {"auto", "off"} else Path(anchors)
+    if path is None or not path.is_file() or path.suffix.lower() not in LISTS:
+        return _digest_tree(path)
+    return " ".join(map(_digest, (path, *(image.path for image in read_list(path).images))))
 
 
 def _digest_tree(path: Path | None) -> str | None:

@@ -10,8 +10,10 @@ import onnxruntime as ort
 
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.head.find import is_output
 from nhle_onnx.graph.model_files import read_model_files
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.hints import hint
 from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.kit.contents import (
@@ -46,6 +48,7 @@ from nhle_onnx.workflows.classifier import (
     Classifier,
     make_request,
     open_classifier,
+    require_all_classes,
     summarize_file,
 )
 from nhle_onnx.workflows.measure import describe_suspicion
@@ -116,16 +119,28 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
 
 def _gather(settings: KitSettings) -> _KitInputs:
     classifier = open_classifier(settings.model, settings.flags)
+    if not is_output(classifier.model.proto, classifier.head.output):
+        message = (
+            f"{settings.model} shows no scores, which a kit compares: {classifier.head.output} is "
+            "not one of its outputs"
+        )
+        raise UnsupportedModelError(message, remedy="Export it with the scores as an output.")
+    require_all_classes(classifier, "a kit")
     request = make_request(classifier, settings.forget)
     baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
     _check_kept(settings, classifier, baseline)
     target = classifier.image_input
     dtype = _TYPES.get(target.dtype)
     if dtype is None:
-        message = (
-            f"{settings.model} takes {target.dtype} images, a type that NumPy lacks on many devices"
-        )
+        message = f"{settings.model} takes {target.dtype}, which a kit's programs do not feed"
         raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
+    if classifier.model.constants:
+        message = (
+            f"{settings.model} has inputs beside the images, which a kit's programs do not feed"
+        )
+        raise UnsupportedModelError(
+            message, remedy="Make them initializers of the graph, so that they have defaults."
+        )
     source = open_samples(settings.data, target, classifier.preprocess, classifier.labels)
     if not np.isin(source.classes, request.forget).any():
         message = f"{settings.data} holds no sample of a forgotten class, so a kit proves nothing"
@@ -196,7 +211,7 @@ def _predict(classifier: Classifier, material: _KitInputs) -> npt.NDArray[np.int
     """
     target = classifier.image_input
     batch = target.batch or 1
-    session = open_session(classifier.model.proto, "cpu")
+    session = open_session(with_output(classifier.model.proto, classifier.head.output), "cpu")
     repeated = np.repeat(material.inputs, batch, axis=0)
     outputs = session.run(classifier.head.output, repeated, target, 1)
     with name_model(classifier.model.path):

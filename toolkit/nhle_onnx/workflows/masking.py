@@ -15,10 +15,12 @@ from nhle_onnx.graph.head.bounds import (
     read_range,
     widen_scores,
 )
+from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.quant_params import has_range
 from nhle_onnx.hints import hint
 from nhle_onnx.unlearning.cwm import HeadValues, check_maskable, mask_classes, resolve_mask
+from nhle_onnx.unlearning.shadow import mask_parts
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -60,8 +62,14 @@ def mask_head(
     for some features.
     """
     mask = resolve_mask(options.mask, head)
+    if mask == "drop":
+        drop_classes(proto, head, request.forget)
+        return Masked(notes=(_describe_drop(request),))
     notes = check_maskable(head, request, mask)
     bound = Head(proto, head)
+    if _follows_classes(head) or (mask == "importance" and "Conv" in head.op):
+        mask_parts(bound, request, mask, activations)
+        return Masked(notes=notes)
     values = HeadValues(**bound.read()._asdict(), lowest_bias=read_lowest_bias(bound))
     masked = mask_classes(values, head, request, mask, activations)
     bound.write(masked.weight, masked.bias)
@@ -79,6 +87,19 @@ def mask_head(
     return Masked(
         rescaled=(*sunk.rescaled, *settled.rescaled), notes=(*notes, *sunk.notes, *settled.notes)
     )
+
+
+def _describe_drop(request: ForgetRequest) -> str:
+    left = len(request.retained)
+    return (
+        f"the rows of the forgotten classes were taken out: the model has {left} outputs, and the "
+        "classes behind them moved up; use the labels that were written with it"
+    )
+
+
+def _follows_classes(head: ClassifierHead) -> bool:
+    """Whether scores are not simply logits. Behind whole numbers only a factor is found."""
+    return not head.is_plain and head.weight_quant_params is None and not head.score_quant_params
 
 
 def _require_shadow(head: Head, request: ForgetRequest) -> None:

@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.kernels import SATURATION
 from nhle_onnx.runtime.session import Session, open_session
@@ -61,12 +62,15 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A session, the output that the model ships, the input that it takes, and what to call it."""
+    """A session, the output that the model ships, the input that it takes, and what to call it.
+    For `dropped` classes it has no outputs.
+    """
 
     path: Path
     session: Session
     output: str
     target: ImageInput
+    dropped: tuple[int, ...] = ()
 
 
 def load_classifier(
@@ -75,9 +79,12 @@ def load_classifier(
     """A model ready to be measured, or `proto` in its place: another form of the same graph."""
     return LoadedModel(
         path=classifier.model.path,
-        session=open_session(proto or classifier.model.proto, provider, kernels),
+        session=open_session(
+            with_output(proto or classifier.model.proto, classifier.head.output), provider, kernels
+        ),
         output=classifier.head.output,
         target=classifier.image_input,
+        dropped=classifier.dropped,
     )
 
 
@@ -165,8 +172,21 @@ def _predict(
     first: int,
 ) -> npt.NDArray[np.int64]:
     outputs = model.session.run(model.output, inputs, model.target, len(inputs))
+    outputs = insert_dropped(outputs, model.dropped)
     with name_model(model.path):
         return predict_classes(outputs, first=first, claimed=claim_forgotten(classes, request))
+
+
+def insert_dropped(
+    outputs: npt.NDArray[np.float32], dropped: Sequence[int]
+) -> npt.NDArray[np.float32]:
+    """Insert scores that never win for classes without an output: [N, K - n] becomes [N, K]."""
+    if not dropped:
+        return outputs
+    rows = outputs.reshape(len(outputs), -1)
+    places = [index - position for position, index in enumerate(sorted(dropped))]
+    wide: npt.NDArray[np.float32] = np.insert(rows, places, -np.inf, axis=1)
+    return wide
 
 
 def subtract(after: float | None, before: float | None) -> float | None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.verdict import Check
@@ -30,6 +31,9 @@ def judge_other_outputs(
     names = [value.name for value in proto.graph.output if value.name != classifier.head.output]
     if not names or not len(evaluation.indices):
         return (), ()
+    if classifier.dropped:
+        reason = "was not judged, as its classes may have moved up"
+        return (), tuple(f"the output {name} {reason}" for name in names)
     chosen = _choose(evaluation.classes, judge.request)
     images, classes = evaluation.read(chosen), evaluation.classes[chosen]
     outputs = _run(classifier, proto, (classifier.head.output, *names), images)
@@ -92,7 +96,7 @@ def _run(
     """Return each output for all images; None for an output without a row for each image."""
     target = classifier.image_input
     size = target.batch or len(images)
-    native = open_session(proto, "cpu").native
+    native = open_session(with_output(proto, names[0]), "cpu").native
     parts: list[list[npt.NDArray[np.generic]]] = [[] for _ in names]
     for start in range(0, len(images), size):
         batch = images[start : start + size]

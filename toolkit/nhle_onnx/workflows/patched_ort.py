@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from nhle_onnx.data.model_input import find_input
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import find_head
-from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.release.ort_format import compare_with_onnx, convert_to_ort, make_noise
+from nhle_onnx.values.settings.model import ModelFlags
 
 _BATCH_SIZE = 32
 
@@ -17,7 +18,7 @@ def write_ort(model_path: Path, out: Path, *, force: bool) -> None:
     UnsupportedModelError where they differ.
     """
     model = load_model(model_path)
-    target = read_image_input(model)
+    target = find_input(model, ModelFlags())
     converted = convert_to_ort(model.proto)
     output = find_head(model).output
     compared = compare_with_onnx(

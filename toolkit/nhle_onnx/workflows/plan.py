@@ -10,11 +10,10 @@ from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.hints import hint
-from nhle_onnx.lowering.weights import check_operators, check_weights
+from nhle_onnx.lowering.weights import check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
-from nhle_onnx.unlearning.scope import select_tensors
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy, SampleSummary
 from nhle_onnx.values.request import ForgetRequest
@@ -22,7 +21,13 @@ from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.verification.gates import Judge
-from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.classifier import (
+    Classifier,
+    make_request,
+    open_classifier,
+    require_all_classes,
+)
+from nhle_onnx.workflows.feasibility import answer_noise, list_trained
 from nhle_onnx.workflows.known import require_known
 from nhle_onnx.workflows.masking import check_mask
 from nhle_onnx.workflows.measure import (
@@ -61,6 +66,12 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def dropped(self) -> tuple[int, ...]:
+        """The classes that the edited model has no outputs for."""
+        options = self.settings.options
+        return self.request.forget if options.masks and options.mask == "drop" else ()
+
+    @property
     def before(self) -> Accuracy:
         """The accuracy of the model as given."""
         return compute_accuracy(self.counted, self.request)
@@ -80,13 +91,14 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     """Load and check everything, and measure the model as given. Writes nothing."""
     with watch.stage("load", "loading the model"):
         classifier = open_classifier(settings.model, settings.flags)
+        require_all_classes(classifier, "unlearn")
         request = make_request(classifier, settings.forget)
         check_weights(classifier.model, classifier.head)
+        answer_noise(classifier)
         options = settings.options
         names: tuple[str, ...] = ()
         if options.trains:
-            check_operators(classifier.model, classifier.head.scores)
-            names = select_tensors(classifier.model, classifier.head, options.scope)
+            names = list_trained(classifier, options.scope)
         mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
         _check_outputs(settings, classifier)
         if settings.ort_path:

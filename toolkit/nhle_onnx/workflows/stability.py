@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.workflows.classifier import Classifier, run_alone
@@ -37,7 +38,8 @@ def steady(
     images = images[:TRIED]
     if not len(images):
         return classifier, ()
-    session, target = open_session(classifier.model.proto, "cpu"), classifier.image_input
+    proto, target = classifier.model.proto, classifier.image_input
+    session = open_session(with_output(proto, classifier.head.output), "cpu")
     first, again = (_run(session, classifier, images, target) for _ in range(2))
     if _differs(first, again):
         message = (

@@ -21,6 +21,7 @@ from nhle_onnx.unlearning import objective
 from nhle_onnx.unlearning.finetune import STEP_LIMIT, TuningData, finetune
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.verification.finite import check_finite, name_model
+from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
@@ -83,17 +84,25 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
 
 def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
     """Lower the model; return it, and its largest difference from ONNX Runtime on the samples."""
-    classifier, tuning = plan.classifier, plan.tuning
+    inputs = np.concatenate([plan.tuning.forget, plan.tuning.anchors])
+    size = plan.settings.options.batch_size
+    return lower_and_compare(plan.classifier, inputs[:size], size)
+
+
+def lower_and_compare(
+    classifier: Classifier, inputs: npt.NDArray[np.float32], batch_size: int
+) -> tuple[LoweredModel, float]:
+    """Lower a model; return it, and its largest difference from ONNX Runtime on `inputs`. Raises
+    UnsupportedModelError where it differs more than its number format explains.
+    """
     source, output = classifier.image_input.name, classifier.head.scores
     lower = partial(lower_classifier, source=source, head=classifier.head)
     wide = replace(classifier.model, proto=widen_model(classifier.model.proto))
     if fixed := classifier.image_input.batch:
-        shape = tuning.forget.shape[1:]
+        shape = inputs.shape[1:]
         lowered = lower_for_any_batch(wide, lower, source=source, shape=shape, size=fixed)
     else:
         lowered = lower(wide)
-    inputs = np.concatenate([tuning.forget, tuning.anchors])
-    inputs = inputs[: plan.settings.options.batch_size]
     tolerance = Head(classifier.model.proto, classifier.head).element_type.tolerance
 
     def read_scores(images: Tensor) -> Tensor:
@@ -104,17 +113,16 @@ def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
         batch = inputs[: classifier.image_input.batch or 8].astype(classifier.image_input.dtype)
         return find_diverging_node(classifier.model.proto, wide, source, output, batch, tolerance)
 
-    expected = _read_logits(plan, inputs)
+    expected = _read_logits(classifier, inputs, batch_size)
     with name_model(classifier.model.path):
         check_finite(expected, "its scores on the tuning samples", _REMEDY)
     return lowered, check_parity(read_scores, inputs, expected, tolerance, locate)
 
 
-def _read_logits(plan: Plan, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _read_logits(
+    classifier: Classifier, inputs: npt.NDArray[np.float32], batch_size: int
+) -> npt.NDArray[np.float32]:
     """Compute the reference: the head's logits by ONNX Runtime on the CPU."""
-    classifier = plan.classifier
     real, head = with_real_values(classifier.model.proto, classifier.head)
     session = open_session(expose_tensors(real, head.scores), "cpu")
-    return session.run(
-        head.scores, inputs, classifier.image_input, plan.settings.options.batch_size
-    )
+    return session.run(head.scores, inputs, classifier.image_input, batch_size)

@@ -64,12 +64,15 @@ def gather_tuning_data(
     evaluation = choose_evaluation(settings.eval_data, source, split, classifier, request)
     evaluation = replace(evaluation, is_tuning=evaluation.is_tuning and options.needs_samples)
     forget = source.read(split.forget)
-    anchors, anchor_source = _read_anchors(settings, classifier, request, source, split)
+    anchors, anchor_source, anchor_notes = _read_anchors(
+        settings, classifier, request, source, split
+    )
     for samples in (forget, anchors):
         check_finite(samples, str(source.path), _MEND_INPUTS)
     is_copy = is_among(anchors, forget)
     anchors = anchors[~is_copy]
-    notes = describe_contradiction(int(is_copy.sum()))
+    left_out = (*source.notes, *anchor_notes, *evaluation.samples.notes)
+    notes = (*dict.fromkeys(left_out), *describe_contradiction(int(is_copy.sum())))
     synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
     if synthesizes:
         anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
@@ -122,16 +125,16 @@ def _read_anchors(
     request: ForgetRequest,
     source: SampleSource,
     split: Split,
-) -> tuple[Array, str]:
+) -> tuple[Array, str, tuple[str, ...]]:
     if not settings.options.trains or settings.anchors == "off":
-        return source.read(()), "off"
+        return source.read(()), "off", ()
     if settings.anchors == "auto":
-        return source.read(split.anchors), str(source.path)
+        return source.read(split.anchors), str(source.path), ()
     path = Path(settings.anchors)
-    anchors = read_unlabelled(
+    anchors, notes = read_unlabelled(
         path, classifier.image_input, classifier.preprocess, classifier.labels, request.forget
     )
-    return anchors, str(path)
+    return anchors, str(path), notes
 
 
 def _gather_nothing(

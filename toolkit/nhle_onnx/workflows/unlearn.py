@@ -13,8 +13,10 @@ from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
 from nhle_onnx.graph.external import split_files
+from nhle_onnx.graph.fixed_inputs import free_inputs
+from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.find import find_head
-from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.head import Head, average_features
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.model_files import check_sidecars
 from nhle_onnx.graph.save import write_files
@@ -26,8 +28,9 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import compute_accuracy
-from nhle_onnx.verification.changes import compare_models
+from nhle_onnx.verification.changes import Changes, compare_models
 from nhle_onnx.verification.finite import check_finite, name_model
+from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.companions import list_companions
 from nhle_onnx.workflows.conversion import convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
@@ -53,12 +56,14 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     """
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
-        edited, masked = _edit(plan, training)
+        trained = _write_back(plan, training)
+        edited, masked = _mask(plan, trained)
         model, path = plan.classifier.model, plan.settings.edited_path
-        files = split_files(edited, model.places, model.path, path)
+        written = free_inputs(edited, model.constants)
+        files = split_files(written, model.places, model.path, path)
         check_sidecars(model)  # `split_files` has just read from these what is kept
     with watch.stage("verify", "verifying in ONNX Runtime"):
-        measured = _measure(plan, edited, watch)
+        measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
     summary = _summarize_edited(path, files)
@@ -105,14 +110,21 @@ def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
     return training
 
 
-def _edit(plan: Plan, training: TrainingResult) -> tuple[ModelProto, Masked]:
-    """Return a copy of the model with trained tensors and masked head, and how it was masked."""
-    edited = ModelProto()
-    edited.CopyFrom(plan.classifier.model.proto)
-    replace_tensors(edited, _round_updates(edited, training.tensors))
+def _write_back(plan: Plan, training: TrainingResult) -> ModelProto:
+    """Return a copy of the model with trained tensors."""
+    trained = ModelProto()
+    trained.CopyFrom(plan.classifier.model.proto)
+    replace_tensors(trained, _round_updates(trained, training.tensors))
+    return trained
+
+
+def _mask(plan: Plan, trained: ModelProto) -> tuple[ModelProto, Masked]:
+    """Return a copy of the trained model with masked head, and how it was masked."""
     options = plan.settings.options
     if not options.masks:
-        return edited, Masked()
+        return trained, Masked()
+    edited = ModelProto()
+    edited.CopyFrom(trained)
     activations = _read_activations(plan, edited) if options.mask == "importance" else None
     return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
 
@@ -133,15 +145,14 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     tuning = plan.tuning
     real, head = with_real_values(edited, plan.classifier.head)
     session = open_session(expose_tensors(real, head.features), "cpu")
-    features = (
+    features = average_features(
         session.run(
             head.features,
             tuning.forget,
             plan.classifier.image_input,
             plan.settings.options.batch_size,
-        )
-        .reshape(len(tuning.forget), head.feature_dim, -1)
-        .mean(2)
+        ),
+        head,
     )
     with name_model(plan.classifier.model.path):
         check_finite(features, "its features of the samples to forget", _MEND_INPUTS)
@@ -150,15 +161,17 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     )
 
 
-def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
+def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwatch) -> Measured:
     classifier, settings = plan.classifier, plan.settings
-    edited_head = find_head(replace(classifier.model, proto=edited), output=classifier.head.output)
-    original = Head(classifier.model.proto, classifier.head)
-    restored = Head(edited, edited_head).restore(original)
+    smaller = replace(classifier, dropped=plan.dropped)
+    restored = _restore(classifier, trained if plan.dropped else edited)
     provider, kernels = settings.provider, settings.kernels
-    models = [load_classifier(classifier, provider, kernels, model) for model in (edited, restored)]
+    models = [
+        load_classifier(smaller, provider, kernels, edited),
+        load_classifier(classifier, provider, kernels, restored),
+    ]
     if plan.before_by_other_kernels:
-        models.append(load_classifier(classifier, provider, name_other(kernels), edited))
+        models.append(load_classifier(smaller, provider, name_other(kernels), edited))
     try:
         counts = count_classes(
             models,
@@ -171,13 +184,33 @@ def _measure(plan: Plan, edited: ModelProto, watch: Stopwatch) -> Measured:
     except NotFiniteError as error:
         message = f"the edited model gives no answers: {error.reason}"
         raise TrainingDivergedError(message, remedy=_DIVERGED) from error
-    checks, notes = judge_other_outputs(classifier, edited, plan.evaluation, plan.judge)
+    checks, notes = judge_other_outputs(smaller, edited, plan.evaluation, plan.judge)
     after, unmasked, *others = counts
     return Measured(
         after=after,
         unmasked=unmasked,
         by_other_kernels=compute_accuracy(others[0], plan.request) if others else None,
-        changes=compare_models(classifier.model.proto, edited),
+        changes=_compare(plan, edited),
         checks=checks,
         notes=notes,
     )
+
+
+def _restore(classifier: Classifier, edited: ModelProto) -> ModelProto:
+    """Return the edited model with the original's head."""
+    head = find_head(replace(classifier.model, proto=edited), output=classifier.head.output)
+    original = Head(classifier.model.proto, classifier.head)
+    return Head(edited, head).restore(original)
+
+
+def _compare(plan: Plan, edited: ModelProto) -> Changes:
+    """Compare with the original; without dropped classes, with the original without them."""
+    original, head = plan.classifier.model.proto, plan.classifier.head
+    if not plan.dropped:
+        return compare_models(original, edited)
+    smaller = ModelProto()
+    smaller.CopyFrom(original)
+    drop_classes(smaller, head, plan.dropped)
+    changes = compare_models(smaller, edited)
+    own = [name for part in head.all_parts for name in (part.weight, part.bias) if name]
+    return replace(changes, changed=tuple(dict.fromkeys([*changes.changed, *own])))

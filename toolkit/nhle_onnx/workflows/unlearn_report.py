@@ -72,7 +72,8 @@ def _judge(
             is_tuning=plan.evaluation.is_tuning,
         )
     )
-    own = (head.weight, head.bias or "") if options.masks else ()
+    layers = head.all_parts if options.masks else ()
+    own = {name for part in layers for name in (part.weight, part.bias or "")}
     outside = list_outside(measured.changes, {*plan.names, *own, *masked.rescaled})
     promises = [
         ("tensors_changed_outside_scope", len(outside), 0),

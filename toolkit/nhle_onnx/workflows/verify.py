@@ -108,22 +108,26 @@ def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[s
     models = [comparison.classifier]
     if comparison.baseline:
         models.append(comparison.baseline.classifier)
-    images = _read_few(settings, comparison.classifier)
+    images, left_out = _read_few(settings, comparison.classifier)
     notes = dict.fromkeys(note for model in models for note in steady(model, images)[1])
     settings = replace(
         settings,
         compares_kernels=may_saturate(comparison.classifier.model.proto),
         one_by_one=bool(notes),
     )
-    return settings, open_comparison(settings) if notes else comparison, tuple(notes)
+    comparison = open_comparison(settings) if notes else comparison
+    return settings, comparison, (*notes, *left_out)
 
 
-def _read_few(settings: VerifySettings, classifier: Classifier) -> npt.NDArray[np.float32]:
-    """Read a few images, but none that Ray will read."""
+def _read_few(
+    settings: VerifySettings, classifier: Classifier
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Read a few images, but none that Ray will read; and notes on what was left out."""
     if is_ray(settings.engine):
-        return np.empty((0, *classifier.image_input.sample_shape), np.float32)
+        return np.empty((0, *classifier.image_input.sample_shape), np.float32), ()
     evaluation = read_evaluation(settings.data, classifier)
-    return evaluation.read(range(min(TRIED, len(evaluation.indices))))
+    few = evaluation.read(range(min(TRIED, len(evaluation.indices))))
+    return few, evaluation.samples.notes
 
 
 def _judge_other_outputs(

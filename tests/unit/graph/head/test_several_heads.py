@@ -29,7 +29,7 @@ def test_one_of_two_heads_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_head(model)
     assert_told(caught.value, tmp_path, "several classifier heads, at the outputs y, other")
-    assert "--output" in word(caught.value.remedy, "flags")
+    assert "--graph-output" in word(caught.value.remedy, "flags")
     chosen = find_head(model, output="other")
     assert (chosen.op, chosen.output, chosen.scores) == ("MatMul", "other", "u")
     assert list_other_heads(model, chosen) == ("y",)
@@ -42,11 +42,11 @@ def test_one_of_two_heads_is_named(tmp_path: Path) -> None:
 
 def test_no_output_has_a_head(tmp_path: Path) -> None:
     """The reason of each is told."""
-    proto = build(layer(node("Neg", "x", "y"), node("Abs", "x", "other")))
+    proto = build(layer(node("Sign", "x", "y"), node("Abs", "x", "other")))
     proto.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, ["n", 6]))
     with pytest.raises(UnsupportedModelError) as caught:
         find_head(load(proto, tmp_path))
-    assert_told(caught.value, "y comes from Neg /y; other comes from Abs /other")
+    assert_told(caught.value, "y comes from Sign /y; other comes from Abs /other")
 
 
 def test_two_outputs_of_one_head_are_one(tmp_path: Path) -> None:

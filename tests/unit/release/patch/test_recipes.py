@@ -38,6 +38,14 @@ CHANGES: dict[str, tuple[dict[str, np.ndarray], str, object, str, int]] = {
         edit("w", lambda values: values.__setitem__((slice(None), 4), 0)), "w", "all",
         "new values", 1600,
     ),
+    "row of another's multiple": (
+        edit("w", lambda values: values.__setitem__(3, -2.5 * values[5])), "w", ((3, 3),),
+        "new values", 200,
+    ),
+    "column of another's multiple": (
+        edit("w", lambda values: values.__setitem__((slice(None), 4), 0.3 * values[:, 1])), "w",
+        "all", "new values", 1600,
+    ),
     "moved row": (edit("w", move_row), "w", ((2, 2),), "delta", 0),
     "moved by steps": (edit("w", move_in_steps), "w", "all", "sum", 0),
     "moved": (edit("w", move), "w", "all", "delta", 0),

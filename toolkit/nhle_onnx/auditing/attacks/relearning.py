@@ -33,6 +33,7 @@ TOLERANCE = 0.05  # of the original Acc_F: the class is back when Acc_F is this 
 _STEPS_RESOLUTION = 2.0  # two networks within this many steps relearn equally fast
 _RATE = 5e-3  # of each tensor's magnitude
 _BATCH = 256
+_IMAGE_RANK = 4
 _COMPARED = 32  # samples on which the trainable form must answer as ONNX Runtime does
 _JUDGED = 300  # samples of the forgotten classes, after each step
 
@@ -101,7 +102,10 @@ def count_steps(curve: Sequence[float], goal: float) -> int:
 
 def _place(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
     """Move model inputs to the device, in the layout that is fastest for deep convolutions."""
-    return torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
+    placed = torch.from_numpy(images).to(device)
+    if placed.ndim != _IMAGE_RANK:
+        return placed
+    return placed.contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

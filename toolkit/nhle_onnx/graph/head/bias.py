@@ -7,11 +7,12 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import write_numbers
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead
 
 _BIAS_POSITION = 2
 _ALIASES = frozenset({"Cast", "Identity", "DequantizeLinear"})
-_WITHOUT_BIAS = frozenset({"MatMul", "Mul"})  # Mul: the scales after an integer product
+_WITHOUT_BIAS = frozenset({"Einsum", "MatMul", "Mul"})  # Mul: scales after an integer product
 _FIRST_IR_WITHOUT_INPUTS = 4
 
 
@@ -27,11 +28,12 @@ def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.flo
         write_numbers(index, head.bias, head.bias_quant_params, bias.reshape(shape))
     elif head.bias is not None or bias.any():
         if node.domain or node.op_type.startswith("QLinear"):
-            message = f"{node.op_type} {node.name} has no bias of its own to mask with"
+            place = describe_node(node.op_type, node.name, node.output)
+            message = f"{place} has no bias of its own to mask with"
             raise UnsupportedModelError(message, remedy="Give the model from before quantization.")
         name = _add_bias(index, head, bias)
         if node.op_type == "Add":
-            _replace_shared_operand(proto, node, head, name)
+            _replace_shared_operand(index, node, head, name)
         elif node.op_type in _WITHOUT_BIAS:
             _append_add(proto, node, name)
         else:
@@ -59,6 +61,8 @@ def _add_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floa
         name += "_"
     if head.bias is not None:
         bias = bias.reshape(tuple(index.tensors[head.bias].dims))
+    elif "Conv" not in head.op:
+        bias = bias.reshape(-1, *[1] * (-head.logits_axis - 1))
     if head.weight_quant_params is not None:
         bias = bias.astype(np.float32)
     proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias), name))
@@ -69,12 +73,13 @@ def _add_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floa
 
 
 def _replace_shared_operand(
-    proto: ModelProto, node: NodeProto, head: ClassifierHead, bias: str
+    index: GraphIndex, node: NodeProto, head: ClassifierHead, bias: str
 ) -> None:
     """Give an Add its own bias in place of the constant that it shares."""
-    inner = next(other for other in proto.graph.node if other.name == head.node)
-    position = 1 if node.input[0] in inner.output else 0
-    node.input[position] = bias
+    name = node.input[0]
+    while name in index.producers and index.producers[name].op_type in _ALIASES:
+        name = index.producers[name].input[0]
+    node.input[0 if name == head.bias else 1] = bias
 
 
 def _append_add(proto: ModelProto, node: NodeProto, bias: str) -> None:

@@ -1,86 +1,231 @@
 """Finding the classifier head: from an output back to the last learned layer."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import onnx_graphsurgeon as gs
+from onnx import ModelProto
 from onnx_graphsurgeon.logger.logger import G_LOGGER
 
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.head.faults import find_tensor_fault
-from nhle_onnx.graph.head.patterns.registry import read_layer
-from nhle_onnx.graph.head.tail import TAIL, Map, skip_normalization
-from nhle_onnx.graph.head.trail import Trail
+from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK
+from nhle_onnx.graph.head.trace import Tracer
+from nhle_onnx.graph.head.trail import NO_ROW, Floats, Part, Shapes, Trail
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
 from nhle_onnx.hints import hint
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
+_CHOOSING = frozenset({"ArgMax", "TopK"})
+_MOVING = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 
 def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
-    """Find the layer that computes the scores of the named output, or of the only one with a head.
+    """Find the layers that compute the scores of the named output or inner tensor, or of the only
+    output with a head. Of an output that is only the best class, the scores that it is chosen from.
 
     Raises UnsupportedModelError with a reason for each output if no head is found, and UsageError
     if several outputs have heads and none was named.
     """
     graph = gs.import_onnx(model.proto)
-    names = [tensor.name for tensor in graph.outputs]
-    if output is not None and output not in names:
-        message = f"{model.path} has no output {output}"
-        raise UsageError(message, remedy=f"Its outputs are: {', '.join(names)}.")
-    found = [_trace(tensor) for tensor in graph.outputs if output in (None, tensor.name)]
-    heads = {head.node: head for head in reversed(found) if isinstance(head, ClassifierHead)}
+    tracer = Tracer(Shapes(model.proto))
+    tensors = _choose_tensors(model, graph, output)
+    found = [_read_head(tracer, tensor) for tensor in tensors]
+    if not any(isinstance(head, ClassifierHead) for head in found):
+        chosen = [scores for tensor in tensors if (scores := _find_chosen(tensor)) is not None]
+        found = [_read_head(tracer, tensor) for tensor in chosen] or found
+    heads = _list_distinct([head for head in found if isinstance(head, ClassifierHead)])
     if not heads:
         reasons = "; ".join(str(reason) for reason in found)
         message = f"{model.path} has no classifier head: {reasons}"
-        raise UnsupportedModelError(message, remedy=find_remedy(model.proto, _REMEDY))
+        named = [
+            node
+            for node in model.proto.graph.node
+            if describe_node(node.op_type, node.name, node.output) in reasons
+        ]
+        raise UnsupportedModelError(message, remedy=find_remedy(named, _REMEDY))
     if len(heads) > 1:
-        choices = ", ".join(head.output for head in reversed(heads.values()))
+        choices = ", ".join(head.output for head in heads)
         message = f"{model.path} has several classifier heads, at the outputs {choices}"
-        raise UsageError(message, remedy=hint("Choose one with {output}."))
-    head = next(iter(heads.values()))
-    if fault := find_tensor_fault(GraphIndex(model.proto), head):
-        message = f"{model.path} has a head that {fault}"
-        raise UnsupportedModelError(message, remedy=_REMEDY)
-    return head
+        raise UsageError(message, remedy=hint("Choose one with {graph_output}."))
+    for part in heads[0].all_parts:
+        if fault := find_tensor_fault(GraphIndex(model.proto), part):
+            message = f"{model.path} has a head that {fault}"
+            raise UnsupportedModelError(message, remedy=_REMEDY)
+    return heads[0]
 
 
 def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """List other outputs with a head of their own, such as an auxiliary classifier."""
-    traced = [_trace(tensor) for tensor in gs.import_onnx(model.proto).outputs]
+    tracer = Tracer(Shapes(model.proto))
+    traced = [_read_head(tracer, tensor) for tensor in gs.import_onnx(model.proto).outputs]
     return tuple(
         other.output
         for other in traced
-        if isinstance(other, ClassifierHead) and other.node != head.node
+        if isinstance(other, ClassifierHead) and not _list_layers(other) <= _list_layers(head)
     )
 
 
-def _trace(output: gs.Tensor) -> ClassifierHead | str:
-    """Walk back over nodes that keep the winning class to the layer, or say what stands there."""
-    tensor, trail = output, Trail(output=output, scores=output.name)
-    while tensor.inputs:
-        node = tensor.inputs[0]
-        scores = skip_normalization(node)
-        if scores is not None:
-            tensor = scores
-            params = read_input_quant_params(node) if node.op.startswith("QLinear") else None
-            trail = Trail(
-                output=output,
-                scores=tensor.name,
-                scores_quant_params=params,
-                is_separate=TAIL.get(node.op) is Map.SEPARATES,
-            )
-        elif node.op in TAIL:
-            tensor = node.inputs[0]
-            trail = replace(
-                trail,
-                is_pooled=trail.is_pooled or TAIL[node.op] is Map.POOLS,
-                is_clamped=trail.is_clamped or TAIL[node.op] is Map.CLAMPS,
-                limits=(*trail.limits, *list_output_quant_params(node)),
-            )
-        else:
-            return read_layer(node, trail)
-    return f"{output.name} is not computed by any node"
+def is_output(proto: ModelProto, name: str) -> bool:
+    """Whether a tensor is an output of the graph."""
+    return any(value.name == name for value in proto.graph.output)
+
+
+def _choose_tensors(model: OnnxModel, graph: gs.Graph, output: str | None) -> list[gs.Tensor]:
+    """Return the named tensor, or all outputs. Raises UsageError where there is no such tensor."""
+    if output is None:
+        return list(graph.outputs)
+    tensors = graph.tensors()
+    if output not in tensors:
+        names = ", ".join(tensor.name for tensor in graph.outputs)
+        message = f"{model.path} has no output {output}"
+        raise UsageError(message, remedy=f"Its outputs are: {names}.")
+    return [tensors[output]]
+
+
+def _find_chosen(tensor: gs.Tensor) -> gs.Tensor | None:
+    """Return the scores from which a tensor holds the best classes alone."""
+    while tensor.inputs and tensor.inputs[0].op in _MOVING and tensor.inputs[0].inputs:
+        tensor = tensor.inputs[0].inputs[0]
+    node = tensor.inputs[0] if tensor.inputs else None
+    if node is None or node.op not in _CHOOSING or not node.inputs:
+        return None
+    scores: gs.Tensor = node.inputs[0]
+    return scores
+
+
+def _list_layers(head: ClassifierHead) -> frozenset[str]:
+    return frozenset(part.logits for part in head.all_parts)
+
+
+def _list_distinct(heads: list[ClassifierHead]) -> list[ClassifierHead]:
+    """Leave out heads whose layers are all in another; of equal ones, the first stays."""
+    first = {_list_layers(head): head for head in reversed(heads)}
+    largest = [head for layers, head in first.items() if not any(layers < each for each in first)]
+    return list(reversed(largest))
+
+
+def _read_head(tracer: Tracer, output: gs.Tensor) -> ClassifierHead | str:
+    """Return the head whose scores an output holds, or what stands in the way."""
+    trail = tracer.trace(output)
+    if isinstance(trail, str):
+        return trail
+    parts = [_finish(part) for part in trail.parts]
+    fault = _find_fault(trail, output, parts)
+    if fault:
+        head = trail.parts[0].head
+        return f"{head.op} {head.node} {fault}"
+    main, *others = (replace(part, num_classes=trail.num_classes) for part in parts)
+    return replace(
+        main,
+        parts=tuple(others),
+        scores=trail.scores,
+        scores_quant_params=trail.scores_quant_params,
+        score_quant_params=trail.limits,
+        is_clamped=trail.is_clamped,
+        is_capped=trail.is_capped,
+        is_separate=trail.is_separate,
+        output=output.name,
+    )
+
+
+def _finish(part: Part) -> ClassifierHead:
+    is_own = (
+        len(part.rows) == part.head.num_classes and (part.rows == np.arange(len(part.rows))).all()
+    )
+    return replace(
+        part.head,
+        rows=() if is_own else tuple(part.rows.tolist()),
+        scales=_shorten(part.scales, 1.0),
+        offsets=_shorten(part.offsets, 0.0),
+    )
+
+
+def _shorten(values: Floats, usual: float) -> tuple[float, ...]:
+    """Return one number where all are equal, and none where they are as usual."""
+    if (values == values[0]).all():
+        return () if values[0] == usual else (float(values[0]),)
+    return tuple(values.tolist())
+
+
+def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) -> str | None:
+    """Return why what was found is not a classifier's head, as the end of a sentence."""
+    layers = [part.logits for part in parts]
+    rank = len(trail.shape or ()) or (MATRIX_RANK if trail.is_matrix else math.inf)
+    counts_images_first = trail.axis is None or rank == 1 or trail.axis > -rank
+    positions = [extent for extent in _read_shape(output)[1:] if extent > 1]
+    faults = {
+        f"leads to {' x '.join(map(str, positions))} scores for each image, such as those of a "
+        "character at each position in text recognition, and not one score for each class": (
+            len(positions) > 1
+        ),
+        "is stacked with others, which no node adds up": trail.stacked is not None,
+        f"leads to {output.shape}, which is not one score for each class": (
+            not _gives_one_score_a_class(trail, output.shape)
+        ),
+        f"leads to {output.name}, whose first axis counts classes instead of images": (
+            not counts_images_first
+        ),
+        "is added to itself": len(set(layers)) < len(layers),
+        "is added to scores that it computes the features of": len(parts) > 1
+        and _feeds_another(output, parts),
+        "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
+        "gives two classes one row": any(map(_repeats_row, trail.parts)),
+        "is quantized, and classes are moved, shifted or added up behind it": (
+            _is_quantized(trail, parts) and not _is_only_scaled(parts)
+        ),
+    }
+    return next((fault for fault, is_there in faults.items() if is_there), None)
+
+
+def _feeds_another(output: gs.Tensor, parts: list[ClassifierHead]) -> bool:
+    """Whether a part's rows are also features of another part, which would change with them."""
+    logits = {part.logits for part in parts}
+    tensors = _list_ancestors([output])
+    features = [tensors[part.features] for part in parts if part.features in tensors]
+    return not logits.isdisjoint(_list_ancestors(features))
+
+
+def _list_ancestors(tensors: list[gs.Tensor]) -> dict[str, gs.Tensor]:
+    """List tensors and all that they are computed from."""
+    waiting, found = list(tensors), {}
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.name not in found:
+            found[tensor.name] = tensor
+            waiting += [each for node in tensor.inputs for each in node.inputs]
+    return found
+
+
+def _repeats_row(part: Part) -> bool:
+    rows = part.rows[part.rows != NO_ROW].tolist()
+    return len(set(rows)) < len(rows)
+
+
+def _is_quantized(trail: Trail, parts: list[ClassifierHead]) -> bool:
+    return bool(trail.limits) or any(part.weight_quant_params for part in parts)
+
+
+def _is_only_scaled(parts: list[ClassifierHead]) -> bool:
+    """Whether nothing but one positive factor stands between a single layer and the scores."""
+    only, *others = parts
+    is_moved = bool(others or only.rows or only.offsets)
+    return not is_moved and len(only.scales) <= 1 and min(only.scales, default=1.0) > 0
+
+
+def _gives_one_score_a_class(trail: Trail, shape: list[int | str] | None) -> bool:
+    """Judge by the output's declared shape or, where that is open, by layers and tail."""
+    extents = list(shape or [])[1:]
+    if extents and all(isinstance(extent, int) and extent > 0 for extent in extents):
+        return math.prod(map(int, extents)) == trail.num_classes
+    return trail.is_matrix or trail.is_pooled
+
+
+def _read_shape(output: gs.Tensor) -> list[int]:
+    """Read a declared shape, 0 for each axis that is open; some converters write that as -1."""
+    return [max(0, axis) if isinstance(axis, int) else 0 for axis in output.shape or []]

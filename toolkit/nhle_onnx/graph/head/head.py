@@ -1,5 +1,6 @@
 """The head as an object: rows of weights and biases, however the graph stores them."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,13 +15,14 @@ from nhle_onnx.graph.quant_params import read_numbers, write_numbers
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
 
 
 class HeadRows(NamedTuple):
     """Weight [K, D] and bias [K] as real numbers: scores = features · weightᵀ + bias."""
 
-    weight: npt.NDArray[np.float64]
-    bias: npt.NDArray[np.float64]
+    weight: Floats
+    bias: Floats
 
 
 class StoredHead(NamedTuple):
@@ -33,11 +35,22 @@ class StoredHead(NamedTuple):
     bias: Array
 
 
+class Places(NamedTuple):
+    """For each class [K]: its row, whether it has one, and factor and summand behind the layer."""
+
+    rows: npt.NDArray[np.int64]
+    is_there: npt.NDArray[np.bool_]
+    scales: Floats
+    offsets: Floats
+
+
 class Head:
     """A classifier's head, bound to its graph.
 
     Its rows include everything between stored numbers and scores: alpha and beta, quantization
-    parameters, transposition. So the rows of two heads can be compared and exchanged.
+    parameters, transposition, factors and summands behind it, other heads that are added to it. So
+    the rows of two heads can be compared and exchanged. `read` and `write` are for the numbers of
+    this layer alone.
     """
 
     def __init__(self, proto: ModelProto, layout: ClassifierHead) -> None:
@@ -54,22 +67,49 @@ class Head:
         """The type in which its weight is stored."""
         return get_element_type(self.index.tensors[self.layout.weight].data_type)
 
+    @property
+    def parts(self) -> Iterator["Head"]:
+        """This layer, and those whose scores are added to its; each can be written in its turn."""
+        for layout in self.layout.all_parts:
+            yield Head(self.proto, layout)
+
+    @property
+    def places(self) -> Places:
+        """Where each class is in this layer."""
+        layout = self.layout
+        count = layout.num_classes
+        rows = np.array(layout.rows or range(count), np.int64)
+        return Places(
+            rows,
+            rows >= 0,
+            np.broadcast_to(layout.scales or 1.0, count).astype(np.float64),
+            np.broadcast_to(layout.offsets or 0.0, count).astype(np.float64),
+        )
+
+    @property
+    def row_scales(self) -> Floats:
+        """What each stored row [R] is multiplied by, as a column."""
+        layout = self.layout
+        count = self.index.tensors[layout.weight].dims[layout.class_axis]
+        scales = np.broadcast_to(layout.row_scales or 1.0, count) * layout.weight_scale
+        return scales[:, None]
+
     def read(self) -> StoredHead:
         """Return the weight in its stored layout, and the bias."""
         layout = self.layout
         weight = read_numbers(self.index, layout.weight, layout.weight_quant_params)
         if layout.bias is None:
             kind = np.float32 if layout.weight_quant_params else weight.dtype
-            return StoredHead(weight, np.zeros(layout.num_classes, kind))
+            return StoredHead(weight, np.zeros(weight.shape[layout.class_axis], kind))
         bias = read_numbers(self.index, layout.bias, layout.bias_quant_params)
-        return StoredHead(weight, bias.reshape(layout.num_classes))
+        return StoredHead(weight, bias.reshape(-1))
 
     def write(self, weight: Array, bias: Array) -> None:
-        """Write the weight in its stored layout, and the bias [K], in place.
+        """Write the weight in its stored layout, and the bias, in place.
 
         A bias that the exporter dropped, or that the head shares with another layer, becomes a
-        tensor of its own; behind a MatMul, this adds an Add node. Raises UnsupportedModelError
-        where a quantized operator has no room for a bias.
+        tensor of its own; behind a MatMul or Einsum, this adds an Add node. Raises
+        UnsupportedModelError where a quantized operator has no room for a bias.
         """
         write_numbers(self.index, self.layout.weight, self.layout.weight_quant_params, weight)
         write_bias(self.index, self.layout, bias)
@@ -85,29 +125,90 @@ class Head:
 
     @property
     def rows(self) -> HeadRows:
-        """The head's effective weights and biases, with every scale included."""
-        layout = self.layout
+        """Its effective weights and biases; the features of several heads lie side by side."""
+        found = [part.own_rows for part in self.parts]
+        return HeadRows(
+            np.hstack([each.weight for each in found]), np.sum([each.bias for each in found], 0)
+        )
+
+    @property
+    def own_rows(self) -> HeadRows:
+        """The same of this layer alone."""
+        layout, places = self.layout, self.places
         weight, bias = self.read()
         moved = np.moveaxis(weight.astype(np.float64), layout.class_axis, 0)
+        rows = moved.reshape(len(moved), layout.feature_dim) * self.row_scales
+        if layout.is_normalized:
+            rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-30)
+        scales = np.where(places.is_there, places.scales, 0.0)
+        biases = bias.astype(np.float64) * layout.bias_scale
         return HeadRows(
-            moved.reshape(layout.num_classes, layout.feature_dim) * layout.weight_scale,
-            bias.astype(np.float64) * layout.bias_scale,
+            rows[places.rows] * scales[:, None],
+            biases[places.rows] * scales + places.offsets,
         )
 
     def with_rows(self, rows: HeadRows) -> ModelProto:
-        """Return a copy of the model with these rows, in its own number format and scales."""
+        """Return a copy of the model with these rows, in its own number format and scales.
+
+        Of several heads, each takes its features' weights, and the first that computes a class its
+        bias.
+        """
         changed = ModelProto()
         changed.CopyFrom(self.proto)
-        weight, bias = self.read()
-        shape = np.moveaxis(weight, self.layout.class_axis, 0).shape
-        own = rows.weight / self.layout.weight_scale
-        stored = np.moveaxis(own.reshape(shape), 0, self.layout.class_axis)
-        own_bias = rows.bias / (self.layout.bias_scale or 1.0)
-        Head(changed, self.layout).write(stored.astype(weight.dtype), own_bias.astype(bias.dtype))
+        parts = list(self.parts)
+        biases = [part.own_rows.bias for part in parts]
+        is_open = np.ones(self.layout.num_classes, bool)
+        start = 0
+        for position, part in enumerate(parts):
+            is_owned = part.places.is_there & is_open
+            others = np.sum(biases, 0) - biases[position]
+            bias = np.where(is_owned, rows.bias - others, biases[position])
+            stop = start + part.layout.feature_dim
+            own = HeadRows(rows.weight[:, start:stop], bias)
+            Head(changed, part.layout).write_rows(own)
+            is_open, start = is_open & ~is_owned, stop
         return changed
+
+    def write_rows(self, rows: HeadRows) -> None:
+        """Write this layer's effective weights and biases, in place. Rows of no class stay."""
+        layout, places = self.layout, self.places
+        weight, bias = self.read()
+        moved = np.moveaxis(weight, layout.class_axis, 0).copy()
+        classes, own = np.flatnonzero(places.is_there), places.rows[places.is_there]
+        scales = places.scales[classes]
+        given = rows.weight[classes] / self.row_scales[own] / scales[:, None]
+        moved[own] = given.reshape(-1, *moved.shape[1:]).astype(weight.dtype)
+        biases = bias.copy()
+        given_bias = (rows.bias[classes] - places.offsets[classes]) / scales
+        biases[own] = (given_bias / (layout.bias_scale or 1.0)).astype(bias.dtype)
+        self.write(np.moveaxis(moved, 0, layout.class_axis), biases)
 
     def restore(self, original: "Head") -> ModelProto:
         """Return a copy of this model with the original's rows. What the copy then recognises of a
         forgotten class is still in the features.
         """
-        return self.with_rows(original.rows)
+        ours, theirs = (
+            [part.layout.feature_dim for part in each.parts] for each in (self, original)
+        )
+        if ours != theirs:
+            return self.with_rows(original.rows)
+        changed = ModelProto()
+        changed.CopyFrom(self.proto)
+        for part, source in zip(self.layout.all_parts, original.parts, strict=True):
+            Head(changed, part).write_rows(source.own_rows)
+        return changed
+
+
+def average_features(
+    features: npt.NDArray[np.float32], layout: ClassifierHead
+) -> npt.NDArray[np.float32]:
+    """Return features as [N, D]: the mean over a map or over positions."""
+    if "Conv" in layout.op or layout.logits_axis != -1:
+        pooled: npt.NDArray[np.float32] = features.reshape(
+            len(features), layout.feature_dim, -1
+        ).mean(2)
+        return pooled
+    averaged: npt.NDArray[np.float32] = features.reshape(
+        len(features), -1, layout.feature_dim
+    ).mean(1)
+    return averaged

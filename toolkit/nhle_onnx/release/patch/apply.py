@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph.regular_files import open_regular
+from nhle_onnx.graph.regular_files import find_real_name, open_regular
 from nhle_onnx.graph.save import write_streams
 from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.container import Container, Span
@@ -27,7 +27,8 @@ def locate_base(container: Container, base: Path) -> dict[int, Path]:
     """Return the base's files: the model as named by the user, others beside it."""
     folder = base.resolve().parent
     names = [file.name for file in container.manifest.base[1:]]
-    return {0: base} | {index: folder / name for index, name in enumerate(names, 1)}
+    real_names = (find_real_name(base, name) for name in names)
+    return {0: base} | {index: folder / name for index, name in enumerate(real_names, 1)}
 
 
 def locate_result(container: Container, out: Path) -> dict[int, Path]:

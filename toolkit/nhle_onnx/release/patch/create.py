@@ -165,7 +165,7 @@ class _Author:
         skips = len(changed) < FEW * len(rows)  # otherwise a row without differences is smaller
         exponent = find_exponent(tensor, old, new, rows) if self._deltas else None
         kinds: set[str] = set()
-        twins = find_twins(new, rows)
+        twins = find_twins(tensor, new, rows)
         for start, end in rows:
             was, now = old[start:end], new[start:end]
             if was == now and (skips or not self._deltas):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from onnx import TensorProto, helper
 
 from nhle_onnx.graph.update_rounding import find_steps
@@ -15,6 +16,9 @@ from nhle_onnx.release.patch.layout import Stored
 
 _MATRIX_RANK = 2
 _MOST = 0.5
+_MOST_ROWS = 2048  # that are compared with each other
+_FEWEST_NUMBERS = 3
+_PARALLEL = 1 - 1e-6  # float16 rounds by less
 FEW = 0.25  # of a tensor's rows, or a vector's numbers; above that, all are one run
 
 
@@ -41,7 +45,7 @@ def find_exponent(
     if tensor.kind != TensorProto.FLOAT:
         return None
     parts = [(old[start:end], new[start:end]) for start, end in rows]
-    twins = find_twins(new, rows)
+    twins = find_twins(tensor, new, rows)
     told = [part for part in parts if part[0] == part[1] or may_differ(tensor, *part, rows, twins)]
     if not told:
         return None
@@ -67,13 +71,37 @@ def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
         return False
     _, places, counts = np.unique(now, axis=1, return_inverse=True, return_counts=True)
     is_masked = (now == now[:1]).all(0) | (counts[places.ravel()] > 1)
+    is_masked |= _are_parallel(tensor, now.T)
     return bool((is_masked & has_changed).any())
 
 
-def find_twins(new: bytes, rows: Sequence[tuple[int, int]]) -> frozenset[bytes]:
-    """The rows that a tensor holds more than once: a masked class may have another's row."""
-    counts = Counter(new[start:end] for start, end in rows)
-    return frozenset(row for row, count in counts.items() if count > 1)
+def find_twins(tensor: Stored, new: bytes, rows: Sequence[tuple[int, int]]) -> frozenset[bytes]:
+    """The rows that a tensor holds more than once, or a multiple of: a masked class may have
+    another's row.
+    """
+    contents = [new[start:end] for start, end in rows]
+    counts = Counter(contents)
+    twins = {row for row, count in counts.items() if count > 1}
+    if len({len(row) for row in contents}) == 1:
+        words = _read_words(tensor, new).reshape(len(rows), -1)
+        is_parallel = _are_parallel(tensor, words)
+        twins |= {row for row, found in zip(contents, is_parallel, strict=True) if found}
+    return frozenset(twins)
+
+
+def _are_parallel(tensor: Stored, words: np.ndarray) -> npt.NDArray[np.bool_]:
+    """Whether each row of floats is another one times a number."""
+    kind = helper.tensor_dtype_to_np_dtype(tensor.kind)
+    if kind.kind in "iu" or not 1 < len(words) <= _MOST_ROWS or words.shape[1] < _FEWEST_NUMBERS:
+        return np.zeros(len(words), bool)
+    values = np.ascontiguousarray(words).view(kind).astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(values, axis=1, keepdims=True)
+        units = values / np.where(lengths > 0, lengths, 1)
+        likeness = np.abs(units @ units.T)
+    np.fill_diagonal(likeness, 0)
+    found: npt.NDArray[np.bool_] = np.asarray((likeness > _PARALLEL).any(1))
+    return found
 
 
 def may_differ(

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
-from nhle_onnx.values.preprocess import Layout
+from nhle_onnx.values.preprocess import PRESET_NAMES, ChannelOrder, Layout
 from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import IMAGES, MaxElements
 
@@ -17,7 +17,13 @@ class PreprocessFlags:
     """Options for preprocessing; None where not given."""
 
     file: Annotated[
-        Path | None, Option("The preprocessor_config.json to use.", keyword="preprocess")
+        str | None,
+        Option(
+            f"A preprocessor_config.json, or a preset: {', '.join(PRESET_NAMES)}.",
+            keyword="preprocess",
+            metavar="FILE|PRESET",
+            is_place=True,
+        ),
     ] = None
     mean: Annotated[
         tuple[float, ...] | None, Option("Subtracted from each channel.", counts=_CHANNELS)
@@ -34,6 +40,22 @@ class PreprocessFlags:
             counts=(2,),
         ),
     ] = None
+    channels: Annotated[ChannelOrder | None, Option("Order of the colours.")] = None
+    resize: Annotated[
+        Literal["squash", "shortest", "longest"] | None,
+        Option(
+            "Out of proportion; by the shortest edge, then cropped; or by the longest edge, with "
+            "black borders.",
+        ),
+    ] = None
+    crop_pct: Annotated[
+        float | None,
+        Option("Resize to the size divided by this, then crop.", above=0, at_most=1),
+    ] = None
+    resample: Annotated[
+        Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None,
+        Option("How pixels are interpolated."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +64,24 @@ class ModelFlags:
 
     max_elements: MaxElements = MAX_ELEMENTS
     output: Annotated[
-        str | None, Option("The scores, where the model has several outputs.", metavar="NAME")
+        str | None,
+        Option(
+            "The output, or inner tensor, that holds the scores.",
+            keyword="graph_output",
+            old="output",
+            metavar="NAME",
+        ),
     ] = None
-    labels: Annotated[Path | None, Option("Class labels, one on each line, in class order.")] = None
+    labels: Annotated[
+        Path | None, Option("Class labels in class order: lines, JSON, CSV or YAML.")
+    ] = None
+    constants: Annotated[
+        tuple[str, ...],
+        Option(
+            "A constant for another input than the image: one number, or one for each element.",
+            keyword="input",
+            metavar="NAME=VALUE",
+        ),
+    ] = ()
     layout: Annotated[Layout | None, Option("Axes of the input.")] = None
     preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()

@@ -12,7 +12,8 @@ from nhle_onnx.hints import name_flag
 class Option:
     """How a field is offered to the user.
 
-    `keyword` is its name where that differs from the field's; help lists it in its `group`.
+    `keyword` is its name where that differs from the field's, `old` one that still works, with a
+    note; help lists it in its `group`.
     `at_least`, `at_most` and `above` bound a number; `counts` says how many numbers a list may
     have. `none` is the word for None, and `otherwise` says what a default of None does. With
     `is_place`, the text may be a path.
@@ -21,6 +22,7 @@ class Option:
     help: str
     _: KW_ONLY
     keyword: str = ""
+    old: str = ""
     group: str = ""
     short: str = ""
     metavar: str | None = None

@@ -44,9 +44,9 @@ class UnlearnSettings:
     anchors: Annotated[
         str,
         Option(
-            "What keeps the retained classes unchanged: samples of them, or a folder of any "
-            "images.",
-            metavar="auto|off|DIR",
+            "What keeps the retained classes unchanged: samples of them, or a folder or a list of "
+            "any images.",
+            metavar="auto|off|PATH",
             is_place=True,
         ),
     ] = "auto"
@@ -95,6 +95,12 @@ class UnlearnSettings:
         return self.edited_path.with_suffix(".ort") if "ort" in self.also else None
 
     @property
+    def labels_path(self) -> Path | None:
+        """The path of the new labels, where classes are taken out of the output."""
+        is_smaller = self.options.masks and self.options.mask == "drop"
+        return self.edited_path.with_suffix(".labels.txt") if is_smaller else None
+
+    @property
     def named_outputs(self) -> dict[str, Path]:
         """Outputs with an option of their own, by its keyword."""
         named = {"report": self.page, "bom": self.bom}
@@ -103,5 +109,5 @@ class UnlearnSettings:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """All outputs, except sidecar files of the edited model."""
-        beside = (self.edited_path, self.report_path, self.ort_path)
+        beside = (self.edited_path, self.report_path, self.ort_path, self.labels_path)
         return (*(path for path in beside if path), *self.named_outputs.values())

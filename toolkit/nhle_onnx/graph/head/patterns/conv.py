@@ -1,4 +1,6 @@
-"""1x1 Conv, where each class is an output channel."""
+"""Conv as a head, where each class is an output channel: 1x1, or as large as its map."""
+
+import math
 
 import onnx_graphsurgeon as gs
 
@@ -6,12 +8,29 @@ from nhle_onnx.graph.head.patterns.layer import Layer, Stored, pick, resolve
 
 
 def read_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
-    """Read a 1x1 Conv, or return why it is not a head."""
+    """Read a Conv, or return why it is not a head."""
     weight, own_bias = (resolve(tensor) for tensor in pick(node.inputs[1:], 2))
     if weight is None or weight.is_transposed or node.attrs.get("group", 1) != 1:
         return "has no constant weight, or groups"
-    if any(extent != 1 for extent in weight.shape[2:]):
-        return "is not a 1x1 convolution"
+    if math.prod(weight.shape[2:]) != 1 and not _fills_its_map(node, weight):
+        return "is neither a 1x1 convolution nor as large as its map"
     if added_bias is not None and (own_bias is not None or added_bias.shape[-2:] != (1, 1)):
         return "is followed by an Add that is not a bias"
-    return Layer(features=node.inputs[0], weight=weight, bias=added_bias or own_bias, class_axis=0)
+    return Layer(
+        features=node.inputs[0],
+        weight=weight,
+        bias=added_bias or own_bias,
+        class_axis=0,
+        logits_axis=1 - len(weight.shape),
+    )
+
+
+def _fills_its_map(node: gs.Node, weight: Stored) -> bool:
+    """Whether the window covers the whole map, so that each class has one score."""
+    is_bare = not any(node.attrs.get("pads", ())) and node.attrs.get("auto_pad", "NOTSET") in {
+        "NOTSET",
+        "VALID",
+    }
+    is_dense = all(each == 1 for each in node.attrs.get("dilations", ()))
+    shape = node.inputs[0].shape
+    return is_bare and is_dense and shape is not None and [*shape[2:]] == [*weight.shape[2:]]

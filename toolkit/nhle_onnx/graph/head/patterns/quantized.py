@@ -34,4 +34,5 @@ def read_quantized(node: gs.Node, added_bias: Stored | None) -> Layer | str:
         bias=added_bias or own_bias,
         class_axis=class_axis,
         feature_quant_params=read_input_quant_params(node),
+        logits_axis=1 - len(weight.shape),
     )

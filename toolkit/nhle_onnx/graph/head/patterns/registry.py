@@ -10,23 +10,25 @@ from dataclasses import replace
 import onnx_graphsurgeon as gs
 
 from nhle_onnx.graph.head.patterns.conv import read_conv
+from nhle_onnx.graph.head.patterns.einsum import read_einsum
 from nhle_onnx.graph.head.patterns.gemm import read_gemm
 from nhle_onnx.graph.head.patterns.integer_product import read_integer_product, skip_dynamic_scale
 from nhle_onnx.graph.head.patterns.layer import Layer, Stored, resolve
 from nhle_onnx.graph.head.patterns.matmul import read_matmul
 from nhle_onnx.graph.head.patterns.quantized import read_quantized
-from nhle_onnx.graph.head.trail import Trail
 from nhle_onnx.graph.node_quant_params import (
     QUANTIZING,
     list_output_quant_params,
     read_input_quant_params,
     read_quant_params,
 )
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 Pattern = Callable[[gs.Node, Stored | None], Layer | str]
 PATTERNS: Mapping[str, Pattern] = {
     "Conv": read_conv,
+    "Einsum": read_einsum,
     "Gemm": read_gemm,
     "MatMul": read_matmul,
     "MatMulInteger": read_integer_product,
@@ -35,29 +37,33 @@ PATTERNS: Mapping[str, Pattern] = {
     "QLinearMatMul": read_quantized,
 }
 _MIN_CLASSES = 2
+_PASSING = frozenset({"Cast", "Dropout", "Identity"})
 _MOVING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
+_ALIASES = QUANTIZING | {"Cast", "Identity"}
 _ADDING = frozenset({"Add", "QLinearAdd"})
 _ADDED = 3  # input position of a QLinearAdd's second operand
 
 
-def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
-    """Return the head that ends in `node`, perhaps the Add of its bias, or why it is not a head."""
+def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
+    """Return the head whose logits are `tensor`, which `node` computes, perhaps the Add of its
+    bias; or why it is not a head.
+    """
     bias = None
     last = node
     if node.op in _ADDING:
         bias, inner = _split_add(node)
         if inner is None:
-            return f"{trail.output.name} comes from {node.op} {node.name}"
+            return f"{tensor.name} comes from {name_node(node)}"
         node = inner
     node = skip_dynamic_scale(node)
     if node.op not in PATTERNS:
-        return f"{trail.output.name} comes from {node.op} {node.name}"
+        return f"{tensor.name} comes from {name_node(_skip_conversions(node))}"
     layer = PATTERNS[node.op](node, bias)
     if isinstance(layer, str):
-        return f"{node.op} {node.name} {layer}"
-    fault = _find_fault(layer, trail, is_matrix="Conv" not in node.op)
+        return f"{name_node(node)} {layer}"
+    fault = _find_fault(layer)
     if fault:
-        return f"{node.op} {node.name} {fault}"
+        return f"{name_node(node)} {fault}"
     num_classes = layer.weight.shape[layer.class_axis]
     return ClassifierHead(
         op=node.op,
@@ -71,17 +77,35 @@ def read_layer(node: gs.Node, trail: Trail) -> ClassifierHead | str:
         feature_dim=math.prod(layer.weight.shape) // num_classes,
         features=layer.features.name,
         logits=last.outputs[0].name,
-        scores=trail.scores,
-        is_clamped=trail.is_clamped,
-        is_separate=trail.is_separate,
-        output=trail.output.name,
+        scores=tensor.name,
+        is_clamped=False,
+        output=tensor.name,
         weight_quant_params=layer.weight.params,
         bias_quant_params=layer.bias.params if layer.bias is not None else None,
         feature_quant_params=layer.feature_quant_params,
         feature_limits=layer.feature_quant_params or _find_feature_limits(layer.features),
-        scores_quant_params=trail.scores_quant_params,
-        score_quant_params=(*trail.limits, *list_output_quant_params(last)),
+        score_quant_params=list_output_quant_params(last),
+        is_normalized=layer.weight.normalized_axis is not None,
+        logits_axis=layer.logits_axis,
+        row_scales=_list_row_scales(layer),
     )
+
+
+def _list_row_scales(layer: Layer) -> tuple[float, ...]:
+    factors = layer.weight.factors
+    return () if factors is None else tuple(factors.ravel().tolist())
+
+
+def name_node(node: gs.Node) -> str:
+    """Name a node for a message: by its outputs, where it has no name."""
+    return describe_node(node.op, node.name, [tensor.name for tensor in node.outputs])
+
+
+def _skip_conversions(node: gs.Node) -> gs.Node:
+    """Return the node that is in the way, where it only stands behind one that passes scores on."""
+    while node.op in _PASSING and node.inputs[0].inputs:
+        node = node.inputs[0].inputs[0]
+    return node
 
 
 def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
@@ -92,25 +116,33 @@ def _find_feature_limits(features: gs.Tensor) -> QuantParams | None:
     return read_input_quant_params(features.inputs[0]) if is_read else None
 
 
-def _find_fault(layer: Layer, trail: Trail, *, is_matrix: bool) -> str | None:
+def _find_fault(layer: Layer) -> str | None:
     """Return why a layer cannot be edited as a head, or None if it can."""
     num_classes = layer.weight.shape[layer.class_axis]
     if layer.weight.is_shared:
         return "shares its weight with another layer"
     if num_classes < _MIN_CLASSES:
         return f"has {num_classes} output, which leaves no choice between classes"
-    if layer.bias is not None and not layer.bias.is_vector(num_classes):
+    if layer.bias is not None and not _fits_logits(layer.bias, layer.logits_axis, num_classes):
         return "has a bias that is not one constant for each class"
-    if not _gives_one_score_a_class(trail, num_classes, is_matrix=is_matrix):
-        return f"leads to {trail.output.shape}, which is not one score for each class"
+    if layer.weight.normalized_axis == layer.class_axis:
+        return "divides its weights by lengths along the classes"
+    if layer.weight.factors is not None and layer.weight.factors.shape[1 - layer.class_axis] > 1:
+        return "scales each feature's weights by itself"
     return None
+
+
+def _fits_logits(bias: Stored, axis: int, num_classes: int) -> bool:
+    """Whether a bias has one number for each class; with the weight on the left, a column."""
+    is_column = axis == -2 and len(bias.shape) >= -axis and bias.shape[axis] == num_classes  # noqa: PLR2004
+    return bias.is_vector(num_classes) and (axis != -2 or is_column)  # noqa: PLR2004
 
 
 def _split_add(node: gs.Node) -> tuple[Stored | None, gs.Node | None]:
     """Return the constant operand of an Add, in either order, and the node of the other one."""
     places = (0, 1) if node.op == "Add" else (0, _ADDED)
     for position, operand in enumerate(places):
-        other = _skip_rounding(node.inputs[places[1 - position]])
+        other = _skip_aliases(node.inputs[places[1 - position]])
         constant = resolve(node.inputs[operand])
         if constant is not None and other.inputs:
             params = constant.params if node.op == "Add" else read_quant_params(node, operand + 1)
@@ -118,16 +150,8 @@ def _split_add(node: gs.Node) -> tuple[Stored | None, gs.Node | None]:
     return None, None
 
 
-def _skip_rounding(tensor: gs.Tensor) -> gs.Tensor:
-    """Return the tensor before a QuantizeLinear and DequantizeLinear pair."""
-    while tensor.inputs and tensor.inputs[0].op in QUANTIZING:
+def _skip_aliases(tensor: gs.Tensor) -> gs.Tensor:
+    """Return the tensor before QuantizeLinear and DequantizeLinear, a Cast or an Identity."""
+    while tensor.inputs and tensor.inputs[0].op in _ALIASES:
         tensor = tensor.inputs[0].inputs[0]
     return tensor
-
-
-def _gives_one_score_a_class(trail: Trail, num_classes: int, *, is_matrix: bool) -> bool:
-    """Judge by the output's declared shape or, where that is open, by layer and tail."""
-    extents = list(trail.output.shape or [])[1:]
-    if extents and all(isinstance(extent, int) for extent in extents):
-        return math.prod(map(int, extents)) == num_classes
-    return is_matrix or trail.is_pooled

@@ -1,0 +1,164 @@
+"""Sources as Hugging Face `datasets` writes them: on disk, in Parquet, and with metadata."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from nhle_onnx.data.samples import open_samples, read_unlabelled
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.preprocess import Preprocess
+from support.inputs import make_input
+
+LABELS = ("cat", "dog", "owl")
+TARGET = make_input(1, 2, 2)
+PREPROCESS = Preprocess(source="test", scale=1.0)
+
+
+def encode(value: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("L", (2, 2), value).save(content, "PNG")
+    return content.getvalue()
+
+
+def make_table(classes: list[Any], first: int = 0) -> pa.Table:
+    images = [{"bytes": encode(first + place), "path": None} for place in range(len(classes))]
+    return pa.table({"image": images, "label": classes})
+
+
+def save(folder: Path, *tables: pa.Table, names: list[str]) -> None:
+    """As `Dataset.save_to_disk` of datasets 4 does."""
+    folder.mkdir(parents=True)
+    files = [f"data-{place:05}-of-{len(tables):05}.arrow" for place in range(len(tables))]
+    for file, table in zip(files, tables, strict=True):
+        with pa.ipc.new_stream(folder / file, table.schema) as stream:
+            stream.write_table(table, max_chunksize=2)
+    state = {"_data_files": [{"filename": file} for file in files], "_split": "train"}
+    (folder / "state.json").write_text(json.dumps(state))
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
+
+
+def read(path: Path) -> tuple[list[int], list[int]]:
+    """The classes, and one pixel of each image."""
+    source = open_samples(path, TARGET, PREPROCESS, LABELS)
+    pixels = source.read(range(len(source.classes)))[:, 0, 0, 0]
+    return source.classes.tolist(), pixels.astype(int).tolist()
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (["cat", "dog", "owl"], [0, 1, 2, 0, 2]),
+        (["owl", "Cat", "dog"], [2, 0, 1, 2, 1]),  # in another order: names decide
+        (["x", "y", "z"], [0, 1, 2, 0, 2]),
+    ],
+)
+def test_a_saved_data_set_is_read(names: list[str], classes: list[int], tmp_path: Path) -> None:
+    save(tmp_path / "saved", make_table([0, 1, 2]), make_table([0, 2], first=3), names=names)
+    assert read(tmp_path / "saved") == (classes, [0, 1, 2, 3, 4])
+
+
+def test_splits_of_a_saved_data_set_are_named(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        save(tmp_path / split, make_table([0]), names=[])
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    with pytest.raises(InputRefusedError, match="holds the splits test, train"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+def test_a_damaged_data_set_is_refused(damage: str, tmp_path: Path) -> None:
+    save(tmp_path / "saved", make_table([0]), names=[])
+    (tmp_path / "saved" / damage).write_text("{")
+    with pytest.raises(InputRefusedError):
+        read(tmp_path / "saved")
+
+
+def test_rows_without_a_class_or_an_image_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a", make_table([0, -1]), names=list(LABELS))
+    with pytest.raises(InputRefusedError, match="row 1 is of class -1"):
+        read(tmp_path / "a")
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    images = pa.array([{"bytes": None, "path": "x.png"}], kind)
+    save(tmp_path / "b", pa.table({"image": images, "label": [0]}), names=[])
+    with pytest.raises(InputRefusedError, match="row 0 holds no image"):
+        read(tmp_path / "b")
+
+
+def test_parquet_with_names_in_another_order(tmp_path: Path) -> None:
+    features = {"label": {"names": ["owl", "cat", "dog"], "_type": "ClassLabel"}}
+    written = json.dumps({"info": {"features": features}})
+    table = make_table([0, 1, 2]).replace_schema_metadata({"huggingface": written})
+    parquet.write_table(table, tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet") == ([2, 0, 1], [0, 1, 2])
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_folder_with_metadata_is_read(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for place, name in enumerate(("a.png", "deep/b.png", "c.png")):
+        (tmp_path / name).write_bytes(encode(place))
+    rows = [{"file_name": "deep/b.png", "label": "owl"}, {"file_name": "a.png", "label": "Dog"}]
+    texts = {
+        "csv": "file_name,label\ndeep/b.png,owl\na.png,Dog\n",
+        "jsonl": "\n".join(map(json.dumps, rows)),
+    }
+    (tmp_path / f"metadata.{kind}").write_text(texts[kind])
+    assert read(tmp_path) == ([2, 1], [1, 0])
+    (note,) = open_samples(tmp_path, TARGET, PREPROCESS, LABELS).notes
+    assert "read 2 of 3 files" in note
+    assert f"1 not in metadata.{kind}" in note
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"file_name": "../a.png", "label": 0},
+        {"file_name": "/etc/a.png", "label": 0},
+        {"file_name": "a.png"},
+        {"file_name": "a.png", "label": "bird"},
+        {"file_name": "a.png", "label": True},
+        {"file_name": "no.png", "label": 0},
+        ["a.png", 0],
+    ],
+)
+def test_rows_that_say_nothing_clear_are_refused(row: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    (tmp_path / "a.png").write_bytes(encode(0))
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
+    with pytest.raises(InputRefusedError):
+        read(tmp_path)
+
+
+def test_memory_does_not_hold_a_saved_data_set(tmp_path: Path) -> None:
+    save(tmp_path / "saved", make_table([0, 1, 2] * 9), names=list(LABELS))
+    before = pa.total_allocated_bytes()
+    source = open_samples(tmp_path / "saved", TARGET, PREPROCESS, LABELS)
+    np.testing.assert_array_equal(source.classes, [0, 1, 2] * 9)
+    assert len(source.read([26])) == 1
+    assert pa.total_allocated_bytes() - before < 2**16
+
+
+def test_what_metadata_calls_forgotten_is_never_an_anchor(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for place, name in enumerate(("a.png", "b.png", "deep/c.png")):
+        (tmp_path / name).write_bytes(encode(place))
+    table = tmp_path / "metadata.csv"
+    table.write_text("file_name,label\na.png,cat\nb.png,dog\ndeep/c.png,cat\n")
+    kept, _ = read_unlabelled(tmp_path, TARGET, PREPROCESS, LABELS, (0,))
+    assert kept[:, 0, 0, 0].tolist() == [1]
+    table.rename(tmp_path / "deep" / table.name)
+    with pytest.raises(InputRefusedError, match="deep has metadata"):
+        read_unlabelled(tmp_path, TARGET, PREPROCESS, LABELS, (0,))
+
+
+def test_a_saved_data_set_may_hold_anchors(tmp_path: Path) -> None:
+    save(tmp_path / "saved", make_table([0, 1, 2]), names=["owl", "cat", "dog"])
+    kept, _ = read_unlabelled(tmp_path / "saved", TARGET, PREPROCESS, LABELS, (0,))
+    assert kept[:, 0, 0, 0].tolist() == [0, 2]

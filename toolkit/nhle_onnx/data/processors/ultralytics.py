@@ -1,0 +1,54 @@
+"""Ultralytics: the metadata of an exported classifier; from 8.4: `classify_transforms`."""
+
+import ast
+from collections.abc import Mapping
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.preprocess import Preprocess
+
+_MAX_TEXT = 2**20
+
+
+def is_ultralytics(metadata: Mapping[str, str]) -> bool:
+    """Whether Ultralytics exported a model."""
+    return "Ultralytics" in metadata.get("author", "") and "imgsz" in metadata
+
+
+def parse(metadata: Mapping[str, str], source: str) -> Preprocess:
+    """Parse the metadata: the shortest edge, a centre crop, 0 to 1."""
+    task = metadata.get("task", "classify")
+    if task != "classify":
+        message = f"{source} says task = {task}: the model is no classifier"
+        raise InputRefusedError(message, remedy="Give a model that was trained to classify.")
+    height, width = _read_size(metadata["imgsz"])
+    is_square = height == width
+    return Preprocess(
+        source=source,
+        upright=True,
+        size=None if is_square else (height, width),
+        shortest_edge=height if is_square else None,
+        crop=(height, width),
+        centre="round",
+    )
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    match read_literal(text):
+        case int(side) | [int(side)]:
+            return side, side
+        case [int(height), int(width)]:
+            return height, width
+    message = f"imgsz is {text[:80]!r}"
+    raise ValueError(message)
+
+
+def read_literal(text: str) -> object:
+    """Read a Python literal, in which form Ultralytics writes lists and names."""
+    if len(text) > _MAX_TEXT:
+        message = f"a literal has {len(text):,} characters"
+        raise ValueError(message)
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        message = f"it is not a Python literal: {text[:80]!r}"
+        raise ValueError(message) from error

@@ -1,0 +1,97 @@
+"""A data set of Hugging Face `datasets` that was saved to disk. Needs pyarrow, from extra `ray`."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nhle_onnx.data.encoded import Encoded, EncodedSamples, map_names, read_class, translate
+from nhle_onnx.data.metadata import INFO, STATE
+from nhle_onnx.data.parquet import Columns, choose_columns, read_stream
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+
+_REMEDY = "Save it again with `save_to_disk` of datasets, with a column image and a column label."
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrowStore:
+    """Images by row; `starts` has the first row of each file, and the end of the last. Files are
+    mapped into memory, so that only the rows in use take room.
+    """
+
+    files: tuple[Path, ...]
+    starts: tuple[int, ...]
+    columns: Columns
+
+    @contextmanager
+    def open(self) -> Iterator[Callable[[int], Encoded]]:
+        """As in ImageStore."""
+        opened: dict[int, Any] = {}
+
+        def fetch(index: int) -> Encoded:
+            file = int(np.searchsorted(self.starts, index, side="right")) - 1
+            if file not in opened:
+                opened.clear()  # the previous file
+                opened[file] = read_stream(self.files[file]).column(self.columns.image)
+            row = index - self.starts[file]
+            value = opened[file][row].as_py()
+            content = value.get("bytes") if isinstance(value, Mapping) else value
+            name = f"{self.files[file]}: row {row}"
+            if not isinstance(content, bytes):
+                message = f"{name} holds no image"
+                raise InputRefusedError(message, remedy=_REMEDY)
+            return name, content
+
+        yield fetch
+
+
+def open_saved(
+    path: Path, target: ImageInput, preprocess: Preprocess, labels: Sequence[str]
+) -> EncodedSamples:
+    """Open the samples of a saved data set; only the classes are read at once."""
+    files, features = _describe(path)
+    columns = choose_columns(read_stream(files[0]).schema, files[0])
+    names = features.get(columns.label, {}).get("names")
+    mapped = map_names(names, labels)
+    classes: list[int] = []
+    counts = []
+    for file in files:
+        written = read_stream(file).column(columns.label).to_pylist()
+        counts.append(len(written))
+        classes += [
+            read_class(f"{file}: row {row}", translate(value, mapped), labels)
+            for row, value in enumerate(written)
+        ]
+    if not classes:
+        message = f"{path} holds no rows"
+        raise InputRefusedError(message, remedy=_REMEDY)
+    return EncodedSamples(
+        path=path,
+        store=ArrowStore(files=files, starts=tuple(accumulate(counts, initial=0)), columns=columns),
+        classes=np.array(classes, np.int64),
+        target=target,
+        preprocess=preprocess,
+    )
+
+
+def _describe(path: Path) -> tuple[tuple[Path, ...], dict[str, Any]]:
+    """Return a data set's files and the description of its columns."""
+    try:
+        state = json.loads((path / STATE).read_text("utf-8"))
+        features = json.loads((path / INFO).read_text("utf-8"))["features"]
+        # only the names: files lie in the folder itself
+        files = tuple(path / Path(each["filename"]).name for each in state["_data_files"])
+        if not files or not isinstance(features, dict):
+            message = "it lists no files"
+            raise ValueError(message)
+    except _DAMAGE as error:
+        message = f"{path} cannot be read as a saved data set: {error}"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
+    return files, features

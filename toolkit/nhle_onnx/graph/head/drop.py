@@ -1,0 +1,161 @@
+"""Taking the rows of classes out of a head, so that the model has fewer outputs."""
+
+import ast
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from onnx import ModelProto, NodeProto, checker, numpy_helper
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
+from nhle_onnx.hints import hint
+from nhle_onnx.values.model import ClassifierHead
+
+_REMEDY = hint("Give {mask=convex}, which keeps the number of outputs.")
+_MAX_NAMES = 2**20
+_CHOICE = 2  # classes at least
+# Operators that compute as many scores as they are given.
+_OF_ANY_COUNT = frozenset(
+    {
+        "Abs", "Add", "ArgMax", "AveragePool", "Cast", "Celu", "Clip", "DequantizeLinear", "Div",
+        "Dropout", "Elu", "Erf", "Exp", "Flatten", "GlobalAveragePool", "GlobalMaxPool",
+        "HardSigmoid", "Hardmax", "Identity", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization",
+        "MaxPool", "Mean", "Mul", "Neg", "QLinearAveragePool", "QLinearGlobalAveragePool",
+        "QLinearSigmoid", "QLinearSoftmax", "QuantizeLinear", "ReduceL1", "ReduceL2",
+        "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape",
+        "Selu", "Sigmoid", "Softmax", "Softplus", "Softsign", "Sqrt", "Squeeze", "Sub", "Sum",
+        "Tanh", "TopK", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+_NAMES = "names"  # in the metadata, as Ultralytics writes them
+
+
+def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]) -> None:
+    """Take the rows of some classes out of a head, in place: weights, biases and scales, the
+    extents that are declared behind it, and the classes' names in the metadata.
+
+    Raises UnsupportedModelError where a later node needs the number of classes.
+    """
+    count = head.num_classes
+    if count - len(classes) < _CHOICE:
+        message = "a single class would be left, which leaves nothing to choose"
+        raise UnsupportedModelError(message, remedy=_REMEDY)
+    if any(part.rows or len(part.row_scales) > 1 for part in head.all_parts):
+        message = "nodes around the head choose among its classes, or scale each by itself"
+        raise UnsupportedModelError(message, remedy=_REMEDY)
+    index = GraphIndex(proto)
+    own = _find_own(index, head)
+    _check_readers(proto, head, own)
+    behind = _list_behind(proto, {part.logits for part in head.all_parts})
+    for node in proto.graph.node:
+        if not behind.isdisjoint(node.input):
+            _check_node(index, node, count, count - len(classes))
+    resized = _list_behind(proto, {*own})
+    for name, axis in own.items():
+        tensor = index.tensors[name]
+        kept = np.delete(numpy_helper.to_array(tensor), [*classes], axis)
+        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(kept), tensor.name))
+    _declare(proto, resized, {*own}, count, count - len(classes))
+    _rename(proto, classes, count)
+    _check(proto)
+
+
+def _find_own(index: GraphIndex, head: ClassifierHead) -> dict[str, int]:
+    """Find the tensors with a number for each class, and their axes of classes."""
+    own: dict[str, int] = {}
+    for part in head.all_parts:
+        own[part.weight] = part.class_axis
+        params = [each for each in (part.weight_quant_params, part.bias_quant_params) if each]
+        names = [part.bias, *(each.zero_point for each in params)]
+        names += [name for each in params for name in each.scales]
+        for name in filter(None, names):
+            dims = [*index.tensors[name].dims]
+            if part.num_classes in dims:
+                own.setdefault(name, dims.index(part.num_classes))
+    return own
+
+
+def _check_readers(proto: ModelProto, head: ClassifierHead, own: Mapping[str, int]) -> None:
+    """Raise UnsupportedModelError where a tensor of the head serves another layer too."""
+    layers = _list_before(proto, {part.logits for part in head.all_parts}, {*own})
+    for node in proto.graph.node:
+        shared = {*own} & {*node.input}
+        if shared and layers.isdisjoint(node.output):
+            message = f"{min(shared)} is read by {_name(node)} as well, which needs its size"
+            raise UnsupportedModelError(message, remedy=_REMEDY)
+
+
+def _list_before(proto: ModelProto, ends: set[str], sources: set[str]) -> set[str]:
+    """List the results on the way from `sources` to `ends`."""
+    behind, before = _list_behind(proto, sources), set(ends)
+    for node in reversed(proto.graph.node):
+        before |= {*node.input} if before & {*node.output} else set()
+    return behind & before
+
+
+def _list_behind(proto: ModelProto, sources: set[str]) -> set[str]:
+    """List tensors and all that is computed from them."""
+    behind = {*sources}
+    for node in proto.graph.node:
+        behind |= {*node.output} if behind & {*node.input} else set()
+    return behind
+
+
+def _check_node(index: GraphIndex, node: NodeProto, count: int, left: int) -> None:
+    """Raise UnsupportedModelError if a node behind the head needs the number of classes."""
+    reason = "" if node.op_type in _OF_ANY_COUNT else "may need"
+    for name in node.input[1:] if len(node.input) else ():
+        tensor = index.tensors.get(name)
+        if tensor is None:
+            continue
+        is_count = node.op_type == "Reshape" and count in numpy_helper.to_array(tensor)
+        is_excess = node.op_type == "TopK" and numpy_helper.to_array(tensor).max() > left
+        if count in tensor.dims or is_count or is_excess:
+            reason = "needs"
+    if reason:
+        message = f"{_name(node)} {reason} all {count} classes"
+        raise UnsupportedModelError(message, remedy=_REMEDY)
+
+
+def _name(node: NodeProto) -> str:
+    return f"{node.op_type} {node.name or node.output[0]}"
+
+
+def _declare(proto: ModelProto, behind: set[str], own: set[str], count: int, left: int) -> None:
+    """Write the new extents of outputs and of weights that are inputs; drop other declarations."""
+    graph = proto.graph
+    for value in [value for value in graph.value_info if value.name in behind]:
+        graph.value_info.remove(value)
+    for value in (*graph.output, *graph.input):
+        if value.name in behind:
+            axes = value.type.tensor_type.shape.dim
+            found = [axis for axis in axes[value.name not in own :] if axis.dim_value == count]
+            for axis in found[:1]:
+                axis.dim_value = left
+
+
+def _rename(proto: ModelProto, classes: Sequence[int], count: int) -> None:
+    """Take the names of the classes out of the metadata."""
+    for entry in proto.metadata_props:
+        if entry.key != _NAMES or len(entry.value) > _MAX_NAMES:
+            continue
+        try:
+            names = ast.literal_eval(entry.value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        listed = [names[key] for key in sorted(names)] if isinstance(names, dict) else names
+        if isinstance(listed, list) and len(listed) == count:
+            kept = [name for index, name in enumerate(listed) if index not in classes]
+            entry.value = repr(dict(enumerate(kept)) if isinstance(names, dict) else kept)
+
+
+def _check(proto: ModelProto) -> None:
+    """Raise UnsupportedModelError if the smaller model contradicts itself."""
+    if measure_bytes(proto) > MAX_PROTO_BYTES:
+        return  # ONNX Runtime checks it when it is measured
+    try:
+        checker.check_model(proto, full_check=True)
+    except Exception as error:  # its errors share no public base class
+        message = f"the model is not valid without the class: {str(error).splitlines()[0]}"
+        raise UnsupportedModelError(message, remedy=_REMEDY) from error

@@ -1,0 +1,55 @@
+"""Rows that a graph divides by their lengths, as cosine heads do."""
+
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from nhle_onnx.graph.head.constants import read_integers
+
+_BETWEEN = frozenset({"Add", "Cast", "Clip", "Expand", "Identity", "Max", "Pow", "Sqrt"})
+_LENGTHS = frozenset({"ReduceL2", "ReduceSum", "ReduceSumSquare"})
+_SQUARES = frozenset({"Mul", "Pow"})
+_LONGEST = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowNorm:
+    """The weight that is divided, along which of its two axes, and the nodes that do it."""
+
+    weight: gs.Tensor
+    axis: int
+    nodes: tuple[gs.Node, ...]
+
+
+def find_row_norm(node: gs.Node) -> RowNorm | None:
+    """Return what an LpNormalization, or the Div of x by its lengths, divides; else None."""
+    if node.op == "LpNormalization":
+        axis = int(node.attrs.get("axis", -1))
+        is_length = node.attrs.get("p", 2) == 2  # noqa: PLR2004 - of Euclid
+        return RowNorm(weight=node.inputs[0], axis=axis % 2, nodes=(node,)) if is_length else None
+    if node.op != "Div":
+        return None
+    weight, divisor = node.inputs
+    nodes = [node]
+    while divisor.inputs and len(nodes) < _LONGEST:
+        reduced = divisor.inputs[0]
+        nodes.append(reduced)
+        if reduced.op in _LENGTHS:
+            return _read_length(reduced, weight, nodes)
+        if reduced.op not in _BETWEEN:
+            return None
+        divisor = reduced.inputs[0]
+    return None
+
+
+def _read_length(reduced: gs.Node, weight: gs.Tensor, nodes: list[gs.Node]) -> RowNorm | None:
+    axes = read_integers(reduced, "axes", 1)
+    source = reduced.inputs[0]
+    if reduced.op == "ReduceSum":
+        if not source.inputs or source.inputs[0].op not in _SQUARES:
+            return None
+        nodes = [*nodes, source.inputs[0]]
+        source = source.inputs[0].inputs[0]
+    if source is not weight or axes is None or len(axes) != 1:
+        return None
+    return RowNorm(weight=weight, axis=axes[0] % 2, nodes=tuple(nodes))

@@ -1,0 +1,134 @@
+"""CWM on heads whose rows are not simply the classes: the class's row follows what lies behind it.
+
+Class k has the score Σ over parts of scale_k · (row_k · features + bias_k) + offset_k. The masked
+class takes each part's row of a retained class, divided by its own scale, so that its score is that
+class's less a margin, for every input.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head.head import Head, HeadRows, Places
+from nhle_onnx.hints import hint
+from nhle_onnx.unlearning.cwm import find_important_units, find_margin
+from nhle_onnx.values.request import ForgetRequest, Mask
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """A part's numbers, with its weight as rows [R, D]; writing reaches them."""
+
+    head: Head
+    places: Places
+    rows: Array
+    bias: Array
+
+    def write(self) -> None:
+        layout = self.head.layout
+        shape = np.moveaxis(self.head.read().weight, layout.class_axis, 0).shape
+        weight = np.moveaxis(self.rows.reshape(shape), 0, layout.class_axis)
+        self.head.write(weight, self.bias)
+
+
+def mask_parts(
+    head: Head, request: ForgetRequest, mask: Mask, activations: Array | None = None
+) -> None:
+    """Mask every part of a head, in place. The meaning of each mask is that of `mask_classes`.
+
+    Raises UnsupportedModelError where a class has no row, or no retained class has the same parts.
+    """
+    if mask == "importance" and head.layout.parts:
+        message = "the importance mask is for a single layer, and the scores are of several"
+        raise UnsupportedModelError(message, remedy=hint("Give {mask=convex}."))
+    effective = head.rows
+    shadowed = {index: _find_shadow(head, effective, request, index) for index in request.forget}
+    for part in head.parts:
+        layer = _open(part)
+        for position, (index, other) in enumerate(shadowed.items()):
+            if not layer.places.is_there[index]:
+                continue
+            if mask == "convex":
+                _copy_row(layer, index, other)
+            elif mask == "importance":
+                _clear_units(layer, index, activations, position)
+            else:
+                _fill_row(layer, index, other, mask, len(head.layout.all_parts))
+        layer.write()
+
+
+def _open(part: Head) -> _Layer:
+    weight, bias = part.read()
+    moved = np.moveaxis(weight, part.layout.class_axis, 0)
+    return _Layer(
+        head=part, places=part.places, rows=moved.reshape(len(moved), -1).copy(), bias=bias.copy()
+    )
+
+
+def _find_shadow(head: Head, rows: HeadRows, request: ForgetRequest, index: int) -> int:
+    """Return the retained class of the same parts whose row is nearest to the mean of theirs."""
+    parts = [part.places.is_there for part in head.parts]
+    if not any(is_there[index] for is_there in parts):
+        message = f"the score of class {index} is a constant of the graph: no row computes it"
+        raise UnsupportedModelError(message, remedy="Forget it where that constant is written.")
+    alike = [
+        other
+        for other in request.retained
+        if all(is_there[other] == is_there[index] for is_there in parts)
+    ]
+    if not alike:
+        message = f"class {index} has a layer of its own, which computes no retained class"
+        raise UnsupportedModelError(
+            message, remedy=hint("Use {method=nhle}, which trains the features.")
+        )
+    scales = np.array([part.places.scales for part in head.parts])
+    same = [other for other in alike if (scales[:, other] == scales[:, index]).all()]
+    alike = same or alike  # a row that need not be scaled is not rounded
+    weight = rows.weight[alike]
+    return alike[int(np.linalg.norm(weight - weight.mean(0), axis=1).argmin())]
+
+
+def _copy_row(layer: _Layer, index: int, other: int) -> None:
+    """Give a class another one's row, and its score less the margin."""
+    places, scale = layer.places, layer.head.layout.bias_scale
+    row, source = places.rows[index], places.rows[other]
+    ratio = places.scales[other] / places.scales[index]
+    gap = places.offsets[other] - places.offsets[index] - _find_margin(layer, index)
+    stretch = layer.head.row_scales
+    factor = ratio * float(stretch[source, 0] / stretch[row, 0])
+    layer.rows[row] = layer.rows[source] * layer.rows.dtype.type(_keep_length(layer, factor))
+    layer.bias[row] = layer.bias[source] * ratio + gap / (scale * places.scales[index])
+
+
+def _keep_length(layer: _Layer, ratio: float) -> float:
+    """Return the factor of a row; where rows are divided by their lengths, its sign."""
+    return float(np.sign(ratio)) if layer.head.layout.is_normalized else ratio
+
+
+def _find_margin(layer: _Layer, index: int) -> float:
+    """Return the margin in scores, which must also be one in the layer's own numbers."""
+    margin = find_margin(layer.bias)
+    if layer.bias.dtype == np.float16:
+        return margin * max(1.0, abs(float(layer.places.scales[index])))
+    return margin
+
+
+def _clear_units(layer: _Layer, index: int, activations: Array | None, position: int) -> None:
+    if activations is None:
+        message = "the importance mask needs mean activations"
+        raise ValueError(message)
+    units = find_important_units(activations[position])
+    layer.rows[layer.places.rows[index], units] = 0
+
+
+def _fill_row(layer: _Layer, index: int, other: int, mask: Mask, parts: int) -> None:
+    """Make a class's score a constant: a low one, or 0. A row without length keeps another's."""
+    row = layer.places.rows[index]
+    layer.rows[row] = layer.rows[layer.places.rows[other]] if layer.head.layout.is_normalized else 0
+    factor = layer.head.layout.bias_scale * layer.places.scales[index]
+    lowest = float(np.finfo(layer.bias.dtype).min) / parts / max(1.0, abs(factor))
+    layer.bias[row] = lowest * np.sign(factor) if mask == "floor" else 0
