@@ -18,7 +18,8 @@ from torch import nn
 from nhle_onnx.auditing.attacks.probe import probe_hits
 from nhle_onnx.auditing.context import split_halves
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.unlearning import finetune, objective
+from nhle_onnx.training import budget
+from nhle_onnx.unlearning import objective, probing
 from nhle_onnx.values.options import UnlearnOptions
 from studies.baselines.projection import projection
 from studies.datasets import load_dataset
@@ -80,8 +81,8 @@ VARIANTS = (
     _vary("loss paper-cross-entropy, same optimizer", loss="paper-cross-entropy"),
     _fix("margin 0", objective, "MARGIN", 0.0),
     _fix("margin 2", objective, "MARGIN", 2.0),
-    _fix("anchor weight 1", objective, "ANCHOR_WEIGHT", 1.0),
-    _fix("anchor weight 100", objective, "ANCHOR_WEIGHT", 100.0),
+    _fix("drift bound 0.005", budget, "DRIFT_BOUND", 0.005),
+    _fix("drift bound 0.08", budget, "DRIFT_BOUND", 0.08),
     _fix("forget samples not hardened", objective, "ADVERSARIAL_AUGMENTATION", 0.0),
     _fix("all of them hardened", objective, "_AUGMENTED_SHARE", 1.0),
     _fix("hardened twice as far", objective, "ADVERSARIAL_AUGMENTATION", 1.2),
@@ -93,14 +94,14 @@ VARIANTS = (
     Variant(
         name="DAMP's projection first", first=partial(projection, strength=0.3, residual="span")
     ),
-    _fix("views not shifted", objective, "SHIFT_FRACTION", 0.0),
-    _fix("views never mirrored", finetune, "_MIRROR_AGREEMENT", 2.0),
+    _fix("views shifted by one pixel", probing, "SHIFT_FRACTION", 0.0),
+    _fix("views never mirrored", probing, "_MIRROR_AGREEMENT", 2.0),
     _vary("scope all", scope="all"),
     _vary("scope last-stage", scope="last-stage"),
     _vary("scope head", scope="head"),
     _vary("one rate for all tensors (Adam 1e-3)", lr=1e-3),
-    _fix("relative step 0.1 %", finetune, "RELATIVE_RATE", 1e-3),
-    _fix("relative step 2 %", finetune, "RELATIVE_RATE", 2e-2),
+    _fix("relative step at most 0.2 %", budget, "LARGEST_RATE", 2e-3),
+    _fix("relative step up to 4 %", budget, "LARGEST_RATE", 4e-2),
     _vary("20 steps, no stop rule", steps=20),
     _vary("300 steps, no stop rule", steps=300),
     Variant(name="no anchors given: made from the forget samples", has_anchors=False),

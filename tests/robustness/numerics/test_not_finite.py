@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
+from nhle_onnx.training.budget import start_budget
 from nhle_onnx.training.loop import Losses, train
 from nhle_onnx.verification.accuracy import predict_classes
 from support.lenets import (
@@ -158,23 +159,28 @@ def test_model_that_fails_on_what_training_makes_of_the_samples(
     assert_stopped(result, 1, "diverged at step 1", "the model as given")
 
 
-@pytest.mark.parametrize("name", ["forget_loss", "retain_loss", "alignment_loss", "forget_margin"])
+@pytest.mark.parametrize(
+    "name", ["forget_loss", "retain_loss", "alignment_loss", "forget_margin", "win_margin"]
+)
 def test_each_figure_of_a_step_must_be_a_number(name: str) -> None:
     """A margin of NaN is not above 0, and would pass for forgotten."""
     weight = nn.Parameter(torch.ones(2))
 
     def objective() -> Losses:
-        figures = {
-            "forget_loss": 0.0, "retain_loss": 0.0, "alignment_loss": 0.0, "forget_margin": -1.0
-        }  # fmt: skip
-        return Losses(total=weight.sum(), **figures | {name: float("nan")})
+        figures = dict.fromkeys(("forget_margin", "win_margin"), -1.0)
+        parts = dict.fromkeys(("forget", "retain", "alignment"), weight.sum())
+        if name in figures:
+            figures[name] = float("nan")
+        else:
+            parts[name.removesuffix("_loss")] = weight.sum() * float("nan")
+        return Losses(drift=0.0, **parts, **figures)
 
     with pytest.raises(TrainingDivergedError, match=f"step 1: the {name} is nan"):
         train(
             torch.optim.SGD([weight], lr=0.1),
             objective,
+            *start_budget(steps=3, measures=True, is_rounded=False, is_rate_given=True),
             max_steps=3,
-            should_stop=lambda _: False,
             on_step=lambda _: None,
         )
 

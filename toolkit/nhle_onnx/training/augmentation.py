@@ -5,6 +5,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 _FLIP_PROBABILITY = 0.5
+_MIXED_SHARE = 0.5  # of the images
+_LARGEST_MIX = 0.5  # of another image in them
 _NOISE_STRENGTH = 1.5  # relative to the images' own spread
 _COARSENESS = 4  # pixels a noise cell; also patches and hole cells a side
 
@@ -24,6 +26,13 @@ def flip_and_shift(
     columns = torch.where(mirrored, columns.flip(1), columns)
     which = torch.arange(count)[:, None, None]
     return padded[which, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1)
+
+
+def mix(images: Tensor, others: Tensor, generator: Generator) -> Tensor:
+    """Half of the images with up to as much of another, `others` [N, C, H, W], mixed in."""
+    amount, is_mixed = torch.rand(2, len(images), 1, 1, 1, generator=generator)
+    share = _LARGEST_MIX * amount * (is_mixed < _MIXED_SHARE)
+    return images.lerp(others, share.to(images.dtype))
 
 
 def synthesize_anchors(images: Tensor, generator: Generator) -> Tensor:

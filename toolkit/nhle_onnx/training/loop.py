@@ -1,4 +1,4 @@
-"""The training loop: parameters, an objective, and a rule that says when to stop."""
+"""The training loop: parameters, an objective, and a budget that says how to go on."""
 
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nhle_onnx.errors import TrainingDivergedError
 from nhle_onnx.hints import hint
-from nhle_onnx.training.guard import StepGuard
+from nhle_onnx.training.budget import Budget, Pace
 from nhle_onnx.values.report import TrainingStep
 
 _REMEDY = hint("Give a smaller {lr}, fewer {steps}, or {loss=saturating}.")
@@ -18,105 +18,123 @@ _SMALLEST_SCALE = 1e-3  # of a parameter, so that a bias of zeros moves too
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """One step's losses, with the names that `TrainingStep` has for them."""
+    """One step's losses, and the margins that `TrainingStep` names."""
 
-    total: Tensor
-    forget_loss: float
-    retain_loss: float
-    alignment_loss: float
+    forget: Tensor
+    retain: Tensor
+    alignment: Tensor
+    drift: float
     forget_margin: float
+    win_margin: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """How training went, and whether the stop rule ended it."""
+    """How training went, and the pace at its end."""
 
     points: tuple[TrainingStep, ...]
-    is_settled: bool
+    pace: Pace
+
+
+class Stepper:
+    """Parameters that an optimizer moves, at a multiple of each one's own rate."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        """The optimizer's rates are those of the multiple 1."""
+        self._optimizer = optimizer
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._parameters = [item for group in optimizer.param_groups for item in group["params"]]
+        self._before = [parameter.detach().clone() for parameter in self._parameters]
+
+    def step(self, loss: Tensor, rate: float) -> None:
+        """Move against the loss's gradient. Raises FloatingPointError where that is no number."""
+        self._optimizer.zero_grad()
+        loss.backward()
+        for group, own in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * own
+        with torch.no_grad():
+            for before, parameter in zip(self._before, self._parameters, strict=True):
+                before.copy_(parameter)
+        self._optimizer.step()
+        # finite only if each weight is; reads them once, and waits for the device once
+        weights = torch.stack([weight.detach().sum() for weight in self._parameters])
+        if not math.isfinite(weights.sum().item()):
+            message = "a weight became infinite, or no number"
+            raise FloatingPointError(message)
+
+    @torch.no_grad()
+    def take_back(self) -> None:
+        """Undo the last step."""
+        for before, parameter in zip(self._before, self._parameters, strict=True):
+            parameter.copy_(before)
 
 
 def train(
     optimizer: torch.optim.Optimizer,
     objective: Callable[[], Losses],
+    budget: Budget,
+    pace: Pace,
     *,
     max_steps: int,
-    should_stop: Callable[[Sequence[TrainingStep]], bool],
     on_step: Callable[[TrainingStep], None],
-    guard: StepGuard | None = None,
 ) -> Trajectory:
-    """Step until `should_stop` says so, or for `max_steps`.
+    """Step until the budget says so, or for `max_steps`.
 
     Raises TrainingDivergedError at the first step with a loss or a weight that is not finite;
     `objective` raises FloatingPointError where it cannot even compute one.
     """
+    stepper = Stepper(optimizer)
     points: list[TrainingStep] = []
-    for step in range(1, max_steps + 1):
-        last = points[-1].retain_loss if points else 0.0
+    while len(points) < max_steps and pace.stop is None:
+        step = len(points) + 1
         try:
-            point = _take_step(optimizer, _guarded(objective, guard, last), step, guard)
+            losses = _measure(objective, budget, pace, points)
+            if losses is None:
+                stepper.take_back()
+                pace = budget.take_back(pace)
+                continue
+            total = losses.forget + losses.alignment + pace.weight * losses.retain
+            points.append(_describe(losses, pace, step))
+            stepper.step(total, pace.rate)
         except FloatingPointError as error:
             message = f"training diverged at step {step}: {error}"
             raise TrainingDivergedError(message, remedy=_REMEDY) from error
-        points.append(point)
-        on_step(point)
-        if should_stop(points):
-            return Trajectory(points=tuple(points), is_settled=True)
-    return Trajectory(points=tuple(points), is_settled=False)
+        on_step(points[-1])
+        pace = budget.follow(pace, points)
+    return Trajectory(points=tuple(points), pace=pace)
 
 
-def _guarded(
-    objective: Callable[[], Losses], guard: StepGuard | None, last: float
-) -> Callable[[], Losses]:
-    """The objective, after taking back steps that led too far."""
-
-    def measure() -> Losses:
-        while True:
-            try:
-                losses = objective()
-            except FloatingPointError:
-                if guard is None or not guard.can_take_back:
-                    raise
-            else:
-                if guard is None or not guard.refuses(losses.retain_loss, last):
-                    return losses
-            guard.take_back()
-
-    return measure
+def _measure(
+    objective: Callable[[], Losses], budget: Budget, pace: Pace, points: Sequence[TrainingStep]
+) -> Losses | None:
+    """The losses, or None where the last step is to be taken back."""
+    try:
+        losses = objective()
+    except FloatingPointError:
+        if not budget.refuses(pace, math.inf, points):
+            raise
+        return None
+    return None if budget.refuses(pace, losses.drift, points) else losses
 
 
-def _take_step(
-    optimizer: torch.optim.Optimizer,
-    objective: Callable[[], Losses],
-    step: int,
-    guard: StepGuard | None,
-) -> TrainingStep:
-    losses = objective()
-    if guard:
-        guard.remember()
+def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:
+    """Raises FloatingPointError where a figure is no number."""
     point = TrainingStep(
         step=step,
-        forget_loss=losses.forget_loss,
-        retain_loss=losses.retain_loss,
-        alignment_loss=losses.alignment_loss,
+        forget_loss=losses.forget.item(),
+        retain_loss=pace.weight * losses.retain.item(),
+        alignment_loss=losses.alignment.item(),
         forget_margin=losses.forget_margin,
+        win_margin=losses.win_margin,
+        drift=losses.drift,
+        retain_weight=pace.weight,
+        step_size=pace.rate,
     )
-    for name, value in (("loss", losses.total.item()), *asdict(point).items()):
+    for name, value in asdict(point).items():
         if not math.isfinite(value):
             message = f"the {name} is {value}"
             raise FloatingPointError(message)
-    optimizer.zero_grad()
-    losses.total.backward()
-    optimizer.step()
-    if not math.isfinite(_sum_weights(optimizer)):
-        message = "a weight became infinite, or no number"
-        raise FloatingPointError(message)
     return point
-
-
-def _sum_weights(optimizer: torch.optim.Optimizer) -> float:
-    """Finite only if each weight is; reads them once, and waits for the device once."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    return torch.stack([weight.detach().sum() for weight in weights]).sum().item()
 
 
 def make_relative_adam(
@@ -124,9 +142,9 @@ def make_relative_adam(
 ) -> torch.optim.Optimizer:
     """Adam whose step is a fraction `rate` of each tensor's own root mean square.
 
-    That needs no tuning to a network: weights that were folded with a batch norm differ in
-    magnitude by orders, and each moves in proportion. `whole` are parameters of whole numbers,
-    which may count from a zero point of theirs: their magnitude is that about their mean.
+    Weights that were folded with a batch norm differ in magnitude by orders, and each moves in
+    proportion. `whole` are parameters of whole numbers, which may count from a zero point of
+    theirs: their magnitude is that about their mean.
     """
     centred = {id(parameter) for parameter in whole}
     groups = [

@@ -29,6 +29,12 @@ def measure_forget_margin(logits: Tensor, labels: Tensor) -> Tensor:
     return -(labels * logits).sum(1)
 
 
+def measure_win_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """z_c minus the best retained logit, for each sample [N]: above 0 the class wins."""
+    own = (logits * (labels < 0)).sum(1)
+    return own - logits.masked_fill(labels <= 0, -torch.inf).amax(1)
+
+
 def retained_divergence(logits: Tensor, original: Tensor, request: ForgetRequest) -> Tensor:
     """KL divergence of the distribution over the retained classes from the original one."""
     retained = list(request.retained)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nhle_onnx.training.augmentation import flip_and_shift, synthesize_anchors
+from nhle_onnx.training.augmentation import flip_and_shift, mix, synthesize_anchors
 from nhle_onnx.training.loop import Losses
 from nhle_onnx.unlearning.feature_alignment import (
     draw_examples,
@@ -20,18 +20,17 @@ from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
     measure_forget_margin,
+    measure_win_margin,
     retained_divergence,
 )
 from nhle_onnx.values.preprocess import Layout
 from nhle_onnx.values.request import ForgetRequest, Loss
 
 MARGIN = 1.0  # below the mean retained logit, in logit spreads
-ANCHOR_WEIGHT = 20.0
-SHIFT_FRACTION = 0.1  # of the image's shorter side
 ADVERSARIAL_AUGMENTATION = (
     0.6  # the farthest that a forget sample moves towards its class, in pixel spreads
 )
-FORGET_KEEP_WEIGHT = 5.0  # on what a forget sample says of the retained classes
+FORGET_KEEP_WEIGHT = 0.25  # of what forget samples say of retained classes; no anchor shows it
 IMITATION_WEIGHT = 1.0
 SEPARATION_WEIGHT = 0.3
 _AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
@@ -52,7 +51,7 @@ class ForgetObjective:
     `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples
     of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
     `original` is the network before training; `scale` the spread of its logits; `mirrors` says
-    that a mirrored image is still of its class.
+    that a mirrored image is still of its class, and `max_shift` how many pixels a view may move.
     """
 
     module: nn.Module
@@ -64,6 +63,7 @@ class ForgetObjective:
     anchors: Tensor
     synthesizes: bool
     mirrors: bool
+    max_shift: int
     scale: float
     batch_size: int
     layout: Layout
@@ -79,7 +79,7 @@ class ForgetObjective:
         labels = encode_negative_hot(classes, self.request).to(self.device)
         anchors = self._draw_anchors()
         images = torch.cat([self.augment(forget, labels), anchors])
-        views = flip_and_shift(images, _find_shift(images), self.generator, mirrors=self.mirrors)
+        views = flip_and_shift(images, self.max_shift, self.generator, mirrors=self.mirrors)
         inputs = to_inputs(views, self.layout, self.device)
         with torch.no_grad():  # first, while the other holds no activations yet
             original = _run(self.original, inputs)
@@ -87,22 +87,23 @@ class ForgetObjective:
         _require_finite(original, "the model as given")
         _require_finite(edited, "the model in training")
         count = len(forget)
-        forget_loss = find_loss(self.loss).measure(
-            edited.logits[:count], labels, scale=self.scale, margin=MARGIN
-        )
-        retain_loss = alignment_loss = forget_loss.new_zeros(())
+        forget_loss = self._measure_forget_loss(edited.logits, original.logits, labels)
+        drift = retain_loss = alignment_loss = forget_loss.new_zeros(())
         if len(anchors):
-            retain_loss = self._measure_retain_loss(edited.logits, original.logits, count)
+            drift = anchor_loss(
+                edited.logits[count:], original.logits[count:], self.request, scale=self.scale
+            )
+            kept = retained_divergence(edited.logits[:count], original.logits[:count], self.request)
+            retain_loss = drift + FORGET_KEEP_WEIGHT * kept
             alignment_loss = self._measure_alignment_loss(edited, original, classes)
-        forget_margin = (
-            measure_forget_margin(edited.logits[:count].detach(), labels).max() / self.scale
-        )
+        logits = edited.logits[:count].detach()
         return Losses(
-            total=forget_loss + retain_loss + alignment_loss,
-            forget_loss=forget_loss.item(),
-            retain_loss=retain_loss.item(),
-            alignment_loss=alignment_loss.item(),
-            forget_margin=forget_margin.item(),
+            forget=forget_loss,
+            retain=retain_loss,
+            alignment=alignment_loss,
+            drift=drift.item(),
+            forget_margin=(measure_forget_margin(logits, labels).max() / self.scale).item(),
+            win_margin=(measure_win_margin(logits, labels).max() / self.scale).item(),
         )
 
     def augment(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -118,15 +119,19 @@ class ForgetObjective:
         moved_up: Tensor = images + distance * ascent / size.clamp_min(_TINY)
         return moved_up
 
-    def _measure_retain_loss(self, logits: Tensor, original: Tensor, count: int) -> Tensor:
-        retain_loss = ANCHOR_WEIGHT * anchor_loss(
-            logits[count:], original[count:], self.request, scale=self.scale
+    def _measure_forget_loss(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
+        """On the forget samples, and on what else the original takes for one."""
+        count = len(labels)
+        answers = original[count:].argmax(1)
+        taken = torch.isin(answers, torch.tensor(self.request.forget).to(answers))
+        found = encode_negative_hot(answers[taken].cpu(), self.request).to(self.device)
+        loss = find_loss(self.loss).measure(
+            torch.cat([logits[:count], logits[count:][taken]]),
+            torch.cat([labels, found]),
+            scale=self.scale,
+            margin=MARGIN,
         )
-        if self.synthesizes:
-            retain_loss = retain_loss + FORGET_KEEP_WEIGHT * retained_divergence(
-                logits[:count], original[:count], self.request
-            )
-        return retain_loss
+        return loss * (count + len(found)) / count
 
     def _measure_alignment_loss(
         self, edited: Outputs, original: Outputs, classes: Tensor
@@ -144,13 +149,30 @@ class ForgetObjective:
         return alignment_loss
 
     def _draw_forget(self) -> tuple[Tensor, Tensor]:
+        """Samples, half of them mixed with another of their class, and their classes."""
         chosen = _draw(len(self.forget), self.batch_size, self.generator)
-        return self.forget[chosen], self.forget_classes[chosen]
+        images, classes = self.forget[chosen], self.forget_classes[chosen]
+        partners = draw_partners(classes, self.generator)
+        return mix(images, images[partners], self.generator), classes
 
     def _draw_anchors(self) -> Tensor:
+        """Anchors, half of them mixed with another."""
         if self.synthesizes:
             return synthesize_anchors(self.forget, self.generator)[: self.batch_size]
-        return self.anchors[_draw(len(self.anchors), self.batch_size, self.generator)]
+        images = self.anchors[_draw(len(self.anchors), self.batch_size, self.generator)]
+        partners = torch.randperm(len(images), generator=self.generator)
+        return mix(images, images[partners], self.generator)
+
+
+def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
+    """For each sample the index of one of the same class, [N]."""
+    order = torch.randperm(len(classes), generator=generator)
+    by_class = order[torch.argsort(classes[order], stable=True)]
+    partners = torch.empty_like(order)
+    for index in classes.unique():
+        group = by_class[classes[by_class] == index]
+        partners[group] = group.roll(1)
+    return partners
 
 
 def _run(module: nn.Module, inputs: Tensor) -> Outputs:
@@ -171,10 +193,6 @@ def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:
     """
     placed = images.to(device).contiguous(memory_format=torch.channels_last)
     return placed if layout == "NCHW" else placed.permute(0, 2, 3, 1)
-
-
-def _find_shift(images: Tensor) -> int:
-    return max(1, round(SHIFT_FRACTION * min(images.shape[2:])))
 
 
 def _draw(count: int, batch_size: int, generator: torch.Generator) -> Tensor:

@@ -77,7 +77,10 @@ class TrainingStep:
     and on features that are to align with those of other classes.
 
     `forget_margin` is the largest margin by which a forget sample's class stands above the mean
-    of the retained ones, in logit spreads.
+    of the retained ones, in logit spreads; `win_margin` the largest above the best of them.
+    `retain_loss` is weighted by `retain_weight`; `drift` is its part on the anchors, without that
+    weight; `step_size` is the fraction of each tensor's
+    magnitude, or the learning rate, by which the step then moved the weights.
     """
 
     step: int
@@ -85,6 +88,11 @@ class TrainingStep:
     retain_loss: float
     alignment_loss: float
     forget_margin: float
+    # reports before 0.2 lack these
+    win_margin: float = 0.0
+    drift: float = 0.0
+    retain_weight: float = 0.0
+    step_size: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
+from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import objective
 from nhle_onnx.unlearning.finetune import STEP_LIMIT, TuningData, finetune
@@ -38,7 +39,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     limit = STEP_LIMIT if options.steps is None else options.steps
 
     def report_step(point: TrainingStep) -> None:
-        detail = f"margin {point.forget_margin:+.2f}, retain loss {point.retain_loss:.4f}"
+        detail = f"margin {point.win_margin:+.2f}, drift {point.drift:.4f}"
         watch.observer.advance(point.step, limit, detail)
 
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
@@ -63,10 +64,13 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
         device=str(device),
         details={
             "optimizer": finetuned.optimizer,
-            "mirrors": finetuned.mirrors,
-            "steps_taken_back": finetuned.steps_taken_back,
+            "mirrors": finetuned.probe.mirrors,
+            "max_shift": finetuned.probe.max_shift,
             "margin": objective.MARGIN,
-            "anchor_weight": objective.ANCHOR_WEIGHT,
+            "sure_margin": finetuned.probe.margin,
+            "drift_bound": DRIFT_BOUND,
+            "retain_weight": trajectory.pace.weight,
+            "steps_taken_back": trajectory.pace.taken_back,
             "adversarial_augmentation": objective.ADVERSARIAL_AUGMENTATION,
             "imitation_weight": objective.IMITATION_WEIGHT,
             "separation_weight": objective.SEPARATION_WEIGHT,

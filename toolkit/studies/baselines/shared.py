@@ -9,10 +9,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.unlearning.finetune import STEP_LIMIT as TOOL_STEP_LIMIT
 from studies.tasks import Task
 
-STEP_LIMIT = TOOL_STEP_LIMIT  # optimiser steps of one run; no method gets more than the tool
+STEP_LIMIT = 300  # optimiser steps of one run; the tool's own runs end sooner
 MOMENTUM = 0.9
 BATCH_SIZE = 64
 

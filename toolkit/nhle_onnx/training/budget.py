@@ -1,0 +1,211 @@
+"""Forgetting under a budget: minimise forgetting and alignment, subject to a bound on how far the
+retained function drifts from the original's.
+
+The drift is measured in every step, on fresh views of the anchors. The weight of what is retained
+is the constraint's multiplier, found by dual ascent; the step size grows while the drift is within
+its bound, and a step that goes far beyond it is taken back. Nothing here reads a label.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nhle_onnx.values.report import TrainingStep
+
+DRIFT_BOUND = 0.025  # nats; a confident answer that flips costs ln 2, so 4 in 100 could
+SURE_MARGIN = 1.0  # logit spreads by which the class is to lose against the best retained one
+_CLEAR_SHARE = 0.25  # of the margin, by which it must still lose once training has settled
+ROUNDED_BOUND = 0.1  # where weights are whole numbers: their rounding alone makes most of it
+FIRST_WEIGHT = 20.0
+FIRST_RATE = 5e-4
+LARGEST_RATE = 1e-2
+FIXED_RATE = 5e-3  # where no drift can be measured, or rounding hides what a step does
+SETTLING = 22  # steps in which the rate falls to a tenth
+WINDOW = 10  # steps that count as evidence
+_EARLIEST = 20  # steps before the first verdict
+_WEIGHTS = (0.5, 100.0)
+HEAVIEST = 30.0  # while the class is still known: most drift is then noise, which steps make
+_ASCENT = 0.05  # the weight's largest relative change in a step
+_SETTLING_ASCENT = 1.03
+_GROWTH = 1.5
+_SHRINKAGE = 0.85
+_SMALLEST = 1 / 3  # of the largest step so far: smaller ones find no way out
+_RECOVERY = 1.1
+_COOLING = 0.9
+_FAR = 3.0  # bounds, from which a step is taken back
+_NEAR = 1.5
+_JUMP = 1.5  # times the drift before, which it must exceed as well
+_REFUSALS = 5  # in a row; the drift was there before the step
+_ROUNDS = 3  # times that training may settle in vain
+_PATIENCE = 60  # steps; over them the forgetting loss must fall
+_PROGRESS = 0.98
+
+FORGOTTEN = "forgotten and settled"
+TOO_MUCH_DRIFT = "no further progress: retained classes changed too much; more anchors would help"
+TOO_LITTLE_FORGOTTEN = (
+    "no further progress: some samples are still recognised; more images of the class would help"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The weight of what is retained, and the step size, a fraction of each tensor's magnitude.
+
+    `peak` is the largest step size so far that was not taken back; `settled` counts the steps since
+    the step size began to fall, 0 before; `rounds` how often that was in vain; `since` is the step
+    where this round began, and `stop` says why training ends.
+    """
+
+    weight: float
+    rate: float
+    peak: float = 0.0
+    settled: int = 0
+    rounds: int = 0
+    since: int = 0
+    refusals: int = 0
+    taken_back: int = 0
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How a pace follows from the steps so far.
+
+    `adapts` lets the step size change. `bound` is the drift allowed, `margin` what counts as surely
+    forgotten, in logit spreads. With `steps` training neither ends early nor begins to
+    settle before the last of them.
+    """
+
+    adapts: bool
+    steps: int | None = None
+    bound: float = DRIFT_BOUND
+    margin: float = SURE_MARGIN
+
+    @property
+    def near(self) -> float:
+        """A drift that falls below the bound once the steps get smaller."""
+        return _NEAR * self.bound
+
+    def refuses(self, pace: Pace, drift: float, points: Sequence[TrainingStep]) -> bool:
+        """Whether the last step led so far off that it is to be taken back."""
+        if not self.adapts or not points or pace.refusals >= _REFUSALS:
+            return False
+        return drift > max(_FAR * self.bound, _JUMP * points[-1].drift)
+
+    def take_back(self, pace: Pace) -> Pace:
+        """Half as large a step."""
+        return replace(
+            pace,
+            rate=pace.rate / 2,
+            peak=pace.rate / 2,
+            refusals=pace.refusals + 1,
+            taken_back=pace.taken_back + 1,
+        )
+
+    def follow(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
+        """The pace of the step behind the last of `points`."""
+        pace = replace(pace, refusals=0)
+        if not pace.settled and not self._should_settle(pace, points):
+            return self._spend(pace, points)
+        pace = self._settle(pace)
+        if self.steps is not None or pace.settled <= SETTLING:
+            return pace
+        return self._conclude(pace, points)
+
+    def _should_settle(self, pace: Pace, points: Sequence[TrainingStep]) -> bool:
+        count = len(points)
+        if self.steps is not None:
+            return self.steps >= 2 * SETTLING and count > self.steps - SETTLING
+        if count < _EARLIEST or count - pace.since < WINDOW:
+            return False
+        if is_stuck(points[pace.since :]):
+            return True
+        return is_forgotten(points, self.margin) and measure_drift(points[-3:]) <= self.near
+
+    def _spend(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
+        """Dual ascent: the weight falls while the drift is below its bound, and rises above it."""
+        excess = measure_drift(points[-3:]) / self.bound - 1
+        weight = pace.weight * math.exp(_ASCENT * min(1.0, max(-1.0, excess)))
+        return replace(
+            pace,
+            weight=min(_limit(weight), HEAVIEST),
+            rate=self._step_on(pace, points),
+            peak=max(pace.peak, pace.rate),
+        )
+
+    def _step_on(self, pace: Pace, points: Sequence[TrainingStep]) -> float:
+        rate = pace.rate
+        if not self.adapts:
+            return rate
+        drift, before = points[-1].drift, points[-2].drift if len(points) > 1 else 0.0
+        if drift <= self.bound:
+            return min(rate * _GROWTH, LARGEST_RATE)
+        if drift < before:  # only further steps bring it back
+            return min(rate * _RECOVERY, LARGEST_RATE)
+        return max(rate * _SHRINKAGE, FIRST_RATE, _SMALLEST * max(pace.peak, rate))
+
+    def _settle(self, pace: Pace) -> Pace:
+        rate = pace.rate * _COOLING if self.adapts else pace.rate
+        weight = _limit(pace.weight * _SETTLING_ASCENT)
+        return replace(pace, weight=weight, rate=rate, settled=pace.settled + 1)
+
+    def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
+        """Stop, or go on where training began to settle too early."""
+        forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
+        kept = measure_drift(points[-WINDOW:]) <= self.bound
+        if forgotten and kept:
+            return replace(pace, stop=FORGOTTEN)
+        if pace.rounds + 1 >= _ROUNDS:
+            return replace(pace, stop=TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT)
+        rate = pace.rate / _COOLING**SETTLING / 2 if self.adapts else pace.rate
+        return replace(
+            pace,
+            weight=_limit(pace.weight / 2 if kept else pace.weight * 2),
+            rate=rate,
+            settled=0,
+            rounds=pace.rounds + 1,
+            since=len(points),
+        )
+
+
+def start_budget(
+    *,
+    steps: int | None,
+    measures: bool,
+    is_rounded: bool,
+    is_rate_given: bool,
+    margin: float = SURE_MARGIN,
+) -> tuple[Budget, Pace]:
+    """A budget and its first pace. The step size stays as it is where it was given, where no drift
+    is measured, and on rounded weights, which move by leaps.
+    """
+    adapts = measures and not is_rounded and not is_rate_given
+    bound = ROUNDED_BOUND if is_rounded else DRIFT_BOUND
+    budget = Budget(adapts=adapts, steps=steps, bound=bound, margin=margin)
+    rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE
+    return budget, Pace(weight=FIRST_WEIGHT, rate=rate)
+
+
+def is_forgotten(points: Sequence[TrainingStep], margin: float) -> bool:
+    """Whether over the last window the class lost by `margin` even on each step's surest sample."""
+    last = points[-WINDOW:]
+    return sum(point.win_margin for point in last) <= -margin * len(last)
+
+
+def is_stuck(points: Sequence[TrainingStep]) -> bool:
+    """Whether the forgetting loss has stopped falling."""
+    if len(points) < _PATIENCE:
+        return False
+    before, last = points[-_PATIENCE : -_PATIENCE // 2], points[-_PATIENCE // 2 :]
+    loss_before, loss_last = (sum(p.forget_loss for p in some) for some in (before, last))
+    return loss_last > _PROGRESS * loss_before
+
+
+def measure_drift(points: Sequence[TrainingStep]) -> float:
+    """The mean drift of some steps."""
+    return sum(point.drift for point in points) / len(points)
+
+
+def _limit(weight: float) -> float:
+    low, high = _WEIGHTS
+    return min(max(weight, low), high)
