@@ -9,6 +9,7 @@ import pytest
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import Method
+from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.model import ModelFlags, PreprocessFlags
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.inspect import inspect_model
@@ -55,7 +56,7 @@ def test_what_is_promised_is_kept(block: int, tmp_path: Path) -> None:
     kept = []
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         form = draw_form(seed, tmp_path)
-        report = inspect_model(form.path, read_flags(form))
+        report = inspect_model(InspectSettings(model=form.path, flags=read_flags(form)))
         method = METHODS[seed % len(METHODS)]
         refusal = try_method(form, method, trains=seed % 10 == 0)
         assert report.unlearn[method] == (not refusal), (seed, method, refusal, report.reasons)
