@@ -139,7 +139,6 @@ def test_a_clamp_that_lets_the_class_win_is_refused(name: str, tmp_path: Path, n
     assert "--method nhle" in result.err
     allowed = nhle("unlearn", path, "--forget", 3, "--samples", SAMPLES, "--steps", 1, "--json")
     assert "loses even a tie" in " ".join(json.loads(allowed.out)["notes"])
-    assert nhle("unlearn", path, "--forget", 3, "--samples", SAMPLES, "--dry-run").code == 0
 
 
 @pytest.mark.filterwarnings("ignore")

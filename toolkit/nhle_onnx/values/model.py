@@ -141,11 +141,6 @@ class ClassifierHead:
         return is_bare and not (self.rows or self.scales or self.offsets)
 
     @property
-    def is_packed(self) -> bool:
-        """Whether its operator packs several numbers of a row into a byte."""
-        return self.weight_quant_params is not None and self.weight_quant_params.packed_bits > 0
-
-    @property
     def has_steps(self) -> bool:
         """Whether whole numbers stand for its weight, or the graph rounds it to them."""
         return (self.weight_quant_params or self.weight_rounding) is not None

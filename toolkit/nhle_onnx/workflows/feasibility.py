@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_operators
 from nhle_onnx.release.ort_format import make_noise
@@ -24,7 +25,7 @@ def answer_noise(classifier: Classifier) -> npt.NDArray[np.float32]:
     give one score for each class, and InputRefusedError where ONNX Runtime cannot run it.
     """
     target, head = classifier.image_input, classifier.head
-    session = open_session(classifier.model.proto, "cpu")
+    session = open_session(with_output(classifier.model.proto, head.output), "cpu")
     answers = session.run(head.output, make_noise(target, target.batch or TRIED), target, TRIED)
     shape = answers.shape[1:]
     if [extent for extent in shape if extent > 1] != [head.num_classes]:

@@ -25,20 +25,20 @@ def save(folder: Path, model: ModelProto) -> OnnxModel:
 
 
 def pack_head() -> ModelProto:
-    node = make_node("MatMulNBits", "x q s", domain=MICROSOFT, **PACKED)
+    node = make_node("MatMulBnb4", "x q s", domain=MICROSOFT, **PACKED)
     tensors = {"q": np.zeros((4, 1, 16), np.uint8), "s": np.ones(4, np.float32)}
     return make_model([node], {"x": ["n", 32]}, {"y": ["n", 4]}, tensors)
 
 
-def hide_softmax() -> ModelProto:
-    """A mean over what a softmax gave, through a Cast."""
+def hide_scores(operator: str = "Sin") -> ModelProto:
+    """Numbers added to what a function gave, through a Cast."""
     nodes = [
         make_node("MatMul", "x w", "z"),
-        make_node("Hardmax", "z", "h"),
+        make_node(operator, "z", "h"),
         make_node("Cast", "h", "c", to=TensorProto.FLOAT),
         make_node("Add", "c b", "y"),
     ]
-    tensors = {"w": WEIGHT, "b": np.ones(3, np.float32)}
+    tensors = {"w": WEIGHT, "b": np.arange(3, dtype=np.float32)}
     return make_model(nodes, {"x": ["n", 4]}, {"y": ["n", 3]}, tensors)
 
 
@@ -57,10 +57,12 @@ def name_nodes(model: ModelProto) -> ModelProto:
 @pytest.mark.parametrize(
     ("model", "reason", "remedy"),
     [
-        (pack_head(), "the MatMulNBits that computes y", "packed by a quantizer"),
-        (name_nodes(pack_head()), "MatMulNBits /node_0", "packed by a quantizer"),
-        (hide_softmax(), "the Hardmax that computes h", "scores of classes"),
-        (name_nodes(hide_softmax()), "Hardmax /node_1", "scores of classes"),
+        (pack_head(), "the MatMulBnb4 that computes y", "packed by a quantizer"),
+        (name_nodes(pack_head()), "MatMulBnb4 /node_0", "packed by a quantizer"),
+        (hide_scores(), "the Sin that computes h", "scores of classes"),
+        (name_nodes(hide_scores()), "Sin /node_1", "scores of classes"),
+        (hide_scores("Hardmax"), "the Add that computes y, which favours", "scores of classes"),
+        (name_nodes(hide_scores("Hardmax")), "Add /node_3, which favours", "scores of classes"),
         (read_text(), "the MatMul that computes z leads to 3 x 4 scores", "scores of classes"),
     ],
 )

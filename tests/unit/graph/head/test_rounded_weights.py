@@ -9,6 +9,7 @@ import torch
 from onnx import ModelProto, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.lowering.module import lower_classifier
@@ -64,6 +65,16 @@ def test_a_rounded_head_is_masked(steps: str, forgotten: int, turns: bool, tmp_p
     assert not (now.argmax(1) == forgotten).any()
     restored = Head(edited, find_head(load(edited, tmp_path))).restore(Head(model.proto, layout))
     np.testing.assert_allclose(run_model(restored, images)[0], was, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_rows_of_a_rounded_head_are_cut(steps: str, tmp_path: Path) -> None:
+    model = load(make(steps), tmp_path)
+    smaller = ModelProto()
+    smaller.CopyFrom(model.proto)
+    drop_classes(smaller, find_head(model), (1,))
+    was, now = (run_model(each, draw_images(make(steps)))[0] for each in (model.proto, smaller))
+    np.testing.assert_array_equal(now, np.delete(was, 1, 1))
 
 
 def test_a_rounded_bias_is_refused(tmp_path: Path) -> None:

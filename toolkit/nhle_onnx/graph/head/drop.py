@@ -4,14 +4,17 @@ import ast
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto, NodeProto, checker, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.quant_params import list_class_scales
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead
 
+Values = npt.NDArray[np.generic]
 _REMEDY = hint("Give {mask=convex}, which keeps the number of outputs.")
 _MAX_NAMES = 2**20
 _CHOICE = 2  # classes at least
@@ -44,9 +47,6 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     if any(part.rows or len(part.row_scales) > 1 for part in head.all_parts):
         message = "nodes around the head choose among its classes, or scale each by itself"
         raise UnsupportedModelError(message, remedy=_REMEDY)
-    if any(part.is_packed for part in head.all_parts):
-        message = f"{head.op} {head.node} packs its rows, and counts them itself"
-        raise UnsupportedModelError(message, remedy=_REMEDY)
     index = GraphIndex(proto)
     own = _find_own(index, head)
     _check_readers(proto, head, own)
@@ -57,8 +57,9 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     resized = _list_behind(proto, {*own})
     for name, axis in own.items():
         tensor = index.tensors[name]
-        kept = np.delete(numpy_helper.to_array(tensor), [*classes], axis)
+        kept = _cut(numpy_helper.to_array(tensor), classes, axis, count)
         tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(kept), tensor.name))
+    _count_packed(proto, resized, count - len(classes))
     _declare(proto, resized, {*own}, count, count - len(classes))
     _rename(proto, classes, count)
     _check(proto)
@@ -69,15 +70,28 @@ def _find_own(index: GraphIndex, head: ClassifierHead) -> dict[str, int]:
     own: dict[str, int] = {}
     for part in head.all_parts:
         own[part.weight] = part.class_axis
-        steps = (part.weight_quant_params, part.weight_rounding, part.bias_quant_params)
-        params = [each for each in steps if each]
-        names = [part.bias, *(each.zero_point for each in params)]
-        names += [name for each in params for name in each.scales]
-        for name in filter(None, names):
-            dims = [*index.tensors[name].dims]
-            if part.num_classes in dims:
-                own.setdefault(name, dims.index(part.num_classes))
+        if part.bias is not None:
+            own.setdefault(part.bias, [*index.tensors[part.bias].dims].index(part.num_classes))
+        for name, axis in list_class_scales(index, part):
+            own.setdefault(name, axis)
     return own
+
+
+def _cut(values: Values, classes: Sequence[int], axis: int, count: int) -> Values:
+    """Take the numbers of some classes out of a tensor, along an axis that counts classes or the
+    blocks of one class after another.
+    """
+    if values.shape[axis] == count:
+        return np.delete(values, [*classes], axis)
+    return np.delete(values.reshape(count, -1), [*classes], 0).ravel()
+
+
+def _count_packed(proto: ModelProto, resized: set[str], left: int) -> None:
+    """Write the number of rows where an operator that packs them counts them itself."""
+    for node in proto.graph.node:
+        if node.op_type == "MatMulNBits" and node.input[1] in resized:
+            (rows,) = (each for each in node.attribute if each.name == "N")
+            rows.i = left
 
 
 def _check_readers(proto: ModelProto, head: ClassifierHead, own: Mapping[str, int]) -> None:

@@ -11,7 +11,9 @@ from onnx_graphsurgeon.logger.logger import G_LOGGER
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.head.faults import find_tensor_fault
+from nhle_onnx.graph.head.names import name_layer
 from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK
+from nhle_onnx.graph.head.tail import describe_positions
 from nhle_onnx.graph.head.trace import Tracer
 from nhle_onnx.graph.head.trail import NO_ROW, Floats, Part, Shapes, Trail
 from nhle_onnx.graph.index import GraphIndex
@@ -127,8 +129,7 @@ def _read_head(tracer: Tracer, output: gs.Tensor) -> ClassifierHead | str:
     parts = [_finish(part) for part in trail.parts]
     fault = _find_fault(trail, output, parts)
     if fault:
-        head = trail.parts[0].head
-        return f"{head.op} {head.node} {fault}"
+        return f"{name_layer(trail.parts[0].head)} {fault}"
     main, *others = (replace(part, num_classes=trail.num_classes) for part in parts)
     return replace(
         main,
@@ -169,10 +170,7 @@ def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) ->
     counts_images_first = trail.axis is None or rank == 1 or trail.axis > -rank
     positions = [extent for extent in _read_shape(output)[1:] if extent > 1]
     faults = {
-        f"leads to {' x '.join(map(str, positions))} scores for each image, such as those of a "
-        "character at each position in text recognition, and not one score for each class": (
-            len(positions) > 1
-        ),
+        describe_positions(positions): len(positions) > 1,
         "is stacked with others, which no node adds up": trail.stacked is not None,
         f"leads to {output.shape}, which is not one score for each class": (
             not _gives_one_score_a_class(trail, output.shape)

@@ -5,7 +5,7 @@ function returns the trail behind its node, or how the node ends the order, as t
 sentence that begins with the head.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +13,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from nhle_onnx.graph.head.constants import read_constant, read_integers
+from nhle_onnx.graph.head.names import name_node
 from nhle_onnx.graph.head.trail import Floats, Indices, Trail, hide, negate, scale, shift, take
 from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
 
@@ -54,7 +55,7 @@ _KEEP_SIGN = frozenset({"Tanh", "LeakyRelu", "Softsign", "Sqrt", "Elu"})
 
 def _leak(node: gs.Node, trail: Trail) -> Trail | str:
     if float(node.attrs.get("alpha", 0.01)) <= 0:
-        return f"is followed by {node.op} {node.name}, which does not rise"
+        return f"is followed by {name_node(node)}, which does not rise"
     return _bend(node, trail, freezes=False)
 
 
@@ -112,7 +113,7 @@ def _pool(node: gs.Node, trail: Trail) -> Trail | str:
     if axes is None or trail.axis is None:
         return _thaw(node, replace(trail, is_pooled=True, axis=None))
     if any(trail.counts_classes_along(axis) for axis in axes):
-        return f"is followed by {node.op} {node.name}, which reduces the classes to one"
+        return f"is followed by {name_node(node)}, which reduces the classes to one"
     places = [trail.count_from_end(axis) for axis in axes]
     keeps = bool(node.attrs.get("keepdims", 1))
     behind = sum(place is not None and place > trail.axis for place in places)
@@ -120,7 +121,7 @@ def _pool(node: gs.Node, trail: Trail) -> Trail | str:
     pooled = replace(trail, is_pooled=True, axis=axis)
     if trail.stacked is not None:
         if trail.stacked not in places:
-            return f"is stacked with others, and followed by {node.op} {node.name}"
+            return f"is stacked with others, and followed by {name_node(node)}"
         share = 1 / len(trail.parts) if node.op == "ReduceMean" else 1.0
         averaged = scale(
             replace(pooled, stacked=None, is_pooled=trail.is_pooled),
@@ -140,12 +141,12 @@ def _thaw(node: gs.Node, trail: Trail) -> Trail:
 
 def _batch_norm(node: gs.Node, trail: Trail) -> Trail | str:
     if node.attrs.get("training_mode", 0):
-        return f"is followed by {node.op} {node.name} in training mode"
+        return f"is followed by {name_node(node)} in training mode"
     if trail.axis is not None and not trail.counts_classes_along(1):
-        return f"is followed by {node.op} {node.name} along another axis than the classes'"
+        return f"is followed by {name_node(node)} along another axis than the classes'"
     found = [read_constant(tensor) for tensor in node.inputs[1:5]]
     if any(each is None or each.size != trail.num_classes for each in found):
-        return f"is followed by {node.op} {node.name}, whose numbers are not constant"
+        return f"is followed by {name_node(node)}, whose numbers are not constant"
     gain, bias, mean, variance = (np.asarray(each, np.float64).ravel() for each in found)
     factors = gain / np.sqrt(variance + float(node.attrs.get("epsilon", 1e-5)))
     scaled = scale(trail, factors, node.op)
@@ -182,9 +183,18 @@ def _reshape(node: gs.Node, trail: Trail) -> Trail | str:
     open_places = [place for place in range(count) if target[place] == -1]
     if open_places and (open_places[0] or count == 1):
         return replace(trail, axis=open_places[0] - count)
-    if len([extent for extent in target[1:] if extent != 1]) > 1:
-        return f"is followed by Reshape {node.name}, which spreads the classes over several axes"
+    if len(positions := [extent for extent in target[1:] if extent != 1]) > 1:
+        return describe_positions(positions)
     return replace(trail, axis=_find_declared(node, trail))
+
+
+def describe_positions(extents: Sequence[int]) -> str:
+    """Say that there are scores along several axes, as the end of a sentence."""
+    return (
+        f"leads to {' x '.join(str(extent or '?') for extent in extents)} scores for each image, "
+        "such as those of a character at each position in text recognition, and not one score for "
+        "each class"
+    )
 
 
 def _find_declared(node: gs.Node, trail: Trail) -> int | None:
@@ -228,7 +238,7 @@ def _unsqueeze(node: gs.Node, trail: Trail) -> Trail | str:
 def _slice(node: gs.Node, trail: Trail) -> Trail | str:
     starts, ends = read_integers(node, "starts", 1), read_integers(node, "ends", 2)
     if starts is None or ends is None:
-        return f"is followed by Slice {node.name}, whose ends are not constant"
+        return f"is followed by {name_node(node)}, whose ends are not constant"
     axes = read_integers(node, "axes", 3) or tuple(range(len(starts)))
     steps = read_integers(node, "steps", 4) or (1,) * len(starts)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -236,19 +246,19 @@ def _slice(node: gs.Node, trail: Trail) -> Trail | str:
             last = None if step < 0 and end < -trail.num_classes else end
             trail = take(trail, np.arange(trail.num_classes)[start:last:step])
         elif (start, step) != (0, 1) or end < np.iinfo(np.int32).max:
-            return f"is followed by Slice {node.name} along another axis than the classes'"
+            return f"is followed by {name_node(node)} along another axis than the classes'"
     return trail
 
 
 def _gather(node: gs.Node, trail: Trail) -> Trail | str:
     chosen = read_constant(node.inputs[1])
     if chosen is None or chosen.ndim != 1:
-        return f"is followed by Gather {node.name}, which does not take constant classes"
+        return f"is followed by {name_node(node)}, which does not take constant classes"
     if not trail.counts_classes_along(int(node.attrs.get("axis", 0))):
-        return f"is followed by Gather {node.name} along another axis than the classes'"
+        return f"is followed by {name_node(node)} along another axis than the classes'"
     indices: Indices = chosen.astype(np.int64)
     if ((indices < -trail.num_classes) | (indices >= trail.num_classes)).any():
-        return f"is followed by Gather {node.name}, which takes classes that are not there"
+        return f"is followed by {name_node(node)}, which takes classes that are not there"
     return take(trail, indices % trail.num_classes)
 
 
@@ -257,7 +267,7 @@ def _gather_nd(node: gs.Node, trail: Trail) -> Trail | str:
     chosen = read_constant(node.inputs[1])
     is_list = chosen is not None and chosen.ndim == 2 and chosen.shape[1] == 1  # noqa: PLR2004
     if not is_list or node.attrs.get("batch_dims", 0) or not trail.counts_classes_along(0):
-        return f"is followed by GatherND {node.name}, which does not take constant classes"
+        return f"is followed by {name_node(node)}, which does not take constant classes"
     return take(trail, np.asarray(chosen, np.int64).ravel() % trail.num_classes)
 
 
@@ -265,24 +275,24 @@ def multiply(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Multiply by a constant."""
     factors = lay_along_classes(operand, trail)
     if factors is None or not np.isfinite(factors).all():
-        return f"is followed by {node.op} {node.name}, whose factor is not constant"
-    return scale(trail, factors, f"{node.op} {node.name}")
+        return f"is followed by {name_node(node)}, whose factor is not constant"
+    return scale(trail, factors, name_node(node))
 
 
 def divide(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Divide by a constant, as a temperature does."""
     divisors = lay_along_classes(operand, trail)
     if divisors is None or not np.isfinite(divisors).all() or not divisors.all():
-        return f"is followed by {node.op} {node.name}, whose divisor is not constant"
-    return scale(trail, 1 / divisors, f"{node.op} {node.name}")
+        return f"is followed by {name_node(node)}, whose divisor is not constant"
+    return scale(trail, 1 / divisors, name_node(node))
 
 
 def shift_by(node: gs.Node, trail: Trail, operand: gs.Tensor, sign: float = 1) -> Trail | str:
     """Add a constant, such as a mask of classes, or subtract it."""
     amounts = lay_along_classes(operand, trail)
     if amounts is None or np.isnan(amounts).any() or (sign * amounts == np.inf).any():
-        return f"is followed by {node.op} {node.name}, whose operand is not constant"
-    return shift(trail, sign * amounts, f"{node.op} {node.name}")
+        return f"is followed by {name_node(node)}, whose operand is not constant"
+    return shift(trail, sign * amounts, name_node(node))
 
 
 def choose(node: gs.Node, trail: Trail, constant: gs.Tensor, *, keeps: bool) -> Trail | str:
@@ -290,11 +300,11 @@ def choose(node: gs.Node, trail: Trail, constant: gs.Tensor, *, keeps: bool) -> 
     chosen = lay_along_classes(node.inputs[0], trail)
     values = lay_along_classes(constant, trail)
     if chosen is None or values is None:
-        return f"is followed by Where {node.name}, which does not choose constant classes"
+        return f"is followed by {name_node(node)}, which does not choose constant classes"
     is_hidden = (chosen != 0) != keeps
     hidden = values[is_hidden]
     if len(hidden) and (hidden != hidden[0]).any():
-        return f"is followed by Where {node.name}, with several constants"
+        return f"is followed by {name_node(node)}, with several constants"
     return hide(trail, is_hidden, float(hidden[0])) if len(hidden) else trail
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from nhle_onnx.graph.head.constants import read_constant, read_integers
+from nhle_onnx.graph.head.names import name_layer, name_node
 from nhle_onnx.graph.head.patterns.registry import read_layer
 from nhle_onnx.graph.head.tail import (
     TAIL,
@@ -60,7 +61,7 @@ class Tracer:
         try:
             found = self._follow(tensor, node, depth + 1)
         except _CONTRADICTIONS:  # of shapes and operands, which no kernel would take either
-            found = f"{tensor.name} comes from {node.op} {node.name}, which is not a valid node"
+            found = f"{tensor.name} comes from {name_node(node)}, which is not a valid node"
         if isinstance(found, str):
             return found
         return replace(
@@ -186,7 +187,7 @@ class Tracer:
         place = next(index for index, each in enumerate(node.outputs) if each is tensor)
         sizes = read_integers(node, "split", 1) or _share(inner.num_classes, len(node.outputs))
         if not inner.counts_classes_along(int(node.attrs.get("axis", 0))):
-            return _blame(f"is followed by Split {node.name} of other axes", inner)
+            return _blame(f"is followed by {name_node(node)} of other axes", inner)
         start = sum(sizes[:place])
         return take(inner, np.arange(start, start + sizes[place]))
 
@@ -211,8 +212,7 @@ def _blame(found: Found, trail: Trail) -> Found:
     """Put the head before what ends its order."""
     if not isinstance(found, str):
         return found
-    head = trail.parts[0].head
-    return f"{head.op} {head.node} {found}"
+    return f"{name_layer(trail.parts[0].head)} {found}"
 
 
 def _find_normalized(node: gs.Node) -> gs.Tensor | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
+from nhle_onnx.graph.head.names import name_node
 from nhle_onnx.graph.head.patterns.conv import read_conv
 from nhle_onnx.graph.head.patterns.einsum import read_einsum
 from nhle_onnx.graph.head.patterns.gemm import read_gemm
@@ -22,7 +23,6 @@ from nhle_onnx.graph.node_quant_params import (
     list_output_quant_params,
     read_quant_params,
 )
-from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead
 
 Pattern = Callable[[gs.Node, Stored | None], Layer | str]
@@ -94,11 +94,6 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
 def _list_row_scales(layer: Layer) -> tuple[float, ...]:
     factors = layer.weight.factors
     return () if factors is None else tuple(factors.ravel().tolist())
-
-
-def name_node(node: gs.Node) -> str:
-    """Name a node for a message: by its outputs, where it has no name."""
-    return describe_node(node.op, node.name, [tensor.name for tensor in node.outputs])
 
 
 def _skip_conversions(node: gs.Node) -> gs.Node:
