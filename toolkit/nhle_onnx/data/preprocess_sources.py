@@ -44,7 +44,7 @@ def find_preprocess(
     models that it belongs to, in this order of precedence. Returns None if all of them are missing.
     """
     given = flags.file
-    written = _read_given(given, target) if given else _find_written(model, companions)
+    written = _find_written(model, companions) if given is None else _read_given(given, target)
     changes = {**_change_numbers(flags), **_change_geometry(flags, target)}
     if not changes:
         return _check(written, target) if written else None
@@ -59,7 +59,7 @@ def _read_given(given: str, target: ImageInput) -> Preprocess:
         return BY_NAME[given].apply(target)
     path = Path(given)
     if not path.is_file():
-        message = f"{given} is neither a file nor a preset"
+        message = f"{given or 'an empty path'} is neither a file nor a preset"
         raise InputRefusedError(message, remedy=_advise_presets(path.name))
     return _read_file(path)
 
