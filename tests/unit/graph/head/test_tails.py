@@ -2,6 +2,7 @@
 their order.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
 from support.graphs import Array, run_model
-from support.tail_forms import TAILS, Tail, load
+from support.tail_forms import TAILS, Tail, load, n
 
 
 def score(proto: ModelProto, tail: Tail) -> Array:
@@ -106,6 +107,20 @@ def test_rows_are_what_the_scores_are_computed_with(name: str, tmp_path: Path) -
     np.testing.assert_allclose(
         score(restored, tail), score(model.proto, tail), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("name", ["temperature", "an offset", "mean of two heads"])
+def test_a_probability_of_its_own_is_that_of_a_modest_score(name: str, tmp_path: Path) -> None:
+    """-30 before the sigmoid, whatever lies between it and the rows."""
+    tail = TAILS[name]()
+    *nodes, last = tail.nodes
+    inner = onnx.NodeProto()
+    inner.CopyFrom(last)
+    inner.output[0] = "inner"
+    alone = replace(tail, nodes=(*nodes, inner, n("Sigmoid", "inner", "y")))
+    edited = mask(load(alone.build(), tmp_path), (1,), tail.classes)
+    (scores,) = run_model(expose_tensors(edited, "inner"), tail.draw())
+    np.testing.assert_allclose(scores[:, 1], -30, rtol=1e-5)
 
 
 def test_what_an_output_is_chosen_from_can_be_named(tmp_path: Path) -> None:
