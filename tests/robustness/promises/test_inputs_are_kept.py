@@ -83,13 +83,13 @@ def read_tree(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("way", _WAYS)
 @pytest.mark.parametrize(
-    ("command", "name"),
+    ("command", "name", "way"),
     [
-        pytest.param(command, name, id=f"{' '.join(command.split()[:2])} {name}")
+        pytest.param(command, name, way, id=f"{' '.join(command.split()[:2])} {name}-{way}")
         for command, names in _CASES
-        for name in names.split()
+        for number, name in enumerate(names.split())
+        for way in (_WAYS if number == 0 else ("itself",))  # one function compares, by inode
     ],
 )
 def test_no_output_takes_the_place_of_an_input(
