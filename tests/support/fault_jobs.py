@@ -110,7 +110,7 @@ def _choose_check(
     made: Path, old: bytes | None, arguments: tuple[str, ...], public: Path
 ) -> Callable[[Path], bool]:
     """Reports tell the time and signatures are random; all else is the same bytes each time."""
-    if made.suffix == ".json":
+    if made.name.endswith(".report.json"):
         return describes_model
     if made.suffix == ".sig":
         signed = [Path(name) for name in arguments[1:3]]

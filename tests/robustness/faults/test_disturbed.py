@@ -215,7 +215,7 @@ def test_weights_that_change_in_training(
         location="w",
         size_threshold=0,
     )
-    change_before(monkeypatch, (unlearn, "_edit"), lenet_copy.with_name("w"))
+    change_before(monkeypatch, (unlearn, "_write_back"), lenet_copy.with_name("w"))
     out = tmp_path / "edited.onnx"
     result = nhle(
         "unlearn", lenet_copy, "--forget", 3, "--method", "cwm", "--samples", SAMPLES,

@@ -93,6 +93,7 @@ def test_failing_in_the_middle_writes_nothing(
         "nhle_onnx.runtime.session._open_source", lambda *_: Session(Failing(LOST), CUDA)
     )
     monkeypatch.setattr("nhle_onnx.workflows.plan.steady", lambda found, _: (found, ()))
+    monkeypatch.setattr("nhle_onnx.workflows.plan.answer_noise", lambda *_: None)
     result = nhle(
         "unlearn", LENET, "--forget", 3, "--method", "cwm", "--eval-data", EVALUATION,
         "--batch-size", 1, "--out", tmp_path / "edited.onnx",

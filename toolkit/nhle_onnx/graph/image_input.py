@@ -17,7 +17,7 @@ from nhle_onnx.values.preprocess import PICTURE_CHANNELS, ImageInput, Layout
 _IMAGE_RANK = 4
 _FEATURE_RANKS = (2, 3)
 _PIXELS = frozenset({TensorProto.UINT8, TensorProto.INT8})
-_FIX_AXES = "Fix its shape with python -m onnxruntime.tools.make_dynamic_shape_fixed."
+_FIX_AXES = "Fix its shape with `python -m onnxruntime.tools.make_dynamic_shape_fixed`."
 # Height and width for an input that leaves them open, or None.
 FindSize = Callable[[ImageInput], tuple[int, int] | None]
 

@@ -140,9 +140,21 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
         parameter_of=parameter_of,
         whole=frozenset(name for name in parameter_of if is_quantized(types[name])),
         outputs={
-            name: (value.float() if is_double else value).node for name, value in recorded.items()
+            name: (_to_single(value) if is_double else value).node
+            for name, value in recorded.items()
         },
     )
+
+
+def _to_single(value: fx.Proxy) -> fx.Proxy:
+    """What is computed in double precision, as floats; what has another type, as it is."""
+    single: fx.Proxy = value.tracer.create_proxy("call_function", round_double, (value,), {})
+    return single
+
+
+def round_double(tensor: Tensor) -> Tensor:
+    """Return doubles as floats, and any other tensor as it is."""
+    return tensor.float() if tensor.dtype == torch.float64 else tensor
 
 
 def _is_double(proto: ModelProto, source: str) -> bool:

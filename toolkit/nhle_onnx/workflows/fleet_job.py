@@ -76,7 +76,7 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
         report = job.settings.report_path.read_bytes()
-        outputs = (hashlib.sha256(report).hexdigest(), digest_regular(job.settings.edited_path))
+        outputs = (hashlib.sha256(report).hexdigest(), _digest_output(job.settings.edited_path))
         figures = _read_figures(json.loads(report))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
@@ -136,6 +136,12 @@ def _digest_anchors(anchors: str) -> str | None:
     return " ".join(map(digest_regular, (path, *(image.path for image in read_list(path).images))))
 
 
+def _digest_output(path: Path) -> str:
+    """Digest what an earlier run wrote. It is no input, and may be written anew."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _digest_tree(path: Path | None) -> str | None:
     """Return the digest of a file, or of a folder's file names and digests."""
     if path is None or not path.exists():
@@ -160,7 +166,7 @@ def _clear(job: FleetJob) -> None:
 def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: float) -> JobRecord:
     return JobRecord(
         inputs=inputs,
-        report=digest_regular(job.settings.report_path),
+        report=_digest_output(job.settings.report_path),
         edited=report.edited.sha256,
         verdict=report.verdict,
         acc_f=report.after.acc_f,

@@ -178,8 +178,8 @@ class Head:
         start = 0
         for position, part in enumerate(parts):
             is_owned = part.places.is_there & is_open
-            others = np.sum(biases, 0) - biases[position]
-            bias = np.where(is_owned, rows.bias - others, biases[position])
+            others = [each for place, each in enumerate(biases) if place != position]
+            bias = np.where(is_owned, rows.bias - np.sum(others, 0), biases[position])
             stop = start + part.layout.feature_dim
             own = HeadRows(rows.weight[:, start:stop], bias)
             Head(changed, part.layout).write_rows(own)

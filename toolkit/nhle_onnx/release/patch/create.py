@@ -283,5 +283,6 @@ def _join(pieces: Iterable[Piece]) -> Iterator[Piece]:
 def _continues(last: Piece, piece: Piece) -> bool:
     if last.kind != piece.kind:
         return False
-    follows = (last.source, last.offset + last.size, last.width)
-    return piece.kind == "insert" or follows == (piece.source, piece.offset, piece.width)
+    follows = (last.source, last.offset + last.size, last.width, last.exponent)
+    place = (piece.source, piece.offset, piece.width, piece.exponent)
+    return piece.kind == "insert" or follows == place
