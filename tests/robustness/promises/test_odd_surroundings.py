@@ -181,7 +181,8 @@ def test_what_is_made_of_a_private_model_is_private(
 
 
 _WAIT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from pathlib import Path
 from nhle_onnx.cli import main as program
 from nhle_onnx.graph.scratch import open_scratch
