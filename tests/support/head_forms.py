@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.model import OnnxModel
 from support.graphs import MICROSOFT, Array, keep_used, make_model, make_node
@@ -184,3 +185,13 @@ FLOAT_FORMS: dict[str, Callable[[], Form]] = {
         node("Relu", "z", "c"), node("Softmax", "c", "y"), is_clamped=True
     ),
 }  # fmt: skip
+
+
+def fill_rows(head: Head, classes: list[int], weight: float, bias: float | None = None) -> None:
+    """Set every weight of some classes to one number, in place, and their biases if given."""
+    stored, biases = (values.copy() for values in head.read())
+    rows = stored if head.layout.class_axis == 0 else stored.T  # a view: writes reach `stored`
+    rows[classes] = weight
+    if bias is not None:
+        biases[classes] = bias
+    head.write(stored, biases)

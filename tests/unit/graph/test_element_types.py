@@ -16,7 +16,7 @@ from nhle_onnx.graph.head.head import Head
 from nhle_onnx.lowering.module import lower_classifier
 from nhle_onnx.lowering.precision import widen_model
 from support.graphs import make_node as node
-from support.head_forms import BIAS, CLASSES, FEATURES, RNG, WEIGHT, Form, load
+from support.head_forms import BIAS, CLASSES, FEATURES, RNG, WEIGHT, Form, fill_rows, load
 
 NUMBERS = RNG.integers(-2, 2, (CLASSES, FEATURES))
 NARROW = WEIGHT.astype(float8_e5m2)
@@ -60,5 +60,5 @@ def test_one_row_adds_a_number_format(
     expected = x.numpy() @ form.weight.T + BIAS
     np.testing.assert_allclose(lowered.module(x)[0].detach(), expected, atol=1e-5)
     assert lowered.parameter_of.keys() >= {"w"}
-    head.fill_rows([1], 0.4)
+    fill_rows(head, [1], 0.4)
     assert set(head.rows.weight[1]) == {NEAREST[kind]}

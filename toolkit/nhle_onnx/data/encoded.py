@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -85,6 +86,28 @@ def read_class(name: str, written: str | int, labels: Sequence[str]) -> int:
             remedy=f"Write indices from 0 to {len(labels) - 1}, or the model's labels.",
         )
     return found
+
+
+def read_rows(
+    files: Sequence[Path],
+    read_labels: Callable[[Path], Sequence[str | int]],
+    names: Sequence[str] | None,
+    labels: Sequence[str],
+) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
+    """Return the first row of each file, with the end of the last, and the class of each row.
+    Raises InputRefusedError for a class that the model does not have.
+    """
+    mapped = map_names(names, labels)
+    classes: list[int] = []
+    counts = []
+    for file in files:
+        written = read_labels(file)
+        counts.append(len(written))
+        classes += [
+            read_class(f"{file}: row {row}", translate(value, mapped), labels)
+            for row, value in enumerate(written)
+        ]
+    return tuple(accumulate(counts, initial=0)), np.array(classes, np.int64)
 
 
 def map_names(names: Sequence[str] | None, labels: Sequence[str]) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from nhle_onnx.data.encoded import (
     LABEL_COLUMNS,
     Encoded,
     EncodedSamples,
-    map_names,
-    read_class,
-    translate,
+    read_rows,
 )
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
 from nhle_onnx.graph.inputs import watch_inputs
@@ -107,25 +104,17 @@ def open_parquet(
     """
     watch_inputs(files)
     columns = find_columns(files[0])
-    mapped = map_names(list_names(files[0], columns.label), labels)
-    classes: list[int] = []
-    counts = []
-    for file in files:
-        written = _read_column(file, columns.label)
-        counts.append(len(written))
-        classes += [
-            read_class(f"{file}: row {row}", translate(value, mapped), labels)
-            for row, value in enumerate(written)
-        ]
-    if not classes:
+    names = list_names(files[0], columns.label)
+    starts, classes = read_rows(
+        files, lambda file: _read_column(file, columns.label), names, labels
+    )
+    if not len(classes):
         message = f"{path} holds no rows"
         raise InputRefusedError(message, remedy=_REMEDY)
     return EncodedSamples(
         path=path,
-        store=ParquetStore(
-            files=tuple(files), starts=tuple(accumulate(counts, initial=0)), columns=columns
-        ),
-        classes=np.array(classes, np.int64),
+        store=ParquetStore(files=tuple(files), starts=starts, columns=columns),
+        classes=classes,
         target=target,
         preprocess=preprocess,
     )

@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nhle_onnx.data.encoded import Encoded, EncodedSamples, map_names, read_class, translate
+from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_rows
 from nhle_onnx.data.metadata import INFO, STATE
 from nhle_onnx.data.parquet import Columns, choose_columns, read_stream
 from nhle_onnx.errors import InputRefusedError
@@ -62,23 +61,16 @@ def open_saved(
     watch_inputs(files)
     columns = choose_columns(read_stream(files[0]).schema, files[0])
     names = features.get(columns.label, {}).get("names")
-    mapped = map_names(names, labels)
-    classes: list[int] = []
-    counts = []
-    for file in files:
-        written = read_stream(file).column(columns.label).to_pylist()
-        counts.append(len(written))
-        classes += [
-            read_class(f"{file}: row {row}", translate(value, mapped), labels)
-            for row, value in enumerate(written)
-        ]
-    if not classes:
+    starts, classes = read_rows(
+        files, lambda file: read_stream(file).column(columns.label).to_pylist(), names, labels
+    )
+    if not len(classes):
         message = f"{path} holds no rows"
         raise InputRefusedError(message, remedy=_REMEDY)
     return EncodedSamples(
         path=path,
-        store=ArrowStore(files=files, starts=tuple(accumulate(counts, initial=0)), columns=columns),
-        classes=np.array(classes, np.int64),
+        store=ArrowStore(files=files, starts=starts, columns=columns),
+        classes=classes,
         target=target,
         preprocess=preprocess,
     )

@@ -81,11 +81,44 @@ def finetune(
     parameters = {name: lowered.parameter_of[name] for name in names}
     taken = lowered.module if target.layout else FromRows(lowered.module, target.sample_shape)
     module, original = _prepare(taken.to(device), parameters.values())
+    probed, objective = _make_objective(
+        module, original, samples, request, options, target, device=device
+    )
+    whole = [parameters[name] for name in names if name in lowered.whole]
+    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
+    rounded = list(parameters.values()) if whole else []
+    measures = bool(len(samples.anchors)) or samples.synthesizes
+    trajectory = _run(
+        optimizer, objective, rounded, options, on_step, measures=measures, margin=probed.margin
+    )
+    return Finetuned(
+        tensors={
+            name: parameter.detach().cpu().contiguous().numpy()
+            for name, parameter in parameters.items()
+        },
+        trajectory=trajectory,
+        stop_reason=_name_stop(trajectory, options),
+        optimizer=optimizer_name,
+        probe=probed,
+    )
+
+
+def _make_objective(
+    module: nn.Module,
+    original: nn.Module,
+    samples: TuningData,
+    request: ForgetRequest,
+    options: UnlearnOptions,
+    target: ImageInput,
+    *,
+    device: torch.device,
+) -> tuple[Probe, ForgetObjective]:
+    """What the original says of the samples, and what training minimises on them."""
     generator = torch.Generator().manual_seed(options.seed)
     layout = target.layout or "NCHW"
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
     probed = probe(original, torch.cat([forget, anchors])[:_PROBED], layout, device, generator)
-    objective = ForgetObjective(
+    return probed, ForgetObjective(
         module=module,
         original=original,
         request=request,
@@ -101,23 +134,6 @@ def finetune(
         layout=layout,
         device=device,
         generator=generator,
-    )
-    whole = [parameters[name] for name in names if name in lowered.whole]
-    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
-    rounded = list(parameters.values()) if whole else []
-    measures = bool(len(anchors)) or samples.synthesizes
-    trajectory = _run(
-        optimizer, objective, rounded, options, on_step, measures=measures, margin=probed.margin
-    )
-    return Finetuned(
-        tensors={
-            name: parameter.detach().cpu().contiguous().numpy()
-            for name, parameter in parameters.items()
-        },
-        trajectory=trajectory,
-        stop_reason=_name_stop(trajectory, options),
-        optimizer=optimizer_name,
-        probe=probed,
     )
 
 

@@ -59,9 +59,8 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     reasons: list[str] = []
     head = _attempt(lambda: find_head(model, output=flags.output), reasons)
     image = _attempt(lambda: find_input(model, flags), reasons)
-    labels = preprocess = None
-    if head:
-        labels = _attempt(lambda: _find_left_labels(model, head, flags), reasons)
+    labels = _attempt(lambda: _find_left_labels(model, head, flags), reasons) if head else None
+    preprocess = None
     if image:
         preprocess = _attempt(lambda: find_pixels(model, image, flags.preprocess), reasons)
     poisoned = list_not_finite(model, head) if head else ()

@@ -95,19 +95,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         classifier = open_classifier(settings.model, settings.flags)
         require_all_classes(classifier, "unlearn")
         request = make_request(classifier, settings.forget)
-        check_weights(classifier.model, classifier.head)
-        answer_noise(classifier)
-        options = settings.options
-        names: tuple[str, ...] = ()
-        share: tuple[str, ...] = ()
-        if options.trains:
-            names = list_trained(classifier, options.scope)
-            share = describe_share(classifier.model, classifier.head, names, options.scope)
-        mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
-        _check_outputs(settings, classifier)
-        if settings.ort_path:
-            # if the model as given cannot be converted, neither can the edited one
-            convert_to_ort(make_blank(classifier.model.proto))
+        names, share, mask_notes = _check_model(settings, classifier, request)
     other_heads = tuple(
         f"the output {name} has a head of its own, which was not masked"
         for name in list_other_heads(classifier.model, classifier.head)
@@ -117,7 +105,9 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         for path in settings.outputs:  # again, now that the samples are known
             check_writable(path, force=settings.force)
     with watch.stage("measure_before", "measuring the model as given"):
-        classifier, steadiness = _steady(classifier, tuning, evaluation, trains=options.trains)
+        classifier, steadiness = _steady(
+            classifier, tuning, evaluation, trains=settings.options.trains
+        )
         session, tuned, counts = _measure(settings, classifier, request, tuning, evaluation, watch)
         predictions = _predict_forget(settings, classifier, tuning, session)
     if not settings.force_unknown:
@@ -148,6 +138,28 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
             *describe_forget_samples(tuning.forget, tuning.forget_classes, predictions, request),
         ),
     )
+
+
+def _check_model(
+    settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Check all that can be checked without samples. Returns the tensors to train, and notes of
+    what share of the weights they are and of the mask.
+    """
+    options = settings.options
+    check_weights(classifier.model, classifier.head)
+    answer_noise(classifier)
+    names: tuple[str, ...] = ()
+    share: tuple[str, ...] = ()
+    if options.trains:
+        names = list_trained(classifier, options.scope)
+        share = describe_share(classifier.model, classifier.head, names, options.scope)
+    mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
+    _check_outputs(settings, classifier)
+    if settings.ort_path:
+        # if the model as given cannot be converted, neither can the edited one
+        convert_to_ort(make_blank(classifier.model.proto))
+    return names, share, mask_notes
 
 
 def _steady(

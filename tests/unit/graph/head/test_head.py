@@ -33,6 +33,7 @@ from support.head_forms import (
     WEIGHT,
     Form,
     draw_images,
+    fill_rows,
     follow,
     load,
     node,
@@ -113,9 +114,9 @@ def test_restoring_a_head_gives_the_originals_scores(name: str, tmp_path: Path) 
     masked.CopyFrom(original.proto)
     head = Head(masked, layout)
     if layout.bias is None:
-        head.fill_rows([1, 2], 0)
+        fill_rows(head, [1, 2], 0)
     else:
-        head.fill_rows([1, 2], 0, -1.0)
+        fill_rows(head, [1, 2], 0, -1.0)
     assert np.abs(score(masked, layout, images) - expected).max() > 5 * form.step
     restored = Head(masked, layout).restore(Head(original.proto, layout))
     atol = 1.01 * form.step or 1e-5  # a number at a tie may go to the other side
@@ -155,7 +156,7 @@ def test_the_scales_of_either_graph_do_not_matter(
     np.testing.assert_allclose(
         score(edited.proto, edited.layout, draw_images(form)), expected, atol=1e-5
     )
-    edited.fill_rows([1], 0.0)
+    fill_rows(edited, [1], 0.0)
     restored = edited.restore(baseline)
     np.testing.assert_allclose(
         score(restored, edited.layout, draw_images(form)), expected, atol=1e-5

@@ -13,9 +13,10 @@ from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.head.faults import find_tensor_fault
 from nhle_onnx.graph.head.names import name_layer
 from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK
-from nhle_onnx.graph.head.tail import describe_positions
+from nhle_onnx.graph.head.shapes import Shapes
+from nhle_onnx.graph.head.tail_axes import describe_positions
 from nhle_onnx.graph.head.trace import Tracer
-from nhle_onnx.graph.head.trail import NO_ROW, Floats, Part, Shapes, Trail
+from nhle_onnx.graph.head.trail import NO_ROW, Floats, Part, Trail
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.hints import hint
 from nhle_onnx.text import describe_node

@@ -131,15 +131,6 @@ class Head:
         write_numbers(self.index, self.layout.weight, self.layout.weight_quant_params, weight)
         write_bias(self.index, self.layout, bias)
 
-    def fill_rows(self, classes: list[int], weight: float, bias: float | None = None) -> None:
-        """Set every weight of some classes to one number, in place, and their biases if given."""
-        stored, biases = (values.copy() for values in self.read())
-        rows = stored if self.layout.class_axis == 0 else stored.T  # a view: writes reach `stored`
-        rows[classes] = weight
-        if bias is not None:
-            biases[classes] = bias
-        self.write(stored, biases)
-
     @property
     def rows(self) -> HeadRows:
         """Its effective weights and biases; the features of several heads lie side by side."""

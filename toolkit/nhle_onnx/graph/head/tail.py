@@ -5,7 +5,7 @@ function returns the trail behind its node, or how the node ends the order, as t
 sentence that begins with the head.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,18 @@ import onnx_graphsurgeon as gs
 
 from nhle_onnx.graph.head.constants import read_constant, read_integers
 from nhle_onnx.graph.head.names import name_node
-from nhle_onnx.graph.head.trail import Floats, Indices, Trail, hide, negate, scale, shift, take
+from nhle_onnx.graph.head.sums import negate, scale, shift
+from nhle_onnx.graph.head.tail_axes import (
+    flatten,
+    gather,
+    gather_nd,
+    reshape,
+    slice_classes,
+    squeeze,
+    transpose,
+    unsqueeze,
+)
+from nhle_onnx.graph.head.trail import Trail
 from nhle_onnx.graph.node_quant_params import list_output_quant_params, read_input_quant_params
 
 Step = Callable[[gs.Node, Trail], Trail | str]
@@ -157,172 +168,6 @@ def _negate(node: gs.Node, trail: Trail) -> Trail | str:
     return negate(trail, node.op)
 
 
-def _transpose(node: gs.Node, trail: Trail) -> Trail | str:
-    order = list(node.attrs.get("perm") or reversed(range(len(trail.shape or ()))))
-    front = None if trail.axis is None else trail.axis + len(order)
-    return replace(trail, axis=order.index(front) - len(order) if front in order else None)
-
-
-def _flatten(_node: gs.Node, trail: Trail) -> Trail:
-    return replace(trail, axis=-1)
-
-
-def _reshape(node: gs.Node, trail: Trail) -> Trail | str:
-    """Find the axis of the classes again; they must stay on one."""
-    target = read_integers(node, "shape", 1)
-    if target is None:
-        return replace(trail, axis=_find_declared(node, trail))
-    count = len(target)
-    places = [place for place in range(count) if target[place] == trail.num_classes]
-    behind = [place for place in places if place] or places
-    if len(behind) == 1:
-        return replace(trail, axis=behind[0] - count)
-    front = None if trail.axis is None or trail.shape is None else trail.axis + len(trail.shape)
-    if front is not None and front < count and target[front] == 0:
-        return replace(trail, axis=front - count)
-    open_places = [place for place in range(count) if target[place] == -1]
-    if open_places and (open_places[0] or count == 1):
-        return replace(trail, axis=open_places[0] - count)
-    if len(positions := [extent for extent in target[1:] if extent != 1]) > 1:
-        return describe_positions(positions)
-    return replace(trail, axis=_find_declared(node, trail))
-
-
-def describe_positions(extents: Sequence[int]) -> str:
-    """Say that there are scores along several axes, as the end of a sentence."""
-    return (
-        f"leads to {' x '.join(str(extent or '?') for extent in extents)} scores for each image, "
-        "such as those of a character at each position in text recognition, and not one score for "
-        "each class"
-    )
-
-
-def _find_declared(node: gs.Node, trail: Trail) -> int | None:
-    """Find the axis with as many places as there are classes."""
-    shape = trail.shapes.find(node.outputs[0]) or ()
-    places = [place for place, extent in enumerate(shape) if place and extent == trail.num_classes]
-    return places[0] - len(shape) if len(places) == 1 else None
-
-
-def _squeeze(node: gs.Node, trail: Trail) -> Trail | str:
-    axes = read_integers(node, "axes", 1)
-    if trail.axis is None:
-        return trail
-    if axes is None:
-        return replace(trail, axis=-1)
-    places = [trail.count_from_end(axis) for axis in axes]
-    if None in places:
-        return replace(trail, axis=None)
-    return replace(
-        trail, axis=trail.axis + sum(place is not None and place > trail.axis for place in places)
-    )
-
-
-def _unsqueeze(node: gs.Node, trail: Trail) -> Trail | str:
-    axes = read_integers(node, "axes", 1)
-    if axes is None or trail.axis is None:
-        return replace(trail, axis=None)
-    if all(axis < 0 for axis in axes):
-        new = sorted(axes, reverse=True)
-    elif trail.shape is None:
-        return replace(trail, axis=None)
-    else:
-        count = len(trail.shape) + len(axes)
-        new = sorted((axis if axis < 0 else axis - count for axis in axes), reverse=True)
-    axis = trail.axis
-    for place in new:
-        axis -= place >= axis
-    return replace(trail, axis=axis)
-
-
-def _slice(node: gs.Node, trail: Trail) -> Trail | str:
-    starts, ends = read_integers(node, "starts", 1), read_integers(node, "ends", 2)
-    if starts is None or ends is None:
-        return f"is followed by {name_node(node)}, whose ends are not constant"
-    axes = read_integers(node, "axes", 3) or tuple(range(len(starts)))
-    steps = read_integers(node, "steps", 4) or (1,) * len(starts)
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if trail.counts_classes_along(axis):
-            last = None if step < 0 and end < -trail.num_classes else end
-            trail = take(trail, np.arange(trail.num_classes)[start:last:step])
-        elif (start, step) != (0, 1) or end < np.iinfo(np.int32).max:
-            return f"is followed by {name_node(node)} along another axis than the classes'"
-    return trail
-
-
-def _gather(node: gs.Node, trail: Trail) -> Trail | str:
-    chosen = read_constant(node.inputs[1])
-    if chosen is None or chosen.ndim != 1:
-        return f"is followed by {name_node(node)}, which does not take constant classes"
-    if not trail.counts_classes_along(int(node.attrs.get("axis", 0))):
-        return f"is followed by {name_node(node)} along another axis than the classes'"
-    indices: Indices = chosen.astype(np.int64)
-    if ((indices < -trail.num_classes) | (indices >= trail.num_classes)).any():
-        return f"is followed by {name_node(node)}, which takes classes that are not there"
-    return take(trail, indices % trail.num_classes)
-
-
-def _gather_nd(node: gs.Node, trail: Trail) -> Trail | str:
-    """Choose along the first axis, as exporters write the choice of a turned tensor's classes."""
-    chosen = read_constant(node.inputs[1])
-    is_list = chosen is not None and chosen.ndim == 2 and chosen.shape[1] == 1  # noqa: PLR2004
-    if not is_list or node.attrs.get("batch_dims", 0) or not trail.counts_classes_along(0):
-        return f"is followed by {name_node(node)}, which does not take constant classes"
-    return take(trail, np.asarray(chosen, np.int64).ravel() % trail.num_classes)
-
-
-def multiply(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
-    """Multiply by a constant."""
-    factors = lay_along_classes(operand, trail)
-    if factors is None or not np.isfinite(factors).all():
-        return f"is followed by {name_node(node)}, whose factor is not constant"
-    return scale(trail, factors, name_node(node))
-
-
-def divide(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
-    """Divide by a constant, as a temperature does."""
-    divisors = lay_along_classes(operand, trail)
-    if divisors is None or not np.isfinite(divisors).all() or not divisors.all():
-        return f"is followed by {name_node(node)}, whose divisor is not constant"
-    return scale(trail, 1 / divisors, name_node(node))
-
-
-def shift_by(node: gs.Node, trail: Trail, operand: gs.Tensor, sign: float = 1) -> Trail | str:
-    """Add a constant, such as a mask of classes, or subtract it."""
-    amounts = lay_along_classes(operand, trail)
-    if amounts is None or np.isnan(amounts).any() or (sign * amounts == np.inf).any():
-        return f"is followed by {name_node(node)}, whose operand is not constant"
-    return shift(trail, sign * amounts, name_node(node))
-
-
-def choose(node: gs.Node, trail: Trail, constant: gs.Tensor, *, keeps: bool) -> Trail | str:
-    """Replace the scores of some classes by a constant; `keeps` says where the others stay."""
-    chosen = lay_along_classes(node.inputs[0], trail)
-    values = lay_along_classes(constant, trail)
-    if chosen is None or values is None:
-        return f"is followed by {name_node(node)}, which does not choose constant classes"
-    is_hidden = (chosen != 0) != keeps
-    hidden = values[is_hidden]
-    if len(hidden) and (hidden != hidden[0]).any():
-        return f"is followed by {name_node(node)}, with several constants"
-    return hide(trail, is_hidden, float(hidden[0])) if len(hidden) else trail
-
-
-def lay_along_classes(tensor: gs.Tensor, trail: Trail) -> Floats | None:
-    """Return a constant as one number for each class, [K], if that is what it broadcasts to."""
-    values = read_constant(tensor)
-    if values is None or values.dtype.kind not in "fiub":
-        return None
-    if values.size == 1:
-        return np.full(trail.num_classes, float(values.ravel()[0]))
-    axis = -1 if trail.axis is None else trail.axis
-    expected = [1] * values.ndim
-    if values.ndim < -axis:
-        return None
-    expected[axis] = trail.num_classes
-    return values.astype(np.float64).ravel() if [*values.shape] == expected else None
-
-
 TAIL: Mapping[str, Step] = {
     "AveragePool": _pool,
     "BatchNormalization": _batch_norm,
@@ -334,9 +179,9 @@ TAIL: Mapping[str, Step] = {
     "Elu": partial(_bend, clamps=True),
     "Erf": partial(_bend, clamps=True, caps=True),
     "Exp": partial(_bend, clamps=True, is_positive=True),
-    "Flatten": _flatten,
-    "Gather": _gather,
-    "GatherND": _gather_nd,
+    "Flatten": flatten,
+    "Gather": gather,
+    "GatherND": gather_nd,
     "GlobalAveragePool": _pool,
     "GlobalMaxPool": _pool,
     "HardSigmoid": partial(_separate, clamps=True),
@@ -356,16 +201,16 @@ TAIL: Mapping[str, Step] = {
     "ReduceMean": _pool,
     "ReduceSum": _pool,
     "Relu": partial(_bend, clamps=True, freezes=False, is_positive=True),
-    "Reshape": _reshape,
+    "Reshape": reshape,
     "Selu": partial(_bend, clamps=True),
     "Sigmoid": _separate,
-    "Slice": _slice,
+    "Slice": slice_classes,
     "Softmax": _normalize,
     "Softplus": partial(_bend, clamps=True, is_positive=True),
     "Softsign": partial(_bend, clamps=True, caps=True),
     "Sqrt": _bend_positive,
-    "Squeeze": _squeeze,
+    "Squeeze": squeeze,
     "Tanh": partial(_separate, clamps=True),
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
+    "Transpose": transpose,
+    "Unsqueeze": unsqueeze,
 }

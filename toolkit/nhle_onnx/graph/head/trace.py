@@ -10,25 +10,18 @@ import onnx_graphsurgeon as gs
 from nhle_onnx.graph.head.constants import read_constant, read_integers
 from nhle_onnx.graph.head.names import name_layer, name_node
 from nhle_onnx.graph.head.patterns.registry import read_layer
-from nhle_onnx.graph.head.tail import (
-    TAIL,
-    choose,
-    divide,
-    multiply,
-    normalize,
-    shift_by,
-)
-from nhle_onnx.graph.head.trail import (
-    Shapes,
-    Trail,
+from nhle_onnx.graph.head.shapes import Shapes
+from nhle_onnx.graph.head.sums import (
     add,
     concatenate,
     make_constant_trail,
     negate,
     scale,
-    start_trail,
     take,
 )
+from nhle_onnx.graph.head.tail import TAIL, normalize
+from nhle_onnx.graph.head.tail_operands import choose, divide, multiply, shift_by
+from nhle_onnx.graph.head.trail import Trail, start_trail
 
 _DEEPEST = 64
 _CONTRADICTIONS = (ArithmeticError, IndexError, KeyError, TypeError, ValueError)
