@@ -24,7 +24,7 @@ from nhle_onnx.values.audit import (
     Role,
     Skipped,
 )
-from nhle_onnx.values.report import Accuracy
+from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import (
@@ -73,6 +73,32 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
     curves: dict[Role, tuple[float, ...]] = {}
     device, attacks = list_attacks(context, settings.device, settings.repeats, curves, watch)
     measures, skipped = _run(attacks, watch)
+    found = _judge(settings, loaded, context, (measures, skipped))
+    report = _make_report(
+        settings, loaded, context, found, device=device, curves=curves, elapsed_s=watch.elapsed_s
+    )
+    return Audit(report, project_features(context))
+
+
+class _Found(NamedTuple):
+    """What the attacks found, and how it was judged."""
+
+    measures: tuple[Measure, ...]
+    skipped: tuple[Skipped, ...]
+    accuracies: dict[Role, Accuracy]
+    other_kernels: OtherKernels | None
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+def _judge(
+    settings: AuditSettings,
+    loaded: Loaded,
+    context: AuditContext,
+    attacked: tuple[tuple[Measure, ...], tuple[Skipped, ...]],
+) -> _Found:
+    """Judge the answers, the attacks and the other outputs."""
+    measures, skipped = attacked
     accuracies = {
         role: measure_accuracy(
             predict_classes(target.answers.scores), context.classes, context.request
@@ -94,8 +120,35 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         ),
         _make_judge(settings, context, loaded),
     )
+    return _Found(
+        measures=measures,
+        skipped=skipped,
+        accuracies=accuracies,
+        other_kernels=other_kernels,
+        notes=(
+            *describe_suspicion(accuracies["original"]),
+            *notes,
+            *doubts,
+            *silent,
+            *loaded.notes,
+            *describe_kernels(other_kernels),
+        ),
+        checks=(*gates, *others, *checks),
+    )
+
+
+def _make_report(
+    settings: AuditSettings,
+    loaded: Loaded,
+    context: AuditContext,
+    found: _Found,
+    *,
+    device: str,
+    curves: dict[Role, tuple[float, ...]],
+    elapsed_s: dict[str, float],
+) -> AuditReport:
     classifiers = loaded.classifiers
-    report = AuditReport(
+    return AuditReport(
         tool=TOOL,
         environment=list_environment(),
         command=settings.command,
@@ -117,29 +170,18 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         provider=open_session(classifiers["edited"].model.proto, settings.provider).provider,
         kernels=settings.kernels,
         device=device,
-        accuracies=accuracies,
-        other_kernels=other_kernels,
+        accuracies=found.accuracies,
+        other_kernels=found.other_kernels,
         flows={role: _measure_flow(context, target) for role, target in context.targets.items()},
         curves=curves,
-        measures=measures,
+        measures=found.measures,
         skipped=tuple(
-            replace(each, reason=word(each.reason, settings.wording)) for each in skipped
+            replace(each, reason=word(each.reason, settings.wording)) for each in found.skipped
         ),
-        elapsed_s=watch.elapsed_s,
-        notes=word_all(
-            (
-                *describe_suspicion(accuracies["original"]),
-                *notes,
-                *doubts,
-                *silent,
-                *loaded.notes,
-                *describe_kernels(other_kernels),
-            ),
-            settings.wording,
-        ),
-        checks=word_checks((*gates, *others, *checks), settings.wording),
+        elapsed_s=elapsed_s,
+        notes=word_all(found.notes, settings.wording),
+        checks=word_checks(found.checks, settings.wording),
     )
-    return Audit(report, project_features(context))
 
 
 def _make_judge(settings: AuditSettings, context: AuditContext, loaded: Loaded) -> Judge:
