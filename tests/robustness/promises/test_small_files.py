@@ -18,7 +18,7 @@ from onnx import ModelProto, helper
 from PIL import Image
 from pyarrow import parquet
 
-from nhle_onnx.data.folders import decode_image
+from nhle_onnx.data.decoding import decode_image
 from nhle_onnx.data.webdataset import split_key
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.kit.results import measure_answers

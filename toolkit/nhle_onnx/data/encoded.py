@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.data.folders import decode_image
+from nhle_onnx.data.decoding import decode_image
 from nhle_onnx.data.labels import find_class, find_classes
 from nhle_onnx.data.preprocess import normalize_pixels
 from nhle_onnx.data.source import Array, Fill, fill_inputs

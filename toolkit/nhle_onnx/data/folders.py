@@ -1,21 +1,16 @@
 """Image files in one folder for each class, decoded only on request."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
 
+from nhle_onnx.data.decoding import decode_image
 from nhle_onnx.data.labels import explain_class, find_class, find_classes, list_readings
-from nhle_onnx.data.pointers import is_pointer, make_refusal
-from nhle_onnx.data.preprocess import MAX_PIXELS, Pixels, normalize_pixels, shape_image
+from nhle_onnx.data.preprocess import normalize_pixels
 from nhle_onnx.data.source import Array, Fill, fill_inputs
 from nhle_onnx.data.tree import (
     Image,
@@ -26,7 +21,7 @@ from nhle_onnx.data.tree import (
 )
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.inputs import watch_inputs
-from nhle_onnx.graph.regular_files import open_regular, read_text
+from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import hint
 from nhle_onnx.text import suggest
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
@@ -35,18 +30,6 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 _SPLITS = ("val", "valid", "validation", "eval", "dev", "test", "testing", "train", "training")
 LISTS = frozenset({".txt", ".lst", ".list"})  # suffixes of lists of images
 TABLES = ("metadata.csv", "metadata.jsonl")
-_START = 64  # bytes
-# A file's content decides, not its name; but Pillow's many other readers are never used.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-_DEEP_MODES = ("I", "F")  # I;16 and similar modes too
-_OPAQUE = frozenset({1, 3})  # channels
-_SCAN = b"\xff\xda"  # within a scan, 0xff is always followed by zero or a mark of its own
-_MAX_SCANS = 100  # of a JPEG; progressive ones have about ten
-_MAX_SCANNED = 2**31  # pixels, in all scans together
-_REMEDY = "Replace or remove this file."
-
-# Such an image is refused, with a clearer message.
-warnings.filterwarnings("ignore", category=Pillow.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,60 +231,3 @@ def _read_lines(path: Path) -> list[str]:
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read as a list of images: {error}"
         raise InputRefusedError(message, remedy="Write one path on each line.") from error
-
-
-def decode_image(
-    file: Path | str, content: Path | IO[bytes], target: ImageInput, preprocess: Preprocess
-) -> Pixels:
-    """Decode the `content` of an image `file`: [H, W, C or 1] in the target's size and colours.
-    Raises InputRefusedError that names the file.
-    """
-    try:
-        with _open(content) as stream:
-            encoded = stream.read()
-        with Pillow.open(BytesIO(encoded), formats=_FORMATS) as image:
-            _check_image(image)
-            _check_scans(image, encoded)
-            image.load()
-            if image.mode == "P" and target.channels in _OPAQUE:
-                image.info.pop("transparency", None)  # otherwise Pillow warns that it will be lost
-            return shape_image(image, target, preprocess)
-    except InputRefusedError as error:
-        message = f"{file}: {error.reason}"
-        raise InputRefusedError(message, remedy=error.remedy) from error
-    except Exception as error:  # Pillow's readers raise errors of any type
-        if is_pointer(_read_start(content)):
-            raise make_refusal(file) from error
-        message = f"{file} cannot be decoded as an image: {str(error) or type(error).__name__}"
-        raise InputRefusedError(message, remedy=_REMEDY) from error
-
-
-def _read_start(content: Path | IO[bytes]) -> bytes:
-    """Read the first bytes of a file that is no image; none of one that cannot be read."""
-    try:
-        with _open(content) as stream:
-            stream.seek(0)
-            return stream.read(_START)
-    except OSError:
-        return b""
-
-
-def _open(content: Path | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
-    return open_regular(content) if isinstance(content, Path) else nullcontext(content)
-
-
-def _check_image(image: Pillow.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        message = f"an image of {image.width}x{image.height} pixels is too large"
-        raise InputRefusedError(message, remedy=_REMEDY)
-    if image.mode.startswith(_DEEP_MODES):
-        message = "its pixels have more than 8 bits, which preprocessing does not cover"
-        raise InputRefusedError(message, remedy="Give 8-bit images.")
-
-
-def _check_scans(image: Pillow.Image, encoded: bytes) -> None:
-    """Refuse a JPEG that passes over its pixels very often, which takes minutes."""
-    scans = encoded.count(_SCAN) if image.format == "JPEG" else 0
-    if scans > _MAX_SCANS or scans * image.width * image.height > _MAX_SCANNED:
-        message = f"it is encoded in {scans:,} scans of {image.width}x{image.height} pixels"
-        raise InputRefusedError(message, remedy="Save it again, as a plain JPEG or PNG.")
