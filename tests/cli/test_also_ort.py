@@ -14,7 +14,8 @@ from test_startup import PROBE
 
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.release.ort_format import convert_to_ort, make_noise
+from nhle_onnx.release.ort_format import convert_to_ort
+from nhle_onnx.runtime.noise import make_noise
 from support.graphs import run_model
 from support.runs import Nhle
 from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES

@@ -1,5 +1,6 @@
 """What the redesign reached stays reached: `python -m tools.metrics`, and its own counting."""
 
+import re
 from pathlib import Path
 
 from support import ROOT
@@ -32,3 +33,15 @@ def test_a_circle_and_a_flag_are_found() -> None:
     assert list_circles(files, base) == [("p.a", "p.b")]
     text = '"""Not --this one."""\nname = "give --force"\nother = "a--b"\n'
     assert count_flags(text) == 1
+
+
+def test_temporary_folders_are_private_and_swept() -> None:
+    """A killed process leaves a copy of the user's model nowhere for good."""
+    makers = {
+        path.name
+        for path in (ROOT / "toolkit" / "nhle_onnx").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"TemporaryDirectory\(|mkdtemp\(|NamedTemporaryFile\(", line)
+        and not line.lstrip().startswith(">>>")
+    }
+    assert makers == {"scratch.py"}

@@ -18,8 +18,8 @@ from nhle_onnx.release.ort_format import (
     _measure_difference,
     compare_with_onnx,
     convert_to_ort,
-    make_noise,
 )
+from nhle_onnx.runtime.noise import make_noise
 from support.assertions import assert_told
 from support.graphs import run_model
 from support.shipped import LENET

@@ -1,6 +1,5 @@
 """A torch module that is exported to ONNX and made to forget classes."""
 
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Unpack
@@ -13,6 +12,7 @@ from nhle_onnx.api.commands import unlearn
 from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords, documented
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.save import check_writable
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.observer import Observer
@@ -61,8 +61,8 @@ def unlearn_module(
     edited = Path(out)
     original = edited.with_name(f"{edited.stem}.original.onnx")
     check_writable(original, force=keywords.get("force", False))
-    with tempfile.TemporaryDirectory() as folder:
-        samples = Path(folder) / "samples.npz"
+    with open_scratch() as folder:
+        samples = folder / "samples.npz"
         np.savez(samples, x=images.detach().float().cpu().numpy(), y=classes.cpu().numpy())
         _export(module, images[:2], original)
         try:

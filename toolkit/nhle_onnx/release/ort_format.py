@@ -25,7 +25,6 @@ from nhle_onnx.verification.accuracy import predict_classes
 MIN_AGREEMENT = 0.999
 MAX_DIFFERENCE = 0.01
 _FATAL = 4
-_PIXELS = frozenset({"uint8", "int8"})
 _LARGEST = float(np.finfo(np.float64).max)
 _REMEDY = hint("Leave out {also=ort}: the .onnx file itself is not touched by this.")
 
@@ -94,17 +93,6 @@ def compare_with_onnx(
         agreement=float(agreement),
         largest_difference=_measure_difference(computed, expected),
     )
-
-
-def make_noise(target: ImageInput, count: int = 16) -> npt.NDArray[np.float32]:
-    """Make inputs for a comparison without images; they are the same each time."""
-    shape = (count, *target.sample_shape)
-    generator = np.random.default_rng(0)
-    if target.dtype in _PIXELS:
-        return generator.integers(0, 128, shape, np.uint8).astype(
-            np.float32
-        )  # what both types hold
-    return generator.standard_normal(shape, dtype=np.float32)
 
 
 def _measure_difference(

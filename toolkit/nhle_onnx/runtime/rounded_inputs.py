@@ -6,12 +6,11 @@ optimizations, so this module looks at the optimized graph.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import onnx
 from onnx import ModelProto, helper
 
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.runtime.native import open_native
 
@@ -45,8 +44,8 @@ def _list_products(proto: ModelProto) -> Iterator[str]:
 
 def _list_kernels(proto: ModelProto) -> Iterator[tuple[str, int]]:
     """Return the outputs and block sizes of kernels that round; empty where no session opens."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
+    with open_scratch() as folder:
+        path = folder / "optimized.onnx"
         try:
             open_native(proto.SerializeToString(), optimized=path)
         except Exception:  # noqa: BLE001 - its errors share no base; running the model reports them

@@ -12,8 +12,8 @@ from nhle_onnx.release.ort_format import (
     MIN_AGREEMENT,
     compare_with_onnx,
     convert_to_ort,
-    make_noise,
 )
+from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.values.report import ConvertedFile
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.workflows.plan import Plan

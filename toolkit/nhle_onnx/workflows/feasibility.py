@@ -9,7 +9,7 @@ from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.subgraph import with_output
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_operators
-from nhle_onnx.release.ort_format import make_noise
+from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.unlearning.scope import select_tensors
 from nhle_onnx.values.options import UnlearnOptions

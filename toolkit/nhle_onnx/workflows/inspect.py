@@ -26,7 +26,7 @@ from nhle_onnx.lowering.weights import (
     list_unsupported_tensors,
     list_weights,
 )
-from nhle_onnx.release.ort_format import make_noise
+from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.settings.inspect import InspectSettings

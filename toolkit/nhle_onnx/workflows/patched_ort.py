@@ -7,7 +7,8 @@ from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.save import write_files
-from nhle_onnx.release.ort_format import compare_with_onnx, convert_to_ort, make_noise
+from nhle_onnx.release.ort_format import compare_with_onnx, convert_to_ort
+from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.values.settings.model import ModelFlags
 
 _BATCH_SIZE = 32
