@@ -6,7 +6,6 @@ This is the only module that needs the extra `sign`. It does not use the network
 import contextlib
 import io
 import json
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar, cast
@@ -21,6 +20,7 @@ from sigstore_models.bundle.v1 import Bundle
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.regular_files import read_regular
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.hints import hint
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
@@ -67,8 +67,8 @@ def make_bundle(
             raise InputRefusedError(
                 message, remedy="With a certificate, give a key without a password."
             ) from error
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "signature"
+    with open_scratch() as scratch:
+        path = scratch / "signature"
         config.sign(folder, path)
         return path.read_bytes(), files.digests
 
@@ -82,8 +82,8 @@ def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str
     asked = _SignedFiles()
     config = verifying.Config().set_hashing_config(asked)
     _trust(config, bundle, name, trusted)
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
-        path = Path(scratch) / "signature"
+    with open_scratch() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        path = scratch / "signature"
         path.write_bytes(content)
         try:
             config.verify(scratch, path)

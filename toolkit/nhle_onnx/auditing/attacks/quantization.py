@@ -1,9 +1,7 @@
 """Does rounding the weights, as deployment does, bring the class back?"""
 
 import logging
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +12,7 @@ from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import is_float, read_tensors, replace_tensors
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.preprocess import ImageInput
@@ -63,8 +62,8 @@ def quantize_statically(
         quantize_static,
     )
 
-    with tempfile.TemporaryDirectory() as folder:
-        source, result = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
+    with open_scratch() as folder:
+        source, result = folder / "model.onnx", folder / "int8.onnx"
         onnx.save_model(_name_nodes(proto), source)
         level = logging.root.level
         logging.root.setLevel(logging.ERROR)  # it suggests preprocessing, for speed
