@@ -208,6 +208,23 @@ def test_rows_measured_before_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Not measured yet." in (tmp_path / "strangers.md").read_text("utf-8")
 
 
+def test_every_network_has_its_turn_before_any_has_its_second() -> None:
+    chosen = [stranger for stranger in STRANGERS if stranger.name in {"mlp", "parity"}]
+    planned = [(each.name, *cell) for each, cell in command.plan_cells(chosen, draws=1)]
+    assert planned == [
+        ("mlp", 0, 0), ("parity", 0, 0), ("mlp", 4, 0), ("parity", 1, 0), ("mlp", 8, 0)
+    ]  # fmt: skip
+    assert len(command.plan_cells(chosen, draws=3)) == 9 + 6
+
+
+def test_networks_that_were_not_measured_are_named() -> None:
+    text = describe([make_row(network="mlp"), make_row(network="mlp-decay")])
+    for half in ("development", "final"):
+        names = [each.name for each in STRANGERS if each.half == half]
+        left = ", ".join(name for name in names if name not in {"mlp", "mlp-decay"})
+        assert f"Not measured, as the machine's time was short: {left}." in text
+
+
 def test_run_names_what_is_not_built(tmp_path: Path) -> None:
     found = CliRunner().invoke(
         command.strangers, ["run", "--only", "mlp", "--cache", str(tmp_path)]
@@ -227,7 +244,7 @@ def test_final_half_is_not_measured_afresh(tmp_path: Path) -> None:
 def make_row(**figures: object) -> Row:
     row: Row = {"network": "mlp", "forget": 0, "seed": 0, "Acc_F before": 1.0, "Acc_F": 0.0}
     row |= {"unmasked": 0.0, "Acc_R before": 0.9, "ΔAcc_R": 0.0, "steps": 100}
-    return row | {"stop": "settled", "s": 1.0, "verdict": "PASSED"} | figures
+    return row | {"stop": "settled", "CPU s": 1.0, "verdict": "PASSED"} | figures
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.averaging import WeightAverage
-from nhle_onnx.training.budget import LARGEST_RATE, start_budget
+from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
 from nhle_onnx.training.loop import Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
@@ -88,7 +89,7 @@ def finetune(
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
     measures = bool(len(samples.anchors)) or samples.synthesizes
-    trajectory = _run(
+    trajectory, stop_reason = _run(
         optimizer, objective, rounded, options, on_step, measures=measures, margin=probed.margin
     )
     return Finetuned(
@@ -97,7 +98,7 @@ def finetune(
             for name, parameter in parameters.items()
         },
         trajectory=trajectory,
-        stop_reason=_name_stop(trajectory, options),
+        stop_reason=stop_reason,
         optimizer=optimizer_name,
         probe=probed,
     )
@@ -148,10 +149,12 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
     return module, original
 
 
-def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
-    if options.steps is not None:
+def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
+    if budget.steps is not None:
         return "steps given"
-    return trajectory.pace.stop or "step limit"
+    missing = budget.explain(trajectory.points)
+    limit = hint("{steps} steps are the most; {missing}", steps=STEP_LIMIT, missing=missing)
+    return trajectory.pace.stop or limit
 
 
 def _run(
@@ -163,29 +166,27 @@ def _run(
     *,
     measures: bool,
     margin: float,
-) -> Trajectory:
-    """Train until the budget or the options say so, and leave what is rounded at its average."""
+) -> tuple[Trajectory, str]:
+    """Train until the budget or the options say so, and leave what is rounded at its average.
+    Return also why training ended.
+    """
     average = WeightAverage(rounded)
 
     def follow(point: TrainingStep) -> None:
         average.follow(point.step)
         on_step(point)
 
-    trajectory = train(
-        optimizer,
-        objective,
-        *start_budget(
-            steps=options.steps,
-            measures=measures,
-            is_rounded=bool(rounded),
-            is_rate_given=options.lr is not None,
-            margin=margin,
-        ),
-        max_steps=STEP_LIMIT if options.steps is None else options.steps,
-        on_step=follow,
+    budget, pace = start_budget(
+        steps=options.steps,
+        measures=measures,
+        is_rounded=bool(rounded),
+        is_rate_given=options.lr is not None,
+        margin=margin,
     )
+    limit = STEP_LIMIT if options.steps is None else options.steps
+    trajectory = train(optimizer, objective, budget, pace, max_steps=limit, on_step=follow)
     average.write()
-    return trajectory
+    return trajectory, _name_stop(trajectory, budget)
 
 
 def _make_optimizer(

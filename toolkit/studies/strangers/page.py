@@ -5,7 +5,7 @@ from statistics import median
 
 from studies.results import write_results
 from studies.strangers.run import ANCHORS, DRAWS
-from studies.strangers.table import STRANGERS, Stranger
+from studies.strangers.table import STRANGERS, Half, Stranger
 from studies.tables import Row, group_rows, make_table
 from studies.tasks import FORGET_SAMPLES
 
@@ -18,10 +18,11 @@ _INTRODUCTION = (
     f"`unlearn` with no option on {len(STRANGERS)} small networks that differ in what strangers' "
     "networks differ in: recipe, architecture, data. Half of them, fixed before anything was "
     "measured, are for development; the other half is for one final run. Three classes of each "
-    f"network, {DRAWS} draws of {FORGET_SAMPLES} forget samples and {ANCHORS} unlabelled anchors "
-    "of the other classes; judged on all test images. `unmasked` is Acc_F with the original head "
-    f"put back. A cell keeps the limits with unmasked ≤ {MAX_UNMASKED} and ΔAcc_R ≥ {MIN_DELTA}; "
-    "the tool's own verdict is by the limits it has by default, on the same images."
+    f"network, up to {DRAWS} draws of {FORGET_SAMPLES} forget samples and {ANCHORS} unlabelled "
+    "anchors of the other classes; judged on all test images. `unmasked` is Acc_F with the "
+    f"original head put back. A cell keeps the limits with unmasked ≤ {MAX_UNMASKED} and "
+    f"ΔAcc_R ≥ {MIN_DELTA}; the tool's own verdict is by the limits it has by default, on the "
+    "same images."
 )
 _DEVELOPMENT = "The half that the method was developed on."
 _FINAL = (
@@ -38,7 +39,7 @@ _FIGURES = (
     "median ΔAcc_R",
     "worst ΔAcc_R",
     "median steps",
-    "median s",
+    "median CPU s",
 )
 
 
@@ -53,8 +54,17 @@ def describe(rows: Sequence[Row]) -> str:
     for half, note in _HALVES.items():
         chosen = [row for row in rows if _BY_NAME[row["network"]].half == half]
         text = describe_half(chosen) if chosen else "Not measured yet."
-        parts.append(f"## The {half} half\n\n{note}\n\n{text}")
+        parts.append(f"## The {half} half\n\n{note}\n\n{text}{name_missing(half, chosen)}")
     return "\n\n".join(parts)
+
+
+def name_missing(half: Half, rows: Sequence[Row]) -> str:
+    """Name the networks of a half that were not measured, if others were."""
+    measured = {row["network"] for row in rows}
+    missing = [each.name for each in STRANGERS if each.half == half and each.name not in measured]
+    if not measured or not missing:
+        return ""
+    return f"\n\nNot measured, as the machine's time was short: {', '.join(missing)}."
 
 
 def describe_half(rows: Sequence[Row]) -> str:
@@ -103,7 +113,7 @@ def summarise(rows: Sequence[Row]) -> Row:
         median(deltas),
         min(deltas),
         median(row["steps"] for row in measured),
-        median(row["s"] for row in measured),
+        median(row["CPU s"] for row in measured),
     )
     return summary | dict(zip(_FIGURES, figures, strict=True))
 
