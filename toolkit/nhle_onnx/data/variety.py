@@ -65,7 +65,8 @@ def _reduce(images: Array, layout: Layout | None) -> Array:
     height, width = (length // side for length in extent)
     inner = pictures[:, :, : height * side, : width * side]
     cells = inner.reshape(count, channels, height, side, width, side)
-    return cells.mean((3, 5)).reshape(count, -1)
+    reduced: Array = cells.mean((3, 5)).reshape(count, -1)
+    return reduced
 
 
 def _measure_distances(rows: Array) -> Distances:

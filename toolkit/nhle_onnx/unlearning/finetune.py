@@ -1,6 +1,7 @@
 """NHLE on a lowered model: from samples to new values of the tensors in scope."""
 
 import copy
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nhle_onnx.data.variety import spread
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.training.augmentation import synthesize_anchors
 from nhle_onnx.training.averaging import WeightAverage
 from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
 from nhle_onnx.training.loop import Trajectory, make_relative_adam, train
@@ -48,6 +51,7 @@ class Finetuned:
     stop_reason: str
     optimizer: str
     probe: Probe
+    made_anchors: int
 
 
 class FromRows(nn.Module):
@@ -101,6 +105,7 @@ def finetune(
         stop_reason=stop_reason,
         optimizer=optimizer_name,
         probe=probed,
+        made_anchors=len(objective.anchors) - len(samples.anchors),
     )
 
 
@@ -118,7 +123,10 @@ def _make_objective(
     generator = torch.Generator().manual_seed(options.seed)
     layout = target.layout or "NCHW"
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
-    probed = probe(original, torch.cat([forget, anchors])[:_PROBED], layout, device, generator)
+    places = spread(range(len(forget) + len(anchors)), _PROBED)
+    probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
+    if shows_few(probed.answers[bisect_left(places, len(forget)) :], request):
+        anchors = _add_made(anchors, forget, generator)
     return probed, ForgetObjective(
         module=module,
         original=original,
@@ -136,6 +144,21 @@ def _make_objective(
         device=device,
         generator=generator,
     )
+
+
+def shows_few(answers: Sequence[int], request: ForgetRequest) -> bool:
+    """Whether anchors show less than half of the retained classes that so many could, by what the
+    original network takes them for.
+    """
+    shown = {*answers} & {*request.retained}
+    return len(shown) < min(len(request.retained), len(answers)) / 2
+
+
+def _add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Tensor:
+    """Add half as many that are made, on which other classes than those shown are kept, too."""
+    made = synthesize_anchors(torch.cat([forget, anchors]), generator)
+    chosen = torch.randperm(len(made), generator=generator)[: len(anchors) // 2]
+    return torch.cat([anchors, made[chosen]])
 
 
 def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:

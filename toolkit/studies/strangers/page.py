@@ -1,6 +1,6 @@
 """The page of `strangers`: how far the default travels, network by network, and what it missed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from studies.results import write_results
@@ -29,7 +29,7 @@ _FINAL = (
     "The half that was kept aside: its recipes were fixed beforehand, and the default was run on "
     "it once, after development had ended."
 )
-_HALVES = {"development": _DEVELOPMENT, "final": _FINAL}
+_HALVES: Mapping[Half, str] = {"development": _DEVELOPMENT, "final": _FINAL}
 _FIGURES = (
     "Acc_F before",
     "Acc_R before",
