@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,9 +13,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from nhle_onnx.values.report import TrainingStep
 from studies import results
 from studies.datasets import Split
-from studies.strangers import build, command
+from studies.strangers import build, command, courses
 from studies.strangers.build import get_shape, is_built, locate
 from studies.strangers.families import ACTIVATIONS, FAMILIES, NORMS
 from studies.strangers.families import build as make_network
@@ -223,6 +225,28 @@ def test_networks_that_were_not_measured_are_named() -> None:
         names = [each.name for each in STRANGERS if each.half == half]
         left = ", ".join(name for name in names if name not in {"mlp", "mlp-decay"})
         assert f"Not measured, as the machine's time was short: {left}." in text
+
+
+def test_courses_are_drawn_as_the_report_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [
+        TrainingStep(
+            step=step, forget_loss=1.0, retain_loss=0.0, alignment_loss=0.0, forget_margin=0.0,
+            win_margin=-float(step), drift=0.01 * step, retain_weight=20.0, step_size=0.001,
+        )
+        for step in range(9)
+    ]  # fmt: skip
+    report = SimpleNamespace(trajectory=points, method={"sure_margin": 1.25, "drift_bound": 0.025})
+    traced = courses.trace(report)
+    assert traced["surest sample's margin"] == ([-float(step) for step in range(9)], -1.25, False)
+    assert traced["drift"].limit == 0.025
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(courses, "unlearn_cell", lambda *_: report)
+    courses.draw(tmp_path)
+    picture = (tmp_path / courses.PICTURE).read_text("utf-8")
+    assert f"]({courses.PICTURE})" in describe([])
+    assert all(name in picture for name, _ in courses.SUBJECTS)
 
 
 def test_run_names_what_is_not_built(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from rich.progress import track
 from studies.options import data_root_option, fresh_option
 from studies.results import read_rows
 from studies.strangers.build import build_stranger, is_built
+from studies.strangers.courses import SUBJECTS, draw
 from studies.strangers.page import KEY, NAME, publish
 from studies.strangers.pictures import DATA
 from studies.strangers.run import DRAWS, Cell, list_cells, measure_cell
@@ -97,6 +98,16 @@ def plan_cells(chosen: Sequence[Stranger], draws: int) -> list[tuple[Stranger, C
         if cell.seed < draws
     ]
     return [(stranger, cell) for _, stranger, cell in sorted(listed, key=itemgetter(0))]
+
+
+@strangers.command()
+@zoo_option
+def courses(cache: Path) -> None:
+    """Draw how training goes on three networks of the development half, for the page."""
+    require_built(
+        [each for each in STRANGERS if each.name in {name for name, _ in SUBJECTS}], cache
+    )
+    draw(cache)
 
 
 def require_built(chosen: Sequence[Stranger], cache: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from studies.results import write_results
+from studies.strangers.courses import PICTURE
 from studies.strangers.run import ANCHORS, DRAWS
 from studies.strangers.table import STRANGERS, Half, Stranger
 from studies.tables import Row, group_rows, make_table
@@ -23,6 +24,13 @@ _INTRODUCTION = (
     f"original head put back. A cell keeps the limits with unmasked ≤ {MAX_UNMASKED} and "
     f"ΔAcc_R ≥ {MIN_DELTA}; the tool's own verdict is by the limits it has by default, on the "
     "same images."
+)
+_COURSES = (
+    f"![Margin, drift, weight and step size of each step]({PICTURE})\n\n"
+    "How the budget is spent on three networks of the development half (`strangers courses` draws "
+    "it): the margin by which the surest forget sample of each step still wins or loses, the "
+    "drift, the weight, and the step size. Dashed: the margin that counts as surely forgotten, "
+    "and the bound of the drift."
 )
 _DEVELOPMENT = "The half that the method was developed on."
 _FINAL = (
@@ -50,7 +58,7 @@ def publish(rows: Sequence[Row]) -> None:
 
 def describe(rows: Sequence[Row]) -> str:
     """The page's text; it says which half has been measured."""
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, _COURSES]
     for half, note in _HALVES.items():
         chosen = [row for row in rows if _BY_NAME[row["network"]].half == half]
         text = describe_half(chosen) if chosen else "Not measured yet."

@@ -62,10 +62,20 @@ def draw_samples(pool: Pool, cell: Cell) -> Pool:
 
 
 def measure_cell(stranger: Stranger, cell: Cell, cache: Path) -> Row:
+    """The row of a cell."""
+    row = {"network": stranger.name, "forget": cell.forgotten, "seed": cell.seed}
+    start = time.process_time()
+    try:
+        report = unlearn_cell(stranger, cell, cache)
+    except NhleOnnxError as error:
+        return row | refuse(error)
+    return row | summarise(report) | {"CPU s": time.process_time() - start}
+
+
+def unlearn_cell(stranger: Stranger, cell: Cell, cache: Path) -> UnlearnReport:
     """Unlearn with the defaults, judged by the whole test set."""
     files = locate_data(stranger.data, cache)
     samples = draw_samples(read_pool(files.pool), cell)
-    row = {"network": stranger.name, "forget": cell.forgotten, "seed": cell.seed}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.savez(folder / "samples.npz", x=samples.inputs, y=samples.labels)
@@ -77,12 +87,8 @@ def measure_cell(stranger: Stranger, cell: Cell, cache: Path) -> Row:
             out=folder / "edited.onnx",
             options=UnlearnOptions(seed=cell.seed, samples_per_class=FORGET_SAMPLES + ANCHORS),
         )
-        watch, start = Stopwatch(Silence()), time.process_time()
-        try:
-            report = carry_out(plan_unlearning(settings, watch), watch)
-        except NhleOnnxError as error:
-            return row | refuse(error)
-    return row | summarise(report) | {"CPU s": time.process_time() - start}
+        watch = Stopwatch(Silence())
+        return carry_out(plan_unlearning(settings, watch), watch)
 
 
 def summarise(report: UnlearnReport) -> Row:
