@@ -224,7 +224,7 @@ def test_networks_that_were_not_measured_are_named() -> None:
     for half in ("development", "final"):
         names = [each.name for each in STRANGERS if each.half == half]
         left = ", ".join(name for name in names if name not in {"mlp", "mlp-decay"})
-        assert f"Not measured, as the machine's time was short: {left}." in text
+        assert f"what trains fastest came first: {left}." in text
 
 
 def test_courses_are_drawn_as_the_report_has_them(
@@ -279,6 +279,6 @@ def test_missed_cell_is_named_with_the_verdict(figures: dict[str, float | None])
     row = make_row(**figures, verdict="FAILED: acc_f")
     assert not keeps_limits(row)
     text = describe([make_row(), row])
-    assert "1 of 2 cells miss a limit." in text
+    assert "1 of 2 cells miss a limit of this page; the tool passed 0 of them" in text
     assert "FAILED: acc_f" in text
     assert "50.0%" in text
