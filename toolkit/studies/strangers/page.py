@@ -89,8 +89,8 @@ def describe_half(rows: Sequence[Row]) -> str:
     table = make_table([{name: row[name] for name in columns} for row in missed]) if missed else ""
     silent = len([row for row in missed if row["verdict"] == "PASSED"])
     sentence = (
-        f"{len(missed)} of {len(rows)} cells miss a limit of this page; the tool passed {silent} of "
-        "them, by its own (unmasked 0.05, ΔAcc_R -0.035)."
+        f"{len(missed)} of {len(rows)} cells miss a limit of this page; the tool passed {silent} "
+        "of them, by its own (unmasked 0.05, ΔAcc_R -0.035)."
     )
     return f"{text}\n\n### Cells that missed\n\n{sentence}\n\n{table}".rstrip()
 
