@@ -18,7 +18,7 @@ CARD = "card"
 
 
 def list_facts(place: Place) -> Iterator[Row]:
-    """Yield what the page needs to say about this machine, and what works on it."""
+    """List the card, the versions, and what truly computes."""
     yield tell("onnxruntime", f"{ort.__version__}, CUDA {getattr(ort, 'cuda_version', '?')}")
     yield tell("torch", f"{torch.__version__}, CUDA {torch.version.cuda}")
     if not place.is_dry:
