@@ -84,7 +84,10 @@ def _is_ranking(rows: npt.NDArray[np.generic]) -> bool:
 
 def _is_whole(rows: npt.NDArray[np.generic]) -> bool:
     """Whether floats are whole numbers that are no less than 0, as indices are."""
-    return rows.dtype.kind == "f" and bool(((rows >= 0) & (rows % 1 == 0)).all())
+    if rows.dtype.kind != "f":
+        return False
+    wide = rows.astype(np.float64)
+    return bool(((wide >= 0) & (wide % 1 == 0)).all())
 
 
 def _find_highest(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
