@@ -224,7 +224,7 @@ def test_networks_that_were_not_measured_are_named() -> None:
     for half in ("development", "final"):
         names = [each.name for each in STRANGERS if each.half == half]
         left = ", ".join(name for name in names if name not in {"mlp", "mlp-decay"})
-        assert f"what trains fastest came first: {left}." in text
+        assert f"): {left}." in text
 
 
 def test_courses_are_drawn_as_the_report_has_them(

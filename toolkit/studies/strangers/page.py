@@ -37,6 +37,10 @@ _FINAL = (
     "The half that was kept aside: its recipes were fixed beforehand, and the default was run on "
     "it once, after development had ended."
 )
+_ORDERS: Mapping[Half, str] = {
+    "development": "first come those that the table has first",
+    "final": "first come those whose like in the other half trained fastest",
+}
 _HALVES: Mapping[Half, str] = {"development": _DEVELOPMENT, "final": _FINAL}
 _FIGURES = (
     "Acc_F before",
@@ -74,7 +78,7 @@ def name_missing(half: Half, rows: Sequence[Row]) -> str:
     if not measured or not missing:
         return ""
     names = ", ".join(missing)
-    return f"\n\nNot measured, as time was short and what trains fastest came first: {names}."
+    return f"\n\nNot measured, as time was short ({_ORDERS[half]}): {names}."
 
 
 def describe_half(rows: Sequence[Row]) -> str:
