@@ -69,5 +69,6 @@ def say_left_out(rows: Sequence[int], names: Sequence[str], which: str) -> str:
 
 def name_measure(measure: Measure) -> str:
     """A figure of an attack in plain words, as they start a row."""
-    text = measure.title.replace("Acc_F", "recognised")
+    text = measure.title.replace("the original Acc_F", "the original accuracy")
+    text = text.replace("Acc_F", "recognised")
     return text[:1].upper() + text[1:]

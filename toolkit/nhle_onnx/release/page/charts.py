@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nhle_onnx.release.page.figures import format_plain
 from nhle_onnx.release.page.svg import INK
@@ -223,6 +224,8 @@ def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
             marker="o" if len(curve) == 1 else "",
         )
     axes.set(xlabel="step of relearning", ylabel="recognised", ylim=(-0.02, 1.02), xlim=(0, None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     _add_legend(figure, axes)
 
@@ -265,6 +268,7 @@ def _open_rows(figure: Figure, names: Sequence[str], *, bars: int) -> Axes:
 
 def _finish_shares(axes: Axes, label: str) -> None:
     axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_xlabel(label)
     axes.set_axisbelow(True)
     axes.grid(axis="x")

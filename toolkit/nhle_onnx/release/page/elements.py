@@ -19,10 +19,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Cells of a table, the first of them its name; `is_marked` sets it apart from the others."""
+    """Cells of a table, the first of them its name; `is_marked` sets it apart from the others, and
+    `link` is the path of a page that tells more.
+    """
 
     cells: tuple[str, ...]
     is_marked: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,5 +92,5 @@ class Page:
 
     title: str
     tool: str
-    verdict: Verdict
+    verdict: Verdict | None
     sections: tuple[Section, ...]

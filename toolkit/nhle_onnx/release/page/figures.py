@@ -4,7 +4,7 @@ from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.verdict import Check
 
 _MINUS = "\N{MINUS SIGN}"
-_SHARES = ("acc_f", "known_before", "agreement", "recall", "unmasking", "probe", "quantization")
+_SHARES = frozenset({"known_before", "unmasking", "probe", "quantization", "membership"})
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %
 _SOME = 1000
 
@@ -50,9 +50,7 @@ def format_of_measure(measure: Measure, value: float | None) -> str:
 
 def is_share(name: str) -> bool:
     """Whether a check's or a measure's figure is a share of images."""
-    return any(part in _SHARES or part.startswith("acc_f") for part in name.split(".")) or (
-        name.startswith("membership.")
-    )
+    return "acc_f" in name or not _SHARES.isdisjoint(name.split("."))
 
 
 def _sign(text: str) -> str:

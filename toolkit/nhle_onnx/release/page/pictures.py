@@ -236,7 +236,8 @@ def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
         title=title,
         svg=render_svg("attacks", alternative, partial(charts.draw_attacks, measures=drawn)),
         alternative=alternative,
-        caption=f"{goal} Thin lines are 95 % intervals. Balanced accuracy of 0.5 is a coin's.",
+        caption=f"{goal} Thin lines are 95 % intervals. For membership, a coin "
+        "gets a balanced accuracy of 50 %.",
     )
 
 

@@ -40,6 +40,12 @@ _TOLD = {
     "them",
     "relearning.steps": "Trained on the class again, the model needs {} steps to know it as before",
 }
+_LEADS: dict[Outcome, str] = {
+    "passed": "No attack brought back more of it than is allowed.",
+    "failed": "Yes, more of it than is allowed.",
+    "not-judged": "No attack brought back more of it than is allowed, as far as that could be "
+    "judged.",
+}
 _UNMASKED: dict[Outcome, str] = {
     "passed": "even so, the class is no longer found, so it is not only hidden in the output",
     "failed": "the features still hold the class, and putting that head back brings it back",
@@ -108,8 +114,8 @@ def _conclude(
         open_checks = [check for check in report.checks if check.verdict == "not-judged"]
         sentence = (
             f"Not judged: no check failed, but {len(open_checks)} of {len(report.checks)} could "
-            f"not be made well enough to say that {names} is forgotten. What is missing stands "
-            "under the checks."
+            f"not be judged well enough to say that {names} is forgotten. What would close each "
+            "gap is listed with the checks."
         )
     return Verdict(outcome=report.verdict, sentence=sentence, explanation=explanation)
 
@@ -122,8 +128,9 @@ def name_forgotten(labels: Sequence[str], forget: Sequence[int]) -> str:
 def answer_attacks(report: AuditReport) -> tuple[str, ...]:
     """Whether the class can be brought back, in the order of the attacks that show it best."""
     found = {measure.name: measure for measure in report.measures}
+    lead = _LEADS[report.verdict] if report.measures else "No attack could run."
     told = (_tell(found.get(name), text) for name, text in _TOLD.items())
-    return tuple(sentence for sentence in told if sentence)
+    return (lead, *(sentence for sentence in told if sentence))
 
 
 def _tell(measure: Measure | None, text: str) -> str:
