@@ -103,9 +103,17 @@ def _run(
         filled = np.concatenate([batch, np.repeat(batch[:1], size - len(batch), axis=0)])
         values = native.run(list(names), {target.name: filled.astype(target.dtype)})
         for part, value in zip(parts, values, strict=True):
-            rows = np.asarray(value) if not isinstance(value, list) else np.empty(0)
+            rows = _read_rows(value)
             part.append(rows[: len(batch)] if rows.ndim and len(rows) == size else rows[:0])
     return [_join(part, len(images)) for part in parts]
+
+
+def _read_rows(value: object) -> npt.NDArray[np.generic]:
+    """An output of a batch; scores under the names of classes lose their names."""
+    if not isinstance(value, list):
+        return np.asarray(value)
+    is_named = bool(value) and all(isinstance(each, dict) for each in value)
+    return np.array([[*each.values()] for each in value]) if is_named else np.empty(0)
 
 
 def _join(parts: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[np.generic] | None:
