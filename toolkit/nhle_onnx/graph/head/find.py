@@ -190,8 +190,8 @@ def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) ->
         and _feeds_another(output, parts),
         "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
         "gives two classes one row": any(map(_repeats_row, trail.parts)),
-        "is quantized, and classes are moved, shifted or added up behind it": (
-            _is_quantized(trail, parts) and not _is_only_scaled(parts)
+        "is quantized, and classes are moved or shifted behind it": (
+            _is_quantized(trail, parts) and not all(map(_is_only_scaled, parts))
         ),
     }
     return next((fault for fault, is_there in faults.items() if is_there), None)
@@ -225,11 +225,10 @@ def _is_quantized(trail: Trail, parts: list[ClassifierHead]) -> bool:
     return bool(trail.limits) or any(part.has_steps for part in parts)
 
 
-def _is_only_scaled(parts: list[ClassifierHead]) -> bool:
-    """Whether nothing but one positive factor stands between a single layer and the scores."""
-    only, *others = parts
-    is_moved = bool(others or only.rows or only.offsets)
-    return not is_moved and len(only.scales) <= 1 and min(only.scales, default=1.0) > 0
+def _is_only_scaled(part: ClassifierHead) -> bool:
+    """Whether nothing but one positive factor stands between a layer and the scores."""
+    is_moved = bool(part.rows or part.offsets)
+    return not is_moved and len(part.scales) <= 1 and min(part.scales, default=1.0) > 0
 
 
 def _gives_one_score_a_class(trail: Trail, shape: list[int | str] | None) -> bool:
