@@ -111,7 +111,8 @@ def shape_inputs(images: npt.NDArray[np.float32], target: ImageInput) -> npt.NDA
         return shaped
     darkest, brightest = images.min(), images.max()
     pixels = np.rint((shaped - darkest) / (brightest - darkest) * 255) + _LOWEST[target.dtype]
-    return pixels.astype(target.dtype)
+    whole: npt.NDArray[Any] = pixels.astype(target.dtype)
+    return whole
 
 
 def summarise(report: UnlearnReport) -> Row:

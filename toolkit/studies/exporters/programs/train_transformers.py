@@ -41,7 +41,7 @@ CONFIGURATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mobilevit": (
         "MobileViT",
         {**_IMAGE, "hidden_sizes": [32, 48, 64], "neck_hidden_sizes": [8, 16, 24, 32, 40, 48, 96],
-         "num_attention_heads": 2},
+         "num_attention_heads": 2, "output_stride": 8},
     ),
     "mobilenetv2": ("MobileNetV2", {**_IMAGE, "depth_multiplier": 0.35, "output_stride": 8}),
 }  # fmt: skip
