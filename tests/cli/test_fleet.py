@@ -211,7 +211,7 @@ def test_paths_are_relative_to_the_file_and_flags_are_as_on_the_command_line(
     settings = job.settings
     assert settings.model == tmp_path / "b" / "model.onnx"
     assert settings.forget == ("x/y", "1")
-    assert settings.eval_data == tmp_path / "e.npz"
+    assert settings.data == tmp_path / "e.npz"
     assert settings.anchors == str(tmp_path / "pool")
     assert settings.flags.preprocess.mean == (0.5,)
     options = settings.options

@@ -26,7 +26,7 @@ _CASES = [
         "base.onnx p.nhlepatch public.pem p.nhlepatch.sig",
     ),
     ("sign edited.onnx --key private.pem -o OUT", "edited.onnx private.pem"),
-    (f"{_UNLEARN} --eval-data more.npz --out OUT", "base.onnx few.npz more.npz labels.txt"),
+    (f"{_UNLEARN} --data more.npz --out OUT", "base.onnx few.npz more.npz labels.txt"),
     (f"{_UNLEARN} --preprocess pre.json --config c.toml --out OUT", "pre.json c.toml"),
     (f"{_UNLEARN} --out new.onnx --bom OUT", "base.onnx few.npz labels.txt"),
     (f"{_UNLEARN} --out new.onnx --report OUT", "base.onnx few.npz labels.txt"),

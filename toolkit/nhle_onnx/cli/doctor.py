@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
+from nhle_onnx.cli.kinds import Choice
 from nhle_onnx.cli.options import JSON
+from nhle_onnx.values.places import ORT_PROVIDERS
 
 _COMPLETION = {
     "bash": 'eval "$(_NHLE_ONNX_COMPLETE=bash_source nhle-onnx)" in ~/.bashrc',
@@ -18,7 +21,7 @@ _COMPLETION = {
 @click.command("doctor")
 @click.option(
     "--provider",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=Choice(["auto", "cpu", "cuda"], ORT_PROVIDERS),
     default="auto",
     show_default=True,
     help="Fail unless ONNX Runtime works there.",
@@ -32,6 +35,7 @@ _COMPLETION = {
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes.")
 @JSON
+@configurable
 def doctor_command(provider: Any, device: Any, *, quiet: bool, as_json: bool) -> int:
     """Show which providers and devices really work on this machine, and what is installed."""
     from nhle_onnx.cli.show import ProgressBar

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
+from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.fleet import FleetOptions
@@ -15,13 +17,16 @@ _INTERRUPTED = 130
 _MAX_SHOWN = 40
 
 
-@click.command("fleet")
+@click.command("fleet", cls=GroupedCommand)
 @click.argument("file", type=_PATH, metavar="FLEET.toml")
-@click.option("--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]")
+@click.option(
+    "-o", "--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]"
+)
 @options_of(FleetOptions)
 @ALLOW_UNJUDGED
 @verbosity_options
 @JSON
+@configurable
 def fleet_command(file: Path, **values: Any) -> int:
     """Make many models forget: run every job of FLEET.toml, with a report for each and a summary.
 

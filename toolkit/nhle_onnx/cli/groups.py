@@ -7,12 +7,22 @@ import click
 
 
 class GroupedOption(click.Option):
-    """An option with a group and, perhaps, an old flag that stands for it."""
+    """An option with a group and, perhaps, an old flag that stands for it. With `is_place`, its
+    text may be a path.
+    """
 
-    def __init__(self, *arguments: Any, group: str = "", old: str = "", **values: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        group: str = "",
+        old: str = "",
+        is_place: bool = False,
+        **values: Any,
+    ) -> None:
         super().__init__(*arguments, **values)
         self.group = group
         self.old = old
+        self.is_place = is_place
 
 
 def list_names(item: click.Parameter) -> list[str]:
@@ -48,5 +58,10 @@ def _rename(argument: str, new: Mapping[str, str]) -> str:
     flag, equals, value = argument.partition("=")
     if not flag or flag not in new:
         return argument
-    click.echo(f"note: {flag} is now called {new[flag]}", err=True)
+    note_new_name(flag, new[flag])
     return f"{new[flag]}{equals}{value}"
+
+
+def note_new_name(old: str, new: str) -> None:
+    """Say on stderr that an option has a new name."""
+    click.echo(f"note: {old} is now called {new}", err=True)

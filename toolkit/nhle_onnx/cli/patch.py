@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON, options_of
@@ -27,6 +28,7 @@ def patch_command() -> None:
 @_QUIET
 @JSON
 @isolated
+@configurable
 def create_command(base: Path, edited: Path, **values: Any) -> None:
     """Write a patch from BASE to EDITED."""
     from nhle_onnx.workflows.patch_create import create_patch
@@ -43,6 +45,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
 @_QUIET
 @JSON
 @isolated
+@configurable
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
     """Make the edited model from BASE; nothing is written unless every byte is right."""
     from nhle_onnx.errors import UsageError
@@ -59,6 +62,7 @@ def apply_command(base: Path, patch: Path, **values: Any) -> None:
 @click.argument("patch", type=_PATH)
 @JSON
 @isolated
+@configurable
 def inspect_patch_command(patch: Path, **values: Any) -> None:
     """Show which model PATCH is for, and what it changes."""
     from nhle_onnx.release.patch.container import open_patch

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON
@@ -27,6 +28,7 @@ _FILES = click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="P
 @click.option("--force", is_flag=True, help="Replace an existing signature.")
 @JSON
 @isolated
+@configurable
 def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
     """Sign a model, its patch and its report together, as files of one folder.
 
@@ -67,6 +69,7 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
 )
 @JSON
 @isolated
+@configurable
 def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
     """Check that files are unchanged since they were signed with a trusted key. Every file that the
     signature covers must exist, and it must cover every PATH.

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.verdict import choose_exit_code
@@ -20,10 +21,10 @@ from nhle_onnx.values.verdict import choose_exit_code
 @options_of(UnlearnSettings)
 @click.option("--dry-run", is_flag=True, help="Check and measure only; write nothing.")
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 def unlearn_command(model: Path, **values: Any) -> int:
     """Make MODEL forget a class: train it out of the features (NHLE), mask it in the head (CWM),
     verify the edited file in ONNX Runtime, and write it with a report.
@@ -45,7 +46,8 @@ def unlearn_command(model: Path, **values: Any) -> int:
         else:
             report = carry_out(plan, watch)
     if report is None:
-        click.echo(render_json(describe_plan(plan)), nl=False)
+        described = describe_plan(plan)
+        click.echo(render_json(described), nl=False) if values["as_json"] else _show_plan(described)
         return 0
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
@@ -64,6 +66,31 @@ def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
         wording="flags",
     )
     return settings
+
+
+def _show_plan(plan: dict[str, Any]) -> None:
+    from nhle_onnx.cli.show import show_line, show_notes
+    from nhle_onnx.text import format_number, name_class
+
+    labels, samples, before = plan["labels"], plan["samples"], plan["before"]
+    names = ", ".join(name_class(index, labels[index]) for index in plan["forget"])
+    show_line("model", f"{plan['model'].path} ({plan['model'].size_bytes:,} bytes)")
+    show_line("forget", f"{names} (of {plan['model'].head.num_classes} classes)")
+    show_line(
+        "samples",
+        f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} for evaluation",
+    )
+    show_line("method", f"{plan['method'].method}, on {len(plan['tensors'])} tensors")
+    show_line("where", f"verified on {plan['provider']}")
+    show_line(
+        "accuracy",
+        f"now {format_number(before.acc_f)} on the classes to forget, "
+        f"{format_number(before.acc_r)} on the others",
+    )
+    for path in plan["would_write"]:
+        show_line("writes", path)
+    show_notes(plan["notes"], quiet=False)
+    click.echo("Nothing was written: this was a dry run.")
 
 
 def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:

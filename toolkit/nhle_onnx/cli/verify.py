@@ -6,10 +6,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
@@ -28,10 +29,10 @@ _PATH = FilePath(path_type=Path)
     "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
 )
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
     """Measure what MODEL still knows about the forgotten classes, and judge it by the gates."""
@@ -67,12 +68,15 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.report_file import check_report_file, write_report_file
     from nhle_onnx.workflows.verify import verify_model
 
     check_engine(values["engine"])
     settings = make_settings(VerifySettings, values, model=model, wording="flags")
+    check_report_file(settings.page, force=settings.force)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = verify_model(settings, progress)
+    write_report_file(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
@@ -83,6 +87,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
+    from nhle_onnx.workflows.report_file import check_report_file, write_report_file
 
     settings = DeviceResultSettings(
         result=values["device_result"],
@@ -91,7 +96,9 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )
+    check_report_file(values["page"], force=values["force"])
     report = judge_result(settings)
+    write_report_file(values["page"], report, force=values["force"])
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:

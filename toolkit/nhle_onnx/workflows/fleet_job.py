@@ -110,7 +110,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "image_input": asdict(classifier.image_input),
         "forget": make_request(classifier, settings.forget).forget,
         "samples": _digest_tree(settings.samples or _find(classifier)),
-        "eval_data": _digest_tree(settings.eval_data),
+        "eval_data": _digest_tree(settings.data),
         "anchors": settings.anchors,
         "anchor_samples": _digest_anchors(settings.anchors),
         "options": asdict(settings.options),

@@ -72,7 +72,7 @@ def measure_cell(stranger: Stranger, cell: Cell, cache: Path) -> Row:
             model=locate(stranger, cache).model,
             forget=(str(cell.forgotten),),
             samples=folder / "samples.npz",
-            eval_data=files.test,
+            data=files.test,
             out=folder / "edited.onnx",
             options=UnlearnOptions(seed=cell.seed, samples_per_class=FORGET_SAMPLES + ANCHORS),
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import ORT_PROVIDERS, Provider
 from nhle_onnx.values.settings.option import Option
 
 # groups of the help
@@ -20,7 +20,9 @@ Forget = Annotated[
 ]
 JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.")]
 Baseline = Annotated[Path | None, Option("The model before forgetting.")]
-RunsOn = Annotated[Provider, Option("Where ONNX Runtime runs.", group=PLACES)]
+RunsOn = Annotated[
+    Provider, Option("Where ONNX Runtime runs.", group=PLACES, aliases=ORT_PROVIDERS)
+]
 UsesKernels = Annotated[
     Kernels,
     Option(
@@ -33,7 +35,11 @@ BatchSize = Annotated[int, Option("Images computed at once.", at_least=1, group=
 Seed = Annotated[int, Option("Seed of all random numbers.", at_least=0, at_most=2**63 - 1)]
 Page = Annotated[
     Path | None,
-    Option("Write the report as an HTML page, FILE.html.", keyword="report", group=OUTPUTS),
+    Option(
+        "Write the report as a page, FILE.html; as Markdown, FILE.md; or as JUnit, FILE.xml.",
+        keyword="report",
+        group=OUTPUTS,
+    ),
 ]
 Force = Annotated[bool, Option("Replace existing outputs.", group=OUTPUTS)]
 Workers = Annotated[

@@ -37,9 +37,13 @@ class UnlearnSettings:
     samples: Annotated[
         Path | None, Option("Image folder, or .npz with x and y.", otherwise="found")
     ] = None
-    eval_data: Annotated[
+    data: Annotated[
         Path | None,
-        Option("Samples for measuring the result.", otherwise="those not used for tuning"),
+        Option(
+            "Samples for measuring the result.",
+            old="eval_data",
+            otherwise="those not used for tuning",
+        ),
     ] = None
     anchors: Annotated[
         str,
@@ -60,7 +64,9 @@ class UnlearnSettings:
     device: Annotated[Device, Option("Where torch trains.", group=PLACES)] = "auto"
     out: Annotated[
         Path | None,
-        Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=OUTPUTS),
+        Option(
+            "The edited model.", short="o", otherwise="MODEL-stem.unlearned.onnx", group=OUTPUTS
+        ),
     ] = None
     page: Page = None
     bom: Annotated[

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import ORT_PROVIDERS, Provider
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
@@ -16,8 +16,10 @@ from nhle_onnx.values.settings.shared import (
     Baseline,
     BatchSize,
     Engine,
+    Force,
     Forget,
     JudgeData,
+    Page,
     UsesKernels,
     Workers,
 )
@@ -37,7 +39,12 @@ class VerifySettings:
     baseline: Baseline = None
     providers: Annotated[
         tuple[Provider, ...],
-        Option("Where ONNX Runtime runs; repeat for several.", keyword="provider", group=PLACES),
+        Option(
+            "Where ONNX Runtime runs; repeat for several.",
+            keyword="provider",
+            group=PLACES,
+            aliases=ORT_PROVIDERS,
+        ),
     ] = ("auto",)
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
@@ -45,6 +52,8 @@ class VerifySettings:
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None
+    page: Page = None
+    force: Force = False
     limits: Annotated[Limits, Nested(group=GATES)] = Limits()
     flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
     wording: Wording = "keywords"
