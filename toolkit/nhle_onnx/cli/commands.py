@@ -15,6 +15,7 @@ _MODULES = {
     "sign": "sign",
     "check-signature": "sign",
     "kit": "kit",
+    "dossier": "dossier",
     "fleet": "fleet",
     "doctor": "doctor",
 }

@@ -1,0 +1,20 @@
+"""The settings of `dossier`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from nhle_onnx.values.settings.option import Option
+from nhle_onnx.values.settings.shared import OUTPUTS, Force
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DossierSettings:
+    """The settings of `dossier`; `password` is that of an encrypted key."""
+
+    case: Path
+    out: Annotated[Path, Option("The dossier, DOSSIER.zip.", short="o", group=OUTPUTS)]
+    key: Annotated[Path | None, Option("The private key to sign with, PEM.")] = None
+    certificate: Annotated[Path | None, Option("The certificate for the key, PEM.")] = None
+    force: Force = False
+    password: str | None = None
