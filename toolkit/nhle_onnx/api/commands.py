@@ -29,8 +29,8 @@ from nhle_onnx.workflows.audit import audit_model
 from nhle_onnx.workflows.audit_page import check_page, write_page
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
+from nhle_onnx.workflows.pages import check_verify_page, write_report_page
 from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.report_file import check_report_file, write_report_file
 from nhle_onnx.workflows.unlearn import carry_out
 from nhle_onnx.workflows.verify import verify_model
 
@@ -110,9 +110,9 @@ def verify(
         VerifySettings, values, model=Path(model), forget=name_classes(forget), data=Path(data)
     )
     check_engine(settings.engine)
-    check_report_file(settings.page, force=settings.force)
+    check_verify_page(settings)
     report = verify_model(settings, observer or Silence())
-    write_report_file(settings.page, report, force=settings.force)
+    write_report_page(settings.page, report, force=settings.force)
     return report
 
 

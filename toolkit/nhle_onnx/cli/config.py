@@ -11,11 +11,12 @@ from typing import Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from nhle_onnx.cli.groups import GroupedOption, list_names, note_new_name
+from nhle_onnx.cli.groups import GroupedOption, grouped_option, list_names, note_new_name
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.log import LOG_FILE
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.text import suggest, to_line
+from nhle_onnx.values.settings.groups import Group
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -202,16 +203,18 @@ def _relate(text: str, folder: Path) -> str:
     return f"./{relative}" if _is_word(relative) else relative
 
 
-_CONFIG = click.option(
+_CONFIG = grouped_option(
     "--config",
+    group=Group.GENERAL,
     type=_PATH,
     is_eager=True,
     expose_value=False,
     callback=read_config,
     help="TOML file with the flags' names as keys; flags override it.",
 )
-_SAVE_CONFIG = click.option(
+_SAVE_CONFIG = grouped_option(
     "--save-config",
+    group=Group.GENERAL,
     type=_PATH,
     help="Save the settings of this run to a TOML file for --config.",
 )

@@ -15,7 +15,11 @@ from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.verdict import choose_exit_code
 
 
-@click.command("dossier", cls=GroupedCommand)
+@click.command(
+    "dossier",
+    cls=GroupedCommand,
+    example="nhle-onnx dossier case.toml -o dossier.zip --key signing.key",
+)
 @click.argument("case", type=FilePath(path_type=Path), metavar="CASE.toml")
 @options_of(DossierSettings)
 @ALLOW_UNJUDGED
@@ -23,11 +27,11 @@ from nhle_onnx.values.verdict import choose_exit_code
 @isolated
 @configurable
 def dossier_command(case: Path, **values: Any) -> int:
-    """Bind a request to all that shows how it was fulfilled: reports, patch, files and results.
+    """Bind a request to all that shows how it was fulfilled.
 
-    CASE.toml names them; every digest is checked. The dossier has a page, a document and, with
-    --key, a signature. The password of an encrypted key is read from the variable
-    NHLE_ONNX_KEY_PASSWORD.
+    CASE.toml names reports, patch, files and results; every digest is checked. The dossier has a
+    page, a document and, with --key, a signature. The password of an encrypted key is read from the
+    variable NHLE_ONNX_KEY_PASSWORD.
     """
     import os
 

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from nhle_onnx.cli.config import configurable
-from nhle_onnx.cli.groups import GroupedCommand
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.fleet import FleetOptions
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 
 _PATH = FilePath(path_type=Path)
@@ -17,10 +18,15 @@ _INTERRUPTED = 130
 _MAX_SHOWN = 40
 
 
-@click.command("fleet", cls=GroupedCommand)
+@click.command("fleet", cls=GroupedCommand, example="nhle-onnx fleet fleet.toml")
 @click.argument("file", type=_PATH, metavar="FLEET.toml")
-@click.option(
-    "-o", "--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]"
+@grouped_option(
+    "-o",
+    "--out",
+    group=Group.OUTPUT,
+    type=_PATH,
+    otherwise="FLEET, beside the file",
+    help="Folder of all results.",
 )
 @options_of(FleetOptions)
 @ALLOW_UNJUDGED
@@ -28,23 +34,27 @@ _MAX_SHOWN = 40
 @JSON
 @configurable
 def fleet_command(file: Path, **values: Any) -> int:
-    """Make many models forget: run every job of FLEET.toml, with a report for each and a summary.
+    """Make many models forget, with a report for each.
 
-    A second run only repeats jobs that are unfinished or have changed. Exit code: 0 if every job
-    passed, otherwise the highest of the jobs' codes, where 1 is a failed gate.
+    FLEET.toml lists the jobs. A second run only repeats jobs that are unfinished or have changed.
+    Exit code: 0 if every job passed, otherwise the highest of the jobs' codes, where 1 is a failed
+    gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
+    from nhle_onnx.workflows.pages import check_page, write_report_page
 
     out = values["out"] or file.with_suffix("")
     jobs = read_fleet(file, out.resolve())
     check_engine(values["engine"])
     settings = make_settings(FleetSettings, values, jobs=jobs, out=out)
+    check_page(settings.page, (file,), force=settings.force)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = run_fleet(settings, progress)
+        write_report_page(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:

@@ -8,9 +8,11 @@ from typing import BinaryIO, Final, Literal
 
 import click
 
+from nhle_onnx.cli.groups import grouped_option
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.text import to_line
+from nhle_onnx.values.settings.groups import Group
 
 Level = Literal["INFO", "NOTE", "ERROR"]
 _HEAD = b"# nhle-onnx log\n"
@@ -62,8 +64,9 @@ def _begin(path: Path) -> None:
             raise InputRefusedError(message, remedy="Give the log another path.") from None
 
 
-LOG_FILE = click.option(
+LOG_FILE = grouped_option(
     "--log-file",
+    group=Group.GENERAL,
     type=FilePath(path_type=Path),
     is_eager=True,
     expose_value=False,

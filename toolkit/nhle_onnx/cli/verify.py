@@ -7,11 +7,12 @@ import click
 from click.core import ParameterSource
 
 from nhle_onnx.cli.config import configurable
-from nhle_onnx.cli.groups import GroupedCommand
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import choose_exit_code
@@ -19,11 +20,17 @@ from nhle_onnx.values.verdict import choose_exit_code
 _PATH = FilePath(path_type=Path)
 
 
-@click.command("verify", cls=GroupedCommand)
+@click.command(
+    "verify",
+    cls=GroupedCommand,
+    example="nhle-onnx verify model.unlearned.onnx --forget cat \\\n"
+    "    --baseline model.onnx --data images/",
+)
 @click.argument("model", type=_PATH, required=False)
 @options_of(VerifySettings, requires=False)
-@click.option(
+@grouped_option(
     "--device-result",
+    group=Group.PLACES,
     type=_PATH,
     help="Judge a kit's result from a device, FILE.json, instead of running MODEL here. Then "
     "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
@@ -35,7 +42,10 @@ _PATH = FilePath(path_type=Path)
 @configurable
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
-    """Measure what MODEL still knows about the forgotten classes, and judge it by the gates."""
+    """Measure what MODEL still knows about forgotten classes.
+
+    Gates judge the accuracy on them and on the other classes.
+    """
     if values["device_result"]:
         _forbid(context, "data", "baseline", "providers")
         return _judge_device(model, values)
@@ -68,15 +78,15 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
-    from nhle_onnx.workflows.report_file import check_report_file, write_report_file
+    from nhle_onnx.workflows.pages import check_verify_page, write_report_page
     from nhle_onnx.workflows.verify import verify_model
 
     check_engine(values["engine"])
     settings = make_settings(VerifySettings, values, model=model, wording="flags")
-    check_report_file(settings.page, force=settings.force)
+    check_verify_page(settings)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = verify_model(settings, progress)
-    write_report_file(settings.page, report, force=settings.force)
+        write_report_page(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
@@ -87,7 +97,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
-    from nhle_onnx.workflows.report_file import check_report_file, write_report_file
+    from nhle_onnx.workflows.pages import check_page, write_report_page
 
     settings = DeviceResultSettings(
         result=values["device_result"],
@@ -96,9 +106,9 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )
-    check_report_file(values["page"], force=values["force"])
+    check_page(values["page"], (values["device_result"],), force=values["force"])
     report = judge_result(settings)
-    write_report_file(values["page"], report, force=values["force"])
+    write_report_page(values["page"], report, force=values["force"])
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:

@@ -22,7 +22,6 @@ from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
 from nhle_onnx.workflows.observer import Observer
-from nhle_onnx.workflows.report_file import check_report_file, write_report_file
 
 SUMMARY = "summary.json"
 TABLE = "summary.md"
@@ -42,7 +41,6 @@ def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
     An interrupt stops running jobs; finished ones are kept and reported as such. Raises
     InputRefusedError where the folder cannot be written, and DeviceUnavailableError.
     """
-    check_report_file(settings.page, force=settings.force)
     _prepare(settings.out)
     start = time.perf_counter()
     jobs = {job.name: job for job in settings.jobs}
@@ -76,7 +74,6 @@ def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
         },
         force=True,
     )
-    write_report_file(settings.page, report, force=settings.force)
     return report
 
 

@@ -7,12 +7,10 @@ from typing import Annotated
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import ORT_PROVIDERS, Provider
 from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
-    GATES,
-    MODEL,
-    PLACES,
     Baseline,
     BatchSize,
     Engine,
@@ -42,7 +40,7 @@ class VerifySettings:
         Option(
             "Where ONNX Runtime runs; repeat for several.",
             keyword="provider",
-            group=PLACES,
+            group=Group.PLACES,
             aliases=ORT_PROVIDERS,
         ),
     ] = ("auto",)
@@ -54,6 +52,6 @@ class VerifySettings:
     workers: Workers = None
     page: Page = None
     force: Force = False
-    limits: Annotated[Limits, Nested(group=GATES)] = Limits()
-    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
+    flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     wording: Wording = "keywords"
