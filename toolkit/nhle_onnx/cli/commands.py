@@ -16,6 +16,7 @@ _MODULES = {
     "check-signature": "sign",
     "kit": "kit",
     "dossier": "dossier",
+    "push": "push",
     "fleet": "fleet",
     "doctor": "doctor",
 }

@@ -18,7 +18,7 @@ from nhle_onnx.values.verdict import choose_exit_code
 @click.command(
     "dossier",
     cls=GroupedCommand,
-    example="nhle-onnx dossier case.toml -o dossier.zip --key signing.key",
+    example="nhle-onnx dossier case.toml -o dossier.zip",
 )
 @click.argument("case", type=FilePath(path_type=Path), metavar="CASE.toml")
 @options_of(DossierSettings)

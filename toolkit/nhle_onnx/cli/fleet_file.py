@@ -26,7 +26,7 @@ _OURS = frozenset(
     {
         "model", "forget", "out", "page", "bom", "force", "dry_run", "config", "save_config",
         "log_file", "as_json", "verbose", "quiet", "max_memory", "max_seconds", "no_isolation",
-        "allow_unjudged",
+        "allow_unjudged", "push",
     }
 )  # fmt: skip
 

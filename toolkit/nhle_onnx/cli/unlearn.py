@@ -11,8 +11,10 @@ from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.text import to_line
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.settings.push import TARGET, PushSettings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.verdict import choose_exit_code
 
@@ -27,6 +29,14 @@ from nhle_onnx.values.verdict import choose_exit_code
 @grouped_option(
     "--dry-run", group=Group.OUTPUT, is_flag=True, help="Check and measure only; write nothing."
 )
+@grouped_option(
+    "--push",
+    group=Group.OUTPUT,
+    multiple=True,
+    metavar=TARGET,
+    help="Push the edited model there if every gate passed; repeat for several. Only this uses the "
+    "network.",
+)
 @ALLOW_UNJUDGED
 @verbosity_options
 @JSON
@@ -39,6 +49,7 @@ def unlearn_command(model: Path, **values: Any) -> int:
     the edited file. MODEL itself is never changed.
     """
     from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.release.push.choose import parse_target
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.observer import Stopwatch
     from nhle_onnx.workflows.plan import plan_unlearning
@@ -46,6 +57,7 @@ def unlearn_command(model: Path, **values: Any) -> int:
     from nhle_onnx.workflows.unlearn_report import describe_plan
 
     settings = read_settings(model, values)
+    targets = tuple(map(str, map(parse_target, values["push"])))
     with ProgressBar(quiet=values["quiet"]) as progress:
         watch = Stopwatch(progress)
         plan = plan_unlearning(settings, watch)
@@ -62,7 +74,23 @@ def unlearn_command(model: Path, **values: Any) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, settings, values)
-    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
+    code = choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
+    if targets:
+        _push(settings, targets, code)
+    return code
+
+
+def _push(settings: UnlearnSettings, targets: tuple[str, ...], code: int) -> None:
+    """Push what passed; say where it went on stderr, as stdout may hold a document."""
+    from nhle_onnx.workflows.observer import Silence
+    from nhle_onnx.workflows.push import push_model
+
+    if code:
+        click.echo("note: not pushed, as not every gate passed", err=True)
+        return
+    wanted = PushSettings(model=settings.edited_path, targets=targets)
+    for each in push_model(wanted, Silence()).pushed:
+        click.echo(f"pushed: {to_line(each.target)}: {to_line(each.place)}", err=True)
 
 
 def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:

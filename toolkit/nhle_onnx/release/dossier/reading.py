@@ -66,7 +66,7 @@ def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = _explain(error)
         message = f"{path} is not a report of `{command}`, or was changed: {reason}"
-        remedy = f"Give what `{command} --json` prints, as it is."
+        remedy = f"Give the JSON document of `{command}`, as it was written."
         raise InputRefusedError(message, remedy=remedy) from error
     return Document(path=path, content=content, report=report)
 
@@ -141,10 +141,13 @@ def _check_schema(kind: type, schema: object) -> None:
 
 
 def _check_verdict(report: _Report, document: Mapping[str, Any]) -> None:
-    stated = document.get("verdict", "passed" if document.get("passed") else None)
-    if stated is not None and stated != report.verdict:
-        message = f"it says {stated}, but its checks say {report.verdict}"
-        raise ValueError(message)
+    """Compare what the document says of itself, and of each check, with what its figures say."""
+    stated = [(document, report), *zip(document["checks"], report.checks, strict=True)]
+    for said, found in stated:
+        for key in ("verdict", "passed"):  # reports of `v1` have no verdict
+            if key in said and said[key] != getattr(found, key):
+                message = f"it says {key} is {said[key]}, but its figures say {getattr(found, key)}"
+                raise ValueError(message)
 
 
 def _explain(error: Exception) -> str:

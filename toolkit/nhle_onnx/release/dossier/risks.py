@@ -105,5 +105,5 @@ def _list_places(names: str, files: tuple[BoundFile, ...], patch: Manifest | Non
     if encodings - {"new values"}:
         yield (
             "The patch holds differences: whoever has it and the edited model can restore most of "
-            "the original. `patch create --no-deltas` makes one without."
+            "the original. It can be made without them."
         )
