@@ -4,23 +4,23 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Failure, Outcome, take_value
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, NhleOnnxError
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.release.formats.markdown import render_markdown
 from nhle_onnx.release.formats.overview import make_overview
 from nhle_onnx.release.report import render_json
 from nhle_onnx.text import format_number
-from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.values.fleet import FleetPlan, FleetReport, JobPlan, JobResult
 from nhle_onnx.values.settings.fleet import FleetOptions
 from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.classifier import TOOL
-from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
+from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job, check_job
 from nhle_onnx.workflows.observer import Observer
 
 SUMMARY = "summary.json"
@@ -75,6 +75,30 @@ def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
         force=True,
     )
     return report
+
+
+def plan_fleet(settings: FleetSettings, observer: Observer) -> FleetPlan:
+    """Check every job as its run would before it trains, and write nothing."""
+    observer.start_stage(f"checking {len(settings.jobs)} jobs")
+    plans = []
+    for number, job in enumerate(settings.jobs, start=1):
+        plans.append(_plan(job))
+        observer.advance(number, len(settings.jobs), f"{job.name} {plans[-1].status}")
+    return FleetPlan(tool=TOOL, jobs=tuple(plans))
+
+
+def _plan(job: FleetJob) -> JobPlan:
+    plan = JobPlan(
+        name=job.name, model=str(job.settings.model), forget=job.settings.forget, status="ready"
+    )
+    try:
+        is_done = check_job(job)
+    except NhleOnnxError as error:
+        reason, remedy = word_all((error.reason, error.remedy), job.settings.wording)
+        return replace(
+            plan, status="refused", exit_code=error.exit_code, reason=reason, remedy=remedy
+        )
+    return replace(plan, status="kept") if is_done else plan
 
 
 def _prepare(folder: Path) -> None:
