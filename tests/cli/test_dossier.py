@@ -273,5 +273,5 @@ def test_without_reports_nothing_is_shown(folder: Path, nhle: Nhle) -> None:
     result = nhle("dossier", write_case(folder, HEAD, files, SIGNED), "-o", folder / "d.zip")
     assert result.code == 6
     gaps = " ".join(read(folder)[0]["gaps"])
-    assert "No report of `verify`" in gaps
-    assert "No report of `audit`" in gaps
+    assert "No report of verify" in gaps
+    assert "No report of audit" in gaps

@@ -57,6 +57,6 @@ def _show(dossier: Any, settings: Any) -> None:
     for finding in dossier.findings:
         show_line("report", f"{finding.source}: {finding.verdict}")
     for gap in dossier.gaps:
-        show_line("not shown", gap)
+        show_line("gap", gap)
     show_line("dossier", str(settings.out))
     show_verdict(dossier.verdict, conclude_dossier(dossier))

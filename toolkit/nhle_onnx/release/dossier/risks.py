@@ -16,8 +16,8 @@ MASKING = (
     "original last layer it can name the class again. Masking is not erasure."
 )
 _MISSING = {
-    "verify": "No report of `verify` is given: the shipped file was not judged on its own.",
-    "audit": "No report of `audit` is given: nobody tried to bring the class back.",
+    "verify": "No report of verify is given: the shipped file was not judged on its own.",
+    "audit": "No report of audit is given: nobody tried to bring the class back.",
 }
 
 _ELSEWHERE = (
@@ -100,7 +100,14 @@ def _list_attacks(audit: AuditReport | None) -> Iterator[str]:
 
 def _list_places(names: str, files: tuple[BoundFile, ...], patch: Manifest | None) -> Iterator[str]:
     original = next(file for file in files if file.role == "original")
-    yield f"The original model ({original.name}) still knows {names}: delete it, and all copies."
+    if original.size_bytes is None:
+        yield (
+            f"The original model ({original.name}) was not given, which does not show that it is "
+            f"deleted: it and all its copies still know {names}."
+        )
+    else:
+        name = original.name
+        yield f"The original model ({name}) still knows {names}: delete it, and all copies."
     encodings = {tensor.encoding for tensor in patch.tensors} if patch else set()
     if encodings - {"new values"}:
         yield (
