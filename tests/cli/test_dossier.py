@@ -217,6 +217,8 @@ def change_kit(folder: Path) -> None:
         (replace_in("device.json", '"predictions": [', '"predictions": [9, '), "no result"),
         (replace_in("audit.json", '"verdict": "passed"', '"verdict": "failed"'), "its figures say"),
         (replace_in("verify.json", '"passed": true', '"passed": false'), "its figures say"),
+        (replace_in("audit.json", '"value": 0.0', '"value": Infinity'), "not JSON compliant"),
+        (replace_in("audit.json", "    3\n", "    31\n"), "10 labels"),
         (replace_in("verify.json", "verify/v1", "verify/v9"), "its schema is"),
         (replace_in("case.toml", '"Dress"', '"Bag"'), "unlearn is about class 3"),
         (replace_in("case.toml", '"Dress"', '"Dres"'), "the model has no class"),

@@ -58,10 +58,12 @@ def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
     command = _COMMANDS[kind]
     try:
         document = json.loads(content)
+        json.dumps(document, allow_nan=False)  # an infinity is no figure
         _check_schema(kind, document["schema"])
         document = upgrade_report(document)
         report = TypeAdapter(kind).validate_python(document)
         report = replace(report, checks=_keep_counts(report.checks, document["checks"]))
+        _check_classes(report)
         _check_verdict(report, document)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = _explain(error)
@@ -137,6 +139,12 @@ def _keep_counts(checks: tuple[Check, ...], stated: list[dict[str, Any]]) -> tup
 def _check_schema(kind: type, schema: object) -> None:
     if schema not in _SCHEMAS[kind]:
         message = f"its schema is {schema}"
+        raise ValueError(message)
+
+
+def _check_classes(report: _Report) -> None:
+    if not set(report.forget) <= set(range(len(report.labels))):
+        message = f"it has {len(report.labels)} labels, and is about class {report.forget}"
         raise ValueError(message)
 
 
