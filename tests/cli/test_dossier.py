@@ -249,6 +249,15 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     assert sorted(folder.iterdir()) == before
 
 
+def test_pictures_in_a_report_are_named(folder: Path, nhle: Nhle) -> None:
+    shown = '{"index": 1, "true": 3, "answers": {"edited": 4}, "picture": "data:x"}'
+    rest = '"images": 1, "available": 1, "confusion": {}, "mistakes": []'
+    outcomes = f'{{{rest}, "forgotten": [{shown}]}}'
+    replace_in("verify.json", '"outcomes": null', f'"outcomes": {outcomes}')(folder)
+    nhle("dossier", write_case(folder), "-o", folder / "d.zip")
+    assert "The reports verify hold small pictures" in " ".join(read(folder)[0]["risks"])
+
+
 def test_a_file_that_no_report_is_about_leaves_a_gap(folder: Path, nhle: Nhle) -> None:
     (folder / "edited.int8.bin").write_bytes(b"int8")
     derived = '[[derived]]\nfile = "edited.int8.bin"\nkind = "INT8"\n'

@@ -17,6 +17,7 @@ _MODULES = {
     "kit": "kit",
     "dossier": "dossier",
     "push": "push",
+    "view": "view",
     "fleet": "fleet",
     "doctor": "doctor",
 }

@@ -44,7 +44,7 @@ def fleet_command(file: Path, **values: Any) -> int:
     gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
-    from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.cli.show import ProgressBar, show_line
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
@@ -64,6 +64,8 @@ def fleet_command(file: Path, **values: Any) -> int:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, out, quiet=values["quiet"])
+        if settings.page:
+            show_line("page", str(settings.page))
     if report.interrupted:
         click.echo("interrupted: finished jobs are kept; run it again for the rest", err=True)
         return _INTERRUPTED

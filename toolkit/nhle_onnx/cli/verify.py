@@ -90,7 +90,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
-        _show(report, quiet=values["quiet"])
+        _show(report, settings.page, quiet=values["quiet"])
     return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
@@ -116,7 +116,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
-def _show(report: Any, *, quiet: bool) -> None:
+def _show(report: Any, page: Path | None, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
@@ -141,6 +141,8 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
+    if page:
+        show_line("page", str(page))
     show_verdict(report.verdict, explain_verdict(report))
 
 

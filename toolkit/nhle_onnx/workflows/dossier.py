@@ -157,7 +157,9 @@ def _assemble(found: _Evidence, key_sha256: str | None) -> Dossier:
         files=files,
         findings=findings,
         gaps=list_gaps(kind, findings, unmeasured),
-        risks=list_risks(unlearn, audit, findings, files, found.patch),
+        risks=list_risks(
+            unlearn, audit, findings, files, found.patch, tuple(_list_pictured(found))
+        ),
         signers=tuple(
             Signer(name=each.name, role=each.role, date=each.date.isoformat())
             for each in found.case.signed_by
@@ -272,6 +274,16 @@ def _list_findings(found: _Evidence) -> Iterator[Finding]:
     for device in found.devices:
         name = device.device.get("name", "unknown device")
         yield _find(f"device {name}, {device.measured_at}", device)
+
+
+def _list_pictured(found: _Evidence) -> Iterator[str]:
+    """Name the reports with pictures of images, which a page needs."""
+    reports = {"unlearn": found.unlearn.report}
+    others = {name: document.report for name, document in found.reports}
+    for name, report in {**reports, **others}.items():
+        outcomes = report.outcomes
+        if outcomes and any(each.picture for each in (*outcomes.forgotten, *outcomes.mistakes)):
+            yield name
 
 
 def _find(source: str, report: Report) -> Finding:

@@ -8,6 +8,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.release.formats.choose import check_suffix, render_as
 from nhle_onnx.release.meaning import Report
 from nhle_onnx.values.fleet import FleetReport
+from nhle_onnx.values.report import VerifyReport
 from nhle_onnx.values.settings.verify import VerifySettings
 
 
@@ -31,4 +32,16 @@ def check_verify_page(settings: VerifySettings) -> None:
 def write_report_page(page: Path | None, report: Report | FleetReport, *, force: bool) -> None:
     """Write the report in the format of its file, if one was asked for."""
     if page:
-        write_files({page: render_as(page, report)}, force=force)
+        content = render_as(page, report, lambda: _draw(report))
+        write_files({page: content}, force=force)
+
+
+def _draw(report: Report | FleetReport) -> str:
+    """Draw the report's own page; there is none for a device's result."""
+    # matplotlib is slow to import: only where a page is wanted
+    from nhle_onnx.release.page.content import describe_fleet, describe_verification  # noqa: PLC0415
+    from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
+
+    if isinstance(report, FleetReport):
+        return render_page(describe_fleet(report))
+    return render_page(describe_verification(report)) if isinstance(report, VerifyReport) else ""

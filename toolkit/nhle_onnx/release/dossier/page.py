@@ -7,6 +7,7 @@ from nhle_onnx.release.formats.markdown import VERDICTS
 from nhle_onnx.release.formats.overview import describe_check
 from nhle_onnx.release.page.cleaning import clean
 from nhle_onnx.release.page.elements import Page, Row, Section, Table, Verdict
+from nhle_onnx.release.page.explanations import CHECKS
 from nhle_onnx.text import format_number, name_class
 from nhle_onnx.values.dossier import Dossier, Finding
 from nhle_onnx.values.verdict import Check
@@ -168,10 +169,23 @@ def _tabulate_checks(finding: Finding) -> Table:
     cases = tuple(map(describe_check, finding.checks))
     return Table(
         title=finding.source,
-        header=("check", "verdict", "value", "limit", "95 % bound", "images", "95 % interval"),
+        header=(
+            "what was checked",
+            "verdict",
+            "value",
+            "limit",
+            "at worst",
+            "images",
+            "95 % interval",
+        ),
         rows=tuple(
             Row(
-                cells=(case.name, VERDICTS[case.verdict].lower(), *case.cells, _name_range(check)),
+                cells=(
+                    CHECKS.get(case.name, case.name),
+                    VERDICTS[case.verdict].lower(),
+                    *case.cells,
+                    _name_range(check),
+                ),
                 is_marked=case.verdict != "passed",
             )
             for case, check in zip(cases, finding.checks, strict=True)

@@ -39,6 +39,7 @@ def list_risks(
     findings: tuple[Finding, ...],
     files: tuple[BoundFile, ...],
     patch: Manifest | None,
+    pictured: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Say what may be left although every gate passed."""
     names = name_forgotten(unlearn)
@@ -46,6 +47,7 @@ def list_risks(
         *_list_bounds(names, findings),
         *_list_attacks(audit),
         *_list_places(names, files, patch),
+        *_list_pictures(names, pictured),
         f"Whoever has labelled images of {names} can train any model to recognise them again.",
         _ELSEWHERE,
     )
@@ -68,6 +70,14 @@ def _list_gaps(
     for finding in findings:
         for gap, names in group_gaps(finding.checks).items():
             yield f"{finding.source}, {', '.join(names)}: {gap}."
+
+
+def _list_pictures(names: str, pictured: tuple[str, ...]) -> Iterator[str]:
+    if pictured:
+        yield (
+            f"The reports {', '.join(pictured)} hold small pictures of images of {names}, and so "
+            "does this dossier: keep it where such images may be kept, or make them without."
+        )
 
 
 def _list_bounds(names: str, findings: tuple[Finding, ...]) -> Iterator[str]:

@@ -42,6 +42,16 @@ Page = Annotated[
         group=Group.OUTPUT,
     ),
 ]
+PageImages = Annotated[
+    int,
+    Option(
+        "How many images of each kind the page shows; 0 for none, where they are private.",
+        keyword="report_images",
+        at_least=0,
+        at_most=200,
+        group=Group.OUTPUT,
+    ),
+]
 Force = Annotated[bool, Option("Replace existing outputs.", group=Group.OUTPUT)]
 Workers = Annotated[
     int | None,
@@ -71,3 +81,8 @@ MaxElements = Annotated[
         group=Group.SAFETY,
     ),
 ]
+
+
+def has_page(path: Path | None) -> bool:
+    """Whether a report is a page, which shows images; other formats show none."""
+    return path is not None and path.suffix.lower() == ".html"

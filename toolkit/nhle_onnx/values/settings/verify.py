@@ -18,6 +18,7 @@ from nhle_onnx.values.settings.shared import (
     Forget,
     JudgeData,
     Page,
+    PageImages,
     UsesKernels,
     Workers,
 )
@@ -27,8 +28,9 @@ from nhle_onnx.values.settings.shared import (
 class VerifySettings:
     """The settings of `verify`.
 
-    Without `workers`, there is one for each core. `compares_kernels` measures with the other
-    kernels as well; `one_by_one` runs each image by itself.
+    Without `workers`, there is one for each core. `page` is the path of the HTML report.
+    `compares_kernels` measures with the other kernels as well; `one_by_one` runs each image by
+    itself.
     """
 
     model: Path
@@ -51,6 +53,7 @@ class VerifySettings:
     engine: Engine = "local"
     workers: Workers = None
     page: Page = None
+    shown: PageImages = 12
     force: Force = False
     limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
