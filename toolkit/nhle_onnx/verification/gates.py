@@ -180,11 +180,8 @@ class Judge:
     def _describe_unjudged(self, counts: ClassCounts) -> list[str]:
         """Note retained classes without an image where the verdict is given all the same."""
         unjudged, is_allowed = self._list_unjudged(counts)
-        if not unjudged or not is_allowed:
-            return []
-        classes = "1 retained class has" if len(unjudged) == 1 else f"{len(unjudged)} classes have"
-        note = f"{classes} no image to judge by: nothing is said of {self._list(unjudged)}"
-        return [note]
+        note = f"nothing is said of classes without an image to judge by: {self._list(unjudged)}"
+        return [note] if unjudged and is_allowed else []
 
     def _explain_unjudged(self, counts: ClassCounts) -> str:
         """Name retained classes without an image, if they are more than may stay unknown."""
