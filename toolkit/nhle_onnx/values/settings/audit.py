@@ -6,6 +6,7 @@ from typing import Annotated
 
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import Device
+from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
@@ -42,6 +43,16 @@ class AuditSettings:
         Path | None,
         Option("Samples that the baseline was trained on, for membership inference."),
     ] = None
+    patch: Annotated[
+        Path | None, Option("The patch from the baseline to the model: what does it give away?")
+    ] = None
+    effort: Annotated[
+        Effort,
+        Option(
+            "Which attacks are made: thorough adds those that train for long, fast leaves out "
+            "those that read inner layers or search for changes of images."
+        ),
+    ] = "standard"
     page: Page = None
     unlearn_report: Annotated[
         Path | None, Option("The report.json of `unlearn`, to show the course of training.")
