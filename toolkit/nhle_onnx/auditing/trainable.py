@@ -16,7 +16,7 @@ from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
-from nhle_onnx.values.audit import Role
+from nhle_onnx.values.outcomes import Role
 
 _COMPARED = 32  # samples on which the trainable form must answer as ONNX Runtime does
 _IMAGE_RANK = 4

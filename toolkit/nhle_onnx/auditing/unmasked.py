@@ -3,7 +3,7 @@
 from onnx import ModelProto
 
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
-from nhle_onnx.values.audit import Role
+from nhle_onnx.values.outcomes import Role
 
 
 def list_fitting(context: AuditContext) -> dict[Role, ModelProto]:

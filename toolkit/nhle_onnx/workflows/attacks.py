@@ -27,7 +27,8 @@ from nhle_onnx.auditing.context import AuditContext, split_halves
 from nhle_onnx.auditing.measures import combine_repeats
 from nhle_onnx.hints import hint
 from nhle_onnx.training.device import explain_device_faults, open_device
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.observer import Stopwatch

@@ -16,7 +16,8 @@ from nhle_onnx.auditing.attacks.membership import (
     read_member_probabilities,
 )
 from nhle_onnx.auditing.context import AuditContext
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 
 def attack_membership_by_shadow(context: AuditContext) -> tuple[Measure, ...]:

@@ -15,7 +15,8 @@ from scipy.stats import norm
 from nhle_onnx.auditing.attacks.divergence import to_probabilities
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 ERROR_RATE = 0.05  # how often the test may say "closer to retrained" where it is not
 _FEWEST = 10  # images in each third

@@ -11,7 +11,8 @@ from nhle_onnx.auditing.attacks.divergence import measure_divergence, to_probabi
 from nhle_onnx.auditing.context import AuditContext, Target
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.graph.head.head import HeadRows
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 
 def measure_row_changes(rows: HeadRows, original: HeadRows) -> npt.NDArray[np.float64]:

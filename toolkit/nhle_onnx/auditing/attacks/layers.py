@@ -12,7 +12,8 @@ from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.layers import Layer, list_late_layers, read_layers
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.regression import fit_regression
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 SHOTS = (1, 5, 16)  # images of each class
 ALL = 200  # images of each class, at most

@@ -23,7 +23,8 @@ from nhle_onnx.auditing.trainable import lower_target, place_images
 from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.loop import make_relative_adam
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 STEP_LIMIT = 40
 FIRST_STEPS = 20  # taken with every model, so that mean Acc_F can be compared

@@ -14,7 +14,8 @@ from nhle_onnx.auditing.trainable import lower_target, place_images
 from nhle_onnx.auditing.unmasked import list_fitting
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.loop import make_relative_adam
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 STEPS = 200
 _RATE = 5e-3  # of each tensor's magnitude, as in relearning

@@ -16,6 +16,7 @@ from nhle_onnx.values.settings.shared import (
     Force,
     Forget,
     Page,
+    PageImages,
     RunsOn,
     Seed,
     UsesKernels,
@@ -62,6 +63,7 @@ class AuditSettings:
         ),
     ] = "standard"
     page: Page = None
+    shown: PageImages = 12
     unlearn_report: Annotated[
         Path | None,
         Option("The report.json of `unlearn`, to show the course of training.", group=Group.MODEL),
