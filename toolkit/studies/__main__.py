@@ -4,6 +4,7 @@ import click
 
 from studies.ablation import ablation
 from studies.after_quantization import after_quantization
+from studies.attackers import attackers
 from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
@@ -25,6 +26,7 @@ def main() -> None:
 for command in (
     ablation,
     after_quantization,
+    attackers,
     audit,
     classes,
     compare,
