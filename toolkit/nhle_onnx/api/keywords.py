@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, Validation
 from nhle_onnx.errors import UsageError
 from nhle_onnx.text import suggest
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Device, Provider
+from nhle_onnx.values.places import Device, Provider, Runtime
 from nhle_onnx.values.preprocess import ChannelOrder, Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import (
@@ -105,6 +105,7 @@ class VerifyKeywords(RunKeywords, total=False):
     engine: str
     jobs: int | None
     provider: Provider | tuple[Provider, ...]
+    runtime: Runtime
 
 
 class AuditKeywords(RunKeywords, total=False):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import Provider, Runtime
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -39,6 +39,10 @@ class VerifySettings:
             "Where ONNX Runtime runs; repeat for several.", keyword="provider", group=Group.PLACES
         ),
     ] = ("auto",)
+    runtime: Annotated[
+        Runtime,
+        Option("What computes the models; OpenVINO does on the CPU.", group=Group.PLACES),
+    ] = "onnxruntime"
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
     one_by_one: bool = False
