@@ -174,7 +174,7 @@ def _open_openvino(source: str | bytes) -> Session:
     try:
         return Session(native=OpenVino(source), provider=NAME)
     except Exception as error:  # OpenVINO's errors share no public base class
-        message = f"{NAME} cannot load the model: {_first_line(error)}"
+        message = f"{NAME} cannot load the model: {str(error).strip().splitlines()[-1]}"
         raise InputRefusedError(message, remedy="Measure it with ONNX Runtime.") from error
 
 
