@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.values.verdict import Check, Judged
@@ -97,7 +98,7 @@ class TrainingStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnReport(Judged):
-    """The whole of `report.json`."""
+    """The whole of `report.json`. `outcomes` come with a page."""
 
     schema: str = "nhle-onnx/report/v2"
     tool: dict[str, str]
@@ -127,6 +128,7 @@ class UnlearnReport(Judged):
     notes: tuple[str, ...]
     also: tuple[ConvertedFile, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    outcomes: Outcomes | None = None
     checks: tuple[Check, ...]
 
 
@@ -140,7 +142,9 @@ class ProviderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport(Judged):
-    """What `verify` found. `before`, `unmasked` and `delta_acc_r` need a baseline."""
+    """What `verify` found. `before`, `unmasked` and `delta_acc_r` need a baseline; `outcomes` come
+    with a page.
+    """
 
     schema: str = "nhle-onnx/verify/v1"
     tool: dict[str, str]
@@ -160,4 +164,5 @@ class VerifyReport(Judged):
     changed_tensors: tuple[str, ...] | None
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
+    outcomes: Outcomes | None = None
     checks: tuple[Check, ...]
