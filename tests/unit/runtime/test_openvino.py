@@ -46,7 +46,7 @@ def test_what_openvino_cannot_read_is_refused() -> None:
     pytest.importorskip("openvino")
     model = onnx.load(LENET)
     model.graph.node[0].op_type = "NoSuchOperator"
-    with pytest.raises(InputRefusedError, match="OpenVINO cannot load the model"):
+    with pytest.raises(InputRefusedError, match=r"cannot load the model: .*NoSuchOperator"):
         open_session(model, "cpu", runtime="openvino")
 
 

@@ -36,3 +36,10 @@ class OpenVino:
         """Compute the named outputs."""
         found = self._compiled(feed)
         return [found[self._compiled.output(name)] for name in outputs]
+
+
+def find_reason(error: Exception) -> str:
+    """Find what an error of several lines says; in its summary, the reasons follow dashes."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    reasons = [line.removeprefix("-- ") for line in lines if line.startswith("-- ")]
+    return "; ".join(reasons) or lines[-1]

@@ -169,12 +169,12 @@ def _open(source: str | bytes, provider: str, entries: Mapping[str, str], lanes:
 
 
 def _open_openvino(source: str | bytes) -> Session:
-    from nhle_onnx.runtime.openvino import NAME, OpenVino  # noqa: PLC0415 - an extra
+    from nhle_onnx.runtime.openvino import NAME, OpenVino, find_reason  # noqa: PLC0415 - an extra
 
     try:
         return Session(native=OpenVino(source), provider=NAME)
     except Exception as error:  # OpenVINO's errors share no public base class
-        message = f"{NAME} cannot load the model: {str(error).strip().splitlines()[-1]}"
+        message = f"{NAME} cannot load the model: {find_reason(error)}"
         raise InputRefusedError(message, remedy="Measure it with ONNX Runtime.") from error
 
 
