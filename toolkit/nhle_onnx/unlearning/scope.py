@@ -1,6 +1,8 @@
 """Which tensors a scope may change. Reads the graph; needs no torch."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import prod
 
 from onnx import ModelProto, NodeProto, helper
@@ -13,14 +15,16 @@ from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.request import Scope
 
 _MOST = 0.95
+_EARLIEST = 0.01  # of the weights before the head
 _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 
 
 def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tuple[str, ...]:
     """Names of the trained tensors within a scope, in order of use.
 
-    `features`: all before the head, none behind it. `last-stage`: those after the last loss of
-    resolution by a strided convolution or pooling. `head`: the head's own. `all`: everything.
+    `features`: all before the head, none behind it, without the earliest. `last-stage`: those after
+    the last loss of resolution by a strided convolution or pooling. `head`: the head's own. `all`:
+    everything.
     """
     own = {name for part in head.all_parts for name in (part.weight, part.bias)}
     weights = list_weights(model.proto, model.opset, head.scores, model.constants)
@@ -32,9 +36,18 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     before = {name for names in read for name in names}
     features = tuple(name for name in weights if name in before and name not in own)
     if scope == "features":
-        return features
+        return features[_count_earliest(model.proto, features) :]
     early = set(_list_early_weights(model.proto, model.opset, head))
     return tuple(name for name in features if name not in early)
+
+
+def _count_earliest(proto: ModelProto, names: Sequence[str]) -> int:
+    """Count the first tensors that hold hardly any of the weights. What they compute, edges and
+    colours, no class has for itself; at the highest resolution they cost most of a step.
+    """
+    tensors = GraphIndex(proto).tensors
+    sizes = [prod(tensors[name].dims) for name in names]
+    return bisect_right([*accumulate(sizes)], _EARLIEST * sum(sizes))
 
 
 def describe_share(
