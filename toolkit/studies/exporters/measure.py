@@ -92,7 +92,7 @@ def unlearn(path: Path, cache: Path, method: Method) -> Row:
             model=path,
             forget=(str(FORGET),),
             samples=folder / "samples.npz",
-            eval_data=folder / "test.npz",
+            data=folder / "test.npz",
             out=folder / "edited.onnx",
             options=UnlearnOptions(method=method, samples_per_class=FORGET_SAMPLES + ANCHORS),
         )
