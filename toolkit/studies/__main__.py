@@ -15,6 +15,7 @@ from studies.paper import paper
 from studies.processors import processors
 from studies.quantized import quantized
 from studies.retraining import retraining
+from studies.saturation import saturation
 from studies.strangers.command import strangers
 
 
@@ -37,6 +38,7 @@ for command in (
     processors,
     quantized,
     retraining,
+    saturation,
     strangers,
 ):
     main.add_command(command)
