@@ -79,7 +79,9 @@ def read_file(path: Path) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        raise InputRefusedError(f"{path} cannot be read: {error.strerror}", remedy=_CHECK) from error
+        raise InputRefusedError(
+            f"{path} cannot be read: {error.strerror}", remedy=_CHECK
+        ) from error
 
 
 def read_kit(path: Path) -> tuple[Kit, str]:
