@@ -66,6 +66,8 @@ def make_jobs(folder: Path) -> Iterator[Job]:
     patch = shutil.copy(folder / "patch create" / "made.nhlepatch", inputs)
     yield make("patch apply", "patch", "apply", model, patch, "-o", "made.onnx")
     yield make("sign", "sign", edited, report, "--key", private, "-o", "made.sig")
+    yield make("patch apply --also ort", "patch", "apply", model, patch, "-o", "made.onnx",
+               "--also", "ort")  # fmt: skip
     data = EVALUATION
     yield make("kit", "kit", edited, "--forget", "3", "--data", data, "-o", "made.zip", "--quiet")
     training = (*unlearn, "--steps", STEPS)
