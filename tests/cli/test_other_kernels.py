@@ -35,8 +35,14 @@ def saturating(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor whose default kernels lose what is large."""
     opened = session.open_session
 
-    def open_session(model: ModelProto, provider: Any, kind: Kernels = "exact") -> session.Session:  # noqa: ANN401 - a literal
-        return opened(clip_weights(model) if kind == "default" else model, provider, kind)
+    def open_session(
+        model: ModelProto,
+        provider: Any,  # noqa: ANN401 - a literal
+        kind: Kernels = "exact",
+        lanes: int = 1,
+    ) -> session.Session:
+        model = clip_weights(model) if kind == "default" else model
+        return opened(model, provider, kind, lanes=lanes)
 
     for module in ("nhle_onnx.workflows.measure", "nhle_onnx.auditing.context"):
         monkeypatch.setattr(import_module(module), "open_session", open_session)

@@ -56,5 +56,18 @@ def test_without_a_gpu_the_page_says_that_nothing_ran(
     assert [row["step"] for row in rows] == list(command._STEPS)
 
 
+def test_a_chosen_step_keeps_the_others_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    earlier = [{"step": name, **judge("worked", 1, "=", 1)} for name in ("machine", "forms")]
+    results.write_results("cuda", "On a GPU", "", earlier)
+    monkeypatch.setattr(machine, "find_device_fault", lambda _: "it finds no such device")
+    assert CliRunner().invoke(command.cuda, ["--step", "forms"]).exit_code == 0
+    kept, measured = results.read_rows("cuda")
+    assert kept == earlier[0]
+    assert measured["value"].startswith("not run")
+
+
 def _stand(_: Place) -> Iterator[Row]:
     yield judge("stood", 2, "≥", 1)

@@ -12,7 +12,7 @@ import click
 
 from benchmarks.cuda import faults, inference, machine, programs, training
 from benchmarks.cuda.place import Place, Step, fail, skip
-from studies.results import write_results
+from studies.results import read_rows, write_results
 from studies.tables import Row, make_table
 
 _NAME = "cuda"
@@ -52,7 +52,7 @@ _STEPS = {
 @click.option("--rows", is_flag=True, help="Print the rows of one step alone, as JSON lines.")
 def cuda(*, chosen: tuple[str, ...], seconds: float, dry_run: bool, rows: bool) -> None:
     """Compare a GPU with the CPU, step by step, each in its own process. The page is written after
-    each step; what did not run says so.
+    each step; what did not run says so. Where `--step` chooses, the page keeps the other steps.
     """
     place = Place("cpu" if dry_run else "cuda")
     names = chosen or tuple(_STEPS)
@@ -61,7 +61,9 @@ def cuda(*, chosen: tuple[str, ...], seconds: float, dry_run: bool, rows: bool) 
             click.echo(json.dumps(row))
         return
     fault = None if dry_run else machine.find_gpu_fault()
-    found: dict[str, list[Row]] = {name: [skip("all of it", "not reached")] for name in names}
+    found = {name: [skip("all of it", "not reached")] for name in names}
+    if chosen and not dry_run:
+        found = _read_published() | found
     deadline = time.monotonic() + seconds
     for name in names:
         found[name] = _run_step(name, place, deadline, fault)
@@ -114,6 +116,14 @@ def _isolate(name: str, limit_s: float) -> Iterator[Row]:
     if code:
         end = f"stopped after {limit_s:.0f} s" if is_late else f"ended with {code}"
         yield fail(_REST, f"{end}: {' '.join(''.join(said[-6:]).split())[-600:]}")
+
+
+def _read_published() -> dict[str, list[Row]]:
+    """Read each step's rows, in the order of the page."""
+    parts: dict[str, list[Row]] = {name: [] for name in _STEPS}
+    for row in read_rows(_NAME):
+        parts[row.pop("step")].append(row)
+    return {name: rows for name, rows in parts.items() if rows}
 
 
 def _flatten(found: dict[str, list[Row]]) -> list[Row]:
