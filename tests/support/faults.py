@@ -43,22 +43,21 @@ class Kill:
 
 
 def kill_jobs(jobs: Sequence[Job], kills: int, seed: int, scratch: Path) -> Iterator[Kill]:
-    """So many kills, the jobs and targets in turn, and every run that had ended before its kill.
+    """So many kills, jobs, signals and targets in turn, and every run that ended before its kill.
 
     Half of them come at any moment of the run, half in its last part.
     """
     chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing
     lasting_s = {job.name: job.run_s for job in jobs}
     for index in range(kills):
-        turn, place = divmod(index, len(jobs))
-        job, is_late = jobs[place], True
+        job, is_late = jobs[index % len(jobs)], True
         while is_late:
             latest_s = lasting_s[job.name]
             delay_s = chance.uniform(chance.choice((0.0, (1 - _LATE) * latest_s)), latest_s)
             folder = Path(tempfile.mkdtemp(dir=scratch))
-            name = SIGNALS[turn % len(SIGNALS)]
+            name = SIGNALS[index % len(SIGNALS)]
             # of the two processes, the one that watches hears the polite ones, as from a shell
-            target = TARGETS[turn // 2 % len(TARGETS)] if name == "SIGKILL" else "parent"
+            target = TARGETS[index // 2 % len(TARGETS)] if name == "SIGKILL" else "parent"
             kill = kill_once(job, target, delay_s, folder, name)
             shutil.rmtree(folder)
             is_late = kill.was_done
