@@ -193,8 +193,16 @@ def _read_column(file: Path, name: str) -> list[Any]:
     if values.null_count:
         message = f"{file} has rows without a class in {name}"
         raise InputRefusedError(message, remedy=_REMEDY)
-    read: list[Any] = values.to_pylist()
-    return read
+    return list_values(values, file)
+
+
+def list_values(values: Any, file: Path) -> list[Any]:  # noqa: ANN401 - pyarrow types none
+    """List a column's values. Raises InputRefusedError for text that is not UTF-8."""
+    try:
+        return list(values.to_pylist())
+    except ValueError as error:
+        message = f"{file} holds text that is not UTF-8"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
 def _check_texts(values: Any) -> None:  # noqa: ANN401 - pyarrow types none
