@@ -49,6 +49,7 @@ COMMANDS = {
     "sign": {"--key", "--json"},
     "check-signature": {"--key", "--json"},
     "kit": {"--forget", "--data", "--out"},
+    "view": {"--port"},
     "doctor": {"--provider", "--device", "--json"},
 }  # fmt: skip
 SHORT = {"-v": "--verbose", "-q": "--quiet", "-o": "--out"}

@@ -182,6 +182,37 @@ def test_one_image_is_no_class(count: int, unlearn: Callable[..., Outcome], tmp_
     assert outcome.report["device"] == "cpu"
 
 
+@pytest.mark.parametrize(("scenes", "noted"), [(1, True), (16, False)])
+def test_samples_are_chosen_for_what_they_show(
+    scenes: int,
+    noted: bool,  # noqa: FBT001
+    unlearn: Callable[..., Outcome],
+    tmp_path: Path,
+) -> None:
+    """A folder that begins with one dress 16 times; nothing else in it, or 15 more dresses."""
+    x, y = read_inputs()
+    noise = np.random.default_rng(0).normal(scale=0.02, size=(16, *x.shape[1:]))
+    first, others = (np.flatnonzero(y == index) for index in (3, 8))
+    same = x[first[:1]].repeat(16, 0) + noise.astype(np.float32)
+    images = np.concatenate([same, x[first[1:scenes]], x[others[:16]]])
+    labels = np.array([3] * (15 + scenes) + [8] * 16)
+    samples = save_arrays(tmp_path / "s.npz", images, labels)
+    flags = ("--samples", samples, "--eval-data", EVALUATION, "--steps", 1)
+    outcome = unlearn(LENET, *flags, method="nhle-cwm")
+    assert (outcome.report["samples"]["variety"] < 0.2) == noted
+    assert ("most samples of class 3 are nearly the same" in outcome.notes) == noted
+
+
+def test_classes_that_no_anchor_shows_are_named(
+    unlearn: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    names = ("Dress", "Bag", "Coat")
+    samples = save_samples(tmp_path / "s", {name: list_images(name) for name in names})
+    flags = ("--samples", samples, "--eval-data", EVALUATION, "--steps", 1)
+    outcome = unlearn(LENET, *flags, method="nhle-cwm")
+    assert "no anchor is of 7 of the 9 retained classes (0, 1, 2, 5, 6, …)" in outcome.notes
+
+
 @pytest.mark.parametrize("pixel", [0, 255])
 def test_blank_images_show_nothing(
     pixel: int, unlearn: Callable[..., Outcome], tmp_path: Path
@@ -222,16 +253,14 @@ def test_an_image_cannot_be_forgotten_and_kept(
 def test_images_that_were_tuned_on_are_poor_judges(
     unlearn: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    judges = save_samples(
-        tmp_path / "s", {name: list_images(name)[8:] for name in ("Dress", "Bag")}
-    )
+    judges = save_samples(tmp_path / "s", {name: list_images(name) for name in ("Dress", "Bag")})
     flags = ("--samples-per-class", 12, "--eval-data", judges, "--steps", 1)
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
-    assert "8 evaluation images were left out" in outcome.notes
+    assert "24 evaluation images were left out" in outcome.notes
     assert outcome.report["samples"]["eval"] == 8
     masked = unlearn(LENET, *flags[:4], "--force")
     assert "left out" not in masked.notes
-    assert masked.report["samples"]["eval"] == 16
+    assert masked.report["samples"]["eval"] == 32
 
 
 def test_few_samples_say_little(unlearn: Callable[..., Outcome], tmp_path: Path) -> None:

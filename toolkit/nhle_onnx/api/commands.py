@@ -29,6 +29,7 @@ from nhle_onnx.workflows.audit import audit_model
 from nhle_onnx.workflows.audit_page import check_page, write_page
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
+from nhle_onnx.workflows.pages import check_verify_page, write_report_page
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
 from nhle_onnx.workflows.verify import verify_model
@@ -89,8 +90,8 @@ def verify(
 ) -> VerifyReport:
     """Measure what a model still knows about the forgotten classes, and judge it by the gates.
 
-    Writes nothing, and needs no torch. Raises UsageError, InputRefusedError,
-    UnsupportedModelError or DeviceUnavailableError.
+    Writes nothing except an HTML page, if `report` names one, and needs no torch. Raises
+    UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
 
     Examples:
         >>> import nhle_onnx
@@ -109,7 +110,10 @@ def verify(
         VerifySettings, values, model=Path(model), forget=name_classes(forget), data=Path(data)
     )
     check_engine(settings.engine)
-    return verify_model(settings, observer or Silence())
+    check_verify_page(settings)
+    report = verify_model(settings, observer or Silence())
+    write_report_page(settings.page, report, force=settings.force)
+    return report
 
 
 @documented(AuditSettings)

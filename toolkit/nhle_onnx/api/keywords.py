@@ -86,6 +86,7 @@ class TuningKeywords(RunKeywords, total=False):
     device: Device
     seed: int
     report: StrPath | None
+    report_images: int
     bom: StrPath | None
     also: Literal["ort"] | tuple[Literal["ort"], ...]
     force: bool
@@ -104,6 +105,9 @@ class VerifyKeywords(RunKeywords, total=False):
     baseline: StrPath | None
     engine: str
     jobs: int | None
+    report: StrPath | None
+    report_images: int
+    force: bool
     provider: Provider | tuple[Provider, ...]
 
 
@@ -113,6 +117,7 @@ class AuditKeywords(RunKeywords, total=False):
     reference: StrPath | None
     members: StrPath | None
     report: StrPath | None
+    report_images: int
     unlearn_report: StrPath | None
     repeats: int
     provider: Provider

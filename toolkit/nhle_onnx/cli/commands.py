@@ -15,6 +15,7 @@ _MODULES = {
     "sign": "sign",
     "check-signature": "sign",
     "kit": "kit",
+    "view": "view",
     "fleet": "fleet",
     "doctor": "doctor",
 }

@@ -74,7 +74,7 @@ def _show(report: Any, *, quiet: bool) -> None:
     )
     show_line("kernels", f"sums of uint8 × int8: {sums}")
     for extra, is_installed in report.extras.items():
-        hint = "installed" if is_installed else f"no; pip install 'nhle-onnx[{extra}]'"
+        hint = "installed" if is_installed else f"no; in a clone: pip install '.[{extra}]'"
         show_line("extra", f"{extra}: {hint}")
     shell = Path(os.environ.get("SHELL", "")).name
     if shell in _COMPLETION:

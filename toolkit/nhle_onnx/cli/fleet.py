@@ -38,21 +38,26 @@ def fleet_command(file: Path, **values: Any) -> int:
     gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
-    from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.cli.show import ProgressBar, show_line
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
+    from nhle_onnx.workflows.pages import check_page, write_report_page
 
     out = values["out"] or file.with_suffix("")
     jobs = read_fleet(file, out.resolve())
     check_engine(values["engine"])
     settings = make_settings(FleetSettings, values, jobs=jobs, out=out)
+    check_page(settings.page, (file,), force=settings.force)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = run_fleet(settings, progress)
+        write_report_page(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, out, quiet=values["quiet"])
+        if settings.page:
+            show_line("page", str(settings.page))
     if report.interrupted:
         click.echo("interrupted: finished jobs are kept; run it again for the rest", err=True)
         return _INTERRUPTED

@@ -11,6 +11,8 @@ from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_opt
 from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.option import make_settings
 
+_SHOWN = 24  # labels
+
 
 @click.command("inspect", cls=GroupedCommand, example="nhle-onnx inspect model.onnx")
 @MODEL
@@ -52,7 +54,9 @@ def _show(report: Any) -> None:
         )
     show_line("weights", f"{report.trainable_parameters:,} in {report.trainable_tensors} tensors")
     if report.labels:
-        show_line("labels", ", ".join(report.labels))
+        shown = report.labels[:_SHOWN]
+        more = f", … and {len(report.labels) - _SHOWN:,} more" if report.labels[_SHOWN:] else ""
+        show_line("labels", f"{', '.join(shown)}{more}")
     source = report.preprocess.source if report.preprocess else "none found; image files need it"
     show_line("images", f"preprocessing from {source}" if report.preprocess else source)
     methods = [name for name in ("nhle-cwm", "nhle", "cwm") if report.unlearn[name]]

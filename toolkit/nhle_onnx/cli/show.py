@@ -127,17 +127,23 @@ def make_accuracy_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
 ) -> Table:
     """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
-    marked.
+    marked; of many classes, those that changed most are shown.
     """
+    from nhle_onnx.release.rows import choose_rows, measure_spread
+
     table = _start_table()
     table.add_column("class")
     for name in columns:
         table.add_column(name, justify="right")
-    for index, label in enumerate(labels):
-        name = _escape(name_class(index, label))
+    values = {name: accuracy.per_class for name, accuracy in columns.items()}
+    rows = choose_rows(len(labels), forget, values, measure_spread)
+    for index in rows:
+        name = _escape(name_class(index, labels[index]))
         shown = f"{name} (forgotten)" if index in forget else name
         cells = [format_number(accuracy.per_class[index]) for accuracy in columns.values()]
         table.add_row(shown, *cells)
+    if left_out := len(labels) - len(rows):
+        table.add_row(f"… and {left_out:,} more")
     for shown, field in (("Acc_F, forgotten", "acc_f"), ("Acc_R, retained", "acc_r")):
         cells = [format_number(getattr(accuracy, field)) for accuracy in columns.values()]
         table.add_row(shown, *cells, style="bold")

@@ -77,16 +77,19 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.pages import check_verify_page, write_report_page
     from nhle_onnx.workflows.verify import verify_model
 
     check_engine(values["engine"])
     settings = make_settings(VerifySettings, values, model=model, wording="flags")
+    check_verify_page(settings)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = verify_model(settings, progress)
+        write_report_page(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
-        _show(report, quiet=values["quiet"])
+        _show(report, settings.page, quiet=values["quiet"])
     return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
@@ -109,7 +112,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
-def _show(report: Any, *, quiet: bool) -> None:
+def _show(report: Any, page: Path | None, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_accuracy_table,
         make_checks_table,
@@ -134,6 +137,8 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
+    if page:
+        show_line("page", str(page))
     show_verdict(report.verdict, explain_verdict(report))
 
 

@@ -21,10 +21,12 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 try:
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import compute, parquet
 except ImportError as error:
     _MESSAGE = "Parquet is read with pyarrow, which is not installed"
-    raise DeviceUnavailableError(_MESSAGE, remedy="pip install 'nhle-onnx[ray]'") from error
+    raise DeviceUnavailableError(
+        _MESSAGE, remedy="In a clone of nhle-onnx: pip install '.[ray]'"
+    ) from error
 
 _REMEDY = (
     "It needs a column image (bytes, or a struct with bytes) and a column label (integer or text)."
@@ -163,6 +165,11 @@ def read_stream(file: Path) -> Any:  # noqa: ANN401 - pyarrow types none
     except (OSError, pa.ArrowException) as error:
         message = f"{file} cannot be read as Arrow: {error}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
+
+
+def pick_bytes(column: Any, columns: Columns) -> Any:  # noqa: ANN401 - pyarrow types none
+    """Pick the images' bytes, without the paths that may stand beside them."""
+    return compute.struct_field(column, "bytes") if columns.is_struct else column
 
 
 def _is_image(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyarrow.compute import struct_field
 
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_rows
 from nhle_onnx.data.metadata import INFO, STATE
-from nhle_onnx.data.parquet import Columns, choose_columns, list_values, read_stream
+from nhle_onnx.data.parquet import Columns, choose_columns, list_values, pick_bytes, read_stream
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.graph.regular_files import read_text
@@ -42,8 +41,7 @@ class ArrowStore:
             if file not in opened:
                 opened.clear()  # the previous file
                 column = read_stream(self.files[file]).column(self.columns.image)
-                # the path beside the bytes is not read
-                opened[file] = struct_field(column, "bytes") if self.columns.is_struct else column
+                opened[file] = pick_bytes(column, self.columns)
             row = index - self.starts[file]
             content = opened[file][row].as_py()
             name = f"{self.files[file]}: row {row}"

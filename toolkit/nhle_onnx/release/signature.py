@@ -9,7 +9,7 @@ from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
 
-_INSTALL = "Install it with `pip install 'nhle-onnx[sign]'`."
+_INSTALL = "In a clone of nhle-onnx: `pip install '.[sign]'`."
 _DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
 

@@ -79,6 +79,7 @@ class Judge:
     def describe(self, counted: Counted) -> tuple[str, ...]:
         """Note classes that were not known before, and those with few images."""
         notes = [] if counted.before is None else list(self._describe_unknown(counted.before))
+        notes += self._describe_unjudged(counted.after)
         for index in self.request.forget:
             hits, count = counted.after.count_distinct(index)
             bound = bound_share(hits, count)
@@ -176,10 +177,24 @@ class Judge:
             gap=gap,
         )
 
+    def _list_unjudged(self, counts: ClassCounts) -> tuple[list[int], bool]:
+        """Return the retained classes without an image, and whether so many may stay unknown."""
+        unjudged = [index for index in self.request.retained if not counts.total[index]]
+        return unjudged, len(unjudged) <= self.limits.max_uncertainty * len(self.request.retained)
+
+    def _describe_unjudged(self, counts: ClassCounts) -> list[str]:
+        """Note retained classes without an image where the verdict is given all the same."""
+        unjudged, is_allowed = self._list_unjudged(counts)
+        if not unjudged or not is_allowed:
+            return []
+        classes = "1 retained class has" if len(unjudged) == 1 else f"{len(unjudged)} classes have"
+        note = f"{classes} no image to judge by: nothing is said of {self._list(unjudged)}"
+        return [note]
+
     def _explain_unjudged(self, counts: ClassCounts) -> str:
         """Name retained classes without an image, if they are more than may stay unknown."""
-        unjudged = [index for index in self.request.retained if not counts.total[index]]
-        if len(unjudged) <= self.limits.max_uncertainty * len(self.request.retained):
+        unjudged, is_allowed = self._list_unjudged(counts)
+        if is_allowed:
             return ""
         return self.hint(
             f"{len(unjudged)} of {len(self.request.retained)} retained classes have no image to "

@@ -11,6 +11,7 @@ from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE, resolve_mask
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.report import Accuracy, OtherKernels, UnlearnReport, Unmasked
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.summary import FileSummary
@@ -40,6 +41,7 @@ class Measured:
     unmasked: ClassCounts
     by_other_kernels: Accuracy | None
     changes: Changes
+    outcomes: Outcomes | None
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
 
@@ -136,6 +138,7 @@ def make_report(
             settings.wording,
         ),
         also=conversion.files,
+        outcomes=measured.outcomes,
         checks=word_checks((*checks, *conversion.checks), settings.wording),
     )
     return replace(report, provenance=make_statement(report, _digest_sources(plan)))

@@ -36,6 +36,16 @@ Page = Annotated[
     Path | None,
     Option("Write the report as an HTML page, FILE.html.", keyword="report", group=Group.OUTPUT),
 ]
+PageImages = Annotated[
+    int,
+    Option(
+        "How many images of each kind the page shows; 0 for none, where they are private.",
+        keyword="report_images",
+        at_least=0,
+        at_most=200,
+        group=Group.OUTPUT,
+    ),
+]
 Force = Annotated[bool, Option("Replace existing outputs.", group=Group.OUTPUT)]
 Workers = Annotated[
     int | None,

@@ -11,7 +11,7 @@ from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import Force, Forget, Page, RunsOn, UsesKernels
+from nhle_onnx.values.settings.shared import Force, Forget, Page, PageImages, RunsOn, UsesKernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,7 @@ class UnlearnSettings:
         Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=Group.OUTPUT),
     ] = None
     page: Page = None
+    shown: PageImages = 12
     bom: Annotated[
         Path | None,
         Option("Write a CycloneDX bill of materials of the edited model.", group=Group.OUTPUT),

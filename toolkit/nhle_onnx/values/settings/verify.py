@@ -14,8 +14,11 @@ from nhle_onnx.values.settings.shared import (
     Baseline,
     BatchSize,
     Engine,
+    Force,
     Forget,
     JudgeData,
+    Page,
+    PageImages,
     UsesKernels,
     Workers,
 )
@@ -25,8 +28,9 @@ from nhle_onnx.values.settings.shared import (
 class VerifySettings:
     """The settings of `verify`.
 
-    Without `workers`, there is one for each core. `compares_kernels` measures with the other
-    kernels as well; `one_by_one` runs each image by itself.
+    Without `workers`, there is one for each core. `page` is the path of the HTML report.
+    `compares_kernels` measures with the other kernels as well; `one_by_one` runs each image by
+    itself.
     """
 
     model: Path
@@ -45,6 +49,9 @@ class VerifySettings:
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None
+    page: Page = None
+    shown: PageImages = 12
+    force: Force = False
     limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     wording: Wording = "keywords"
