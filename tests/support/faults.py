@@ -98,7 +98,8 @@ def kill_once(
     complaints += [
         f"{path.name} was changed" for path in before if digest_file(path) != before[path]
     ]
-    left = [path.name for path in temporary.iterdir()]
+    # torch makes an empty folder for a compiler that is not used
+    left = [path.name for path in temporary.rglob("*") if path.is_file()]
     if left and name != "SIGKILL":
         complaints.append(f"temporary files were left: {', '.join(left)}")
     shutil.rmtree(temporary)
