@@ -316,9 +316,7 @@ def test_a_model_beyond_two_gigabytes_forgets(folder: Path) -> None:
     few = folder / "few.npz"
     with np.load(EVALUATION) as archive:
         np.savez(few, x=archive["x"][:16], y=archive["y"][:16])
-    unlearned = unlearn(
-        folder / "model.onnx", folder / "edited.onnx", *flags, "--eval-data", str(few)
-    )
+    unlearned = unlearn(folder / "model.onnx", folder / "edited.onnx", *flags, "--data", str(few))
     report = unlearned.report
     assert report["after"]["acc_f"] == 0.0
     assert report["changed_tensors"] == ["head.weight", "head.bias"]

@@ -55,7 +55,7 @@ def test_scores_are_found_before_the_map(folder: Path) -> None:
 def test_labels_and_map_forget(folder: Path, nhle: Nhle) -> None:
     done = nhle(
         "unlearn", folder / "model.onnx", "--forget", FORGET, "--samples", folder / "samples.npz",
-        "--eval-data", folder / "test.npz", "--out", folder / "edited.onnx", "--json",
+        "--data", folder / "test.npz", "--out", folder / "edited.onnx", "--json",
     )  # fmt: skip
     assert done.code == 0, done
     checks = {check["name"]: check["value"] for check in json.loads(done.out)["checks"]}

@@ -71,7 +71,7 @@ def gather_tuning_data(
     choose = partial(_choose_varied, source) if options.needs_samples else spread
     split = split_samples(source.classes, request, options.samples_per_class, choose)
     _require_forget_samples(source, request, needs=options.needs_samples)
-    evaluation = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    evaluation = choose_evaluation(settings.data, source, split, classifier, request)
     evaluation = replace(evaluation, is_tuning=evaluation.is_tuning and options.needs_samples)
     forget = source.read(split.forget)
     anchors, anchor_source, anchor_notes = _read_anchors(
@@ -181,7 +181,7 @@ def _gather_nothing(
 ) -> tuple[TuningData, Evaluation, SampleSummary]:
     """Gather no tuning samples, and evaluation samples only if they were given."""
     nothing = make_empty_evaluation(classifier)
-    evaluation = read_evaluation(settings.eval_data, classifier) if settings.eval_data else nothing
+    evaluation = read_evaluation(settings.data, classifier) if settings.data else nothing
     tuning = TuningData(
         forget=nothing.read(),
         forget_classes=nothing.classes,

@@ -83,7 +83,7 @@ def unlearn_cell(stranger: Stranger, cell: Cell, cache: Path) -> UnlearnReport:
             model=locate(stranger, cache).model,
             forget=(str(cell.forgotten),),
             samples=folder / "samples.npz",
-            eval_data=files.test,
+            data=files.test,
             out=folder / "edited.onnx",
             options=UnlearnOptions(seed=cell.seed, samples_per_class=FORGET_SAMPLES + ANCHORS),
         )
