@@ -32,7 +32,7 @@ WHERE = {"--provider", "--device", "--batch-size", "--seed"}
 COMMANDS = {
     "inspect": MODEL_FLAGS | VERBOSITY | {"--data"},
     "unlearn": MODEL_FLAGS | VERBOSITY | GATES | WHERE | {
-        "--forget", "--samples", "--samples-per-class", "--eval-data", "--method", "--loss",
+        "--forget", "--samples", "--samples-per-class", "--data", "--method", "--loss",
         "--anchors", "--scope", "--mask", "--lr", "--steps", "--report", "--out", "--force",
         "--dry-run",
     },

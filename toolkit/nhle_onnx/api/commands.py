@@ -90,8 +90,8 @@ def verify(
 ) -> VerifyReport:
     """Measure what a model still knows about the forgotten classes, and judge it by the gates.
 
-    Writes nothing except an HTML page, if `report` names one, and needs no torch. Raises
-    UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
+    Writes nothing except a report, if `report` names one, and needs no torch. Raises UsageError,
+    InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
 
     Examples:
         >>> import nhle_onnx
@@ -128,7 +128,7 @@ def audit(
     **keywords: Unpack[AuditKeywords],
 ) -> AuditReport:
     """Attack an edited model as anyone with the file could, and compare it with the original and
-    with a retrained model. Writes nothing except an HTML page, if `report` names one. Raises
+    with a retrained model. Writes nothing except a report, if `report` names one. Raises
     UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
     """
     values = check_keywords(AuditSettings, keywords)

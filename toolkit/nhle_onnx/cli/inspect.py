@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.option import make_settings
 
@@ -17,10 +18,10 @@ _SHOWN = 24  # labels
 @click.command("inspect", cls=GroupedCommand, example="nhle-onnx inspect model.onnx")
 @MODEL
 @options_of(InspectSettings)
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 def inspect_command(model: Path, **values: Any) -> None:
     """Describe MODEL, and what `unlearn` can do with it."""
     from nhle_onnx.release.report import render_json

@@ -6,10 +6,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
@@ -35,10 +36,10 @@ _PATH = FilePath(path_type=Path)
     "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
 )
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
     """Measure what MODEL still knows about forgotten classes.
@@ -96,6 +97,7 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
+    from nhle_onnx.workflows.pages import check_page, write_report_page
 
     settings = DeviceResultSettings(
         result=values["device_result"],
@@ -104,7 +106,9 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )
+    check_page(values["page"], (values["device_result"],), force=values["force"])
     report = judge_result(settings)
+    write_report_page(values["page"], report, force=values["force"])
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.values.settings.groups import Group
@@ -23,6 +24,7 @@ _LAST_PORT = 65_535
     help="Port on this machine.",
 )
 @grouped_option("--open", "opens", is_flag=True, group=Group.OUTPUT, help="Open the browser.")
+@configurable
 def view_command(reports: tuple[Path, ...], port: int, *, opens: bool) -> int:
     """Look at reports in a browser, and compare them.
 

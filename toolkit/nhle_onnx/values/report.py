@@ -25,7 +25,11 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSummary:
-    """How many samples served for what, and where they came from."""
+    """How many samples served for what, and where they came from.
+
+    `variety` says how much the forget samples differ, of the class with the least: how far the
+    one most like each lies, in units of how far any two samples lie apart.
+    """
 
     forget: int
     anchors: int
@@ -33,6 +37,7 @@ class SampleSummary:
     source: str
     anchor_source: str
     eval_source: str
+    variety: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

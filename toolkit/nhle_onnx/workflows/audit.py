@@ -26,6 +26,7 @@ from nhle_onnx.values.audit import (
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import (
     claim_forgotten,
@@ -181,7 +182,7 @@ def _make_report(
         ),
         elapsed_s=elapsed_s,
         notes=word_all(found.notes, settings.wording),
-        outcomes=_describe_outcomes(settings, loaded, context) if settings.page else None,
+        outcomes=_describe_outcomes(settings, loaded, context) if has_page(settings.page) else None,
         checks=word_checks(found.checks, settings.wording),
     )
 

@@ -12,6 +12,7 @@ from nhle_onnx.graph.save import check_writable
 from nhle_onnx.graph.tensors import make_blank
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_weights
+from nhle_onnx.release.formats.choose import check_suffix
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
@@ -85,7 +86,6 @@ class Plan:
             request=self.request,
             limits=self.settings.limits,
             labels=self.classifier.labels,
-            data="eval_data",
         )
 
 
@@ -238,6 +238,7 @@ def _predict_forget(
 
 
 def _check_outputs(settings: UnlearnSettings, classifier: Classifier) -> None:
+    check_suffix(settings.page)
     sidecars = name_sidecars(classifier.model.places, settings.edited_path).values()
     outputs = (*settings.outputs, *sidecars)
     for path in outputs:

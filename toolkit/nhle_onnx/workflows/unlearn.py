@@ -27,6 +27,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.verification.changes import Changes, compare_models
@@ -194,7 +195,7 @@ def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwat
     except NotFiniteError as error:
         message = f"the edited model gives no answers: {error.reason}"
         raise TrainingDivergedError(message, remedy=_DIVERGED) from error
-    outcomes = _collect(plan, models[0]) if settings.page else None
+    outcomes = _collect(plan, models[0]) if has_page(settings.page) else None
     checks, notes = judge_other_outputs(smaller, edited, plan.evaluation, plan.judge)
     after, unmasked, *others = counts
     return Measured(

@@ -19,6 +19,7 @@ from nhle_onnx.values.report import (
     VerifyReport,
 )
 from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import compute_accuracy
@@ -52,7 +53,7 @@ def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, comparison, watch.report_samples)
         others, silent = _judge_other_outputs(settings, comparison)
-        outcomes = _collect(settings, comparison) if settings.page else None
+        outcomes = _collect(settings, comparison) if has_page(settings.page) else None
     found = _sort(tally, settings, comparison)
     checks, notes = _make_judge(settings, comparison).judge(
         Counted(

@@ -32,10 +32,11 @@ class UnlearnSettings:
             group=Group.IMAGES,
         ),
     ] = None
-    eval_data: Annotated[
+    data: Annotated[
         Path | None,
         Option(
             "Samples for measuring the result.",
+            old="eval_data",
             otherwise="those not used for tuning",
             group=Group.IMAGES,
         ),
@@ -64,7 +65,12 @@ class UnlearnSettings:
     device: Annotated[Device, Option("Where torch trains.", group=Group.PLACES)] = "auto"
     out: Annotated[
         Path | None,
-        Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=Group.OUTPUT),
+        Option(
+            "The edited model.",
+            short="o",
+            otherwise="MODEL-stem.unlearned.onnx",
+            group=Group.OUTPUT,
+        ),
     ] = None
     page: Page = None
     shown: PageImages = 12

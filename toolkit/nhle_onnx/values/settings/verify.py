@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import ORT_PROVIDERS, Provider
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -40,7 +40,10 @@ class VerifySettings:
     providers: Annotated[
         tuple[Provider, ...],
         Option(
-            "Where ONNX Runtime runs; repeat for several.", keyword="provider", group=Group.PLACES
+            "Where ONNX Runtime runs; repeat for several.",
+            keyword="provider",
+            group=Group.PLACES,
+            aliases=ORT_PROVIDERS,
         ),
     ] = ("auto",)
     kernels: UsesKernels = "exact"
