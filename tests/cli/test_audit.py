@@ -24,6 +24,7 @@ from scipy.special import log_softmax
 from torch.nn import functional
 
 from architectures import LeNet5
+from nhle_onnx.auditing.attacks import revival
 from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
@@ -52,9 +53,11 @@ class Models(NamedTuple):
 
 
 def audit(*arguments: object) -> Result:
-    """Run `audit` on the CPU, each attack once unless told otherwise; the capturing fixtures of
-    pytest live no longer than a test.
+    """Run `audit` on the CPU, each quick attack once unless told otherwise; the capturing fixtures
+    of pytest live no longer than a test.
     """
+    if "--effort" not in arguments:
+        arguments = (*arguments, "--effort", "fast")
     if "--repeats" not in arguments:
         arguments = (*arguments, "--repeats", 1)
     out, err = io.StringIO(), io.StringIO()
@@ -264,7 +267,7 @@ def test_members_are_asked_about_where_they_are_given(masked: Audited) -> None:
         "attack": 300, "judge": 300, "members": 120, "source": masked.report["samples"]["source"]
     }  # fmt: skip
     found = [m for m in masked.report["measures"] if m["attack"] == "membership"]
-    assert len(found) == 4
+    assert len(found) == 6
     for measure in found:
         low, high = measure["interval"]
         assert 0 <= low <= measure["edited"] <= high <= 1
@@ -497,6 +500,41 @@ def test_an_interrupt_writes_nothing(started: subprocess.Popen[str], tmp_path: P
     assert rest.splitlines()[-1] == "interrupted: nothing is half-written"
     assert not out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_thorough_audit_with_a_patch_finds_what_was_only_masked(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revival, "STEPS", 10)
+    patch = tmp_path / "m.nhlepatch"
+    assert (
+        run(["patch", "create", *map(str, (models.original, models.masked)), "-o", str(patch)]) == 0
+    )
+    flags = ("--effort", "thorough", "--patch", patch)
+    report = audit_beside(models.masked, models, *flags).report
+    measures = read_measures(report)
+    assert measures["revival.unmasked"]["edited"] > 0.9
+    assert measures["revival.unmasked"]["reference"] < 0.1
+    assert "revival.unmasked" in list_failed(report)
+    assert measures["perturbation.original_head"]["edited"] > 0.9
+    assert measures["layers.head.cka"]["edited"] == pytest.approx(1)
+    assert measures["layers.head.cka"]["reference"] < 0.99
+    assert measures["difference.named_by_patch"]["edited"] == 1
+    assert measures["difference.guessed_from_head"]["edited"] == 1
+    assert measures["outputs.guessed"]["edited"] == 1
+    assert report["effort"] == "thorough"
+    assert not any("not made" in note for note in report["notes"])
+    other = audit(
+        models.retrained, "--baseline", models.original, "--forget", FORGOTTEN,
+        "--data", models.data, "--patch", patch,
+    )  # fmt: skip
+    assert other.code == 3
+    assert "is not for" in other.err
+
+
+def test_what_was_not_tried_is_said(unforgotten: Result) -> None:
+    report = json.loads(unforgotten.out)
+    assert "not made with --effort fast: layers, perturbation, revival" in report["notes"]
 
 
 def test_help_does_not_import_torch() -> None:
