@@ -29,6 +29,7 @@ from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
 from nhle_onnx.graph.element_types import ELEMENT_TYPES
+from nhle_onnx.release.page.figures import format_plain
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
 from nhle_onnx.workflows.attacks import Attack, Tools
@@ -290,17 +291,18 @@ def test_terminal_and_page_show_the_figures_of_the_json(
     assert shown.code == 1
     assert shown.out.splitlines()[-1].startswith("FAILED: ")
     lines = [line.split() for line in shown.out.splitlines()]
-    written = html.unescape(page.read_text("utf-8").partition("Figures of each attack")[2])
+    written = html.unescape(page.read_text("utf-8").partition("Every figure as the JSON has it")[2])
     report = json.loads(unforgotten.out)
     for measure in report["measures"]:
         figures = [
             "-" if measure[role] is None else f"{measure[role]:.4f}"
             for role in ("original", "edited", "reference", "position")
         ]
+        interval = [f"{end:.4f}" for end in measure["interval"] or ()] or ["-", "-"]
         line = next(line for line in lines if line[:1] == [measure["name"]])
         assert [line[1], line[2], *line[-2:]] == figures
-        row = written.partition(f">{measure['title']}<")[2].partition("</tr>")[0]
-        assert re.findall(r">(-|-?[\d.]+)(?= \[|<)", row) == figures
+        row = written.partition(f">{measure['name']}<")[2].partition("</tr>")[0]
+        assert re.findall(r">(-|-?[\d.]+)<", row) == [*figures[:2], *interval, *figures[2:]]
     for check in report["checks"]:
         value = "-" if check["value"] is None else f"{check['value']:.4f}"
         assert [check["name"], value] in [line[:2] for line in lines]
@@ -324,7 +326,8 @@ def test_the_page_shows_how_training_went(few: Path, tmp_path: Path) -> None:
         edited, "--baseline", LENET, "--forget", 3, "--data", few, "--report", page,
         "--unlearn-report", edited.with_suffix(".report.json"),
     )  # fmt: skip
-    first, *_, last = (f"{point['forget_margin']:.4f}" for point in unlearned.report["trajectory"])
+    margins = [point["forget_margin"] for point in unlearned.report["trajectory"]]
+    first, last = (format_plain(margin) for margin in (margins[0], margins[-1]))
     assert f"The largest margin goes from {first} to {last}" in page.read_text("utf-8")
 
 
@@ -561,4 +564,4 @@ def test_an_attack_is_one_row(few: Path, tmp_path: Path, monkeypatch: pytest.Mon
     flags = ("--baseline", LENET, "--forget", 3, "--data", few, "--report", page)
     shown = audit(LENET, *flags)
     assert "confidence.mean" in shown.out
-    assert "mean confidence" in page.read_text("utf-8")
+    assert "Mean confidence" in page.read_text("utf-8")

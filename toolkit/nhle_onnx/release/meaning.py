@@ -34,6 +34,6 @@ def _state_claim(checks: tuple[Check, ...], names: str) -> str:
     if evidence is None:
         return f"every gate passed for {names}"
     return (
-        f"at most {evidence.bound:.1%} of {names} may still be recognised "
+        f"at most {100 * evidence.bound:.1f} % of {names} may still be recognised "
         f"(95 % confidence, {evidence.images} images)"
     )

@@ -75,7 +75,7 @@ class ForgetObjective:
     def __call__(self) -> Losses:
         """Draw a batch, and compare the network with its original on it.
 
-        Raises FloatingPointError where either computes what is no number.
+        Raises FloatingPointError where either computes NaN or infinity.
         """
         forget, classes = self._draw_forget()
         labels = encode_negative_hot(classes, self.request).to(self.device)

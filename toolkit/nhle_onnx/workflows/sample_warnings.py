@@ -62,7 +62,7 @@ def describe_duplicates(variety: Mapping[int, float]) -> tuple[str, ...]:
 
 
 def describe_unshown(classes: Classes, request: ForgetRequest) -> tuple[str, ...]:
-    """Note retained classes of which no anchor is, by the classes of anchors [M]."""
+    """Note retained classes that have no anchor, by the classes of anchors [M]."""
     unshown = sorted({*request.retained} - set(classes.tolist()))
     if not unshown or not len(classes):
         return ()
