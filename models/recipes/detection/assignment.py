@@ -60,7 +60,9 @@ def assign(scores: Tensor, boxes: Tensor, points: Tensor, truth: Truth) -> Assig
     fit = own.sqrt() * iou.pow(_IOU_POWER) * inside
     best = torch.zeros_like(fit).scatter_(2, fit.topk(_TOP, 2).indices, 1.0)
     taken = best * inside
-    taken = taken * (torch.where(taken > 0, iou, -1.0) == iou.where(taken > 0, -1.0).amax(1)[:, None])
+    taken = taken * (
+        torch.where(taken > 0, iou, -1.0) == iou.where(taken > 0, -1.0).amax(1)[:, None]
+    )
     fit = fit * taken
     scaled = fit / (fit.amax(2, keepdim=True) + _SMALL) * (iou * taken).amax(2, keepdim=True)
     owner = taken.argmax(1)

@@ -9,11 +9,13 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional
 
+from architectures.ssdlite import VARIANCES, SSDLite
 from architectures.yolo import BINS, YoloTiny
-from recipes.detection.assignment import Truth, assign, measure_giou
+from recipes.detection.assignment import Truth, assign, measure_giou, measure_iou
 from recipes.detection.composites import MAX_ITEMS, Scene
 
 _CLASS, _BOX, _BINS = 0.5, 7.5, 1.5  # weights of the losses, as in YOLOv8
+_NEGATIVES, _HALF = 3, 0.5  # of SSD: background for each object, and the overlap of a match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +99,7 @@ def make_yolo_loss(model: YoloTiny) -> Loss:
         boxes, logits = model.decode(bins).transpose(1, 2), logits.transpose(1, 2)
         found = assign(logits.sigmoid(), boxes, model.points[0].T, truth)
         total = found.scores.sum().clamp_min(1.0)
-        classes = functional.binary_cross_entropy_with_logits(
-            logits, found.scores, reduction="sum"
-        )
+        classes = functional.binary_cross_entropy_with_logits(logits, found.scores, reduction="sum")
         own = found.has_box
         weight = found.scores.sum(2)[own]
         overlap = (1 - measure_giou(boxes[own], found.boxes[own])) * weight
@@ -123,3 +123,51 @@ def _focus_bins(model: YoloTiny, bins: Tensor, boxes: Tensor, own: Tensor) -> Te
         for index in (below, below + 1)
     )
     return (near * (1 - share) + far * share).mean(1)
+
+
+def make_ssd_loss(model: SSDLite) -> Loss:
+    """Cross-entropy on objects and on the hardest background, smooth L1 on offsets."""
+
+    def measure(images: Tensor, truth: Truth) -> Tensor:
+        offsets, logits = model.predict(images)
+        owner = match_anchors(model.anchors, truth)
+        has_box = owner >= 0
+        rows = owner.clamp_min(0)
+        boxes = truth.boxes.gather(1, rows[..., None].expand(-1, -1, 4))
+        classes = (truth.classes.gather(1, rows) + 1) * has_box
+        misses = functional.cross_entropy(logits.transpose(1, 2), classes, reduction="none")
+        hardest = misses.masked_fill(has_box, 0).sort(1, descending=True).values
+        count = has_box.sum(1, keepdim=True)
+        wanted = torch.arange(hardest.shape[1]) < (_NEGATIVES * count).clamp_min(_NEGATIVES)
+        shifts = functional.smooth_l1_loss(
+            offsets[has_box], encode_boxes(model.anchors, boxes)[has_box], reduction="sum"
+        )
+        total = (misses * has_box).sum() + (hardest * wanted).sum() + shifts
+        return total / count.sum().clamp_min(1)
+
+    return measure
+
+
+def match_anchors(anchors: Tensor, truth: Truth) -> Tensor:
+    """Return the box of each anchor [N, A], -1 for the background: one that it overlaps by half, or
+    one that no anchor overlaps more.
+    """
+    half = anchors[:, 2:] / 2
+    corners = torch.cat([anchors[:, :2] - half, anchors[:, :2] + half], 1)
+    overlaps = measure_iou(truth.boxes[:, :, None], corners[None, None])
+    overlaps = overlaps.masked_fill(~truth.is_there[..., None], -1.0)
+    best, owner = overlaps.max(1)
+    owner = owner.masked_fill(best < _HALF, -1)
+    for place in range(truth.boxes.shape[1]):
+        rows = truth.is_there[:, place].nonzero()[:, 0]
+        owner[rows, overlaps[rows, place].argmax(1)] = place
+    return owner
+
+
+def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
+    """Return the offsets that decode to boxes [N, A, 4]."""
+    centre, sides = anchors.chunk(2, 1)
+    start, end = boxes.chunk(2, 2)
+    shift = ((start + end) / 2 - centre) / sides / VARIANCES[0]
+    growth = ((end - start).clamp_min(1.0) / sides).log() / VARIANCES[1]
+    return torch.cat([shift, growth], 2)

@@ -9,12 +9,13 @@ import click
 from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
 if TYPE_CHECKING:  # importing rich takes longer than showing a line
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from rich.table import Table
 
     from nhle_onnx.values.audit import Measure
+    from nhle_onnx.values.detection import Precision
     from nhle_onnx.values.difference import TensorDifference
     from nhle_onnx.values.report import Accuracy, OtherKernels
     from nhle_onnx.values.verdict import Check, Verdict
@@ -129,6 +130,26 @@ def make_accuracy_table(
     """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
     marked.
     """
+    return _make_class_table(
+        labels, forget, columns, {"Acc_F, forgotten": "acc_f", "Acc_R, retained": "acc_r"}
+    )
+
+
+def make_precision_table(
+    labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Precision]
+) -> Table:
+    """Make a table of each class's average precision, as `make_accuracy_table` does."""
+    return _make_class_table(
+        labels, forget, columns, {"AP_F, forgotten": "ap_f", "mAP_R, retained": "map_r"}
+    )
+
+
+def _make_class_table(
+    labels: tuple[str, ...],
+    forget: tuple[int, ...],
+    columns: Mapping[str, Accuracy | Precision],
+    means: dict[str, str],
+) -> Table:
     table = _start_table()
     table.add_column("class")
     for name in columns:
@@ -136,10 +157,10 @@ def make_accuracy_table(
     for index, label in enumerate(labels):
         name = _escape(name_class(index, label))
         shown = f"{name} (forgotten)" if index in forget else name
-        cells = [format_number(accuracy.per_class[index]) for accuracy in columns.values()]
+        cells = [format_number(found.per_class[index]) for found in columns.values()]
         table.add_row(shown, *cells)
-    for shown, field in (("Acc_F, forgotten", "acc_f"), ("Acc_R, retained", "acc_r")):
-        cells = [format_number(getattr(accuracy, field)) for accuracy in columns.values()]
+    for shown, field in means.items():
+        cells = [format_number(getattr(found, field)) for found in columns.values()]
         table.add_row(shown, *cells, style="bold")
     return table
 

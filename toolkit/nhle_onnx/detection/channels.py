@@ -4,7 +4,7 @@ The graph behind the layers runs in ONNX Runtime, so any reshaping, decoding, si
 product with an objectness is followed without knowing it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,23 +40,17 @@ def trace_channels(
     `feeds` has an example of each layer's logits, and of the model's input.
     """
     names = tuple(layer.logits for layer in layers)
-    tail = cut_tail(proto, names, scores)
-    session = open_session(tail, "cpu").native
-    wanted = tuple(list_tail_inputs(tail))
-    zeros = {
-        name: np.zeros_like(feeds[name]) if name in names else feeds[name] for name in wanted
-    }
+    zeros = {name: np.zeros_like(feeds[name]) for name in names}
+    compute = _open_tail(proto, names, scores, feeds)
 
     def run(changed: Feeds) -> npt.NDArray[np.float64]:
-        computed = session.run([scores], {**zeros, **changed})[0].astype(np.float64)
+        computed = compute({**zeros, **changed}).astype(np.float64)
         columns: npt.NDArray[np.float64] = np.moveaxis(computed[0], axis - 1, 0)
         return columns
 
     base = run({})
     effects = []
     for layer in layers:
-        if layer.logits not in wanted:
-            continue
         for channel in range(feeds[layer.logits].shape[layer.logits_axis]):
             raised = zeros[layer.logits].copy()
             np.moveaxis(raised, layer.logits_axis, 0)[channel] = _RAISED
@@ -64,9 +58,27 @@ def trace_channels(
     return tuple(effects)
 
 
-def _describe(
-    layer: ClassifierHead, channel: int, change: npt.NDArray[np.float64]
-) -> Effect:
+def _open_tail(
+    proto: ModelProto, names: Sequence[str], scores: str, feeds: Feeds
+) -> Callable[[Feeds], npt.NDArray[np.generic]]:
+    """Return what computes the scores from logits, which may be the scores themselves."""
+    if scores in names:
+        return lambda given: given[scores]
+    tail = cut_tail(proto, tuple(names), scores)
+    session = open_session(tail, "cpu").native
+    wanted = tuple(list_tail_inputs(tail))
+
+    def compute(given: Feeds) -> npt.NDArray[np.generic]:
+        known = {**feeds, **given}
+        computed: npt.NDArray[np.generic] = session.run(
+            [scores], {name: known[name] for name in wanted}
+        )[0]
+        return computed
+
+    return compute
+
+
+def _describe(layer: ClassifierHead, channel: int, change: npt.NDArray[np.float64]) -> Effect:
     rises, falls = change > _LEAST, change < -_LEAST
     return Effect(
         layer,

@@ -1,5 +1,6 @@
 """Finding a detector: its boxes, its scores, and the channels that compute each class's."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from nhle_onnx.detection.channels import Effect, trace_channels
 from nhle_onnx.detection.layers import find_frontier
@@ -22,6 +23,7 @@ from nhle_onnx.values.preprocess import ImageInput
 
 _RANK = 3
 _SIDES = 4
+_BOX_NAME = re.compile(r"box|loc|coord|rect", re.IGNORECASE)
 _FEW = 2.0  # boxes in fractions of the image do not go far beyond it
 _ORDERED = 0.999
 _REMEDY = (
@@ -40,17 +42,20 @@ class _Place(NamedTuple):
     axis: int
 
 
-def is_detector(model: OnnxModel) -> bool:
-    """Whether a model has boxes beside scores, or in one tensor with them."""
+def has_boxes(model: OnnxModel) -> bool:
+    """Whether a graph says itself that it detects: it suppresses boxes, or gives some."""
     graph = model.proto.graph
-    if _find_suppression(model.proto):
-        return True
     shapes = [_read_shape(value) for value in graph.output]
-    if not any(len(shape) == _RANK for shape in shapes):
-        return False
-    if len(shapes) > 1 and any(len(shape) == _RANK and shape[-1] == _SIDES for shape in shapes):
-        return True
-    return len(shapes) == 1 and not _is_classifier(model)
+    is_pair = len([shape for shape in shapes if len(shape) == _RANK]) > 1 and any(
+        len(shape) == _RANK and shape[-1] == _SIDES for shape in shapes
+    )
+    return _find_suppression(model.proto) is not None or is_pair
+
+
+def may_detect(model: OnnxModel) -> bool:
+    """Whether a graph's only output may hold boxes with scores, as a classifier's does not."""
+    shapes = [_read_shape(value) for value in model.proto.graph.output]
+    return len(shapes) == 1 and len(shapes[0]) == _RANK and not _is_classifier(model)
 
 
 def find_detector(model: OnnxModel, target: ImageInput, knows: FindLabels) -> Detector:
@@ -68,7 +73,8 @@ def find_detector(model: OnnxModel, target: ImageInput, knows: FindLabels) -> De
     names = tuple(layer.logits for layer in frontier.layers)
     wanted = tuple(dict.fromkeys((*names, scores.name, boxes.name)))
     session = open_session(expose_tensors(model.proto, *wanted), "cpu").native
-    found = dict(zip(wanted, session.run(list(wanted), {target.name: noise.astype(target.dtype)})))
+    computed = session.run(list(wanted), {target.name: noise.astype(target.dtype)})
+    found = dict(zip(wanted, computed, strict=True))
     effects = trace_channels(
         model.proto, frontier.layers, scores.name, scores.axis, {**found, target.name: noise}
     )
@@ -105,8 +111,9 @@ def _find_tensors(
         for score, others in ranked.items()
         if box != score and extents[2] == _SIDES and extents[1] == others[1]
     ]
-    if len(pairs) == 1:
-        return (*pairs[0], None)
+    named = [pair for pair in pairs if _BOX_NAME.search(pair[0].name)]
+    if pairs and (len(pairs) == 1 or len(named) == 1):  # scores may have four columns, too
+        return (*(named or pairs)[0], None)
     if len(ranked) == 1 and not pairs:
         name, extents = next(iter(ranked.items()))
         if min(extents[1:]) > _SIDES:
@@ -130,9 +137,7 @@ def _sort_channels(
     background = None
     if objectness is None and not knows(len(columns)) and knows(len(columns) - 1):
         background = _find_background(found[scores.name], scores.axis)
-    kept = tuple(
-        column for column in columns if column not in {objectness, background}
-    )
+    kept = tuple(column for column in columns if column not in {objectness, background})
     tensor = ScoreTensor(
         name=scores.name,
         axis=scores.axis,
@@ -144,9 +149,7 @@ def _sort_channels(
     return tensor, layers
 
 
-def _find_objectness(
-    effects: Sequence[Effect], columns: range, knows: FindLabels
-) -> int | None:
+def _find_objectness(effects: Sequence[Effect], columns: range, knows: FindLabels) -> int | None:
     """Return the column of an objectness that is not yet multiplied into the scores: the first one,
     where it comes with the box, from the same layer or from one of its own.
     """
@@ -234,16 +237,16 @@ def _with_rows(layer: ClassifierHead, rows: Sequence[int]) -> ClassifierHead:
     )
 
 
-def _find_activation(
-    tensor: ScoreTensor, found: Mapping[str, Array], *, competes: bool
-) -> str:
+def _find_activation(tensor: ScoreTensor, found: Mapping[str, Array], *, competes: bool) -> str:
     values = np.moveaxis(found[tensor.name][0], tensor.axis - 1, 0)[[*tensor.columns]]
     if values.min() >= 0 and values.max() <= 1:
         return "none"
     return "softmax" if competes or tensor.background is not None else "sigmoid"
 
 
-def _read_boxes(place: _Place, node: NodeProto | None, boxes: Array, *, is_fused: bool) -> BoxTensor:
+def _read_boxes(
+    place: _Place, node: NodeProto | None, boxes: Array, *, is_fused: bool
+) -> BoxTensor:
     """Say how four numbers are a box: as the operator that reads them says, else as they are."""
     numbers = np.moveaxis(boxes[0], place.axis - 1, 0)[:_SIDES]
     form: BoxForm = "centre"
@@ -273,9 +276,8 @@ def _is_classifier(model: OnnxModel) -> bool:
     return True
 
 
-def _read_shape(value: object) -> tuple[int, ...]:
-    dims = value.type.tensor_type.shape.dim  # type: ignore[attr-defined]
-    return tuple(axis.dim_value for axis in dims)
+def _read_shape(value: ValueInfoProto) -> tuple[int, ...]:
+    return tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
 
 
 def _refuse(model: OnnxModel, why: str) -> UnsupportedModelError:

@@ -11,7 +11,9 @@ Floats = npt.NDArray[np.float64]
 def measure_iou(one: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> Floats:
     """Intersection over union of each box of [M, 4] with each of [K, 4]."""
     first, second = one.astype(np.float64)[:, None], other.astype(np.float64)[None]
-    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
+    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(
+        first[..., :2], second[..., :2]
+    )
     shared = sides.clip(0).prod(-1)
     areas = [(box[..., 2:] - box[..., :2]).clip(0).prod(-1) for box in (first, second)]
     union = areas[0] + areas[1] - shared
@@ -32,8 +34,8 @@ def suppress(boxes: Boxes, overlap: float) -> Boxes:
 
 def _pick(corners: npt.NDArray[np.float32], overlap: float) -> npt.NDArray[np.intp]:
     """Places of the boxes that stay, of boxes with the best first."""
-    clashes = measure_iou(corners, corners) > overlap
-    is_kept = np.zeros(len(corners), bool)
-    for place in range(len(corners)):
+    clashes = np.tril(measure_iou(corners, corners) > overlap, -1)
+    is_kept = ~clashes.any(1)
+    for place in np.flatnonzero(~is_kept):
         is_kept[place] = not (clashes[place] & is_kept).any()
     return np.flatnonzero(is_kept)

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_SIZES = (0.75, 1.3)  # of a pasted object, relative to its own
+_SMALLEST = 4  # pixels of a side
+
 
 class Scenes(NamedTuple):
     """Images [N, C, H, W], and for each the boxes [M, 5] of objects: corners in pixels, class."""
@@ -54,3 +57,49 @@ def _move(
 def _mirror(boxes: Tensor, width: int) -> Tensor:
     left, top, right, bottom, index = boxes.unbind(1)
     return torch.stack([width - right, top, width - left, bottom, index], 1)
+
+
+def paste_objects(scenes: Scenes, frames: Scenes, generator: torch.Generator) -> Scenes:
+    """Each of the frames with an object of the scenes pasted somewhere into it, at another size.
+
+    A few images show the objects in few surroundings; what is forgotten is then not those.
+    """
+    found = [
+        (image, box)
+        for image, boxes in zip(scenes.images, scenes.boxes, strict=True)
+        for box in boxes
+    ]
+    if not found:
+        return frames.choose([])
+    chosen = torch.randint(len(found), (len(frames.images),), generator=generator).tolist()
+    pasted = [
+        _paste(frame, boxes, *found[index], generator)
+        for frame, boxes, index in zip(frames.images, frames.boxes, chosen, strict=True)
+    ]
+    return Scenes(torch.stack([image for image, _ in pasted]), tuple(boxes for _, boxes in pasted))
+
+
+def _paste(
+    frame: Tensor, boxes: Tensor, image: Tensor, box: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Paste what a box shows into a frame [C, H, W], and return it with one box more."""
+    _, height, width = frame.shape
+    left, top, right, bottom = (round(side) for side in box[:4].tolist())
+    cut = image[:, max(top, 0) : bottom, max(left, 0) : right]
+    if min(cut.shape[1:]) < _SMALLEST:
+        return frame, boxes
+    low, high = _SIZES
+    factor = low + (high - low) * torch.rand((), generator=generator).item()
+    tall, wide = (
+        min(max(_SMALLEST, round(extent * factor)), most)
+        for extent, most in zip(cut.shape[1:], (height, width), strict=True)
+    )
+    shown = functional.interpolate(cut[None], size=(tall, wide), mode="bilinear")[0]
+    y, x = (
+        int(torch.randint(room + 1, (), generator=generator))
+        for room in (height - tall, width - wide)
+    )
+    made = frame.clone()
+    made[:, y : y + tall, x : x + wide] = shown
+    added = torch.tensor([[x, y, x + wide, y + tall, float(box[4])]])
+    return made, torch.cat([boxes, added])

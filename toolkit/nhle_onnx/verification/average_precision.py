@@ -19,9 +19,7 @@ _MOST = 100  # detections of an image
 Floats = npt.NDArray[np.float64]
 
 
-def measure_precision(
-    found: Sequence[Boxes], truth: Sequence[Boxes], index: int
-) -> Floats | None:
+def measure_precision(found: Sequence[Boxes], truth: Sequence[Boxes], index: int) -> Floats | None:
     """Average precision of class `index` at each overlap [10]; None where it has no box."""
     count = sum(int((each.classes == index).sum()) for each in truth)
     if not count:
@@ -41,20 +39,20 @@ class _Matched(NamedTuple):
 
 
 def _match(found: Boxes, truth: Boxes, index: int) -> _Matched:
-    """Give each detection, best first, the free box that it overlaps most."""
+    """Give each detection, best first, the free box that it overlaps most, at each overlap."""
     own = np.flatnonzero(found.classes == index)
     own = own[np.argsort(-found.scores[own], kind="stable")][:_MOST]
     boxes = truth.corners[truth.classes == index]
     overlaps = measure_iou(found.corners[own], boxes)
     hits = np.zeros((len(OVERLAPS), len(own)), bool)
-    for level, least in enumerate(OVERLAPS):
-        free = np.ones(len(boxes), bool)
-        for place in range(len(own)):
-            candidates = np.where(free, overlaps[place], -1.0)
-            if len(boxes) and candidates.max() >= min(least, 1 - 1e-10):
-                # of equal overlaps COCO takes the last
-                best = len(boxes) - 1 - int(candidates[::-1].argmax())
-                free[best], hits[level, place] = False, True
+    free = np.ones((len(OVERLAPS), len(boxes)), bool)
+    levels = np.arange(len(OVERLAPS))
+    for place in np.flatnonzero(overlaps.max(1, initial=0.0) >= OVERLAPS[0]):
+        candidates = np.where(free, overlaps[place], -1.0)
+        # of equal overlaps COCO takes the last
+        best = len(boxes) - 1 - candidates[:, ::-1].argmax(1)
+        hits[:, place] = candidates[levels, best] >= OVERLAPS
+        free[levels[hits[:, place]], best[hits[:, place]]] = False
     return _Matched(found.scores[own], hits)
 
 

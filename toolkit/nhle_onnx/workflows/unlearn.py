@@ -117,7 +117,7 @@ def _write_back(plan: Plan, training: TrainingResult) -> tuple[ModelProto, tuple
     model, trained = plan.classifier.model, ModelProto()
     trained.CopyFrom(model.proto)
     removed = remove_unused(trained, model.constants)
-    replace_tensors(trained, _round_updates(trained, training.tensors))
+    replace_tensors(trained, round_updates(trained, training.tensors))
     return trained, removed
 
 
@@ -132,7 +132,7 @@ def _mask(plan: Plan, trained: ModelProto) -> tuple[ModelProto, Masked]:
     return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
 
 
-def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
+def round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """Round changes of float32 tensors to whole steps, which take few bits each in a patch."""
     kinds = {name: tensor.data_type for name, tensor in list_tensors(proto)}
     floats = tuple(name for name in tensors if kinds[name] == TensorProto.FLOAT)
