@@ -37,11 +37,15 @@ class SSDLite(nn.Module):
     [N, anchors, 1 + C]. `predict` returns offsets and logits, which training needs.
     """
 
+    anchors: Tensor
+
     def __init__(self, num_classes: int = 10, extent: int = 96) -> None:
         super().__init__()
-        stages = mobilenet_v3_small().features[:-2]
+        stages = [*mobilenet_v3_small().features.children()]
         cuts = [0, *(scale.stage for scale in SCALES)]
-        self.stages = nn.ModuleList(stages[start:stop] for start, stop in pairwise(cuts))
+        self.stages = nn.ModuleList(
+            nn.Sequential(*stages[start:stop]) for start, stop in pairwise(cuts)
+        )
         self.width = 1 + num_classes
         self.boxes = nn.ModuleList(_make_head(scale, 4) for scale in SCALES)
         self.classes = nn.ModuleList(_make_head(scale, self.width) for scale in SCALES)

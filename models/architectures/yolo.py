@@ -44,6 +44,10 @@ class YoloTiny(nn.Module):
     `predict` returns what training needs: distances in bins and logits of each scale.
     """
 
+    points: Tensor
+    strides: Tensor
+    bins: Tensor
+
     def __init__(self, num_classes: int = 10, extent: int = 96) -> None:
         super().__init__()
         self.num_classes = num_classes

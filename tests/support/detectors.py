@@ -1,6 +1,6 @@
 """Detectors of every form, too small to detect anything: what counts is how scores are computed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ def _heads(outputs: int, kernel: int = 1) -> nn.ModuleList:
     return nn.ModuleList(nn.Conv2d(_WIDTH, outputs, kernel, padding=kernel // 2) for _ in STRIDES)
 
 
-def _join(heads: Sequence[Callable[[Tensor], Tensor]], maps: Sequence[Tensor]) -> Tensor:
+def _join(heads: nn.ModuleList, maps: Sequence[Tensor]) -> Tensor:
     return torch.cat([head(each).flatten(2) for head, each in zip(heads, maps, strict=True)], 2)
 
 
@@ -66,7 +66,7 @@ class Fused(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         rows = []
         for head, features in zip(self.heads, self.trunk(images), strict=True):
-            found = head(features)
+            found: Tensor = head(features)
             cells = found.unflatten(1, (self.shapes, 5 + CLASSES)).permute(0, 1, 3, 4, 2).sigmoid()
             centre, size, rest = cells.split((2, 2, 1 + CLASSES), 4)
             cell = torch.cat([centre * 32, (size * 2) ** 2 * 16, rest], 4)
@@ -100,8 +100,8 @@ class Competing(nn.Module):
         self.trunk = _Trunk()
         self.boxes, self.classes = _heads(self.shapes * 4), _heads(self.shapes * (1 + CLASSES))
         self.logits = logits
-        for head in self.classes:
-            head.bias.data[:: 1 + CLASSES] = 6.0
+        for bias in (each for name, each in self.classes.named_parameters() if "bias" in name):
+            bias.data[:: 1 + CLASSES] = 6.0
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.trunk(images)

@@ -7,6 +7,7 @@ from studies.after_quantization import after_quantization
 from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
+from studies.detectors import detectors
 from studies.limits import limits
 from studies.page_orientation import page_orientation
 from studies.paper import paper
@@ -27,6 +28,7 @@ for command in (
     audit,
     classes,
     compare,
+    detectors,
     limits,
     page_orientation,
     paper,

@@ -48,7 +48,7 @@ def _compose_scene(
     boxes: list[tuple[int, int, int, int]] = []
     classes: list[int] = []
     for _ in range(generator.integers(1, MAX_ITEMS + 1)):
-        position = int(generator.choice(pool[generator.integers(len(pool))]))
+        position = int(generator.choice(pool[int(generator.integers(len(pool)))]))
         item = _scale_item(split.images[position], generator)
         place = _find_place(item, boxes, generator)
         if place is not None:
@@ -69,7 +69,8 @@ def _draw_texture(generator: np.random.Generator) -> npt.NDArray[np.float32]:
     dark, light = generator.uniform(20, 200, (2, 3))
     grain = generator.normal(0, generator.uniform(2, 14), (EXTENT, EXTENT, 1))
     textured = dark + share[..., None] * (light - dark) + grain
-    return textured.astype(np.float32)
+    canvas: npt.NDArray[np.float32] = textured.astype(np.float32)
+    return canvas
 
 
 def _scale_item(image: Pixels, generator: np.random.Generator) -> Pixels:

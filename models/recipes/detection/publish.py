@@ -106,8 +106,8 @@ torch's TorchScript exporter |
     python models/{folder.name}/recipe.py --data-root DIR
 
 `DIR` holds the four gzipped IDX files of Fashion-MNIST. {options.scenes:,} scenes of 1 to 4 \
-training items, scaled, tinted, mirrored and laid on noise of two colours; {options.epochs} epochs of AdamW \
-(one-cycle, peak rate {options.lr}, weight decay {options.weight_decay}, batch \
+training items, scaled, tinted, mirrored and laid on noise of two colours; {options.epochs} \
+epochs of AdamW (one-cycle, peak rate {options.lr}, weight decay {options.weight_decay}, batch \
 {options.batch_size}), seed {options.seed}. Task-aligned assignment, binary cross-entropy, \
 generalized IoU and distribution focal loss, as in YOLOv8. It takes some ten minutes on one core.
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from nhle_onnx.detection.overlap import suppress
@@ -13,16 +15,16 @@ from nhle_onnx.verification.average_precision import measure_precision
 CLASSES = 3
 
 
-def draw(generator, count, *, scored):
+def draw(generator: np.random.Generator, count: int, *, scored: bool) -> Boxes:
     start = generator.uniform(0, 60, (count, 2))
     corners = np.concatenate([start, start + generator.uniform(8, 40, (count, 2))], 1)
     scores = np.round(generator.uniform(0, 1, count), 1) if scored else None  # with ties
     return make_boxes(corners, generator.integers(0, CLASSES, count), scores)
 
 
-def draw_scenes(seed):
+def draw_scenes(seed: int) -> tuple[list[Boxes], list[Boxes]]:
     generator = np.random.default_rng(seed)
-    truth = [draw(generator, generator.integers(0, 5), scored=False) for _ in range(12)]
+    truth = [draw(generator, int(generator.integers(0, 5)), scored=False) for _ in range(12)]
     found = []
     for given in truth:
         near = given.corners + generator.normal(0, 1.5, given.corners.shape).astype(np.float32)
@@ -39,11 +41,11 @@ def draw_scenes(seed):
     return found, truth
 
 
-def measure_by_coco(found, truth, index):
+def measure_by_coco(found: list[Boxes], truth: list[Boxes], index: int) -> npt.NDArray[np.float64]:
     coco = pytest.importorskip("pycocotools.coco")
     cocoeval = pytest.importorskip("pycocotools.cocoeval")
 
-    def list_rows(scenes):
+    def list_rows(scenes: list[Boxes]) -> list[dict[str, Any]]:
         return [
             {
                 "id": 0,
@@ -73,36 +75,41 @@ def measure_by_coco(found, truth, index):
         judge.params.catIds = [index]
         judge.evaluate()
         judge.accumulate()
-    return judge.eval["precision"][:, :, 0, 0, 2].mean(1)
+    curves: npt.NDArray[np.float64] = judge.eval["precision"][:, :, 0, 0, 2]
+    return np.asarray(curves.mean(1))
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("index", range(CLASSES))
-def test_average_precision_is_that_of_coco(seed, index):
+def test_average_precision_is_that_of_coco(seed: int, index: int) -> None:
     found, truth = draw_scenes(seed)
-    np.testing.assert_allclose(
-        measure_precision(found, truth, index), measure_by_coco(found, truth, index), atol=1e-9
-    )
+    measured = measure_precision(found, truth, index)
+    assert measured is not None
+    np.testing.assert_allclose(measured, measure_by_coco(found, truth, index), atol=1e-9)
 
 
-def test_a_class_without_a_box_has_no_precision():
+def test_a_class_without_a_box_has_no_precision() -> None:
     assert (
         measure_precision([draw(np.random.default_rng(0), 4, scored=True)], [make_boxes([], [])], 0)
         is None
     )
 
 
-def test_nothing_found_is_no_precision_at_all():
+def test_nothing_found_is_no_precision_at_all() -> None:
     truth = [make_boxes([[0, 0, 9, 9]], [0])]
-    assert measure_precision([make_boxes([], [])], truth, 0).tolist() == [0.0] * 10
+    measured = measure_precision([make_boxes([], [])], truth, 0)
+    assert measured is not None
+    assert measured.tolist() == [0.0] * 10
 
 
-def test_perfect_detections_have_a_precision_of_one():
+def test_perfect_detections_have_a_precision_of_one() -> None:
     truth = [make_boxes([[0, 0, 9, 9], [20, 20, 40, 50]], [0, 0])]
-    assert measure_precision(truth, truth, 0).tolist() == [1.0] * 10
+    measured = measure_precision(truth, truth, 0)
+    assert measured is not None
+    assert measured.tolist() == [1.0] * 10
 
 
-def test_suppression_keeps_the_best_of_those_that_overlap():
+def test_suppression_keeps_the_best_of_those_that_overlap() -> None:
     boxes = make_boxes(
         [[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10], [50, 50, 60, 60]],
         [0, 0, 1, 0],
@@ -113,6 +120,6 @@ def test_suppression_keeps_the_best_of_those_that_overlap():
     assert kept.classes.tolist() == [0, 1, 0]
 
 
-def test_a_box_that_only_overlaps_a_removed_one_stays():
+def test_a_box_that_only_overlaps_a_removed_one_stays() -> None:
     boxes = make_boxes([[0, 0, 10, 10], [3, 0, 13, 10], [6, 0, 16, 10]], [0, 0, 0], [0.9, 0.8, 0.7])
     assert suppress(boxes, 0.5).scores.tolist() == pytest.approx([0.9, 0.7])

@@ -19,7 +19,7 @@ from nhle_onnx.api.keywords import (
 from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.values.audit import AuditReport
-from nhle_onnx.values.detection import DetectionReport
+from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.inspect import InspectSettings
@@ -46,7 +46,8 @@ def unlearn(
     """Make a model forget classes, verify the edited file, and write it with its report.
 
     The report of a detector has average precisions in place of accuracies. Files are written as by
-    the command, even if a gate fails: check `passed`. `forget` is an index, a label, or several of them; an `observer` is told about progress.
+    the command, even if a gate fails: check `passed`. `forget` is an index, a label, or several of
+    them; an `observer` is told about progress.
 
     Raises UsageError, InputRefusedError, UnsupportedModelError, DeviceUnavailableError or
     TrainingDivergedError; nothing is written then.
@@ -86,7 +87,7 @@ def verify(
     data: StrPath,
     observer: Observer | None = None,
     **keywords: Unpack[VerifyKeywords],
-) -> VerifyReport:
+) -> VerifyReport | DetectionVerifyReport:
     """Measure what a model still knows about the forgotten classes, and judge it by the gates.
 
     Writes nothing, and needs no torch. Raises UsageError, InputRefusedError,

@@ -59,12 +59,13 @@ def place_points(
         message = "the preprocessing cuts out a share of the image, where boxes are not followed"
         raise InputRefusedError(message, remedy=hint("Give {size=HEIGHT,WIDTH}."))
     height, width = choose_size(*extents, preprocess)
-    placed = points * np.float32([width / extents[1], height / extents[0]])
+    factors = np.array([width / extents[1], height / extents[0]], np.float32)
+    placed: npt.NDArray[np.float32] = points * factors
     if not preprocess.crop:
         return placed
     tall, wide = preprocess.crop
     starts = [_start(width, wide, preprocess.centre), _start(height, tall, preprocess.centre)]
-    moved: npt.NDArray[np.float32] = placed - np.float32(starts)
+    moved: npt.NDArray[np.float32] = placed - np.array(starts, np.float32)
     return moved
 
 

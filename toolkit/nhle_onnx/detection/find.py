@@ -17,7 +17,14 @@ from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.values.detector import BoxForm, BoxTensor, ClassLayer, Detector, ScoreTensor
+from nhle_onnx.values.detector import (
+    Activation,
+    BoxForm,
+    BoxTensor,
+    ClassLayer,
+    Detector,
+    ScoreTensor,
+)
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput
 
@@ -237,7 +244,9 @@ def _with_rows(layer: ClassifierHead, rows: Sequence[int]) -> ClassifierHead:
     )
 
 
-def _find_activation(tensor: ScoreTensor, found: Mapping[str, Array], *, competes: bool) -> str:
+def _find_activation(
+    tensor: ScoreTensor, found: Mapping[str, Array], *, competes: bool
+) -> Activation:
     values = np.moveaxis(found[tensor.name][0], tensor.axis - 1, 0)[[*tensor.columns]]
     if values.min() >= 0 and values.max() <= 1:
         return "none"

@@ -17,7 +17,8 @@ def measure_iou(one: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) 
     shared = sides.clip(0).prod(-1)
     areas = [(box[..., 2:] - box[..., :2]).clip(0).prod(-1) for box in (first, second)]
     union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ratio: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio
 
 
 def suppress(boxes: Boxes, overlap: float) -> Boxes:
@@ -35,7 +36,7 @@ def suppress(boxes: Boxes, overlap: float) -> Boxes:
 def _pick(corners: npt.NDArray[np.float32], overlap: float) -> npt.NDArray[np.intp]:
     """Places of the boxes that stay, of boxes with the best first."""
     clashes = np.tril(measure_iou(corners, corners) > overlap, -1)
-    is_kept = ~clashes.any(1)
+    is_kept = np.asarray(~clashes.any(1))
     for place in np.flatnonzero(~is_kept):
         is_kept[place] = not (clashes[place] & is_kept).any()
     return np.flatnonzero(is_kept)

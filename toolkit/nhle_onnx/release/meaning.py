@@ -39,8 +39,9 @@ def explain_verdict(report: Report) -> str:
 
 def is_masked_only(report: Report) -> bool:
     """Whether only the head was to be edited."""
-    is_edit = isinstance(report, UnlearnReport | DetectionReport)
-    return is_edit and report.method.get("method") == "cwm"
+    return (
+        isinstance(report, UnlearnReport | DetectionReport) and report.method.get("method") == "cwm"
+    )
 
 
 def _state_claim(checks: tuple[Check, ...], names: str) -> str:

@@ -159,7 +159,7 @@ class DetectionObjective:
         drawn = torch.multinomial(chances, _MOST, replacement=True, generator=self.generator)
         own = torch.where(labels < 0, own, own.detach())[drawn]
         loss = find_loss(self.loss).measure(own, labels[drawn], scale=self.scale, margin=MARGIN)
-        return margins, loss
+        return margins[drawn.to(margins.device)], loss
 
     def _measure_change(self, edited: Outputs, original: Outputs, weights: Tensor) -> Tensor:
         """How far boxes and retained scores moved, averaged over locations with `weights` [N, A]:

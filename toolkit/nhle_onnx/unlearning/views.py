@@ -73,17 +73,18 @@ def paste_objects(scenes: Scenes, frames: Scenes, generator: torch.Generator) ->
         return frames.choose([])
     chosen = torch.randint(len(found), (len(frames.images),), generator=generator).tolist()
     pasted = [
-        _paste(frame, boxes, *found[index], generator)
+        _paste(frame, boxes, found[index], generator)
         for frame, boxes, index in zip(frames.images, frames.boxes, chosen, strict=True)
     ]
     return Scenes(torch.stack([image for image, _ in pasted]), tuple(boxes for _, boxes in pasted))
 
 
 def _paste(
-    frame: Tensor, boxes: Tensor, image: Tensor, box: Tensor, generator: torch.Generator
+    frame: Tensor, boxes: Tensor, source: tuple[Tensor, Tensor], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Paste what a box shows into a frame [C, H, W], and return it with one box more."""
     _, height, width = frame.shape
+    image, box = source
     left, top, right, bottom = (round(side) for side in box[:4].tolist())
     cut = image[:, max(top, 0) : bottom, max(left, 0) : right]
     if min(cut.shape[1:]) < _SMALLEST:

@@ -102,7 +102,7 @@ def _place(file: Path, written: Written, preprocess: Preprocess) -> Boxes:
         width, height = image.size
     boxes = make_boxes(written.corners, written.classes)
     if written.is_relative:
-        boxes = boxes._replace(corners=boxes.corners * np.float32([width, height] * 2))
+        boxes = boxes._replace(corners=boxes.corners * np.array([width, height] * 2, np.float32))
     points = place_points(boxes.corners.reshape(-1, 2), (height, width), preprocess)
     placed = boxes._replace(corners=points.reshape(-1, 4))
-    return placed.choose((placed.corners[:, 2:] > 0).all(1))
+    return placed.choose(np.flatnonzero((placed.corners[:, 2:] > 0).all(1)))

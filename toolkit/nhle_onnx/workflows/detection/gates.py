@@ -24,7 +24,7 @@ def judge_precision(
 ) -> tuple[Check, ...]:
     """Judge what is left of the forgotten classes, and what the others lost."""
     checks = [
-        _judge_forgotten("after.ap_f", after, limits),
+        _judge_forgotten("after.ap_f", after, limits.max_acc_f),
         _judge_detected("after.detected", after, limits),
         Check(
             name="delta_map_r",
@@ -35,7 +35,7 @@ def judge_precision(
         ),
     ]
     if judges_features:
-        checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits))
+        checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f))
     checks.append(
         Check(
             name="known_before",
@@ -55,10 +55,10 @@ def judge_promises(names: Sequence[tuple[str, int, int]]) -> tuple[Check, ...]:
     )
 
 
-def _judge_forgotten(name: str, found: Precision | None, limits: Limits) -> Check:
+def _judge_forgotten(name: str, found: Precision | None, limit: float) -> Check:
     value = None if found is None else found.ap_f
     gap = "" if value is not None else _NO_BASELINE if found is None else _NO_IMAGES
-    return Check(name=name, value=value, limit=limits.max_acc_f, better="lower", gap=gap)
+    return Check(name=name, value=value, limit=limit, better="lower", gap=gap)
 
 
 def _judge_detected(name: str, found: Precision, limits: Limits) -> Check:

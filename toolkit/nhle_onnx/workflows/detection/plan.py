@@ -121,6 +121,7 @@ def _refuse_options(settings: UnlearnSettings) -> None:
         "loss": options.loss != "saturating",
         "also": bool(settings.also),
         "bom": settings.bom is not None,
+        "page": settings.page is not None,
         "anchors": settings.anchors == "off",
     }
     for name, is_given in given.items():

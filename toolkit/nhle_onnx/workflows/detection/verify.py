@@ -38,7 +38,8 @@ def verify_detector(
     with watch.stage("measure", "measuring"):
         answers = detect(subject, sessions, source, watch.report_samples)
         found = [judge(subject, each, truth, request) for each in answers]
-    after, before, unmasked = (*found, None, None)[:3]
+    after = found[0]
+    before, unmasked = found[1:] or (None, None)
     changes = compare_models(baseline.model.proto, subject.model.proto) if baseline else None
     notes = (*source.notes, *_describe(changes))
     return DetectionVerifyReport(
