@@ -53,6 +53,17 @@ class Decoupled(nn.Module):
         return torch.cat([far - near, far + near, _join(self.classes, maps).sigmoid()], 1)
 
 
+class Summed(Decoupled):
+    """The same with the bins summed by a product: a bin that rises lowers one side of a box."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.trunk(images)
+        bins = _join(self.boxes, maps).unflatten(1, (4, self.bins)).softmax(2)
+        sides = (bins * self.sum.weight.view(1, 1, -1, 1)).sum(2) * 8
+        near, far = sides.chunk(2, 1)
+        return torch.cat([far - near, far + near, _join(self.classes, maps).sigmoid()], 1)
+
+
 class Fused(nn.Module):
     """YOLOv5's form: one convolution for two anchors a location; [N, anchors, 5 + C]."""
 

@@ -29,6 +29,7 @@ Images = npt.NDArray[np.float32]
 PAIR = ("boxes", "scores")
 FORMS: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
     "decoupled": (detectors.Decoupled, ("output0",)),
+    "summed": (detectors.Summed, ("output0",)),
     "fused": (detectors.Fused, ("output0",)),
     "objectness": (detectors.Objectness, ("output0",)),
     "competing": (detectors.Competing, PAIR),
@@ -37,6 +38,7 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
 }
 SCALES = {
     "decoupled": [((4, 4), 0, 1), ((2, 2), 16, 1)],
+    "summed": [((4, 4), 0, 1), ((2, 2), 16, 1)],
     "fused": [((4, 4), 0, 1), ((4, 4), 16, 1), ((2, 2), 32, 1), ((2, 2), 36, 1)],
     "objectness": [((4, 4), 0, 1), ((2, 2), 16, 1)],
     "competing": [((4, 4), 0, 2), ((4, 4), 1, 2), ((2, 2), 32, 2), ((2, 2), 33, 2)],

@@ -88,7 +88,7 @@ def find_detector(model: OnnxModel, target: ImageInput, knows: FindLabels) -> De
     columns = found[scores.name].shape[scores.axis]
     first = _SIDES if boxes.name == scores.name else 0
     tensor, layers = _sort_channels(model, scores, effects, (first, columns), found, knows)
-    competes = any(effect.lowers - {tensor.background} for effect in effects if effect.raises)
+    competes = _compete(effects, tensor)
     return Detector(
         layers=layers,
         scores=replace(tensor, activation=_find_activation(tensor, found, competes=competes)),
@@ -154,6 +154,15 @@ def _sort_channels(
     )
     layers = _group(model, effects, tensor, found)
     return tensor, layers
+
+
+def _compete(effects: Sequence[Effect], tensor: ScoreTensor) -> bool:
+    """Whether a channel that raises one class lowers others."""
+    classes = {*tensor.columns}
+    return any(
+        len(each.raises) == 1 and each.raises <= classes and each.lowers & classes
+        for each in effects
+    )
 
 
 def _find_objectness(effects: Sequence[Effect], columns: range, knows: FindLabels) -> int | None:
