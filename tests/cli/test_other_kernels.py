@@ -12,6 +12,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 import nhle_onnx
 from nhle_onnx.runtime import kernels, session
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.workflows import attacks
 from support.runs import Nhle
 from support.shipped import EVALUATION, MOBILENET_INT8
 
@@ -34,18 +35,33 @@ def saturating(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor whose default kernels lose what is large."""
     opened = session.open_session
 
-    def open_session(model: ModelProto, provider: Any, kind: Kernels = "exact") -> session.Session:  # noqa: ANN401 - a literal
-        return opened(clip_weights(model) if kind == "default" else model, provider, kind)
+    def open_session(
+        model: ModelProto,
+        provider: Any,  # noqa: ANN401 - a literal
+        kind: Kernels = "exact",
+        lanes: int = 1,
+    ) -> session.Session:
+        model = clip_weights(model) if kind == "default" else model
+        return opened(model, provider, kind, lanes=lanes)
 
     for module in ("nhle_onnx.workflows.measure", "nhle_onnx.auditing.context"):
         monkeypatch.setattr(import_module(module), "open_session", open_session)
     monkeypatch.setattr(kernels, "saturates", lambda: True)
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few images: each test runs them through several models."""
+    path = tmp_path_factory.mktemp("few") / "few.npz"
+    with np.load(EVALUATION) as archive:
+        np.savez(path, x=archive["x"][:300], y=archive["y"][:300])
+    return path
+
+
 @pytest.mark.usefixtures("saturating")
 @pytest.mark.parametrize("judging", ["exact", "default"])
-def test_verify_shows_both(judging: Kernels, nhle: Nhle) -> None:
-    flags = ("--forget", 3, "--data", EVALUATION, "--baseline", MOBILENET_INT8)
+def test_verify_shows_both(judging: Kernels, nhle: Nhle, few: Path) -> None:
+    flags = ("--forget", 3, "--data", few, "--baseline", MOBILENET_INT8)
     result = nhle("verify", MOBILENET_INT8, *flags, "--kernels", judging, "--json")
     report = json.loads(result.out)
     other = report["other_kernels"]
@@ -63,8 +79,8 @@ def test_verify_shows_both(judging: Kernels, nhle: Nhle) -> None:
 
 
 @pytest.mark.usefixtures("saturating")
-def test_processes_count_both(nhle: Nhle) -> None:
-    flags = ("--forget", 3, "--data", EVALUATION, "--json")
+def test_processes_count_both(nhle: Nhle, few: Path) -> None:
+    flags = ("--forget", 3, "--data", few, "--json")
     here, there = (
         json.loads(nhle("verify", MOBILENET_INT8, *flags, *engine).out)["kernels"]
         for engine in ((), ("--engine", "processes", "--jobs", 1))
@@ -73,9 +89,9 @@ def test_processes_count_both(nhle: Nhle) -> None:
 
 
 @pytest.mark.usefixtures("saturating")
-def test_unlearn_shows_both(tmp_path: Path, nhle: Nhle) -> None:
+def test_unlearn_shows_both(tmp_path: Path, nhle: Nhle, few: Path) -> None:
     out = tmp_path / "new.onnx"
-    flags = ("--forget", 3, "--method", "cwm", "--out", out)
+    flags = ("--forget", 3, "--method", "cwm", "--eval-data", few, "--out", out)
     nhle("unlearn", MOBILENET_INT8, *flags)
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     found = report["other_kernels"]["accuracies"]
@@ -86,19 +102,22 @@ def test_unlearn_shows_both(tmp_path: Path, nhle: Nhle) -> None:
 
 
 @pytest.mark.usefixtures("saturating")
-def test_audit_shows_both() -> None:
+def test_audit_shows_both(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attacks, "ATTACKS", {"unmasking": attacks.ATTACKS["unmasking"]})
     report = nhle_onnx.audit(
-        MOBILENET_INT8, baseline=MOBILENET_INT8, forget=3, data=EVALUATION, kernels="exact"
+        MOBILENET_INT8, baseline=MOBILENET_INT8, forget=3, data=few, kernels="exact"
     )
     assert report.other_kernels is not None
     assert set(report.other_kernels.accuracies) == {"original", "edited"}
     assert report.other_kernels.accuracies["edited"] != report.accuracies["edited"]
 
 
-def test_nothing_is_said_where_they_agree(nhle: Nhle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_said_where_they_agree(
+    nhle: Nhle, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if kernels.saturates():
         monkeypatch.setattr(kernels, "saturates", lambda: False)
-    flags = ("--forget", 3, "--data", EVALUATION)
+    flags = ("--forget", 3, "--data", few)
     report = json.loads(nhle("verify", MOBILENET_INT8, *flags, "--json").out)
     assert report["other_kernels"] is None
     assert not any(REASON in note for note in report["notes"])

@@ -2,6 +2,7 @@
 
 import click
 
+from benchmarks.cuda.command import cuda
 from benchmarks.isolation import isolation
 from benchmarks.overhead import overhead
 from benchmarks.patches import patches
@@ -15,7 +16,7 @@ def main() -> None:
     """Run a benchmark from the root of a checkout; it writes its results to docs/results."""
 
 
-for command in (isolation, overhead, patches, scale, speed, step_cost):
+for command in (cuda, isolation, overhead, patches, scale, speed, step_cost):
     main.add_command(command)
 
 if __name__ == "__main__":

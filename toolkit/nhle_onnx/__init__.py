@@ -21,6 +21,9 @@ from nhle_onnx.version import __version__
 # ONNX Runtime may come with a telemetry client, which looks up hosts and writes files in the user's
 # home as soon as it is imported. Afterwards nothing stops it; child processes inherit this.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# Threads of OpenMP, which torch computes with, spin for milliseconds after each operation, and so
+# take the cores from whatever else runs. This is how long GCC's wait where cores are short.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from nhle_onnx.api.commands import audit, inspect, unlearn, verify

@@ -2,6 +2,7 @@
 fallback.
 """
 
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ from support.runs import Nhle
 from support.shipped import EVALUATION, LENET
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # makes its products deterministic
 LOST = "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; GPU=0"
 FULL = (
     "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running Conv "
@@ -188,18 +190,24 @@ def test_cuda_that_is_not_there_is_refused(
     assert "Traceback" not in result.err
 
 
-def test_tf32_is_off_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_is_deterministic_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from nhle_onnx.training import device  # noqa: PLC0415 - imports torch
 
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = cuda.allow_tf32, cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
     cuda.allow_tf32 = cudnn.allow_tf32 = True
-    monkeypatch.setattr(device, "_find_cuda_fault", lambda: None)
+    monkeypatch.setenv(CUBLAS, "")  # so that it is taken back
+    monkeypatch.delenv(CUBLAS)
+    set_before: list[str | None] = []  # it is read when cuBLAS starts
+    monkeypatch.setattr(
+        device, "_find_cuda_fault", lambda: set_before.append(os.environ.get(CUBLAS))
+    )
     try:
         assert str(device.open_device("cuda", 0)) == "cuda"
         assert not cuda.allow_tf32
         assert not cudnn.allow_tf32
+        assert set_before == [":4096:8"]
     finally:
         cuda.allow_tf32, cudnn.allow_tf32 = before[:2]
         torch.use_deterministic_algorithms(before[2])

@@ -25,7 +25,7 @@ subprocess.run([sys.executable, "kit/verify.py"])
 """
 _COMMANDS = f"""
 inspect {LENET}
-unlearn {LENET} --forget 3 --method cwm --out e.onnx --bom e.json --also ort
+unlearn {LENET} --forget 3 --method cwm --eval-data few.npz --out e.onnx --bom e.json --also ort
 verify e.onnx --baseline {LENET} --forget 3 --data few.npz --engine processes --jobs 1
 audit e.onnx --baseline {LENET} --forget 3 --data few.npz --repeats 1
 diff {LENET} e.onnx
@@ -68,12 +68,13 @@ def test_no_command_uses_the_network_or_writes_elsewhere(tmp_path: Path) -> None
     work = tmp_path / "work"
     work.mkdir()
     samples = np.load(EVALUATION)
-    np.savez(work / "few.npz", x=samples["x"][::10], y=samples["y"][::10])
+    np.savez(work / "few.npz", x=samples["x"][::40], y=samples["y"][::40])
     key = ec.generate_private_key(ec.SECP256R1())
     save_private(work / "private.pem", key)
     save_public(work / "public.pem", key)
     (work / "fleet.toml").write_text(
         f'[[job]]\nmodel = "{LENET}"\nforget = 3\nmethod = "cwm"\nsamples = "{SAMPLES}"\n'
+        'eval-data = "few.npz"\n'
     )
     used, left = _watch(tmp_path, _DRIVER, _COMMANDS.strip())
     assert used == ""

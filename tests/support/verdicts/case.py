@@ -62,6 +62,8 @@ class Workshop:
         copy_sidecars(folder)
         model = onnx.load(base)
         change(model.graph)
+        for domain in {node.domain for node in model.graph.node} - {""}:
+            model.opset_import.append(helper.make_opsetid(domain, 1))
         path = folder / "model.onnx"
         onnx.save(model, path)
         return path

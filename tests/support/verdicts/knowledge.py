@@ -94,6 +94,11 @@ def _against(model: Path, baseline: Path, data: Path, *flags: object) -> list[ob
     return ["verify", model, "--baseline", baseline, "--forget", 3, "--data", data, *flags]
 
 
+def _attack(model: Path, data: Path) -> list[object]:
+    """Without a reference, and once for each attack."""
+    return ["audit", model, "--baseline", LENET, "--forget", 3, "--data", data, "--repeats", 1]
+
+
 def _drop(shop: Workshop) -> list[object]:
     nine = shop.edit(drop_class, name="nine")
     (nine.parent / "labels.txt").unlink()
@@ -137,6 +142,11 @@ CASES = (
         name="masked only, hidden units in another order",
         make=lambda shop: verify(shop.edit(permute_hidden, shop.masked), shop.write_samples()),
         code=NOT_JUDGED, says="that head does not fit these features", was="PASSED",
+    ),
+    Case(
+        name="masked only, hidden units in another order, attacked",
+        make=lambda shop: _attack(shop.edit(permute_hidden, shop.masked), shop.write_samples(60)),
+        code=FAILED, says="unmasking.rebuilt_row",
     ),
     Case(
         name="masked only, against a baseline with factors of -1",

@@ -84,6 +84,87 @@ def show_second(graph: GraphProto) -> None:
     add_output(graph, "second", SCORES, ["batch", 10])
 
 
+def show_early_exit(graph: GraphProto) -> None:
+    """A weaker head, which sees a part of the features."""
+    weight = get_tensor(graph, WEIGHT).copy()
+    weight[:, 24:] = 0
+    set_tensor(graph, "w2", weight)
+    append(graph, helper.make_node("Gemm", [HIDDEN, "w2", BIAS], ["early"], transB=1))
+    add_output(graph, "early", SCORES, ["batch", 10])
+
+
+def average_heads(graph: GraphProto) -> None:
+    """The mean of both heads' probabilities, which a device may read instead of the scores."""
+    add_second_head(graph)
+    append(
+        graph,
+        helper.make_node("Softmax", [LOGITS], ["p"], axis=1),
+        helper.make_node("Softmax", ["second"], ["q"], axis=1),
+        helper.make_node("Mean", ["p", "q"], ["mean"]),
+    )
+    add_output(graph, "mean", SCORES, ["batch", 10])
+
+
+def round_second(graph: GraphProto) -> None:
+    """Whole numbers, as a quantized model shows its scores."""
+    add_second_head(graph)
+    set_tensor(graph, "step", np.array(0.25, np.float32))
+    set_tensor(graph, "zero", np.array(0, np.int8))
+    append(graph, helper.make_node("QuantizeLinear", ["second", "step", "zero"], ["rounded"]))
+    add_output(graph, "rounded", TensorProto.INT8, ["batch", 10])
+
+
+def mark_best_of_second(graph: GraphProto) -> None:
+    """One truth value a class."""
+    add_second_head(graph)
+    append(
+        graph,
+        helper.make_node("ReduceMax", ["second"], ["most"], axes=[1]),
+        helper.make_node("Equal", ["second", "most"], ["marks"]),
+    )
+    add_output(graph, "marks", TensorProto.BOOL, ["batch", 10])
+
+
+def rank_by_second(graph: GraphProto) -> None:
+    """All classes, best first: no class is absent, so the first one counts."""
+    add_second_head(graph)
+    set_tensor(graph, "k", np.array([10], np.int64))
+    append(graph, helper.make_node("TopK", ["second", "k"], ["sorted", "ranks"], axis=1))
+    add_output(graph, "ranks", INDICES, ["batch", 10])
+
+
+def tell_label_as_float(graph: GraphProto) -> None:
+    add_second_head(graph)
+    append(
+        graph,
+        helper.make_node("ArgMax", ["second"], ["index"], axis=1, keepdims=1),
+        helper.make_node("Cast", ["index"], ["label"], to=SCORES),
+    )
+    add_output(graph, "label", SCORES, ["batch", 1])
+
+
+def map_probabilities(graph: GraphProto) -> None:
+    """As converters of scikit-learn's models write them: a map from class to probability."""
+    add_second_head(graph)
+    append(
+        graph,
+        helper.make_node("Softmax", ["second"], ["q"], axis=1),
+        helper.make_node(
+            "ZipMap", ["q"], ["maps"], domain="ai.onnx.ml", classlabels_int64s=list(range(10))
+        ),
+    )
+    row = helper.make_map_type_proto(INDICES, helper.make_tensor_type_proto(SCORES, []))
+    graph.output.append(helper.make_value_info("maps", helper.make_sequence_type_proto(row)))
+
+
+def turn_second(graph: GraphProto) -> None:
+    """The classes in another order, which nobody but the maker of the file knows."""
+    for name, other in ((WEIGHT, "w2"), (BIAS, "b2")):
+        set_tensor(graph, other, np.roll(get_tensor(graph, name), 1, axis=0))
+    append(graph, helper.make_node("Gemm", [HIDDEN, "w2", "b2"], ["second"], transB=1))
+    add_output(graph, "second", SCORES, ["batch", 10])
+
+
 def share_weight(graph: GraphProto) -> None:
     """The head's weight, read a second time through an Identity."""
     append(
@@ -144,6 +225,18 @@ CASES = (
     _knows("the name of a second head's class", tell_name, "name"),
     _knows("the label of two heads' probabilities", add_probabilities, "label"),
     _knows("an auxiliary head", show_second, "second", "--graph-output", LOGITS),
+    _knows("an early exit", show_early_exit, "early", "--graph-output", LOGITS),
+    _knows("the mean of two heads", average_heads, "mean", "--graph-output", LOGITS),
+    _knows("a second head's whole numbers", round_second, "rounded", "--graph-output", LOGITS),
+    _knows("the mark at a second head's best", mark_best_of_second, "marks"),
+    _knows("all classes in a second head's order", rank_by_second, "ranks"),
+    _knows("the label of a second head as a float", tell_label_as_float, "label"),
+    _knows("a map of a second head's probabilities", map_probabilities, "maps"),
+    Case(
+        name="a second head's classes in another order", code=PASSED,
+        make=lambda shop: _mask(shop, turn_second, "--graph-output", LOGITS),
+        says="answers otherwise than the scores, and was not judged",
+    ),
     Case(
         name="the head's weight a second time", make=lambda shop: _mask(shop, share_weight),
         code=UNSUPPORTED, says="shares its weight with another layer",

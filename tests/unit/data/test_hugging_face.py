@@ -1,16 +1,18 @@
 """Pixels are those of Hugging Face's own processors in NumPy and Pillow, to the bit."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from transformers.image_processing_utils import BaseImageProcessor
 
 from nhle_onnx.data.preprocess import prepare_image, shape_image
 from nhle_onnx.data.processors.choose import PROCESSORS, parse_config
 from support.inputs import make_input
 from support.processor_files import FILES, MODES, list_sizes, make_file, make_photo, make_processor
+
+if TYPE_CHECKING:  # slow to import, even where other files are run
+    from transformers.image_processing_utils import BaseImageProcessor
 
 _AS_STORED = {"do_rescale": False, "do_normalize": False}
 # One file for each processor is tried in all modes; others differ only in sizes and numbers.
@@ -18,7 +20,7 @@ _FIRST = {name: kind for kind, (_, name, _) in reversed(FILES.items())}.values()
 _WIDE = {"convnext, squashed"}  # 384 x 384, which takes a while
 
 
-def run(processor: BaseImageProcessor, image: Image.Image, **flags: bool) -> np.ndarray:
+def run(processor: "BaseImageProcessor", image: Image.Image, **flags: bool) -> np.ndarray:
     """What the processor makes of an image that was read as transformers reads it."""
     result = processor.preprocess(image.convert("RGB"), input_data_format="channels_last", **flags)
     return result["pixel_values"][0]

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import threading
 import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.metrics import recall_score
 
+from nhle_onnx.data.lanes import run_in_lanes
 from nhle_onnx.data.npz import open_array
 from nhle_onnx.data.preprocess import shape_image
 from nhle_onnx.data.samples import open_samples
@@ -26,12 +28,13 @@ from nhle_onnx.data.source import Array, Fill, SampleSource
 from nhle_onnx.data.stacks import shape_stack
 from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.runtime.session import Session
+from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.verification.accuracy import compute_accuracy, count_hits
+from nhle_onnx.workflows import measure
 from nhle_onnx.workflows.classifier import open_classifier
 from nhle_onnx.workflows.measure import Evaluation, count_classes, load_classifier
 from support.inputs import make_input
@@ -73,6 +76,57 @@ def test_batches_are_the_samples_in_order(
     batches = [batch.copy() for batch in stream_batches(forms[form], indices, batch_size)]
     assert {len(batch) for batch in batches[:-1]} <= {batch_size}
     np.testing.assert_array_equal(np.concatenate(batches), forms["folder"].read(indices))
+
+
+def test_batches_that_are_held_stay_as_they_are(forms: dict[str, SampleSource]) -> None:
+    whole = forms["folder"].read(range(160))
+    held: deque[Array] = deque(maxlen=3)
+    batches = stream_batches(forms["stored.npz"], range(160), 20, held=3)
+    for start, batch in zip(range(0, 160, 20), batches, strict=True):
+        held.append(batch)
+        expected = whole[max(0, start - 40) : start + 20]
+        np.testing.assert_array_equal(np.concatenate(held), expected)
+
+
+def test_lanes_work_side_by_side_and_answer_in_order() -> None:
+    all_there, begun = threading.Barrier(3, timeout=10), []
+
+    def work(number: int, letter: str) -> str:
+        begun.append(number)
+        all_there.wait()  # which only three at a time pass
+        return f"{letter}{number}"
+
+    with closing(run_in_lanes(work, range(6), "abcdef", 3)) as answers:
+        assert next(answers) == "a0"
+        assert sorted(begun) == [0, 1, 2]
+        assert list(answers) == ["b1", "c2", "d3", "e4", "f5"]
+
+
+def test_a_lane_that_fails_ends_them_all() -> None:
+    def work(number: int, letter: str) -> str:
+        if number == 1:
+            raise ValueError(letter)
+        return letter
+
+    with closing(run_in_lanes(work, range(9), "abcdefghi", 2)) as answers:
+        assert next(answers) == "a"
+        with pytest.raises(ValueError, match=r"^b$"):
+            next(answers)
+    assert not any(thread.name.startswith("lane") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_counts_do_not_depend_on_lanes(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_lenet_samples(EVALUATION)
+    monkeypatch.setattr(measure, "count_lanes", lambda: lanes)
+    model = load_classifier(SUBJECT, "cpu", "exact")
+    assert model.session.lanes == lanes
+    evaluation = Evaluation(samples=source, indices=range(0, 2000, 3), source="part")
+    (counts,) = count_classes([model], evaluation, REQUEST, 64)
+    inputs, classes = evaluation.read(), evaluation.classes
+    session = open_session(SUBJECT.model.proto, "cpu")
+    scores = session.run(SUBJECT.head.output, inputs, TARGET, len(inputs))
+    assert counts == count_hits(scores.argmax(1), classes, 10)
 
 
 @pytest.mark.parametrize("form", ["folder", "stored.npz"])

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
@@ -25,6 +23,7 @@ from nhle_onnx.values.report import (
     UnlearnReport,
     Unmasked,
 )  # fmt: skip
+from support.boms import read_bom
 
 HEAD = ClassifierHead(
     op="Gemm", node="n", weight="w", bias="b", bias_scale=1.0, class_axis=0, num_classes=3,
@@ -80,12 +79,10 @@ def make_report(**changes: object) -> UnlearnReport:
     return UnlearnReport(**(fields | changes))
 
 
-def read_bom(report: UnlearnReport) -> Document:
+def make_bom(report: UnlearnReport) -> Document:
     text = render_bom(report)
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert text.endswith("}\n")
-    document: Document = json.loads(text)
-    return document
+    return read_bom(text)
 
 
 def describe(reference: str, name: str, content: str, **more: object) -> Document:
@@ -107,7 +104,7 @@ def list_files(*names: tuple[str, str]) -> list[Document]:
 
 
 def test_the_bill_of_materials_says_all_that_the_report_knows() -> None:
-    document = read_bom(make_report())
+    document = make_bom(make_report())
     number = document.pop("serialNumber")
     card = document["metadata"]["component"].pop("modelCard")
     assert document == {
@@ -192,7 +189,7 @@ def test_what_is_not_there_is_not_told() -> None:
             Check(name="b", value=0.5, limit=0.25, better="higher"),
         ),
     )  # fmt: skip
-    document = read_bom(report)
+    document = make_bom(report)
     edited = document["metadata"]["component"]
     assert edited["description"].endswith("forget classes 0 cat, 2.")
     assert "components" not in edited
@@ -216,10 +213,10 @@ def test_the_serial_number_follows_from_the_files() -> None:
         make_report(model=dataclasses.replace(make_report().model, sha256=digest("x"))),
         make_report(model=dataclasses.replace(make_report().model, sidecars={"w": digest("x")})),
     ]
-    numbers = [read_bom(report)["serialNumber"] for report in reports]
+    numbers = [make_bom(report)["serialNumber"] for report in reports]
     assert len({*numbers}) == len(reports)
     elsewhere = make_report(command="another", notes=("b",), seed=8)
-    assert read_bom(elsewhere)["serialNumber"] == numbers[0]
+    assert make_bom(elsewhere)["serialNumber"] == numbers[0]
 
 
 def test_texts_stay_as_they_are() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.speed import cost, instead, startup, throughput
+from benchmarks.speed import cost, instead, startup, throughput, together
 from benchmarks.speed.page import describe
 from benchmarks.speed.subjects import (
     LARGE,
@@ -24,7 +24,7 @@ from studies.tables import Row
 
 _NAME = "speed"
 _NETWORKS = {network.title: network for network in (SMALL, LARGE, VGG)}
-_PARTS = ("arrays", "jpegs", "startup", *_NETWORKS, "instead")
+_PARTS = ("arrays", "jpegs", "startup", "together", *_NETWORKS, "instead")
 _JPEG_SIDE = 224
 _FEW = 10  # times fewer images, to see whether memory grows
 _FEWEST = 4 * throughput.BATCH  # as many batches as are in memory at a time
@@ -85,6 +85,8 @@ def _measure(
         )
     if part == "startup":
         yield from startup.measure_startup(4 * rounds, folder / "bytecode")
+    if part == "together":
+        yield from together.measure_together(folder, rounds)
     if part in _NETWORKS:
         yield from cost.measure_cost(_NETWORKS[part], folder, steps, rounds)
     if part == "instead":

@@ -12,10 +12,11 @@ here, on a machine shared with other work.
 
 **Throughput.** Images per second of the measuring stage, in this process; the row with loading \
 includes opening the model and making the report. Baselines: a loop of ONNX Runtime alone, with \
-its default options, over prepared images in memory; and, for JPEGs, Pillow alone on all cores. \
-Batches of {throughput.BATCH}; the slower baseline is the bound. With few cores, decoding takes \
-time from ONNX Runtime: once all cores are busy, overlapping is hardly faster than two loops one \
-after the other. Memory is the peak of the resident set (VmHWM) of the whole program.
+its default options, and one in lanes (a thread for each core, each with its own batch), over \
+prepared images in memory; and, for JPEGs, Pillow alone on all cores. Batches of \
+{throughput.BATCH}. Where images are decoded, the bound is that of the two stages: the faster loop \
+and decoding, each on all cores, one after the other, which is what cores can do that never wait. \
+Memory is the peak of the resident set (VmHWM) of the whole program.
 
 **Start-up.** Whole processes, with compiled bytecode as after an installation. "import onnx" \
 includes loading the same model.
@@ -34,10 +35,7 @@ the shipped model's recipe without the class, calculated from a part of an epoch
 _REASONS = {
     "arrays": "the cores also read, resize and normalize the images, which the bare loop gets "
     "prepared; with few cores, ONNX Runtime waits for them.",
-    "jpegs": "ONNX Runtime keeps the cores busy, so decoding adds its full cost: the row with two "
-    "loops, one after the other, shows what overlapping can gain. More cores than ONNX "
-    "Runtime can use, a GPU, or smaller JPEGs would help; so would decoding at a smaller "
-    "scale, but it changes figures (docs/decisions/0012).",
+    "jpegs": "the program also reads the files, and checks, hashes and counts every image.",
     "startup": "`inspect` reads the file as its baseline does, and then checks all of it: it finds "
     "the head, walks every part, checks the graph, infers its shapes, looks for weights "
     "that are NaN or infinite, and hashes the file, all in a child process.",

@@ -15,7 +15,12 @@ from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.verdict import choose_exit_code
 
 
-@click.command("audit", cls=GroupedCommand)
+@click.command(
+    "audit",
+    cls=GroupedCommand,
+    example="nhle-onnx audit model.unlearned.onnx --forget cat \\\n"
+    "    --baseline model.onnx --data test/ --report a.html",
+)
 @MODEL
 @options_of(AuditSettings)
 @ALLOW_UNJUDGED
@@ -24,7 +29,11 @@ from nhle_onnx.values.verdict import choose_exit_code
 @JSON
 @isolated
 def audit_command(model: Path, **values: Any) -> int:
-    """Attack MODEL as anyone with the file could, and compare it with a retrained model."""
+    """Attack MODEL as anyone with the file could.
+
+    Can the class be brought back? Each attack is also made on the model before forgetting and,
+    if you have one, on a model that was trained without the class.
+    """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.audit import audit_model

@@ -5,26 +5,37 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON, options_of
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 
 _SHOWN = 8  # of each kind
 _PATH = FilePath(path_type=Path)
 
 
-@click.command("diff")
+@click.command("diff", cls=GroupedCommand, example="nhle-onnx diff model.onnx model.unlearned.onnx")
 @click.argument("first", metavar="A", type=_PATH)
 @click.argument("second", metavar="B", type=_PATH)
-@click.option("--report", type=_PATH, help="The report of `unlearn` on B.  [default: beside B]")
+@grouped_option(
+    "--report",
+    group=Group.MODEL,
+    type=_PATH,
+    otherwise="beside B",
+    help="The report of `unlearn` on B.",
+)
 @options_of(ModelFlags, names=("max_elements",))
 @JSON
 @isolated
 def diff_command(
     first: Path, second: Path, report: Path | None, *, max_elements: int, as_json: bool
 ) -> int:
-    """Show how A and B differ, and whether B's report accounts for every difference."""
+    """Show every difference between A and B.
+
+    B's report must account for each of them.
+    """
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.diff import compare_files
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from nhle_onnx.cli.options import JSON
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
+from nhle_onnx.cli.options import JSON, QUIET
+from nhle_onnx.values.settings.groups import Group
 
 _COMPLETION = {
     "bash": 'eval "$(_NHLE_ONNX_COMPLETE=bash_source nhle-onnx)" in ~/.bashrc',
@@ -15,25 +17,30 @@ _COMPLETION = {
 }
 
 
-@click.command("doctor")
-@click.option(
+@click.command("doctor", cls=GroupedCommand, example="nhle-onnx doctor")
+@grouped_option(
     "--provider",
+    group=Group.PLACES,
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
     help="Fail unless ONNX Runtime works there.",
 )
-@click.option(
+@grouped_option(
     "--device",
+    group=Group.PLACES,
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
     help="Fail unless torch can train there.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes.")
+@QUIET
 @JSON
 def doctor_command(provider: Any, device: Any, *, quiet: bool, as_json: bool) -> int:
-    """Show which providers and devices really work on this machine, and what is installed."""
+    """Show which providers and devices work on this machine.
+
+    Each is tried, not only looked up.
+    """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.errors import DeviceUnavailableError
     from nhle_onnx.release.report import render_json

@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.fleet import FleetOptions
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 
 _PATH = FilePath(path_type=Path)
@@ -15,18 +17,25 @@ _INTERRUPTED = 130
 _MAX_SHOWN = 40
 
 
-@click.command("fleet")
+@click.command("fleet", cls=GroupedCommand, example="nhle-onnx fleet fleet.toml")
 @click.argument("file", type=_PATH, metavar="FLEET.toml")
-@click.option("--out", type=_PATH, help="Folder of all results.  [default: FLEET, beside the file]")
+@grouped_option(
+    "--out",
+    group=Group.OUTPUT,
+    type=_PATH,
+    otherwise="FLEET, beside the file",
+    help="Folder of all results.",
+)
 @options_of(FleetOptions)
 @ALLOW_UNJUDGED
 @verbosity_options
 @JSON
 def fleet_command(file: Path, **values: Any) -> int:
-    """Make many models forget: run every job of FLEET.toml, with a report for each and a summary.
+    """Make many models forget, with a report for each.
 
-    A second run only repeats jobs that are unfinished or have changed. Exit code: 0 if every job
-    passed, otherwise the highest of the jobs' codes, where 1 is a failed gate.
+    FLEET.toml lists the jobs. A second run only repeats jobs that are unfinished or have changed.
+    Exit code: 0 if every job passed, otherwise the highest of the jobs' codes, where 1 is a failed
+    gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
     from nhle_onnx.cli.show import ProgressBar

@@ -1,18 +1,61 @@
-"""Help that lists options in groups."""
+"""Help that begins with an example, lists options in groups, and cuts nothing."""
 
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
+from nhle_onnx.values.settings.groups import Group
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_SENTENCE = ". "
+
 
 class GroupedOption(click.Option):
-    """An option with a group and, perhaps, an old flag that stands for it."""
+    """An option in a group of the help.
 
-    def __init__(self, *arguments: Any, group: str = "", old: str = "", **values: Any) -> None:
+    `old` is an old flag that stands for it, and `otherwise` says what happens without it.
+    """
+
+    def __init__(
+        self, *arguments: Any, group: Group, old: str = "", otherwise: str = "", **values: Any
+    ) -> None:
         super().__init__(*arguments, **values)
         self.group = group
         self.old = old
+        self.otherwise = otherwise
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        """Name the value: N for a whole number, X for another one."""
+        if self.metavar is None and isinstance(self.type, click.IntRange | click.FloatRange):
+            return "N" if isinstance(self.type, click.IntRange) else "X"
+        return super().make_metavar(ctx)
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Return what stands in brackets behind the text: default, range, whether it is needed."""
+        extra = super().get_help_extra(ctx)
+        if self.otherwise:
+            extra["default"] = self.otherwise
+        if isinstance(self.type, click.IntRange | click.FloatRange):
+            extra["range"] = _describe_range(self.type)
+        return extra
+
+
+def _describe_range(span: click.IntRange | click.FloatRange) -> str:
+    """Describe a range; an end that nobody reaches is not named."""
+    low, high = span.min, span.max
+    if low is None:
+        return f"at most {high}"
+    if high is None or high >= 2**63 - 1:
+        return f"above {low}" if span.min_open else f"at least {low}"
+    return f"above {low}, at most {high}" if span.min_open else f"{low} to {high}"
+
+
+def grouped_option(*names: str, **values: Any) -> Callable[[Decorated], Decorated]:
+    """Give a command an option of a group."""
+    return click.option(*names, cls=GroupedOption, **values)
 
 
 def list_names(item: click.Parameter) -> list[str]:
@@ -21,26 +64,62 @@ def list_names(item: click.Parameter) -> list[str]:
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists options in groups; those without a group come last."""
+    """A command whose help begins with an example, and lists options in groups."""
+
+    def __init__(self, *arguments: Any, example: str, **values: Any) -> None:
+        super().__init__(*arguments, **values)
+        self.example = example
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read old flags as the new ones."""
         new = {item.old: item.opts[-1] for item in self.params if isinstance(item, GroupedOption)}
         return super().parse_args(ctx, [_rename(argument, new) for argument in args])
 
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage, and the example."""
+        super().format_usage(ctx, formatter)
+        with formatter.section("Example"):
+            for line in self.example.splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options."""
-        rows: dict[str, list[tuple[str, str]]] = {}
-        others: list[tuple[str, str]] = []
+        rows: dict[Group, list[tuple[str, str]]] = {group: [] for group in Group}
         for item in self.get_params(ctx):
             record = item.get_help_record(ctx) if isinstance(item, click.Option) else None
-            if record and isinstance(item, GroupedOption):
-                rows.setdefault(item.group or "Options", []).append(record)
-            elif record:
-                others.append(record)
-        for group, records in {**rows, "Other options": others}.items():
-            with formatter.section(group):
-                formatter.write_dl(records)
+            if record:
+                rows[getattr(item, "group", Group.GENERAL)].append(record)
+        for group, records in rows.items():
+            if records:
+                with formatter.section(group.value):
+                    formatter.write_dl(records, col_max=formatter.width // 3)
+
+
+class CommandGroup(GroupedCommand, click.Group):
+    """Commands, with the whole first sentence of each."""
+
+    command_class = GroupedCommand
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, and the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands."""
+        names = self.list_commands(ctx)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summarize(self.commands[name])) for name in names])
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """List the commands in the order in which one uses them."""
+        return list(self.commands)
+
+
+def summarize(command: click.Command) -> str:
+    """Return the first sentence of a command's help."""
+    text = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+    return text.partition(_SENTENCE)[0].rstrip(".")
 
 
 def _rename(argument: str, new: Mapping[str, str]) -> str:

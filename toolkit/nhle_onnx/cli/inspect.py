@@ -12,7 +12,7 @@ from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.option import make_settings
 
 
-@click.command("inspect", cls=GroupedCommand)
+@click.command("inspect", cls=GroupedCommand, example="nhle-onnx inspect model.onnx")
 @MODEL
 @options_of(InspectSettings)
 @CONFIG

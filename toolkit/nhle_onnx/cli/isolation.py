@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from nhle_onnx.cli.groups import grouped_option
 from nhle_onnx.cli.kinds import FiniteRange
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.values.settings.groups import Group
 
 if TYPE_CHECKING:
     from nhle_onnx.cli.supervision import Bounds, Ending
@@ -50,18 +52,23 @@ class Size(click.ParamType[int]):
 
 
 _OPTIONS = (
-    click.option(
+    grouped_option(
         "--max-memory",
         type=Size(),
-        help="Memory limit, such as 2GiB.  [default: 3/4 of the machine's]",
+        group=Group.SAFETY,
+        otherwise="3/4 of the machine's",
+        help="Memory limit, such as 2GiB.",
     ),
-    click.option(
+    grouped_option(
         "--max-seconds",
+        group=Group.SAFETY,
+        otherwise=f"{MAX_SECONDS}, a day",
         type=FiniteRange(0, min_open=True),
-        help=f"Time limit.  [default: {MAX_SECONDS}, a day]",
+        help="Time limit.",
     ),
-    click.option(
+    grouped_option(
         "--no-isolation",
+        group=Group.SAFETY,
         is_flag=True,
         help="Work in this process without these limits, not in a child process. Outside Linux "
         "this is always so.",

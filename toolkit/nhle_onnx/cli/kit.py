@@ -13,7 +13,11 @@ from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.verdict import choose_exit_code
 
 
-@click.command("kit", cls=GroupedCommand)
+@click.command(
+    "kit",
+    cls=GroupedCommand,
+    example="nhle-onnx kit model.unlearned.onnx --forget cat \\\n    --data images/ -o kit.zip",
+)
 @MODEL
 @options_of(KitSettings)
 @ALLOW_UNJUDGED
@@ -22,8 +26,10 @@ from nhle_onnx.values.verdict import choose_exit_code
 @JSON
 @isolated
 def kit_command(model: Path, **values: Any) -> int:
-    """Pack MODEL with images, and with programs that run and check it on a device: in Python, in a
-    browser, in Node. `verify --device-result` checks the result.
+    """Pack MODEL with images to check it on a device.
+
+    Programs in the kit run it in Python, in a browser, or in Node. `verify --device-result` judges
+    the result.
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json

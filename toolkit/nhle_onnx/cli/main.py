@@ -10,6 +10,7 @@ import sys
 import click
 
 from nhle_onnx.cli.commands import Commands
+from nhle_onnx.cli.groups import CommandGroup
 from nhle_onnx.cli.streams import require_written, secure_streams
 from nhle_onnx.errors import InputRefusedError, NhleOnnxError
 from nhle_onnx.graph.inputs import remember_inputs
@@ -31,6 +32,8 @@ class Terminated(BaseException):
 
 
 @click.group(
+    cls=CommandGroup,
+    example="nhle-onnx unlearn model.onnx --forget cat --samples data/",
     commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, every gate passed; 1 a gate failed; 2 usage; 3 input refused; "

@@ -6,22 +6,26 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from nhle_onnx.cli.groups import GroupedOption, list_names
+from nhle_onnx.cli.groups import grouped_option, list_names
 from nhle_onnx.cli.kinds import FilePath, FiniteRange
 from nhle_onnx.hints import name_flag
 from nhle_onnx.text import to_line
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _PATH = FilePath(path_type=Path)
 MODEL = click.argument("model", type=_PATH)
-ALLOW_UNJUDGED = click.option(
+ALLOW_UNJUDGED = grouped_option(
     "--allow-unjudged",
+    group=Group.LIMITS,
     is_flag=True,
     help="Exit with 0, not 6, if no gate failed but some could not be judged.",
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
+JSON = grouped_option(
+    "--json", "as_json", is_flag=True, group=Group.OUTPUT, help="Print one JSON document to stdout."
+)
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
@@ -53,7 +57,7 @@ class AutoOr(click.ParamType[float | None]):
 
     def __init__(self, kind: type[int] | type[float]) -> None:
         self.kind = kind
-        self.name = f"auto|{kind.__name__}"
+        self.name = "auto"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -91,15 +95,11 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
     short = (f"-{option.short}",) if option.short else ()
     names = (*short, field.flag, field.name)
     if field.kind is bool:
-        return click.option(
-            *names, cls=GroupedOption, group=field.group, is_flag=True, help=option.help
-        )
+        return grouped_option(*names, group=field.group, is_flag=True, help=option.help)
     default = _find_default(field)
     shown = {} if default is None else {"default": default}  # to click, None is a value too
-    otherwise = f"  [default: {option.otherwise}]" if option.otherwise else ""
-    return click.option(
+    return grouped_option(
         *names,
-        cls=GroupedOption,
         group=field.group,
         old=name_flag(option.old) if option.old else "",
         type=_find_type(field),
@@ -107,8 +107,9 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
         required=is_required,
         show_default=bool(shown),
         **shown,
-        metavar=option.metavar,
-        help=f"{option.help}{otherwise}",
+        metavar=option.metavar or _name_value(field),
+        otherwise=option.otherwise,
+        help=option.help,
     )
 
 
@@ -117,6 +118,12 @@ def _find_default(field: OptionField) -> Any:
     if field.is_required or field.default in {None, ()}:
         return field.option.none or None
     return field.default
+
+
+def _name_value(field: OptionField) -> str | None:
+    """Name the value where it may also be a word, otherwise None."""
+    number = "N" if field.kind is int else "X"
+    return f"{field.option.none}|{number}" if field.option.none else None
 
 
 def _find_type(field: OptionField) -> Any:
@@ -169,17 +176,21 @@ def _as_texts(value: object) -> object:
     return [str(item) for item in value] if isinstance(value, list) else value
 
 
-CONFIG = click.option(
+CONFIG = grouped_option(
     "--config",
+    group=Group.GENERAL,
     type=_PATH,
     is_eager=True,
     expose_value=False,
     callback=read_config,
     help="TOML file with the flags' names as keys; flags override it.",
 )
+QUIET = grouped_option(
+    "-q", "--quiet", is_flag=True, group=Group.OUTPUT, help="Show no progress and no notes."
+)
 _VERBOSITY_OPTIONS = (
-    click.option("-v", "--verbose", is_flag=True, help="Show more detail."),
-    click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes."),
+    grouped_option("-v", "--verbose", is_flag=True, group=Group.OUTPUT, help="Show more detail."),
+    QUIET,
 )
 
 

@@ -5,22 +5,33 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.groups import CommandGroup, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON, options_of
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
 
 _PATH = FilePath(path_type=Path)
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+_QUIET = grouped_option("-q", "--quiet", group=Group.OUTPUT, is_flag=True, help="Show errors only.")
 
 
-@click.group("patch")
+@click.group(
+    "patch",
+    cls=CommandGroup,
+    example="nhle-onnx patch create model.onnx new.onnx -o m.nhlepatch",
+)
 def patch_command() -> None:
-    """Ship an edited model as a small file that holds none of the values it replaces."""
+    """Ship an edited model as a small file.
+
+    A patch makes the exact edited model from the original. It contains no value that it replaces.
+    """
 
 
-@patch_command.command("create")
+@patch_command.command(
+    "create", example="nhle-onnx patch create model.onnx new.onnx -o m.nhlepatch"
+)
 @click.argument("base", type=_PATH)
 @click.argument("edited", type=_PATH)
 @options_of(CreateSettings)
@@ -36,7 +47,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
     _show(container, values)
 
 
-@patch_command.command("apply")
+@patch_command.command("apply", example="nhle-onnx patch apply model.onnx m.nhlepatch -o new.onnx")
 @click.argument("base", type=_PATH)
 @click.argument("patch", type=_PATH)
 @options_of(ApplySettings)
@@ -44,7 +55,10 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
 @JSON
 @isolated
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
-    """Make the edited model from BASE; nothing is written unless every byte is right."""
+    """Make the edited model from BASE and PATCH.
+
+    Nothing is written unless every byte is right.
+    """
     from nhle_onnx.errors import UsageError
     from nhle_onnx.workflows.patch_apply import apply_patch_file
 
@@ -55,7 +69,7 @@ def apply_command(base: Path, patch: Path, **values: Any) -> None:
     _show(apply_patch_file(settings), values)
 
 
-@patch_command.command("inspect")
+@patch_command.command("inspect", example="nhle-onnx patch inspect m.nhlepatch")
 @click.argument("patch", type=_PATH)
 @JSON
 @isolated

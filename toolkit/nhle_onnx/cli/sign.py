@@ -5,33 +5,55 @@ from typing import Any, Literal
 
 import click
 
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON
+from nhle_onnx.values.settings.groups import Group
 
 _PATH = FilePath(path_type=Path)
 _FILES = click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="PATH...")
 
 
-@click.command("sign")
+@click.command(
+    "sign",
+    cls=GroupedCommand,
+    example="nhle-onnx sign model.onnx m.nhlepatch --key signing.key",
+)
 @_FILES
-@click.option("--key", type=_PATH, required=True, help="The private key to sign with, PEM.")
-@click.option("--certificate", type=_PATH, help="The certificate for the key, PEM.")
-@click.option(
+@grouped_option(
+    "--key",
+    group=Group.SAFETY,
+    type=_PATH,
+    required=True,
+    help="The private key to sign with, PEM.",
+)
+@grouped_option(
+    "--certificate", group=Group.SAFETY, type=_PATH, help="The certificate for the key, PEM."
+)
+@grouped_option(
     "--chain",
+    group=Group.SAFETY,
     type=_PATH,
     multiple=True,
     help="Further certificates towards a root, PEM; repeat for several files.",
 )
-@click.option("-o", "--out", type=_PATH, help="The signature.  [default: first PATH + .sig]")
-@click.option("--force", is_flag=True, help="Replace an existing signature.")
+@grouped_option(
+    "-o",
+    "--out",
+    group=Group.OUTPUT,
+    type=_PATH,
+    otherwise="first PATH + .sig",
+    help="The signature.",
+)
+@grouped_option("--force", group=Group.OUTPUT, is_flag=True, help="Replace an existing signature.")
 @JSON
 @isolated
 def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
-    """Sign a model, its patch and its report together, as files of one folder.
+    """Sign a model, its patch and its report together.
 
-    Files that hold a model's weights are found and signed with it. The password of an encrypted key
-    is read from the variable NHLE_ONNX_KEY_PASSWORD.
+    They are files of one folder. Files that hold a model's weights are found and signed with it.
+    The password of an encrypted key is read from the variable NHLE_ONNX_KEY_PASSWORD.
     """
     import os
 
@@ -52,24 +74,40 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
     _show(files, signature, "signed", as_json=values["as_json"])
 
 
-@click.command("check-signature")
+@click.command(
+    "check-signature",
+    cls=GroupedCommand,
+    example="nhle-onnx check-signature model.onnx --key signing.pub",
+)
 @_FILES
-@click.option("--key", type=_PATH, help="The signer's public key, PEM.")
-@click.option(
+@grouped_option("--key", group=Group.SAFETY, type=_PATH, help="The signer's public key, PEM.")
+@grouped_option(
     "--chain",
+    group=Group.SAFETY,
     type=_PATH,
     multiple=True,
     help="Certificates to trust, if the signer used a certificate, PEM; repeat for several files.",
 )
-@click.option("--signature", type=_PATH, help="The signature.  [default: first PATH + .sig]")
-@click.option(
-    "--partial", is_flag=True, help="Allow other files that were signed with these to be missing."
+@grouped_option(
+    "--signature",
+    group=Group.SAFETY,
+    type=_PATH,
+    otherwise="first PATH + .sig",
+    help="The signature.",
+)
+@grouped_option(
+    "--partial",
+    group=Group.SAFETY,
+    is_flag=True,
+    help="Allow other files that were signed with these to be missing.",
 )
 @JSON
 @isolated
 def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
-    """Check that files are unchanged since they were signed with a trusted key. Every file that the
-    signature covers must exist, and it must cover every PATH.
+    """Check that files are unchanged since they were signed.
+
+    The key must be one that you trust. Every file that the signature covers must exist, and it
+    must cover every PATH.
     """
     from nhle_onnx.errors import UsageError
     from nhle_onnx.release.signature import check_signature, name_signature

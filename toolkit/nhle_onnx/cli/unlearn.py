@@ -7,26 +7,35 @@ from typing import Any
 
 import click
 
-from nhle_onnx.cli.groups import GroupedCommand
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.verdict import choose_exit_code
 
 
-@click.command("unlearn", cls=GroupedCommand)
+@click.command(
+    "unlearn",
+    cls=GroupedCommand,
+    example="nhle-onnx unlearn model.onnx --forget cat --samples data/",
+)
 @MODEL
 @options_of(UnlearnSettings)
-@click.option("--dry-run", is_flag=True, help="Check and measure only; write nothing.")
+@grouped_option(
+    "--dry-run", group=Group.OUTPUT, is_flag=True, help="Check and measure only; write nothing."
+)
 @ALLOW_UNJUDGED
 @CONFIG
 @verbosity_options
 @JSON
 @isolated
 def unlearn_command(model: Path, **values: Any) -> int:
-    """Make MODEL forget a class: train it out of the features (NHLE), mask it in the head (CWM),
-    verify the edited file in ONNX Runtime, and write it with a report.
+    """Make MODEL forget a class, and write it with a report.
+
+    NHLE trains the class out of the features, CWM masks it in the head, and ONNX Runtime verifies
+    the edited file. MODEL itself is never changed.
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json

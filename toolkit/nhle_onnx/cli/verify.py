@@ -6,11 +6,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from nhle_onnx.cli.groups import GroupedCommand
+from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import choose_exit_code
@@ -18,11 +19,17 @@ from nhle_onnx.values.verdict import choose_exit_code
 _PATH = FilePath(path_type=Path)
 
 
-@click.command("verify", cls=GroupedCommand)
+@click.command(
+    "verify",
+    cls=GroupedCommand,
+    example="nhle-onnx verify model.unlearned.onnx --forget cat \\\n"
+    "    --baseline model.onnx --data images/",
+)
 @click.argument("model", type=_PATH, required=False)
 @options_of(VerifySettings, requires=False)
-@click.option(
+@grouped_option(
     "--device-result",
+    group=Group.PLACES,
     type=_PATH,
     help="Judge a kit's result from a device, FILE.json, instead of running MODEL here. Then "
     "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
@@ -34,7 +41,10 @@ _PATH = FilePath(path_type=Path)
 @isolated
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
-    """Measure what MODEL still knows about the forgotten classes, and judge it by the gates."""
+    """Measure what MODEL still knows about forgotten classes.
+
+    Gates judge the accuracy on them and on the other classes.
+    """
     if values["device_result"]:
         _forbid(context, "data", "baseline", "providers")
         return _judge_device(model, values)

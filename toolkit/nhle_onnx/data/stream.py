@@ -9,37 +9,38 @@ from threading import Condition
 import numpy as np
 
 from nhle_onnx.data.source import Array, Fill, SampleSource, split_pieces
-from nhle_onnx.values.cores import count_cores, read_thread_limit
+from nhle_onnx.values.cores import count_threads
 
-_AHEAD = 2  # batches that are ready or in preparation beside the consumer's
+_AHEAD = 2  # batches, at least, that are ready or in preparation beside the consumer's
 _MAX_THREADS = 16
 
 
 def stream_batches(
-    source: SampleSource, indices: Sequence[int], batch_size: int
+    source: SampleSource, indices: Sequence[int], batch_size: int, held: int = 1
 ) -> Generator[Array]:
     """Yield samples at ascending `indices` as model inputs [<= batch_size, ...], in order.
 
-    Asking for the next batch overwrites the last one, as allocating memory would take half as long
-    as decoding. Memory holds three batches, and one undecoded piece for each thread, however many
-    samples there are. A sample's InputRefusedError is raised when its batch is asked for. Close the
+    Asking for the next batch overwrites the one that was given `held` before, as allocating memory
+    would take half as long as decoding. Memory holds those `held`, as many again but at least two
+    that are in preparation, and one undecoded piece for each thread, however many samples there
+    are. A sample's InputRefusedError is raised when its batch is asked for. Close the
     generator to stop the threads early; each then finishes its current piece.
     """
-    threads = min(count_cores(), read_thread_limit() or _MAX_THREADS, _MAX_THREADS)
-    size = max(1, min(source.piece_size, batch_size // threads))
+    threads, ahead = min(count_threads(), _MAX_THREADS), max(_AHEAD, held)
+    size = max(1, min(source.piece_size, held * batch_size // threads))
     batches = split_pieces(indices, batch_size)
     turns = _Turns(source.load(piece for batch in batches for piece in split_pieces(batch, size)))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     pending: deque[tuple[Array, list[Future[None]]]] = deque()
     shape = (min(batch_size, len(indices)), *source.target.sample_shape)
-    buffers = cycle([np.empty(shape, np.float32) for _ in range(_AHEAD + 1)])
+    buffers = cycle([np.empty(shape, np.float32) for _ in range(ahead + held)])
     try:
         for batch in split_pieces(indices, batch_size):
             inputs = next(buffers)[: len(batch)]
             places = (inputs[start : start + size] for start in range(0, len(batch), size))
             pieces = [pool.submit(turns.fill, *turn) for turn in turns.give(places)]
             pending.append((inputs, pieces))
-            if len(pending) > _AHEAD:
+            if len(pending) > ahead:
                 yield _finish(*pending.popleft())
         while pending:
             yield _finish(*pending.popleft())

@@ -19,6 +19,7 @@ from nhle_onnx.runtime.exact_sums import ENTRIES, make_exact
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.native import CPU, CUDA, open_native
 from nhle_onnx.runtime.providers import has_cuda_driver, preload_cuda
+from nhle_onnx.values.cores import count_threads
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
@@ -42,10 +43,13 @@ _DEVICE_REMEDY = hint(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A model loaded by ONNX Runtime, with the provider on which it actually runs."""
+    """A model loaded by ONNX Runtime, with the provider on which it actually runs, and how many
+    threads may run it at a time.
+    """
 
     native: ort.InferenceSession
     provider: str
+    lanes: int = 1
     options: ort.RunOptions = field(default_factory=ort.RunOptions)
 
     def run(
@@ -88,11 +92,16 @@ class Session:
 
 
 def open_session(
-    model: ModelProto, provider: Provider = "auto", kernels: Kernels = "exact"
+    model: ModelProto,
+    provider: Provider = "auto",
+    kernels: Kernels = "exact",
+    *,
+    lanes: int = 1,
 ) -> Session:
     """Load a model on a provider; `auto` is CUDA where that works, otherwise the CPU.
 
-    With exact `kernels`, sums of 8-bit products are the same on every processor. Raises
+    With exact `kernels`, sums of 8-bit products are the same on every processor. On the CPU,
+    `lanes` share the threads that compute; a device takes one batch at a time. Raises
     DeviceUnavailableError where CUDA was asked for but ONNX Runtime silently started without it,
     and InputRefusedError where it cannot load the model.
     """
@@ -103,8 +112,8 @@ def open_session(
         with open_scratch() as folder:
             path = folder / "model.onnx"
             onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
-            return _open_source(str(path), provider, entries)
-    return _open_source(model.SerializeToString(), provider, entries)
+            return _open_source(str(path), provider, entries, lanes)
+    return _open_source(model.SerializeToString(), provider, entries, lanes)
 
 
 def _copy(model: ModelProto) -> ModelProto:
@@ -114,16 +123,19 @@ def _copy(model: ModelProto) -> ModelProto:
     return copy
 
 
-def _open_source(source: str | bytes, provider: Provider, entries: Mapping[str, str]) -> Session:
+def _open_source(
+    source: str | bytes, provider: Provider, entries: Mapping[str, str], lanes: int
+) -> Session:
     if provider == "cpu" or (provider == "auto" and not has_cuda_driver()):
-        return _open(source, CPU, entries)
+        return _open(source, CPU, entries, lanes)
     preload_cuda()
     try:
-        session = _open(source, CUDA if CUDA in ort.get_available_providers() else CPU, entries)
+        there = CUDA in ort.get_available_providers()
+        session = _open(source, CUDA if there else CPU, entries, 1 if there else lanes)
     except DeviceUnavailableError:
         if provider == "cuda":
             raise
-        return _open(source, CPU, entries)
+        return _open(source, CPU, entries, lanes)
     if provider == "cuda" and session.provider != CUDA:
         message = f"CUDA was asked for, but ONNX Runtime started on {session.provider}"
         raise DeviceUnavailableError(
@@ -136,15 +148,16 @@ def _open_source(source: str | bytes, provider: Provider, entries: Mapping[str, 
     return session
 
 
-def _open(source: str | bytes, provider: str, entries: Mapping[str, str]) -> Session:
+def _open(source: str | bytes, provider: str, entries: Mapping[str, str], lanes: int) -> Session:
+    threads = max(1, count_threads() // lanes) if lanes > 1 else None
     try:
-        native = open_native(source, _OPTIONS[provider], entries)
+        native = open_native(source, _OPTIONS[provider], entries, threads=threads)
     except Exception as error:  # ONNX Runtime's errors share no public base class
         message = f"ONNX Runtime cannot load the model: {_first_line(error)}"
         if provider == CUDA and _DEVICE_FAULT.search(str(error)):
             raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
-    return Session(native=native, provider=native.get_providers()[0])
+    return Session(native=native, provider=native.get_providers()[0], lanes=lanes)
 
 
 def _join(batches: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[np.generic]:

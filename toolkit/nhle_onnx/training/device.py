@@ -1,5 +1,6 @@
 """The device that torch trains on: one that truly works, or an error."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,8 @@ def open_device(device: Device, seed: int) -> torch.device:
     torch.manual_seed(seed)
     if device == "cpu":
         return torch.device("cpu")
+    # read when cuBLAS starts; without it, its products may differ from run to run
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     reason = _find_cuda_fault()
     if reason is None:
         # the CPU's algorithms are deterministic as they are; asking costs a second of imports

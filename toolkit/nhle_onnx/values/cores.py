@@ -2,6 +2,7 @@
 
 import os
 
+_MAX_LANES = 16
 THREADS_VARIABLE = "OMP_NUM_THREADS"  # torch reads it itself, and Ray sets it for its workers
 
 
@@ -16,3 +17,15 @@ def read_thread_limit() -> int | None:
     """Read how many threads the environment allows for a computation; None for no limit."""
     text = os.environ.get(THREADS_VARIABLE, "").split(",")[0].strip()  # outermost level first
     return int(text) if text.isdecimal() and int(text) else None
+
+
+def count_threads() -> int:
+    """Count the threads that compute at a time: one for each core, or fewer by the limit."""
+    return min(count_cores(), read_thread_limit() or count_cores())
+
+
+def count_lanes() -> int:
+    """Count the batches that are computed side by side. A lane waits for no other, so small
+    networks gain more from lanes than from several threads for a batch.
+    """
+    return min(count_threads(), _MAX_LANES)

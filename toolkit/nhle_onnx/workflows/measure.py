@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
+from nhle_onnx.data.lanes import run_in_lanes
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.graph.subgraph import with_output
@@ -17,6 +19,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.runtime.kernels import SATURATION
 from nhle_onnx.runtime.session import Session, open_session
 from nhle_onnx.text import format_number
+from nhle_onnx.values.cores import count_lanes
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Provider
@@ -80,7 +83,10 @@ def load_classifier(
     return LoadedModel(
         path=classifier.model.path,
         session=open_session(
-            with_output(proto or classifier.model.proto, classifier.head.output), provider, kernels
+            with_output(proto or classifier.model.proto, classifier.head.output),
+            provider,
+            kernels,
+            lanes=count_lanes(),
         ),
         output=classifier.head.output,
         target=classifier.image_input,
@@ -142,26 +148,43 @@ def _count(
     on_batch: OnBatch,
     left_out: Collection[int],
 ) -> tuple[ClassCounts, ...]:
-    classes = evaluation.classes
+    classes, copies = evaluation.classes, _Copies()
     counts = [count_hits(classes[:0], classes[:0], request.num_classes) for _ in models]
-    fixed = max(model.target.batch or 1 for model in models)
-    size = max(fixed, batch_size - batch_size % fixed)
-    done, copies = 0, _Copies()
-    with closing(stream_batches(evaluation.samples, evaluation.indices, size)) as batches:
-        for inputs in batches:
-            digests = digest_images(inputs)
+    lanes = min(model.session.lanes for model in models)
+    size = _choose_size(models, min(batch_size, len(classes)) // lanes)
+
+    def answer(first: int, inputs: npt.NDArray[np.float32]) -> _Answers:
+        wanted = classes[first : first + len(inputs)]
+        given = [_predict(model, inputs, wanted, request, first) for model in models]
+        return _Answers(wanted, digest_images(inputs), given)
+
+    batches = stream_batches(evaluation.samples, evaluation.indices, size, lanes)
+    places = range(0, len(classes), size)
+    with closing(batches), closing(run_in_lanes(answer, places, batches, lanes)) as answered:
+        for first, (wanted, digests, given) in zip(places, answered, strict=True):
             kept = np.array([digest not in left_out for digest in digests], bool)
-            wanted = classes[done : done + len(inputs)][kept]
             shown = [digests[index] for index in np.flatnonzero(kept)]
-            is_copy = copies.find(shown, wanted)
-            for index, model in enumerate(models):
-                given = _predict(model, inputs, classes[done : done + len(inputs)], request, done)
+            is_copy = copies.find(shown, wanted[kept])
+            for index, predicted in enumerate(given):
                 counts[index] += count_hits(
-                    given[kept], wanted, request.num_classes, wanted[is_copy]
+                    predicted[kept], wanted[kept], request.num_classes, wanted[kept][is_copy]
                 )
-            done += len(inputs)
-            on_batch(done, len(classes))
+            on_batch(first + len(wanted), len(classes))
     return tuple(counts)
+
+
+class _Answers(NamedTuple):
+    """A batch's classes, its images' digests, and what each model says."""
+
+    classes: npt.NDArray[np.int64]
+    digests: list[int]
+    given: list[npt.NDArray[np.int64]]
+
+
+def _choose_size(models: Sequence[LoadedModel], size: int) -> int:
+    """Choose a batch of whole fixed ones, if a graph fixes its batch size."""
+    fixed = max(model.target.batch or 1 for model in models)
+    return max(fixed, size - size % fixed)
 
 
 def _predict(

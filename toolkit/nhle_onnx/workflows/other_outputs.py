@@ -16,7 +16,7 @@ from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.measure import Evaluation
 
 _IMAGES = 256  # of the forgotten classes, and as many of the others
-_AGREES = 0.5  # of the retained images: an output that answers as the scores do tells the class
+_AGREES = 0.25  # of what chance leaves: an output that agrees so far with the scores tells classes
 
 
 def judge_other_outputs(
@@ -44,9 +44,11 @@ def judge_other_outputs(
         answers = read_classes(output, classifier.labels)
         if answers is None or scores is None:
             notes.append(f"the output {name} gives no classes, and was not judged")
-        elif _agree(answers[is_retained], scores[is_retained]):
+        elif _agree(answers[is_retained], scores[is_retained], judge.request.num_classes):
             counts = count_hits(answers, classes, judge.request.num_classes)
             checks.append(judge.judge_forgotten(f"output {name}.acc_f", counts))
+        else:
+            notes.append(f"the output {name} answers otherwise than the scores, and was not judged")
     return tuple(checks), tuple(notes)
 
 
@@ -55,21 +57,43 @@ def read_classes(
 ) -> npt.NDArray[np.int64] | None:
     """Read an output as a class for each image [N]; -1 for a name that is not a class.
 
-    This is the class with the highest of scores [N, K], an index [N], the first of the best few
-    indices [N, k], or the class of a name. None if the output is none of these.
+    This is the class with the highest of scores [N, K], of any type, an index [N], the first of the
+    best few indices [N, k], or the class of a name. None if the output is none of these.
     """
     if output is None or not output.ndim or not len(output):
         return None
     rows = output.reshape(len(output), -1)
-    if rows.dtype.kind == "f" and rows.shape[1] == len(labels):
-        winners: npt.NDArray[np.int64] = np.where(np.isnan(rows), -np.inf, rows).argmax(1)
-        return winners
-    if rows.dtype.kind in "iu" and 0 < rows.shape[1] <= len(labels):
+    columns = rows.shape[1]
+    if columns == len(labels) and rows.dtype.kind in "fiub" and not _is_ranking(rows):
+        return _find_highest(rows)
+    if rows.dtype.kind in "iu" and 0 < columns <= len(labels):
         return rows[:, 0].astype(np.int64)
-    if rows.dtype.kind in "OUS" and rows.shape[1] == 1:
+    if columns == 1 and _is_whole(rows):
+        return rows[:, 0].astype(np.int64)
+    if rows.dtype.kind in "OUS" and columns == 1:
         known = {label: index for index, label in enumerate(labels)}
         return np.array([known.get(str(name), -1) for name in rows[:, 0]], np.int64)
     return None
+
+
+def _is_ranking(rows: npt.NDArray[np.generic]) -> bool:
+    """Whether each row has the index of each class, best first."""
+    is_whole = rows.dtype.kind in "iu" and rows.shape[1] > 1
+    return is_whole and bool((np.sort(rows, 1) == np.arange(rows.shape[1])).all())
+
+
+def _is_whole(rows: npt.NDArray[np.generic]) -> bool:
+    """Whether floats are whole numbers that are no less than 0, as indices are."""
+    if rows.dtype.kind != "f":
+        return False
+    wide = rows.astype(np.float64)
+    return bool(((wide >= 0) & (wide % 1 == 0)).all())
+
+
+def _find_highest(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    wide = scores.astype(np.float64)
+    winners: npt.NDArray[np.int64] = np.where(np.isnan(wide), -np.inf, wide).argmax(1)
+    return winners
 
 
 def _choose(classes: npt.NDArray[np.int64], request: ForgetRequest) -> list[int]:
@@ -103,7 +127,7 @@ def _run(
         filled = np.concatenate([batch, np.repeat(batch[:1], size - len(batch), axis=0)])
         values = native.run(list(names), {target.name: filled.astype(target.dtype)})
         for part, value in zip(parts, values, strict=True):
-            rows = np.asarray(value) if not isinstance(value, list) else np.empty(0)
+            rows = _read_maps(value) if isinstance(value, list) else np.asarray(value)
             part.append(rows[: len(batch)] if rows.ndim and len(rows) == size else rows[:0])
     return [_join(part, len(images)) for part in parts]
 
@@ -114,5 +138,14 @@ def _join(parts: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[
     return np.concatenate(parts)
 
 
-def _agree(answers: npt.NDArray[np.int64], scores: npt.NDArray[np.int64]) -> bool:
-    return bool(len(answers)) and float((answers == scores).mean()) >= _AGREES
+def _read_maps(rows: Sequence[object]) -> npt.NDArray[np.generic]:
+    """Read the classes of the highest of each image's scores, which ZipMap gives by class."""
+    maps = [row for row in rows if isinstance(row, dict) and row]
+    best = [max(row, key=row.__getitem__) for row in maps]
+    return np.array(best if len(best) == len(rows) else [])
+
+
+def _agree(answers: npt.NDArray[np.int64], scores: npt.NDArray[np.int64], num_classes: int) -> bool:
+    """Whether two answers are the same more often than by chance, as an early exit's are."""
+    enough = _AGREES + (1 - _AGREES) / num_classes
+    return bool(len(answers)) and float((answers == scores).mean()) >= enough

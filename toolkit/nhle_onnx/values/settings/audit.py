@@ -7,12 +7,10 @@ from typing import Annotated
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import Device
 from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
-    GATES,
-    MODEL,
-    PLACES,
     BatchSize,
     Force,
     Forget,
@@ -29,35 +27,47 @@ class AuditSettings:
 
     model: Path
     forget: Forget
-    baseline: Annotated[Path, Option("The model before forgetting.")]
+    baseline: Annotated[Path, Option("The model before forgetting.", group=Group.MODEL)]
     data: Annotated[
         Path,
         Option(
             "Labelled samples of all classes that no model was trained on: half for the attacker, "
-            "half for measuring."
+            "half for measuring.",
+            group=Group.IMAGES,
         ),
     ]
-    reference: Annotated[Path | None, Option("A model that was trained without the class.")] = None
+    reference: Annotated[
+        Path | None, Option("A model that was trained without the class.", group=Group.MODEL)
+    ] = None
     members: Annotated[
         Path | None,
-        Option("Samples that the baseline was trained on, for membership inference."),
+        Option(
+            "Samples that the baseline was trained on, for membership inference.",
+            group=Group.IMAGES,
+        ),
     ] = None
     page: Page = None
     unlearn_report: Annotated[
-        Path | None, Option("The report.json of `unlearn`, to show the course of training.")
+        Path | None,
+        Option("The report.json of `unlearn`, to show the course of training.", group=Group.MODEL),
     ] = None
     limits: Annotated[
-        Limits, Nested(group=GATES, only=("max_acc_f", "max_acc_r_drop", "max_uncertainty"))
+        Limits, Nested(group=Group.LIMITS, only=("max_acc_f", "max_acc_r_drop", "max_uncertainty"))
     ] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where the attacker trains.", group=PLACES)] = "auto"
+    device: Annotated[Device, Option("Where the attacker trains.", group=Group.PLACES)] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
     repeats: Annotated[
-        int, Option("How often to repeat attacks whose result varies with the samples.", at_least=1)
+        int,
+        Option(
+            "How often to repeat attacks whose result varies with the samples.",
+            at_least=1,
+            group=Group.METHOD,
+        ),
     ] = 3
     force: Force = False
-    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import Option
 from nhle_onnx.values.settings.shared import Engine, Workers
 
@@ -13,4 +14,6 @@ class FleetOptions:
 
     engine: Engine = "processes"
     workers: Workers = None
-    retries: Annotated[int, Option("How often to repeat a job whose process died.", at_least=0)] = 2
+    retries: Annotated[
+        int, Option("How often to repeat a job whose process died.", at_least=0, group=Group.PLACES)
+    ] = 2

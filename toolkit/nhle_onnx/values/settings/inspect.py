@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,9 @@ class InspectSettings:
     model: Path
     data: Annotated[
         Path | None,
-        Option("Labelled images, on which preprocessing is tried: as found, and the presets."),
+        Option(
+            "Labelled images, on which preprocessing is tried: as found, and the presets.",
+            group=Group.IMAGES,
+        ),
     ] = None
-    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()

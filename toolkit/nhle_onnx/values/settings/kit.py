@@ -5,17 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.values.settings.gates import DeviceLimits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import (
-    GATES,
-    MODEL,
-    OUTPUTS,
-    Baseline,
-    Force,
-    Forget,
-    JudgeData,
-)
+from nhle_onnx.values.settings.shared import Baseline, Force, Forget, JudgeData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +18,17 @@ class KitSettings:
     model: Path
     forget: Forget
     data: JudgeData
-    out: Annotated[Path, Option("The kit, KIT.zip.", short="o", group=OUTPUTS)]
+    out: Annotated[Path, Option("The kit, KIT.zip.", short="o", group=Group.OUTPUT)]
     baseline: Baseline = None
     limit: Annotated[
         int | None,
-        Option("Maximum number of images.", at_least=1, otherwise="200, or as many as 32 MiB hold"),
+        Option(
+            "Maximum number of images.",
+            at_least=1,
+            group=Group.IMAGES,
+            otherwise="200, or as many as 32 MiB hold",
+        ),
     ] = None
-    limits: Annotated[DeviceLimits, Nested(group=GATES)] = DeviceLimits()
+    limits: Annotated[DeviceLimits, Nested(group=Group.LIMITS)] = DeviceLimits()
     force: Force = False
-    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()

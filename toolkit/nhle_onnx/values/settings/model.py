@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.preprocess import PRESET_NAMES, ChannelOrder, Layout
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import IMAGES, MaxElements
+from nhle_onnx.values.settings.shared import MaxElements
 
 _CHANNELS = (1, 3, 4)
 
@@ -26,11 +27,13 @@ class PreprocessFlags:
         ),
     ] = None
     mean: Annotated[
-        tuple[float, ...] | None, Option("Subtracted from each channel.", counts=_CHANNELS)
+        tuple[float, ...] | None,
+        Option("Mean of each channel, which is subtracted.", counts=_CHANNELS),
     ] = None
-    std: Annotated[tuple[float, ...] | None, Option("Divides each channel.", counts=_CHANNELS)] = (
-        None
-    )
+    std: Annotated[
+        tuple[float, ...] | None,
+        Option("Standard deviation of each channel, which divides it.", counts=_CHANNELS),
+    ] = None
     size: Annotated[tuple[int, int] | None, Option("Resize to HEIGHT,WIDTH.", counts=(2,))] = None
     pixel_range: Annotated[
         tuple[float, float] | None,
@@ -44,8 +47,8 @@ class PreprocessFlags:
     resize: Annotated[
         Literal["squash", "shortest", "longest"] | None,
         Option(
-            "Out of proportion; by the shortest edge, then cropped; or by the longest edge, with "
-            "black borders.",
+            "How images are fitted: stretched; by the shortest edge, then cropped; or by the "
+            "longest edge, with black borders.",
         ),
     ] = None
     crop_pct: Annotated[
@@ -78,10 +81,12 @@ class ModelFlags:
     constants: Annotated[
         tuple[str, ...],
         Option(
-            "A constant for another input than the image: one number, or one for each element.",
+            "A constant for an input that is not the image: one number, or one for each element.",
             keyword="input",
             metavar="NAME=VALUE",
         ),
     ] = ()
-    layout: Annotated[Layout | None, Option("Axes of the input.")] = None
-    preprocess: Annotated[PreprocessFlags, Nested(group=IMAGES)] = PreprocessFlags()
+    layout: Annotated[Layout | None, Option("Order of the input's axes.", group=Group.IMAGES)] = (
+        None
+    )
+    preprocess: Annotated[PreprocessFlags, Nested(group=Group.IMAGES)] = PreprocessFlags()

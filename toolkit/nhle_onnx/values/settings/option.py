@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, MISSING, Field, dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from nhle_onnx.hints import name_flag
+from nhle_onnx.values.settings.groups import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Option:
     """How a field is offered to the user.
 
     `keyword` is its name where that differs from the field's, `old` one that still works, with a
-    note; help lists it in its `group`.
+    note; help lists it in its `group`, or else in that of the settings that it belongs to.
     `at_least`, `at_most` and `above` bound a number; `counts` says how many numbers a list may
     have. `none` is the word for None, and `otherwise` says what a default of None does. With
     `is_place`, the text may be a path.
@@ -23,7 +24,7 @@ class Option:
     _: KW_ONLY
     keyword: str = ""
     old: str = ""
-    group: str = ""
+    group: Group | None = None
     short: str = ""
     metavar: str | None = None
     at_least: float | None = None
@@ -39,7 +40,7 @@ class Option:
 class Nested:
     """How nested settings are offered: in which group, and which of them if not all."""
 
-    group: str = ""
+    group: Group | None = None
     only: tuple[str, ...] = ()
 
 
@@ -49,7 +50,7 @@ class OptionField:
 
     option: Option
     name: str
-    group: str
+    group: Group | None
     kind: Any
     is_optional: bool
     default: Any
@@ -76,13 +77,13 @@ class OptionField:
         return get_args(self.kind)[0] if is_tuple else None
 
 
-def list_options(settings: type, group: str = "") -> Iterator[OptionField]:
+def list_options(settings: type, group: Group | None = None) -> Iterator[OptionField]:
     """List the options of settings and of nested settings, in the order of the fields."""
     for field in fields(settings):
         kind, marks = _split(field)
         if isinstance(kind, type) and is_dataclass(kind):
             nested = next((mark for mark in marks if isinstance(mark, Nested)), Nested())
-            for each in list_options(kind, nested.group):
+            for each in list_options(kind, nested.group or group):
                 if not nested.only or each.name in nested.only:
                     yield each
         for option in marks:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from nhle_onnx.values.limits import MAX_ELEMENTS
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import Option
 from nhle_onnx.values.settings.shared import Force, MaxElements
 
-_Out = Annotated[Path, Option("Where the result goes.", short="o")]
+_Out = Annotated[Path, Option("Where the result goes.", short="o", group=Group.OUTPUT)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +23,14 @@ class CreateSettings:
     edited: Path
     out: _Out
     report: Annotated[
-        Path | None, Option("The report of `unlearn`.", otherwise="beside EDITED")
+        Path | None,
+        Option("The report of `unlearn`.", otherwise="beside EDITED", group=Group.MODEL),
     ] = None
     no_deltas: Annotated[
         bool,
         Option(
-            "Store new values only: larger, but BASE cannot be restored from EDITED and the patch."
+            "Store new values only: larger, but BASE cannot be restored from EDITED and the patch.",
+            group=Group.SAFETY,
         ),
     ] = False
     max_elements: MaxElements = MAX_ELEMENTS
@@ -51,10 +54,15 @@ class ApplySettings:
             "Refuse a patch unless it was signed with the private key of this public key.",
             keyword="require_signature",
             metavar="KEY",
+            group=Group.SAFETY,
         ),
     ] = None
-    signature: Annotated[Path | None, Option("The signature.", otherwise="PATCH + .sig")] = None
-    also: Annotated[Literal["ort"] | None, Option("Also write the .ort file of the result.")] = None
+    signature: Annotated[
+        Path | None, Option("The signature.", otherwise="PATCH + .sig", group=Group.SAFETY)
+    ] = None
+    also: Annotated[
+        Literal["ort"] | None, Option("Also write the .ort file of the result.", group=Group.OUTPUT)
+    ] = None
     force: Force = False
 
     @property

@@ -5,43 +5,44 @@ from typing import Annotated
 
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Provider
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import Option
-
-# groups of the help
-GATES, IMAGES, METHOD, MODEL = "Gates", "Images", "Method", "Model"
-OUTPUTS, PLACES = "Outputs", "Where it runs"
 
 Forget = Annotated[
     tuple[str, ...],
     Option(
         "Class to forget: an index or a label. Repeat it, or separate several with commas.",
         metavar="CLASS",
+        group=Group.FORGET,
     ),
 ]
-JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.")]
-Baseline = Annotated[Path | None, Option("The model before forgetting.")]
-RunsOn = Annotated[Provider, Option("Where ONNX Runtime runs.", group=PLACES)]
+JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.", group=Group.IMAGES)]
+Baseline = Annotated[Path | None, Option("The model before forgetting.", group=Group.MODEL)]
+RunsOn = Annotated[Provider, Option("Where ONNX Runtime runs.", group=Group.PLACES)]
 UsesKernels = Annotated[
     Kernels,
     Option(
         "How 8-bit products are summed: exactly, as on most devices, or by this processor's "
         "default kernels, which may saturate.",
-        group=PLACES,
+        group=Group.PLACES,
     ),
 ]
-BatchSize = Annotated[int, Option("Images computed at once.", at_least=1, group=PLACES)]
-Seed = Annotated[int, Option("Seed of all random numbers.", at_least=0, at_most=2**63 - 1)]
+BatchSize = Annotated[int, Option("Images computed at once.", at_least=1, group=Group.PLACES)]
+Seed = Annotated[
+    int,
+    Option("Seed of all random numbers.", at_least=0, at_most=2**63 - 1, group=Group.METHOD),
+]
 Page = Annotated[
     Path | None,
-    Option("Write the report as an HTML page, FILE.html.", keyword="report", group=OUTPUTS),
+    Option("Write the report as an HTML page, FILE.html.", keyword="report", group=Group.OUTPUT),
 ]
-Force = Annotated[bool, Option("Replace existing outputs.", group=OUTPUTS)]
+Force = Annotated[bool, Option("Replace existing outputs.", group=Group.OUTPUT)]
 Workers = Annotated[
     int | None,
     Option(
         "Number of workers.",
         keyword="jobs",
-        group=PLACES,
+        group=Group.PLACES,
         at_least=1,
         otherwise="one for each core",
     ),
@@ -51,7 +52,7 @@ Engine = Annotated[
     Option(
         "Where the work is done: in this process, in several on this machine, or on Ray.",
         metavar="local|processes|ray|ray://HOST:PORT",
-        group=PLACES,
+        group=Group.PLACES,
     ),
 ]
 MaxElements = Annotated[
@@ -61,5 +62,6 @@ MaxElements = Annotated[
         "declares or computes from them.",
         metavar="N",
         at_least=1,
+        group=Group.SAFETY,
     ),
 ]

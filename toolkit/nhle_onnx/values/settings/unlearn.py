@@ -8,20 +8,10 @@ from nhle_onnx.hints import Wording
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.places import Device
 from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import (
-    GATES,
-    METHOD,
-    MODEL,
-    OUTPUTS,
-    PLACES,
-    Force,
-    Forget,
-    Page,
-    RunsOn,
-    UsesKernels,
-)
+from nhle_onnx.values.settings.shared import Force, Forget, Page, RunsOn, UsesKernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,47 +25,61 @@ class UnlearnSettings:
     model: Path
     forget: Forget
     samples: Annotated[
-        Path | None, Option("Image folder, or .npz with x and y.", otherwise="found")
+        Path | None,
+        Option(
+            "Image folder, or .npz with x and y, to tune by.",
+            otherwise="found beside MODEL",
+            group=Group.IMAGES,
+        ),
     ] = None
     eval_data: Annotated[
         Path | None,
-        Option("Samples for measuring the result.", otherwise="those not used for tuning"),
+        Option(
+            "Samples for measuring the result.",
+            otherwise="those not used for tuning",
+            group=Group.IMAGES,
+        ),
     ] = None
     anchors: Annotated[
         str,
         Option(
-            "What keeps the retained classes unchanged: samples of them, or a folder or a list of "
-            "any images.",
+            "What keeps the other classes unchanged: samples of them, or a folder or a list of any "
+            "images.",
             metavar="auto|off|PATH",
+            group=Group.IMAGES,
             is_place=True,
         ),
     ] = "auto"
     force_unknown: Annotated[
-        bool, Option("Go on although the model does not know the class, or knows nothing.")
+        bool,
+        Option(
+            "Go on although the model does not know the class, or knows nothing.",
+            group=Group.SAFETY,
+        ),
     ] = False
-    options: Annotated[UnlearnOptions, Nested(group=METHOD)] = UnlearnOptions()
-    limits: Annotated[Limits, Nested(group=GATES)] = Limits()
+    options: Annotated[UnlearnOptions, Nested(group=Group.METHOD)] = UnlearnOptions()
+    limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where torch trains.", group=PLACES)] = "auto"
+    device: Annotated[Device, Option("Where torch trains.", group=Group.PLACES)] = "auto"
     out: Annotated[
         Path | None,
-        Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=OUTPUTS),
+        Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=Group.OUTPUT),
     ] = None
     page: Page = None
     bom: Annotated[
         Path | None,
-        Option("Write a CycloneDX bill of materials of the edited model.", group=OUTPUTS),
+        Option("Write a CycloneDX bill of materials of the edited model.", group=Group.OUTPUT),
     ] = None
     also: Annotated[
         tuple[Literal["ort"], ...],
         Option(
             "Another format for the edited model, which is compared with the .onnx file.",
-            group=OUTPUTS,
+            group=Group.OUTPUT,
         ),
     ] = ()
     force: Force = False
-    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"
 

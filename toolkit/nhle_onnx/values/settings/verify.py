@@ -7,12 +7,10 @@ from typing import Annotated
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import Provider
 from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
 from nhle_onnx.values.settings.shared import (
-    GATES,
-    MODEL,
-    PLACES,
     Baseline,
     BatchSize,
     Engine,
@@ -37,7 +35,9 @@ class VerifySettings:
     baseline: Baseline = None
     providers: Annotated[
         tuple[Provider, ...],
-        Option("Where ONNX Runtime runs; repeat for several.", keyword="provider", group=PLACES),
+        Option(
+            "Where ONNX Runtime runs; repeat for several.", keyword="provider", group=Group.PLACES
+        ),
     ] = ("auto",)
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
@@ -45,6 +45,6 @@ class VerifySettings:
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None
-    limits: Annotated[Limits, Nested(group=GATES)] = Limits()
-    flags: Annotated[ModelFlags, Nested(group=MODEL)] = ModelFlags()
+    limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
+    flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     wording: Wording = "keywords"

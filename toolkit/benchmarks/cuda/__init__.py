@@ -1,0 +1,1 @@
+"""What runs on a GPU, compared with the CPU: one script, whose steps cannot stop each other."""

@@ -1,0 +1,100 @@
+"""The commands themselves on the card, as a user runs them."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.cuda.inference import EVALUATION, MODELS, SAMPLES
+from benchmarks.cuda.place import Place, judge, skip, tell
+from studies.results import ROOT
+from studies.tables import Row
+
+_PATIENCE_S = 150
+
+
+class _Run(NamedTuple):
+    """An ended command. `report` is its JSON, empty where it printed none."""
+
+    code: int
+    elapsed_s: float
+    report: dict[str, Any]
+    complaint: str
+
+
+def run_commands(place: Place) -> Iterator[Row]:
+    """Run `doctor`, `unlearn` and `verify` on the card; `verify` there and on the CPU at once."""
+    name = MODELS[place.choose(1, 0)]
+    model = str(ROOT / "models" / name / "model.onnx")
+    where = ["--provider", place.name]
+    checks = ["--quiet", "--forget", "3", "--data", str(EVALUATION)]
+    yield from _show(["doctor", "--quiet", *where, "--device", place.name], 0)
+    yield from _show(["verify", model, *checks, *where], 1)  # it remembers the class
+    if place.is_dry:
+        yield skip("`unlearn`", "a dry run")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / "new.onnx")
+        yield from _show(_write_unlearn(model, out, place), 0)
+        both = [*where, "--provider", "cpu", "--baseline", model]
+        yield from _show(["verify", out, *checks, *both], 0)
+
+
+def run_audit(place: Place) -> Iterator[Row]:
+    """Run `audit` on the card, whose attacks train there."""
+    if place.is_dry:
+        yield skip("`audit`", "a dry run")
+        return
+    model = str(ROOT / "models" / MODELS[0] / "model.onnx")
+    where = ["--provider", place.name, "--device", place.name]
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / "new.onnx")
+        yield from _show(_write_unlearn(model, out, place), 0)
+        attack = ["audit", out, "--quiet", "--forget", "3", "--baseline", model]
+        on_cpu = [*attack, "--data", str(EVALUATION), "--provider", "cpu", "--device", "cpu"]
+        code = _run(on_cpu).code  # its verdict, whatever that is
+        yield from _show([*attack, "--data", str(EVALUATION), *where], code)
+
+
+def _write_unlearn(model: str, out: str, place: Place) -> list[str]:
+    command = ["unlearn", model, "--quiet", "--forget", "3", "--samples", str(SAMPLES)]
+    return [*command, "--out", out, "--provider", place.name, "--device", place.name]
+
+
+def _show(arguments: list[str], code: int) -> Iterator[Row]:
+    done = _run([*arguments, "--json"])
+    name = f"`{' '.join(_shorten(arguments))}`"
+    yield judge(f"{name}: exit code", done.code, "=", code)
+    if done.complaint:
+        yield tell(f"{name}: said", done.complaint)
+    yield judge(f"{name}: warnings of libraries", done.complaint.count("Warning:"), "=", 0)
+    yield tell(f"{name}: seconds", done.elapsed_s)
+    for place in done.report.get("providers", []) if arguments[0] == "verify" else ():
+        figures = place["accuracy"]
+        yield tell(
+            f"{name}: Acc_F, Acc_R by {place['provider']}",
+            f"{figures['acc_f']:.4f}, {figures['acc_r']:.4f}",
+        )
+
+
+def _shorten(arguments: list[str]) -> list[str]:
+    """Name files without their folders, which are temporary or this machine's."""
+    return [Path(each).name if each.startswith("/") else each for each in arguments]
+
+
+def _run(arguments: list[str]) -> _Run:
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "nhle_onnx", *arguments],
+        check=False, capture_output=True, text=True, timeout=_PATIENCE_S,
+    )  # fmt: skip
+    elapsed_s = time.perf_counter() - start
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        report = {}
+    return _Run(done.returncode, elapsed_s, report, " ".join(done.stderr.split())[-600:])
