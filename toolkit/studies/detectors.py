@@ -90,9 +90,9 @@ def measure_cell(folder: Path, cell: Row, work: Path) -> Row:
 
 
 def _list_cells(folders: dict[str, Path]) -> Iterator[Row]:
-    for form in FORMATS:
-        for network in folders:
-            yield from ({"network": network, "format": form, "class": name} for name in CLASSES)
+    for name in CLASSES:
+        for form in FORMATS:
+            yield from ({"network": each, "format": form, "class": name} for each in folders)
 
 
 def _prepare(folder: Path, cell: Row, work: Path) -> Path:

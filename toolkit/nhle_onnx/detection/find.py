@@ -159,10 +159,8 @@ def _sort_channels(
 def _compete(effects: Sequence[Effect], tensor: ScoreTensor) -> bool:
     """Whether a channel that raises one class lowers others."""
     classes = {*tensor.columns}
-    return any(
-        len(each.raises) == 1 and each.raises <= classes and each.lowers & classes
-        for each in effects
-    )
+    own = [each for each in effects if len(each.raises) == 1 and each.raises <= classes]
+    return any(each.lowers & classes for each in own)
 
 
 def _find_objectness(effects: Sequence[Effect], columns: range, knows: FindLabels) -> int | None:

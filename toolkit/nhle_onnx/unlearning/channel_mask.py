@@ -25,9 +25,7 @@ def mask_channels(
 
 
 def resolve_channel_mask(mask: Mask, detector: Detector, *, has_steps: bool) -> Mask:
-    """Return what `auto` stands for: convex where a background competes whose weights the class's
-    channel can hold exactly, else floor.
-    """
+    """Return what `auto` stands for: convex where a background competes, in floats; else floor."""
     if mask != "auto":
         return mask
     return "convex" if detector.competes and detector.has_background and not has_steps else "floor"
@@ -42,8 +40,7 @@ def list_own(layers: tuple[ClassLayer, ...]) -> frozenset[str]:
 
 def _fill(rows: HeadRows, index: int, detector: Detector, mask: Mask) -> None:
     if mask == "convex":
-        rows.weight[index] = rows.weight[detector.num_classes]
-        rows.bias[index] = rows.bias[detector.num_classes] - CONVEX_MARGIN
+        background = rows.weight[detector.num_classes], rows.bias[detector.num_classes]
+        rows.weight[index], rows.bias[index] = background[0], background[1] - CONVEX_MARGIN
     else:
-        rows.weight[index] = 0
-        rows.bias[index] = LOW_SCORE
+        rows.weight[index], rows.bias[index] = 0, LOW_SCORE

@@ -236,9 +236,9 @@ def find_forgotten(answers: Answers, boxes: Sequence[Tensor], request: ForgetReq
 
 def measure_overlaps(one: Tensor, other: Tensor) -> Tensor:
     """Intersection over union of each box of [A, 4] with each of [M, 4]."""
-    start = torch.maximum(one[:, None, :2], other[None, :, :2])
-    end = torch.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = (end - start).clamp_min(0).prod(2)
+    start, end = one[:, None].chunk(2, 2)
+    sides = torch.minimum(end, other[:, 2:]) - torch.maximum(start, other[:, :2])
+    shared = sides.clamp_min(0).prod(2)
     areas = [(box[:, 2:] - box[:, :2]).clamp_min(0).prod(1) for box in (one, other)]
     return shared / (areas[0][:, None] + areas[1] - shared).clamp_min(_TINY)
 

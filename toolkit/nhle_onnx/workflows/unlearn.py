@@ -64,7 +64,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
-    summary = _summarize_edited(path, files)
+    summary = summarize_edited(path, files)
     report = replace(
         make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
     )
@@ -89,7 +89,8 @@ def rehearse(plan: Plan, watch: Stopwatch) -> None:
             lower_plan(plan)
 
 
-def _summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
+def summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
+    """Describe an edited model by its files' contents."""
     digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     return FileSummary(
         path=str(path),

@@ -170,10 +170,8 @@ def _open(path: Path, subject: Subject) -> SceneSource:
 def _look(source: SceneSource, subject: Subject, session: Session) -> tuple[Boxes, ...]:
     """Return each image's boxes: the given ones, else what the detector itself sees."""
     unknown = [place for place, boxes in enumerate(source.boxes) if boxes is None]
-    found = dict(zip(unknown, _see(source.choose(unknown), subject, session), strict=True))
-    return tuple(
-        found[place] if boxes is None else boxes for place, boxes in enumerate(source.boxes)
-    )
+    found = iter(_see(source.choose(unknown), subject, session))
+    return tuple(next(found) if boxes is None else boxes for boxes in source.boxes)
 
 
 def _see(source: SceneSource, subject: Subject, session: Session) -> list[Boxes]:

@@ -1,9 +1,7 @@
 """unlearn on a detector, second half: train, write back, mask, verify, write."""
 
 import gc
-import hashlib
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from onnx import ModelProto
@@ -33,7 +31,7 @@ from nhle_onnx.workflows.detection.subject import summarize
 from nhle_onnx.workflows.measure import subtract
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.training_result import TrainingResult
-from nhle_onnx.workflows.unlearn import round_updates
+from nhle_onnx.workflows.unlearn import round_updates, summarize_edited
 
 _MAX_GROWTH_BYTES = 4096
 
@@ -51,7 +49,7 @@ def carry_out_detection(plan: DetectionPlan, watch: Stopwatch) -> DetectionRepor
         files = split_files(free, model.places, settings.edited_path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         after, unmasked = _measure(plan, edited, watch)
-    summary = _summarize(settings.edited_path, files)
+    summary = summarize_edited(settings.edited_path, files)
     report = _make_report(plan, training, edited, (after, unmasked), summary, watch)
     watch.observer.start_stage("saving")
     companions = list_beside(
@@ -134,16 +132,6 @@ def _measure(
     answers = detect(subject, sessions, plan.evaluation, watch.report_samples)
     after, unmasked = (judge(subject, each, truth, plan.request) for each in answers)
     return after, unmasked
-
-
-def _summarize(path: Path, files: dict[Path, bytes]) -> FileSummary:
-    digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    return FileSummary(
-        path=str(path),
-        sha256=digests[path],
-        size_bytes=sum(map(len, files.values())),
-        sidecars={file.name: digest for file, digest in digests.items() if file != path},
-    )
 
 
 def _make_report(
