@@ -135,5 +135,5 @@ def test_files_in_the_outputs_places_are_kept(nhle: Nhle, out: Path) -> None:
 
 
 def test_a_dry_run_names_it(nhle: Nhle, out: Path) -> None:
-    result = nhle("unlearn", LENET, *CWM, "--out", out, "--dry-run")
+    result = nhle("unlearn", LENET, *CWM, "--out", out, "--dry-run", "--json")
     assert str(out.with_suffix(".ort")) in json.loads(result.out)["would_write"]

@@ -115,7 +115,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Models
     masked = folder / "masked.onnx"
     run(
         ["unlearn", str(original), "--forget", str(FORGOTTEN), "--method", "cwm", "--quiet",
-         "--out", str(masked), "--samples", str(members), "--eval-data", str(data)]
+         "--out", str(masked), "--samples", str(members), "--data", str(data)]
     )  # fmt: skip
     return Models(original, masked, retrained, reference, data, members)
 

@@ -108,7 +108,7 @@ def test_scores_that_are_not_one_row_an_image(nhle: Nhle, out: Path, lenet_copy:
     twice = helper.make_node("Concat", [features, features], ["twice"], axis=0)
     model.graph.node.insert(len(model.graph.node) - 1, twice)
     onnx.save(model, lenet_copy)
-    request = ("--forget", 3, "--samples", SAMPLES, "--eval-data", EVALUATION, "--out", out)
+    request = ("--forget", 3, "--samples", SAMPLES, "--data", EVALUATION, "--out", out)
     for method in ("cwm", "nhle"):
         result = nhle("unlearn", lenet_copy, "--method", method, *request)
         assert_refused(result, 3, "rows for", "images", "the batch as its first axis")

@@ -56,7 +56,7 @@ def test_a_class_is_forgotten_and_the_graph_stays(
 ) -> None:
     edited = tmp_path / "edited.onnx"
     found = nhle(
-        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--eval-data", scenes),
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
         *("--out", edited, "--steps", 3, "--force-unknown", "--json"),
     )
     report = json.loads(found.out)
@@ -94,7 +94,7 @@ def test_a_dry_run_writes_nothing(nhle: Nhle, detector: Path, scenes: Path, tmp_
 def test_masking_alone_says_so(nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path) -> None:
     edited = tmp_path / "masked.onnx"
     found = nhle(
-        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--eval-data", scenes),
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
         *("--method", "cwm", "--out", edited, "--force-unknown"),
     )
     assert "restoring the channels brings it back" in found.err

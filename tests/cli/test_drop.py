@@ -13,7 +13,7 @@ from support.runs import Nhle, Unlearned, unlearn
 from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
 
 LABELS = (LENET.parent / "labels.txt").read_text("utf-8").split("\n")[:10]
-GIVEN = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
+GIVEN = ("--forget", "3", "--samples", str(SAMPLES), "--data", str(EVALUATION))
 
 
 @pytest.fixture(scope="module")

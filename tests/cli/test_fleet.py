@@ -125,6 +125,21 @@ def test_a_failed_gate_is_a_result(nhle: Nhle, model: Path) -> None:
     assert result.out.splitlines()[-1] == "FAILED"
 
 
+def test_a_dry_run_checks_every_job_and_writes_nothing(nhle: Nhle, model: Path) -> None:
+    tables = ['model = "lenet.onnx"\nforget = 3', 'models = ["away.onnx"]\nforget = 3']
+    run_fleet(nhle, write_fleet(model.parent, tables[0]))
+    file = write_fleet(model.parent, *tables, 'model = "lenet.onnx"\nforget = 4')
+    before = sorted(model.parent.rglob("*"))
+    result = nhle("fleet", file, "--dry-run")
+    assert result.code == 3
+    words = [line.split()[0] for line in result.out.splitlines()]
+    assert words == ["kept", "refused", "ready", "Nothing"]
+    assert "away.onnx does not exist" in result.out
+    plan = json.loads(nhle("fleet", file, "--dry-run", "--json").out)
+    assert [job["status"] for job in plan["jobs"]] == ["kept", "refused", "ready"]
+    assert sorted(model.parent.rglob("*")) == before
+
+
 def start_slow_fleet(folder: Path, *flags: str) -> tuple[Path, subprocess.Popen[str]]:
     """A job that is soon done, and one that is not."""
     file = write_fleet(
@@ -211,7 +226,7 @@ def test_paths_are_relative_to_the_file_and_flags_are_as_on_the_command_line(
     settings = job.settings
     assert settings.model == tmp_path / "b" / "model.onnx"
     assert settings.forget == ("x/y", "1")
-    assert settings.eval_data == tmp_path / "e.npz"
+    assert settings.data == tmp_path / "e.npz"
     assert settings.anchors == str(tmp_path / "pool")
     assert settings.flags.preprocess.mean == (0.5,)
     options = settings.options

@@ -18,7 +18,7 @@ from support.graphs import run_model
 from support.runs import Nhle, unlearn
 from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
 
-GIVEN = ("--forget", "3", "--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
+GIVEN = ("--forget", "3", "--samples", str(SAMPLES), "--data", str(EVALUATION))
 FLAGS = (*GIVEN, "--steps", "100", "--samples-per-class", "8")  # enough here
 Head = Callable[[nn.Linear, Tensor], Tensor | tuple[Tensor, ...]]
 
@@ -236,7 +236,7 @@ def test_the_auxiliary_head_of_inception_is_left_alone(tmp_path: Path, nhle: Nhl
     data = tmp_path / "images.npz"
     with np.load(EVALUATION) as archive:
         np.savez(data, x=np.repeat(archive["x"][:20, :75, :75, None], 3, -1), y=archive["y"][:20])
-    arguments = ["unlearn", path, "--forget", 3, "--samples", data, "--eval-data", data]
+    arguments = ["unlearn", path, "--forget", 3, "--samples", data, "--data", data]
     arguments += ["--mean", "0.5", "--std", "0.5", "--steps", 1, "--json", "--force-unknown"]
     refused = nhle(*arguments)
     assert refused.code == 2

@@ -14,7 +14,7 @@ from support.graphs import make_model, make_node
 from support.runs import Nhle
 from support.shipped import EVALUATION, LENET, copy_sidecars
 
-MASK = ("--forget", "3", "--method", "cwm", "--eval-data", EVALUATION, "--force", "--json")
+MASK = ("--forget", "3", "--method", "cwm", "--data", EVALUATION, "--force", "--json")
 PREPROCESS = "preprocessor_config.json"
 Edit = Callable[[ModelProto], object]
 

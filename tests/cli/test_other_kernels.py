@@ -91,7 +91,7 @@ def test_processes_count_both(nhle: Nhle, few: Path) -> None:
 @pytest.mark.usefixtures("saturating")
 def test_unlearn_shows_both(tmp_path: Path, nhle: Nhle, few: Path) -> None:
     out = tmp_path / "new.onnx"
-    flags = ("--forget", 3, "--method", "cwm", "--eval-data", few, "--out", out)
+    flags = ("--forget", 3, "--method", "cwm", "--data", few, "--out", out)
     nhle("unlearn", MOBILENET_INT8, *flags)
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     found = report["other_kernels"]["accuracies"]

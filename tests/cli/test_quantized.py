@@ -17,7 +17,7 @@ from support.runs import Nhle, Unlearned, unlearn
 from support.shipped import EVALUATION, LENET, MOBILENET, MOBILENET_INT8, SAMPLES, copy_sidecars
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-FLAGS = ("--samples", str(SAMPLES), "--eval-data", str(EVALUATION))
+FLAGS = ("--samples", str(SAMPLES), "--data", str(EVALUATION))
 SHORT = (*FLAGS, "--steps", "70")  # less than the stop rule takes
 NO_CALIBRATION = Calibration("image", np.zeros((0,), np.float32))
 WHOLE = {TensorProto.INT4, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32}

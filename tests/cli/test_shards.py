@@ -168,4 +168,4 @@ def test_what_is_not_installed_is_named(
     engine = "local" if missing == "pyarrow" else "ray"
     result = nhle("verify", LENET, "--forget", 3, "--data", data, "--engine", engine)
     assert result.code == 5
-    assert "pip install 'nhle-onnx[ray]'" in result.err
+    assert "pip install '.[ray]'" in result.err

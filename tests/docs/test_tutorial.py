@@ -13,7 +13,16 @@ from tools.tutorial import Step, find_steps, make_folder, run_in_terminal
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 # others have tests of their own
-PAGES = ("quantized", "only-forget-samples", "no-samples", "ci-gate", "audit")
+PAGES = (
+    "quantized",
+    "only-forget-samples",
+    "no-samples",
+    "ci-gate",
+    "audit",
+    "config",
+    "dossier",
+    "integrations",
+)
 
 
 @pytest.fixture(scope="module")

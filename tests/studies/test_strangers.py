@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,9 +13,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from nhle_onnx.values.report import TrainingStep
 from studies import results
 from studies.datasets import Split
-from studies.strangers import build, command
+from studies.strangers import build, command, courses
 from studies.strangers.build import get_shape, is_built, locate
 from studies.strangers.families import ACTIVATIONS, FAMILIES, NORMS
 from studies.strangers.families import build as make_network
@@ -208,6 +210,45 @@ def test_rows_measured_before_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Not measured yet." in (tmp_path / "strangers.md").read_text("utf-8")
 
 
+def test_every_network_has_its_turn_before_any_has_its_second() -> None:
+    chosen = [stranger for stranger in STRANGERS if stranger.name in {"mlp", "parity"}]
+    planned = [(each.name, *cell) for each, cell in command.plan_cells(chosen, draws=1)]
+    assert planned == [
+        ("mlp", 0, 0), ("parity", 0, 0), ("mlp", 4, 0), ("parity", 1, 0), ("mlp", 8, 0)
+    ]  # fmt: skip
+    assert len(command.plan_cells(chosen, draws=3)) == 9 + 6
+
+
+def test_networks_that_were_not_measured_are_named() -> None:
+    text = describe([make_row(network="mlp"), make_row(network="mlp-decay")])
+    for half in ("development", "final"):
+        names = [each.name for each in STRANGERS if each.half == half]
+        left = ", ".join(name for name in names if name not in {"mlp", "mlp-decay"})
+        assert f"): {left}." in text
+
+
+def test_courses_are_drawn_as_the_report_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [
+        TrainingStep(
+            step=step, forget_loss=1.0, retain_loss=0.0, alignment_loss=0.0, forget_margin=0.0,
+            win_margin=-float(step), drift=0.01 * step, retain_weight=20.0, step_size=0.001,
+        )
+        for step in range(9)
+    ]  # fmt: skip
+    report = SimpleNamespace(trajectory=points, method={"sure_margin": 1.25, "drift_bound": 0.025})
+    traced = courses.trace(report)
+    assert traced["surest sample's margin"] == ([-float(step) for step in range(9)], -1.25, False)
+    assert traced["drift"].limit == 0.025
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(courses, "unlearn_cell", lambda *_: report)
+    courses.draw(tmp_path)
+    picture = (tmp_path / courses.PICTURE).read_text("utf-8")
+    assert f"]({courses.PICTURE})" in describe([])
+    assert all(name in picture for name, _ in courses.SUBJECTS)
+
+
 def test_run_names_what_is_not_built(tmp_path: Path) -> None:
     found = CliRunner().invoke(
         command.strangers, ["run", "--only", "mlp", "--cache", str(tmp_path)]
@@ -227,7 +268,7 @@ def test_final_half_is_not_measured_afresh(tmp_path: Path) -> None:
 def make_row(**figures: object) -> Row:
     row: Row = {"network": "mlp", "forget": 0, "seed": 0, "Acc_F before": 1.0, "Acc_F": 0.0}
     row |= {"unmasked": 0.0, "Acc_R before": 0.9, "ΔAcc_R": 0.0, "steps": 100}
-    return row | {"stop": "settled", "s": 1.0, "verdict": "PASSED"} | figures
+    return row | {"stop": "settled", "CPU s": 1.0, "verdict": "PASSED"} | figures
 
 
 @pytest.mark.parametrize(
@@ -238,6 +279,6 @@ def test_missed_cell_is_named_with_the_verdict(figures: dict[str, float | None])
     row = make_row(**figures, verdict="FAILED: acc_f")
     assert not keeps_limits(row)
     text = describe([make_row(), row])
-    assert "1 of 2 cells miss a limit." in text
+    assert "1 of 2 cells miss a limit of this page; the tool passed 0 of them" in text
     assert "FAILED: acc_f" in text
     assert "50.0%" in text

@@ -8,6 +8,7 @@ from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
 from studies.detectors import detectors
+from studies.exporters.command import exporters
 from studies.limits import limits
 from studies.page_orientation import page_orientation
 from studies.paper import paper
@@ -29,6 +30,7 @@ for command in (
     classes,
     compare,
     detectors,
+    exporters,
     limits,
     page_orientation,
     paper,

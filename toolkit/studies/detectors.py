@@ -136,8 +136,15 @@ def _write_body(rows: list[Row]) -> str:
         "COCO's, over overlaps from .5 to .95; `unmasked` is measured with the original class "
         f"channels.\n\n{make_table(shown)}\n\n"
         f"{sum(met)} of {len(rows)} rows meet the limits that were aimed at ({limits}). ΔmAP_R: "
-        f"mean {sum(changes) / len(changes):+.4f}, worst {min(changes):+.4f}."
+        f"mean {sum(changes) / len(changes):+.4f}, worst {min(changes):+.4f}.{_say_missing(rows)}"
     )
+
+
+def _say_missing(rows: list[Row]) -> str:
+    """Say how many cells are still to be measured."""
+    count = len(NETWORKS) * len(FORMATS) * len(CLASSES)
+    missing = count - len(rows)
+    return f"\n\n{missing} of {count} cells were not measured yet." if missing else ""
 
 
 def _is_met(row: Row, name: str, limit: float) -> bool:

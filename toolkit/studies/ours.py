@@ -50,7 +50,7 @@ def run_tool(task: Task, options: UnlearnOptions = DEFAULTS) -> ToolRun:
             forget=tuple(map(str, task.forgotten)),
             flags=ModelFlags(),
             samples=folder / "samples.npz",
-            eval_data=folder / "samples.npz",
+            data=folder / "samples.npz",
             options=replace(options, seed=task.seed, samples_per_class=len(task.forget) + 10_000),
         )
         watch = Stopwatch(Silence())

@@ -77,7 +77,7 @@ def measure(angle: int, *, keep_report: bool) -> dict[str, Any]:
     """Measure one row with the command that a user would run."""
     figures, report = run_unlearn(
         Path("model.onnx"),
-        *("--forget", str(angle), "--samples", "tuning", "--eval-data", "evaluation"),
+        *("--forget", str(angle), "--samples", "tuning", "--data", "evaluation"),
         out=Path(f"without_{angle}.onnx"),
     )
     if keep_report:

@@ -52,6 +52,14 @@ def draw_strips(panels: Sequence[Strips], path: Path) -> None:
     save_picture(figure, path)
 
 
+class Course(NamedTuple):
+    """A value at each step, and the limit that it is to keep."""
+
+    values: Sequence[float]
+    limit: float | None = None
+    is_logarithmic: bool = False
+
+
 class Place(NamedTuple):
     """A method's means, overall and for each cell, as (unmasked Acc_F, Acc_R)."""
 
@@ -93,6 +101,26 @@ def _draw_places(
             zorder=2 if marker == STAR else 3,  # large and beneath, so that it hides no other
         )
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+
+
+def draw_courses(courses: Mapping[str, Mapping[str, Course]], path: Path) -> None:
+    """Write an SVG with a column for each entry, and in it a panel for each of its courses."""
+    names = list(next(iter(courses.values())))
+    figure = Figure(figsize=(3.4 * len(courses), 1.9 * len(names)), layout="constrained")
+    axes = figure.subplots(len(names), len(courses), sharex="col", squeeze=False)
+    for column, (title, panels) in enumerate(courses.items()):
+        axes[0, column].set_title(title, fontsize="medium")
+        axes[-1, column].set_xlabel("step")
+        for axis, name in zip(axes[:, column], names, strict=True):
+            course = panels[name]
+            axis.plot(range(1, len(course.values) + 1), course.values, color=COLOURS[0])
+            if course.limit is not None:
+                axis.axhline(course.limit, color=COLOURS[1], linewidth=0.8, linestyle="--")
+            axis.set_yscale("log" if course.is_logarithmic else "linear")
+            axis.grid(alpha=0.3)
+    for axis, name in zip(axes[:, 0], names, strict=True):
+        axis.set_ylabel(name)
+    save_picture(figure, path)
 
 
 def save_picture(figure: Figure, path: Path) -> None:

@@ -80,7 +80,7 @@ def unlearn_file(path: Path, forget: int, folder: Path) -> UnlearnReport:
         model=path,
         forget=(str(forget),),
         samples=SAMPLES,
-        eval_data=EVALUATION,
+        data=EVALUATION,
         options=DEFAULTS,
         out=folder / "edited.onnx",
     )

@@ -8,6 +8,7 @@ from tools.digests import digests
 from tools.faults import faults
 from tools.hostile import hostile
 from tools.mutation import mutation
+from tools.pictures import accessible, pictures
 from tools.tutorial import tutorial
 from tools.whole_models import whole_models
 
@@ -17,7 +18,18 @@ def main() -> None:
     """Run a tool from the root of a checkout; most write their results to docs/results."""
 
 
-for command in (conformance, coverage, digests, faults, hostile, mutation, tutorial, whole_models):
+for command in (
+    accessible,
+    conformance,
+    coverage,
+    digests,
+    faults,
+    hostile,
+    mutation,
+    pictures,
+    tutorial,
+    whole_models,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_failing_in_the_middle_writes_nothing(
     monkeypatch.setattr("nhle_onnx.workflows.plan.steady", lambda found, _: (found, ()))
     monkeypatch.setattr("nhle_onnx.workflows.plan.answer_noise", lambda *_: None)
     result = nhle(
-        "unlearn", LENET, "--forget", 3, "--method", "cwm", "--eval-data", EVALUATION,
+        "unlearn", LENET, "--forget", 3, "--method", "cwm", "--data", EVALUATION,
         "--batch-size", 1, "--out", tmp_path / "edited.onnx",
     )  # fmt: skip
     assert result.code == 5, result.err

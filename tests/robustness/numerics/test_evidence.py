@@ -91,7 +91,7 @@ def test_a_class_that_the_model_never_predicts_is_not_forgotten(
     unlearn: Callable[..., Outcome], verify: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     model = save_lenet(tmp_path / "m", never_predict)
-    outcome = unlearn(model, "--eval-data", EVALUATION)
+    outcome = unlearn(model, "--data", EVALUATION)
     assert (outcome.code, outcome.report["passed"]) == (1, False)
     assert outcome.failed == {"known_before"}
     assert outcome.report["after"]["acc_f"] == 0
@@ -120,7 +120,7 @@ def test_a_model_that_gives_all_classes_the_same_score_shows_nothing(
 ) -> None:
     """It answers class 0, so all of class 0 are right before, and none is after the mask."""
     model = save_lenet(tmp_path / "m", answer_nothing)
-    outcome = unlearn(model, "--eval-data", EVALUATION, forget=forget)
+    outcome = unlearn(model, "--data", EVALUATION, forget=forget)
     assert outcome.code == 1
     assert "skill_before" in outcome.failed
     assert ("known_before" in outcome.failed) == (forget == 3)
@@ -134,7 +134,7 @@ def test_a_model_worse_than_chance_shows_nothing(
     unlearn: Callable[..., Outcome], verify: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     model = save_lenet(tmp_path / "m", mix_up)
-    outcome = unlearn(model, "--eval-data", EVALUATION)
+    outcome = unlearn(model, "--data", EVALUATION)
     assert outcome.report["before"]["acc_r"] < 0.1 < outcome.report["before"]["acc_f"]
     assert (outcome.code, outcome.failed) == (1, {"skill_before"})
     masked = tmp_path / "o.onnx"
@@ -165,7 +165,7 @@ def test_images_half_of_another_class_are_doubted(
     samples = save_samples(
         tmp_path / "s", {"Dress": list_images("Dress")[:6] + list_images("Bag")[:10]}
     )
-    outcome = unlearn(LENET, "--samples", samples, "--eval-data", EVALUATION)
+    outcome = unlearn(LENET, "--samples", samples, "--data", EVALUATION)
     assert "of the 16 samples of class 3" in outcome.notes
     assert "did not know" not in outcome.notes
 
@@ -174,12 +174,43 @@ def test_images_half_of_another_class_are_doubted(
 def test_one_image_is_no_class(count: int, unlearn: Callable[..., Outcome], tmp_path: Path) -> None:
     """Alone, or again and again. It trains all the same, and the report doubts it."""
     samples = save_samples(tmp_path / "s", {"Dress": list_images("Dress")[:1] * count})
-    flags = ("--samples", samples, "--eval-data", EVALUATION, "--steps", 3, "--device", "cpu")
+    flags = ("--samples", samples, "--data", EVALUATION, "--steps", 3, "--device", "cpu")
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
     assert outcome.report["samples"]["forget"] == count
     assert "class 3 is shown by 1 image only" in outcome.notes
     assert outcome.report["method"]["steps_run"] == 3
     assert outcome.report["device"] == "cpu"
+
+
+@pytest.mark.parametrize(("scenes", "noted"), [(1, True), (16, False)])
+def test_samples_are_chosen_for_what_they_show(
+    scenes: int,
+    noted: bool,  # noqa: FBT001
+    unlearn: Callable[..., Outcome],
+    tmp_path: Path,
+) -> None:
+    """A folder that begins with one dress 16 times; nothing else in it, or 15 more dresses."""
+    x, y = read_inputs()
+    noise = np.random.default_rng(0).normal(scale=0.02, size=(16, *x.shape[1:]))
+    first, others = (np.flatnonzero(y == index) for index in (3, 8))
+    same = x[first[:1]].repeat(16, 0) + noise.astype(np.float32)
+    images = np.concatenate([same, x[first[1:scenes]], x[others[:16]]])
+    labels = np.array([3] * (15 + scenes) + [8] * 16)
+    samples = save_arrays(tmp_path / "s.npz", images, labels)
+    flags = ("--samples", samples, "--data", EVALUATION, "--steps", 1)
+    outcome = unlearn(LENET, *flags, method="nhle-cwm")
+    assert (outcome.report["samples"]["variety"] < 0.2) == noted
+    assert ("most samples of class 3 are nearly the same" in outcome.notes) == noted
+
+
+def test_classes_that_no_anchor_shows_are_named(
+    unlearn: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    names = ("Dress", "Bag", "Coat")
+    samples = save_samples(tmp_path / "s", {name: list_images(name) for name in names})
+    flags = ("--samples", samples, "--data", EVALUATION, "--steps", 1)
+    outcome = unlearn(LENET, *flags, method="nhle-cwm")
+    assert "no anchor is of 7 of the 9 retained classes (0, 1, 2, 5, 6, …)" in outcome.notes
 
 
 @pytest.mark.parametrize("pixel", [0, 255])
@@ -213,7 +244,7 @@ def test_an_image_cannot_be_forgotten_and_kept(
     anchors = save_samples(
         tmp_path / "anchors", {"all": list_images("Dress")[:5] + list_images("Bag")}
     )
-    flags = ("--anchors", anchors, "--eval-data", EVALUATION, "--steps", 1)
+    flags = ("--anchors", anchors, "--data", EVALUATION, "--steps", 1)
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
     assert outcome.report["samples"]["anchors"] == 16
     assert "5 of the anchors are also among the images to forget" in outcome.notes
@@ -222,29 +253,27 @@ def test_an_image_cannot_be_forgotten_and_kept(
 def test_images_that_were_tuned_on_are_poor_judges(
     unlearn: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    judges = save_samples(
-        tmp_path / "s", {name: list_images(name)[8:] for name in ("Dress", "Bag")}
-    )
-    flags = ("--samples-per-class", 12, "--eval-data", judges, "--steps", 1)
+    judges = save_samples(tmp_path / "s", {name: list_images(name) for name in ("Dress", "Bag")})
+    flags = ("--samples-per-class", 12, "--data", judges, "--steps", 1)
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
-    assert "8 evaluation images were left out" in outcome.notes
+    assert "24 evaluation images were left out" in outcome.notes
     assert outcome.report["samples"]["eval"] == 8
     masked = unlearn(LENET, *flags[:4], "--force")
     assert "left out" not in masked.notes
-    assert masked.report["samples"]["eval"] == 16
+    assert masked.report["samples"]["eval"] == 32
 
 
 def test_few_samples_say_little(unlearn: Callable[..., Outcome], tmp_path: Path) -> None:
     few = save_samples(
         tmp_path / "s", {"Dress": list_images("Dress")[:3], "Bag": list_images("Bag")}
     )
-    outcome = unlearn(LENET, "--eval-data", few)
+    outcome = unlearn(LENET, "--data", few)
     assert outcome.code == 6
     assert (
         "only 3 images judge class 3 Dress: up to 63% of it may still be recognised"
         in outcome.notes
     )
-    many = unlearn(LENET, "--eval-data", EVALUATION, "--force")
+    many = unlearn(LENET, "--data", EVALUATION, "--force")
     assert "confidence" not in many.notes
 
 
@@ -267,7 +296,7 @@ def test_too_few_of_few_samples_are_no_evidence(
     few = save_samples(
         tmp_path / "s", {"Dress": [*list_images("Dress")[:1], *wrong], "Bag": list_images("Bag")}
     )
-    outcome = unlearn(LENET, "--eval-data", few)
+    outcome = unlearn(LENET, "--data", few)
     assert outcome.report["before"]["acc_f"] == pytest.approx(1 / 3)
     assert (outcome.code, outcome.failed) == (1, {"known_before"})
 

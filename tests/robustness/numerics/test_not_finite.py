@@ -67,7 +67,7 @@ def test_preprocessing_that_makes_no_numbers(nhle: Nhle, out: Path, flags: str) 
 
 def test_preprocessing_that_overflows_is_refused(nhle: Nhle, out: Path) -> None:
     """Each of its numbers is one, and what they make of an image is not."""
-    flags = ("--mean", "1e38", "--std", "0.001", "--eval-data", EVALUATION)
+    flags = ("--mean", "1e38", "--std", "0.001", "--data", EVALUATION)
     result = nhle("unlearn", LENET, "--forget", 3, *flags, "--out", out)
     assert_stopped(result, 3, "fashion_mnist: sample 0 of 16 holds numbers that are not finite")
 
@@ -126,7 +126,7 @@ def test_an_anchor_without_an_answer_is_none(nhle: Nhle, out: Path, tmp_path: Pa
     model = save_lenet_with_root(tmp_path / "m", darkest=float(x.min()) - 0.01)
     x[y != 3] -= 1
     samples = save_arrays(tmp_path / "s.npz", x, y)
-    flags = ("--samples", samples, "--eval-data", EVALUATION, "--out", out)
+    flags = ("--samples", samples, "--data", EVALUATION, "--out", out)
     result = nhle("unlearn", model, "--forget", 3, *flags)
     assert_stopped(result, 3, str(model), "sample 16 of 160")
 
@@ -153,7 +153,7 @@ def test_model_that_fails_on_what_training_makes_of_the_samples(
     model = save_lenet_with_root(tmp_path / "m", darkest=float(x.min()) - 0.01)
     samples = save_samples(tmp_path / "s", {"3": list_images("Dress")})
     result = nhle(
-        "unlearn", model, "--forget", 3, "--samples", samples, "--eval-data", EVALUATION,
+        "unlearn", model, "--forget", 3, "--samples", samples, "--data", EVALUATION,
         "--out", out,
     )  # fmt: skip
     assert_stopped(result, 3, "diverged at step 1", "the model as given")

@@ -25,7 +25,7 @@ subprocess.run([sys.executable, "kit/verify.py"])
 """
 _COMMANDS = f"""
 inspect {LENET}
-unlearn {LENET} --forget 3 --method cwm --eval-data few.npz --out e.onnx --bom e.json --also ort
+unlearn {LENET} --forget 3 --method cwm --data few.npz --out e.onnx --bom e.json --also ort
 verify e.onnx --baseline {LENET} --forget 3 --data few.npz --engine processes --jobs 1
 audit e.onnx --baseline {LENET} --forget 3 --data few.npz --repeats 1
 diff {LENET} e.onnx
@@ -34,6 +34,8 @@ patch inspect p.nhlepatch
 sign p.nhlepatch --key private.pem
 check-signature p.nhlepatch --key public.pem
 patch apply {LENET} p.nhlepatch -o made.onnx --require-signature public.pem --also ort
+dossier case.toml -o dossier.zip --key private.pem
+push e.onnx --to oci:layout
 kit e.onnx --forget 3 --data few.npz -o kit.zip
 fleet fleet.toml --engine local
 doctor
@@ -74,7 +76,12 @@ def test_no_command_uses_the_network_or_writes_elsewhere(tmp_path: Path) -> None
     save_public(work / "public.pem", key)
     (work / "fleet.toml").write_text(
         f'[[job]]\nmodel = "{LENET}"\nforget = 3\nmethod = "cwm"\nsamples = "{SAMPLES}"\n'
-        'eval-data = "few.npz"\n'
+        'data = "few.npz"\n'
+    )
+    (work / "case.toml").write_text(
+        '[request]\nid = "1"\nreceived = 2026-01-01\ncompleted = 2026-01-02\nforget = 3\n'
+        '[files]\nedited = "e.onnx"\nunlearn = "e.report.json"\n'
+        '[[signed_by]]\nname = "A"\nrole = "B"\ndate = 2026-01-02\n'
     )
     used, left = _watch(tmp_path, _DRIVER, _COMMANDS.strip())
     assert used == ""

@@ -31,7 +31,7 @@ def _make(*arguments: str, name: str, outputs: tuple[str, ...] = ()) -> Command:
     return Command(name=name, arguments=arguments, outputs=frozenset(outputs))
 
 
-_UNLEARN = ("unlearn", MODEL, *_FORGET, "--quiet", "--eval-data", f"{{seed}}/{DATA}")
+_UNLEARN = ("unlearn", MODEL, *_FORGET, "--quiet", "--data", f"{{seed}}/{DATA}")
 _EDITED = ("made.onnx", "made.report.json", "made.onnx.data")
 _VERIFY = ("verify", MODEL, *_FORGET, "--quiet", "--data", f"{{seed}}/{DATA}")
 _APPLY = ("patch", "apply", MODEL, PATCH, "-o", f"{_OUT}.onnx")

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from PIL import Image
 
+from nhle_onnx.cli.config import read_config
 from nhle_onnx.cli.inspect import inspect_command
-from nhle_onnx.cli.options import read_config
 from nhle_onnx.data.arrays import open_arrays
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.preprocess import prepare_image

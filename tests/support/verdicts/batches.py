@@ -129,7 +129,7 @@ CASES = (
     Case(
         name="to mask a model with statistics of the batch",
         make=lambda shop: mask(
-            shop, shop.edit(normalize_batch), "--eval-data", shop.write_samples(20)
+            shop, shop.edit(normalize_batch), "--data", shop.write_samples(20)
         ),
         code=REFUSED, says="does not know", was="PASSED",
     ),
@@ -145,7 +145,7 @@ CASES = (
     ),
     Case(
         name="noise in the features, to mask",
-        make=lambda shop: mask(shop, shop.edit(add_noise), "--eval-data", shop.write_samples(20)),
+        make=lambda shop: mask(shop, shop.edit(add_noise), "--data", shop.write_samples(20)),
         code=UNSUPPORTED,
     ),
     Case(

@@ -65,25 +65,25 @@ CASES = (
         name="judged by the images that it is tuned on",
         make=lambda shop: _unlearn(
             shop, "--samples", _copy_images(shop, "Dress", 16), "--anchors", "off",
-            "--eval-data", shop.folder / "samples",
+            "--data", shop.folder / "samples",
         ),
         code=NOT_JUDGED, says="there is no image of 3 Dress", was="PASSED",
     ),
     Case(
         name="masked, and judged by all images",
-        make=lambda shop: mask(shop, LENET, "--eval-data", EVALUATION),
+        make=lambda shop: mask(shop, LENET, "--data", EVALUATION),
         code=PASSED, says="masked, not forgotten",
     ),
     Case(
         name="masked, and judged by images of the class alone",
         make=lambda shop: mask(
-            shop, LENET, "--eval-data", shop.write_samples({FORGOTTEN: 200})
+            shop, LENET, "--data", shop.write_samples({FORGOTTEN: 200})
         ),
         code=NOT_JUDGED, says="9 of 9 retained classes",
     ),
     Case(
         name="to try what the run then does",
-        make=lambda shop: _unlearn(shop, "--dry-run"), code=PASSED, says="would_write",
+        make=lambda shop: _unlearn(shop, "--dry-run", "--json"), code=PASSED, says="would_write",
     ),
     Case(
         name="labels are found by the baseline",

@@ -165,7 +165,7 @@ def soften(graph: GraphProto) -> None:
 def _refuses(name: str, change: Change, code: int = UNSUPPORTED) -> Case:
     return Case(
         name=name,
-        make=lambda shop: mask(shop, shop.edit(change), "--eval-data", shop.write_samples()),
+        make=lambda shop: mask(shop, shop.edit(change), "--data", shop.write_samples()),
         code=code,
     )
 
@@ -188,7 +188,7 @@ CASES = (
     Case(
         name="a head in a local function",
         make=lambda shop: mask(
-            shop, shop.save(name_head(str(LENET))), "--eval-data", shop.write_samples()
+            shop, shop.save(name_head(str(LENET))), "--data", shop.write_samples()
         ),
         code=UNSUPPORTED,
     ),

@@ -214,7 +214,7 @@ CASES = (
     ),
     Case(
         name="to mask a model in wrong units",
-        make=lambda shop: mask(shop, LENET, "--eval-data", shop.write_samples(), *WRONG_UNITS),
+        make=lambda shop: mask(shop, LENET, "--data", shop.write_samples(), *WRONG_UNITS),
         code=REFUSED, says="--range 0,255 (accuracy 0.9", was="FAILED after the work",
     ),
     Case(
@@ -227,7 +227,7 @@ CASES = (
     Case(
         name="to mask a model in wrong units, all the same",
         make=lambda shop: mask(
-            shop, LENET, "--eval-data", shop.write_samples(), *WRONG_UNITS, "--force-unknown"
+            shop, LENET, "--data", shop.write_samples(), *WRONG_UNITS, "--force-unknown"
         ),
         code=FAILED, says="known_before",
     ),
@@ -242,7 +242,7 @@ CASES = (
     Case(
         name="to mask a model that answers one class",
         make=lambda shop: mask(
-            shop, shop.edit(answer_always), "--eval-data", shop.write_samples()
+            shop, shop.edit(answer_always), "--data", shop.write_samples()
         ),
         code=REFUSED, says="does not know class 3",
     ),

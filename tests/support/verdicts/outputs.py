@@ -208,7 +208,7 @@ def count_images(graph: GraphProto) -> None:
 
 
 def _mask(shop: Workshop, change: Change, *flags: object) -> list[object]:
-    return mask(shop, shop.edit(change), "--eval-data", shop.write_samples(), *flags)
+    return mask(shop, shop.edit(change), "--data", shop.write_samples(), *flags)
 
 
 def _knows(name: str, change: Change, output: str, *flags: object) -> Case:

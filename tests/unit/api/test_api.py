@@ -41,7 +41,17 @@ from support.runs import Nhle
 from support.shipped import EVALUATION, LENET
 
 # what a function has no use for: how results are shown, the process, what it takes by position
-SHOWN = {"as_json", "verbose", "quiet", "config", "dry_run", "model"}
+SHOWN = {
+    "as_json",
+    "verbose",
+    "quiet",
+    "config",
+    "save_config",
+    "push",
+    "log_file",
+    "dry_run",
+    "model",
+}
 PROCESS = {"allow_unjudged", "max_memory", "max_seconds", "no_isolation", "is_isolated"}
 FUNCTIONS = {
     "unlearn": (UnlearnKeywords, {"forget"}),

@@ -14,6 +14,7 @@ from nhle_onnx.data.labels import find_class, find_labels, parse_classes
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.data.samples import open_samples, read_unlabelled
 from nhle_onnx.data.splits import find_samples, split_samples
+from nhle_onnx.data.variety import spread
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
@@ -81,7 +82,7 @@ def test_split_is_disjoint_and_complete(classes: list[int], forget: set[int], co
     assert not any(classes[index] in forget for index in split.anchors)
     for index in range(6):
         tuned = [i for i in (*split.forget, *split.anchors) if classes[i] == index]
-        assert tuned == np.flatnonzero(array == index)[:count].tolist()
+        assert tuned == spread(np.flatnonzero(array == index).tolist(), count)
 
 
 @given(st.integers(2, 30), st.data())

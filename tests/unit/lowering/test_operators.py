@@ -112,6 +112,9 @@ FORMS = [
     ("ReduceMax", 13, {"axes": [2]}, [IMAGE]),
     ("ReduceL2", 17, {}, [IMAGE]),
     ("Slice", 9, {"starts": [1, -3], "ends": [4, 99], "axes": [1, 3]}, [IMAGE]),
+    ("Slice", 13, {}, [IMAGE, np.array([-(2**63)]), np.array([-2]), np.array([2])]),
+    ("Slice", 13, {}, [IMAGE, *map(np.array, ([2**63 - 1], [-(2**63)], [3], [-2]))]),
+    ("Slice", 13, {}, [IMAGE, *map(np.array, ([0], [2**63 - 1], [3], [2**63 - 1]))]),
     ("Split", 7, {"axis": 1}, [IMAGE]),
     ("Split", 11, {"axis": -1, "split": [4, 5]}, [IMAGE]),
     ("Split", 18, {"axis": 2, "num_outputs": 2}, [IMAGE]),
@@ -147,6 +150,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("op_type", "opset", "attributes", "inputs"),
     FORMS,

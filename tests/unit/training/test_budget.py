@@ -115,14 +115,16 @@ def test_a_step_too_far_is_taken_back(before: float, after: float, refused: bool
     assert not BUDGET.refuses(PACE, after * DRIFT_BOUND, [])
 
 
-def test_it_is_halved_and_not_taken_back_for_ever() -> None:
-    pace = PACE
-    for _ in range(5):
-        assert BUDGET.refuses(pace, 1.0, [point()])
+@pytest.mark.parametrize(("before", "most"), [(0.9, 20), (1.1, 5)])
+def test_it_is_halved_and_not_taken_back_for_ever(before: float, most: int) -> None:
+    """Where the drift was within its bound before, any step that ruins it is too large."""
+    pace, points = PACE, [point(drift=before * DRIFT_BOUND)]
+    for _ in range(most):
+        assert BUDGET.refuses(pace, 1.0, points)
         pace = BUDGET.take_back(pace)
-    assert (pace.rate, pace.taken_back) == (FIRST_RATE / 32, 5)
-    assert not BUDGET.refuses(pace, 1.0, [point()])
-    assert BUDGET.refuses(BUDGET.follow(pace, [point()]), 1.0, [point()])
+    assert (pace.rate, pace.taken_back) == (FIRST_RATE / 2**most, most)
+    assert not BUDGET.refuses(pace, 1.0, points)
+    assert BUDGET.refuses(BUDGET.follow(pace, points), 1.0, points)
 
 
 @pytest.mark.parametrize(

@@ -206,11 +206,11 @@ def test_a_class_shadows_one_before_it_if_there_is_one() -> None:
     values = HeadValues(weight=rows, bias=np.zeros(K))
     for forgotten, expected in (((0,), [3]), ((2,), [1]), ((2, 3), [0, 0]), ((0, 1), [2, 2])):
         request = ForgetRequest(forget=forgotten, num_classes=K)
-        assert find_shadowed(values, make_head(), request) == expected
+        assert find_shadowed([(values, make_head())], request) == expected
     narrow = replace(values, lowest_bias=np.array([-1.0, -0.5, -20, -20]))
     for forgotten, expected in (((0,), [3]), ((2,), [0]), ((1,), [0]), ((3,), [2])):
         request = ForgetRequest(forget=forgotten, num_classes=K)
-        assert find_shadowed(narrow, make_head(), request) == expected
+        assert find_shadowed([(narrow, make_head())], request) == expected
 
 
 @pytest.mark.parametrize("scale", [1.0, -2.0])

@@ -17,7 +17,13 @@ from nhle_onnx.training.budget import (
     TOO_LITTLE_FORGOTTEN,
 )
 from nhle_onnx.training.loop import TrainingStep
-from nhle_onnx.unlearning.finetune import STEP_LIMIT, Finetuned, TuningData, finetune
+from nhle_onnx.unlearning.finetune import (
+    STEP_LIMIT,
+    Finetuned,
+    TuningData,
+    finetune,
+    shows_few,
+)
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from support.inputs import make_input
@@ -175,10 +181,10 @@ def test_each_loss_has_its_own_price() -> None:
 
 def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
     network = Network()
-    network.body.weight.data += 100
+    network.body.weight.data += 3
     result = run(network, whole=frozenset(["body.weight"]), steps=1)
     weight = Network().body.weight.detach()
-    moved = np.abs(result.tensors["body.weight"] - (weight + 100).numpy())
+    moved = np.abs(result.tensors["body.weight"] - (weight + 3).numpy())
     assert moved.max() == pytest.approx(5e-3 * weight.std(correction=0).item(), rel=0.05)
 
 
@@ -191,6 +197,31 @@ def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
     told = run(steps=count + 5)
     assert told.stop_reason == "steps given"
     assert len(told.trajectory.points) == count + 5
+
+
+@pytest.mark.parametrize(
+    ("answers", "few"),
+    [([0] * 20, True), ([0, 2] * 10, True), ([0, 2, 3] * 8, False), ([0], False), ([], False),
+     ([1] * 9, True), ([0, 1, 1, 1], True)],
+)  # fmt: skip
+def test_anchors_show_few_where_they_could_show_twice_as_many(
+    answers: list[int],
+    few: bool,  # noqa: FBT001
+) -> None:
+    """By what the network takes them for, of classes 0 and 2 to 5."""
+    assert shows_few(answers, ForgetRequest(forget=(1,), num_classes=6)) == few
+
+
+@pytest.mark.parametrize("shown", [(0, 2), (1,)])
+def test_classes_that_no_anchor_shows_are_kept_on_made_ones(shown: tuple[int, ...]) -> None:
+    """The network takes all anchors for one of them; half as many are made of what was given."""
+    samples = make_samples()
+    network = Network()
+    with torch.no_grad():
+        answers = network(torch.from_numpy(samples.anchors))[0].argmax(1).numpy()
+    kept = replace(samples, anchors=samples.anchors[np.isin(answers, shown)])
+    made = run(network, kept, steps=1).made_anchors
+    assert made == (0 if shown == (0, 2) else len(kept.anchors) // 2)
 
 
 def test_it_gives_up_where_nothing_is_forgotten() -> None:

@@ -18,6 +18,7 @@ from nhle_onnx.unlearning.nhle import (
 )
 from nhle_onnx.unlearning.objective import (
     ADVERSARIAL_AUGMENTATION,
+    TURNS,
     ForgetObjective,
     draw_partners,
     to_inputs,
@@ -200,7 +201,27 @@ def test_a_batch_is_no_larger_than_asked(plain: ForgetObjective) -> None:
     replace(plain, batch_size=2)()
     replace(plain, batch_size=4)()
     replace(plain, anchors=plain.anchors[:0], synthesizes=True, batch_size=6)()
-    assert seen == [2 + 2, 3 + 4, 3 + 6]
+    assert seen == [2, 2, 4, 3, 6, 3]
+
+
+def test_the_original_is_asked_once_about_each_view_of_an_anchor(plain: ForgetObjective) -> None:
+    """Views come again, and are as many as were promised."""
+    asked: list[torch.Tensor] = []
+    images = torch.arange(16.0).expand(8, 1, 16, 16).contiguous()
+    objective = replace(plain, forget=images[:3], anchors=images, max_shift=3)
+    objective.original.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
+    for _ in range(12 * TURNS):
+        objective()
+    about_anchors = [views for views in asked if len(views) == 8]
+    assert len(about_anchors) == TURNS
+    assert len({views.numpy().tobytes() for views in about_anchors}) == TURNS
+
+
+def test_without_anchors_the_original_is_asked_about_samples_alone(plain: ForgetObjective) -> None:
+    asked: list[int] = []
+    plain.original.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    replace(plain, anchors=plain.anchors[:0])()
+    assert asked == [3]
 
 
 def test_drawn_samples_keep_their_classes() -> None:

@@ -21,7 +21,7 @@ LENET_HEAD = ["classifier.weight", "classifier.bias"]
     ("scope", "expected"),
     [
         ("all", LENET_FEATURES + LENET_HEAD),
-        ("features", LENET_FEATURES),
+        ("features", LENET_FEATURES[2:]),  # its first convolution holds 156 of 61,000 weights
         ("head", LENET_HEAD),
         ("last-stage", LENET_FEATURES[4:]),  # behind the second pooling
     ],
@@ -46,6 +46,20 @@ def test_last_stage_is_what_works_at_the_lowest_resolution() -> None:
     expected = [name for name in features if name in after]
     assert list(select_tensors(model, head, "last-stage")) == expected
     assert 0 < len(expected) < len(features)
+
+
+def test_the_earliest_hundredth_of_the_weights_is_left_as_it_is() -> None:
+    """And nothing else: the next tensor would be more."""
+    model = load_model(MOBILENET)
+    head = find_head(model)
+    own = select_tensors(model, head, "head")
+    every = [name for name in select_tensors(model, head, "all") if name not in own]
+    trained = select_tensors(model, head, "features")
+    assert list(trained) == every[len(every) - len(trained) :]
+    sizes = {each.name: np.prod(each.dims) for each in model.proto.graph.initializer}
+    total = sum(sizes[name] for name in every)
+    left = sum(sizes[name] for name in every[: len(every) - len(trained)])
+    assert left <= 0.01 * total < left + sizes[trained[0]]
 
 
 def make_network(pooling: str, stride: int) -> onnx.ModelProto:

@@ -161,3 +161,17 @@ def test_a_change_is_bounded_as_newcombe_does(triple: tuple[int, int, int]) -> N
 def test_so_many_images_are_needed(bound: float, needed: int) -> None:
     assert count_needed(bound) == needed
     assert bound_share(0, needed) <= bound < bound_share(0, needed - 1)
+
+
+@pytest.mark.parametrize(("unseen", "noted"), [(0, False), (1, True), (2, False)])
+def test_a_class_that_nobody_judged_is_named(unseen: int, *, noted: bool) -> None:
+    """Where so few may stay unknown that the verdict is given all the same; else that is open."""
+    total = (0,) * unseen + (60,) * (31 - unseen)
+    counts = ClassCounts(correct=(*total[:-1], 0), total=total, copies=(0,) * 31)
+    request = ForgetRequest(forget=(30,), num_classes=31)
+    checks, notes = Judge(request=request, limits=Limits()).judge(
+        Counted(before=replace(counts, correct=total), after=counts, unmasked=counts)
+    )
+    assert ("1 retained class has no image to judge by: nothing is said of 0" in notes) == noted
+    (retained,) = (check for check in checks if check.name == "delta_acc_r")
+    assert bool(retained.gap) == (unseen > 1)

@@ -31,6 +31,7 @@ from nhle_onnx.workflows.audit_page import check_page, write_page
 from nhle_onnx.workflows.forget import forget_class
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
+from nhle_onnx.workflows.pages import check_verify_page, write_report_page
 from nhle_onnx.workflows.verify import verify_model
 
 
@@ -90,8 +91,8 @@ def verify(
 ) -> VerifyReport | DetectionVerifyReport:
     """Measure what a model still knows about the forgotten classes, and judge it by the gates.
 
-    Writes nothing, and needs no torch. Raises UsageError, InputRefusedError,
-    UnsupportedModelError or DeviceUnavailableError.
+    Writes nothing except a report, if `report` names one, and needs no torch. Raises UsageError,
+    InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
 
     Examples:
         >>> import nhle_onnx
@@ -110,7 +111,10 @@ def verify(
         VerifySettings, values, model=Path(model), forget=name_classes(forget), data=Path(data)
     )
     check_engine(settings.engine)
-    return verify_model(settings, observer or Silence())
+    check_verify_page(settings)
+    report = verify_model(settings, observer or Silence())
+    write_report_page(settings.page, report, force=settings.force)
+    return report
 
 
 @documented(AuditSettings)
@@ -125,7 +129,7 @@ def audit(
     **keywords: Unpack[AuditKeywords],
 ) -> AuditReport:
     """Attack an edited model as anyone with the file could, and compare it with the original and
-    with a retrained model. Writes nothing except an HTML page, if `report` names one. Raises
+    with a retrained model. Writes nothing except a report, if `report` names one. Raises
     UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.
     """
     values = check_keywords(AuditSettings, keywords)

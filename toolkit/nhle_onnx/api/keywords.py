@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, Validation
 from nhle_onnx.errors import UsageError
 from nhle_onnx.text import suggest
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Device, Provider
+from nhle_onnx.values.places import Device, OrtProvider, Provider
 from nhle_onnx.values.preprocess import ChannelOrder, Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import (
@@ -73,7 +73,7 @@ class TuningKeywords(RunKeywords, total=False):
     """How `unlearn` works; if None, `lr` and `steps` are derived from the samples."""
 
     samples_per_class: int
-    eval_data: StrPath | None
+    data: StrPath | None
     method: Method
     loss: Loss
     anchors: StrPath
@@ -82,10 +82,11 @@ class TuningKeywords(RunKeywords, total=False):
     lr: float | None
     steps: int | None
     force_unknown: bool
-    provider: Provider
+    provider: Provider | OrtProvider
     device: Device
     seed: int
     report: StrPath | None
+    report_images: int
     bom: StrPath | None
     also: Literal["ort"] | tuple[Literal["ort"], ...]
     force: bool
@@ -104,7 +105,10 @@ class VerifyKeywords(RunKeywords, total=False):
     baseline: StrPath | None
     engine: str
     jobs: int | None
-    provider: Provider | tuple[Provider, ...]
+    report: StrPath | None
+    report_images: int
+    force: bool
+    provider: Provider | OrtProvider | tuple[Provider | OrtProvider, ...]
 
 
 class AuditKeywords(RunKeywords, total=False):
@@ -113,9 +117,10 @@ class AuditKeywords(RunKeywords, total=False):
     reference: StrPath | None
     members: StrPath | None
     report: StrPath | None
+    report_images: int
     unlearn_report: StrPath | None
     repeats: int
-    provider: Provider
+    provider: Provider | OrtProvider
     device: Device
     seed: int
     force: bool
@@ -129,6 +134,9 @@ def list_keywords(settings: type) -> Iterator[OptionField]:
 def find_type(field: OptionField) -> Any:  # noqa: ANN401 - any type
     """Return the type of a keyword, as type checkers see it."""
     kind = field.kind
+    if field.option.aliases:
+        word: Any = Literal[tuple(field.option.aliases)] | (field.item or kind)
+        return word | tuple[word, ...] if field.item else word
     if kind is Path or field.option.is_place:
         kind = StrPath
     elif field.item:
@@ -206,6 +214,9 @@ def _bound(field: OptionField) -> Any:  # noqa: ANN401 - any type
     option, kind = field.option, field.kind
     if kind is Path or option.is_place:
         return Annotated[StrPath, AfterValidator(_to_path if kind is Path else _to_text)]
+    if option.aliases:
+        kind = Annotated[find_type(field), AfterValidator(_rename_by(option.aliases))]
+        return Annotated[kind, AfterValidator(_to_several)] if field.item else kind
     if field.item:
         return Annotated[find_type(field), AfterValidator(_to_several)]
     if option.counts:
@@ -227,6 +238,15 @@ def _to_text(path: StrPath) -> str:
 
 def _to_several(value: object) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else (value,)
+
+
+def _rename_by(aliases: Mapping[str, str]) -> Callable[[Any], Any]:
+    def rename(value: Any) -> Any:  # noqa: ANN401 - a word, or several
+        if isinstance(value, tuple):
+            return tuple(map(rename, value))
+        return aliases.get(value, value)
+
+    return rename
 
 
 def _count_by(counts: tuple[int, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:

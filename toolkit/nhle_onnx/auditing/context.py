@@ -12,9 +12,9 @@ from nhle_onnx.graph.head.head import Head, average_features
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.values.audit import Role
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.places import Provider
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.request import ForgetRequest

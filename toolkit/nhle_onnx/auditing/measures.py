@@ -7,7 +7,8 @@ from typing import TypeGuard
 
 from nhle_onnx.auditing.context import AuditContext, Target
 from nhle_onnx.auditing.placement import RESOLUTION, place
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 
 def measure_each(context: AuditContext, measure: Callable[[Target], float]) -> dict[Role, float]:

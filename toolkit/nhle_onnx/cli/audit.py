@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.verdict import choose_exit_code
@@ -24,10 +25,10 @@ from nhle_onnx.values.verdict import choose_exit_code
 @MODEL
 @options_of(AuditSettings)
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 def audit_command(model: Path, **values: Any) -> int:
     """Attack MODEL as anyone with the file could.
 

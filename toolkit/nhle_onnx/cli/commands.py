@@ -15,6 +15,9 @@ _MODULES = {
     "sign": "sign",
     "check-signature": "sign",
     "kit": "kit",
+    "dossier": "dossier",
+    "push": "push",
+    "view": "view",
     "fleet": "fleet",
     "doctor": "doctor",
 }

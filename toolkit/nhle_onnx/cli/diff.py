@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
@@ -29,6 +30,7 @@ _PATH = FilePath(path_type=Path)
 @options_of(ModelFlags, names=("max_elements",))
 @JSON
 @isolated
+@configurable
 def diff_command(
     first: Path, second: Path, report: Path | None, *, max_elements: int, as_json: bool
 ) -> int:

@@ -6,8 +6,11 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
+from nhle_onnx.cli.kinds import Choice
 from nhle_onnx.cli.options import JSON, QUIET
+from nhle_onnx.values.places import ORT_PROVIDERS
 from nhle_onnx.values.settings.groups import Group
 
 _COMPLETION = {
@@ -21,7 +24,7 @@ _COMPLETION = {
 @grouped_option(
     "--provider",
     group=Group.PLACES,
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=Choice(["auto", "cpu", "cuda"], ORT_PROVIDERS),
     default="auto",
     show_default=True,
     help="Fail unless ONNX Runtime works there.",
@@ -36,6 +39,7 @@ _COMPLETION = {
 )
 @QUIET
 @JSON
+@configurable
 def doctor_command(provider: Any, device: Any, *, quiet: bool, as_json: bool) -> int:
     """Show which providers and devices work on this machine.
 
@@ -74,7 +78,7 @@ def _show(report: Any, *, quiet: bool) -> None:
     )
     show_line("kernels", f"sums of uint8 × int8: {sums}")
     for extra, is_installed in report.extras.items():
-        hint = "installed" if is_installed else f"no; pip install 'nhle-onnx[{extra}]'"
+        hint = "installed" if is_installed else f"no; in a clone: pip install '.[{extra}]'"
         show_line("extra", f"{extra}: {hint}")
     shell = Path(os.environ.get("SHELL", "")).name
     if shell in _COMPLETION:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
@@ -20,6 +21,7 @@ _MAX_SHOWN = 40
 @click.command("fleet", cls=GroupedCommand, example="nhle-onnx fleet fleet.toml")
 @click.argument("file", type=_PATH, metavar="FLEET.toml")
 @grouped_option(
+    "-o",
     "--out",
     group=Group.OUTPUT,
     type=_PATH,
@@ -27,9 +29,13 @@ _MAX_SHOWN = 40
     help="Folder of all results.",
 )
 @options_of(FleetOptions)
+@grouped_option(
+    "--dry-run", group=Group.OUTPUT, is_flag=True, help="Check every job only; write nothing."
+)
 @ALLOW_UNJUDGED
 @verbosity_options
 @JSON
+@configurable
 def fleet_command(file: Path, **values: Any) -> int:
     """Make many models forget, with a report for each.
 
@@ -38,26 +44,50 @@ def fleet_command(file: Path, **values: Any) -> int:
     gate.
     """
     from nhle_onnx.cli.fleet_file import read_fleet
-    from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.cli.show import ProgressBar, show_line
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.fleet import FleetSettings, run_fleet
+    from nhle_onnx.workflows.pages import check_page, write_report_page
 
     out = values["out"] or file.with_suffix("")
     jobs = read_fleet(file, out.resolve())
     check_engine(values["engine"])
     settings = make_settings(FleetSettings, values, jobs=jobs, out=out)
+    if values["dry_run"]:
+        return _rehearse(settings, values)
+    check_page(settings.page, (file,), force=settings.force)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = run_fleet(settings, progress)
+        write_report_page(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, out, quiet=values["quiet"])
+        if settings.page:
+            show_line("page", str(settings.page))
     if report.interrupted:
         click.echo("interrupted: finished jobs are kept; run it again for the rest", err=True)
         return _INTERRUPTED
     code = int(report.exit_code)
     return 0 if values["allow_unjudged"] and report.verdict == "not-judged" else code
+
+
+def _rehearse(settings: Any, values: dict[str, Any]) -> int:
+    from nhle_onnx.cli.show import ProgressBar, show_line
+    from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.fleet import plan_fleet
+
+    with ProgressBar(quiet=values["quiet"]) as progress:
+        plan = plan_fleet(settings, progress)
+    if values["as_json"]:
+        click.echo(render_json(plan), nl=False)
+        return plan.exit_code
+    for job in plan.jobs:
+        reason = f": {job.reason}. {job.remedy}" if job.reason else ""
+        show_line(job.status, f"{job.name}{reason}")
+    click.echo("Nothing was written: this was a dry run.")
+    return plan.exit_code
 
 
 def _show(report: Any, out: Path, *, quiet: bool) -> None:

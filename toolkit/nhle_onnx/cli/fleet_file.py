@@ -4,7 +4,6 @@ import glob
 import hashlib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,25 +12,21 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nhle_onnx.cli.groups import list_names
+from nhle_onnx.cli.config import make_defaults, parse_toml
 from nhle_onnx.cli.unlearn import read_settings, unlearn_command
 from nhle_onnx.errors import UsageError
-from nhle_onnx.graph.regular_files import read_text
-from nhle_onnx.values.preprocess import PRESET_NAMES
-from nhle_onnx.values.settings.option import list_options
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.fleet_job import EDITED, FleetJob
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 _DIGEST_LENGTH = 8
 _MODEL_KEYS = frozenset({"model", "models"})
-_PLACES = frozenset(field.name for field in list_options(UnlearnSettings) if field.option.is_place)
-_KEYWORDS = frozenset({"auto", "off", *PRESET_NAMES})
-# flags for outputs and for the program's behaviour, which the fleet decides
+# of `unlearn`: what each job says itself, and outputs and behaviour, which the fleet decides
 _OURS = frozenset(
     {
-        "--forget", "--out", "--report", "--bom", "--force", "--dry-run", "--config", "--json",
-        "--verbose", "--quiet", "--max-memory", "--max-seconds", "--no-isolation", "--help",
+        "model", "forget", "out", "page", "bom", "force", "dry_run", "config", "save_config",
+        "log_file", "as_json", "verbose", "quiet", "max_memory", "max_seconds", "no_isolation",
+        "allow_unjudged", "push",
     }
 )  # fmt: skip
 
@@ -84,12 +79,7 @@ def read_fleet(path: Path, out: Path) -> tuple[FleetJob, ...]:
 
 def _parse(path: Path) -> _File:
     try:
-        content = tomllib.loads(read_text(path))
-    except (OSError, ValueError) as error:
-        message = f"{path} cannot be read as TOML: {error}"
-        raise UsageError(message, remedy="Give a TOML file with [[job]] tables.") from error
-    try:
-        return _File.model_validate(content)
+        return _File.model_validate(parse_toml(path, "Give a TOML file with [[job]] tables."))
     except ValidationError as error:
         raise _name_key(str(path), error) from error
 
@@ -132,25 +122,8 @@ def _find_models(where: str, pattern: str, folder: Path) -> list[Path]:
 
 def _read_flags(where: str, given: Mapping[str, Any], folder: Path) -> UnlearnSettings:
     """Read settings without the model and the request, checked as on the command line."""
-    options = {
-        option: item
-        for item in unlearn_command.params
-        for option in list_names(item)
-        if option.startswith("--") and option not in _OURS
-    }
-    values: dict[str, Any] = {"forget": ["0"]}
-    for key, value in given.items():
-        item = options.get(f"--{key.replace('_', '-')}")
-        if item is None or item.name is None:
-            message = f"{where}: {key} is not a setting of a job"
-            known = ", ".join(sorted(option.removeprefix("--") for option in options))
-            raise UsageError(message, remedy=f"It may have name, model, models, forget, {known}.")
-        is_path = isinstance(item.type, click.Path) or item.name in _PLACES
-        values[item.name] = (
-            str(_resolve(value, folder))
-            if is_path and isinstance(value, str) and value not in _KEYWORDS
-            else value
-        )
+    values = make_defaults(where, unlearn_command, given, folder.resolve(), without=_OURS)
+    values["forget"] = ["0"]
     try:
         context = unlearn_command.make_context("unlearn", ["--", "model"], default_map=values)
     except click.ClickException as error:

@@ -16,15 +16,23 @@ _SENTENCE = ". "
 class GroupedOption(click.Option):
     """An option in a group of the help.
 
-    `old` is an old flag that stands for it, and `otherwise` says what happens without it.
+    `old` is an old flag that stands for it, and `otherwise` says what happens without it. With
+    `is_place`, its text may be a path.
     """
 
     def __init__(
-        self, *arguments: Any, group: Group, old: str = "", otherwise: str = "", **values: Any
+        self,
+        *arguments: Any,
+        group: Group,
+        old: str = "",
+        otherwise: str = "",
+        is_place: bool = False,
+        **values: Any,
     ) -> None:
         super().__init__(*arguments, **values)
         self.group = group
         self.old = old
+        self.is_place = is_place
         self.otherwise = otherwise
 
     def make_metavar(self, ctx: click.Context) -> str:
@@ -127,5 +135,10 @@ def _rename(argument: str, new: Mapping[str, str]) -> str:
     flag, equals, value = argument.partition("=")
     if not flag or flag not in new:
         return argument
-    click.echo(f"note: {flag} is now called {new[flag]}", err=True)
+    note_new_name(flag, new[flag])
     return f"{new[flag]}{equals}{value}"
+
+
+def note_new_name(old: str, new: str) -> None:
+    """Say on stderr that an option has a new name."""
+    click.echo(f"note: {old} is now called {new}", err=True)

@@ -5,20 +5,23 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.option import make_settings
+
+_SHOWN = 24  # labels
 
 
 @click.command("inspect", cls=GroupedCommand, example="nhle-onnx inspect model.onnx")
 @MODEL
 @options_of(InspectSettings)
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 def inspect_command(model: Path, **values: Any) -> None:
     """Describe MODEL, and what `unlearn` can do with it."""
     from nhle_onnx.release.report import render_json
@@ -54,7 +57,9 @@ def _show(report: Any) -> None:
         show_line("detector", _describe_detector(report.detector))
     show_line("weights", f"{report.trainable_parameters:,} in {report.trainable_tensors} tensors")
     if report.labels:
-        show_line("labels", ", ".join(report.labels))
+        shown = report.labels[:_SHOWN]
+        more = f", … and {len(report.labels) - _SHOWN:,} more" if report.labels[_SHOWN:] else ""
+        show_line("labels", f"{', '.join(shown)}{more}")
     source = report.preprocess.source if report.preprocess else "none found; image files need it"
     show_line("images", f"preprocessing from {source}" if report.preprocess else source)
     methods = [name for name in ("nhle-cwm", "nhle", "cwm") if report.unlearn[name]]

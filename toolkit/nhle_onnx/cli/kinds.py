@@ -1,6 +1,7 @@
 """Paths and numbers as click takes them."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,6 +18,18 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
+
+
+class Choice(click.Choice[str]):
+    """A choice of words, some of which have other names."""
+
+    def __init__(self, choices: Sequence[str], aliases: Mapping[str, str]) -> None:
+        super().__init__(choices)
+        self.aliases = aliases
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse a word."""
+        return super().convert(self.aliases.get(value, value), param, ctx)
 
 
 class FilePath(click.Path):

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.verdict import choose_exit_code
@@ -21,10 +22,10 @@ from nhle_onnx.values.verdict import choose_exit_code
 @MODEL
 @options_of(KitSettings)
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 def kit_command(model: Path, **values: Any) -> int:
     """Pack MODEL with images to check it on a device.
 

@@ -11,6 +11,7 @@ import click
 
 from nhle_onnx.cli.commands import Commands
 from nhle_onnx.cli.groups import CommandGroup
+from nhle_onnx.cli.log import close_log, log
 from nhle_onnx.cli.streams import require_written, secure_streams
 from nhle_onnx.errors import InputRefusedError, NhleOnnxError
 from nhle_onnx.graph.inputs import remember_inputs
@@ -41,8 +42,11 @@ class Terminated(BaseException):
     "not be judged; 70 a bug; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="nhle-onnx")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Make a deployed ONNX image classifier forget a class, and prove it."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        context.color = False
 
 
 def main() -> None:
@@ -84,6 +88,8 @@ def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever happens, 1 is the code of a failed gate
         return _explain(error)
+    finally:
+        close_log()
     return code if isinstance(code, int) else 0
 
 
@@ -101,7 +107,7 @@ def _explain(error: Exception) -> int:
         case click.ClickException():
             shown = io.StringIO()
             error.show(shown)  # names in it may come from a file
-            click.echo(to_printable(shown.getvalue()), err=True, nl=False)
+            _echo(to_printable(shown.getvalue()))
             return _USAGE
         case OSError():
             places = ", ".join(str(each) for each in (error.filename, error.filename2) if each)
@@ -120,10 +126,15 @@ def _show_bug() -> None:
     """Show the traceback of a bug."""
     import traceback  # seldom needed
 
-    click.echo(to_printable(traceback.format_exc()), err=True, nl=False)
+    _echo(to_printable(traceback.format_exc()))
     _show("error: this is a bug; please report it with these lines")
 
 
 def _show(*lines: str) -> None:
     for line in lines:
-        click.echo(to_line(line), err=True)
+        _echo(f"{to_line(line)}\n")
+
+
+def _echo(text: str) -> None:
+    log(text, level="ERROR")
+    click.echo(text, err=True, nl=False)

@@ -6,10 +6,9 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from nhle_onnx.cli.groups import grouped_option, list_names
-from nhle_onnx.cli.kinds import FilePath, FiniteRange
+from nhle_onnx.cli.groups import grouped_option
+from nhle_onnx.cli.kinds import Choice, FilePath, FiniteRange
 from nhle_onnx.hints import name_flag
-from nhle_onnx.text import to_line
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import OptionField, list_choices, list_options
 
@@ -101,6 +100,7 @@ def _make_option(field: OptionField, *, is_required: bool) -> Callable[..., Any]
     return grouped_option(
         *names,
         group=field.group,
+        is_place=option.is_place,
         old=name_flag(option.old) if option.old else "",
         type=_find_type(field),
         multiple=field.item is not None,
@@ -134,7 +134,7 @@ def _find_type(field: OptionField) -> Any:
     if option.none:
         return AutoOr(kind)
     if list_choices(kind):
-        return click.Choice(list_choices(kind))
+        return Choice(list_choices(kind), option.aliases)
     if (option.at_least, option.at_most, option.above) != (None, None, None):
         span: Any = click.IntRange if kind is int else FiniteRange
         is_open = option.above is not None
@@ -142,49 +142,6 @@ def _find_type(field: OptionField) -> Any:
     return _PATH if kind is Path else kind
 
 
-def read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
-    """Read defaults from a TOML file whose keys are flag names; flags override it."""
-    if path is None:
-        return
-    import tomllib
-
-    from nhle_onnx.graph.regular_files import read_text
-
-    try:
-        values = tomllib.loads(read_text(path))
-    except (OSError, ValueError) as error:
-        message = f"{path} cannot be read as TOML: {error}"
-        raise click.BadParameter(message) from error
-    names = {
-        option.lstrip("-"): item.name
-        for item in context.command.params
-        for option in list_names(item)
-    }
-    unknown = [key for key in values if key.replace("_", "-") not in names]
-    if unknown:
-        message = (
-            f"{path} has settings that this command does not know: {to_line(', '.join(unknown))}"
-        )
-        raise click.BadParameter(message)
-    context.default_map = {
-        str(names[key.replace("_", "-")]): _as_texts(value) for key, value in values.items()
-    }
-
-
-def _as_texts(value: object) -> object:
-    """Convert a list for a repeatable flag, whose values are text on the command line."""
-    return [str(item) for item in value] if isinstance(value, list) else value
-
-
-CONFIG = grouped_option(
-    "--config",
-    group=Group.GENERAL,
-    type=_PATH,
-    is_eager=True,
-    expose_value=False,
-    callback=read_config,
-    help="TOML file with the flags' names as keys; flags override it.",
-)
 QUIET = grouped_option(
     "-q", "--quiet", is_flag=True, group=Group.OUTPUT, help="Show no progress and no notes."
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import CommandGroup, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
@@ -38,6 +39,7 @@ def patch_command() -> None:
 @_QUIET
 @JSON
 @isolated
+@configurable
 def create_command(base: Path, edited: Path, **values: Any) -> None:
     """Write a patch from BASE to EDITED."""
     from nhle_onnx.workflows.patch_create import create_patch
@@ -54,6 +56,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
 @_QUIET
 @JSON
 @isolated
+@configurable
 def apply_command(base: Path, patch: Path, **values: Any) -> None:
     """Make the edited model from BASE and PATCH.
 
@@ -73,6 +76,7 @@ def apply_command(base: Path, patch: Path, **values: Any) -> None:
 @click.argument("patch", type=_PATH)
 @JSON
 @isolated
+@configurable
 def inspect_patch_command(patch: Path, **values: Any) -> None:
     """Show which model PATCH is for, and what it changes."""
     from nhle_onnx.release.patch.container import open_patch

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from nhle_onnx.cli.log import log
 from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
 if TYPE_CHECKING:  # importing rich takes longer than showing a line
@@ -40,6 +41,7 @@ class ProgressBar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._console = Console(stderr=True, quiet=quiet)
+        self._is_drawn = self._console.is_terminal and not self._console.is_dumb_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -47,7 +49,7 @@ class ProgressBar:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._is_drawn,
         )
         self._task = self._progress.add_task("", total=None, detail="")
 
@@ -68,7 +70,8 @@ class ProgressBar:
     def start_stage(self, name: str) -> None:
         """Show the name of a stage."""
         self._progress.update(self._task, description=name, total=None, completed=0, detail="")
-        if not self._console.is_terminal:
+        log(name)
+        if not self._is_drawn:
             self._console.print(f"{name} …", highlight=False)
 
     def advance(self, done: int, total: int, detail: str) -> None:
@@ -83,8 +86,10 @@ def show_line(name: str, text: str) -> None:
 
 def show_notes(notes: tuple[str, ...], *, quiet: bool) -> None:
     """Show notes on stderr."""
-    for note in () if quiet else notes:
-        click.echo(f"note: {to_line(note)}", err=True)
+    for note in notes:
+        log(note, level="NOTE")
+        if not quiet:
+            click.echo(f"note: {to_line(note)}", err=True)
 
 
 def show_table(table: Table) -> None:
@@ -121,14 +126,16 @@ def show_gaps(checks: tuple[Check, ...]) -> None:
     from nhle_onnx.values.verdict import group_gaps
 
     for gap, names in group_gaps(checks).items():
-        click.echo(f"not judged: {', '.join(names)}: {to_line(gap)}")
+        line = f"not judged: {', '.join(names)}: {to_line(gap)}"
+        log(line, level="NOTE")
+        click.echo(line)
 
 
 def make_accuracy_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy]
 ) -> Table:
     """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
-    marked.
+    marked; of many classes, those that changed most are shown.
     """
     return _make_class_table(
         labels, forget, columns, {"Acc_F, forgotten": "acc_f", "Acc_R, retained": "acc_r"}
@@ -150,15 +157,21 @@ def _make_class_table(
     columns: Mapping[str, Accuracy | Precision],
     means: dict[str, str],
 ) -> Table:
+    from nhle_onnx.release.rows import choose_rows, measure_spread
+
     table = _start_table()
     table.add_column("class")
     for name in columns:
         table.add_column(name, justify="right")
-    for index, label in enumerate(labels):
-        name = _escape(name_class(index, label))
+    values = {name: found.per_class for name, found in columns.items()}
+    rows = choose_rows(len(labels), forget, values, measure_spread)
+    for index in rows:
+        name = _escape(name_class(index, labels[index]))
         shown = f"{name} (forgotten)" if index in forget else name
         cells = [format_number(found.per_class[index]) for found in columns.values()]
         table.add_row(shown, *cells)
+    if left_out := len(labels) - len(rows):
+        table.add_row(f"… and {left_out:,} more")
     for shown, field in means.items():
         cells = [format_number(getattr(found, field)) for found in columns.values()]
         table.add_row(shown, *cells, style="bold")
@@ -190,6 +203,7 @@ def make_measures_table(measures: tuple[Measure, ...]) -> Table:
 def show_verdict(verdict: Verdict, meaning: str = "") -> None:
     """Show the last line: the verdict, and what it means."""
     word, colour = _WORDS[verdict]
+    log(f"{word}: {meaning}" if meaning else word)
     line = click.style(word, fg=colour, bold=True)
     click.echo(f"{line}: {to_line(meaning)}" if meaning else line)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
@@ -49,6 +50,7 @@ _FILES = click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="P
 @grouped_option("--force", group=Group.OUTPUT, is_flag=True, help="Replace an existing signature.")
 @JSON
 @isolated
+@configurable
 def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
     """Sign a model, its patch and its report together.
 
@@ -103,6 +105,7 @@ def sign_command(paths: tuple[Path, ...], **values: Any) -> None:
 )
 @JSON
 @isolated
+@configurable
 def check_signature_command(paths: tuple[Path, ...], **values: Any) -> None:
     """Check that files are unchanged since they were signed.
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.text import to_line
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
+from nhle_onnx.values.settings.push import TARGET, PushSettings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.verdict import choose_exit_code
 
@@ -26,11 +29,19 @@ from nhle_onnx.values.verdict import choose_exit_code
 @grouped_option(
     "--dry-run", group=Group.OUTPUT, is_flag=True, help="Check and measure only; write nothing."
 )
+@grouped_option(
+    "--push",
+    group=Group.OUTPUT,
+    multiple=True,
+    metavar=TARGET,
+    help="Push the edited model there if every gate passed; repeat for several. Only this uses the "
+    "network.",
+)
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 def unlearn_command(model: Path, **values: Any) -> int:
     """Make MODEL forget a class, and write it with a report.
 
@@ -38,11 +49,13 @@ def unlearn_command(model: Path, **values: Any) -> int:
     the edited file. MODEL itself is never changed.
     """
     from nhle_onnx.cli.show import ProgressBar
+    from nhle_onnx.release.push.choose import parse_target
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.forget import forget_class, rehearse_class
     from nhle_onnx.workflows.observer import Stopwatch
 
     settings = read_settings(model, values)
+    targets = tuple(map(str, map(parse_target, values["push"])))
     with ProgressBar(quiet=values["quiet"]) as progress:
         watch = Stopwatch(progress)
         if values["dry_run"]:
@@ -50,13 +63,30 @@ def unlearn_command(model: Path, **values: Any) -> int:
         else:
             report = forget_class(settings, watch)
     if values["dry_run"]:
-        click.echo(render_json(planned), nl=False)
+        is_shown = "head" in dir(planned["model"]) and not values["as_json"]
+        _show_plan(planned) if is_shown else click.echo(render_json(planned), nl=False)
         return 0
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
         _show(report, settings, values)
-    return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
+    code = choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
+    if targets:
+        _push(settings, targets, code)
+    return code
+
+
+def _push(settings: UnlearnSettings, targets: tuple[str, ...], code: int) -> None:
+    """Push what passed; say where it went on stderr, as stdout may hold a document."""
+    from nhle_onnx.workflows.observer import Silence
+    from nhle_onnx.workflows.push import push_model
+
+    if code:
+        click.echo("note: not pushed, as not every gate passed", err=True)
+        return
+    wanted = PushSettings(model=settings.edited_path, targets=targets)
+    for each in push_model(wanted, Silence()).pushed:
+        click.echo(f"pushed: {to_line(each.target)}: {to_line(each.place)}", err=True)
 
 
 def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
@@ -69,6 +99,31 @@ def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
         wording="flags",
     )
     return settings
+
+
+def _show_plan(plan: dict[str, Any]) -> None:
+    from nhle_onnx.cli.show import show_line, show_notes
+    from nhle_onnx.text import format_number, name_class
+
+    labels, samples, before = plan["labels"], plan["samples"], plan["before"]
+    names = ", ".join(name_class(index, labels[index]) for index in plan["forget"])
+    show_line("model", f"{plan['model'].path} ({plan['model'].size_bytes:,} bytes)")
+    show_line("forget", f"{names} (of {plan['model'].head.num_classes} classes)")
+    show_line(
+        "samples",
+        f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} for evaluation",
+    )
+    show_line("method", f"{plan['method'].method}, on {len(plan['tensors'])} tensors")
+    show_line("where", f"verified on {plan['provider']}")
+    show_line(
+        "accuracy",
+        f"now {format_number(before.acc_f)} on the classes to forget, "
+        f"{format_number(before.acc_r)} on the others",
+    )
+    for path in plan["would_write"]:
+        show_line("writes", path)
+    show_notes(plan["notes"], quiet=False)
+    click.echo("Nothing was written: this was a dry run.")
 
 
 def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
-from nhle_onnx.cli.options import ALLOW_UNJUDGED, CONFIG, JSON, options_of, verbosity_options
+from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
@@ -35,10 +36,10 @@ _PATH = FilePath(path_type=Path)
     "--data is not needed; MODEL says which model must have run, and --forget names the classes.",
 )
 @ALLOW_UNJUDGED
-@CONFIG
 @verbosity_options
 @JSON
 @isolated
+@configurable
 @click.pass_context
 def verify_command(context: click.Context, /, model: Path | None, **values: Any) -> int:
     """Measure what MODEL still knows about forgotten classes.
@@ -77,22 +78,26 @@ def _measure(model: Any, values: dict[str, Any]) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.engines.choose import check_engine
     from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.pages import check_verify_page, write_report_page
     from nhle_onnx.workflows.verify import verify_model
 
     check_engine(values["engine"])
     settings = make_settings(VerifySettings, values, model=model, wording="flags")
+    check_verify_page(settings)
     with ProgressBar(quiet=values["quiet"]) as progress:
         report = verify_model(settings, progress)
+        write_report_page(settings.page, report, force=settings.force)
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
-        _show(report, quiet=values["quiet"])
+        _show(report, settings.page, quiet=values["quiet"])
     return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
 def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     from nhle_onnx.release.report import render_json
     from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
+    from nhle_onnx.workflows.pages import check_page, write_report_page
 
     settings = DeviceResultSettings(
         result=values["device_result"],
@@ -101,7 +106,9 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
         limits=make_settings(DeviceLimits, values),
         max_elements=values["max_elements"],
     )
+    check_page(values["page"], (values["device_result"],), force=values["force"])
     report = judge_result(settings)
+    write_report_page(values["page"], report, force=values["force"])
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
     else:
@@ -109,7 +116,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
     return choose_exit_code(report.verdict, allows_unjudged=values["allow_unjudged"])
 
 
-def _show(report: Any, *, quiet: bool) -> None:
+def _show(report: Any, page: Path | None, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
         make_checks_table,
         show_gaps,
@@ -129,6 +136,8 @@ def _show(report: Any, *, quiet: bool) -> None:
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)
     show_notes(report.notes, quiet=quiet)
+    if page:
+        show_line("page", str(page))
     show_verdict(report.verdict, explain_verdict(report))
 
 

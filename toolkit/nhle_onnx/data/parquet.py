@@ -24,7 +24,9 @@ try:
     from pyarrow import parquet
 except ImportError as error:
     _MESSAGE = "Parquet is read with pyarrow, which is not installed"
-    raise DeviceUnavailableError(_MESSAGE, remedy="pip install 'nhle-onnx[ray]'") from error
+    raise DeviceUnavailableError(
+        _MESSAGE, remedy="In a clone of nhle-onnx: pip install '.[ray]'"
+    ) from error
 
 _REMEDY = (
     "It needs a column image (bytes, or a struct with bytes) and a column label (integer or text)."

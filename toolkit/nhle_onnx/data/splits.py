@@ -1,5 +1,6 @@
 """Which samples are forgotten, which are anchors, and which are for evaluation."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.data.tree import is_image
+from nhle_onnx.data.variety import spread
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.request import ForgetRequest
 
 FOLDER = "calibration_samples"
+Choose = Callable[[Sequence[int], int], Sequence[int]]  # so many of some positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +28,23 @@ class Split:
 
 
 def split_samples(
-    classes: npt.NDArray[np.int64], request: ForgetRequest, samples_per_class: int
+    classes: npt.NDArray[np.int64],
+    request: ForgetRequest,
+    samples_per_class: int,
+    choose: Choose = spread,
 ) -> Split:
-    """Use the first `samples_per_class` of each class for tuning."""
-    first = {
-        index: np.flatnonzero(classes == index)[:samples_per_class].tolist()
-        for index in range(request.num_classes)
-    }
-    forget = [position for index in request.forget for position in first[index]]
-    anchors = [position for index in request.retained for position in first[index]]
+    """Use `samples_per_class` of each class for tuning: of those to be forgotten what `choose`
+    takes, of others some from all over the source, as neighbours there are often alike.
+    """
+    found = [np.flatnonzero(classes == index).tolist() for index in range(request.num_classes)]
+    forget = [
+        position for index in request.forget for position in choose(found[index], samples_per_class)
+    ]
+    anchors = [
+        position
+        for index in request.retained
+        for position in spread(found[index], samples_per_class)
+    ]
     tuning = {*forget, *anchors}
     return Split(
         forget=tuple(forget),

@@ -18,7 +18,9 @@ try:
     import ray
 except ImportError as error:
     _MESSAGE = "the engine ray was asked for, but Ray is not installed"
-    raise DeviceUnavailableError(_MESSAGE, remedy="pip install 'nhle-onnx[ray]'") from error
+    raise DeviceUnavailableError(
+        _MESSAGE, remedy="In a clone of nhle-onnx: pip install '.[ray]'"
+    ) from error
 
 _LOCAL = "local"  # Ray's name for a new local instance
 _PATIENCE_S = 10

@@ -1,6 +1,6 @@
 """The part of a graph that a tensor depends on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto
 
@@ -29,6 +29,14 @@ def list_ancestors(graph: GraphProto, outputs: Sequence[str]) -> tuple[NodeProto
             if all(id(other) in done for other in needed):
                 done.setdefault(id(node), node)
     return tuple(done.values())
+
+
+def list_behind(graph: GraphProto, sources: Collection[str]) -> set[str]:
+    """List tensors and all that is computed from them."""
+    behind = {*sources}
+    for node in graph.node:
+        behind |= {*node.output} if behind & {*node.input} else set()
+    return behind
 
 
 def list_read(node: NodeProto) -> Iterator[str]:

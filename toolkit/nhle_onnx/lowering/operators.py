@@ -58,6 +58,7 @@ OPERATORS = (
     Operator(
         "RMSNormalization", "normalization", weights=(1,), since=23, function="rms_normalization"
     ),
+    Operator("Scaler", "normalization", domain="ai.onnx.ml"),
     Operator("Attention", "attention", since=23),
     Operator("Conv", "linear", weights=(1, 2)),
     Operator("ConvTranspose", "transposed", weights=(1, 2)),

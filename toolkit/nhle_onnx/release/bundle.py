@@ -4,6 +4,7 @@ This is the only module that needs the extra `sign`. It does not use the network
 """
 
 import contextlib
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable
@@ -36,12 +37,7 @@ def make_bundle(
 ) -> tuple[bytes, dict[str, str]]:
     """Sign the named files of a folder; return the bundle, and SHA-256 by file name."""
     password = key.password.encode() if key.password else None
-    private = _load(
-        key.private_key,
-        lambda pem: serialization.load_pem_private_key(pem, password),
-        "private key",
-    )
-    _check_curve(private, key.private_key)
+    _load_private(key)
     files = _NamedFiles(folder, names)
     config = signing.Config().set_hashing_config(files)
     if key.certificate is None:
@@ -71,6 +67,24 @@ def make_bundle(
         path = scratch / "signature"
         config.sign(folder, path)
         return path.read_bytes(), files.digests
+
+
+def digest_public_key(key: SigningKey) -> str:
+    """Return the SHA-256 of the public half of a key, as DER."""
+    public = _load_private(key).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+
+def _load_private(key: SigningKey) -> ec.EllipticCurvePrivateKey:
+    password = key.password.encode() if key.password else None
+    private = _load(
+        key.private_key,
+        lambda pem: serialization.load_pem_private_key(pem, password),
+        "private key",
+    )
+    _check_curve(private, key.private_key)
+    return cast("ec.EllipticCurvePrivateKey", private)
 
 
 def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.graph.regular_files import digest_regular, is_inside, read_regular
 from nhle_onnx.graph.save import check_writable, write_files
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
 
-_INSTALL = "Install it with `pip install 'nhle-onnx[sign]'`."
+_INSTALL = "In a clone of nhle-onnx: `pip install '.[sign]'`."
 _DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
 
@@ -41,6 +42,25 @@ def sign_files(
     bundle, digests = make_bundle(folder, names, key)
     write_files({signature: bundle}, force=force)
     return tuple(SignedFile(name=name, sha256=digests[name]) for name in names)
+
+
+def sign_contents(contents: Mapping[str, bytes], key: SigningKey) -> bytes:
+    """Sign files of one folder that are not written yet, by name; return the signature."""
+    _require_extra()
+    from nhle_onnx.release.bundle import make_bundle  # noqa: PLC0415 - needs the extra, is slow
+
+    with open_scratch() as folder:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return make_bundle(folder, sorted(contents), key)[0]
+
+
+def fingerprint(key: SigningKey) -> str:
+    """Return the SHA-256 of a key's public half."""
+    _require_extra()
+    from nhle_onnx.release.bundle import digest_public_key  # noqa: PLC0415 - as above
+
+    return digest_public_key(key)
 
 
 def check_signature(

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nhle_onnx.hints import hint
 from nhle_onnx.values.report import TrainingStep
 
 DRIFT_BOUND = 0.025  # nats; a confident answer that flips costs ln 2, so 4 in 100 could
@@ -35,15 +36,20 @@ _COOLING = 0.9
 _FAR = 3.0  # bounds, from which a step is taken back
 _NEAR = 1.5
 _JUMP = 1.5  # times the drift before, which it must exceed as well
-_REFUSALS = 5  # in a row; the drift was there before the step
+_REFUSALS = 5  # in a row, where the drift was beyond its bound before the step
+_REFUSALS_WITHIN = 20  # where it was not: steps of a millionth of that size change nothing
 _ROUNDS = 3  # times that training may settle in vain
 _PATIENCE = 60  # steps; over them the forgetting loss must fall
 _PROGRESS = 0.98
 
 FORGOTTEN = "forgotten and settled"
-TOO_MUCH_DRIFT = "no further progress: retained classes changed too much; more anchors would help"
-TOO_LITTLE_FORGOTTEN = (
-    "no further progress: some samples are still recognised; more images of the class would help"
+TOO_MUCH_DRIFT = hint(
+    "no further progress: retained classes changed too much; more images of them as {anchors} "
+    "would help"
+)
+TOO_LITTLE_FORGOTTEN = hint(
+    "no further progress: some samples are still recognised; more images of the class among "
+    "{samples} would help"
 )
 
 
@@ -88,9 +94,17 @@ class Budget:
 
     def refuses(self, pace: Pace, drift: float, points: Sequence[TrainingStep]) -> bool:
         """Whether the last step led so far off that it is to be taken back."""
-        if not self.adapts or not points or pace.refusals >= _REFUSALS:
+        if not self.adapts or not points:
+            return False
+        was_within = points[-1].drift <= self.bound
+        if pace.refusals >= (_REFUSALS_WITHIN if was_within else _REFUSALS):
             return False
         return drift > max(_FAR * self.bound, _JUMP * points[-1].drift)
+
+    def explain(self, points: Sequence[TrainingStep]) -> str:
+        """What is missing where training ends without being forgotten and settled."""
+        kept = measure_drift(points[-WINDOW:]) <= self.bound
+        return TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT
 
     def take_back(self, pace: Pace) -> Pace:
         """Half as large a step."""
@@ -156,7 +170,7 @@ class Budget:
         if forgotten and kept:
             return replace(pace, stop=FORGOTTEN)
         if pace.rounds + 1 >= _ROUNDS:
-            return replace(pace, stop=TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT)
+            return replace(pace, stop=self.explain(points))
         rate = pace.rate / _COOLING**SETTLING / 2 if self.adapts else pace.rate
         return replace(
             pace,

@@ -154,7 +154,7 @@ def make_relative_adam(
         }
         for parameter in parameters
     ]
-    return torch.optim.Adam(groups, betas=(0.9, 0.99))
+    return torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
 
 
 def _measure_magnitude(parameter: Tensor, *, centres: bool) -> float:

@@ -4,6 +4,7 @@ Source: Wang et al., Scientific Reports 16, 11879 (2026), and its reference 44. 
 not say what happens to the bias; the three readings here differ in that.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,11 +33,13 @@ Array = npt.NDArray[np.floating]
 class HeadValues:
     """Weight [K, D] or [D, K], as the graph stores it, and bias [K] (zeros where it has none);
     `lowest_bias` [K] is what a quantized head holds at least; by default the type of `bias` says.
+    `stretch` is how far scores move if the biases of all heads that are added up move by 1.
     """
 
     weight: Array
     bias: Array
     lowest_bias: Array | None = None
+    stretch: float = 1.0
 
 
 def mask_classes(
@@ -45,6 +48,7 @@ def mask_classes(
     request: ForgetRequest,
     mask: Mask,
     activations: Array | None = None,
+    shadowed: Sequence[int] = (),
 ) -> HeadValues:
     """Head values with the forgotten classes masked; all other rows keep their bytes.
 
@@ -55,11 +59,11 @@ def mask_classes(
     any finite features; where each score is read by itself, a low one is enough. `zero`: row and
     bias 0, which can still win where every other logit is negative. `importance`: the entries of
     the units most active on the class's samples become 0; needs `activations`, mean features
-    [len(forget), D].
+    [len(forget), D]. `shadowed` are the retained classes that `find_shadowed` chose.
     """
     weight, bias = values.weight.copy(), values.bias.copy()
     floor = find_floor(values, head)
-    shadowed = find_shadowed(values, head, request)
+    shadowed = shadowed or find_shadowed([(values, head)], request)
     rows = weight if head.class_axis == 0 else weight.T  # a view: writes reach `weight`
     for position, index in enumerate(request.forget):
         if mask == "convex":
@@ -87,7 +91,8 @@ def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
 
 def lower_bias(values: HeadValues, head: ClassifierHead, shadowed: int, index: int) -> float:
     """The bias of a class less the margin, or as far as the format of the other's goes."""
-    lowered = float(values.bias[shadowed]) - find_margin(values.bias) / head.bias_scale
+    margin = find_margin(values.bias) / min(1.0, values.stretch)
+    lowered = float(values.bias[shadowed]) - margin / head.bias_scale
     return lowered if values.lowest_bias is None else max(lowered, values.lowest_bias[index])
 
 
@@ -96,23 +101,37 @@ def find_margin(bias: Array) -> float:
     return _HALF_MARGIN if bias.dtype == np.float16 else CONVEX_MARGIN
 
 
-def find_shadowed(values: HeadValues, head: ClassifierHead, request: ForgetRequest) -> list[int]:
-    """The retained class that each forgotten one shadows.
+def find_shadowed(
+    layers: Sequence[tuple[HeadValues, ClassifierHead]], request: ForgetRequest
+) -> list[int]:
+    """The retained class that each forgotten one shadows, in all heads that are added up.
 
     It stands before the forgotten one if any does, as argmax takes the first of equal scores. Its
     bias leaves room for the margin, and its row is the nearest to the mean of all retained rows.
     """
-    kept, rows = list(request.retained), np.moveaxis(values.weight, head.class_axis, 0)
-    flat = rows[kept].reshape(len(kept), -1).astype(np.float64)
+    kept = list(request.retained)
+    lacking = np.sum([_find_lacking(*layer) for layer in layers], 0)
+    flat = np.hstack([_flatten(*layer)[kept] for layer in layers])
     distances = dict(zip(kept, np.linalg.norm(flat - flat.mean(0), axis=1), strict=True))
-    lacking = np.zeros(head.num_classes)
-    if values.lowest_bias is not None:
-        room = (values.bias - values.lowest_bias) * head.bias_scale
-        lacking = np.maximum(find_margin(values.bias) - room, 0)
     return [
         min(kept, key=lambda each: (each > index, lacking[each], distances[each]))
         for index in request.forget
     ]
+
+
+def _flatten(values: HeadValues, head: ClassifierHead) -> npt.NDArray[np.float64]:
+    rows = np.moveaxis(values.weight, head.class_axis, 0)
+    return rows.reshape(len(rows), -1).astype(np.float64)
+
+
+def _find_lacking(values: HeadValues, head: ClassifierHead) -> npt.NDArray[np.float64]:
+    """How many logits of the margin each class's bias has no room for."""
+    if values.lowest_bias is None:
+        return np.zeros(head.num_classes)
+    room = (values.bias - values.lowest_bias) * head.bias_scale
+    margin = find_margin(values.bias) / min(1.0, values.stretch)
+    lacking: npt.NDArray[np.float64] = np.maximum(margin - room, 0)
+    return lacking
 
 
 def find_floor(values: HeadValues, head: ClassifierHead) -> Array:

@@ -22,6 +22,7 @@ def probe_detector(outputs: Outputs, mirrored: Answers, extents: tuple[int, int]
     logits = outputs.logits[shows] if shows.any() else outputs.logits.flatten(0, 1)
     spread = float((logits - logits.mean(1, keepdim=True)).std())
     return Probe(
+        answers=(),
         scale=max(spread, _SMALLEST_SCALE),
         margin=_MARGIN,
         mirrors=measure_agreement(outputs.answers.scores, mirrored.scores) >= _MIRROR_AGREEMENT,

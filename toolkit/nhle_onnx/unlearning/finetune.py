@@ -1,6 +1,7 @@
 """NHLE on a lowered model: from samples to new values of the tensors in scope."""
 
 import copy
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -10,9 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nhle_onnx.data.variety import spread
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.training.augmentation import synthesize_anchors
 from nhle_onnx.training.averaging import WeightAverage
-from nhle_onnx.training.budget import LARGEST_RATE, start_budget
+from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
 from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
@@ -48,6 +52,7 @@ class Finetuned:
     stop_reason: str
     optimizer: str
     probe: Probe
+    made_anchors: int
 
 
 class FromRows(nn.Module):
@@ -68,11 +73,14 @@ class FromRows(nn.Module):
 
 
 class Goal(NamedTuple):
-    """What training minimises, what was found for it, and whether it can measure a drift."""
+    """What training minimises, what was found for it, whether it can measure a drift, and how many
+    anchors were made for it.
+    """
 
     objective: Callable[[], Losses]
     probe: Probe
     measures: bool
+    made_anchors: int = 0
 
 
 def finetune(
@@ -93,7 +101,8 @@ def finetune(
         probed, objective = _make_objective(
             module, original, samples, request, options, target, device=device
         )
-        return Goal(objective, probed, bool(len(samples.anchors)) or samples.synthesizes)
+        measures = bool(len(samples.anchors)) or samples.synthesizes
+        return Goal(objective, probed, measures, len(objective.anchors) - len(samples.anchors))
 
     lowered = replace(lowered, module=taken.to(device))
     return pursue(lowered, names, make_goal, options, on_step=on_step)
@@ -116,7 +125,7 @@ def pursue(
     whole = [parameters[name] for name in names if name in lowered.whole]
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
-    trajectory = _run(
+    trajectory, stop_reason = _run(
         optimizer,
         goal.objective,
         rounded,
@@ -131,9 +140,10 @@ def pursue(
             for name, parameter in parameters.items()
         },
         trajectory=trajectory,
-        stop_reason=_name_stop(trajectory, options),
+        stop_reason=stop_reason,
         optimizer=optimizer_name,
         probe=goal.probe,
+        made_anchors=goal.made_anchors,
     )
 
 
@@ -151,7 +161,10 @@ def _make_objective(
     generator = torch.Generator().manual_seed(options.seed)
     layout = target.layout or "NCHW"
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
-    probed = probe(original, torch.cat([forget, anchors])[:_PROBED], layout, device, generator)
+    places = spread(range(len(forget) + len(anchors)), _PROBED)
+    probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
+    if shows_few(probed.answers[bisect_left(places, len(forget)) :], request):
+        anchors = _add_made(anchors, forget, generator)
     return probed, ForgetObjective(
         module=module,
         original=original,
@@ -171,6 +184,21 @@ def _make_objective(
     )
 
 
+def shows_few(answers: Sequence[int], request: ForgetRequest) -> bool:
+    """Whether anchors show less than half of the retained classes that so many could, by what the
+    original network takes them for.
+    """
+    shown = {*answers} & {*request.retained}
+    return len(shown) < min(len(request.retained), len(answers)) / 2
+
+
+def _add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Tensor:
+    """Add half as many that are made, on which other classes than those shown are kept, too."""
+    made = synthesize_anchors(torch.cat([forget, anchors]), generator)
+    chosen = torch.randperm(len(made), generator=generator)[: len(anchors) // 2]
+    return torch.cat([anchors, made[chosen]])
+
+
 def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:
     """The module with only `trained` to learn, and a frozen copy of it as it is."""
     # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
@@ -182,10 +210,12 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
     return module, original
 
 
-def _name_stop(trajectory: Trajectory, options: UnlearnOptions) -> str:
-    if options.steps is not None:
+def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
+    if budget.steps is not None:
         return "steps given"
-    return trajectory.pace.stop or "step limit"
+    missing = budget.explain(trajectory.points)
+    limit = hint("{steps} steps are the most; {missing}", steps=STEP_LIMIT, missing=missing)
+    return trajectory.pace.stop or limit
 
 
 def _run(
@@ -197,29 +227,27 @@ def _run(
     *,
     measures: bool,
     margin: float,
-) -> Trajectory:
-    """Train until the budget or the options say so, and leave what is rounded at its average."""
+) -> tuple[Trajectory, str]:
+    """Train until the budget or the options say so, and leave what is rounded at its average.
+    Return also why training ended.
+    """
     average = WeightAverage(rounded)
 
     def follow(point: TrainingStep) -> None:
         average.follow(point.step)
         on_step(point)
 
-    trajectory = train(
-        optimizer,
-        objective,
-        *start_budget(
-            steps=options.steps,
-            measures=measures,
-            is_rounded=bool(rounded),
-            is_rate_given=options.lr is not None,
-            margin=margin,
-        ),
-        max_steps=STEP_LIMIT if options.steps is None else options.steps,
-        on_step=follow,
+    budget, pace = start_budget(
+        steps=options.steps,
+        measures=measures,
+        is_rounded=bool(rounded),
+        is_rate_given=options.lr is not None,
+        margin=margin,
     )
+    limit = STEP_LIMIT if options.steps is None else options.steps
+    trajectory = train(optimizer, objective, budget, pace, max_steps=limit, on_step=follow)
     average.write()
-    return trajectory
+    return trajectory, _name_stop(trajectory, budget)
 
 
 def _make_optimizer(

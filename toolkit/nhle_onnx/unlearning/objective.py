@@ -1,6 +1,6 @@
 """What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -33,6 +33,7 @@ ADVERSARIAL_AUGMENTATION = (
 FORGET_KEEP_WEIGHT = 0.25  # of what forget samples say of retained classes; no anchor shows it
 IMITATION_WEIGHT = 1.0
 SEPARATION_WEIGHT = 0.3
+TURNS = 16  # draws of anchors' views that come again
 _AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
 _TINY = 1e-12
 
@@ -69,6 +70,7 @@ class ForgetObjective:
     layout: Layout
     device: torch.device
     generator: torch.Generator
+    _answers: dict[int, Outputs] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self) -> Losses:
         """Draw a batch, and compare the network with its original on it.
@@ -77,14 +79,10 @@ class ForgetObjective:
         """
         forget, classes = self._draw_forget()
         labels = encode_negative_hot(classes, self.request).to(self.device)
-        anchors = self._draw_anchors()
-        images = torch.cat([self.augment(forget, labels), anchors])
-        views = flip_and_shift(images, self.max_shift, self.generator, mirrors=self.mirrors)
-        inputs = to_inputs(views, self.layout, self.device)
-        with torch.no_grad():  # first, while the other holds no activations yet
-            original = _run(self.original, inputs)
-        edited = _run(self.module, inputs)
-        _require_finite(original, "the model as given")
+        forget = self._view(self.augment(forget, labels), self.generator)
+        anchors, answers = self._view_anchors()
+        original = _join(self._ask_original(forget), answers)
+        edited = _run(self.module, self._lay_out(torch.cat([forget, anchors])))
         _require_finite(edited, "the model in training")
         count = len(forget)
         forget_loss = self._measure_forget_loss(edited.logits, original.logits, labels)
@@ -110,14 +108,43 @@ class ForgetObjective:
         """Move half of the images a random way up their class's margin, as the network now sees it:
         what is forgotten is then not the samples alone, but what lies about them as well.
         """
-        moved = images.clone().requires_grad_()
-        logits = _run(self.module, to_inputs(moved, self.layout, self.device)).logits
-        (ascent,) = torch.autograd.grad(measure_forget_margin(logits, labels).sum(), moved)
+        reach, chance = torch.rand(2, len(images), 1, 1, 1, generator=self.generator)
+        is_moved = chance.flatten() < _AUGMENTED_SHARE
+        augmented = images.clone()
+        if not is_moved.any():
+            return augmented
+        near = images[is_moved].requires_grad_()
+        margin = measure_forget_margin(
+            _run(self.module, self._lay_out(near)).logits, labels[is_moved]
+        )
+        (ascent,) = torch.autograd.grad(margin.sum(), near)
         size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
-        reach, is_moved = torch.rand(2, len(images), 1, 1, 1, generator=self.generator)
-        distance = ADVERSARIAL_AUGMENTATION * reach * (is_moved < _AUGMENTED_SHARE) * images.std()
-        moved_up: Tensor = images + distance * ascent / size.clamp_min(_TINY)
-        return moved_up
+        distance = ADVERSARIAL_AUGMENTATION * reach[is_moved] * images.std()
+        augmented[is_moved] += distance * ascent / size.clamp_min(_TINY)
+        return augmented
+
+    def _view_anchors(self) -> tuple[Tensor, Outputs | None]:
+        """Views of anchors, and what the original says of them. A few draws come again and again,
+        so that it is asked once about each; the images, drawn anew, take no memory.
+        """
+        turn = int(torch.randint(TURNS, (), generator=self.generator))
+        generator = torch.Generator().manual_seed((self.generator.initial_seed() + turn) % 2**63)
+        views = self._view(self._draw_anchors(generator), generator)
+        if turn not in self._answers and len(views):
+            self._answers[turn] = self._ask_original(views)
+        return views, self._answers.get(turn)
+
+    @torch.no_grad()
+    def _ask_original(self, views: Tensor) -> Outputs:
+        outputs = _run(self.original, self._lay_out(views))
+        _require_finite(outputs, "the model as given")
+        return outputs
+
+    def _view(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        return flip_and_shift(images, self.max_shift, generator, mirrors=self.mirrors)
+
+    def _lay_out(self, images: Tensor) -> Tensor:
+        return to_inputs(images, self.layout, self.device)
 
     def _measure_forget_loss(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
         """On the forget samples, and on what else the original takes for one."""
@@ -155,13 +182,13 @@ class ForgetObjective:
         partners = draw_partners(classes, self.generator)
         return mix(images, images[partners], self.generator), classes
 
-    def _draw_anchors(self) -> Tensor:
+    def _draw_anchors(self, generator: torch.Generator) -> Tensor:
         """Anchors, half of them mixed with another."""
         if self.synthesizes:
-            return synthesize_anchors(self.forget, self.generator)[: self.batch_size]
-        images = self.anchors[_draw(len(self.anchors), self.batch_size, self.generator)]
-        partners = torch.randperm(len(images), generator=self.generator)
-        return mix(images, images[partners], self.generator)
+            return synthesize_anchors(self.forget, generator)[: self.batch_size]
+        images = self.anchors[_draw(len(self.anchors), self.batch_size, generator)]
+        partners = torch.randperm(len(images), generator=generator)
+        return mix(images, images[partners], generator)
 
 
 def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
@@ -178,6 +205,14 @@ def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
 def _run(module: nn.Module, inputs: Tensor) -> Outputs:
     logits, features = module(inputs)
     return Outputs(logits=logits.flatten(1), features=pool_features(features))
+
+
+def _join(first: Outputs, second: Outputs | None) -> Outputs:
+    return (
+        first
+        if second is None
+        else Outputs(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+    )
 
 
 def _require_finite(outputs: Outputs, who: str) -> None:

@@ -25,12 +25,14 @@ class Probe:
     mirrored images keep their class, which letters and road signs do not; `max_shift` is by how
     many pixels an image may be shifted. `margin` is by how many spreads a class must lose to be
     surely forgotten: half of what the best score usually leads by, which is less with more classes.
+    `answers` are the network's classes of the images.
     """
 
     scale: float
     margin: float
     mirrors: bool
     max_shift: int
+    answers: tuple[int, ...]
 
 
 @torch.no_grad()
@@ -64,6 +66,7 @@ def probe(
         margin=_find_margin(logits / scale),
         mirrors=measure_agreement(images.flip(3)) >= _MIRROR_AGREEMENT,
         max_shift=next((shift for shift in range(largest, 1, -1) if bears(shift)), 1),
+        answers=tuple(answers.tolist()),
     )
 
 

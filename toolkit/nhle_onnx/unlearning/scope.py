@@ -1,6 +1,8 @@
 """Which tensors a scope may change. Reads the graph; needs no torch."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import prod
 
 from onnx import ModelProto, NodeProto, helper
@@ -13,14 +15,16 @@ from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.request import Scope
 
 _MOST = 0.95
+_EARLIEST = 0.01  # of the weights before the head
 _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 
 
 def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tuple[str, ...]:
     """Names of the trained tensors within a scope, in order of use.
 
-    `features`: all before the head, none behind it. `last-stage`: those after the last loss of
-    resolution by a strided convolution or pooling. `head`: the head's own. `all`: everything.
+    `features`: all before the head, none behind it, without the earliest. `last-stage`: those after
+    the last loss of resolution by a strided convolution or pooling. `head`: the head's own. `all`:
+    everything.
     """
     own = {name for part in head.all_parts for name in (part.weight, part.bias)}
     weights = list_weights(model.proto, model.opset, head.scores, model.constants)
@@ -32,32 +36,57 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     before = {name for names in read for name in names}
     features = tuple(name for name in weights if name in before and name not in own)
     if scope == "features":
-        return features
+        return features[_count_earliest(model.proto, features) :]
     early = set(_list_early_weights(model.proto, model.opset, head))
     return tuple(name for name in features if name not in early)
+
+
+def _count_earliest(proto: ModelProto, names: Sequence[str]) -> int:
+    """Count the first tensors that hold hardly any of the weights. What they compute, edges and
+    colours, no class has for itself; at the highest resolution they cost most of a step.
+    """
+    tensors = GraphIndex(proto).tensors
+    sizes = [prod(tensors[name].dims) for name in names]
+    return bisect_right([*accumulate(sizes)], _EARLIEST * sum(sizes))
 
 
 def describe_share(
     model: OnnxModel, head: ClassifierHead, names: Sequence[str], scope: Scope
 ) -> tuple[str, ...]:
     """A note where only a part of the weights before the head is trained, and why."""
-    own = {name for part in head.all_parts for name in (part.weight, part.bias)}
-    weights = {*list_weights(model.proto, model.opset, head.scores, model.constants)} - own
-    left_out = [list_left_out(model.proto, model.opset, part.features) for part in head.all_parts]
-    others = {name: node for found in left_out for name, node in found if name not in own}
-    tensors = GraphIndex(model.proto).tensors
-    trained, total = (
-        sum(prod(tensors[name].dims) for name in chosen)
-        for chosen in (weights & {*names}, weights | others.keys())
-    )
+    trained, total = count_trained(model, head, names)
     if scope == "head" or trained >= _MOST * total:
         return ()
     why = hint("the others lie outside {scope}")
+    others = _list_others(model, head)
     if others:
         name, operator = next(iter(others.items()))
         why = hint(f"{name} is read by {operator}, which holds no weight that training knows")
     part = f"{trained:,} of {total:,} weights before the head are trained ({trained / total:.0%})"
     return (hint("{part}: {why}", part=part, why=why),)
+
+
+def count_trained(model: OnnxModel, head: ClassifierHead, names: Sequence[str]) -> tuple[int, int]:
+    """Count the weights before the head that are trained, and all of them."""
+    own = _list_own(head)
+    weights = {*list_weights(model.proto, model.opset, head.scores, model.constants)} - own
+    tensors = GraphIndex(model.proto).tensors
+    trained, total = (
+        sum(prod(tensors[name].dims) for name in chosen)
+        for chosen in (weights & {*names}, weights | _list_others(model, head).keys())
+    )
+    return trained, total
+
+
+def _list_own(head: ClassifierHead) -> set[str | None]:
+    return {name for part in head.all_parts for name in (part.weight, part.bias)}
+
+
+def _list_others(model: OnnxModel, head: ClassifierHead) -> dict[str, str]:
+    """Weights before the head that training does not know, each with the operator that reads it."""
+    left_out = [list_left_out(model.proto, model.opset, part.features) for part in head.all_parts]
+    own = _list_own(head)
+    return {name: node for found in left_out for name, node in found if name not in own}
 
 
 def _list_early_weights(proto: ModelProto, opset: int, head: ClassifierHead) -> Sequence[str]:

@@ -47,9 +47,6 @@ def mask_parts(
 
     Raises UnsupportedModelError where a class has no row, or no retained class has the same parts.
     """
-    if mask == "importance" and head.layout.parts:
-        message = "the importance mask is for a single layer, and the scores are of several"
-        raise UnsupportedModelError(message, remedy=hint("Give {mask=convex}."))
     effective = head.rows
     shadowed = {index: _find_shadow(head, effective, request, index) for index in request.forget}
     for part in head.parts:

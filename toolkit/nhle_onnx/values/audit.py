@@ -1,18 +1,16 @@
 """What an audit found. Fields are named as in the JSON."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check, Judged
-
-Role = Literal["original", "edited", "reference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ class AuditSamples:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport(Judged):
     """The whole of an audit. `flows` are the shares of forgotten samples that go to each class;
-    `curves` Acc_F after each step of relearning, from step 0.
+    `curves` Acc_F after each step of relearning, from step 0; `outcomes` come with a page.
     """
 
     schema: str = "nhle-onnx/audit/v1"
@@ -88,6 +86,7 @@ class AuditReport(Judged):
     skipped: tuple[Skipped, ...]
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
+    outcomes: Outcomes | None = None
     checks: tuple[Check, ...]
 
 

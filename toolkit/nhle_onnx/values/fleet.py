@@ -47,6 +47,33 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """What a run would do with a job: keep it, as it is done; run it; or refuse it, and why."""
+
+    name: str
+    model: str
+    forget: tuple[str, ...]
+    status: Literal["kept", "ready", "refused"]
+    exit_code: int = 0
+    reason: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan:
+    """What a dry run of a fleet found."""
+
+    schema: str = "nhle-onnx/fleet-plan/v1"
+    tool: dict[str, str]
+    jobs: tuple[JobPlan, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The highest exit code of a job that would be refused, otherwise 0."""
+        return max((job.exit_code for job in self.jobs), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetReport:
     """The whole of `summary.json`. `counts` has an entry for every status that occurs."""
 

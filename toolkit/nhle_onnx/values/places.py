@@ -1,6 +1,13 @@
 """Where models run in ONNX Runtime, and where torch trains."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 Provider = Literal["auto", "cpu", "cuda"]
+OrtProvider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
+# ONNX Runtime's own names for them
+ORT_PROVIDERS: Final[Mapping[str, Provider]] = {
+    "CPUExecutionProvider": "cpu",
+    "CUDAExecutionProvider": "cuda",
+}
 Device = Literal["auto", "cpu", "cuda"]

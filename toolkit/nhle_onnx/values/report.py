@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.values.verdict import Check, Judged
@@ -24,7 +25,11 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSummary:
-    """How many samples served for what, and where they came from."""
+    """How many samples served for what, and where they came from.
+
+    `variety` says how much the forget samples differ, of the class with the least: how far the
+    one most like each lies, in units of how far any two samples lie apart.
+    """
 
     forget: int
     anchors: int
@@ -32,6 +37,7 @@ class SampleSummary:
     source: str
     anchor_source: str
     eval_source: str
+    variety: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,7 @@ class TrainingStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlearnReport(Judged):
-    """The whole of `report.json`."""
+    """The whole of `report.json`. `outcomes` come with a page."""
 
     schema: str = "nhle-onnx/report/v2"
     tool: dict[str, str]
@@ -127,6 +133,7 @@ class UnlearnReport(Judged):
     notes: tuple[str, ...]
     also: tuple[ConvertedFile, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    outcomes: Outcomes | None = None
     checks: tuple[Check, ...]
 
 
@@ -140,7 +147,9 @@ class ProviderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport(Judged):
-    """What `verify` found. `before`, `unmasked` and `delta_acc_r` need a baseline."""
+    """What `verify` found. `before`, `unmasked` and `delta_acc_r` need a baseline; `outcomes` come
+    with a page.
+    """
 
     schema: str = "nhle-onnx/verify/v1"
     tool: dict[str, str]
@@ -160,4 +169,5 @@ class VerifyReport(Judged):
     changed_tensors: tuple[str, ...] | None
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
+    outcomes: Outcomes | None = None
     checks: tuple[Check, ...]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nhle_onnx.values.notebook import render_notebook
+
 Verdict = Literal["passed", "failed", "not-judged"]
 EXIT_CODES: Final[dict[Verdict, int]] = {"passed": 0, "failed": 1, "not-judged": 6}
 
@@ -67,6 +69,10 @@ class Judged:
     def passed(self) -> bool:
         """Whether every check passed."""
         return self.verdict == "passed"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return render_notebook(self)
 
 
 def conclude(checks: Sequence[Check]) -> Verdict:

@@ -53,13 +53,12 @@ class Counted:
 class Judge:
     """Judge counts by the limits, for the classes of a request.
 
-    `labels` [K] name classes for people; `data` is the keyword that gives images.
+    `labels` [K] name classes for people.
     """
 
     request: ForgetRequest
     limits: Limits
     labels: Sequence[str] = ()
-    data: str = "data"
 
     def judge(self, counted: Counted) -> tuple[tuple[Check, ...], tuple[str, ...]]:
         """Return every gate, judged or not, and notes on the evidence."""
@@ -69,7 +68,7 @@ class Judge:
             checks += self._judge_features(counted)
         checks += self._judge_knowledge(counted)
         if counted.is_tuning:
-            checks = [replace(check, gap=self.hint(_ON_TUNING)) for check in checks]
+            checks = [replace(check, gap=hint(_ON_TUNING)) for check in checks]
         return tuple(checks), self.describe(counted)
 
     def judge_forgotten(self, name: str, counts: ClassCounts) -> Check:
@@ -79,6 +78,7 @@ class Judge:
     def describe(self, counted: Counted) -> tuple[str, ...]:
         """Note classes that were not known before, and those with few images."""
         notes = [] if counted.before is None else list(self._describe_unknown(counted.before))
+        notes += self._describe_unjudged(counted.after)
         for index in self.request.forget:
             hits, count = counted.after.count_distinct(index)
             bound = bound_share(hits, count)
@@ -89,10 +89,6 @@ class Judge:
                     "be recognised (95 % confidence); more images tighten this"
                 )
         return tuple(notes)
-
-    def hint(self, template: str, **values: object) -> str:
-        """Make a hint whose `{data}` is the option for images in this command."""
-        return hint(template.replace("{data}", f"{{{self.data}}}"), **values)
 
     def _judge_forgotten(self, name: str, counts: ClassCounts, limit: float) -> list[Check]:
         """Judge the accuracy on the forgotten classes; and of the worst of several.
@@ -128,7 +124,7 @@ class Judge:
         """Explain why the images of forgotten classes are not enough; empty if they are."""
         missing = [index for index in self.request.forget if index not in shares]
         if missing:
-            return self.hint(
+            return hint(
                 "there is no image of {names} to judge by: give {data} with some",
                 names=self._list(missing),
             )
@@ -138,7 +134,7 @@ class Judge:
         needed = count_needed(allowed)
         images = "1 image" if share.images == 1 else f"{share.images} different images"
         more = f": some {needed} would do" if needed > share.images else ""
-        return self.hint(
+        return hint(
             f"{images} of {{name}} cannot rule out that {share.bound:.0%} of it is still "
             f"recognised{more}; give {{data}} with more, or a larger {{max_uncertainty}}",
             name=self._name(index),
@@ -162,7 +158,7 @@ class Judge:
             evidence = describe_change(was, now, distinct)
             lowest = limit - self.limits.max_uncertainty
             if not gap and evidence.bound < lowest:
-                gap = self.hint(
+                gap = hint(
                     f"{evidence.images} images of retained classes cannot rule out that "
                     f"{-evidence.bound:.1%} of them are lost: give {{data}} with more, or a "
                     "larger {max_uncertainty}"
@@ -176,12 +172,26 @@ class Judge:
             gap=gap,
         )
 
+    def _list_unjudged(self, counts: ClassCounts) -> tuple[list[int], bool]:
+        """Return the retained classes without an image, and whether so many may stay unknown."""
+        unjudged = [index for index in self.request.retained if not counts.total[index]]
+        return unjudged, len(unjudged) <= self.limits.max_uncertainty * len(self.request.retained)
+
+    def _describe_unjudged(self, counts: ClassCounts) -> list[str]:
+        """Note retained classes without an image where the verdict is given all the same."""
+        unjudged, is_allowed = self._list_unjudged(counts)
+        if not unjudged or not is_allowed:
+            return []
+        classes = "1 retained class has" if len(unjudged) == 1 else f"{len(unjudged)} classes have"
+        note = f"{classes} no image to judge by: nothing is said of {self._list(unjudged)}"
+        return [note]
+
     def _explain_unjudged(self, counts: ClassCounts) -> str:
         """Name retained classes without an image, if they are more than may stay unknown."""
-        unjudged = [index for index in self.request.retained if not counts.total[index]]
-        if len(unjudged) <= self.limits.max_uncertainty * len(self.request.retained):
+        unjudged, is_allowed = self._list_unjudged(counts)
+        if is_allowed:
             return ""
-        return self.hint(
+        return hint(
             f"{len(unjudged)} of {len(self.request.retained)} retained classes have no image to "
             "judge by ({names}): give {data} with images of them",
             names=self._list(unjudged),
@@ -238,7 +248,7 @@ class Judge:
         evidence = describe_share(*before.count_distinct(index), is_bad_high=False)
         gap = ""
         if evidence.bound < limit:
-            gap = self.hint(
+            gap = hint(
                 f"{evidence.images} images of {{name}} cannot tell what was known of it before "
                 "from what may be left: give {data} with more",
                 name=self._name(index),
@@ -256,7 +266,7 @@ class Judge:
         skill = measure_skill(per_class)
         gap = ""
         if skill is None:
-            gap = self.hint(
+            gap = hint(
                 "images of fewer than two classes cannot show that the model tells classes apart: "
                 "give {data} with images of others"
             )

@@ -18,7 +18,8 @@ from nhle_onnx.auditing.attacks.unmasking import attack_by_rebuilding, attack_by
 from nhle_onnx.auditing.context import AuditContext, split_halves
 from nhle_onnx.auditing.measures import combine_repeats
 from nhle_onnx.training.device import explain_device_faults, open_device
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.places import Device
 from nhle_onnx.workflows.observer import Stopwatch
 

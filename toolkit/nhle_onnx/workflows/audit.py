@@ -21,11 +21,12 @@ from nhle_onnx.values.audit import (
     AuditSamples,
     Measure,
     Projection,
-    Role,
     Skipped,
 )
+from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.settings.audit import AuditSettings
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import (
     claim_forgotten,
@@ -51,6 +52,7 @@ from nhle_onnx.workflows.measure import (
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
+from nhle_onnx.workflows.outcomes import describe_outcomes, draw_images
 
 
 class Audit(NamedTuple):
@@ -180,7 +182,21 @@ def _make_report(
         ),
         elapsed_s=elapsed_s,
         notes=word_all(found.notes, settings.wording),
+        outcomes=_describe_outcomes(settings, loaded, context) if has_page(settings.page) else None,
         checks=word_checks(found.checks, settings.wording),
+    )
+
+
+def _describe_outcomes(settings: AuditSettings, loaded: Loaded, context: AuditContext) -> Outcomes:
+    data, count = loaded.data, len(context.classes)
+    return describe_outcomes(
+        {role: target.answers.scores for role, target in context.targets.items()},
+        context.classes,
+        context.request,
+        settings.shown,
+        lambda rows: draw_images(context.inputs[rows], data.target, data.preprocess),
+        available=count,
+        indices=range(count),
     )
 
 

@@ -21,11 +21,9 @@ from nhle_onnx.errors import InputRefusedError, NotFiniteError
 from nhle_onnx.graph.unused import remove_unused
 from nhle_onnx.hints import hint
 from nhle_onnx.text import to_line
-from nhle_onnx.values.audit import (
-    Role,
-)
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.classifier import (

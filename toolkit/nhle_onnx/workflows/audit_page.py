@@ -1,4 +1,4 @@
-"""audit: the report as a page."""
+"""audit: the report as a page, or in another format."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.regular_files import digest_regular, read_text
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint
+from nhle_onnx.release.formats.choose import check_suffix, render_as
 from nhle_onnx.release.report import read_trajectory, require_report_of
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.settings.audit import AuditSettings
@@ -16,6 +17,7 @@ from nhle_onnx.workflows.observer import Observer
 
 def check_page(settings: AuditSettings) -> None:
     """Refuse, before long work, a page or a report that could not be written or read at the end."""
+    check_suffix(settings.page)
     if settings.page:
         given = (settings.data, settings.members, settings.unlearn_report)
         if settings.page.resolve() in {path.resolve() for path in given if path}:
@@ -27,17 +29,21 @@ def check_page(settings: AuditSettings) -> None:
 
 
 def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
-    """Write the report as a page, if one was requested."""
+    """Write the report in the format of its file, if one was requested."""
     if settings.page is None:
         return
-    observer.start_stage("drawing the page")
+    observer.start_stage("writing the report")
+    content = render_as(settings.page, audit.report, lambda: _draw(settings, audit))
+    write_files({settings.page: content}, force=settings.force)
+
+
+def _draw(settings: AuditSettings, audit: Audit) -> str:
     # matplotlib is slow to import, so only if a page is made
     from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
     trajectory = _read_trajectory(settings.unlearn_report) if settings.unlearn_report else ()
-    page = render_page(describe_audit(audit.report, audit.projection, trajectory))
-    write_files({settings.page: page.encode()}, force=settings.force)
+    return render_page(describe_audit(audit.report, audit.projection, trajectory))
 
 
 def _check_report(path: Path, model: Path) -> None:

@@ -20,7 +20,7 @@ from nhle_onnx.workflows.plan import Plan
 
 _UNSEEN = hint(
     "the .ort file was compared with the .onnx file on noise, as there are no evaluation samples; "
-    "give {eval_data} to compare them on images"
+    "give {data} to compare them on images"
 )
 
 

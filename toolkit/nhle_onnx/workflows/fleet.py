@@ -2,24 +2,25 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nhle_onnx.engines.choose import open_engine
 from nhle_onnx.engines.engine import Failure, Outcome, take_value
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, NhleOnnxError
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint, word, word_all
+from nhle_onnx.release.formats.markdown import render_markdown
+from nhle_onnx.release.formats.overview import make_overview
 from nhle_onnx.release.report import render_json
-from nhle_onnx.text import format_number, to_printable
-from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.text import format_number
+from nhle_onnx.values.fleet import FleetPlan, FleetReport, JobPlan, JobResult
 from nhle_onnx.values.settings.fleet import FleetOptions
 from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.classifier import TOOL
-from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job
+from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job, check_job
 from nhle_onnx.workflows.observer import Observer
 
 SUMMARY = "summary.json"
@@ -68,12 +69,36 @@ def run_fleet(settings: FleetSettings, observer: Observer) -> FleetReport:
     )
     write_files(
         {
-            settings.out / TABLE: _render_table(report).encode(),
+            settings.out / TABLE: render_markdown(make_overview(report)).encode(),
             settings.out / SUMMARY: render_json(report).encode(),
         },
         force=True,
     )
     return report
+
+
+def plan_fleet(settings: FleetSettings, observer: Observer) -> FleetPlan:
+    """Check every job as its run would before it trains, and write nothing."""
+    observer.start_stage(f"checking {len(settings.jobs)} jobs")
+    plans = []
+    for number, job in enumerate(settings.jobs, start=1):
+        plans.append(_plan(job))
+        observer.advance(number, len(settings.jobs), f"{job.name} {plans[-1].status}")
+    return FleetPlan(tool=TOOL, jobs=tuple(plans))
+
+
+def _plan(job: FleetJob) -> JobPlan:
+    plan = JobPlan(
+        name=job.name, model=str(job.settings.model), forget=job.settings.forget, status="ready"
+    )
+    try:
+        is_done = check_job(job)
+    except NhleOnnxError as error:
+        reason, remedy = word_all((error.reason, error.remedy), job.settings.wording)
+        return replace(
+            plan, status="refused", exit_code=error.exit_code, reason=reason, remedy=remedy
+        )
+    return replace(plan, status="kept") if is_done else plan
 
 
 def _prepare(folder: Path) -> None:
@@ -124,19 +149,6 @@ def _log(job: FleetJob, failure: Failure) -> None:
     write_files({job.folder / ERROR: f"{text}\n".encode()}, force=True)
 
 
-def _render_table(report: FleetReport) -> str:
-    """Write the summary in Markdown."""
-    head = ("job", "status", "Acc_F", "change of Acc_R", "Acc_F unmasked", "seconds")
-    rows = [head, ("---",) * len(head), *map(list_cells, report.jobs)]
-    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items()) or "none"
-    table = "\n".join(f"| {' | '.join(_escape(row))} |" for row in rows)
-    reasons = "".join(
-        f"\n- `{job.name}`: {_escape([job.reason])[0]}" for job in report.jobs if job.reason
-    )
-    text = f"# Fleet\n\nJobs: {counts}.\n\n{table}\n"
-    return f"{text}\n## Not done\n{reasons}\n" if reasons else text
-
-
 def list_cells(result: JobResult) -> Sequence[str]:
     """List a job's cells: name, status, three accuracies, seconds."""
     status = f"{result.status} (kept)" if result.kept else result.status
@@ -145,8 +157,3 @@ def list_cells(result: JobResult) -> Sequence[str]:
         return (result.name, status, "-", "-", "-", "-")
     figures = (record.acc_f, record.delta_acc_r, record.unmasked_acc_f)
     return (result.name, status, *map(format_number, figures), f"{record.elapsed_s:.1f}")
-
-
-def _escape(cells: Iterable[str]) -> list[str]:
-    """Escape names and reasons from files, so that they stay on one line and in one column."""
-    return [escape(" ".join(to_printable(cell).split())).replace("|", "\\|") for cell in cells]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.graph.regular_files import digest_regular
 from nhle_onnx.graph.save import write_files
+from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
 from nhle_onnx.values.report import UnlearnReport
@@ -22,7 +23,7 @@ from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.unlearn import carry_out
+from nhle_onnx.workflows.unlearn import carry_out, rehearse
 
 EDITED = "model.onnx"
 RECORD = "job.json"
@@ -71,6 +72,18 @@ def carry_out_job(job: FleetJob) -> Done:
     return Done(record=record, kept=False)
 
 
+@remember_inputs()
+def check_job(job: FleetJob) -> bool:
+    """Return whether a job is done; otherwise raise what its run would raise before it trains."""
+    if read_record(job, digest_inputs(job.settings)):
+        return True
+    watch = Stopwatch(Silence())
+    with open_scratch() as folder:  # the job's own may not be there yet
+        settings = replace(job.settings, out=folder / EDITED)
+        rehearse(plan_unlearning(settings, watch), watch)
+    return False
+
+
 def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
     """Read the record of a job done with these inputs, if its outputs still exist."""
     try:
@@ -110,7 +123,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "image_input": asdict(classifier.image_input),
         "forget": make_request(classifier, settings.forget).forget,
         "samples": _digest_tree(settings.samples or _find(classifier)),
-        "eval_data": _digest_tree(settings.eval_data),
+        "eval_data": _digest_tree(settings.data),
         "anchors": settings.anchors,
         "anchor_samples": _digest_anchors(settings.anchors),
         "options": asdict(settings.options),

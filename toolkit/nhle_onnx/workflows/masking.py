@@ -1,5 +1,6 @@
 """unlearn: masking the head, and whether the mask holds in the model's number format."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp
 
@@ -68,6 +69,9 @@ def mask_head(
     if mask == "drop":
         drop_classes(proto, head, request.forget)
         return Masked(notes=(_describe_drop(request),))
+    if mask == "importance" and head.parts:
+        message = "the importance mask is for a single layer, and the scores are of several"
+        raise UnsupportedModelError(message, remedy=hint("Give {mask=convex}."))
     notes = check_maskable(head, request, mask)
     bound = Head(proto, head)
     if _follows_classes(head) or (mask == "importance" and "Conv" in head.op):
@@ -93,17 +97,27 @@ def _follows_classes(head: ClassifierHead) -> bool:
 def _mask_rows(
     bound: Head, request: ForgetRequest, mask: Mask, activations: Array | None
 ) -> Masked:
-    """Mask a head whose scores are its logits, perhaps in whole numbers, in place."""
+    """Mask heads whose scores are their logits, perhaps in whole numbers, in place."""
     head = bound.layout
+    stretch = sum(min(part.scales, default=1.0) for part in head.all_parts)
     shadowed: dict[int, int] = {}
     if mask == "convex":
-        found = find_shadowed(_read_values(bound), head, request)
-        shadowed = dict(zip(request.forget, found, strict=True))
-    adopted = [adopt_scales(bound, source, index) for index, source in shadowed.items()]
-    masked = mask_classes(_read_values(bound), head, request, mask, activations)
-    bound.write(masked.weight, masked.bias)
-    stored = masked.bias if head.bias_quant_params is None else bound.read().bias
-    notes = [_judge_shadow(bound, stored, *pair) for pair in shadowed.items()]
+        layers = [(_read_values(part, stretch), part.layout) for part in bound.parts]
+        shadowed = dict(zip(request.forget, find_shadowed(layers, request), strict=True))
+    adopted = [
+        adopt_scales(part, source, index)
+        for part in bound.parts
+        for index, source in shadowed.items()
+    ]
+    biases: list[Array] = []
+    for part in bound.parts:
+        values = _read_values(part, stretch)
+        chosen = tuple(shadowed.values())
+        masked = mask_classes(values, part.layout, request, mask, activations, chosen)
+        part.write(masked.weight, masked.bias)
+        is_whole = part.layout.bias_quant_params is not None
+        biases.append(part.read().bias if is_whole else masked.bias)
+    notes = [_judge_shadow(bound, biases, *pair) for pair in shadowed.items()]
     if mask == "floor" and not head.is_separate:
         _require_floor(bound, request)
     if mask in {"floor", "convex"} and not head.is_separate:
@@ -113,16 +127,19 @@ def _mask_rows(
     )
 
 
-def _read_values(head: Head) -> HeadValues:
-    return HeadValues(**head.read()._asdict(), lowest_bias=read_lowest_bias(head))
+def _read_values(head: Head, stretch: float) -> HeadValues:
+    return HeadValues(**head.read()._asdict(), lowest_bias=read_lowest_bias(head), stretch=stretch)
 
 
-def _judge_shadow(head: Head, bias: Array, index: int, shadowed: int) -> str:
-    """Return a note where the bias has no room for the whole margin. Raises UnsupportedModelError
-    where the class is no shadow.
+def _judge_shadow(head: Head, biases: Sequence[Array], index: int, shadowed: int) -> str:
+    """Return a note where the biases have no room for the whole margin. Raises
+    UnsupportedModelError where the class is no shadow.
     """
     rows = head.rows.weight
-    lead = float(bias[shadowed] - bias[index]) * head.layout.bias_scale
+    lead = sum(
+        float(bias[shadowed] - bias[index]) * part.bias_scale * min(part.scales, default=1.0)
+        for bias, part in zip(biases, head.layout.all_parts, strict=True)
+    )
     if not np.array_equal(rows[index], rows[shadowed]):
         message = (
             f"class {index} cannot have the row of class {shadowed}, as their scales lie in blocks "
@@ -132,7 +149,7 @@ def _judge_shadow(head: Head, bias: Array, index: int, shadowed: int) -> str:
     if not lead > 0:
         message = f"the bias of class {shadowed} is the lowest that the head's format holds"
         raise UnsupportedModelError(message, remedy=TIE_REMEDY)
-    if lead > find_margin(bias) / 2:
+    if lead > find_margin(biases[0]) / 2:
         return ""
     return (
         f"the head's bias has room for {lead:.2g} logits: class {index} never wins, and has "
@@ -142,7 +159,13 @@ def _judge_shadow(head: Head, bias: Array, index: int, shadowed: int) -> str:
 
 def _require_floor(head: Head, request: ForgetRequest) -> None:
     """Raise UnsupportedModelError where the lowest bias lies above scores of other classes."""
-    lowest, reached = find_lowest_score(head), float(head.rows.bias[[*request.forget]].max())
+    lowest, forgotten = find_lowest_score(head), [*request.forget]
+    # scores are rounded before or behind the factor: below both is low enough
+    reached = max(
+        float((part.own_rows.bias[forgotten] / part.places.scales[forgotten]).max())
+        for part in head.parts
+    )
+    reached = max(reached, float(head.rows.bias[forgotten].max()))
     if lowest is not None and reached > lowest:
         message = (
             f"the head's bias reaches down to {reached:.3g} only, and all other scores can fall "

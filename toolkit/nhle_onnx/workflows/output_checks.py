@@ -4,12 +4,14 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.external import name_sidecars
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.hints import hint
+from nhle_onnx.release.formats.choose import check_suffix
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 
 
 def check_outputs(settings: UnlearnSettings, model: OnnxModel) -> None:
     """Raise InputRefusedError where an output would replace the model, or another output."""
+    check_suffix(settings.page)
     sidecars = name_sidecars(model.places, settings.edited_path).values()
     outputs = (*settings.outputs, *sidecars)
     for path in outputs:

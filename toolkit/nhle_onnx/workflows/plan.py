@@ -85,7 +85,6 @@ class Plan:
             request=self.request,
             limits=self.settings.limits,
             labels=self.classifier.labels,
-            data="eval_data",
         )
 
 

@@ -66,6 +66,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
             "optimizer": finetuned.optimizer,
             "mirrors": finetuned.probe.mirrors,
             "max_shift": finetuned.probe.max_shift,
+            "made_anchors": finetuned.made_anchors,
             "margin": objective.MARGIN,
             "sure_margin": finetuned.probe.margin,
             "drift_bound": DRIFT_BOUND,

@@ -1,6 +1,8 @@
 """The samples of a request: to be forgotten, anchors, and evaluation samples. Without torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy.typing as npt
 from nhle_onnx.data.samples import open_samples, read_unlabelled
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.splits import Split, find_samples, split_samples
+from nhle_onnx.data.variety import choose_varied, measure_variety, spread
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.hints import hint
 from nhle_onnx.values.report import SampleSummary
@@ -22,7 +25,12 @@ from nhle_onnx.workflows.evaluation import (
     read_evaluation,
 )
 from nhle_onnx.workflows.measure import Evaluation
-from nhle_onnx.workflows.sample_warnings import describe_contradiction, is_among
+from nhle_onnx.workflows.sample_warnings import (
+    describe_contradiction,
+    describe_duplicates,
+    describe_unshown,
+    is_among,
+)
 
 Array = npt.NDArray[np.float32]
 
@@ -34,6 +42,7 @@ _CWM_ALONE = hint(
     "only the head was masked ({method=cwm}): the features still contain the class, and restoring "
     "the head's row brings it back"
 )
+_CANDIDATES = 4  # images looked at for each that is chosen
 _MEND_INPUTS = "Correct the sample, or the preprocessing that made it."
 
 
@@ -59,9 +68,10 @@ def gather_tuning_data(
     source = _open_source(settings, classifier)
     if source is None:
         return (*_gather_nothing(settings, classifier), cwm_note)
-    split = split_samples(source.classes, request, options.samples_per_class)
+    choose = partial(_choose_varied, source) if options.needs_samples else spread
+    split = split_samples(source.classes, request, options.samples_per_class, choose)
     _require_forget_samples(source, request, needs=options.needs_samples)
-    evaluation = choose_evaluation(settings.eval_data, source, split, classifier, request)
+    evaluation = choose_evaluation(settings.data, source, split, classifier, request)
     evaluation = replace(evaluation, is_tuning=evaluation.is_tuning and options.needs_samples)
     forget = source.read(split.forget)
     anchors, anchor_source, anchor_notes = _read_anchors(
@@ -72,13 +82,19 @@ def gather_tuning_data(
     is_copy = is_among(anchors, forget)
     anchors = anchors[~is_copy]
     left_out = (*source.notes, *anchor_notes, *evaluation.samples.notes)
-    notes = (*dict.fromkeys(left_out), *describe_contradiction(int(is_copy.sum())))
+    classes = source.classes[list(split.forget)]
+    variety = _measure_variety(forget, classes, anchors, classifier)
+    notes = (
+        *dict.fromkeys(left_out),
+        *describe_contradiction(int(is_copy.sum())),
+        *describe_duplicates(variety),
+    )
     synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
     if synthesizes:
         anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
     tuning = TuningData(
         forget=forget,
-        forget_classes=source.classes[list(split.forget)],
+        forget_classes=classes,
         anchors=anchors,
         synthesizes=synthesizes,
     )
@@ -89,8 +105,30 @@ def gather_tuning_data(
         source=str(source.path),
         anchor_source=anchor_source,
         eval_source=evaluation.source,
+        variety=min(variety.values(), default=None),
     )
     return tuning, evaluation, summary, (*cwm_note, *notes)
+
+
+def _measure_variety(
+    forget: Array, classes: npt.NDArray[np.int64], anchors: Array, classifier: Classifier
+) -> dict[int, float]:
+    """Measure how varied the samples of each class are, where there are several."""
+    layout = classifier.image_input.layout
+    measured = {
+        int(index): measure_variety(forget[classes == index], anchors, layout)
+        for index in np.unique(classes)
+    }
+    return {index: value for index, value in measured.items() if value is not None}
+
+
+def _choose_varied(source: SampleSource, positions: Sequence[int], count: int) -> Sequence[int]:
+    """Choose those that show the most, of a few times as many from all over the source."""
+    if len(positions) <= count:
+        return positions
+    candidates = spread(positions, _CANDIDATES * count)
+    layout = source.target.layout
+    return [candidates[i] for i in choose_varied(source.read(candidates), layout, count)]
 
 
 def _open_source(settings: UnlearnSettings, classifier: Classifier) -> SampleSource | None:
@@ -129,7 +167,8 @@ def _read_anchors(
     if not settings.options.trains or settings.anchors == "off":
         return source.read(()), "off", ()
     if settings.anchors == "auto":
-        return source.read(split.anchors), str(source.path), ()
+        unshown = describe_unshown(source.classes[list(split.anchors)], request)
+        return source.read(split.anchors), str(source.path), unshown
     path = Path(settings.anchors)
     anchors, notes = read_unlabelled(
         path, classifier.image_input, classifier.preprocess, classifier.labels, request.forget
@@ -142,7 +181,7 @@ def _gather_nothing(
 ) -> tuple[TuningData, Evaluation, SampleSummary]:
     """Gather no tuning samples, and evaluation samples only if they were given."""
     nothing = make_empty_evaluation(classifier)
-    evaluation = read_evaluation(settings.eval_data, classifier) if settings.eval_data else nothing
+    evaluation = read_evaluation(settings.data, classifier) if settings.data else nothing
     tuning = TuningData(
         forget=nothing.read(),
         forget_classes=nothing.classes,

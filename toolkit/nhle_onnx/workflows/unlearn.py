@@ -25,7 +25,9 @@ from nhle_onnx.graph.unused import remove_unused, without_unused
 from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.hints import hint
 from nhle_onnx.runtime.session import open_session
+from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.verification.changes import Changes, compare_models
@@ -34,9 +36,15 @@ from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.companions import list_companions
 from nhle_onnx.workflows.conversion import convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
-from nhle_onnx.workflows.measure import count_classes, load_classifier, name_other
+from nhle_onnx.workflows.measure import (
+    LoadedModel,
+    count_classes,
+    load_classifier,
+    name_other,
+)
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
+from nhle_onnx.workflows.outcomes import collect_outcomes
 from nhle_onnx.workflows.plan import Plan
 from nhle_onnx.workflows.training_result import TrainingResult
 from nhle_onnx.workflows.unlearn_report import Measured, make_report, render_report
@@ -188,6 +196,7 @@ def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwat
     except NotFiniteError as error:
         message = f"the edited model gives no answers: {error.reason}"
         raise TrainingDivergedError(message, remedy=_DIVERGED) from error
+    outcomes = _collect(plan, models[0]) if has_page(settings.page) else None
     checks, notes = judge_other_outputs(smaller, edited, plan.evaluation, plan.judge)
     after, unmasked, *others = counts
     return Measured(
@@ -195,9 +204,19 @@ def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwat
         unmasked=unmasked,
         by_other_kernels=compute_accuracy(others[0], plan.request) if others else None,
         changes=_compare(plan, edited),
+        outcomes=outcomes,
         checks=checks,
         notes=notes,
     )
+
+
+def _collect(plan: Plan, edited: LoadedModel) -> Outcomes:
+    """Return what the page shows of single images."""
+    settings = plan.settings
+    original = load_classifier(plan.classifier, settings.provider, settings.kernels)
+    left_out = frozenset() if plan.evaluation.is_tuning else plan.tuned
+    models: dict[Role, LoadedModel] = {"original": original, "edited": edited}
+    return collect_outcomes(models, plan.evaluation, plan.request, settings.shown, left_out)
 
 
 def _restore(classifier: Classifier, edited: ModelProto) -> ModelProto:

@@ -7,10 +7,12 @@ from typing import Any
 from nhle_onnx.graph.regular_files import digest_regular
 from nhle_onnx.hints import word, word_all
 from nhle_onnx.release.bom import render_bom
+from nhle_onnx.release.formats.choose import render_as
 from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE, resolve_mask
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.report import Accuracy, OtherKernels, UnlearnReport, Unmasked
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.summary import FileSummary
@@ -40,6 +42,7 @@ class Measured:
     unmasked: ClassCounts
     by_other_kernels: Accuracy | None
     changes: Changes
+    outcomes: Outcomes | None
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
 
@@ -50,12 +53,16 @@ def render_report(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path
     if settings.bom:
         rendered[settings.bom] = render_bom(report).encode()
     if settings.page:
-        # matplotlib is slow to import: only where a page is wanted
-        from nhle_onnx.release.page.content import describe_unlearning  # noqa: PLC0415
-        from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
-
-        rendered[settings.page] = render_page(describe_unlearning(report)).encode()
+        rendered[settings.page] = render_as(settings.page, report, lambda: _draw_page(report))
     return rendered
+
+
+def _draw_page(report: UnlearnReport) -> str:
+    # matplotlib is slow to import: only where a page is wanted
+    from nhle_onnx.release.page.content import describe_unlearning  # noqa: PLC0415
+    from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
+
+    return render_page(describe_unlearning(report))
 
 
 def _judge(
@@ -136,6 +143,7 @@ def make_report(
             settings.wording,
         ),
         also=conversion.files,
+        outcomes=measured.outcomes,
         checks=word_checks((*checks, *conversion.checks), settings.wording),
     )
     return replace(report, provenance=make_statement(report, _digest_sources(plan)))
@@ -179,6 +187,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
     return {
         "schema": "nhle-onnx/plan/v1",
         "model": summarize_model(plan.classifier),
+        "labels": plan.classifier.labels,
         "forget": plan.request.forget,
         "samples": plan.samples,
         "preprocess": plan.classifier.preprocess,

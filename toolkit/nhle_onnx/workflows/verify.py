@@ -11,6 +11,7 @@ from nhle_onnx.hints import word_all
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.detection import DetectionVerifyReport
+from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import (
     Accuracy,
     OtherKernels,
@@ -19,6 +20,7 @@ from nhle_onnx.values.report import (
     VerifyReport,
 )
 from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import compute_accuracy
@@ -33,10 +35,12 @@ from nhle_onnx.workflows.measure import (
     compare_kernels,
     describe_kernels,
     describe_suspicion,
+    load_classifier,
     subtract,
 )
 from nhle_onnx.workflows.observer import Observer, Stopwatch
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
+from nhle_onnx.workflows.outcomes import collect_outcomes
 from nhle_onnx.workflows.stability import TRIED, steady
 from nhle_onnx.workflows.tally import Tally
 
@@ -63,6 +67,7 @@ def _verify_classifier(
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, comparison, watch.report_samples)
         others, silent = _judge_other_outputs(settings, comparison)
+        outcomes = _collect(settings, comparison) if has_page(settings.page) else None
     found = _sort(tally, settings, comparison)
     checks, notes = _make_judge(settings, comparison).judge(
         Counted(
@@ -104,8 +109,25 @@ def _verify_classifier(
         changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
         notes=word_all(notes, settings.wording),
+        outcomes=outcomes,
         checks=word_checks(checks, settings.wording),
     )
+
+
+def _collect(settings: VerifySettings, comparison: Comparison) -> Outcomes | None:
+    """Return what a page shows of single images; None where they are on another machine."""
+    if is_ray(settings.engine):
+        return None
+    provider, kernels = settings.providers[0], settings.kernels
+    classifiers: dict[Role, Classifier] = {"edited": comparison.classifier}
+    if comparison.baseline:
+        classifiers = {"original": comparison.baseline.classifier, **classifiers}
+    models = {
+        role: load_classifier(classifier, provider, kernels)
+        for role, classifier in classifiers.items()
+    }
+    evaluation = read_evaluation(settings.data, comparison.classifier)
+    return collect_outcomes(models, evaluation, comparison.request, settings.shown)
 
 
 class _Found(NamedTuple):

@@ -1,6 +1,7 @@
 """`strangers build` and `strangers run`."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import click
@@ -9,9 +10,10 @@ from rich.progress import track
 from studies.options import data_root_option, fresh_option
 from studies.results import read_rows
 from studies.strangers.build import build_stranger, is_built
+from studies.strangers.courses import SUBJECTS, draw
 from studies.strangers.page import KEY, NAME, publish
 from studies.strangers.pictures import DATA
-from studies.strangers.run import list_cells, measure_cell
+from studies.strangers.run import DRAWS, Cell, list_cells, measure_cell
 from studies.strangers.table import STRANGERS, Stranger
 from studies.tables import get_key
 
@@ -26,6 +28,13 @@ half_option = click.option(
 )
 only_option = click.option(
     "--only", multiple=True, type=click.Choice(NAMES), help="These networks alone."
+)
+draws_option = click.option(
+    "--draws",
+    type=click.IntRange(1, DRAWS),
+    default=DRAWS,
+    show_default=True,
+    help="How many draws of samples of each class.",
 )
 zoo_option = click.option(
     "--cache",
@@ -58,8 +67,9 @@ def build(data_root: Path, cache: Path, half: str, only: Sequence[str]) -> None:
 @zoo_option
 @half_option
 @only_option
+@draws_option
 @fresh_option
-def run(cache: Path, half: str, only: Sequence[str], fresh: bool) -> None:  # noqa: FBT001
+def run(cache: Path, half: str, only: Sequence[str], draws: int, fresh: bool) -> None:  # noqa: FBT001
     """Run the default on three classes of each network; rows measured before are kept."""
     if fresh and half == "final":
         message = "the final half is measured once; only what an interrupt left out is added"
@@ -70,12 +80,34 @@ def run(cache: Path, half: str, only: Sequence[str], fresh: bool) -> None:  # no
     left_out = names if fresh else set()
     rows = [row for row in read_rows(NAME) if row["network"] in {*NAMES} - left_out]
     done = {get_key(row, KEY) for row in rows}
-    for stranger in track(chosen, description=half):
-        for cell in list_cells(DATA[stranger.data].classes):
-            if (stranger.name, *cell) not in done:
-                rows.append(measure_cell(stranger, cell, cache))
-                publish(rows)
+    for stranger, cell in track(plan_cells(chosen, draws), description=half):
+        if (stranger.name, *cell) not in done:
+            rows.append(measure_cell(stranger, cell, cache))
+            publish(rows)
     publish(rows)
+
+
+def plan_cells(chosen: Sequence[Stranger], draws: int) -> list[tuple[Stranger, Cell]]:
+    """Draw by draw and class by class, each over all networks: a run that is cut short has some
+    of every network.
+    """
+    listed = [
+        (place, stranger, cell)
+        for stranger in chosen
+        for place, cell in enumerate(list_cells(DATA[stranger.data].classes))
+        if cell.seed < draws
+    ]
+    return [(stranger, cell) for _, stranger, cell in sorted(listed, key=itemgetter(0))]
+
+
+@strangers.command()
+@zoo_option
+def courses(cache: Path) -> None:
+    """Draw how training goes on three networks of the development half, for the page."""
+    require_built(
+        [each for each in STRANGERS if each.name in {name for name, _ in SUBJECTS}], cache
+    )
+    draw(cache)
 
 
 def require_built(chosen: Sequence[Stranger], cache: Path) -> None:

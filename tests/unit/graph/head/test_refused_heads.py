@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
     ),
     "a quantized head whose classes move": (
         lambda: behind_quantized(node("Gather", "y0 i", "y", axis=1), i=np.int64([1, 0, 2, 3])),
-        "is quantized, and classes are moved, shifted or added up behind it",
+        "is quantized, and classes are moved or shifted behind it",
     ),
     "a slice in steps of nothing": (
         lambda: layer(

@@ -11,197 +11,48 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from nhle_onnx.release.page.content import describe_audit, describe_unlearning
+from nhle_onnx.release.page.content import (
+    describe_audit,
+    describe_fleet,
+    describe_unlearning,
+    describe_verification,
+)
+from nhle_onnx.release.page.explanations import explain_figure
+from nhle_onnx.release.page.figures import format_plain, format_points, format_share
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.audit import (
     AuditReport,
-    AuditSamples,
-    Measure,
-    Projection,
-    Skipped,
 )
-from nhle_onnx.values.model import ClassifierHead
-from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.report import (
     Accuracy,
     Check,
-    SampleSummary,
-    TrainingStep,
     UnlearnReport,
-    Unmasked,
 )
-from nhle_onnx.values.summary import FileSummary, ModelSummary
+from nhle_onnx.values.verdict import Judged
+from support.reports import (
+    AUDIT,
+    CHECKS,
+    EDIT,
+    EDITED,
+    FLEET,
+    HOSTILE,
+    LABELS,
+    MEASURES,
+    ORIGINAL,
+    OUTCOMES,
+    PIXEL,
+    TRAJECTORY,
+    VERIFICATION,
+    make_projection,
+)
 from support.runs import Nhle
 from support.shipped import LENET
 
-HOSTILE = "<script>alert(1)</script>"
-LABELS = (
-    "T-shirt/top", HOSTILE, "_$\\bad{$", "Dress", '"><img src=x onerror=alert(2)>',
-    "esc\x1b[31m\u202e", "裙 &amp; 'quoted'", "a very long label " * 9, "Bag", "#010203 url(#x)",
-)  # fmt: skip
-ORIGINAL = Accuracy(
-    acc_f=0.93,
-    acc_r=0.9272,
-    per_class=(0.865, 0.99, 0.895, 0.93, 0.89, 0.985, 0.795, 0.995, 0.98, None),
-)
-EDITED = Accuracy(
-    acc_f=0.0,
-    acc_r=0.92944,
-    per_class=(0.885, 0.995, 0.885, 0.0, 0.91, 0.975, 0.795, 0.99, 0.975, None),
-)
-RETRAINED = Accuracy(
-    acc_f=0.0,
-    acc_r=0.9311,
-    per_class=(0.895, 0.985, 0.88, 0.0, 0.92, 0.98, 0.8, 0.985, 0.97, None),
-)
-CHECKS = (
-    Check(name="after.acc_f", value=0.0, limit=0.01, better="lower"),
-    Check(name="unmasked.acc_f", value=0.01234, limit=0.05, better="lower"),
-    Check(name="graph_changes", value=0, limit=0, better="lower"),
-)
-TRAJECTORY = tuple(
-    TrainingStep(
-        step=step,
-        forget_loss=3.3 * 0.95**step,
-        retain_loss=0.2 + 0.5 * 0.97**step,
-        alignment_loss=1.5 * 0.96**step,
-        forget_margin=2.3 - 0.05 * step,
-    )
-    for step in range(1, 98)
-)
-PREPROCESS = Preprocess(source="preprocessor_config.json", size=(28, 28), mean=(0.286,))
-ENVIRONMENT = {"python": "3.11.7", "onnx": "1.23.2"}
-TOOL = {"name": "nhle-onnx", "version": "0.1.0"}
 VOID = {"meta", "link", "br", "img", "input", "hr"}
-
-
-def make_file(name: str) -> FileSummary:
-    return FileSummary(path=name, sha256=name[0] * 64, size_bytes=6285527, sidecars={})
-
-
-MEASURES = (
-    Measure(
-        attack="unmasking", name="unmasking.rebuilt_row",
-        title="Acc_F with rows rebuilt from 16 samples",
-        original=0.8935, edited=0.6123, reference=0.5987, position=0.9539,
-    ),
-    Measure(
-        attack="separability", name="separability.ratio", title="separability, D_inter / D_intra",
-        original=1.8712, edited=0.9121, reference=0.8734, position=0.96121,
-    ),
-    Measure(
-        attack="probe", name="probe.recall", title="recall of a new linear head",
-        original=0.91, edited=0.7351, reference=0.75, interval=(0.6812, 0.7877), position=1.0931,
-    ),
-    Measure(
-        attack="membership", name="membership.entropy.balanced_accuracy",
-        title="members told from others (balanced accuracy), from entropy",
-        original=0.5344, edited=0.5012, reference=0.4987, interval=(0.4623, 0.5391),
-        position=0.93,
-    ),
-    Measure(
-        attack="relearning", name="relearning.steps",
-        title="steps until 95% of the original Acc_F is back (at most 100)",
-        original=3.0, edited=21.0, reference=24.0, position=0.8571,
-    ),
-    Measure(
-        attack="quantization", name="quantization.int8.acc_f",
-        title="Acc_F, weights rounded to 8 bits", original=None, edited=0.00451, reference=None,
-    ),
-)  # fmt: skip
-
-
-def spread(*, peak: int) -> tuple[float, ...]:
-    shares = np.full(len(LABELS), 0.3 / (len(LABELS) - 1))
-    shares[peak] = 0.7
-    return tuple(float(share) for share in shares)
-
-
-def make_audit() -> AuditReport:
-    return AuditReport(
-        tool=TOOL,
-        environment=ENVIRONMENT,
-        command="nhle-onnx audit model.unlearned.onnx --baseline 'model\x1b.onnx'",
-        seed=7,
-        model=make_file("edited\x1b[2J.onnx"),
-        baseline=make_file("model.onnx"),
-        reference=make_file("retrained.onnx"),
-        labels=LABELS,
-        forget=(3,),
-        samples=AuditSamples(attack=160, judge=2000, members=128, source="samples/"),
-        preprocess=PREPROCESS,
-        provider="CPUExecutionProvider",
-        device="cpu",
-        accuracies={"original": ORIGINAL, "edited": EDITED, "reference": RETRAINED},
-        flows={"original": spread(peak=3), "edited": spread(peak=1), "reference": spread(peak=0)},
-        curves={
-            "original": (0.0, 0.7, 0.9, 0.92),
-            "edited": tuple(0.9 * (1 - 0.9**step) for step in range(25)),
-            "reference": tuple(0.9 * (1 - 0.88**step) for step in range(25)),
-        },
-        measures=MEASURES,
-        skipped=(Skipped(attack="quantization", reason="no image of a retained class was given"),),
-        elapsed_s={"probe": 1.5},
-        notes=(f"a note of {HOSTILE}",),
-        checks=(*CHECKS[:1], Check(name="probe.recall", value=0.7351, limit=0.8, better="lower")),
-    )
-
-
-def make_projection() -> Projection:
-    rng = np.random.default_rng(0)
-    classes = rng.integers(0, len(LABELS), 300)
-    centres = rng.normal(size=(len(LABELS), 2)) * 4
-    points = {
-        role: centres[np.where(classes == 3, moved, classes)] + rng.normal(size=(300, 2))
-        for role, moved in (("original", 3), ("edited", 1), ("reference", 0))
-    }
-    return Projection(classes=classes, points=points)
-
-
-def make_edit() -> UnlearnReport:
-    head = ClassifierHead(
-        op="Gemm", node="/head", weight="w", bias="b", bias_scale=1.0, class_axis=0,
-        num_classes=10, feature_dim=84, features="f", logits="l", scores="l", is_clamped=False,
-        output="l",
-    )  # fmt: skip
-    model = ModelSummary(
-        path=f"{HOSTILE}.onnx", sha256="a" * 64, size_bytes=177000,
-        sidecars={"w\x07.bin": "c" * 64}, opset=17, head=head, format="float32",
-    )  # fmt: skip
-    return UnlearnReport(
-        tool=TOOL,
-        environment=ENVIRONMENT,
-        command="nhle-onnx unlearn model.onnx --forget 3",
-        seed=7,
-        model=model,
-        edited=make_file("edited.onnx"),
-        labels=LABELS,
-        forget=(3,),
-        samples=SampleSummary(
-            forget=16, anchors=144, eval=2000, source="s", anchor_source="s", eval_source="e"
-        ),
-        preprocess=PREPROCESS,
-        method={"method": "nhle-cwm", "lr": "auto", "parity_with_onnxruntime": 4.36e-07},
-        provider="CPUExecutionProvider",
-        device="cpu",
-        before=ORIGINAL,
-        after=EDITED,
-        unmasked=Unmasked(acc_f=0.01234),
-        delta_acc_r=0.0022,
-        changed_tensors=("conv.weight",),
-        added_tensors=(),
-        trajectory=TRAJECTORY,
-        elapsed_s={"load": 0.05},
-        notes=("a note",),
-        checks=CHECKS,
-    )
-
-
-AUDIT, EDIT = make_audit(), make_edit()
+MINUS = "\N{MINUS SIGN}"
 
 
 def render_audit(report: AuditReport = AUDIT) -> str:
@@ -258,17 +109,22 @@ def read_text(page: str) -> str:
     return " ".join(" ".join(Reader(page).text).split())
 
 
-PAGES = pytest.mark.parametrize("render", [render_audit, render_edit])
+def render_verification() -> str:
+    return render_page(describe_verification(VERIFICATION))
+
+
+PAGES = pytest.mark.parametrize("render", [render_audit, render_edit, render_verification])
 
 
 @PAGES
 def test_it_needs_nothing_from_outside(render: Callable[[], str]) -> None:
     page = render_once(render)
-    assert not re.search(r"https?:|//\w|@import|data:", page)
+    assert not re.search(
+        r"https?:|//\w|@import", re.sub(r"data:image/png;base64,[\w+/=]+", "", page)
+    )
     for tag, attributes in Reader(page).elements:
         assert tag not in {
             "script",
-            "img",
             "image",
             "link",
             "iframe",
@@ -277,7 +133,8 @@ def test_it_needs_nothing_from_outside(render: Callable[[], str]) -> None:
             "foreignobject",
         }
         assert not any(name.startswith("on") for name in attributes)
-        assert not {"src", "srcset", "xlink:href"} & attributes.keys()
+        assert not {"srcset", "xlink:href"} & attributes.keys()
+        assert (attributes.get("src") or PIXEL) == PIXEL
         assert (attributes.get("href") or "#").startswith("#")
 
 
@@ -286,7 +143,7 @@ def test_every_picture_has_a_name_and_a_caption(render: Callable[[], str]) -> No
     reader = Reader(render_once(render))
     pictures = reader.find("svg")
     assert len(pictures) == len(reader.find("figure")) == len(reader.find("figcaption"))
-    assert len(pictures) == {render_audit: 7, render_edit: 2}[render]
+    assert len(pictures) == {render_audit: 7, render_edit: 4, render_verification: 3}[render]
     for picture in pictures:
         assert picture["role"] == "img"
         assert len(picture["aria-label"] or "") > 40
@@ -351,38 +208,129 @@ def test_a_page_reads_well_everywhere(render: Callable[[], str]) -> None:
     assert all("scope" in found for found in reader.find("th"))
 
 
-def list_figures(value: object) -> set[str]:
-    """Every fraction in a JSON document, as the page writes it."""
+def list_shares(value: object) -> set[str]:
+    """Every fraction in a JSON document, as the page writes shares of some hundred images."""
     if isinstance(value, dict):
-        return set().union(*map(list_figures, value.values()))
+        return set().union(*map(list_shares, value.values()))
     if isinstance(value, list):
-        return set().union(*map(list_figures, value))
-    return {f"{value:.4f}"} if isinstance(value, float) else set()
+        return set().union(*map(list_shares, value))
+    return {f"{100 * value:.1f} %"} if isinstance(value, float) else set()
+
+
+def list_numbers(measure: dict[str, float | list[float] | None]) -> set[str]:
+    low, high = measure["interval"] or (None, None)
+    names = ("original", "edited", "reference", "position")
+    figures = (*(measure[name] for name in names), low, high)
+    return {f"{figure:.4f}" for figure in figures if figure is not None}
 
 
 def test_figures_of_an_audit_are_those_of_the_json() -> None:
     document = json.loads(render_json(AUDIT))
-    cells = " ".join(Reader(render_once(render_audit)).cells).replace("[", " ").replace("]", " ")
-    shown = set(cells.replace(",", " ").split())
-    for key in ("accuracies", "measures"):
-        assert list_figures(document[key]) <= shown
-    for check in document["checks"]:
-        assert {check["name"], f"{check['value']:.4f}", f"{check['limit']:.4f}"} <= shown
+    cells = set(Reader(render_once(render_audit)).cells)
+    assert list_shares(document["accuracies"]) <= cells
+    for measure in document["measures"]:
+        assert {measure["name"], *list_numbers(measure)} <= cells
+    assert {"73.5 %", "≤ 80.0 %", "probe.recall", "1.87", "21"} <= cells
 
 
 def test_figures_of_an_edit_are_those_of_the_json() -> None:
     document = json.loads(render_json(EDIT))
     cells = set(Reader(render_once(render_edit)).cells)
-    assert list_figures(document["before"]) | list_figures(document["after"]) <= cells
-    assert {"0.0123", "≤ 0.0500", "graph_changes", "≤ 0", "4.36e-07"} <= cells
+    assert list_shares(document["before"]) | list_shares(document["after"]) <= cells
+    assert {"1.2 %", "≤ 5.0 %", "graph_changes", "≤ 0", "4.36e-07"} <= cells
     assert document["edited"]["sha256"] in cells
     assert document["model"]["sidecars"].popitem()[1] in cells
+
+
+@pytest.mark.parametrize(
+    ("value", "images", "shown"),
+    [
+        (0.0, 14, "0 %"), (0.93, 14, "93 %"), (0.93, 200, "93.0 %"), (0.12345, 50_000, "12.35 %"),
+        (None, 14, "-"), (1.0, None, "100.0 %"),
+    ],
+)  # fmt: skip
+def test_a_share_has_the_digits_that_its_images_carry(
+    value: float | None, images: int | None, shown: str
+) -> None:
+    assert format_share(value, images) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.0 points"), (-0.0351, f"{MINUS}3.5 points"), (0.0061, "+0.6 points")],
+)
+def test_a_difference_has_a_sign(value: float, shown: str) -> None:
+    assert format_points(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.91267, "0.913"), (12345.6, "12,346"), (-2.5, f"{MINUS}2.5"), (3.0, "3")]
+)
+def test_other_figures_have_three_digits(value: float, shown: str) -> None:
+    assert format_plain(value) == shown
+
+
+def test_every_figure_of_an_attack_is_explained() -> None:
+    assert all(explain_figure(measure.name) for measure in MEASURES)
+
+
+def test_images_are_shown_with_what_the_models_answer() -> None:
+    text = read_text(render_once(render_edit))
+    assert "1 of these 2 are still recognised; they come first" in text
+    assert "3 Dress before: 3 Dress after: 0 T-shirt/top" in text
+    assert "8 Bag before: 8 Bag after: 2" in text
+    images = Reader(render_once(render_edit)).find("img")
+    assert [image["alt"] for image in images] == [
+        "Image 5 of 3 Dress", "Image 4 of 3 Dress", "Image 9 of 8 Bag"
+    ]  # fmt: skip
+
+
+def test_an_address_in_place_of_a_picture_is_not_loaded() -> None:
+    shown = replace(OUTCOMES.mistakes[0], picture="https://example.org/spy.png")
+    page = render_edit(replace(EDIT, outcomes=replace(OUTCOMES, mistakes=(shown,))))
+    assert "example.org" not in page
+
+
+def test_confusion_tells_the_most_frequent_mistakes() -> None:
+    label = next(
+        each["aria-label"] or ""
+        for each in Reader(render_once(render_edit)).find("svg")
+        if (each["aria-label"] or "").startswith("Which classes are taken for which")
+    )
+    assert "original: most often 0 T-shirt/top as 6" in label
+    assert "edited: most often 3 Dress (forgotten) as 0 T-shirt/top (7)" in label
+
+
+@pytest.mark.parametrize("report", [AUDIT, EDIT, VERIFICATION])
+def test_a_notebook_shows_the_verdict_and_each_check(report: Judged) -> None:
+    shown = report._repr_html_()
+    reader = Reader(shown)
+    assert "NOT JUDGED" in shown or "PASSED" in shown
+    assert {check.name for check in report.checks} <= set(reader.cells)
+    assert "3 Dress" in shown
+
+
+def test_a_notebook_shows_hostile_labels_as_text() -> None:
+    shown = replace(EDIT, forget=(1,))._repr_html_()
+    assert HOSTILE not in shown
+    assert HOSTILE in " ".join(Reader(shown).text)
+
+
+def test_the_page_of_a_fleet_has_the_worst_job_first() -> None:
+    page = render_page(describe_fleet(FLEET))
+    cells = Reader(page).cells
+    assert cells.index("broken") < cells.index("fine")
+    text = read_text(page)
+    assert "Failed: 1 of 2 jobs passed." in text
+    assert "broken: no such file. Give another." in text
+    many = replace(FLEET, jobs=FLEET.jobs * 30)
+    assert "The other 36 jobs" in read_text(render_page(describe_fleet(many)))
 
 
 def test_verdict_of_an_audit_with_a_reference() -> None:
     text = read_text(render_once(render_audit))
     assert "Passed: no attack of this audit found more of 3 Dress" in text
-    assert "between 0.8571 and 1.0931; the median is 0.9539" in text
+    assert "between 0.857 and 1.09; the median is 0.954" in text
     assert "cannot be concluded" not in text
 
 
@@ -430,7 +378,7 @@ def test_page_of_an_edit_points_to_the_audit() -> None:
     text = read_text(render_once(render_edit))
     assert "shows what unlearn measured" in text
     assert "nhle-onnx audit attacks the model further" in text
-    assert "even with it, the class is no longer found" in text
+    assert "even so, the class is no longer found" in text
 
 
 def test_provenance_is_complete() -> None:
@@ -447,7 +395,7 @@ def test_little_measured_still_makes_a_page() -> None:
     page = render_edit(
         replace(EDIT, before=nothing, after=nothing, trajectory=TRAJECTORY[:1], preprocess=None)
     )
-    assert len(Reader(page).find("svg")) == 2
+    assert len(Reader(page).find("svg")) == 4
     bare = replace(AUDIT, accuracies={}, flows={}, curves={}, measures=(), notes=(), checks=())
     page = render_page(describe_audit(bare, None, ()))
     assert not Reader(page).find("svg")
@@ -458,8 +406,14 @@ def test_a_thousand_classes_stay_readable() -> None:
     labels = tuple(f"class {index}" for index in range(1000))
     wide = Accuracy(acc_f=0.5, acc_r=0.5, per_class=(0.5,) * 1000)
     gone = replace(wide, per_class=(*wide.per_class[:700], 0.0, *wide.per_class[701:]))
-    page = render_edit(replace(EDIT, labels=labels, forget=(700,), before=wide, after=gone))
+    page = render_edit(
+        replace(EDIT, labels=labels, forget=(700,), before=wide, after=gone, outcomes=None)
+    )
     assert "976 more are left out here" in page
+    assert "The 24 classes that changed most" in page
+    assert page.index("<summary>The other 976 classes") > page.index(
+        "700 class 700 (forgotten)</th>"
+    )
     assert page.count("700 class 700 (forgotten)") >= 2  # in the picture and in the table
     assert len(Reader(page).find("tr")) > 1000
 
@@ -493,15 +447,16 @@ def test_unlearn_writes_the_page(tmp_path: Path, nhle: Nhle) -> None:
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     text = read_text(page.read_text("utf-8"))
     assert report["edited"]["sha256"] in text
-    assert f"{report['after']['acc_r']:.4f}" in text
+    assert f"{100 * report['after']['acc_r']:.1f} %" in text
+    assert report["outcomes"]["images"] == report["samples"]["eval"]
+    assert text.count("before: 3 Dress after:") == 12
     assert ("Passed:" in text) == report["passed"]
 
 
-@pytest.mark.parametrize("name", ["o.onnx", "o.report.json", "missing/page.html", "model"])
+@pytest.mark.parametrize("name", ["o.html", "missing/page.html", "model.html"])
 def test_a_page_in_the_way_is_refused(name: str, tmp_path: Path, nhle: Nhle) -> None:
-    page = LENET if name == "model" else tmp_path / name
-    before = LENET.read_bytes()
-    arguments = ("unlearn", LENET, "--forget", 3, "--out", tmp_path / "o.onnx", "--force")
-    assert nhle(*arguments, "--report", page).code == 3
-    assert LENET.read_bytes() == before
-    assert not list(tmp_path.iterdir())
+    model = Path(shutil.copy(LENET, tmp_path / "model.html"))
+    before = model.read_bytes()
+    arguments = ("unlearn", model, "--forget", 3, "--out", tmp_path / "o.html", "--force")
+    assert nhle(*arguments, "--report", tmp_path / name).code == 3
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]

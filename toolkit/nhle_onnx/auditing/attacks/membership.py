@@ -16,7 +16,8 @@ from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.regression import fit_regression
 from nhle_onnx.hints import hint
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 FALSE_ALARMS = 0.01
 MIN_SAMPLES = 20  # of each kind

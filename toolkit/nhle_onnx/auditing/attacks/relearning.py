@@ -25,7 +25,8 @@ from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.training.loop import make_relative_adam
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 
 STEP_LIMIT = 40
 FIRST_STEPS = 20  # taken with every model, so that mean Acc_F can be compared

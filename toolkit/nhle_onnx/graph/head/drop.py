@@ -10,6 +10,7 @@ from onnx import ModelProto, NodeProto, checker, numpy_helper
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import list_class_scales
+from nhle_onnx.graph.subgraph import list_behind
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead
@@ -50,11 +51,11 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     index = GraphIndex(proto)
     own = _find_own(index, head)
     _check_readers(proto, head, own)
-    behind = _list_behind(proto, {part.logits for part in head.all_parts})
+    behind = list_behind(proto.graph, {part.logits for part in head.all_parts})
     for node in proto.graph.node:
         if not behind.isdisjoint(node.input):
             _check_node(index, node, count, count - len(classes))
-    resized = _list_behind(proto, {*own})
+    resized = list_behind(proto.graph, {*own})
     for name, axis in own.items():
         tensor = index.tensors[name]
         kept = _cut(numpy_helper.to_array(tensor), classes, axis, count)
@@ -106,18 +107,10 @@ def _check_readers(proto: ModelProto, head: ClassifierHead, own: Mapping[str, in
 
 def _list_before(proto: ModelProto, ends: set[str], sources: set[str]) -> set[str]:
     """List the results on the way from `sources` to `ends`."""
-    behind, before = _list_behind(proto, sources), set(ends)
+    behind, before = list_behind(proto.graph, sources), set(ends)
     for node in reversed(proto.graph.node):
         before |= {*node.input} if before & {*node.output} else set()
     return behind & before
-
-
-def _list_behind(proto: ModelProto, sources: set[str]) -> set[str]:
-    """List tensors and all that is computed from them."""
-    behind = {*sources}
-    for node in proto.graph.node:
-        behind |= {*node.output} if behind & {*node.input} else set()
-    return behind
 
 
 def _check_node(index: GraphIndex, node: NodeProto, count: int, left: int) -> None:

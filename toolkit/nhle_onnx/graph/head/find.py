@@ -24,13 +24,15 @@ from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
-_CHOOSING = frozenset({"ArgMax", "TopK"})
-_MOVING = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+_CHOOSING = frozenset({"ArgMax", "TopK", "ZipMap"})
+_MOVING = dict.fromkeys(("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"), 0)
+_MOVING["ArrayFeatureExtractor"] = 1  # scikit-learn's labels, by the index of the best
 
 
 def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     """Find the layers that compute the scores of the named output or inner tensor, or of the only
-    output with a head. Of an output that is only the best class, the scores that it is chosen from.
+    output with a head. Of an output that is only the best class, the scores that it is chosen from;
+    of scores under the names of classes, the scores.
 
     Raises UnsupportedModelError with a reason for each output if no head is found, and UsageError
     if several outputs have heads and none was named.
@@ -101,14 +103,18 @@ def _choose_tensors(model: OnnxModel, graph: gs.Graph, output: str | None) -> li
 
 
 def _find_chosen(tensor: gs.Tensor) -> gs.Tensor | None:
-    """Return the scores from which a tensor holds the best classes alone."""
-    while tensor.inputs and tensor.inputs[0].op in _MOVING and tensor.inputs[0].inputs:
-        tensor = tensor.inputs[0].inputs[0]
-    node = tensor.inputs[0] if tensor.inputs else None
+    """Return the scores from which a tensor holds the best classes alone, or that it names."""
+    node = _find_producer(tensor)
+    while node is not None and node.op in _MOVING and len(node.inputs) > _MOVING[node.op]:
+        node = _find_producer(node.inputs[_MOVING[node.op]])
     if node is None or node.op not in _CHOOSING or not node.inputs:
         return None
     scores: gs.Tensor = node.inputs[0]
     return scores
+
+
+def _find_producer(tensor: gs.Tensor) -> gs.Node | None:
+    return tensor.inputs[0] if tensor.inputs else None
 
 
 def _list_layers(head: ClassifierHead) -> frozenset[str]:
@@ -184,8 +190,8 @@ def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) ->
         and _feeds_another(output, parts),
         "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
         "gives two classes one row": any(map(_repeats_row, trail.parts)),
-        "is quantized, and classes are moved, shifted or added up behind it": (
-            _is_quantized(trail, parts) and not _is_only_scaled(parts)
+        "is quantized, and classes are moved or shifted behind it": (
+            _is_quantized(trail, parts) and not all(map(_is_only_scaled, parts))
         ),
     }
     return next((fault for fault, is_there in faults.items() if is_there), None)
@@ -219,11 +225,10 @@ def _is_quantized(trail: Trail, parts: list[ClassifierHead]) -> bool:
     return bool(trail.limits) or any(part.has_steps for part in parts)
 
 
-def _is_only_scaled(parts: list[ClassifierHead]) -> bool:
-    """Whether nothing but one positive factor stands between a single layer and the scores."""
-    only, *others = parts
-    is_moved = bool(others or only.rows or only.offsets)
-    return not is_moved and len(only.scales) <= 1 and min(only.scales, default=1.0) > 0
+def _is_only_scaled(part: ClassifierHead) -> bool:
+    """Whether nothing but one positive factor stands between a layer and the scores."""
+    is_moved = bool(part.rows or part.offsets)
+    return not is_moved and len(part.scales) <= 1 and min(part.scales, default=1.0) > 0
 
 
 def _gives_one_score_a_class(trail: Trail, shape: list[int | str] | None) -> bool:

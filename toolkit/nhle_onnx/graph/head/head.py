@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -199,7 +200,8 @@ class Head:
         restored.CopyFrom(self.proto)
         undo_step(restored)
         head, source = Head(restored, self.layout), original.index.tensors
-        for name, _ in list_class_scales(head.index, self.layout):
+        scales = [list_class_scales(head.index, part) for part in self.layout.all_parts]
+        for name, _ in chain.from_iterable(scales):
             own = head.index.tensors[name]
             if name in source and own.dims == source[name].dims:
                 own.CopyFrom(source[name])

@@ -7,6 +7,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from nhle_onnx.graph.element_types import get_range
 from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.subgraph import list_behind
 from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.values.model import ClassifierHead
 
@@ -22,7 +23,8 @@ def lower_by_a_step(index: GraphIndex, head: ClassifierHead, classes: Collection
     So they lose a tie of scores that are all clipped to the same number. The DequantizeLinear gets
     a zero point for each class. Returns whether the scores end in one that can have it.
     """
-    node = _find_dequantizer(index, head)
+    ends = (_find_last(index, head), *(_find_behind(index, each.logits) for each in head.all_parts))
+    node = next((node for node in ends if node is not None and _has_room(index, head, node)), None)
     if node is None:
         return False
     scale, point = (index.read(name) for name in node.input[1:])
@@ -40,22 +42,44 @@ def lower_by_a_step(index: GraphIndex, head: ClassifierHead, classes: Collection
     return True
 
 
-def _find_dequantizer(index: GraphIndex, head: ClassifierHead) -> NodeProto | None:
-    """Return the node that turns the head's whole scores into real ones for good."""
-    if "Conv" not in head.op and head.logits_axis != -1:
-        return None  # a weight on the left, whose classes may lie along any axis
+def _find_last(index: GraphIndex, head: ClassifierHead) -> NodeProto | None:
+    """Return the node that computes the scores, but for what only moves them."""
     producers, node, name = index.producers, None, head.scores
     while name in producers:
         node = producers[name]
         if node.op_type not in _PASSING:
             break
         name = node.input[0]
-    if node is None or node.op_type != "DequantizeLinear" or len(node.input) < _INPUTS:
-        return None
+    return node
+
+
+def _find_behind(index: GraphIndex, logits: str) -> NodeProto | None:
+    """Return the node that turns a layer's whole logits into real ones, if nothing behind it
+    rounds them again.
+    """
+    node, name = None, logits
+    while node is None or node.op_type in {*_PASSING, "QuantizeLinear"}:
+        readers = [each for each in index.proto.graph.node if name in each.input]
+        if len(readers) != 1:
+            return None
+        node, name = readers[0], readers[0].output[0]
+    behind = list_behind(index.proto.graph, (name,))
+    rounds = any(
+        each.op_type.startswith("Q") and behind & {*each.output} for each in index.proto.graph.node
+    )
+    return None if rounds else node
+
+
+def _has_room(index: GraphIndex, head: ClassifierHead, node: NodeProto) -> bool:
+    """Whether a node is a DequantizeLinear that can have a zero point for each class."""
+    if "Conv" not in head.op and head.logits_axis != -1:
+        return False  # a weight on the left, whose classes may lie along any axis
+    if node.op_type != "DequantizeLinear" or len(node.input) < _INPUTS:
+        return False
     opset = {each.domain: each.version for each in index.proto.opset_import}.get("", 0)
     is_single = all(name in index.tensors and index.read(name).size == 1 for name in node.input[1:])
     has_axis = bool(node.domain) or opset >= _FIRST_OPSET
-    return node if is_single and has_axis and not node.attribute else None
+    return is_single and has_axis and not node.attribute
 
 
 def undo_step(proto: ModelProto) -> None:

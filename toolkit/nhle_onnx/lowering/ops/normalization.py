@@ -112,3 +112,14 @@ def lrn(node: Node, x: Tensor) -> Tensor:
 def lp_normalization(node: Node, x: Tensor) -> Tensor:
     """LpNormalization along one axis."""
     return functional.normalize(x, float(node.get("p", 2)), node.get("axis", -1))
+
+
+def scaler(node: Node, x: Tensor) -> Tensor:
+    """Scaler of ai.onnx.ml: features less an offset, times a scale."""
+    return scale_features(x, node.get("offset"), node.get("scale"))
+
+
+@recorded
+def scale_features(x: Tensor, offset: list[float], scale: list[float]) -> Tensor:
+    """Subtract an offset for each feature, or one for all, and multiply likewise."""
+    return (x - x.new_tensor(offset)) * x.new_tensor(scale)

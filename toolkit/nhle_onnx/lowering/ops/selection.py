@@ -112,7 +112,11 @@ def slice_axis(x: Tensor, axis: int, start: int, end: int, step: int) -> Tensor:
     if step < 0:
         x = x.flip(axis)
         start, end, step = -1 - start, -1 - end, -step
-    return x[(builtins.slice(None),) * axis + (builtins.slice(start, end, step),)]
+    extent = x.shape[axis]
+    # exporters write the lowest and highest int64 for "from the start", "to the end"
+    first, last, _ = builtins.slice(start, end).indices(extent)
+    steps = builtins.slice(first, last, min(step, extent) or 1)
+    return x[(builtins.slice(None),) * axis + (steps,)]
 
 
 def compress(node: Node, x: Tensor, condition: Tensor) -> Tensor:

@@ -11,10 +11,14 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from nhle_onnx.release.page.figures import format_plain
 from nhle_onnx.release.page.svg import INK
-from nhle_onnx.text import format_number
-from nhle_onnx.values.audit import Measure, Projection, Role
+from nhle_onnx.release.rows import name_measure
+from nhle_onnx.values.audit import Measure, Projection
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.report import TrainingStep
 
 ROLE_NAMES: Mapping[Role, str] = {
@@ -38,6 +42,13 @@ _GAP = 0.12  # inches, between rows
 _MARGIN = 1.0  # inches, for axis and legend
 _FARTHEST = (-1.0, 2.0)  # positions beyond are drawn at the edge
 
+_LABEL = 0.075  # of the panel, which a label covers
+_MOVES = 200
+_FADED = 0.6  # so that figures can be read on the darkest cell
+_LEAST = 0.005  # a share that is written as 1 %
+_FIGURES = 12  # classes up to which cells have figures
+
+Points = npt.NDArray[np.float64]
 Values = Mapping[Role, Sequence[float | None]]
 
 
@@ -63,7 +74,7 @@ def draw_attacks(figure: Figure, measures: Sequence[Measure]) -> None:
     """Bars for the original and the edited model, whiskers for the interval, and a mark where the
     retrained model stands.
     """
-    axes = _open_rows(figure, [measure.title for measure in measures], bars=2)
+    axes = _open_rows(figure, [name_measure(measure) for measure in measures], bars=2)
     for row, measure in enumerate(measures):
         _draw_attack(axes, row, measure)
     _finish_shares(axes, "")
@@ -92,7 +103,7 @@ def _draw_attack(axes: Axes, row: int, measure: Measure) -> None:
 
 def draw_scale(figure: Figure, measures: Sequence[Measure]) -> None:
     """A dot for each measure between the original, 0, and the retrained model, 1."""
-    axes = _open_rows(figure, [measure.title for measure in measures], bars=2)
+    axes = _open_rows(figure, [name_measure(measure) for measure in measures], bars=2)
     positions = [measure.position or 0.0 for measure in measures]
     shown = np.clip(positions, *_FARTHEST)
     axes.axvline(0, color=_COLOURS["original"], linewidth=2)
@@ -102,7 +113,7 @@ def draw_scale(figure: Figure, measures: Sequence[Measure]) -> None:
     axes.plot(shown, rows, "o", color=_COLOURS["edited"], markersize=7, clip_on=False)
     beside = axes.get_yaxis_transform()
     for row, position in zip(rows, positions, strict=True):
-        axes.text(1.02, row, format_number(position), transform=beside, va="center")
+        axes.text(1.02, row, format_plain(position), transform=beside, va="center")
     low, high = min(0.0, *shown), max(1.0, *shown)
     axes.set_xlim(low - 0.12, high + 0.12)
     axes.set_xticks([0, 0.5, 1], ["0\noriginal", "0.5", "1\nretrained"])
@@ -141,9 +152,63 @@ def _draw_points(
         places = points[classes == index]
         colour = colours.get(index) or f"{greys[index]:.2f}"
         axes.plot(*places.T, "o", color=colour, markersize=2.2, markeredgewidth=0)
-    for index in others if len(present) <= _NAMED_CLASSES else ():
-        x, y = np.median(points[classes == index], axis=0)
-        axes.text(x, y, str(index), ha="center", va="center", weight="bold")
+    if others and len(present) <= _NAMED_CLASSES:
+        centres = [np.median(points[classes == index], axis=0) for index in others]
+        for index, (x, y) in zip(others, spread(np.array(centres), np.ptp(points, 0)), strict=True):
+            axes.text(x, y, str(index), ha="center", va="center", weight="bold")
+
+
+def spread(places: Points, extent: Points) -> Points:
+    """Move places [N, 2] of labels apart until none covers another; `extent` [2] is the panel's."""
+    room = np.where(extent > 0, extent, 1.0) * _LABEL
+    moved = places.astype(np.float64) / room
+    moved += np.arange(len(moved))[:, None] * 1e-6  # equal places part, too
+    for _ in range(_MOVES):
+        apart = moved[:, None] - moved[None]
+        distance = np.linalg.norm(apart, axis=-1)
+        overlap = np.clip(1 - distance, 0, None) * (1 - np.eye(len(moved)))
+        if not overlap.any():
+            break
+        moved += (apart / np.maximum(distance, 1e-9)[..., None] * overlap[..., None]).sum(1) * 0.55
+    spaced: Points = moved * room
+    return spaced
+
+
+def draw_confusion(
+    figure: Figure,
+    names: Sequence[str],
+    indices: Sequence[int],
+    shares: Mapping[Role, npt.NDArray[np.float64]],
+    forgotten: Sequence[int],
+) -> None:
+    """A table of shares for each model, dark where they are high; forgotten classes are framed."""
+    width = figure.get_figwidth() * (1.3 if len(names) <= _FIGURES else 2)
+    figure.set_size_inches(width, width / (len(shares) + 0.5) + 0.3)
+    panels = figure.subplots(1, len(shares), squeeze=False)[0]
+    places = range(len(names))
+    for axes, (role, table) in zip(panels, shares.items(), strict=True):
+        _draw_table(axes, table, forgotten)
+        axes.set_title(ROLE_NAMES[role])
+        axes.set_xticks(places, [str(index) for index in indices], size=8)
+        axes.set_yticks(places, [""] * len(names))
+    panels[0].set_yticks(places, [_wrap(name) for name in names], size=8)
+
+
+def _draw_table(axes: Axes, table: Points, forgotten: Sequence[int]) -> None:
+    size = len(table)
+    axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    for row, column in np.argwhere(table >= _LEAST):
+        corner, share = (column - 0.5, row - 0.5), float(table[row, column])
+        shade = {"color": _COLOURS["original"], "alpha": _FADED * share**0.5}
+        axes.add_patch(Rectangle(corner, 1, 1, linewidth=0, **shade))
+        if size <= _FIGURES:
+            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", size=7)
+    for row in forgotten:
+        for corner, width, height in (((-0.5, row - 0.5), size, 1), ((row - 0.5, -0.5), 1, size)):
+            frame = Rectangle(corner, width, height, fill=False, edgecolor=_COLOURS["edited"])
+            axes.add_patch(frame)
 
 
 def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
@@ -158,7 +223,9 @@ def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
             linewidth=2,
             marker="o" if len(curve) == 1 else "",
         )
-    axes.set(xlabel="step of relearning", ylabel="Acc_F", ylim=(-0.02, 1.02), xlim=(0, None))
+    axes.set(xlabel="step of relearning", ylabel="recognised", ylim=(-0.02, 1.02), xlim=(0, None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     _add_legend(figure, axes)
 
@@ -201,6 +268,7 @@ def _open_rows(figure: Figure, names: Sequence[str], *, bars: int) -> Axes:
 
 def _finish_shares(axes: Axes, label: str) -> None:
     axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.set_xlabel(label)
     axes.set_axisbelow(True)
     axes.grid(axis="x")

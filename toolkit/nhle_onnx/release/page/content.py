@@ -1,13 +1,17 @@
 """What stands on the page of a report, in the order of reading: the verdict first."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from nhle_onnx.release.page.cleaning import clean
-from nhle_onnx.release.page.elements import Page, Picture, Section
+from nhle_onnx.release.page.elements import Gallery, Page, Picture, Row, Section, Table
+from nhle_onnx.release.page.figures import format_points, format_share
+from nhle_onnx.release.page.galleries import show_forgotten, show_mistakes
 from nhle_onnx.release.page.pictures import (
+    count_flows,
     picture_accuracy,
     picture_attacks,
+    picture_confusion,
     picture_curves,
     picture_flows,
     picture_projection,
@@ -18,64 +22,88 @@ from nhle_onnx.release.page.tables import (
     list_gaps,
     list_preprocess,
     tabulate_accuracy,
+    tabulate_attacks,
     tabulate_checks,
     tabulate_facts,
     tabulate_files,
     tabulate_measures,
 )
-from nhle_onnx.release.page.verdicts import judge_audit, judge_unlearning, name_forgotten
-from nhle_onnx.values.audit import AuditReport, Projection, Role
-from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport
+from nhle_onnx.release.page.verdicts import (
+    answer_attacks,
+    compare_with_retrained,
+    explain_attacks,
+    judge_audit,
+    judge_fleet,
+    judge_unlearning,
+    judge_verification,
+    name_forgotten,
+)
+from nhle_onnx.values.audit import AuditReport, Projection
+from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.values.outcomes import Outcomes, Role
+from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport, VerifyReport
+from nhle_onnx.values.verdict import Check
 
+Part = TypeVar("Part", Picture, Gallery)
 Trajectory = Sequence[TrainingStep]
+_MOST_JOBS = 24
+_JOB_HEADER = ("job", "status", "forgotten", "other classes", "original head", "seconds")
 
 
 def describe_audit(
     report: AuditReport, projection: Projection | None, trajectory: Trajectory
 ) -> Page:
-    """The page of an audit. The trajectory is from the edited model's `report.json`, or empty."""
+    """The page of an audit: can the class be brought back, how do we know, what is left? The
+    trajectory is from the edited model's `report.json`, or empty.
+    """
     report = clean(report)
+    named = (report.labels, report.forget)
+    files = {"edited": report.model, "original": report.baseline, "retrained": report.reference}
     return Page(
-        title=f"Has the model forgotten {name_forgotten(report.labels, report.forget)}?",
+        title=f"Has the model forgotten {name_forgotten(*named)}?",
         tool=_name_tool(report.tool),
         verdict=judge_audit(report),
         sections=_drop_empty(
             Section(
-                title="Checks",
-                tables=(tabulate_checks(report.checks, report.measures),),
-                points=list_gaps(report.checks),
-            ),
-            _show_answers(report),
-            Section(
-                title="What an attacker gets out of them",
+                title="Can the class be brought back?",
+                sentences=answer_attacks(report),
                 pictures=_keep(
-                    picture_projection(report, projection) if projection else None,
                     picture_attacks(report.measures),
                     picture_curves(report.curves) if report.curves else None,
                 ),
             ),
             Section(
-                title="How close to a model that never saw the class",
-                pictures=_keep(picture_scale(report.measures)),
+                title="How do we know?",
+                sentences=explain_attacks(report),
+                points=(
+                    *list_gaps(report.checks),
+                    *(f"{skipped.attack}: {skipped.reason}" for skipped in report.skipped),
+                ),
+                tables=(
+                    tabulate_checks(report.checks, report.measures),
+                    tabulate_attacks(report.measures),
+                ),
             ),
-            _show_training(trajectory),
-            Section(title="Every measure", tables=(tabulate_measures(report.measures),)),
             Section(
-                title="Attacks that could not run",
-                sentences=() if report.skipped else ("Every attack ran.",),
-                points=tuple(f"{skipped.attack}: {skipped.reason}" for skipped in report.skipped),
+                title="What is left of it?",
+                sentences=(compare_with_retrained(report),),
+                galleries=_keep(
+                    show_forgotten(report.labels, report.outcomes) if report.outcomes else None
+                ),
+                pictures=_keep(
+                    picture_scale(report.measures),
+                    picture_flows(*named, report.flows) if report.flows else None,
+                    picture_projection(report, projection) if projection else None,
+                ),
             ),
+            _show_answers(*named, report.accuracies, report.samples.judge, report.outcomes),
+            _show_training(trajectory),
             Section(title="Notes", points=report.notes),
             Section(
                 title="Provenance",
                 tables=(
-                    tabulate_files(
-                        {
-                            "edited": report.model,
-                            "original": report.baseline,
-                            "retrained": report.reference,
-                        }
-                    ),
+                    tabulate_measures(report.measures),
+                    tabulate_files(files),
                     tabulate_facts("What was run", _list_audit(report)),
                 ),
             ),
@@ -86,23 +114,16 @@ def describe_audit(
 def describe_unlearning(report: UnlearnReport) -> Page:
     """The page of an edit: what `unlearn` measured."""
     report = clean(report)
-    samples, model = report.samples, report.model
+    samples, model, named = report.samples, report.model, (report.labels, report.forget)
     before_and_after: dict[Role, Accuracy] = {"original": report.before, "edited": report.after}
     return Page(
-        title=f"Forgetting {name_forgotten(report.labels, report.forget)}",
+        title=f"Forgetting {name_forgotten(*named)}",
         tool=_name_tool(report.tool),
         verdict=judge_unlearning(report),
         sections=_drop_empty(
-            Section(
-                title="Checks",
-                tables=(tabulate_checks(report.checks),),
-                points=list_gaps(report.checks),
-            ),
-            Section(
-                title="What the models answer",
-                pictures=(picture_accuracy(report.labels, report.forget, before_and_after),),
-                tables=(tabulate_accuracy(report.labels, report.forget, before_and_after),),
-            ),
+            _show_checks(report.checks),
+            _show_forgotten(*named, report.outcomes),
+            _show_answers(*named, before_and_after, samples.eval, report.outcomes),
             _show_training(report.trajectory),
             Section(title="Notes", points=report.notes),
             Section(
@@ -132,18 +153,137 @@ def describe_unlearning(report: UnlearnReport) -> Page:
     )
 
 
-def _show_answers(report: AuditReport) -> Section:
-    title = "What the models answer"
-    if not report.accuracies:
+def describe_verification(report: VerifyReport) -> Page:
+    """The page of what `verify` measured."""
+    report = clean(report)
+    named = (report.labels, report.forget)
+    accuracies: dict[Role, Accuracy] = {"original": report.before} if report.before else {}
+    accuracies["edited"] = report.after
+    return Page(
+        title=f"What the model still knows of {name_forgotten(*named)}",
+        tool=_name_tool(report.tool),
+        verdict=judge_verification(report),
+        sections=_drop_empty(
+            _show_checks(report.checks),
+            _show_forgotten(*named, report.outcomes),
+            _show_answers(*named, accuracies, report.samples, report.outcomes),
+            Section(title="Notes", points=report.notes),
+            Section(
+                title="Provenance",
+                tables=(
+                    tabulate_files({"model": report.model, "baseline": report.baseline}),
+                    tabulate_facts(
+                        "What was run",
+                        {
+                            "providers": [each.provider for each in report.providers],
+                            "sums of 8-bit products": report.kernels,
+                            "images": report.samples,
+                            **list_preprocess(report.preprocess),
+                            _name_tool(report.tool): report.schema,
+                            **_list_seconds(report.elapsed_s),
+                        },
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def describe_fleet(report: FleetReport) -> Page:
+    """The page of a fleet: every job, those that did not pass first."""
+    report = clean(report)
+    jobs = sorted(report.jobs, key=lambda job: -job.exit_code)
+    rows = tuple(Row(cells=_list_job(job), is_marked=job.status != "passed") for job in jobs)
+    figures = frozenset({2, 3, 4, 5})
+    tables = (
+        Table(title="Jobs", header=_JOB_HEADER, rows=rows[:_MOST_JOBS], figures=figures),
+        Table(
+            title=f"The other {len(rows) - _MOST_JOBS:,} jobs",
+            header=_JOB_HEADER,
+            rows=rows[_MOST_JOBS:],
+            figures=figures,
+            is_folded=True,
+        ),
+    )
+    reasons = (f"{job.name}: {job.reason}. {job.remedy}".strip() for job in jobs if job.reason)
+    facts = {
+        "engine": report.engine,
+        "workers": report.workers,
+        "seconds": report.elapsed_s,
+        _name_tool(report.tool): report.schema,
+    }
+    return Page(
+        title="A fleet of models that forget",
+        tool=_name_tool(report.tool),
+        verdict=judge_fleet(report),
+        sections=_drop_empty(
+            Section(title="Jobs", tables=tuple(table for table in tables if table.rows)),
+            Section(title="Not done", points=tuple(reasons)),
+            Section(title="Provenance", tables=(tabulate_facts("What was run", facts),)),
+        ),
+    )
+
+
+def _list_job(job: JobResult) -> tuple[str, ...]:
+    status = f"{job.status} (kept)" if job.kept else job.status
+    record = job.record
+    if record is None:
+        return (job.name, status, "-", "-", "-", "-")
+    return (
+        job.name,
+        status,
+        format_share(record.acc_f),
+        format_points(record.delta_acc_r),
+        format_share(record.unmasked_acc_f),
+        f"{record.elapsed_s:.0f}",
+    )
+
+
+def _show_checks(checks: Sequence[Check]) -> Section:
+    return Section(title="Checks", tables=(tabulate_checks(checks),), points=list_gaps(checks))
+
+
+def _show_forgotten(
+    labels: Sequence[str], forget: Sequence[int], outcomes: Outcomes | None
+) -> Section:
+    """Images that were forgotten, and what they are taken for now."""
+    title = "What was forgotten"
+    if outcomes is None:
         return Section(title=title)
-    of_classes = (report.labels, report.forget, report.accuracies)
+    flows = count_flows(outcomes, forget, len(labels))
     return Section(
         title=title,
-        pictures=_keep(
-            picture_accuracy(*of_classes), picture_flows(report) if report.flows else None
-        ),
-        tables=(tabulate_accuracy(*of_classes),),
+        galleries=_keep(show_forgotten(labels, outcomes)),
+        pictures=_keep(picture_flows(labels, forget, flows) if flows else None),
     )
+
+
+def _show_answers(
+    labels: Sequence[str],
+    forget: Sequence[int],
+    accuracies: Mapping[Role, Accuracy],
+    images: int,
+    outcomes: Outcomes | None,
+) -> Section:
+    """The accuracy of every class, the worst mistakes, and which classes are confused."""
+    title = "What the models answer"
+    if not accuracies:
+        return Section(title=title)
+    return Section(
+        title=title,
+        sentences=(_say_images(outcomes),) if outcomes else (),
+        galleries=_keep(show_mistakes(labels, outcomes) if outcomes else None),
+        pictures=_keep(
+            picture_accuracy(labels, forget, accuracies),
+            picture_confusion(labels, forget, outcomes) if outcomes else None,
+        ),
+        tables=tabulate_accuracy(labels, forget, accuracies, images),
+    )
+
+
+def _say_images(outcomes: Outcomes) -> str:
+    of_all = "" if outcomes.images == outcomes.available else f" of {outcomes.available:,}"
+    return f"Images and mistakes on this page are of {outcomes.images:,}{of_all} images."
 
 
 def _list_audit(report: AuditReport) -> dict[str, Any]:
@@ -178,16 +318,20 @@ def _show_training(trajectory: Trajectory) -> Section:
 
 def _list_surroundings(report: AuditReport | UnlearnReport) -> dict[str, Any]:
     """Versions, and how long it took."""
-    seconds = {f"seconds: {stage}": took for stage, took in report.elapsed_s.items()}
-    return {_name_tool(report.tool): report.schema, **report.environment, **seconds}
+    tool = {_name_tool(report.tool): report.schema}
+    return {**tool, **report.environment, **_list_seconds(report.elapsed_s)}
+
+
+def _list_seconds(elapsed_s: Mapping[str, float]) -> dict[str, float]:
+    return {f"seconds: {stage}": took for stage, took in elapsed_s.items()}
 
 
 def _name_tool(tool: Mapping[str, str]) -> str:
     return " ".join(tool.values())
 
 
-def _keep(*pictures: Picture | None) -> tuple[Picture, ...]:
-    return tuple(picture for picture in pictures if picture is not None)
+def _keep(*parts: Part | None) -> tuple[Part, ...]:
+    return tuple(part for part in parts if part is not None)
 
 
 def _drop_empty(*sections: Section) -> tuple[Section, ...]:

@@ -19,36 +19,62 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Cells of a table, the first of them its name; `is_marked` sets it apart from the others."""
+    """Cells of a table, the first of them its name; `is_marked` sets it apart from the others, and
+    `link` is the path of a page that tells more.
+    """
 
     cells: tuple[str, ...]
     is_marked: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under a header; the columns in `figures` hold figures, the others words."""
+    """Rows under a header; the columns in `figures` hold figures, the others words. A folded one is
+    opened by a click.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[Row, ...]
     figures: frozenset[int] = frozenset()
+    is_folded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """An image as a data address, with lines under it; `is_marked` sets it apart."""
+
+    picture: str
+    alternative: str
+    lines: tuple[str, ...]
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """Images side by side, and what to look for."""
+
+    title: str
+    caption: str
+    tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading, and under it sentences, a list, pictures and tables, in this order."""
+    """A heading, and under it sentences, a list, images, pictures and tables, in this order."""
 
     title: str
     sentences: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing stands under the heading."""
-        return not (self.sentences or self.points or self.pictures or self.tables)
+        return not (self.sentences or self.points or self.galleries or self.pictures or self.tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,5 +92,5 @@ class Page:
 
     title: str
     tool: str
-    verdict: Verdict
+    verdict: Verdict | None
     sections: tuple[Section, ...]

@@ -1,4 +1,4 @@
-"""Tables of a page. Every figure is written as the terminal writes it."""
+"""Tables of a page."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,12 @@ from typing import Any
 
 from nhle_onnx.release.page.charts import ROLE_NAMES
 from nhle_onnx.release.page.elements import Row, Table
-from nhle_onnx.release.page.pictures import name_classes
-from nhle_onnx.text import format_capped, format_number
-from nhle_onnx.values.audit import Measure, Role
+from nhle_onnx.release.page.explanations import CHECKS, explain_figure
+from nhle_onnx.release.page.figures import format_of_check, format_of_measure, format_share
+from nhle_onnx.release.rows import choose_rows, measure_spread, name_classes, name_measure
+from nhle_onnx.text import format_number
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.summary import FileSummary, ModelSummary
@@ -19,34 +22,21 @@ VERDICT_NAMES: dict[Verdict, str] = {
     "failed": "FAILED",
     "not-judged": "not judged",
 }
-_MEANINGS = {
-    "after.acc_f": "accuracy on the forgotten classes",
-    "delta_acc_r": "change of accuracy on the other classes",
-    "unmasked.acc_f": "accuracy on the forgotten classes with the original head put back",
-    "known_before": "accuracy of the model as given on the forgotten classes: had it known them?",
-    "skill_after": "how well the model tells the other classes apart, from 0 to 1",
-    "skill_before": "how well the model as given tells classes apart, from 0 to 1",
-    "tensors_changed_outside_scope": "weights changed that were not to change",
-    "graph_changes": "changes of the graph's structure",
-    "growth_bytes": "bytes by which the file grew",
-}
 
 
 def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> Table:
     """Every check with its limit, its evidence and its verdict; those not passed are marked."""
-    meanings = _MEANINGS | {measure.name: measure.title for measure in measures}
+    titles = {measure.name: name_measure(measure) for measure in measures}
+    meanings = {**titles, **CHECKS}
     return Table(
         title="Each figure against its limit",
-        header=(
-            "check", "verdict", "value", "limit", "95 % bound", "images", "95 % interval",
-            "what it says",
-        ),
+        header=("what was checked", "verdict", "value", "limit", "at worst", "images", "name"),
         rows=tuple(
             Row(cells=_list_cells(check, meanings), is_marked=check.verdict != "passed")
             for check in checks
         ),
-        figures=frozenset({2, 3, 4, 5, 6}),
-    )  # fmt: skip
+        figures=frozenset({2, 3, 4, 5}),
+    )
 
 
 def list_gaps(checks: Sequence[Check]) -> tuple[str, ...]:
@@ -57,80 +47,115 @@ def list_gaps(checks: Sequence[Check]) -> tuple[str, ...]:
 def _list_cells(check: Check, meanings: Mapping[str, str]) -> tuple[str, ...]:
     sign = "≤" if check.better == "lower" else "≥"
     evidence = check.evidence
-    interval = " to ".join(map(format_number, evidence.interval)) if evidence else ""
     return (
-        check.name,
+        meanings.get(check.name, check.name),
         VERDICT_NAMES[check.verdict],
-        format_number(check.value),
-        f"{sign} {format_number(check.limit)}",
-        f"{sign} {format_number(evidence.bound)}" if evidence else "",
+        format_of_check(check, check.value),
+        f"{sign} {format_of_check(check, check.limit)}",
+        f"{sign} {format_of_check(check, evidence.bound)}" if evidence else "",
         f"{evidence.images:,}" if evidence else "",
-        interval,
-        meanings.get(check.name, ""),
+        check.name,
     )
 
 
 def tabulate_accuracy(
-    labels: Sequence[str], forget: Sequence[int], accuracies: Mapping[Role, Accuracy]
-) -> Table:
-    """Accuracy of each class, one column a model; forgotten classes are marked."""
-    classes = tuple(
-        Row(
-            cells=(name, *(_at_class(accuracy, index) for accuracy in accuracies.values())),
-            is_marked=index in forget,
-        )
-        for index, name in enumerate(name_classes(labels, forget))
-    )
+    labels: Sequence[str],
+    forget: Sequence[int],
+    accuracies: Mapping[Role, Accuracy],
+    images: int,
+) -> tuple[Table, ...]:
+    """Accuracy of each class, one column a model; forgotten classes are marked. Of many classes,
+    those that changed most come first, and the others are folded. `images` judged them all.
+    """
+    per_class = max(1, images // max(1, len(labels)))
+    names = name_classes(labels, forget)
+    values = {role: accuracy.per_class for role, accuracy in accuracies.items()}
+    shown = choose_rows(len(labels), forget, values, measure_spread)
+    rest = sorted({*range(len(labels))} - {*shown})
+
+    def make_row(index: int) -> Row:
+        cells = (format_share(_at_class(found, index), per_class) for found in accuracies.values())
+        return Row(cells=(names[index], *cells), is_marked=index in forget)
+
     means = tuple(
-        Row(cells=(name, *(format_number(getattr(found, key)) for found in accuracies.values())))
-        for name, key in (("Acc_F, forgotten", "acc_f"), ("Acc_R, retained", "acc_r"))
+        Row(cells=(name, *(format_share(getattr(each, key)) for each in accuracies.values())))
+        for name, key in (("forgotten classes", "acc_f"), ("all other classes", "acc_r"))
     )
+    header = ("class", *(ROLE_NAMES[role] for role in accuracies))
+    figures = frozenset(range(1, len(accuracies) + 1))
+    title = f"The {len(shown)} classes that changed most" if rest else "Accuracy of each class"
+    first = Table(
+        title=title,
+        header=header,
+        rows=(*map(make_row, shown), *means),
+        figures=figures,
+    )
+    if not rest:
+        return (first,)
+    others = Table(
+        title=f"The other {len(rest):,} classes",
+        header=header,
+        rows=tuple(map(make_row, rest)),
+        figures=figures,
+        is_folded=True,
+    )
+    return first, others
+
+
+def _at_class(accuracy: Accuracy, index: int) -> float | None:
+    return accuracy.per_class[index] if index < len(accuracy.per_class) else None
+
+
+def tabulate_attacks(measures: Sequence[Measure]) -> Table:
+    """Every figure of every attack on each model, with what it says."""
+    has_reference = any(measure.reference is not None for measure in measures)
     return Table(
-        title="Accuracy of each class",
-        header=("class", *(ROLE_NAMES[role] for role in accuracies)),
-        rows=(*classes, *means),
-        figures=frozenset(range(1, len(accuracies) + 1)),
+        title="Each attack, and what it found",
+        header=(
+            "what was tried", "original", "edited", *(("retrained",) if has_reference else ()),
+            "what it says",
+        ),
+        rows=tuple(
+            Row(cells=_list_attack(measure, has_reference=has_reference)) for measure in measures
+        ),
+        figures=frozenset({1, 2, 3} if has_reference else {1, 2}),
+    )  # fmt: skip
+
+
+def _list_attack(measure: Measure, *, has_reference: bool) -> tuple[str, ...]:
+    return (
+        name_measure(measure),
+        format_of_measure(measure, measure.original),
+        format_of_measure(measure, measure.edited),
+        *((format_of_measure(measure, measure.reference),) if has_reference else ()),
+        explain_figure(measure.name),
     )
-
-
-def _at_class(accuracy: Accuracy, index: int) -> str:
-    known = index < len(accuracy.per_class)
-    return format_number(accuracy.per_class[index] if known else None)
 
 
 def tabulate_measures(measures: Sequence[Measure]) -> Table:
-    """Every figure of every attack, on each model."""
+    """Every figure as the JSON has it, with its interval and its position; folded."""
     return Table(
-        title="Figures of each attack",
-        header=("attack", "measure", "original", "edited", "retrained", "position"),
+        title="Every figure as the JSON has it",
+        header=("name", "original", "edited", "lowest", "highest", "retrained", "position"),
         rows=tuple(
-            Row(
-                cells=(
-                    measure.attack,
-                    measure.title,
-                    format_capped(measure.original, measure.cap),
-                    _with_interval(measure),
-                    format_capped(measure.reference, measure.cap),
-                    format_number(measure.position),
-                )
-            )
+            Row(cells=(measure.name, *map(format_number, _list_figures(measure))))
             for measure in measures
         ),
-        figures=frozenset({2, 3, 4, 5}),
+        figures=frozenset(range(1, 7)),
+        is_folded=True,
     )
 
 
-def _with_interval(measure: Measure) -> str:
-    if measure.interval is None:
-        return format_capped(measure.edited, measure.cap)
-    low, high = (format_capped(value, measure.cap) for value in measure.interval)
-    return f"{format_capped(measure.edited, measure.cap)} [{low}, {high}]"
+def _list_figures(measure: Measure) -> tuple[float | None, ...]:
+    low, high = measure.interval or (None, None)
+    return (measure.original, measure.edited, low, high, measure.reference, measure.position)
 
 
 def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Table:
     """What identifies each model, down to the files that hold its weights."""
     return Table(
         title="Models",
+        is_folded=True,
         header=("model", "file", "bytes", "SHA-256"),
         rows=tuple(
             row
@@ -149,9 +174,10 @@ def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Ta
 
 
 def tabulate_facts(title: str, facts: Mapping[str, Any]) -> Table:
-    """Names and values, as the JSON has them."""
+    """Names and values, as the JSON has them; folded."""
     return Table(
         title=title,
+        is_folded=True,
         header=("what", "value"),
         rows=tuple(Row(cells=(name, _write(value))) for name, value in facts.items()),
     )

@@ -15,6 +15,7 @@ from nhle_onnx.values.settings.shared import (
     Force,
     Forget,
     Page,
+    PageImages,
     RunsOn,
     Seed,
     UsesKernels,
@@ -47,6 +48,7 @@ class AuditSettings:
         ),
     ] = None
     page: Page = None
+    shown: PageImages = 12
     unlearn_report: Annotated[
         Path | None,
         Option("The report.json of `unlearn`, to show the course of training.", group=Group.MODEL),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import Option
-from nhle_onnx.values.settings.shared import Engine, Workers
+from nhle_onnx.values.settings.shared import Engine, Force, Page, Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,8 @@ class FleetOptions:
 
     engine: Engine = "processes"
     workers: Workers = None
+    page: Page = None
+    force: Force = False
     retries: Annotated[
         int, Option("How often to repeat a job whose process died.", at_least=0, group=Group.PLACES)
     ] = 2

@@ -1,5 +1,6 @@
 """Options as metadata of fields; they become flags on the command line and keywords in Python."""
 
+import dataclasses
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, MISSING, Field, dataclass, fields, is_dataclass
@@ -17,7 +18,7 @@ class Option:
     note; help lists it in its `group`, or else in that of the settings that it belongs to.
     `at_least`, `at_most` and `above` bound a number; `counts` says how many numbers a list may
     have. `none` is the word for None, and `otherwise` says what a default of None does. With
-    `is_place`, the text may be a path.
+    `is_place`, the text may be a path. `aliases` are further words for some of the choices.
     """
 
     help: str
@@ -34,6 +35,7 @@ class Option:
     none: str = ""
     otherwise: str = ""
     is_place: bool = False
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

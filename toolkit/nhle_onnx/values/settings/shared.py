@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import ORT_PROVIDERS, Provider
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import Option
 
@@ -18,7 +18,9 @@ Forget = Annotated[
 ]
 JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.", group=Group.IMAGES)]
 Baseline = Annotated[Path | None, Option("The model before forgetting.", group=Group.MODEL)]
-RunsOn = Annotated[Provider, Option("Where ONNX Runtime runs.", group=Group.PLACES)]
+RunsOn = Annotated[
+    Provider, Option("Where ONNX Runtime runs.", group=Group.PLACES, aliases=ORT_PROVIDERS)
+]
 UsesKernels = Annotated[
     Kernels,
     Option(
@@ -34,7 +36,21 @@ Seed = Annotated[
 ]
 Page = Annotated[
     Path | None,
-    Option("Write the report as an HTML page, FILE.html.", keyword="report", group=Group.OUTPUT),
+    Option(
+        "Write the report as a page, FILE.html; as Markdown, FILE.md; or as JUnit, FILE.xml.",
+        keyword="report",
+        group=Group.OUTPUT,
+    ),
+]
+PageImages = Annotated[
+    int,
+    Option(
+        "How many images of each kind the page shows; 0 for none, where they are private.",
+        keyword="report_images",
+        at_least=0,
+        at_most=200,
+        group=Group.OUTPUT,
+    ),
 ]
 Force = Annotated[bool, Option("Replace existing outputs.", group=Group.OUTPUT)]
 Workers = Annotated[
@@ -65,3 +81,8 @@ MaxElements = Annotated[
         group=Group.SAFETY,
     ),
 ]
+
+
+def has_page(path: Path | None) -> bool:
+    """Whether a report is a page, which shows images; other formats show none."""
+    return path is not None and path.suffix.lower() == ".html"

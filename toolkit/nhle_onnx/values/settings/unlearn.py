@@ -11,7 +11,7 @@ from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.settings.option import Nested, Option
-from nhle_onnx.values.settings.shared import Force, Forget, Page, RunsOn, UsesKernels
+from nhle_onnx.values.settings.shared import Force, Forget, Page, PageImages, RunsOn, UsesKernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,11 @@ class UnlearnSettings:
             group=Group.IMAGES,
         ),
     ] = None
-    eval_data: Annotated[
+    data: Annotated[
         Path | None,
         Option(
             "Samples for measuring the result.",
+            old="eval_data",
             otherwise="those not used for tuning",
             group=Group.IMAGES,
         ),
@@ -64,9 +65,15 @@ class UnlearnSettings:
     device: Annotated[Device, Option("Where torch trains.", group=Group.PLACES)] = "auto"
     out: Annotated[
         Path | None,
-        Option("The edited model.", otherwise="MODEL-stem.unlearned.onnx", group=Group.OUTPUT),
+        Option(
+            "The edited model.",
+            short="o",
+            otherwise="MODEL-stem.unlearned.onnx",
+            group=Group.OUTPUT,
+        ),
     ] = None
     page: Page = None
+    shown: PageImages = 12
     bom: Annotated[
         Path | None,
         Option("Write a CycloneDX bill of materials of the edited model.", group=Group.OUTPUT),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import ORT_PROVIDERS, Provider
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -14,8 +14,11 @@ from nhle_onnx.values.settings.shared import (
     Baseline,
     BatchSize,
     Engine,
+    Force,
     Forget,
     JudgeData,
+    Page,
+    PageImages,
     UsesKernels,
     Workers,
 )
@@ -25,8 +28,9 @@ from nhle_onnx.values.settings.shared import (
 class VerifySettings:
     """The settings of `verify`.
 
-    Without `workers`, there is one for each core. `compares_kernels` measures with the other
-    kernels as well; `one_by_one` runs each image by itself.
+    Without `workers`, there is one for each core. `page` is the path of the HTML report.
+    `compares_kernels` measures with the other kernels as well; `one_by_one` runs each image by
+    itself.
     """
 
     model: Path
@@ -36,7 +40,10 @@ class VerifySettings:
     providers: Annotated[
         tuple[Provider, ...],
         Option(
-            "Where ONNX Runtime runs; repeat for several.", keyword="provider", group=Group.PLACES
+            "Where ONNX Runtime runs; repeat for several.",
+            keyword="provider",
+            group=Group.PLACES,
+            aliases=ORT_PROVIDERS,
         ),
     ] = ("auto",)
     kernels: UsesKernels = "exact"
@@ -45,6 +52,9 @@ class VerifySettings:
     batch_size: BatchSize = 256
     engine: Engine = "local"
     workers: Workers = None
+    page: Page = None
+    shown: PageImages = 12
+    force: Force = False
     limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     wording: Wording = "keywords"

@@ -215,7 +215,7 @@ def _choose_evaluation(
 ) -> SceneSource:
     """Return the images with boxes to judge by: those given, or the set's own, or what is left."""
     beside = root / EVALUATION
-    path = settings.eval_data or (beside if beside.is_dir() else None)
+    path = settings.data or (beside if beside.is_dir() else None)
     chosen = source.choose(rest) if path is None else _open(path, subject)
     return chosen.choose([place for place, boxes in enumerate(chosen.boxes) if boxes is not None])
 

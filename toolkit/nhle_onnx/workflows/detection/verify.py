@@ -2,7 +2,7 @@
 
 from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
 from nhle_onnx.detection.restoring import restore_channels
-from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError, UsageError
 from nhle_onnx.hints import hint, word_all
 from nhle_onnx.values.detection import DetectionVerifyReport, Precision
 from nhle_onnx.values.settings.verify import VerifySettings
@@ -66,7 +66,10 @@ def verify_detector(
 
 
 def _refuse_options(settings: VerifySettings) -> None:
-    """Raise UsageError for what detectors do not have yet."""
+    """Raise UsageError or UnsupportedModelError for what detectors do not have yet."""
+    if settings.page:
+        message = "a report of a detector as a page is not supported yet"
+        raise UnsupportedModelError(message, remedy=hint("Leave {report} out."))
     if settings.engine != "local" or len(settings.providers) > 1:
         message = "a detector is verified in this process, on one provider"
         raise UsageError(message, remedy=hint("Leave {engine=…} out, and give one {provider=…}."))

@@ -1,0 +1,165 @@
+"""The reports of a case, read as what they are: their verdicts follow from their own figures."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import open_regular, read_regular
+from nhle_onnx.release.kit.results import parse_kit
+from nhle_onnx.release.report import upgrade_report
+from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.kit import Kit
+from nhle_onnx.values.report import UnlearnReport, VerifyReport
+from nhle_onnx.values.verdict import Check
+
+_KIT_JSON = "kit.json"
+_MAX_TEXT = 2**26
+_CHUNK = 2**20
+_Report = TypeVar("_Report", UnlearnReport, VerifyReport, AuditReport)
+_COMMANDS: Final[Mapping[Any, str]] = {
+    UnlearnReport: "unlearn",
+    VerifyReport: "verify",
+    AuditReport: "audit",
+}
+_SCHEMAS: Final[Mapping[Any, tuple[str, ...]]] = {
+    UnlearnReport: ("nhle-onnx/report/v1", "nhle-onnx/report/v2"),
+    VerifyReport: ("nhle-onnx/verify/v1",),
+    AuditReport: ("nhle-onnx/audit/v1",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(Generic[_Report]):
+    """A report, and the bytes that it was read from."""
+
+    path: Path
+    content: bytes
+    report: _Report
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
+    """Read a report. Raises InputRefusedError for another document, and for one whose verdict does
+    not follow from its checks.
+    """
+    content = read_file(path)
+    command = _COMMANDS[kind]
+    try:
+        document = json.loads(content)
+        json.dumps(document, allow_nan=False)  # an infinity is no figure
+        _check_schema(kind, document["schema"])
+        document = upgrade_report(document)
+        report = TypeAdapter(kind).validate_python(document)
+        report = replace(report, checks=_keep_counts(report.checks, document["checks"]))
+        _check_classes(report)
+        _check_verdict(report, document)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = _explain(error)
+        message = f"{path} is not a report of `{command}`, or was changed: {reason}"
+        remedy = f"Give the JSON document of `{command}`, as it was written."
+        raise InputRefusedError(message, remedy=remedy) from error
+    return Document(path=path, content=content, report=report)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a text file. Raises InputRefusedError."""
+    try:
+        return read_regular(path)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise InputRefusedError(message, remedy="Check the path in the case.") from error
+
+
+def read_kit(path: Path) -> tuple[Kit, str]:
+    """Read a kit's kit.json and its digest, after checking every file that it names.
+
+    Raises InputRefusedError for a kit that is damaged, or whose files are others than it says.
+    """
+    try:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
+            text = _read_entry(archive, _KIT_JSON, _MAX_TEXT)
+            kit = parse_kit(text.decode())
+            _check_entries(archive, kit)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise InputRefusedError(message, remedy="Check the path in the case.") from error
+    except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+        message = f"{path} is not a kit, or was changed: {_explain(error)}"
+        raise InputRefusedError(message, remedy="Make the kit again.") from error
+    return kit, hashlib.sha256(text).hexdigest()
+
+
+def _check_entries(archive: zipfile.ZipFile, kit: Kit) -> None:
+    folder = kit.model.file.rpartition("/")[0]
+    stated = {kit.model.file: kit.model.sha256, kit.images.file: kit.images.sha256}
+    stated |= {f"{folder}/{name}".lstrip("/"): it for name, it in kit.model.sidecars.items()}
+    for name, digest in stated.items():
+        if _digest_entry(archive, name) != digest:
+            message = f"{name} has another digest than {_KIT_JSON} states"
+            raise ValueError(message)
+
+
+def _read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    with archive.open(name) as entry:
+        content = entry.read(limit + 1)
+    if len(content) > limit:
+        message = f"{name} has more than {limit:,} bytes"
+        raise ValueError(message)
+    return content
+
+
+def _digest_entry(archive: zipfile.ZipFile, name: str) -> str:
+    digest = hashlib.sha256()
+    with archive.open(name) as entry:
+        while chunk := entry.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _keep_counts(checks: tuple[Check, ...], stated: list[dict[str, Any]]) -> tuple[Check, ...]:
+    """Return checks with whole numbers where the document has them."""
+    return tuple(
+        replace(check, value=each["value"], limit=each["limit"])
+        for check, each in zip(checks, stated, strict=True)
+    )
+
+
+def _check_schema(kind: type, schema: object) -> None:
+    if schema not in _SCHEMAS[kind]:
+        message = f"its schema is {schema}"
+        raise ValueError(message)
+
+
+def _check_classes(report: _Report) -> None:
+    if not set(report.forget) <= set(range(len(report.labels))):
+        message = f"it has {len(report.labels)} labels, and is about class {report.forget}"
+        raise ValueError(message)
+
+
+def _check_verdict(report: _Report, document: Mapping[str, Any]) -> None:
+    """Compare what the document says of itself, and of each check, with what its figures say."""
+    stated = [(document, report), *zip(document["checks"], report.checks, strict=True)]
+    for said, found in stated:
+        for key in ("verdict", "passed"):  # reports of `v1` have no verdict
+            if key in said and said[key] != getattr(found, key):
+                message = f"it says {key} is {said[key]}, but its figures say {getattr(found, key)}"
+                raise ValueError(message)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,51 @@
+"""What each check and each figure of an attack says, for readers who train no networks."""
+
+from collections.abc import Mapping
+
+# by the name of a check
+CHECKS: Mapping[str, str] = {
+    "after.acc_f": "Images of the forgotten classes that are still recognised",
+    "acc_f": "Images of the forgotten classes that are still recognised",
+    "delta_acc_r": "Change of the accuracy on the other classes",
+    "unmasked.acc_f": "Recognised when the original head is put back",
+    "known_before": "Recognised before forgetting: had the model known the class?",
+    "skill_after": "How well the other classes are told apart, from 0 to 1",
+    "skill_before": "How well the classes were told apart before, from 0 to 1",
+    "tensors_changed_outside_scope": "Weights that changed but were to stay",
+    "graph_changes": "Changes of the graph's structure",
+    "growth_bytes": "Bytes by which the file grew",
+}
+
+# by the name of a figure, or else by the attack
+_FIGURES: Mapping[str, str] = {
+    "unmasking.original_head": "The head of the original is put back. If the class is only hidden "
+    "in the output, it is recognised again at once.",
+    "unmasking.rebuilt_row": "The head's row of the class is computed again from a few images of "
+    "it. A class that still forms a group of its own in the features comes back.",
+    "separability": "How far the class lies from the others in the features, compared with its own "
+    "spread. More means that it is easier to tell apart.",
+    "probe.recall": "A new head is trained on the features with images of every class. It shows "
+    "what the features still tell about the class.",
+    "relearning.steps": "The whole network is trained on images of the class again. Fewer steps "
+    "mean that more of it was left.",
+    "relearning.mean_acc_f": "How well the class is recognised during the first steps of training "
+    "it again.",
+    "relearning.ain": "Steps of relearning, divided by those of a model that never saw the class; "
+    "1 is as slow as that model.",
+    "membership": "An attacker tries to tell images of the training set from others by the model's "
+    "answers. A coin gets 50 %.",
+    "divergence.zrf": "How much the answers to forgotten images resemble those of an untrained "
+    "network.",
+    "divergence.js_to_reference": "How far the answers to forgotten images are from those of the "
+    "retrained model; 0 is equal.",
+    "quantization": "The weights are rounded, as for a smaller device. Forgetting that hangs on "
+    "tiny changes of the weights would be undone.",
+    "traces.outlier": "How far the row of the class stands out in the head, which would tell a "
+    "reader of the file which class was removed.",
+    "traces.guessed": "1 if the removed class can be guessed from the head's weights alone.",
+}
+
+
+def explain_figure(name: str) -> str:
+    """Explain a figure of an attack by its name; one without an explanation gets none."""
+    return _FIGURES.get(name) or _FIGURES.get(name.partition(".")[0], "")

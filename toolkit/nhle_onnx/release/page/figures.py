@@ -1,0 +1,59 @@
+"""Figures as a page writes them: with as many digits as their evidence has."""
+
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.verdict import Check
+
+_MINUS = "\N{MINUS SIGN}"
+_SHARES = frozenset({"known_before", "unmasking", "probe", "quantization", "membership"})
+_FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %
+_SOME = 1000
+
+
+def format_share(value: float | None, images: int | None = None) -> str:
+    """Write a share in percent; one image of few is more than a tenth of a percent."""
+    if value is None:
+        return "-"
+    count = _SOME if images is None else images
+    decimals = 0 if count < _FEW else 1 if count < _MANY else 2
+    return f"{_sign(f'{100 * value:.{decimals}f}')} %"
+
+
+def format_points(value: float | None) -> str:
+    """Write a difference of two shares in points, with its sign."""
+    return "-" if value is None else f"{_sign(f'{100 * value:+.1f}')} points"
+
+
+def format_plain(value: float | None, cap: float | None = None) -> str:
+    """Write any other figure: a count unchanged, otherwise three digits."""
+    if value is None:
+        return "-"
+    if cap is not None and value > cap:
+        return f"> {cap:g}"
+    if float(value).is_integer():
+        return _sign(f"{int(value):,}")
+    return _sign(f"{value:.3g}" if abs(value) < _SOME else f"{value:,.0f}")
+
+
+def format_of_check(check: Check, value: float | None) -> str:
+    """Write a figure of a check as its kind has it: a share, a difference of shares, or a count."""
+    if check.name.startswith("delta_"):
+        return format_points(value)
+    if is_share(check.name):
+        return format_share(value, check.evidence.images if check.evidence else None)
+    return format_plain(value)
+
+
+def format_of_measure(measure: Measure, value: float | None) -> str:
+    """Write a figure of an attack; one beyond its cap was never reached."""
+    return format_share(value) if is_share(measure.name) else format_plain(value, measure.cap)
+
+
+def is_share(name: str) -> bool:
+    """Whether a check's or a measure's figure is a share of images."""
+    return "acc_f" in name or not _SHARES.isdisjoint(name.split("."))
+
+
+def _sign(text: str) -> str:
+    """Write a minus sign, and no sign before a zero."""
+    plain = text.replace("-", _MINUS)
+    return plain.lstrip("+" + _MINUS) if not plain.strip("+0." + _MINUS) else plain

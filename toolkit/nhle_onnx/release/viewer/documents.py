@@ -1,0 +1,108 @@
+"""Reports read back from their JSON, which may come from strangers."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.regular_files import read_text
+from nhle_onnx.release.report import upgrade_report
+from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.fleet import FleetReport
+from nhle_onnx.values.report import UnlearnReport, VerifyReport
+
+Report = UnlearnReport | VerifyReport | AuditReport | FleetReport
+
+_KINDS: Mapping[str, type] = {
+    "nhle-onnx/report/v2": UnlearnReport,
+    "nhle-onnx/verify/v1": VerifyReport,
+    "nhle-onnx/audit/v1": AuditReport,
+    "nhle-onnx/fleet/v1": FleetReport,
+}
+_REMEDY = "Give a .report.json of `unlearn`, or the JSON output of `verify`, `audit` or `fleet`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A report, and what to call it."""
+
+    name: str
+    report: Report
+
+
+def read_documents(paths: Sequence[Path]) -> tuple[Document, ...]:
+    """Read reports, and all reports that lie in folders. Raises InputRefusedError where a file is
+    no report, and where there is none at all.
+    """
+    found = tuple(document for path in paths for document in _read(path))
+    if not found:
+        places = ", ".join(map(str, paths))
+        raise InputRefusedError(f"there is no report in {places}", remedy=_REMEDY)
+    return found
+
+
+def _read(path: Path) -> Iterator[Document]:
+    if not path.is_dir():
+        yield read_document(path)
+        return
+    for file in sorted(path.glob("*.json")):
+        try:
+            yield read_document(file)
+        except InputRefusedError:
+            continue  # other JSON may lie there as well
+
+
+def read_document(path: Path) -> Document:
+    """Read a report. Raises InputRefusedError."""
+    try:
+        document = upgrade_report(_parse(read_text(path)))
+        report = _adapt(_KINDS[document["schema"]]).validate_python(document)
+        _check(report)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        message = f"{path} is not a report that can be shown: {reason}"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
+    return Document(name=path.name, report=report)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    document = json.loads(text, parse_constant=_refuse)
+    if not isinstance(document, dict):
+        message = "it is no JSON object"
+        raise TypeError(message)
+    return document
+
+
+def _refuse(constant: str) -> None:
+    message = f"{constant} is no number"
+    raise ValueError(message)
+
+
+@cache
+def _adapt(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _check(report: Report) -> None:
+    """Require that classes which a report names exist in it. Raises ValueError."""
+    if isinstance(report, FleetReport):
+        return
+    named = {*report.forget}
+    for image in _list_images(report):
+        named |= {image.true, *image.answers.values()}
+    if report.outcomes:
+        pairs = (pair for of_model in report.outcomes.confusion.values() for pair in of_model)
+        named |= {index for true, given, _ in pairs for index in (true, given)}
+    if unknown := sorted(index for index in named if not 0 <= index < len(report.labels)):
+        message = f"it names class {unknown[0]} of {len(report.labels)}"
+        raise ValueError(message)
+
+
+def _list_images(report: UnlearnReport | VerifyReport | AuditReport) -> Iterable[Any]:
+    outcomes = report.outcomes
+    return (*outcomes.forgotten, *outcomes.mistakes) if outcomes else ()

@@ -1,0 +1,51 @@
+"""Reports as a notebook shows them: the verdict, the accuracies, and each check."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from nhle_onnx.text import format_number, name_class, to_printable
+
+_COLOURS = {"passed": "#00664a", "failed": "#a8320a", "not-judged": "#5d5300"}
+
+
+def render_notebook(report: Any) -> str:  # noqa: ANN401 - any report with checks
+    """Render a report as a few lines of HTML, without styles of a page around it."""
+    title = report.verdict.replace("-", " ").upper()
+    named = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    heading = (
+        f'<p><strong style="color: {_COLOURS[report.verdict]}; background: #fff; padding: 0 .3em">'
+        f"{title}</strong> {escape(named)}</p>"
+    )
+    accuracies = {
+        name: found for name in ("before", "after") if (found := getattr(report, name, None))
+    }
+    rows = [
+        (name, format_number(found.acc_f), format_number(found.acc_r))
+        for name, found in accuracies.items()
+    ]
+    checks = [
+        (check.name, format_number(check.value), _limit(check), check.verdict)
+        for check in report.checks
+    ]
+    return heading + "".join(
+        _render_table(header, body)
+        for header, body in (
+            (("", "Acc_F, forgotten", "Acc_R, other classes"), rows),
+            (("check", "value", "limit", "verdict"), checks),
+        )
+        if body
+    )
+
+
+def _limit(check: Any) -> str:  # noqa: ANN401 - a check
+    return f"{'≤' if check.better == 'lower' else '≥'} {format_number(check.limit)}"
+
+
+def _render_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(to_printable(cell))}</td>' for cell in row)}</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

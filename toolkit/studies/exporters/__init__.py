@@ -1,0 +1,1 @@
+"""What exporters write today, each made forgetful by the tool's defaults."""

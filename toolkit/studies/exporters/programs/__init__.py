@@ -1,0 +1,1 @@
+"""Programs that make ONNX files; most run in an environment of their own, without this package."""

@@ -1,0 +1,197 @@
+"""Screenshots of every page, README's picture, and a check that everybody can read the pages."""
+
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import click
+from PIL import Image
+from rich.progress import track
+
+from nhle_onnx.release.viewer.documents import read_documents
+from nhle_onnx.release.viewer.pages import list_pages
+from nhle_onnx.release.viewer.server import PageServer
+from tools.browser import FORMS, SCHEMES, Browser, Form, open_browser
+from tools.forgetting import draw_forgetting
+
+_FOLDER = Path("docs") / "pictures"
+_PAGES = _FOLDER / "pages"
+_MODEL = Path("models") / "lenet5_fashion_mnist" / "model.onnx"
+_MOBILENET = Path("models") / "mobilenetv3_small_fashion_mnist" / "model.onnx"
+_SAMPLES = Path("calibration_samples") / "fashion_mnist"
+_BEGINNING = 1500  # pixels
+_COLOURS = 48  # of a screenshot, which keeps it small
+_AXE_RUN = """axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations.map(
+    each => each.id + ": " + each.help + ": " + each.nodes.slice(0, 3).map(
+        node => node.html.slice(0, 160)).join(" | ")))"""
+_FLEET = """
+[[job]]
+model = "{model}"
+forget = ["Dress", "Bag"]
+method = "cwm"
+samples = "{samples}"
+
+[[job]]
+model = "no_such_model.onnx"
+forget = "Dress"
+"""
+
+
+@click.command("pictures")
+@click.option(
+    "--work", type=click.Path(path_type=Path), help="Keep pages here, and use those there."
+)
+@click.option("--only-pages", is_flag=True, help="Leave README's picture, which needs MobileNet.")
+def pictures(work: Path | None, *, only_pages: bool) -> None:
+    """Make docs/pictures: README's picture, and every page at desktop, phone and print."""
+    with _open_folder(work) as folder:
+        make_reports(folder)
+        if not only_pages:
+            _make_readme_picture(folder)
+        _PAGES.mkdir(parents=True, exist_ok=True)
+        with open_pages(folder) as pages, open_browser() as browser:
+            for name, url in track(list(pages.items()), "screenshots"):
+                for form in FORMS:
+                    for scheme in SCHEMES if form.media == "screen" else ("light",):
+                        path = _PAGES / f"{name}-{form.name}-{scheme}.png"
+                        path.write_bytes(_shrink(_photograph(browser, url, form, scheme)))
+        _crop(_PAGES / "audit-desktop-light.png", _FOLDER / "audit.png")
+        _fail_on(browser.messages)
+
+
+@click.command("accessible")
+@click.option("--axe", type=click.Path(path_type=Path), help="axe.min.js; by default npm's newest.")
+@click.option(
+    "--work", type=click.Path(path_type=Path), help="Keep pages here, and use those there."
+)
+@click.option(
+    "--site", type=click.Path(path_type=Path), help="A built site, whose pages are checked."
+)
+def accessible(axe: Path | None, work: Path | None, site: Path | None) -> None:
+    """Run axe-core over every page, light and dark, desktop and phone; a violation is an error."""
+    with _open_folder(work) as folder:
+        script = (axe or _fetch_axe(folder)).read_text("utf-8")
+        make_reports(folder)
+        with open_pages(folder) as pages, open_browser() as browser:
+            addresses = {**pages, **_list_site(site)}
+            found = [
+                f"{name}, {form.name}, {scheme}: {violation}"
+                for name, url in track(list(addresses.items()), "axe")
+                for form in FORMS[:2]
+                for scheme in SCHEMES
+                for violation in check_page(browser, url, form, scheme, script)
+            ]
+    click.echo(f"{len(addresses)} pages, {len(found)} violations")
+    _fail_on([*found, *browser.messages])
+
+
+def check_page(browser: Browser, url: str, form: Form, scheme: str, axe: str) -> list[str]:
+    """Return what axe-core finds on a page."""
+    browser.show(url, form, scheme)
+    browser.evaluate(f"{axe}; undefined")
+    violations: list[str] = browser.evaluate(_AXE_RUN)
+    return violations
+
+
+def make_reports(folder: Path) -> None:
+    """Make a report of each kind, with its page, unless it is there already."""
+    edited = folder / "unlearn.onnx"
+    named = ("--forget", "Dress")
+    compared = ("--baseline", _MODEL, "--data", _SAMPLES / "evaluation.npz")
+    if not (folder / "unlearn.html").exists():
+        _run("unlearn", _MODEL, *named, "--out", edited, "--report", folder / "unlearn.html")
+    for name in ("verify", "audit"):
+        if not (folder / f"{name}.html").exists():
+            page = folder / f"{name}.html"
+            document = _run(name, edited, *named, *compared, "--report", page, "--json")
+            (folder / f"{name}.json").write_bytes(document)
+    if not (folder / "fleet.html").exists():
+        request = _FLEET.format(model=_MODEL.resolve(), samples=_SAMPLES.resolve())
+        (folder / "fleet.toml").write_text(request, "utf-8")
+        document = _run("fleet", folder / "fleet.toml", "--report", folder / "fleet.html", "--json")
+        (folder / "fleet.json").write_bytes(document)
+
+
+@contextmanager
+def open_pages(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Serve the viewer, and name the address of every page."""
+    files = {path.stem: path.resolve().as_uri() for path in sorted(folder.glob("*.html"))}
+    with PageServer(list_pages(read_documents((folder,)))) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield {**files, "view": server.address}
+        server.shutdown()
+
+
+def _photograph(browser: Browser, url: str, form: Form, scheme: str) -> bytes:
+    browser.show(url, form, scheme)
+    return browser.take()
+
+
+def _shrink(picture: bytes) -> bytes:
+    stream = io.BytesIO()
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _crop(page: Path, path: Path) -> None:
+    """Write the beginning of a page, which a tutorial shows."""
+    image = Image.open(page)
+    image.crop((0, 0, image.width, _BEGINNING)).save(path, optimize=True)
+
+
+def _make_readme_picture(folder: Path) -> None:
+    report = folder / "readme" / "model.report.json"
+    if not report.exists():
+        report.parent.mkdir(exist_ok=True)
+        _run(
+            "unlearn", _MOBILENET, "--forget", "3", "--out", report.parent / "model.onnx",
+            "--report", report.parent / "page.html",
+        )  # fmt: skip
+    draw_forgetting(json.loads(report.read_text("utf-8")), _FOLDER / "forgetting.png")
+
+
+def _run(*arguments: str | Path) -> bytes:
+    """Run the program; a missed gate, or one that was not judged, is a result as well."""
+    command = [sys.executable, "-m", "nhle_onnx", *map(str, arguments), "--force", "--quiet"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode not in {0, 1, 6} and arguments[0] != "fleet":  # one of its jobs is refused
+        message = f"exit code {done.returncode}: {' '.join(command)}"
+        raise click.ClickException(message)
+    return done.stdout
+
+
+@contextmanager
+def _open_folder(work: Path | None) -> Iterator[Path]:
+    if work:
+        work.mkdir(parents=True, exist_ok=True)
+        yield work
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def _list_site(site: Path | None) -> dict[str, str]:
+    pages = sorted(site.rglob("*.html")) if site else []
+    return {str(page.relative_to(site or page)): page.resolve().as_uri() for page in pages}
+
+
+def _fetch_axe(folder: Path) -> Path:
+    """Fetch axe-core from npm."""
+    for command in (["npm", "pack", "axe-core", "--silent"], ["tar", "-xzf"]):
+        archives = sorted(folder.glob("axe-core-*.tgz"))
+        whole = [*command, archives[0].name] if command[0] == "tar" else command
+        subprocess.run(whole, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return folder / "package" / "axe.min.js"
+
+
+def _fail_on(messages: list[str]) -> None:
+    if messages:
+        raise click.ClickException("\n".join(messages))
