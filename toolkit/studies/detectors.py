@@ -128,7 +128,7 @@ def _write_body(rows: list[Row]) -> str:
     )
     return (
         "`unlearn MODEL --forget C` on two detectors of Fashion-MNIST items on textures: the "
-        "shipped [YOLO](../../models/yolo_tiny_fashion_scenes/card.md) (anchor-free, sigmoid "
+        "shipped YOLO (`models/yolo_tiny_fashion_scenes`; anchor-free, sigmoid "
         "scores, TorchScript's exporter), and an SSDLite on MobileNetV3-Small (anchors, a softmax "
         "with background, torch's newer exporter; `models/recipes/ssdlite_scenes.py`). In INT8, "
         "their convolutions are quantized (QDQ, per channel). 16 images show the class, the other "
