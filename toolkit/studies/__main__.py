@@ -8,6 +8,7 @@ from studies.attackers import attackers
 from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
+from studies.detectors import detectors
 from studies.exporters.command import exporters
 from studies.limits import limits
 from studies.page_orientation import page_orientation
@@ -31,6 +32,7 @@ for command in (
     audit,
     classes,
     compare,
+    detectors,
     exporters,
     limits,
     page_orientation,

@@ -24,7 +24,7 @@ CLASSES = ("0", "3", "6")
 def digests() -> None:
     """Print a line for each edited model, and for a patch and a kit's files of the last class."""
     with tempfile.TemporaryDirectory() as name:
-        for folder in sorted((ROOT / "models").glob("*/model.onnx")):
+        for folder in sorted((ROOT / "models").glob("*_fashion_mnist/model.onnx")):
             for forgotten in CLASSES:
                 out = Path(name) / f"{folder.parent.name}.{forgotten}.onnx"
                 call("unlearn", folder, "--forget", forgotten, "--out", out)

@@ -20,6 +20,7 @@ from nhle_onnx.api.commands import unlearn
 from nhle_onnx.errors import DeviceUnavailableError
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults
+from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.report import UnlearnReport
 from studies.results import ROOT
 from studies.tables import Row, write_met
@@ -71,7 +72,7 @@ def _fill_training() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "new.onnx"
 
-        def train() -> UnlearnReport:
+        def train() -> UnlearnReport | DetectionReport:
             return unlearn(
                 ROOT / "models" / MODELS[1] / "model.onnx", forget=3, samples=SAMPLES,
                 provider="cpu", device="cuda", out=out,

@@ -19,6 +19,7 @@ from nhle_onnx.api.keywords import (
 from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.inspect import InspectSettings
@@ -27,11 +28,10 @@ from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.summary import InspectReport
 from nhle_onnx.workflows.audit import audit_model
 from nhle_onnx.workflows.audit_page import check_page, write_page
+from nhle_onnx.workflows.forget import forget_class
 from nhle_onnx.workflows.inspect import inspect_model
 from nhle_onnx.workflows.observer import Observer, Silence, Stopwatch
 from nhle_onnx.workflows.pages import check_verify_page, write_report_page
-from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.unlearn import carry_out
 from nhle_onnx.workflows.verify import verify_model
 
 
@@ -43,11 +43,12 @@ def unlearn(
     forget: Classes,
     observer: Observer | None = None,
     **keywords: Unpack[UnlearnKeywords],
-) -> UnlearnReport:
+) -> UnlearnReport | DetectionReport:
     """Make a model forget classes, verify the edited file, and write it with its report.
 
-    Files are written as by the command, even if a gate fails: check `passed`. `forget` is an index,
-    a label, or several of them; an `observer` is told about progress.
+    The report of a detector has average precisions in place of accuracies. Files are written as by
+    the command, even if a gate fails: check `passed`. `forget` is an index, a label, or several of
+    them; an `observer` is told about progress.
 
     Raises UsageError, InputRefusedError, UnsupportedModelError, DeviceUnavailableError or
     TrainingDivergedError; nothing is written then.
@@ -75,7 +76,7 @@ def unlearn(
         command=render_call("unlearn", model=model, forget=forget, **values),
     )
     watch = Stopwatch(observer or Silence())
-    return carry_out(plan_unlearning(settings, watch), watch)
+    return forget_class(settings, watch)
 
 
 @documented(VerifySettings)
@@ -87,7 +88,7 @@ def verify(
     data: StrPath,
     observer: Observer | None = None,
     **keywords: Unpack[VerifyKeywords],
-) -> VerifyReport:
+) -> VerifyReport | DetectionVerifyReport:
     """Measure what a model still knows about the forgotten classes, and judge it by the gates.
 
     Writes nothing except a report, if `report` names one, and needs no torch. Raises UsageError,

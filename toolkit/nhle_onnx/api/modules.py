@@ -13,6 +13,7 @@ from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords, documented
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.graph.scratch import open_scratch
+from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.observer import Observer
@@ -30,7 +31,7 @@ def unlearn_module(
     out: StrPath,
     observer: Observer | None = None,
     **keywords: Unpack[TuningKeywords],
-) -> UnlearnReport:
+) -> UnlearnReport | DetectionReport:
     """Export a module, and make the export forget classes as `unlearn` does.
 
     `images` [N, ...] are the module's inputs, of `classes` [N]. The export is written beside `out`

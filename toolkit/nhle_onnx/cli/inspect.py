@@ -53,6 +53,8 @@ def _show(report: Any) -> None:
             f"{layer}: {head.num_classes} classes of {head.feature_dim} features, "
             f"weight {head.weight}, bias {head.bias or 'none (one is added)'}",
         )
+    if report.detector:
+        show_line("detector", _describe_detector(report.detector))
     show_line("weights", f"{report.trainable_parameters:,} in {report.trainable_tensors} tensors")
     if report.labels:
         shown = report.labels[:_SHOWN]
@@ -66,6 +68,24 @@ def _show(report: Any) -> None:
         show_line("reason", reason)
     if report.trials:
         _show_trials(report.trials)
+
+
+def _describe_detector(detector: Any) -> str:
+    """Say how many classes, at which scales, and how scores and boxes are read."""
+    scales: dict[str, int] = {}
+    for layer in detector.layers:
+        name = "x".join(map(str, layer.extents))
+        scales[name] = scales.get(name, 0) + 1
+    shown = ", ".join(
+        f"{name} ({count} anchors)" if count > 1 else name for name, count in scales.items()
+    )
+    kind = "softmax" if detector.competes else "sigmoid"
+    with_object = ", times an objectness" if detector.scores.objectness is not None else ""
+    inside = ", suppressed in the graph" if detector.suppresses else ""
+    return (
+        f"{detector.num_classes} classes, scales {shown}; {kind} scores in {detector.scores.name}"
+        f"{with_object}; boxes ({detector.boxes.form}) in {detector.boxes.name}{inside}"
+    )
 
 
 def _show_trials(trials: Any) -> None:

@@ -10,12 +10,13 @@ from nhle_onnx.cli.log import log
 from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
 if TYPE_CHECKING:  # importing rich takes longer than showing a line
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from rich.table import Table
 
     from nhle_onnx.values.audit import Measure
+    from nhle_onnx.values.detection import Precision
     from nhle_onnx.values.difference import TensorDifference
     from nhle_onnx.values.report import Accuracy, OtherKernels
     from nhle_onnx.values.verdict import Check, Verdict
@@ -136,23 +137,43 @@ def make_accuracy_table(
     """Make a table of each class's accuracy, one column for each measurement. Forgotten classes are
     marked; of many classes, those that changed most are shown.
     """
+    return _make_class_table(
+        labels, forget, columns, {"Acc_F, forgotten": "acc_f", "Acc_R, retained": "acc_r"}
+    )
+
+
+def make_precision_table(
+    labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Precision]
+) -> Table:
+    """Make a table of each class's average precision, as `make_accuracy_table` does."""
+    return _make_class_table(
+        labels, forget, columns, {"AP_F, forgotten": "ap_f", "mAP_R, retained": "map_r"}
+    )
+
+
+def _make_class_table(
+    labels: tuple[str, ...],
+    forget: tuple[int, ...],
+    columns: Mapping[str, Accuracy | Precision],
+    means: dict[str, str],
+) -> Table:
     from nhle_onnx.release.rows import choose_rows, measure_spread
 
     table = _start_table()
     table.add_column("class")
     for name in columns:
         table.add_column(name, justify="right")
-    values = {name: accuracy.per_class for name, accuracy in columns.items()}
+    values = {name: found.per_class for name, found in columns.items()}
     rows = choose_rows(len(labels), forget, values, measure_spread)
     for index in rows:
         name = _escape(name_class(index, labels[index]))
         shown = f"{name} (forgotten)" if index in forget else name
-        cells = [format_number(accuracy.per_class[index]) for accuracy in columns.values()]
+        cells = [format_number(found.per_class[index]) for found in columns.values()]
         table.add_row(shown, *cells)
     if left_out := len(labels) - len(rows):
         table.add_row(f"… and {left_out:,} more")
-    for shown, field in (("Acc_F, forgotten", "acc_f"), ("Acc_R, retained", "acc_r")):
-        cells = [format_number(getattr(accuracy, field)) for accuracy in columns.values()]
+    for shown, field in means.items():
+        cells = [format_number(getattr(found, field)) for found in columns.values()]
         table.add_row(shown, *cells, style="bold")
     return table
 

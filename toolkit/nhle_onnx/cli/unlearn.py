@@ -51,24 +51,20 @@ def unlearn_command(model: Path, **values: Any) -> int:
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.push.choose import parse_target
     from nhle_onnx.release.report import render_json
+    from nhle_onnx.workflows.forget import forget_class, rehearse_class
     from nhle_onnx.workflows.observer import Stopwatch
-    from nhle_onnx.workflows.plan import plan_unlearning
-    from nhle_onnx.workflows.unlearn import carry_out, rehearse
-    from nhle_onnx.workflows.unlearn_report import describe_plan
 
     settings = read_settings(model, values)
     targets = tuple(map(str, map(parse_target, values["push"])))
     with ProgressBar(quiet=values["quiet"]) as progress:
         watch = Stopwatch(progress)
-        plan = plan_unlearning(settings, watch)
-        report = None
         if values["dry_run"]:
-            rehearse(plan, watch)
+            planned = rehearse_class(settings, watch)
         else:
-            report = carry_out(plan, watch)
-    if report is None:
-        described = describe_plan(plan)
-        click.echo(render_json(described), nl=False) if values["as_json"] else _show_plan(described)
+            report = forget_class(settings, watch)
+    if values["dry_run"]:
+        is_shown = "head" in dir(planned["model"]) and not values["as_json"]
+        _show_plan(planned) if is_shown else click.echo(render_json(planned), nl=False)
         return 0
     if values["as_json"]:
         click.echo(render_json(report), nl=False)
@@ -132,9 +128,7 @@ def _show_plan(plan: dict[str, Any]) -> None:
 
 def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     from nhle_onnx.cli.show import (
-        make_accuracy_table,
         make_checks_table,
-        name_other_columns,
         show_gaps,
         show_line,
         show_notes,
@@ -143,10 +137,10 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     )
     from nhle_onnx.release.meaning import explain_verdict
 
-    head, samples, method = report.model.head, report.samples, report.method
+    samples, method = report.samples, report.method
     names = ", ".join(f"{index} {report.labels[index]}" for index in report.forget)
     show_line("model", f"{settings.model} ({report.model.size_bytes:,} bytes)")
-    show_line("forget", f"{names} (of {head.num_classes} classes)")
+    show_line("forget", f"{names} (of {_count_classes(report)} classes)")
     show_line(
         "samples",
         f"{samples.forget} to forget, {samples.anchors} anchors, {samples.eval} for evaluation",
@@ -154,9 +148,7 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
     show_line("method", f"{method['method']}, {method['steps_run']} steps: {method['stop_reason']}")
     show_line("where", f"trained on {report.device}, verified on {report.provider}")
     click.echo()
-    columns = {"before": report.before, "after": report.after}
-    columns |= name_other_columns(report.other_kernels)
-    show_table(make_accuracy_table(report.labels, report.forget, columns))
+    show_table(_make_table(report))
     click.echo()
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)
@@ -173,3 +165,22 @@ def _show(report: Any, settings: Any, values: dict[str, Any]) -> None:
         if path:
             show_line(name, str(path))
     show_verdict(report.verdict, explain_verdict(report))
+
+
+def _count_classes(report: Any) -> int:
+    """Count the classes of a head, or of a detector."""
+    detector = getattr(report.model, "detector", None)
+    count: int = detector.num_classes if detector else report.model.head.num_classes
+    return count
+
+
+def _make_table(report: Any) -> Any:
+    from nhle_onnx.cli.show import make_accuracy_table, make_precision_table, name_other_columns
+
+    columns = {"before": report.before, "after": report.after}
+    if hasattr(report, "delta_map_r"):
+        return make_precision_table(
+            report.labels, report.forget, {**columns, "unmasked": report.unmasked}
+        )
+    columns |= name_other_columns(report.other_kernels)
+    return make_accuracy_table(report.labels, report.forget, columns)

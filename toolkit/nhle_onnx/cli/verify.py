@@ -118,9 +118,7 @@ def _judge_device(model: Path | None, values: dict[str, Any]) -> int:
 
 def _show(report: Any, page: Path | None, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
-        make_accuracy_table,
         make_checks_table,
-        name_other_columns,
         show_gaps,
         show_line,
         show_notes,
@@ -133,10 +131,7 @@ def _show(report: Any, page: Path | None, *, quiet: bool) -> None:
     if report.baseline:
         show_line("baseline", report.baseline.path)
     show_line("samples", f"{report.samples}")
-    columns = {"before": report.before} if report.before else {}
-    columns |= {result.provider: result.accuracy for result in report.providers}
-    columns |= name_other_columns(report.other_kernels)
-    show_table(make_accuracy_table(report.labels, report.forget, columns))
+    show_table(_make_table(report))
     click.echo()
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)
@@ -144,6 +139,19 @@ def _show(report: Any, page: Path | None, *, quiet: bool) -> None:
     if page:
         show_line("page", str(page))
     show_verdict(report.verdict, explain_verdict(report))
+
+
+def _make_table(report: Any) -> Any:
+    from nhle_onnx.cli.show import make_accuracy_table, make_precision_table, name_other_columns
+
+    columns = {"before": report.before} if report.before else {}
+    if hasattr(report, "delta_map_r"):
+        columns |= {"after": report.after}
+        columns |= {"unmasked": report.unmasked} if report.unmasked else {}
+        return make_precision_table(report.labels, report.forget, columns)
+    columns |= {result.provider: result.accuracy for result in report.providers}
+    columns |= name_other_columns(report.other_kernels)
+    return make_accuracy_table(report.labels, report.forget, columns)
 
 
 def _show_device(report: Any, *, quiet: bool) -> None:

@@ -48,6 +48,27 @@ def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) 
     return np.asarray(shaped).reshape(shaped.height, shaped.width, -1)
 
 
+def place_points(
+    points: npt.NDArray[np.float32], extents: tuple[int, int], preprocess: Preprocess
+) -> npt.NDArray[np.float32]:
+    """Where points [M, 2], x and y in an image of `extents`, come to lie as `shape_image` makes it.
+
+    Raises InputRefusedError where it cuts out a share of the image first.
+    """
+    if preprocess.crop_share:
+        message = "the preprocessing cuts out a share of the image, where boxes are not followed"
+        raise InputRefusedError(message, remedy=hint("Give {size=HEIGHT,WIDTH}."))
+    height, width = choose_size(*extents, preprocess)
+    factors = np.array([width / extents[1], height / extents[0]], np.float32)
+    placed: npt.NDArray[np.float32] = points * factors
+    if not preprocess.crop:
+        return placed
+    tall, wide = preprocess.crop
+    starts = [_start(width, wide, preprocess.centre), _start(height, tall, preprocess.centre)]
+    moved: npt.NDArray[np.float32] = placed - np.array(starts, np.float32)
+    return moved
+
+
 def normalize_pixels(
     pixels: Pixels, target: ImageInput, preprocess: Preprocess, prepared: npt.NDArray[np.float32]
 ) -> None:

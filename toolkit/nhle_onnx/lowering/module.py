@@ -74,6 +74,18 @@ def lower_classifier(model: OnnxModel, *, source: str, head: ClassifierHead) -> 
     return recording.finish((outputs[head.scores], outputs[head.features]))
 
 
+def lower_tensors(model: OnnxModel, *, source: str, outputs: Sequence[str]) -> LoweredModel:
+    """Do as `lower_model`, for several tensors, which come as a tuple."""
+    for output in outputs:
+        check_operators(model, output)
+    recording = _record(model, source, outputs)
+    missing = [name for name in outputs if name not in recording.outputs]
+    if missing:
+        message = f"{model.path}: the tensor {missing[0]} does not depend on the input {source}"
+        raise UnsupportedModelError(message)
+    return recording.finish(tuple(recording.outputs[name] for name in outputs))
+
+
 def lower_steps(
     model: OnnxModel, *, source: str, outputs: Sequence[str]
 ) -> tuple[nn.Module, tuple[str, ...]]:

@@ -2,13 +2,26 @@
 
 from nhle_onnx.text import name_class
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.kit import DeviceReport, KitReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
 
-Report = UnlearnReport | VerifyReport | AuditReport | KitReport | DeviceReport
+Report = (
+    UnlearnReport
+    | VerifyReport
+    | AuditReport
+    | KitReport
+    | DeviceReport
+    | DetectionReport
+    | DetectionVerifyReport
+)
 
-_FORGOTTEN = ("after.acc_f", "acc_f")
+_FORGOTTEN = {
+    "after.acc_f": "recognised",
+    "acc_f": "recognised",
+    "after.detected": "detected",
+}  # and what may still happen to its images or objects
 _MASKED = "masked, not forgotten: the features still hold the class"
 
 
@@ -26,14 +39,18 @@ def explain_verdict(report: Report) -> str:
 
 def is_masked_only(report: Report) -> bool:
     """Whether only the head was to be edited."""
-    return isinstance(report, UnlearnReport) and report.method.get("method") == "cwm"
+    return (
+        isinstance(report, UnlearnReport | DetectionReport) and report.method.get("method") == "cwm"
+    )
 
 
 def _state_claim(checks: tuple[Check, ...], names: str) -> str:
-    evidence = next((check.evidence for check in checks if check.name in _FORGOTTEN), None)
-    if evidence is None:
+    found = [check for check in checks if check.name in _FORGOTTEN and check.evidence]
+    if not found or found[0].evidence is None:
         return f"every gate passed for {names}"
+    evidence, what = found[0].evidence, _FORGOTTEN[found[0].name]
+    counted = "objects" if what == "detected" else "images"
     return (
-        f"at most {100 * evidence.bound:.1f} % of {names} may still be recognised "
-        f"(95 % confidence, {evidence.images} images)"
+        f"at most {100 * evidence.bound:.1f} % of {names} may still be {what} "
+        f"(95 % confidence, {evidence.images} {counted})"
     )

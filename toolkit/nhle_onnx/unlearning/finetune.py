@@ -3,7 +3,8 @@
 import copy
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.augmentation import synthesize_anchors
 from nhle_onnx.training.averaging import WeightAverage
 from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
-from nhle_onnx.training.loop import Trajectory, make_relative_adam, train
+from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
 from nhle_onnx.unlearning.probing import Probe, probe
@@ -71,6 +72,17 @@ class FromRows(nn.Module):
         return outputs
 
 
+class Goal(NamedTuple):
+    """What training minimises, what was found for it, whether it can measure a drift, and how many
+    anchors were made for it.
+    """
+
+    objective: Callable[[], Losses]
+    probe: Probe
+    measures: bool
+    made_anchors: int = 0
+
+
 def finetune(
     lowered: LoweredModel,
     names: Sequence[str],
@@ -82,19 +94,45 @@ def finetune(
     device: torch.device,
     on_step: Callable[[TrainingStep], None],
 ) -> Finetuned:
-    """Train the named tensors in place in `lowered`, and return their new values."""
-    parameters = {name: lowered.parameter_of[name] for name in names}
+    """Train the named tensors of a classifier in place in `lowered`, and return their values."""
     taken = lowered.module if target.layout else FromRows(lowered.module, target.sample_shape)
-    module, original = _prepare(taken.to(device), parameters.values())
-    probed, objective = _make_objective(
-        module, original, samples, request, options, target, device=device
-    )
+
+    def make_goal(module: nn.Module, original: nn.Module) -> Goal:
+        probed, objective = _make_objective(
+            module, original, samples, request, options, target, device=device
+        )
+        measures = bool(len(samples.anchors)) or samples.synthesizes
+        return Goal(objective, probed, measures, len(objective.anchors) - len(samples.anchors))
+
+    lowered = replace(lowered, module=taken.to(device))
+    return pursue(lowered, names, make_goal, options, on_step=on_step)
+
+
+def pursue(
+    lowered: LoweredModel,
+    names: Sequence[str],
+    make_goal: Callable[[nn.Module, nn.Module], Goal],
+    options: UnlearnOptions,
+    *,
+    on_step: Callable[[TrainingStep], None],
+) -> Finetuned:
+    """Train the named tensors in place in `lowered`, and return their new values.
+
+    `make_goal` takes the module in training and the original.
+    """
+    parameters = {name: lowered.parameter_of[name] for name in names}
+    goal = make_goal(*_prepare(lowered.module, parameters.values()))
     whole = [parameters[name] for name in names if name in lowered.whole]
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
-    measures = bool(len(samples.anchors)) or samples.synthesizes
     trajectory, stop_reason = _run(
-        optimizer, objective, rounded, options, on_step, measures=measures, margin=probed.margin
+        optimizer,
+        goal.objective,
+        rounded,
+        options,
+        on_step,
+        measures=goal.measures,
+        margin=goal.probe.margin,
     )
     return Finetuned(
         tensors={
@@ -104,8 +142,8 @@ def finetune(
         trajectory=trajectory,
         stop_reason=stop_reason,
         optimizer=optimizer_name,
-        probe=probed,
-        made_anchors=len(objective.anchors) - len(samples.anchors),
+        probe=goal.probe,
+        made_anchors=goal.made_anchors,
     )
 
 
@@ -182,7 +220,7 @@ def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
 
 def _run(
     optimizer: torch.optim.Optimizer,
-    objective: ForgetObjective,
+    objective: Callable[[], Losses],
     rounded: Sequence[nn.Parameter],
     options: UnlearnOptions,
     on_step: Callable[[TrainingStep], None],

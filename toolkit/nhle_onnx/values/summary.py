@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.preprocess import Preprocess
 
@@ -54,7 +55,8 @@ class Trials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectReport:
-    """What `inspect` found. `head` is None where there is none, and `reasons` say why not.
+    """What `inspect` found. `head` is None where there is none, and `reasons` say why not; a
+    `detector` has class channels in its place.
 
     `trials` are there if images were given on which the model could be run.
     """
@@ -76,3 +78,4 @@ class InspectReport:
     unlearn: dict[str, bool]
     reasons: tuple[str, ...]
     trials: Trials | None = None
+    detector: Detector | None = None

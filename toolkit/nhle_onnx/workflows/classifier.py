@@ -22,6 +22,7 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.version import __version__
+from nhle_onnx.workflows.detection.subject import DetectorFoundError, find_subject
 
 TOOL = {"name": "nhle-onnx", "version": __version__}
 _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch")
@@ -44,9 +45,11 @@ class Classifier:
 
 def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = ()) -> Classifier:
     """Load a model and find its head, input, labels and preprocessing: in its own report, beside
-    it, or by models that it belongs to.
+    it, or by models that it belongs to. Raises DetectorFoundError for a detector.
     """
     model = fix_inputs(load_model(path, max_elements=flags.max_elements), flags.constants)
+    if subject := find_subject(model, flags):
+        raise DetectorFoundError(subject)
     head = find_head(model, output=flags.output)
     image_input = find_input(model, flags, companions)
     dropped = read_dropped(model)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.workflows.plan import Plan
 
@@ -13,22 +14,25 @@ _LABELS, _CONFIG, _PREPROCESS = "labels.txt", "config.json", "preprocessor_confi
 def list_companions(plan: Plan) -> dict[Path, bytes]:
     """Return files with labels and preprocessing that the edited model's folder lacks."""
     classifier = plan.classifier
-    folder = plan.settings.edited_path.parent
+    labels = () if plan.dropped else classifier.labels
     renumbered = _list_renumbered(plan) if plan.dropped else {}
-    if folder.resolve() == classifier.model.path.parent.resolve():
-        return renumbered
-    files = renumbered | _list_preprocess(plan)
-    is_named = classifier.labels != tuple(map(str, range(len(classifier.labels))))
-    if is_named and not plan.dropped and not _has_any(folder, _LABELS, _CONFIG):
-        files[folder / _LABELS] = _render_labels(classifier.labels)
-    return files
+    folder = plan.settings.edited_path.parent
+    return renumbered | list_beside(folder, classifier.model, labels, classifier.preprocess)
 
 
-def _list_preprocess(plan: Plan) -> dict[Path, bytes]:
-    classifier, folder = plan.classifier, plan.settings.edited_path.parent
-    if not classifier.preprocess or _has_any(folder, _PREPROCESS, _CONFIG):
+def list_beside(
+    folder: Path, model: OnnxModel, labels: Sequence[str], preprocess: Preprocess | None
+) -> dict[Path, bytes]:
+    """Return files with labels and preprocessing that another folder than the model's lacks."""
+    if folder.resolve() == model.path.parent.resolve():
         return {}
-    return {folder / _PREPROCESS: render_preprocess(classifier.preprocess).encode()}
+    files: dict[Path, bytes] = {}
+    if preprocess and not _has_any(folder, _PREPROCESS, _CONFIG):
+        files[folder / _PREPROCESS] = render_preprocess(preprocess).encode()
+    is_named = tuple(labels) != tuple(map(str, range(len(labels))))
+    if is_named and not _has_any(folder, _LABELS, _CONFIG):
+        files[folder / _LABELS] = _render_labels(labels)
+    return files
 
 
 def _list_renumbered(plan: Plan) -> dict[Path, bytes]:

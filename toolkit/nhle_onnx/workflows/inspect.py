@@ -35,6 +35,9 @@ from nhle_onnx.values.summary import InspectReport, Trials
 from nhle_onnx.verification.accuracy import predict_classes
 from nhle_onnx.verification.finite import name_model
 from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
+from nhle_onnx.workflows.detection.inspect import list_operators, list_reasons
+from nhle_onnx.workflows.detection.plan import check_model
+from nhle_onnx.workflows.detection.subject import Subject, find_subject
 from nhle_onnx.workflows.feasibility import (
     TRIED,
     answer_noise,
@@ -57,7 +60,9 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     loaded = load_model(settings.model, max_elements=flags.max_elements)
     model = fix_inputs(loaded, flags.constants)
     reasons: list[str] = []
-    head = _attempt(lambda: find_head(model, output=flags.output), reasons)
+    if subject := _attempt(lambda: find_subject(model, flags), reasons):
+        return _inspect_detector(subject)
+    head = None if reasons else _attempt(lambda: find_head(model, output=flags.output), reasons)
     image = _attempt(lambda: find_input(model, flags), reasons)
     labels = _attempt(lambda: _find_left_labels(model, head, flags), reasons) if head else None
     preprocess = None
@@ -98,6 +103,30 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
         },
         reasons=tuple(reasons),
         trials=trials,
+    )
+
+
+def _inspect_detector(subject: Subject) -> InspectReport:
+    model = subject.model
+    promised, reasons = list_reasons(subject)
+    names = check_model(subject, trains=True) if promised["nhle"] else ()
+    return InspectReport(
+        tool=TOOL,
+        model=summarize_file(model),
+        opset=model.opset,
+        ir_version=model.proto.ir_version,
+        format=subject.parts[0].element_type.name,
+        inputs=_describe(model.proto.graph.input, model.proto, model.constants),
+        outputs=_describe(model.proto.graph.output, model.proto),
+        head=None,
+        labels=subject.labels,
+        trainable_tensors=len(names),
+        trainable_parameters=_count(model, names),
+        unsupported_operators=list_operators(subject),
+        preprocess=subject.preprocess,
+        unlearn=promised,
+        reasons=reasons,
+        detector=subject.detector,
     )
 
 

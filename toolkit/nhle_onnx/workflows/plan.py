@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
-from nhle_onnx.graph.external import name_sidecars
+from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.graph.tensors import make_blank
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_weights
-from nhle_onnx.release.formats.choose import check_suffix
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
@@ -42,6 +40,7 @@ from nhle_onnx.workflows.measure import (
     name_other,
 )
 from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.output_checks import check_outputs
 from nhle_onnx.workflows.sample_warnings import describe_forget_samples, describe_left_out
 from nhle_onnx.workflows.stability import TRIED, is_alone, steady
 from nhle_onnx.workflows.tuning_data import TuningData, gather_tuning_data
@@ -155,7 +154,7 @@ def _check_model(
         names = list_trained(classifier, options.scope)
         share = describe_share(classifier.model, classifier.head, names, options.scope)
     mask_notes = check_mask(classifier.model.proto, classifier.head, request, options)
-    _check_outputs(settings, classifier)
+    check_outputs(settings, classifier.model)
     if settings.ort_path:
         # if the model as given cannot be converted, neither can the edited one
         convert_to_ort(make_blank(classifier.model.proto))
@@ -235,21 +234,3 @@ def _predict_forget(
                 settings.options.batch_size,
             )
         )
-
-
-def _check_outputs(settings: UnlearnSettings, classifier: Classifier) -> None:
-    check_suffix(settings.page)
-    sidecars = name_sidecars(classifier.model.places, settings.edited_path).values()
-    outputs = (*settings.outputs, *sidecars)
-    for path in outputs:
-        if path.resolve() in classifier.model.files:
-            message = f"{path} is the model itself, which is never changed in place"
-            options = " and ".join(f"{{{name}}}" for name in ("out", *settings.named_outputs))
-            raise InputRefusedError(message, remedy=hint(f"Give {options} other paths."))
-    resolved = [path.resolve() for path in outputs]
-    for name, path in (settings.named_outputs | {"out": settings.edited_path}).items():
-        if resolved.count(path.resolve()) > 1:
-            message = f"{path} is to hold another output as well"
-            raise InputRefusedError(message, remedy=hint(f"Give {{{name}}} another path."))
-    for path in outputs:
-        check_writable(path, force=settings.force)

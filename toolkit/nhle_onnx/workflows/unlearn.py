@@ -72,7 +72,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
-    summary = _summarize_edited(path, files)
+    summary = summarize_edited(path, files)
     report = replace(
         make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
     )
@@ -97,7 +97,8 @@ def rehearse(plan: Plan, watch: Stopwatch) -> None:
             lower_plan(plan)
 
 
-def _summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
+def summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
+    """Describe an edited model by its files' contents."""
     digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
     return FileSummary(
         path=str(path),
@@ -125,7 +126,7 @@ def _write_back(plan: Plan, training: TrainingResult) -> tuple[ModelProto, tuple
     model, trained = plan.classifier.model, ModelProto()
     trained.CopyFrom(model.proto)
     removed = remove_unused(trained, model.constants)
-    replace_tensors(trained, _round_updates(trained, training.tensors))
+    replace_tensors(trained, round_updates(trained, training.tensors))
     return trained, removed
 
 
@@ -140,7 +141,7 @@ def _mask(plan: Plan, trained: ModelProto) -> tuple[ModelProto, Masked]:
     return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
 
 
-def _round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
+def round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """Round changes of float32 tensors to whole steps, which take few bits each in a patch."""
     kinds = {name: tensor.data_type for name, tensor in list_tensors(proto)}
     floats = tuple(name for name in tensors if kinds[name] == TensorProto.FLOAT)

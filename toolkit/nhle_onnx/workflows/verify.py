@@ -11,6 +11,7 @@ from nhle_onnx.errors import UsageError
 from nhle_onnx.hints import hint, word_all
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.detection import DetectionVerifyReport
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import (
     Accuracy,
@@ -28,6 +29,8 @@ from nhle_onnx.verification.gates import Counted, Judge, word_checks
 from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
 from nhle_onnx.workflows.comparison import Baseline, Comparison, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
+from nhle_onnx.workflows.detection.subject import DetectorFoundError
+from nhle_onnx.workflows.detection.verify import verify_detector
 from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import (
     compare_kernels,
@@ -43,14 +46,25 @@ from nhle_onnx.workflows.stability import TRIED, steady
 from nhle_onnx.workflows.tally import Tally
 
 
-def verify_model(settings: VerifySettings, observer: Observer) -> VerifyReport:
+def verify_model(
+    settings: VerifySettings, observer: Observer
+) -> VerifyReport | DetectionVerifyReport:
     """Measure a model on each provider, and against its baseline if one is given.
 
     Samples are prepared only once; memory does not grow with their number.
     """
     watch = Stopwatch(observer)
-    with watch.stage("load", "loading"):
-        settings, comparison, steadiness = _open(settings)
+    try:
+        with watch.stage("load", "loading"):
+            opened = _open(settings)
+    except DetectorFoundError as found:
+        return verify_detector(settings, found.subject, watch)
+    return _verify_classifier(*opened, watch)
+
+
+def _verify_classifier(
+    settings: VerifySettings, comparison: Comparison, steadiness: tuple[str, ...], watch: Stopwatch
+) -> VerifyReport:
     with watch.stage("measure", "measuring"):
         tally = count_samples(settings, comparison, watch.report_samples)
         others, silent = _judge_other_outputs(settings, comparison)

@@ -1,4 +1,4 @@
-"""Ultralytics: the metadata of an exported classifier; from 8.4: `classify_transforms`."""
+"""Ultralytics: the metadata of an exported classifier or detector."""
 
 import ast
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import Preprocess
 
 _MAX_TEXT = 2**20
+_TASKS = frozenset({"classify", "detect"})
+_GREY = 114  # of the borders
 
 
 def is_ultralytics(metadata: Mapping[str, str]) -> bool:
@@ -15,12 +17,24 @@ def is_ultralytics(metadata: Mapping[str, str]) -> bool:
 
 
 def parse(metadata: Mapping[str, str], source: str) -> Preprocess:
-    """Parse the metadata: the shortest edge, a centre crop, 0 to 1."""
+    """Parse the metadata: the shortest edge, a centre crop, 0 to 1; for a detector, the longest
+    edge, and grey borders.
+    """
     task = metadata.get("task", "classify")
-    if task != "classify":
-        message = f"{source} says task = {task}: the model is no classifier"
+    if task not in _TASKS:
+        message = f"{source} says task = {task}: the model is no classifier, and no detector"
         raise InputRefusedError(message, remedy="Give a model that was trained to classify.")
     height, width = _read_size(metadata["imgsz"])
+    if task == "detect":
+        return Preprocess(
+            source=source,
+            upright=True,
+            size=(height, width),
+            fit="contain",
+            crop=(height, width),
+            pad=(_GREY,),
+            centre="round",
+        )
     is_square = height == width
     return Preprocess(
         source=source,

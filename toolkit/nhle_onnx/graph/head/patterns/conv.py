@@ -9,11 +9,19 @@ from nhle_onnx.graph.head.patterns.layer import Layer, Stored, pick, resolve
 
 def read_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
     """Read a Conv, or return why it is not a head."""
+    layer = read_any_conv(node, added_bias)
+    if isinstance(layer, str):
+        return layer
+    if math.prod(layer.weight.shape[2:]) != 1 and not _fills_its_map(node, layer.weight):
+        return "is neither a 1x1 convolution nor as large as its map"
+    return layer
+
+
+def read_any_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
+    """Read a Conv of any kernel, which computes scores at each location of a map."""
     weight, own_bias = (resolve(tensor) for tensor in pick(node.inputs[1:], 2))
     if weight is None or weight.is_transposed or node.attrs.get("group", 1) != 1:
         return "has no constant weight, or groups"
-    if math.prod(weight.shape[2:]) != 1 and not _fills_its_map(node, weight):
-        return "is neither a 1x1 convolution nor as large as its map"
     if added_bias is not None and (own_bias is not None or added_bias.shape[-2:] != (1, 1)):
         return "is followed by an Add that is not a bias"
     return Layer(

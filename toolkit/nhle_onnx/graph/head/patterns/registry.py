@@ -6,6 +6,7 @@ To add a form of head, write `patterns/NAME.py` and add a row to `PATTERNS`.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import onnx_graphsurgeon as gs
 
@@ -44,10 +45,31 @@ _ADDING = frozenset({"Add", "QLinearAdd"})
 _ADDED = 3  # input position of a QLinearAdd's second operand
 
 
+class Parts(NamedTuple):
+    """A layer, the node that multiplies, and the last one, which may be the Add of its bias."""
+
+    layer: Layer
+    node: gs.Node
+    last: gs.Node
+
+
 def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
     """Return the head whose logits are `tensor`, which `node` computes, perhaps the Add of its
     bias; or why it is not a head.
     """
+    parts = read_parts(node, tensor)
+    if isinstance(parts, str):
+        return parts
+    fault = _find_fault(parts.layer)
+    if fault:
+        return f"{name_node(parts.node)} {fault}"
+    return make_head(parts, tensor)
+
+
+def read_parts(
+    node: gs.Node, tensor: gs.Tensor, patterns: Mapping[str, Pattern] = PATTERNS
+) -> Parts | str:
+    """Return the parts of the layer that computes `tensor`, or why there is none."""
     bias = None
     last = node
     if node.op in _ADDING:
@@ -56,14 +78,17 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
             return f"{tensor.name} comes from {name_node(node)}"
         node = inner
     node = skip_dynamic_scale(node)
-    if node.op not in PATTERNS:
+    if node.op not in patterns:
         return f"{tensor.name} comes from {name_node(_skip_conversions(node))}"
-    layer = PATTERNS[node.op](node, bias)
+    layer = patterns[node.op](node, bias)
     if isinstance(layer, str):
         return f"{name_node(node)} {layer}"
-    fault = _find_fault(layer)
-    if fault:
-        return f"{name_node(node)} {fault}"
+    return Parts(layer, node, last)
+
+
+def make_head(parts: Parts, tensor: gs.Tensor) -> ClassifierHead:
+    """Make the head of a layer whose every output is a class."""
+    layer, node, last = parts
     num_classes = layer.weight.shape[layer.class_axis]
     return ClassifierHead(
         op=node.op,

@@ -1,0 +1,158 @@
+"""Detectors of every form, too small to detect anything: what counts is how scores are computed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+CLASSES = 3
+EXTENT = 32
+STRIDES = (8, 16)
+_WIDTH = 6
+
+
+class _Trunk(nn.Module):
+    """Features of two scales."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, _WIDTH, 8, 8)
+        self.second = nn.Conv2d(_WIDTH, _WIDTH, 3, 2, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        near = torch.relu(self.first(images))
+        return near, torch.relu(self.second(near))
+
+
+def _heads(outputs: int, kernel: int = 1) -> nn.ModuleList:
+    return nn.ModuleList(nn.Conv2d(_WIDTH, outputs, kernel, padding=kernel // 2) for _ in STRIDES)
+
+
+def _join(heads: nn.ModuleList, maps: Sequence[Tensor]) -> Tensor:
+    return torch.cat([head(each).flatten(2) for head, each in zip(heads, maps, strict=True)], 2)
+
+
+class Decoupled(nn.Module):
+    """YOLOv8's form: [N, 4 + C, anchors], the boxes from a distribution over bins."""
+
+    bins = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = _Trunk()
+        self.boxes, self.classes = _heads(4 * self.bins), _heads(CLASSES, 3)
+        self.sum = nn.Conv2d(self.bins, 1, 1, bias=False)
+        self.sum.weight.data[:] = torch.arange(float(self.bins)).view(1, -1, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.trunk(images)
+        bins = _join(self.boxes, maps).unflatten(1, (4, self.bins)).transpose(1, 2).softmax(1)
+        sides = self.sum(bins)[:, 0] * 8
+        near, far = sides.chunk(2, 1)
+        return torch.cat([far - near, far + near, _join(self.classes, maps).sigmoid()], 1)
+
+
+class Summed(Decoupled):
+    """The same with the bins summed by a product: a bin that rises lowers one side of a box."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.trunk(images)
+        bins = _join(self.boxes, maps).unflatten(1, (4, self.bins)).softmax(2)
+        sides = (bins * self.sum.weight.view(1, 1, -1, 1)).sum(2) * 8
+        near, far = sides.chunk(2, 1)
+        return torch.cat([far - near, far + near, _join(self.classes, maps).sigmoid()], 1)
+
+
+class Fused(nn.Module):
+    """YOLOv5's form: one convolution for two anchors a location; [N, anchors, 5 + C]."""
+
+    shapes = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = _Trunk()
+        self.heads = _heads(self.shapes * (5 + CLASSES))
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = []
+        for head, features in zip(self.heads, self.trunk(images), strict=True):
+            found: Tensor = head(features)
+            cells = found.unflatten(1, (self.shapes, 5 + CLASSES)).permute(0, 1, 3, 4, 2).sigmoid()
+            centre, size, rest = cells.split((2, 2, 1 + CLASSES), 4)
+            cell = torch.cat([centre * 32, (size * 2) ** 2 * 16, rest], 4)
+            rows.append(cell.flatten(1, 3))
+        return torch.cat(rows, 1)
+
+
+class Objectness(nn.Module):
+    """YOLOX's form: boxes, an objectness and classes from layers of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = _Trunk()
+        self.boxes, self.objects, self.classes = _heads(4), _heads(1), _heads(CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.trunk(images)
+        boxes = _join(self.boxes, maps)
+        sides = torch.cat([boxes[:, :2] * 8, boxes[:, 2:].exp() * 8], 1)
+        scores = [_join(heads, maps).sigmoid() for heads in (self.objects, self.classes)]
+        return torch.cat([sides, *scores], 1).transpose(1, 2)
+
+
+class Competing(nn.Module):
+    """SSD's form: two anchors a location, side by side; a softmax with the background first."""
+
+    shapes = 2
+
+    def __init__(self, *, logits: bool = False) -> None:
+        super().__init__()
+        self.trunk = _Trunk()
+        self.boxes, self.classes = _heads(self.shapes * 4), _heads(self.shapes * (1 + CLASSES))
+        self.logits = logits
+        for bias in (each for name, each in self.classes.named_parameters() if "bias" in name):
+            bias.data[:: 1 + CLASSES] = 6.0
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.trunk(images)
+        start, size = self._list(self.boxes, maps, 4).sigmoid().chunk(2, 2)
+        scores = self._list(self.classes, maps, 1 + CLASSES)
+        return torch.cat([start, start + size], 2), scores if self.logits else scores.softmax(2)
+
+    def _list(self, heads: nn.ModuleList, maps: Sequence[Tensor], width: int) -> Tensor:
+        rows = [
+            head(each).unflatten(1, (self.shapes, width)).permute(0, 3, 4, 1, 2).flatten(1, 3)
+            for head, each in zip(heads, maps, strict=True)
+        ]
+        return torch.cat(rows, 1)
+
+
+class Queries(nn.Module):
+    """RT-DETR's form: a MatMul for each query; logits and boxes in fractions of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = _Trunk()
+        self.mix = nn.Linear(_WIDTH, _WIDTH)
+        self.classes, self.boxes = nn.Linear(_WIDTH, CLASSES), nn.Linear(_WIDTH, 4)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        queries = torch.relu(self.mix(self.trunk(images)[0].flatten(2).transpose(1, 2)))
+        return self.boxes(queries).sigmoid(), self.classes(queries)
+
+
+def export(network: nn.Module, path: Path, outputs: Sequence[str] = ("output0",)) -> Path:
+    """Write a detector as TorchScript's exporter does, with labels and preprocessing beside it."""
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(1, 3, EXTENT, EXTENT),),
+        path,
+        dynamo=False,
+        opset_version=17,
+        input_names=["images"],
+        output_names=list(outputs),
+        dynamic_axes={name: {0: "batch"} for name in ("images", *outputs)},
+    )
+    path.with_name("labels.txt").write_text("cup\nhat\nkey\n", "utf-8")
+    return path

@@ -1,0 +1,208 @@
+"""A class channel is found by what it does, whatever stands behind it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import ModelProto, TensorProto, helper
+from torch import nn
+
+from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
+from nhle_onnx.detection.reading import Answers, list_detections, read_answers
+from nhle_onnx.detection.restoring import restore_channels
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.unlearning.channel_mask import mask_channels, resolve_channel_mask
+from nhle_onnx.values.detector import Detector
+from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.request import ForgetRequest
+from support import detectors
+from support.detectors import CLASSES, EXTENT, export
+
+Images = npt.NDArray[np.float32]
+PAIR = ("boxes", "scores")
+FORMS: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
+    "decoupled": (detectors.Decoupled, ("output0",)),
+    "summed": (detectors.Summed, ("output0",)),
+    "fused": (detectors.Fused, ("output0",)),
+    "objectness": (detectors.Objectness, ("output0",)),
+    "competing": (detectors.Competing, PAIR),
+    "competing logits": (lambda: detectors.Competing(logits=True), PAIR),
+    "queries": (detectors.Queries, PAIR),
+}
+SCALES = {
+    "decoupled": [((4, 4), 0, 1), ((2, 2), 16, 1)],
+    "summed": [((4, 4), 0, 1), ((2, 2), 16, 1)],
+    "fused": [((4, 4), 0, 1), ((4, 4), 16, 1), ((2, 2), 32, 1), ((2, 2), 36, 1)],
+    "objectness": [((4, 4), 0, 1), ((2, 2), 16, 1)],
+    "competing": [((4, 4), 0, 2), ((4, 4), 1, 2), ((2, 2), 32, 2), ((2, 2), 33, 2)],
+    "competing logits": [((4, 4), 0, 2), ((4, 4), 1, 2), ((2, 2), 32, 2), ((2, 2), 33, 2)],
+    "queries": [((16,), 0, 1)],
+}
+
+
+def knows(count: int) -> bool:
+    return count == CLASSES
+
+
+def find(path: Path) -> tuple[OnnxModel, Detector]:
+    model = load_model(path)
+    return model, find_detector(model, read_image_input(model), knows)
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("forms")
+    return {
+        name: export(make(), folder / f"{name.replace(' ', '_')}.onnx", outputs)
+        for name, (make, outputs) in FORMS.items()
+    }
+
+
+def read(proto: ModelProto, detector: Detector, images: Images) -> Answers:
+    names = [detector.boxes.name, detector.scores.name]
+    session = ort.InferenceSession(proto.SerializeToString())
+    boxes, scores = session.run(names, {"images": images})
+    return read_answers(detector, boxes, scores, (EXTENT, EXTENT))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scales_and_anchors_are_found(forms: dict[str, Path], form: str) -> None:
+    model, detector = find(forms[form])
+    assert has_boxes(model) or may_detect(model)
+    assert [(each.extents, each.start, each.step) for each in detector.layers] == SCALES[form]
+    assert detector.num_classes == CLASSES
+    assert detector.competes == form.startswith("competing")
+    assert detector.has_background == form.startswith("competing")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_masking_takes_one_class_away_and_nothing_else(forms: dict[str, Path], form: str) -> None:
+    model, detector = find(forms[form])
+    images = np.random.default_rng(0).normal(0, 2, (2, 3, EXTENT, EXTENT)).astype(np.float32)
+    before = read(model.proto, detector, images)
+    edited = onnx.ModelProto()
+    edited.CopyFrom(model.proto)
+    request = ForgetRequest(forget=(1,), num_classes=CLASSES)
+    mask_channels(
+        edited, detector, request, resolve_channel_mask("auto", detector, has_steps=False)
+    )
+    after = read(edited, detector, images)
+    assert before.scores[..., 1].max() > 1e-3
+    assert after.scores[..., 1].max() < 1e-4
+    np.testing.assert_array_equal(after.boxes, before.boxes)
+    if not detector.competes:
+        np.testing.assert_array_equal(after.scores[..., [0, 2]], before.scores[..., [0, 2]])
+    assert (after.scores[..., [0, 2]] >= before.scores[..., [0, 2]] - 1e-5).all()
+    restored = read(restore_channels(edited, detector, model.proto), detector, images)
+    np.testing.assert_allclose(restored.scores, before.scores, atol=1e-6)
+
+
+def test_scores_are_read_as_the_network_means_them(forms: dict[str, Path]) -> None:
+    images = np.random.default_rng(1).normal(0, 2, (1, 3, EXTENT, EXTENT)).astype(np.float32)
+    answers = {}
+    for form in ("competing", "competing logits"):
+        torch.manual_seed(7)
+        make, outputs = FORMS[form]
+        path = export(make(), forms[form].with_name("same.onnx"), outputs)
+        model, detector = find(path)
+        answers[form] = read(model.proto, detector, images)
+    np.testing.assert_allclose(*(each.scores for each in answers.values()), atol=1e-6)
+
+
+def test_an_objectness_is_multiplied_in(forms: dict[str, Path]) -> None:
+    for form in ("fused", "objectness"):
+        model, detector = find(forms[form])
+        assert detector.scores.objectness == 4
+        assert detector.scores.columns == (5, 6, 7)
+        images = np.zeros((1, 3, EXTENT, EXTENT), np.float32)
+        (raw,) = ort.InferenceSession(forms[form]).run(None, {"images": images})
+        scores = read(model.proto, detector, images).scores
+        np.testing.assert_allclose(scores, raw[..., 5:] * raw[..., 4:5], rtol=1e-5)
+
+
+def test_boxes_are_corners_in_pixels(forms: dict[str, Path]) -> None:
+    images = np.random.default_rng(2).normal(0, 1, (1, 3, EXTENT, EXTENT)).astype(np.float32)
+    for form in ("competing", "queries"):
+        model, detector = find(forms[form])
+        boxes, _ = ort.InferenceSession(forms[form]).run(None, {"images": images})
+        assert detector.boxes.is_relative
+        found = read(model.proto, detector, images).boxes
+        if form == "competing":
+            np.testing.assert_allclose(found, boxes * EXTENT, rtol=1e-5)
+        else:
+            corners = np.concatenate(
+                [boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], 2
+            )
+            np.testing.assert_allclose(found, corners * EXTENT, rtol=1e-4, atol=1e-4)
+
+
+def with_suppression(path: Path) -> Path:
+    """Append a NonMaxSuppression to a detector of SSD's form, behind its softmax."""
+    model = onnx.load(path)
+    graph = model.graph
+    limits = [
+        helper.make_tensor(name, kind, [1], [value])
+        for name, kind, value in (
+            ("most", TensorProto.INT64, 10),
+            ("overlap", TensorProto.FLOAT, 0.5),
+            ("least", TensorProto.FLOAT, 0.05),
+        )
+    ]
+    bounds = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in (("from", 1), ("to", 99), ("along", 2))
+    ]
+    graph.initializer.extend([*limits, *bounds])
+    graph.node.extend(
+        [
+            helper.make_node("Slice", ["scores", "from", "to", "along"], ["shown"]),
+            helper.make_node("Transpose", ["shown"], ["turned"], perm=[0, 2, 1]),
+            helper.make_node(
+                "NonMaxSuppression", ["boxes", "turned", "most", "overlap", "least"], ["selected"]
+            ),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("selected", TensorProto.INT64, ["n", 3]))
+    onnx.save(model, path.with_name("suppressed.onnx"))
+    return path.with_name("suppressed.onnx")
+
+
+def test_what_a_suppression_reads_is_what_is_read(forms: dict[str, Path]) -> None:
+    _, detector = find(with_suppression(forms["competing"]))
+    assert detector.suppresses
+    assert (detector.boxes.name, detector.scores.name) == ("boxes", "turned")
+    assert detector.boxes.form == "corners-yx"
+    assert detector.has_background
+    rows = [layer.head.rows for layer in detector.layers]
+    assert rows[:2] == [(1, 2, 3, 0), (5, 6, 7, 4)]
+
+
+def test_maps_that_are_not_decoded_are_refused(tmp_path: Path) -> None:
+    class Raw(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = detectors.Decoupled()
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            maps = self.inner.trunk(images)
+            return tuple(head(each) for head, each in zip(self.inner.classes, maps, strict=True))
+
+    model = load_model(export(Raw(), tmp_path / "raw.onnx", ("near", "far")))
+    assert not has_boxes(model)
+    assert not may_detect(model)
+    with pytest.raises(UnsupportedModelError, match="not decoded boxes"):
+        find_detector(model, read_image_input(model), knows)
+
+
+def test_nothing_is_detected_where_no_score_is_high() -> None:
+    boxes, scores = np.zeros((1, 5, 4), np.float32), np.full((1, 5, 2), 1e-4, np.float32)
+    assert len(list_detections(Answers(boxes, scores))[0].scores) == 0

@@ -1,0 +1,1 @@
+"""Detectors: where their classes are computed, and what they detect. Needs no torch."""

@@ -1,0 +1,36 @@
+"""Boxes in an image: given ones, and detected ones."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Boxes(NamedTuple):
+    """Boxes [M, 4] of one image as left, top, right, bottom; classes [M]; scores [M], 1 if given.
+
+    Corners are pixels of the image as the model takes it, or of the file.
+    """
+
+    corners: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+    def of(self, index: int) -> "Boxes":
+        """Those of one class."""
+        return self.choose(self.classes == index)
+
+    def choose(self, chosen: npt.NDArray[np.generic]) -> "Boxes":
+        """Those at the given places."""
+        return Boxes(self.corners[chosen], self.classes[chosen], self.scores[chosen])
+
+    def without(self, index: int) -> "Boxes":
+        """Those of all other classes."""
+        return self.choose(self.classes != index)
+
+
+def make_boxes(corners: object, classes: object, scores: object = None) -> Boxes:
+    """Make boxes of lists; without scores, given ones."""
+    kept = np.asarray(corners, np.float32).reshape(-1, 4)
+    given = np.ones(len(kept)) if scores is None else scores
+    return Boxes(kept, np.asarray(classes, np.int64), np.asarray(given, np.float32))

@@ -1,0 +1,87 @@
+"""The gates on a detector."""
+
+from collections.abc import Sequence
+
+from nhle_onnx.hints import hint
+from nhle_onnx.values.detection import Precision
+from nhle_onnx.values.settings.gates import Limits
+from nhle_onnx.values.verdict import Check, Evidence
+from nhle_onnx.verification.intervals import count_needed, describe_share
+from nhle_onnx.workflows.measure import subtract
+
+KNOWN = 0.1  # average precision of a class that a detector knows
+_NO_BASELINE = hint("without {baseline} it cannot be compared")
+_NO_IMAGES = "no image with boxes shows the class: give some, with boxes of it"
+
+
+def judge_precision(
+    after: Precision,
+    before: Precision | None,
+    unmasked: Precision | None,
+    limits: Limits,
+    *,
+    judges_features: bool = True,
+) -> tuple[Check, ...]:
+    """Judge what is left of the forgotten classes, and what the others lost."""
+    checks = [
+        _judge_forgotten("after.ap_f", after, limits.max_acc_f),
+        _judge_detected("after.detected", after, limits),
+        Check(
+            name="delta_map_r",
+            value=subtract(after.map_r, before.map_r) if before else None,
+            limit=-limits.max_acc_r_drop,
+            better="higher",
+            gap="" if before else _NO_BASELINE,
+        ),
+    ]
+    if judges_features:
+        checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f))
+    checks.append(
+        Check(
+            name="known_before",
+            value=before.ap_f if before else None,
+            limit=KNOWN,
+            better="higher",
+            gap="" if before else _NO_BASELINE,
+        )
+    )
+    return tuple(checks)
+
+
+def judge_promises(names: Sequence[tuple[str, int, int]]) -> tuple[Check, ...]:
+    """Judge what an edit may change in a file: names, values and limits."""
+    return tuple(
+        Check(name=name, value=value, limit=limit, better="lower") for name, value, limit in names
+    )
+
+
+def _judge_forgotten(name: str, found: Precision | None, limit: float) -> Check:
+    value = None if found is None else found.ap_f
+    gap = "" if value is not None else _NO_BASELINE if found is None else _NO_IMAGES
+    return Check(name=name, value=value, limit=limit, better="lower", gap=gap)
+
+
+def _judge_detected(name: str, found: Precision, limits: Limits) -> Check:
+    """Judge the share of objects that are still detected, which is the evidence for the AP."""
+    if not found.objects:
+        return Check(name=name, value=None, limit=limits.max_acc_f, better="lower", gap=_NO_IMAGES)
+    evidence = describe_share(found.detected, found.objects)
+    return Check(
+        name=name,
+        value=found.detected / found.objects,
+        limit=limits.max_acc_f,
+        better="lower",
+        evidence=evidence,
+        gap=_explain_few(evidence, limits),
+    )
+
+
+def _explain_few(evidence: Evidence, limits: Limits) -> str:
+    allowed = limits.max_acc_f + limits.max_uncertainty
+    if evidence.bound <= allowed:
+        return ""
+    return hint(
+        f"{evidence.images} objects cannot rule out that {evidence.bound:.0%} of them are still "
+        f"detected: some {count_needed(allowed)} would do; give more, or a larger "
+        "{max_uncertainty}"
+    )

@@ -1,0 +1,52 @@
+"""inspect on a detector: its classes and scales, and what can be done with it."""
+
+from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.lowering.weights import list_unsupported
+from nhle_onnx.runtime.noise import make_noise
+from nhle_onnx.workflows.detection.plan import check_model
+from nhle_onnx.workflows.detection.subject import Subject
+
+_TRIED = 2  # images
+
+
+def list_reasons(subject: Subject) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Return which methods a detector can be given, and what stands in the way of the others."""
+    reasons: list[str] = []
+    can_mask = _succeeds(subject, reasons, trains=False)
+    can_train = can_mask and _succeeds(subject, reasons, trains=True)
+    return {
+        "nhle-cwm": can_train,
+        "nhle": can_train,
+        "cwm": can_mask,
+        "images": subject.preprocess is not None,
+    }, tuple(reasons)
+
+
+def list_operators(subject: Subject) -> tuple[str, ...]:
+    """List the operators before boxes and scores that cannot be trained."""
+    model, detector = subject.model, subject.detector
+    found = [
+        node
+        for name in (detector.boxes.name, detector.scores.name)
+        for node in list_unsupported(model.proto, model.opset, name)
+    ]
+    return tuple(sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in found}))
+
+
+def _succeeds(subject: Subject, reasons: list[str], *, trains: bool) -> bool:
+    """Whether all that is done before training works on noise; the reason is added if not."""
+    try:
+        check_model(subject, trains=trains)
+        if trains:
+            _check_lowering(subject)
+    except NhleOnnxError as error:
+        reasons.append(error.reason)
+        return False
+    return True
+
+
+def _check_lowering(subject: Subject) -> None:
+    # torch takes seconds to import: only for a detector that nothing else rules out
+    from nhle_onnx.workflows.detection.training import lower_detector  # noqa: PLC0415
+
+    lower_detector(subject, make_noise(subject.image_input, subject.image_input.batch or _TRIED))

@@ -1,0 +1,135 @@
+"""What detectors detect in images with boxes, and how precisely."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+import numpy as np
+from onnx import ModelProto
+
+from nhle_onnx.data.boxes.scenes import SceneSource
+from nhle_onnx.detection.overlap import measure_iou
+from nhle_onnx.detection.reading import Answers, list_detections, read_answers
+from nhle_onnx.graph.subgraph import expose_tensors
+from nhle_onnx.runtime.session import Session, open_session
+from nhle_onnx.values.boxes import Boxes
+from nhle_onnx.values.detection import Precision
+from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.places import Provider
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verification.average_precision import measure_precision
+from nhle_onnx.workflows.detection.subject import Subject
+
+SHOWN_SCORE = 0.05  # of a detection that people would see
+_OVERLAP = 0.5
+_PIECE = 32  # images at once
+
+OnBatch = Callable[[int, int], None]
+
+
+def open_reader(
+    subject: Subject, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
+) -> Session:
+    """Open a session that gives the tensors of boxes and scores, of the model or an edited one."""
+    detector = subject.detector
+    names = dict.fromkeys((detector.boxes.name, detector.scores.name))
+    return open_session(expose_tensors(proto or subject.model.proto, *names), provider, kernels)
+
+
+def read_images(subject: Subject, session: Session, images: np.ndarray, size: int) -> Answers:
+    """Run a detector on images [N, ...]."""
+    detector = subject.detector
+    names = (detector.boxes.name, detector.scores.name)
+    boxes, scores = session.run_several(names, images, subject.image_input, size)
+    return read_answers(detector, boxes, scores, subject.extents)
+
+
+def detect(
+    subject: Subject, sessions: Sequence[Session], source: SceneSource, on_batch: OnBatch
+) -> list[list[Answers]]:
+    """Run detectors on all images of a source: for each detector, the answers in pieces."""
+    answers: list[list[Answers]] = [[] for _ in sessions]
+    total = len(source.boxes)
+    for start in range(0, total, _PIECE):
+        piece = range(start, min(start + _PIECE, total))
+        images = source.choose(piece).read()
+        for found, session in zip(answers, sessions, strict=True):
+            found.append(read_images(subject, session, images, _PIECE))
+        on_batch(piece.stop, total)
+    return answers
+
+
+def judge(
+    subject: Subject, answers: Sequence[Answers], truth: Sequence[Boxes], request: ForgetRequest
+) -> Precision:
+    """Measure the average precision of each class, and of the forgotten ones at each scale."""
+    found = _list_all(answers)
+    curves = [measure_precision(found, truth, index) for index in range(request.num_classes)]
+    mean = [None if curve is None else float(curve.mean()) for curve in curves]
+    objects, detected = count_detected(found, truth, request)
+    return Precision(
+        ap_f=_average([mean[index] for index in request.forget]),
+        map_r=_average([mean[index] for index in request.retained]),
+        per_class=tuple(mean),
+        per_class_50=tuple(None if curve is None else float(curve[0]) for curve in curves),
+        by_scale=_measure_scales(subject, answers, truth, request),
+        objects=objects,
+        detected=detected,
+    )
+
+
+def count_detected(
+    found: Sequence[Boxes], truth: Sequence[Boxes], request: ForgetRequest
+) -> tuple[int, int]:
+    """Count the objects of forgotten classes, and those that are detected as what they are."""
+    objects = detected = 0
+    for ours, given in zip(found, truth, strict=True):
+        for index in request.forget:
+            shown = ours.of(index)
+            sure = shown.corners[shown.scores >= SHOWN_SCORE]
+            overlaps = measure_iou(given.of(index).corners, sure)
+            objects += len(overlaps)
+            detected += int((overlaps.max(1, initial=0.0) >= _OVERLAP).sum())
+    return objects, detected
+
+
+def _measure_scales(
+    subject: Subject, answers: Sequence[Answers], truth: Sequence[Boxes], request: ForgetRequest
+) -> dict[str, float | None]:
+    places: dict[str, list[slice]] = {}
+    for layer in subject.detector.layers:
+        places.setdefault(name_scale(layer.extents), []).append(layer.anchors)
+    return {
+        name: _average(
+            [
+                None if curve is None else float(curve.mean())
+                for index in request.forget
+                for curve in [measure_precision(_list_some(answers, slices, index), truth, index)]
+            ]
+        )
+        for name, slices in places.items()
+    }
+
+
+def name_scale(extents: Sequence[int]) -> str:
+    """Name a scale by its rows and columns, or by how many queries it has."""
+    return "x".join(map(str, extents))
+
+
+def _list_all(answers: Sequence[Answers]) -> list[Boxes]:
+    return [boxes for piece in answers for boxes in list_detections(piece)]
+
+
+def _list_some(answers: Sequence[Answers], slices: Sequence[slice], index: int) -> list[Boxes]:
+    """List detections of one class at some anchors alone."""
+    found = []
+    for piece in answers:
+        anchors = np.concatenate([np.arange(piece.boxes.shape[1])[each] for each in slices])
+        scores = np.zeros_like(piece.scores[:, anchors])
+        scores[..., index] = piece.scores[:, anchors, index]
+        found += list_detections(Answers(piece.boxes[:, anchors], scores))
+    return found
+
+
+def _average(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,244 @@
+"""unlearn on a detector, first half: everything that is decided before a weight changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
+from nhle_onnx.data.splits import find_samples
+from nhle_onnx.detection.reading import list_detections
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.hints import hint
+from nhle_onnx.lowering.weights import check_operators, check_weights, list_weights
+from nhle_onnx.runtime.session import Session
+from nhle_onnx.unlearning.channel_mask import list_own
+from nhle_onnx.values.boxes import Boxes, make_boxes
+from nhle_onnx.values.detection import Precision
+from nhle_onnx.values.report import SampleSummary
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.workflows.detection.gates import KNOWN
+from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
+from nhle_onnx.workflows.detection.subject import Subject, make_request
+from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.output_checks import check_outputs
+
+MOST_ANCHORS = 150
+_NOTHING = make_boxes([], [])
+SAMPLES, EVALUATION = "samples", "evaluation"  # folders of a set
+_SEEN = 0.3  # score of a detection that stands for a given box
+_CLEAR = 0.5  # score of one for which an image counts as showing the class
+
+Array = npt.NDArray[np.float32]
+_NO_ANCHORS = "no image without the class was given: nothing keeps the other classes unchanged"
+_CWM_ALONE = hint(
+    "only the class channels were masked ({method=cwm}): the features still contain the class, and "
+    "restoring the channels brings it back"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionPlan:
+    """Everything that was found and decided. Images are model inputs; their boxes are in pixels of
+    these, of what is to be forgotten and of what is not.
+    """
+
+    settings: UnlearnSettings
+    subject: Subject
+    request: ForgetRequest
+    names: tuple[str, ...]
+    forget_images: Array
+    forget_boxes: tuple[Boxes, ...]
+    anchor_images: Array
+    anchor_boxes: tuple[Boxes, ...]
+    evaluation: SceneSource
+    samples: SampleSummary
+    session: Session
+    before: Precision
+    notes: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> Array:
+        """All images to tune by."""
+        return np.concatenate([self.forget_images, self.anchor_images])
+
+
+def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch) -> DetectionPlan:
+    """Check everything, and measure the detector as given. Writes nothing."""
+    request = make_request(subject, settings.forget)
+    _refuse_options(settings)
+    names = check_model(subject, trains=settings.options.trains)
+    check_outputs(settings, subject.model)
+    session = open_reader(subject, settings.provider, settings.kernels)
+    with watch.stage("samples", "reading the samples"):
+        root = settings.samples or find_samples(subject.model)
+        source = _open(_choose_folder(root, SAMPLES), subject)
+        seen = _look(source, subject, session)
+        forget, anchors, rest = _split(seen, request, settings.options.samples_per_class)
+        _require_forget(source, forget, subject, request)
+        evaluation = _choose_evaluation(settings, root, source, rest, subject)
+        given, anchor_notes = _open_anchors(settings, source, anchors, subject)
+    with watch.stage("measure_before", "measuring the detector as given"):
+        answers = detect(subject, [session], evaluation, watch.report_samples)[0]
+        truth = [boxes for boxes in evaluation.boxes if boxes is not None]
+        before = judge(subject, answers, truth, request)
+    if not settings.force_unknown:
+        _require_known(before, subject, request)
+    chosen = replace(source.choose(forget), boxes=tuple(seen[place] for place in forget))
+    return DetectionPlan(
+        settings=settings,
+        subject=subject,
+        request=request,
+        names=names,
+        forget_images=chosen.read(),
+        forget_boxes=chosen.boxes,  # type: ignore[arg-type] # each was seen
+        anchor_images=given.read(),
+        anchor_boxes=tuple(boxes or _NOTHING for boxes in given.boxes),
+        evaluation=evaluation,
+        samples=SampleSummary(
+            forget=len(forget),
+            anchors=len(given.boxes),
+            eval=len(truth),
+            source=str(source.path),
+            anchor_source=str(given.path),
+            eval_source=str(evaluation.path),
+        ),
+        session=session,
+        before=before,
+        notes=(*dict.fromkeys((*source.notes, *evaluation.notes)), *anchor_notes),
+    )
+
+
+def _refuse_options(settings: UnlearnSettings) -> None:
+    """Raise UnsupportedModelError for options that detectors do not have yet."""
+    options = settings.options
+    given = {
+        "scope": options.scope != "features",
+        "mask": options.mask not in {"auto", "floor", "convex"},
+        "loss": options.loss != "saturating",
+        "also": bool(settings.also),
+        "bom": settings.bom is not None,
+        "page": settings.page is not None,
+        "anchors": settings.anchors == "off",
+    }
+    for name, is_given in given.items():
+        if is_given:
+            value = getattr(options, name, None) or getattr(settings, name)
+            message = f"on a detector, {name.replace('_', ' ')} {value} is not supported yet"
+            raise UnsupportedModelError(message, remedy="Leave this option out.")
+
+
+def check_model(subject: Subject, *, trains: bool) -> tuple[str, ...]:
+    """Return the tensors to train: those before the class channels."""
+    model = subject.model
+    layers = subject.detector.layers
+    for layer in layers:
+        check_weights(model, layer.head)
+        if layer.head.feature_quant_params is not None:
+            message = (
+                f"{model.path}: the class channels are computed in whole numbers ({layer.head.op})"
+            )
+            raise UnsupportedModelError(
+                message, remedy="Quantize it with QuantizeLinear nodes (QDQ)."
+            )
+    if not trains:
+        return ()
+    features = dict.fromkeys(layer.head.features for layer in layers)
+    for name in features:
+        check_operators(model, name)
+    own = list_own(layers)
+    found = dict.fromkeys(
+        name
+        for each in features
+        for name in list_weights(model.proto, model.opset, each, model.constants)
+    )
+    return tuple(name for name in found if name not in own)
+
+
+def _choose_folder(root: Path, name: str) -> Path:
+    """Return the folder of a set's samples or evaluation images, or the set itself."""
+    return root / name if (root / name).is_dir() else root
+
+
+def _open(path: Path, subject: Subject) -> SceneSource:
+    return open_scenes(path, subject.image_input, subject.preprocess, subject.labels)
+
+
+def _look(source: SceneSource, subject: Subject, session: Session) -> tuple[Boxes, ...]:
+    """Return each image's boxes: the given ones, else what the detector itself sees."""
+    unknown = [place for place, boxes in enumerate(source.boxes) if boxes is None]
+    found = iter(_see(source.choose(unknown), subject, session))
+    return tuple(next(found) if boxes is None else boxes for boxes in source.boxes)
+
+
+def _see(source: SceneSource, subject: Subject, session: Session) -> list[Boxes]:
+    if not source.boxes:
+        return []
+    answers = read_images(subject, session, source.read(), len(source.boxes))
+    return [boxes.choose(boxes.scores >= _SEEN) for boxes in list_detections(answers)]
+
+
+def _split(
+    seen: Sequence[Boxes], request: ForgetRequest, count: int
+) -> tuple[list[int], list[int], list[int]]:
+    """Return which images are forgotten, which are anchors, and which show the class but are more
+    than are used. A detection counts from a score at which the class is surely shown.
+    """
+    shown = [np.isin(boxes.classes[boxes.scores >= _CLEAR], request.forget).any() for boxes in seen]
+    own = [place for place, is_shown in enumerate(shown) if is_shown]
+    anchors = [
+        place
+        for place, boxes in enumerate(seen)
+        if not np.isin(boxes.classes, request.forget).any()
+    ]
+    return own[:count], anchors[:MOST_ANCHORS], own[count:]
+
+
+def _require_forget(
+    source: SceneSource, forget: Sequence[int], subject: Subject, request: ForgetRequest
+) -> None:
+    if not forget:
+        name = subject.labels[request.forget[0]]
+        message = f"no image in {source.path} shows {name}, by its boxes or by what is detected"
+        raise InputRefusedError(message, remedy="Give a few images of it; 16 are enough.")
+
+
+def _choose_evaluation(
+    settings: UnlearnSettings,
+    root: Path,
+    source: SceneSource,
+    rest: Sequence[int],
+    subject: Subject,
+) -> SceneSource:
+    """Return the images with boxes to judge by: those given, or the set's own, or what is left."""
+    beside = root / EVALUATION
+    path = settings.data or (beside if beside.is_dir() else None)
+    chosen = source.choose(rest) if path is None else _open(path, subject)
+    return chosen.choose([place for place, boxes in enumerate(chosen.boxes) if boxes is not None])
+
+
+def _open_anchors(
+    settings: UnlearnSettings, source: SceneSource, anchors: Sequence[int], subject: Subject
+) -> tuple[SceneSource, tuple[str, ...]]:
+    given = source.choose(anchors)
+    if settings.anchors != "auto":
+        others = _open(Path(settings.anchors), subject)
+        given = others.choose(range(min(len(others.boxes), MOST_ANCHORS)))
+    note = () if settings.options.trains else (_CWM_ALONE,)
+    return given, note if given.boxes else (*note, _NO_ANCHORS)
+
+
+def _require_known(before: Precision, subject: Subject, request: ForgetRequest) -> None:
+    """Raise InputRefusedError where the detector does not know a class, or knows nothing."""
+    for index in request.forget:
+        known = before.per_class[index]
+        if known is not None and known < KNOWN:
+            message = (
+                f"{subject.model.path} does not know {subject.labels[index]}: its average "
+                f"precision on these images is {known:.3f}"
+            )
+            remedy = hint("Check boxes, labels and preprocessing, or give {force_unknown}.")
+            raise InputRefusedError(message, remedy=remedy)

@@ -1,0 +1,118 @@
+"""Opening a detector, the first step of every command on one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nhle_onnx.data.labels import find_labels, parse_classes
+from nhle_onnx.data.model_input import find_input, find_pixels
+from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.graph.fixed_inputs import fix_inputs
+from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.load import load_model
+from nhle_onnx.values.detection import DetectorSummary
+from nhle_onnx.values.detector import Detector
+from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import ModelFlags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A detector with everything needed to feed it images and read what it detects."""
+
+    model: OnnxModel
+    detector: Detector
+    image_input: ImageInput
+    labels: tuple[str, ...]
+    preprocess: Preprocess | None
+
+    @property
+    def extents(self) -> tuple[int, int]:
+        """Height and width of its input."""
+        return self.image_input.height, self.image_input.width
+
+    @property
+    def parts(self) -> tuple[Head, ...]:
+        """Its class channels, bound to its graph."""
+        return tuple(Head(self.model.proto, layer.head) for layer in self.detector.layers)
+
+
+def open_detector(path: Path, flags: ModelFlags) -> Subject:
+    """Load a model, and find its class channels, input, labels and preprocessing."""
+    return describe_detector(
+        fix_inputs(load_model(path, max_elements=flags.max_elements), flags.constants), flags
+    )
+
+
+def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
+    """Find what a loaded detector consists of. Raises UnsupportedModelError."""
+    target = find_input(model, flags)
+    if target.layout is None:
+        message = f"{model.path} is a detector whose input is no image"
+        raise UnsupportedModelError(message)
+
+    def knows(count: int) -> bool:
+        try:
+            found = find_labels(model, count, flags.labels)
+        except InputRefusedError:
+            return False
+        return found != tuple(map(str, range(count)))
+
+    detector = find_detector(model, target, knows)
+    return Subject(
+        model=model,
+        detector=detector,
+        image_input=target,
+        labels=find_labels(model, detector.num_classes, flags.labels),
+        preprocess=find_pixels(model, target, flags.preprocess),
+    )
+
+
+class DetectorFoundError(UnsupportedModelError):
+    """The model is a detector, which the command that opened it as a classifier does not take."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(
+            f"{subject.model.path} is a detector, which this command does not take yet",
+            remedy="inspect, unlearn and verify take detectors.",
+        )
+        self.subject = subject
+
+
+def find_subject(model: OnnxModel, flags: ModelFlags) -> Subject | None:
+    """Return a loaded model as a detector; None where it is none.
+
+    Raises UnsupportedModelError for one that is a detector beyond doubt, and cannot be read.
+    """
+    is_certain = has_boxes(model)
+    if flags.output is not None or not (is_certain or may_detect(model)):
+        return None
+    try:
+        return describe_detector(model, flags)
+    except UnsupportedModelError:
+        if is_certain:
+            raise
+        return None
+
+
+def make_request(subject: Subject, forget: tuple[str, ...]) -> ForgetRequest:
+    """Check the classes that a user named against the detector."""
+    return ForgetRequest(
+        forget=parse_classes(forget, subject.labels), num_classes=len(subject.labels)
+    )
+
+
+def summarize(subject: Subject) -> DetectorSummary:
+    """Describe the detector for the report."""
+    model = subject.model
+    return DetectorSummary(
+        path=str(model.path),
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
+        sidecars=dict(model.sidecars),
+        opset=model.opset,
+        detector=subject.detector,
+        format=subject.parts[0].element_type.name,
+    )

@@ -1,0 +1,100 @@
+"""verify on a detector: what it still detects of a class. Never imports torch."""
+
+from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
+from nhle_onnx.detection.restoring import restore_channels
+from nhle_onnx.errors import InputRefusedError, UnsupportedModelError, UsageError
+from nhle_onnx.hints import hint, word_all
+from nhle_onnx.values.detection import DetectionVerifyReport, Precision
+from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.verification.changes import Changes, compare_models
+from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.workflows.classifier import TOOL, summarize_file
+from nhle_onnx.workflows.detection.gates import judge_precision
+from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
+from nhle_onnx.workflows.detection.subject import Subject, make_request, open_detector
+from nhle_onnx.workflows.measure import subtract
+from nhle_onnx.workflows.observer import Stopwatch
+
+_OTHER_GRAPH = "the graph itself differs from the baseline's, not only its weights"
+
+
+def verify_detector(
+    settings: VerifySettings, subject: Subject, watch: Stopwatch
+) -> DetectionVerifyReport:
+    """Measure a detector on images with boxes, and against its baseline if one is given."""
+    _refuse_options(settings)
+    request = make_request(subject, settings.forget)
+    baseline = open_detector(settings.baseline, settings.flags) if settings.baseline else None
+    source = _open_images(settings, subject)
+    protos = [subject.model.proto]
+    if baseline:
+        _require_same(subject, baseline)
+        original = baseline.model.proto
+        protos += [original, restore_channels(subject.model.proto, baseline.detector, original)]
+    sessions = [
+        open_reader(subject, settings.providers[0], settings.kernels, proto) for proto in protos
+    ]
+    truth = [boxes for boxes in source.boxes if boxes is not None]
+    with watch.stage("measure", "measuring"):
+        answers = detect(subject, sessions, source, watch.report_samples)
+        found = [judge(subject, each, truth, request) for each in answers]
+    after = found[0]
+    before, unmasked = found[1:] or (None, None)
+    changes = compare_models(baseline.model.proto, subject.model.proto) if baseline else None
+    notes = (*source.notes, *_describe(changes))
+    return DetectionVerifyReport(
+        tool=TOOL,
+        model=summarize_file(subject.model),
+        baseline=summarize_file(baseline.model) if baseline else None,
+        labels=subject.labels,
+        forget=request.forget,
+        samples=len(truth),
+        preprocess=subject.preprocess,
+        provider=sessions[0].provider,
+        kernels=settings.kernels,
+        before=before,
+        after=after,
+        unmasked=unmasked,
+        delta_map_r=_subtract(after, before),
+        changed_tensors=(*changes.changed, *changes.added) if changes else None,
+        elapsed_s=watch.elapsed_s,
+        notes=word_all(notes, settings.wording),
+        checks=word_checks(
+            judge_precision(after, before, unmasked, settings.limits), settings.wording
+        ),
+    )
+
+
+def _refuse_options(settings: VerifySettings) -> None:
+    """Raise UsageError or UnsupportedModelError for what detectors do not have yet."""
+    if settings.page:
+        message = "a report of a detector as a page is not supported yet"
+        raise UnsupportedModelError(message, remedy=hint("Leave {report} out."))
+    if settings.engine != "local" or len(settings.providers) > 1:
+        message = "a detector is verified in this process, on one provider"
+        raise UsageError(message, remedy=hint("Leave {engine=…} out, and give one {provider=…}."))
+
+
+def _open_images(settings: VerifySettings, subject: Subject) -> SceneSource:
+    source = open_scenes(settings.data, subject.image_input, subject.preprocess, subject.labels)
+    known = [place for place, boxes in enumerate(source.boxes) if boxes is not None]
+    if not known:
+        message = f"nothing says which boxes the images in {settings.data} have"
+        remedy = "Give their boxes as COCO JSON, YOLO text, or Pascal VOC XML."
+        raise InputRefusedError(message, remedy=remedy)
+    return source.choose(known)
+
+
+def _require_same(subject: Subject, baseline: Subject) -> None:
+    """Raise InputRefusedError where one was not made from the other."""
+    if subject.detector != baseline.detector or subject.extents != baseline.extents:
+        message = f"{subject.model.path} was not made from {baseline.model.path}"
+        raise InputRefusedError(message, remedy="Give the detector before forgetting.")
+
+
+def _describe(changes: Changes | None) -> tuple[str, ...]:
+    return () if changes is None or changes.is_graph_same else (_OTHER_GRAPH,)
+
+
+def _subtract(after: Precision, before: Precision | None) -> float | None:
+    return subtract(after.map_r, before.map_r) if before else None
