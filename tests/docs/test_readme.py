@@ -20,8 +20,8 @@ def test_commands_are_one_line_each_and_use_the_constraints() -> None:
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 3
     assert all("-c constraints.txt" in command for command in commands)
-    assert "torch --extra-index-url https://download.pytorch.org/whl/cpu" in commands[0]
-    assert commands[1].endswith(
+    assert "torch --extra-index-url https://download.pytorch.org/whl/cpu" in commands[1]
+    assert commands[0].endswith(
         "unlearn models/mobilenetv3_small_fashion_mnist/model.onnx --forget 3"
     )
 
