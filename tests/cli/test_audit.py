@@ -24,10 +24,12 @@ from scipy.special import log_softmax
 from torch.nn import functional
 
 from architectures import LeNet5
+from nhle_onnx.auditing.attacks import revival
 from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
 from nhle_onnx.graph.element_types import ELEMENT_TYPES
+from nhle_onnx.release.page.figures import format_plain
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
 from nhle_onnx.workflows.attacks import Attack, Tools
@@ -51,9 +53,11 @@ class Models(NamedTuple):
 
 
 def audit(*arguments: object) -> Result:
-    """Run `audit` on the CPU, each attack once unless told otherwise; the capturing fixtures of
-    pytest live no longer than a test.
+    """Run `audit` on the CPU, each quick attack once unless told otherwise; the capturing fixtures
+    of pytest live no longer than a test.
     """
+    if "--effort" not in arguments:
+        arguments = (*arguments, "--effort", "fast")
     if "--repeats" not in arguments:
         arguments = (*arguments, "--repeats", 1)
     out, err = io.StringIO(), io.StringIO()
@@ -263,7 +267,7 @@ def test_members_are_asked_about_where_they_are_given(masked: Audited) -> None:
         "attack": 300, "judge": 300, "members": 120, "source": masked.report["samples"]["source"]
     }  # fmt: skip
     found = [m for m in masked.report["measures"] if m["attack"] == "membership"]
-    assert len(found) == 4
+    assert len(found) == 6
     for measure in found:
         low, high = measure["interval"]
         assert 0 <= low <= measure["edited"] <= high <= 1
@@ -287,17 +291,18 @@ def test_terminal_and_page_show_the_figures_of_the_json(
     assert shown.code == 1
     assert shown.out.splitlines()[-1].startswith("FAILED: ")
     lines = [line.split() for line in shown.out.splitlines()]
-    written = html.unescape(page.read_text("utf-8").partition("Figures of each attack")[2])
+    written = html.unescape(page.read_text("utf-8").partition("Every figure as the JSON has it")[2])
     report = json.loads(unforgotten.out)
     for measure in report["measures"]:
         figures = [
             "-" if measure[role] is None else f"{measure[role]:.4f}"
             for role in ("original", "edited", "reference", "position")
         ]
+        interval = [f"{end:.4f}" for end in measure["interval"] or ()] or ["-", "-"]
         line = next(line for line in lines if line[:1] == [measure["name"]])
         assert [line[1], line[2], *line[-2:]] == figures
-        row = written.partition(f">{measure['title']}<")[2].partition("</tr>")[0]
-        assert re.findall(r">(-|-?[\d.]+)(?= \[|<)", row) == figures
+        row = written.partition(f">{measure['name']}<")[2].partition("</tr>")[0]
+        assert re.findall(r">(-|-?[\d.]+)<", row) == [*figures[:2], *interval, *figures[2:]]
     for check in report["checks"]:
         value = "-" if check["value"] is None else f"{check['value']:.4f}"
         assert [check["name"], value] in [line[:2] for line in lines]
@@ -321,7 +326,8 @@ def test_the_page_shows_how_training_went(few: Path, tmp_path: Path) -> None:
         edited, "--baseline", LENET, "--forget", 3, "--data", few, "--report", page,
         "--unlearn-report", edited.with_suffix(".report.json"),
     )  # fmt: skip
-    first, *_, last = (f"{point['forget_margin']:.4f}" for point in unlearned.report["trajectory"])
+    margins = [point["forget_margin"] for point in unlearned.report["trajectory"]]
+    first, last = (format_plain(margin) for margin in (margins[0], margins[-1]))
     assert f"The largest margin goes from {first} to {last}" in page.read_text("utf-8")
 
 
@@ -496,6 +502,41 @@ def test_an_interrupt_writes_nothing(started: subprocess.Popen[str], tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
+def test_a_thorough_audit_with_a_patch_finds_what_was_only_masked(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revival, "STEPS", 10)
+    patch = tmp_path / "m.nhlepatch"
+    assert (
+        run(["patch", "create", *map(str, (models.original, models.masked)), "-o", str(patch)]) == 0
+    )
+    flags = ("--effort", "thorough", "--patch", patch)
+    report = audit_beside(models.masked, models, *flags).report
+    measures = read_measures(report)
+    assert measures["revival.unmasked"]["edited"] > 0.9
+    assert measures["revival.unmasked"]["reference"] < 0.1
+    assert "revival.unmasked" in list_failed(report)
+    assert measures["perturbation.original_head"]["edited"] > 0.9
+    assert measures["layers.head.cka"]["edited"] == pytest.approx(1)
+    assert measures["layers.head.cka"]["reference"] < 0.99
+    assert measures["difference.named_by_patch"]["edited"] == 1
+    assert measures["difference.guessed_from_head"]["edited"] == 1
+    assert measures["outputs.guessed"]["edited"] == 1
+    assert report["effort"] == "thorough"
+    assert not any("not made" in note for note in report["notes"])
+    other = audit(
+        models.retrained, "--baseline", models.original, "--forget", FORGOTTEN,
+        "--data", models.data, "--patch", patch,
+    )  # fmt: skip
+    assert other.code == 3
+    assert "is not for" in other.err
+
+
+def test_what_was_not_tried_is_said(unforgotten: Result) -> None:
+    report = json.loads(unforgotten.out)
+    assert "not made with --effort fast: layers, perturbation, revival" in report["notes"]
+
+
 def test_help_does_not_import_torch() -> None:
     probe = (
         "import sys; from nhle_onnx.cli.main import run; code = run(['audit', '--help']);"
@@ -523,4 +564,4 @@ def test_an_attack_is_one_row(few: Path, tmp_path: Path, monkeypatch: pytest.Mon
     flags = ("--baseline", LENET, "--forget", 3, "--data", few, "--report", page)
     shown = audit(LENET, *flags)
     assert "confidence.mean" in shown.out
-    assert "mean confidence" in page.read_text("utf-8")
+    assert "Mean confidence" in page.read_text("utf-8")

@@ -113,6 +113,18 @@ def test_one_bad_job_harms_no_other_and_is_tried_again(nhle: Nhle, model: Path) 
     assert not log.exists()
 
 
+def test_the_summary_shows_names_of_files_as_text(nhle: Nhle, model: Path) -> None:
+    """It is Markdown, in which HTML would be HTML, and a line or a bar another cell."""
+    odd = "<img src=x onerror=alert(1)>|`"
+    file = write_fleet(model.parent, f'model = "{odd}.onnx"\nforget = 3')
+    code, report = run_fleet(nhle, file)
+    (job,) = report["jobs"]
+    summary = (file.with_suffix("") / "summary.md").read_text("utf-8")
+    assert (code, odd in job["reason"]) == (3, True)
+    assert "<" not in summary
+    assert "&lt;img src=x onerror=alert(1)&gt;\\|" in summary
+
+
 def test_a_failed_gate_is_a_result(nhle: Nhle, model: Path) -> None:
     table = 'model = "lenet.onnx"\nforget = 3\nmax-acc-r-drop = -0.5'
     file = write_fleet(model.parent, table)

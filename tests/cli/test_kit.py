@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -251,6 +251,29 @@ def test_a_changed_or_missing_file_is_noticed(kit: Made, name: str, tmp_path: Pa
     assert not list(tmp_path.glob("*.json"))
 
 
+@pytest.mark.parametrize("place", ["model/edited.onnx", "kit.json", "link", "device", "folder"])
+@pytest.mark.parametrize("script", ["verify.py", "verify.mjs"])
+def test_a_result_takes_no_files_place(kit: Made, script: str, place: str, tmp_path: Path) -> None:
+    out = {"device": Path("/dev/null"), "folder": tmp_path}.get(place, kit.folder / place)
+    if place == "link":
+        out = tmp_path / "other.json"
+        out.hardlink_to(kit.folder / "images.bin")
+    program = sys.executable if script == "verify.py" else shutil.which("node")
+    if program is None:
+        pytest.skip("Node is not installed")
+    before = read_contents(kit.folder)
+    done = subprocess.run(
+        [program, kit.folder / script, "--out", out], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "belongs to this kit" in done.stderr) == (3, True)
+    assert read_contents(kit.folder) == before
+    assert Path("/dev/null").is_char_device()
+
+
+def read_contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_no_other_provider_than_the_one_asked_for(kit: Made, tmp_path: Path) -> None:
     done = run_script(kit, tmp_path, "--provider", "NoSuchExecutionProvider")
     assert (done.returncode, "no NoSuchExecutionProvider here" in done.stderr) == (5, True)
@@ -394,14 +417,9 @@ def test_a_processor_that_saturates_says_so(result: Path, tmp_path: Path, nhle: 
     assert ["saturates uint8 × int8 sums" in note for note in notes] == [False, True]
 
 
-def test_a_device_that_answers_otherwise_fails(
-    kit: Made, result: Path, tmp_path: Path, nhle: Nhle
-) -> None:
-    """As an honest device whose arithmetic is wrong for three images would write it."""
+def answer_as(kit: Made, result: Path, answers: Sequence[int], out: Path) -> Path:
+    """Write what a device would that gave these answers, and is honest about them."""
     found, described = read(result), parse_kit((kit.folder / "kit.json").read_text("utf-8"))
-    answers = list(described.expected)
-    for place in (0, 1, 2):
-        answers[place] = (answers[place] + 1) % 3
     figures = measure_answers(described, tuple(answers))
     checks = list_device_checks(figures, described.limits)
     found |= {
@@ -412,10 +430,31 @@ def test_a_device_that_answers_otherwise_fails(
         },
         **json.loads(render_json(figures)),
     }
-    (tmp_path / "result.json").write_text(json.dumps(found), "utf-8")
-    judged = nhle("verify", "--device-result", tmp_path / "result.json")
+    out.write_text(json.dumps(found), "utf-8")
+    return out
+
+
+def test_a_device_that_answers_otherwise_fails(
+    kit: Made, result: Path, tmp_path: Path, nhle: Nhle
+) -> None:
+    """Its arithmetic is wrong for three images."""
+    answers = list(kit.document["expected"])
+    for place in (0, 1, 2):
+        answers[place] = (answers[place] + 1) % 3
+    judged = nhle("verify", "--device-result", answer_as(kit, result, answers, tmp_path / "r.json"))
     assert judged.code == 1
     assert re.search(r"agreement +0\.9850 +≥ 0\.9900 +FAILED", judged.out)
+
+
+@pytest.mark.parametrize("answer", [0, 3, 9])
+def test_a_device_that_answers_all_images_alike_fails(
+    kit: Made, result: Path, tmp_path: Path, nhle: Nhle, answer: int
+) -> None:
+    """Even if it never names the class, and may lose all others."""
+    answers = [answer] * len(kit.document["expected"])
+    found = answer_as(kit, result, answers, tmp_path / "r.json")
+    for flags in ((), ("--max-acc-r-drop", 1)):
+        assert nhle("verify", "--device-result", found, *flags).code == 1
 
 
 def test_another_model_than_the_device_ran_is_refused(result: Path, nhle: Nhle) -> None:

@@ -1,6 +1,7 @@
 """What the redesign reached stays reached: `python -m tools.metrics`, and its own counting."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from support import ROOT
@@ -37,6 +38,24 @@ def test_a_circle_and_a_flag_are_found() -> None:
     assert list_circles(files, base) == [("p.a", "p.b")]
     text = '"""Not --this one."""\nname = "give --force"\nother = "a--b"\n'
     assert count_flags(text) == 1
+
+
+def test_survivors_of_mutation_are_in_the_code() -> None:
+    """A reason for a line that is gone excuses nothing, and hides what it once did."""
+    code = {
+        " ".join(line.split())
+        for path in (ROOT / "toolkit" / "nhle_onnx").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+    }
+    survivors = tomllib.loads((ROOT / "tests" / "mutation" / "survivors.toml").read_text("utf-8"))
+    changed = [
+        " ".join(line[1:].split())
+        for survivor in survivors["survivor"]
+        for line in survivor["change"].splitlines()
+        if line.startswith("-")
+    ]
+    assert len(changed) > 100
+    assert [line for line in changed if line not in code] == []
 
 
 def test_temporary_folders_are_private_and_swept() -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -237,7 +238,9 @@ def test_courses_are_drawn_as_the_report_has_them(
         )
         for step in range(9)
     ]  # fmt: skip
-    report = SimpleNamespace(trajectory=points, method={"sure_margin": 1.25, "drift_bound": 0.025})
+    report: Any = SimpleNamespace(
+        trajectory=points, method={"sure_margin": 1.25, "drift_bound": 0.025}
+    )
     traced = courses.trace(report)
     assert traced["surest sample's margin"] == ([-float(step) for step in range(9)], -1.25, False)
     assert traced["drift"].limit == 0.025

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from support.fault_jobs import Job, digest_file
 
 Target = Literal["both", "parent", "child"]
 TARGETS: tuple[Target, ...] = ("both", "parent", "child")
+# the first as often as all others; these ask the program to end, which then leaves nothing
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGKILL", "SIGHUP", "SIGKILL", "SIGINT")
 _LATE = 0.25  # of a run, the last part: where files are written
 _PATIENCE_S = 60.0
 _GROWTH = 1.05
@@ -37,23 +39,26 @@ class Kill:
     outputs: Literal["absent", "incomplete", "whole"]
     leftovers: int
     faults: tuple[str, ...]
+    signal: str = "SIGKILL"
 
 
 def kill_jobs(jobs: Sequence[Job], kills: int, seed: int, scratch: Path) -> Iterator[Kill]:
-    """So many kills, the jobs and targets in turn, and every run that had ended before its kill.
+    """So many kills, jobs, signals and targets in turn, and every run that ended before its kill.
 
     Half of them come at any moment of the run, half in its last part.
     """
     chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing
     lasting_s = {job.name: job.run_s for job in jobs}
     for index in range(kills):
-        turn, place = divmod(index, len(jobs))
-        job, is_late = jobs[place], True
+        job, is_late = jobs[index % len(jobs)], True
         while is_late:
             latest_s = lasting_s[job.name]
             delay_s = chance.uniform(chance.choice((0.0, (1 - _LATE) * latest_s)), latest_s)
             folder = Path(tempfile.mkdtemp(dir=scratch))
-            kill = kill_once(job, TARGETS[turn % len(TARGETS)], delay_s, folder)
+            name = SIGNALS[index % len(SIGNALS)]
+            # of the two processes, the one that watches hears the polite ones, as from a shell
+            target = TARGETS[index // 2 % len(TARGETS)] if name == "SIGKILL" else "parent"
+            kill = kill_once(job, target, delay_s, folder, name)
             shutil.rmtree(folder)
             is_late = kill.was_done
             # other work on the machine, which slows a run down, comes and goes
@@ -61,14 +66,21 @@ def kill_jobs(jobs: Sequence[Job], kills: int, seed: int, scratch: Path) -> Iter
             yield kill
 
 
-def kill_once(job: Job, target: Target, delay_s: float, folder: Path) -> Kill:
-    """Start a job in an empty folder, kill it, and look at the folder and at the inputs."""
-    for name, content in job.old.items():
-        (folder / name).write_bytes(content)
+def kill_once(
+    job: Job, target: Target, delay_s: float, folder: Path, name: str = "SIGKILL"
+) -> Kill:
+    """Start a job in an empty folder, kill it, and look at the folder, at the inputs and at
+    temporary files.
+    """
+    temporary = folder.with_name(f"{folder.name}.tmp")
+    temporary.mkdir(exist_ok=True)
+    for output, content in job.old.items():
+        (folder / output).write_bytes(content)
     before = {path: digest_file(path) for path in job.inputs}
     with subprocess.Popen(
         job.command,
         cwd=folder,
+        env=os.environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -78,7 +90,7 @@ def kill_once(job: Job, target: Target, delay_s: float, folder: Path) -> Kill:
         children = _list_children(parent.pid)
         was_done = parent.poll() is not None
         if not was_done:
-            _kill(parent.pid, children, target)
+            _kill(parent.pid, children, target, signal.Signals[name])
         _, errors = parent.communicate(timeout=_PATIENCE_S)
     complaints = [*_check_ending(job, parent.returncode, errors, target, was_done=was_done)]
     if not _have_ended(children):
@@ -86,7 +98,13 @@ def kill_once(job: Job, target: Target, delay_s: float, folder: Path) -> Kill:
     complaints += [
         f"{path.name} was changed" for path in before if digest_file(path) != before[path]
     ]
-    return _look(job, folder, target, delay_s, complaints, was_done=was_done)
+    # torch makes an empty folder for a compiler that is not used
+    left = [path.name for path in temporary.rglob("*") if path.is_file()]
+    if left and name != "SIGKILL":
+        complaints.append(f"temporary files were left: {', '.join(left)}")
+    shutil.rmtree(temporary)
+    found = _look(job, folder, target, delay_s, complaints, was_done=was_done)
+    return replace(found, signal=name)
 
 
 def count_kills(kills: Sequence[Kill]) -> list[dict[str, Any]]:
@@ -118,13 +136,13 @@ def _list_children(process: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def _kill(parent: int, children: Sequence[int], target: Target) -> None:
+def _kill(parent: int, children: Sequence[int], target: Target, number: signal.Signals) -> None:
     """Kill the processes meant; the parent alone where there is no child yet."""
     if target != "child" or not children:
-        os.kill(parent, signal.SIGKILL)
+        os.kill(parent, number)
     if target != "parent":
         for child in children:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number)
 
 
 def _check_ending(

@@ -4,6 +4,7 @@ import click
 
 from studies.ablation import ablation
 from studies.after_quantization import after_quantization
+from studies.attackers import attackers
 from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
@@ -15,6 +16,7 @@ from studies.paper import paper
 from studies.processors import processors
 from studies.quantized import quantized
 from studies.retraining import retraining
+from studies.saturation import saturation
 from studies.strangers.command import strangers
 
 
@@ -26,6 +28,7 @@ def main() -> None:
 for command in (
     ablation,
     after_quantization,
+    attackers,
     audit,
     classes,
     compare,
@@ -37,6 +40,7 @@ for command in (
     processors,
     quantized,
     retraining,
+    saturation,
     strangers,
 ):
     main.add_command(command)

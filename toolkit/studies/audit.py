@@ -126,14 +126,30 @@ def measure(classifier: Classifier, method: str, index: int, seed: int, cache: P
     )  # fmt: skip
     retrained = get_network(classifier.dataset, classifier.name, cache, without=(index,))
     edited = retrained if method == RETRAINED else APPROACHES[method](task)
+    return summarise_report(run_audit(classifier, task, edited, retrained, effort="fast"))
+
+
+def run_audit(
+    classifier: Classifier,
+    task: Task,
+    edited: nn.Module,
+    retrained: nn.Module,
+    *,
+    count: int | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting
+) -> AuditReport:
+    """Audit an edited network beside the original and a retrained one, on the first `count` test
+    images of each class, by default all.
+    """
+    (index,) = task.forgotten
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for role, network in {
             "original": classifier.network, "edited": edited, "reference": retrained
         }.items():  # fmt: skip
             export(fold_batch_norm(network), task, folder / f"{role}.onnx")
-        write_data(classifier, index, folder)
-        report = audit_model(
+        write_data(classifier, index, folder, count)
+        return audit_model(
             AuditSettings(
                 model=folder / "edited.onnx",
                 baseline=folder / "original.onnx",
@@ -142,18 +158,20 @@ def measure(classifier: Classifier, method: str, index: int, seed: int, cache: P
                 members=folder / "members.npz",
                 forget=(str(index),),
                 flags=ModelFlags(),
-                seed=seed,
+                seed=task.seed,
+                **settings,
             ),
             Silence(),
         ).report
-    return summarise_report(report)
 
 
-def write_data(classifier: Classifier, index: int, folder: Path) -> None:
-    """Write the test images, and training images of the class, as model inputs."""
-    np.savez(
-        folder / "data.npz", x=classifier.test.inputs.numpy(), y=classifier.test.labels.numpy()
+def write_data(classifier: Classifier, index: int, folder: Path, count: int | None) -> None:
+    """Write test images, and training images of the class, as model inputs."""
+    labels = classifier.test.labels.numpy()
+    shown = np.concatenate(
+        [np.flatnonzero(labels == each)[:count] for each in range(classifier.dataset.num_classes)]
     )
+    np.savez(folder / "data.npz", x=classifier.test.inputs.numpy()[shown], y=labels[shown])
     train = classifier.dataset.train
     chosen = np.flatnonzero(train.labels == index)[:MEMBERS]
     inputs = prepare_inputs(

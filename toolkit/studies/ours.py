@@ -51,6 +51,7 @@ def run_tool(task: Task, options: UnlearnOptions = DEFAULTS) -> ToolRun:
             flags=ModelFlags(),
             samples=folder / "samples.npz",
             data=folder / "samples.npz",
+            force_unknown=True,  # the anchors' labels are made up, see `write_samples`
             options=replace(options, seed=task.seed, samples_per_class=len(task.forget) + 10_000),
         )
         watch = Stopwatch(Silence())

@@ -8,6 +8,7 @@ from tools.digests import digests
 from tools.faults import faults
 from tools.hostile import hostile
 from tools.mutation import mutation
+from tools.notebook import notebook
 from tools.pictures import accessible, pictures
 from tools.tutorial import tutorial
 from tools.whole_models import whole_models
@@ -26,6 +27,7 @@ for command in (
     faults,
     hostile,
     mutation,
+    notebook,
     pictures,
     tutorial,
     whole_models,

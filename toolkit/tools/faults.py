@@ -43,7 +43,8 @@ def describe(kills: Sequence[Kill], rows: Sequence[dict[str, Any]]) -> str:
     )
     return (
         "Each command is started on LeNet-5 in an empty folder (with `--force`: among the outputs "
-        "of another run) and killed (`SIGKILL`): alternately both of its processes, the one that "
+        "of another run) and killed: half by `SIGTERM`, `SIGHUP` or `SIGINT` to the process that "
+        "watches, half by `SIGKILL`, alternately to both of its processes, the one that "
         "watches, or the one that works. Half of the kills come anywhere in the run, half in its "
         f"last quarter. {len(kills) - late} commands were killed; {late} more had finished "
         "before.\n\n"

@@ -20,12 +20,13 @@ from support.fault_jobs import make_jobs
 from support.faults import kill_jobs
 from support.fuzzing.cases import COMMANDS, Part
 from support.fuzzing.chunks import Chunk, split_cases, try_chunks
-from support.fuzzing.seeds import write_seeds
+from support.fuzzing.data_files import write_data_seeds
+from support.fuzzing.seeds import SAMPLES, write_seeds
 from support.hostile import CASES
 from support.hostile.attempts import try_all
 from tools.hostile_page import describe
 
-NAME = "reliability"
+NAME = "hostile"
 PARTS = ("named", *COMMANDS, "kills")
 _TRAINED = 20  # one model in so many is also trained
 
@@ -33,7 +34,11 @@ _TRAINED = 20  # one model in so many is also trained
 @click.command("hostile")
 @click.option("--models", type=click.IntRange(0), default=20_000, show_default=True)
 @click.option("--patches", type=click.IntRange(0), default=5_000, show_default=True)
-@click.option("--kills", type=click.IntRange(0), default=300, show_default=True)
+@click.option("--tars", type=click.IntRange(0), default=2_000, show_default=True)
+@click.option("--parquets", type=click.IntRange(0), default=2_000, show_default=True)
+@click.option("--arrays", type=click.IntRange(0), default=2_000, show_default=True)
+@click.option("--images", type=click.IntRange(0), default=2_000, show_default=True)
+@click.option("--kills", type=click.IntRange(0), default=500, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Run these parts only.")
 @click.option("--anew", is_flag=True, help="Discard earlier results of these parts.")
@@ -76,10 +81,16 @@ def _run_part(
     else:
         count = values["models"] // _TRAINED if part == "training" else values[part]
         chunks = list(_list_missing(split_cases(cast("Part", part), count, seed), rows))
-        if chunks and not (folder / "models").exists():
-            write_seeds(folder)
+        _write_seeds(part, folder, needed=bool(chunks))
         tried = try_chunks(chunks, folder, values["keep"], values["workers"])
         yield from progress.track(tried, len(chunks), description=part)
+
+
+def _write_seeds(part: str, folder: Path, *, needed: bool) -> None:
+    """Write the good files that a part starts from, once."""
+    write, first = (write_data_seeds, "tars") if part in SAMPLES else (write_seeds, "models")
+    if needed and not (folder / first).exists():
+        write(folder)
 
 
 def _list_missing(chunks: Sequence[Chunk], rows: Sequence[Row]) -> Iterator[Chunk]:
@@ -104,4 +115,4 @@ def _kill(folder: Path, kills: int, seed: int, progress: Progress) -> Iterator[R
 
 def _write(rows: Sequence[Row]) -> None:
     ordered = sorted(rows, key=lambda row: (PARTS.index(row["part"]), row.get("first", 0)))
-    write_results(NAME, "Reliability: hostile files and kills", describe(ordered), ordered)
+    write_results(NAME, "Hostile files and kills", describe(ordered), ordered)

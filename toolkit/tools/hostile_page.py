@@ -11,10 +11,14 @@ TITLES = {
     "models": "Changed models",
     "training": "Changed models, trained",
     "patches": "Changed patches",
+    "tars": "Changed tars",
+    "parquets": "Changed Parquet files",
+    "arrays": "Changed .npz files",
+    "images": "Changed images",
 }
 _OUTCOMES = (
     "done", "gate failed", "usage", "refused", "not supported", "crash contained",
-    "stopped for memory", "stopped for time", "other",
+    "stopped for memory", "stopped for time", "not judged", "other",
 )  # fmt: skip
 
 
@@ -119,7 +123,10 @@ def _describe_kills(rows: Sequence[Row]) -> str:
         {name: value for name, value in line.items() if name != "done before"}
         for line in count_kills(kills)
     ]
-    return f"## Kills\n\n`python -m tools faults` says how.\n\n{make_table(table)}"
+    return (
+        "## Kills\n\n`python -m tools faults` says how. Half of the kills are SIGKILL, the others "
+        f"SIGTERM, SIGHUP and SIGINT, which leave no temporary files either.\n\n{make_table(table)}"
+    )
 
 
 def _count_kills(rows: Sequence[Row]) -> int:

@@ -23,7 +23,7 @@ SURVIVORS = ROOT / "tests" / "mutation" / "survivors.toml"
 LIMIT = 0.85
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
 SKIPPED = frozenset({"not checked", "skipped"})
-PACKAGES = ("unlearning", "graph", "release")
+PACKAGES = ("unlearning", "graph", "release", "verification")
 BODY = """
 `caught`: mutants that make a test fail or hang. `explained`: survivors with a reason in
 `tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.

@@ -19,6 +19,7 @@ from nhle_onnx.release.viewer.pages import list_pages
 from nhle_onnx.release.viewer.server import PageServer
 from tools.browser import FORMS, SCHEMES, Browser, Form, open_browser
 from tools.forgetting import draw_forgetting
+from tools.tutorial import make_folder
 
 _FOLDER = Path("docs") / "pictures"
 _PAGES = _FOLDER / "pages"
@@ -26,7 +27,7 @@ _MODEL = Path("models") / "lenet5_fashion_mnist" / "model.onnx"
 _MOBILENET = Path("models") / "mobilenetv3_small_fashion_mnist" / "model.onnx"
 _SAMPLES = Path("calibration_samples") / "fashion_mnist"
 _BEGINNING = 1500  # pixels
-_COLOURS = 48  # of a screenshot, which keeps it small
+_COLOURS = 96  # of a screenshot, which keeps it small
 _AXE_RUN = """axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations.map(
     each => each.id + ": " + each.help + ": " + each.nodes.slice(0, 3).map(
         node => node.html.slice(0, 160)).join(" | ")))"""
@@ -101,20 +102,21 @@ def check_page(browser: Browser, url: str, form: Form, scheme: str, axe: str) ->
 
 def make_reports(folder: Path) -> None:
     """Make a report of each kind, with its page, unless it is there already."""
-    edited = folder / "unlearn.onnx"
     named = ("--forget", "Dress")
     compared = ("--baseline", _MODEL, "--data", _SAMPLES / "evaluation.npz")
+    if not (folder / "models").exists():
+        make_folder(Path.cwd(), folder)
     if not (folder / "unlearn.html").exists():
-        _run("unlearn", _MODEL, *named, "--out", edited, "--report", folder / "unlearn.html")
+        _run(folder, "unlearn", _MODEL, *named, "--out", "unlearn.onnx", "--report", "unlearn.html")
     for name in ("verify", "audit"):
         if not (folder / f"{name}.html").exists():
-            page = folder / f"{name}.html"
-            document = _run(name, edited, *named, *compared, "--report", page, "--json")
+            page = ("--report", f"{name}.html", "--json")
+            document = _run(folder, name, "unlearn.onnx", *named, *compared, *page)
             (folder / f"{name}.json").write_bytes(document)
     if not (folder / "fleet.html").exists():
-        request = _FLEET.format(model=_MODEL.resolve(), samples=_SAMPLES.resolve())
+        request = _FLEET.format(model=_MODEL, samples=_SAMPLES)
         (folder / "fleet.toml").write_text(request, "utf-8")
-        document = _run("fleet", folder / "fleet.toml", "--report", folder / "fleet.html", "--json")
+        document = _run(folder, "fleet", "fleet.toml", "--report", "fleet.html", "--json")
         (folder / "fleet.json").write_bytes(document)
 
 
@@ -151,17 +153,17 @@ def _make_readme_picture(folder: Path) -> None:
     report = folder / "readme" / "model.report.json"
     if not report.exists():
         report.parent.mkdir(exist_ok=True)
-        _run(
-            "unlearn", _MOBILENET, "--forget", "3", "--out", report.parent / "model.onnx",
-            "--report", report.parent / "page.html",
-        )  # fmt: skip
+        written = ("--out", "readme/model.onnx", "--report", "readme/page.html")
+        _run(folder, "unlearn", _MOBILENET, "--forget", "3", *written)
     draw_forgetting(json.loads(report.read_text("utf-8")), _FOLDER / "forgetting.png")
 
 
-def _run(*arguments: str | Path) -> bytes:
-    """Run the program; a missed gate, or one that was not judged, is a result as well."""
+def _run(folder: Path, *arguments: str | Path) -> bytes:
+    """Run the program in a folder; a missed gate, or one that was not judged, is a result too."""
     command = [sys.executable, "-m", "nhle_onnx", *map(str, arguments), "--force", "--quiet"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if arguments[0] == "fleet":  # which resumes
+        command.remove("--force")
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, cwd=folder)
     if done.returncode not in {0, 1, 6} and arguments[0] != "fleet":  # one of its jobs is refused
         message = f"exit code {done.returncode}: {' '.join(command)}"
         raise click.ClickException(message)

@@ -11,7 +11,7 @@ import pytest
 
 from nhle_onnx.graph.save import write_files
 from support.fault_jobs import Job, make_jobs
-from support.faults import count_kills, kill_jobs
+from support.faults import SIGNALS, count_kills, kill_jobs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the harness reads Linux' /proc")
 
@@ -87,16 +87,17 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def jobs(scratch: Path) -> list[Job]:
     """All but training over older outputs, which takes as long again."""
-    return list(islice(make_jobs(scratch), 6))
+    return list(islice(make_jobs(scratch), 7))
 
 
 def test_killed_commands_leave_whole_outputs_or_none(jobs: list[Job], scratch: Path) -> None:
     kills = list(kill_jobs(jobs, len(jobs), 1, scratch))
     assert [kill for kill in kills if kill.faults or kill.leftovers] == []
+    assert {kill.signal for kill in kills} == {*SIGNALS}
     rows = count_kills(kills)
     assert {row["command"]: row["kills"] for row in rows} == {
         "unlearn --method cwm": 1, "patch create": 1, "patch apply": 1, "sign": 1, "kit": 1,
-        "unlearn": 1,
+        "patch apply --also ort": 1, "unlearn": 1,
     }  # fmt: skip
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.fuzzing.cases import Case, draw_files
 from support.fuzzing.chunks import Chunk, try_chunks
 from support.fuzzing.commands import ON_MODELS
+from support.fuzzing.data_files import write_data_seeds
 from support.fuzzing.forked import Run
+from support.fuzzing.seeds import MODEL, SAMPLES, read_seeds
 from support.fuzzing.verdicts import list_complaints, name_outcome, take_stock
 from support.shipped import LENET
 
@@ -33,6 +36,25 @@ def test_commands_on_changed_models_give_no_complaint(tmp_path: Path) -> None:
     assert row["findings"] == []
     assert row["outcomes"].keys() == {command.name for command in ON_MODELS}
     assert sum(sum(found.values()) for found in row["outcomes"].values()) == len(ON_MODELS)
+
+
+def test_commands_on_changed_data_give_no_complaint(tmp_path: Path) -> None:
+    write_data_seeds(tmp_path)
+    chunk = Chunk(part="tars", first=0, count=1, seed=1)
+    (row,) = try_chunks([chunk], tmp_path, tmp_path / "kept", workers=1)
+    assert row["findings"] == []
+    assert row["outcomes"].keys() == {"verify"}
+
+
+@pytest.mark.parametrize("part", SAMPLES)
+def test_changed_data_differ_from_the_good(part: str, tmp_path: Path) -> None:
+    write_data_seeds(tmp_path)
+    seeds = read_seeds(tmp_path / part)
+    assert len(seeds) >= 2
+    drawn = [draw_files(Case(part=part, number=number), seeds) for number in range(20)]  # type: ignore[arg-type]
+    changed = [files for seed, files in drawn if any(seed.files[k] != v for k, v in files.items())]
+    assert len(changed) >= 15
+    assert all(files.keys() == seed.files.keys() - {MODEL} for seed, files in drawn)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from random import Random
 from typing import Literal
 
 from support.fuzzing import octets
-from support.fuzzing.commands import ON_MODELS, ON_PATCHES, OUT, TRAINING, Command
+from support.fuzzing.commands import ON_DATA, ON_MODELS, ON_PATCHES, OUT, TRAINING, Command
+from support.fuzzing.data_files import change_data
 from support.fuzzing.draw import toss
 from support.fuzzing.forked import Run, run_forked
 from support.fuzzing.models import is_well_formed, make_model
 from support.fuzzing.patches import make_patch
-from support.fuzzing.seeds import DATA, MODEL, PATCH, Seed
+from support.fuzzing.seeds import DATA, MODEL, PATCH, SAMPLES, Seed
 from support.fuzzing.verdicts import (
     Outcome,
     list_broken_promises,
@@ -23,7 +24,7 @@ from support.fuzzing.verdicts import (
     take_stock,
 )
 
-Part = Literal["models", "training", "patches"]
+Part = Literal["models", "training", "patches", "tars", "parquets", "arrays", "images"]
 _SIDECARS = 0.3  # of those changed, as the model is
 _DRAFTS = 10  # of half the models, until one passes the first checks: others see but those
 _SHOWN = 300
@@ -31,6 +32,7 @@ COMMANDS: Mapping[Part, tuple[Command, ...]] = {
     "models": ON_MODELS,
     "training": TRAINING,
     "patches": ON_PATCHES,
+    **ON_DATA,  # type: ignore[dict-item]
 }
 
 
@@ -65,6 +67,9 @@ def draw_files(case: Case, seeds: Sequence[Seed]) -> tuple[Seed, dict[str, bytes
     if case.part == "patches":
         files[PATCH] = make_patch(files[PATCH], chance)
         return seed, files
+    if case.part in SAMPLES:
+        del files[MODEL]
+        return seed, change_data(case.part, files, chance)
     donors = [other.files[MODEL] for other in seeds]
     start = files[MODEL]
     for _ in range(chance.choice((1, _DRAFTS))):
@@ -113,6 +118,7 @@ def _try_files(
         folder = Path(name) / "case"
         (folder / OUT).mkdir(parents=True)
         for file, content in files.items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(content)
         before = take_stock(folder)
         run = run_forked(command.fill_in(str(seed.folder)), folder)
@@ -126,5 +132,6 @@ def _keep(files: Mapping[str, bytes], errors: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     (folder / "stderr.txt").write_text(errors, "utf-8", "backslashreplace")

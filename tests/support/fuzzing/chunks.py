@@ -13,10 +13,12 @@ from typing import Any
 from support import TESTS
 from support.fuzzing.cases import Case, Part, Tried, try_case
 from support.fuzzing.forked import import_commands, keep_to_one_core
-from support.fuzzing.seeds import read_seeds
+from support.fuzzing.seeds import SAMPLES, read_seeds
 
 SIZE = 200
-_TRAINING = tuple(f"nhle_onnx.workflows.{name}" for name in ("training", "trained", "audit"))
+_TRAINING = tuple(
+    f"nhle_onnx.workflows.{name}" for name in ("training", "training_result", "audit")
+)
 _LISTED = 20  # contained crashes and the like, of one chunk
 
 
@@ -53,8 +55,8 @@ def try_chunks(
 
 def try_chunk(chunk: Chunk, folder: Path, kept: Path) -> dict[str, Any]:
     """All cases of a chunk in this process, which must have no threads, as a row."""
-    seeds = read_seeds(folder / ("patches" if chunk.part == "patches" else "models"))
-    import_commands(*(_TRAINING if chunk.part == "training" else ()))
+    seeds = read_seeds(folder / ("models" if chunk.part == "training" else chunk.part))
+    import_commands(*(_TRAINING if chunk.part in {"training", *SAMPLES} else ()))
     keep_to_one_core(chunk.first // SIZE)
     numbers = range(chunk.first, chunk.first + chunk.count)
     cases = [Case(part=chunk.part, number=number, seed=chunk.seed) for number in numbers]

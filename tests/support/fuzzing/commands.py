@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from support.fuzzing.seeds import DATA, MODEL, PATCH
+from support.fuzzing.seeds import DATA, MODEL, PATCH, SAMPLES
 
 MAX_SECONDS = 60  # on the clock of a machine that may do other work; one that hangs takes them all
 MAX_MEMORY_MIB = 1024
@@ -62,3 +62,18 @@ ON_PATCHES: tuple[Command, ...] = (
     _make(*_APPLY, name="patch apply", outputs=("made.onnx", "made.onnx.data", "model.onnx.data")),
     _make("patch", "inspect", PATCH, "--json", name="patch inspect --json"),
 )
+
+
+def _list_readers(data: str) -> tuple[Command, ...]:
+    """Commands on a good model and a changed data set."""
+    flags = ("--mean", "0.286", "--std", "0.353")
+    model = f"{{seed}}/{MODEL}"
+    return (
+        _make("verify", model, *_FORGET, "--quiet", *flags, "--data", data, name="verify"),
+        _make("inspect", model, *flags, "--data", data, name="inspect --data"),
+        _make("unlearn", model, *_FORGET, "--quiet", *flags, "--samples", data, "--dry-run",
+              name="unlearn --dry-run"),
+    )  # fmt: skip
+
+
+ON_DATA = {part: _list_readers(data) for part, data in SAMPLES.items()}

@@ -17,6 +17,12 @@ from support.fuzzing.control_flow import make_control_flow
 from support.shipped import EVALUATION, LENET
 
 MODEL, DATA, PATCH = "model.onnx", "data.npz", "p.nhlepatch"
+# of the parts of the study that change images
+SAMPLES = {
+    "tars": "samples.tar", "parquets": "samples.parquet", "arrays": "samples.npz",
+    "images": "samples",
+}  # fmt: skip
+Files = Mapping[str, bytes]
 _KERAS = TESTS / "files" / "keras_cnn.onnx"
 _FORMATS = ("qdq-int8", "qdq-int4-blocks", "qoperator-int8", "dynamic-uint8")
 _PER_CLASS = 2
@@ -30,7 +36,7 @@ class Seed:
 
     name: str
     folder: Path
-    files: Mapping[str, bytes]
+    files: Files
 
 
 def read_seeds(folder: Path) -> tuple[Seed, ...]:
@@ -39,7 +45,11 @@ def read_seeds(folder: Path) -> tuple[Seed, ...]:
         Seed(
             name=path.name,
             folder=path,
-            files={each.name: each.read_bytes() for each in sorted(path.iterdir())},
+            files={
+                each.relative_to(path).as_posix(): each.read_bytes()
+                for each in sorted(path.rglob("*"))
+                if each.is_file()
+            },
         )
         for path in sorted(folder.iterdir())
     )

@@ -16,11 +16,12 @@ from support.fuzzing.seeds import MODEL, PATCH
 
 Outcome = Literal[
     "done", "gate failed", "usage", "refused", "not supported", "crash contained",
-    "stopped for memory", "stopped for time", "other",
+    "stopped for memory", "stopped for time", "not judged", "other",
 ]  # fmt: skip
 Stock = Mapping[str, tuple[int, int, int]]
 _BY_CODE: Mapping[int, Outcome] = {
     0: "done", 1: "gate failed", 2: "usage", 3: "refused", 4: "not supported",
+    6: "not judged",
 }  # fmt: skip
 _CONTAINED: Mapping[str, Outcome] = {
     "crashed the process that did it": "crash contained",
@@ -63,12 +64,12 @@ def list_complaints(command: Command, run: Run, folder: Path, before: Stock) -> 
         yield f"showed {len(run.out + run.err)} characters"
     found = take_stock(folder)
     yield from (f"{name} was changed" for name in before if found.get(name) != before[name])
-    outputs = {f"{OUT}/{name}" for name in command.outputs} if run.code in {0, 1} else set()
+    outputs = {f"{OUT}/{name}" for name in command.outputs} if run.code in {0, 1, 6} else set()
     yield from (f"{name} was left" for name in found.keys() - before.keys() - outputs)
 
 
 def _judge_ending(command: Command, run: Run) -> Iterator[str]:
-    if run.code not in {0, 1, 3, 4, *([2] if "--forget" in command.arguments else [])}:
+    if run.code not in {0, 1, 3, 4, 6, *([2] if "--forget" in command.arguments else [])}:
         yield f"exit code {run.code}"
     if run.processor_s > _MAX_PROCESSOR_S:
         yield f"took {run.processor_s:.1f} s of processor time"

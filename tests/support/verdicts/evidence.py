@@ -44,14 +44,14 @@ CASES = (
         Case(
             name=f"{count} images of the forgotten class",
             make=lambda shop, count=count: _verify(shop, counts=ALL | {FORGOTTEN: count}),  # type: ignore[misc]
-            code=NOT_JUDGED, says="3 Dress cannot rule out that", was="PASSED",
+            code=NOT_JUDGED, says="test images of 3 Dress: ", was="PASSED",
         )
         for count in (1, 3, 14, 48)
     ),
     Case(
         name="49 images of the forgotten class",
         make=lambda shop: _verify(shop, counts=ALL | {FORGOTTEN: 49}),
-        code=PASSED, says="at most 5.9% of 3 Dress",
+        code=PASSED, says="at most 5.9 % of 3 Dress",
     ),
     Case(
         name="a retained class without an image",
@@ -66,12 +66,12 @@ CASES = (
     Case(
         name="one image 200 times",
         make=lambda shop: _verify(shop, counts=RETAINED, copies={FORGOTTEN: 200}),
-        code=NOT_JUDGED, says="1 image of 3 Dress cannot rule out", was="PASSED",
+        code=NOT_JUDGED, says="only 1 test image of 3 Dress", was="PASSED",
     ),
     Case(
         name="thirty images, one of them 200 times",
         make=lambda shop: _verify(shop, counts=ALL | {FORGOTTEN: 30}, copies={FORGOTTEN: 170}),
-        code=NOT_JUDGED, says="30 different images of 3 Dress", was="PASSED",
+        code=NOT_JUDGED, says="30 different test images of 3 Dress", was="PASSED",
     ),
     Case(
         name="one image of each retained class, 200 times",
@@ -83,7 +83,7 @@ CASES = (
     Case(
         name="no uncertainty is allowed",
         make=lambda shop: _verify(shop, "--max-uncertainty", 0),
-        code=NOT_JUDGED, says="some 299 would do",
+        code=NOT_JUDGED, says="about 299 are enough",
     ),
     Case(
         name="no uncertainty is allowed, and the limit is what 200 images carry",

@@ -92,6 +92,33 @@ def test_rows_without_a_class_or_an_image_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "b")
 
 
+def make_bad_text(count: int) -> pa.Array:
+    """Texts that are not UTF-8."""
+    ends = np.arange(count + 1, dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), count, [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"\xf4" * count)]
+    )
+
+
+@pytest.mark.parametrize("form", ["saved", "x.parquet"])
+def test_text_that_is_not_utf_8(form: str, tmp_path: Path) -> None:
+    """As a class it is refused; as an image's path it is not read."""
+    images = pa.array([encode(0), encode(1)])
+    struct = pa.StructArray.from_arrays([images, make_bad_text(2)], ["bytes", "path"])
+    for name, table in (
+        ("class", pa.table({"image": images, "label": make_bad_text(2)})),
+        ("path", pa.table({"image": struct, "label": [0, 1]})),
+    ):
+        (tmp_path / name).mkdir()
+        if form == "saved":
+            save(tmp_path / name / form, table, names=[])
+        else:
+            parquet.write_table(table, tmp_path / name / form)
+    with pytest.raises(InputRefusedError, match="not UTF-8"):
+        read(tmp_path / "class" / form)
+    assert read(tmp_path / "path" / form) == ([0, 1], [0, 1])
+
+
 def test_parquet_with_names_in_another_order(tmp_path: Path) -> None:
     features = {"label": {"names": ["owl", "cat", "dog"], "_type": "ClassLabel"}}
     written = json.dumps({"info": {"features": features}})

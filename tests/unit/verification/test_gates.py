@@ -172,6 +172,6 @@ def test_a_class_that_nobody_judged_is_named(unseen: int, *, noted: bool) -> Non
     checks, notes = Judge(request=request, limits=Limits()).judge(
         Counted(before=replace(counts, correct=total), after=counts, unmasked=counts)
     )
-    assert ("1 retained class has no image to judge by: nothing is said of 0" in notes) == noted
+    assert ("nothing is said of classes without an image to judge by: 0" in notes) == noted
     (retained,) = (check for check in checks if check.name == "delta_acc_r")
     assert bool(retained.gap) == (unseen > 1)

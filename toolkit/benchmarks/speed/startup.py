@@ -34,8 +34,8 @@ def measure_startup(rounds: int, bytecode: Path) -> list[Row]:
     }
     found = measure_in_turn(measures, rounds)
     pairs = (
-        ("--help", "import click", 3.0),
-        ("completion of a flag", "import click", 3.0),
+        ("--help", "import click", 2.0),
+        ("completion of a flag", "import click", 2.0),
         ("inspect", "import onnx, and load the model", 1.5),
     )
     return [

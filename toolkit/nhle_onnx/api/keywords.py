@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AllowInfNan, Field, TypeAdapter, Validation
 from nhle_onnx.errors import UsageError
 from nhle_onnx.text import suggest
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Device, OrtProvider, Provider
+from nhle_onnx.values.places import Device, OrtProvider, Provider, Runtime
 from nhle_onnx.values.preprocess import ChannelOrder, Layout
 from nhle_onnx.values.request import Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import (
@@ -109,6 +109,7 @@ class VerifyKeywords(RunKeywords, total=False):
     report_images: int
     force: bool
     provider: Provider | OrtProvider | tuple[Provider | OrtProvider, ...]
+    runtime: Runtime
 
 
 class AuditKeywords(RunKeywords, total=False):

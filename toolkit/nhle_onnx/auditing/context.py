@@ -65,7 +65,8 @@ class AuditContext:
     """Samples [N, ...] of `classes` [N].
 
     `is_attack` marks the half that the attacker holds; the other half is for measuring. `members`
-    are samples of forgotten classes that the original was trained on.
+    are samples of forgotten classes that the original was trained on. `named_by_patch` are the
+    classes that a patch's manifest names, None where no patch was given.
     """
 
     request: ForgetRequest
@@ -78,6 +79,7 @@ class AuditContext:
     kernels: Kernels
     batch_size: int
     seed: int
+    named_by_patch: tuple[int, ...] | None = None
 
     @property
     def forgotten(self) -> tuple[int, ...]:

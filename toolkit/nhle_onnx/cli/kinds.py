@@ -21,7 +21,7 @@ class FiniteRange(click.FloatRange):
 
 
 class Choice(click.Choice[str]):
-    """A choice of words, some of which have other names."""
+    """A choice of words, some with other names."""
 
     def __init__(self, choices: Sequence[str], aliases: Mapping[str, str]) -> None:
         super().__init__(choices)

@@ -98,8 +98,8 @@ def _show(container: Any, values: dict[str, Any]) -> None:
         return
     patch, result = document["patch"], document["result"]
     total = sum(file["size_bytes"] for file in result)
-    share = patch["size_bytes"] / total
-    show_line("patch", f"{patch['path']} ({patch['size_bytes']:,} bytes, {share:.1%} of the model)")
+    share = f"{100 * patch['size_bytes'] / total:.1f} % of the model"
+    show_line("patch", f"{patch['path']} ({patch['size_bytes']:,} bytes, {share})")
     for role in ("base", "result"):
         for file in document[role]:
             show_line(role, f"{file['name']} {file['sha256']}")

@@ -21,7 +21,7 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 try:
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow import compute, parquet
 except ImportError as error:
     _MESSAGE = "Parquet is read with pyarrow, which is not installed"
     raise DeviceUnavailableError(
@@ -167,6 +167,11 @@ def read_stream(file: Path) -> Any:  # noqa: ANN401 - pyarrow types none
         raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
+def pick_bytes(column: Any, columns: Columns) -> Any:  # noqa: ANN401 - pyarrow types none
+    """Pick the images' bytes, without the paths that may stand beside them."""
+    return compute.struct_field(column, "bytes") if columns.is_struct else column
+
+
 def _is_image(kind: Any) -> bool:  # noqa: ANN401 - pyarrow types none
     if _is_struct(kind):
         return bool(kind.get_field_index("bytes") >= 0)
@@ -195,8 +200,16 @@ def _read_column(file: Path, name: str) -> list[Any]:
     if values.null_count:
         message = f"{file} has rows without a class in {name}"
         raise InputRefusedError(message, remedy=_REMEDY)
-    read: list[Any] = values.to_pylist()
-    return read
+    return list_values(values, file)
+
+
+def list_values(values: Any, file: Path) -> list[Any]:  # noqa: ANN401 - pyarrow types none
+    """List a column's values. Raises InputRefusedError for text that is not UTF-8."""
+    try:
+        return list(values.to_pylist())
+    except ValueError as error:
+        message = f"{file} holds text that is not UTF-8"
+        raise InputRefusedError(message, remedy=_REMEDY) from error
 
 
 def _check_texts(values: Any) -> None:  # noqa: ANN401 - pyarrow types none

@@ -1,7 +1,7 @@
 """A data set of Hugging Face `datasets` that was saved to disk. Needs pyarrow, from extra `ray`."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_rows
 from nhle_onnx.data.metadata import INFO, STATE
-from nhle_onnx.data.parquet import Columns, choose_columns, read_stream
+from nhle_onnx.data.parquet import Columns, choose_columns, list_values, pick_bytes, read_stream
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.graph.regular_files import read_text
@@ -40,10 +40,10 @@ class ArrowStore:
             file = int(np.searchsorted(self.starts, index, side="right")) - 1
             if file not in opened:
                 opened.clear()  # the previous file
-                opened[file] = read_stream(self.files[file]).column(self.columns.image)
+                column = read_stream(self.files[file]).column(self.columns.image)
+                opened[file] = pick_bytes(column, self.columns)
             row = index - self.starts[file]
-            value = opened[file][row].as_py()
-            content = value.get("bytes") if isinstance(value, Mapping) else value
+            content = opened[file][row].as_py()
             name = f"{self.files[file]}: row {row}"
             if not isinstance(content, bytes):
                 message = f"{name} holds no image"
@@ -62,7 +62,10 @@ def open_saved(
     columns = choose_columns(read_stream(files[0]).schema, files[0])
     names = features.get(columns.label, {}).get("names")
     starts, classes = read_rows(
-        files, lambda file: read_stream(file).column(columns.label).to_pylist(), names, labels
+        files,
+        lambda file: list_values(read_stream(file).column(columns.label), file),
+        names,
+        labels,
     )
     if not len(classes):
         message = f"{path} holds no rows"

@@ -32,7 +32,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Images in natural order, and how many files of which kind are not read."""
+    """Images in natural order, and how many files of each other kind are left."""
 
     images: list[Image] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)

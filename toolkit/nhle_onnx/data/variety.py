@@ -56,7 +56,7 @@ def measure_variety(images: Array, others: Array, layout: Layout | None) -> floa
 
 
 def _reduce(images: Array, layout: Layout | None) -> Array:
-    """Return the mean of each cell of a grid, [N, D]; what is no image, as it is."""
+    """Return the mean of each cell of a grid, [N, D]; other inputs stay as they are."""
     if layout is None:
         return images.reshape(len(images), -1)
     pictures = images if layout == "NCHW" else np.moveaxis(images, -1, 1)

@@ -40,7 +40,7 @@ def digest_regular(path: Path) -> str:
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """Do as `read_regular`, for text. Raises ValueError for bytes that are none."""
+    """Do as `read_regular`, for text. Raises ValueError for other bytes."""
     return read_regular(path).decode(encoding)
 
 

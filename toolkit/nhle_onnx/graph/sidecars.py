@@ -84,7 +84,7 @@ def _read_sidecar(
 
 
 def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:
-    """Return the range of a tensor's bytes in a file of `size` bytes, of which `end` are taken.
+    """Return the range of a tensor's bytes in a file of `size` bytes; `end` bytes are taken.
     Raises ValueError where it does not fit the tensor's shape or the file.
     """
     expected = count_bytes(tensor)

@@ -51,6 +51,6 @@ def _state_claim(checks: tuple[Check, ...], names: str) -> str:
     evidence, what = found[0].evidence, _FORGOTTEN[found[0].name]
     counted = "objects" if what == "detected" else "images"
     return (
-        f"at most {evidence.bound:.1%} of {names} may still be {what} "
+        f"at most {100 * evidence.bound:.1f} % of {names} may still be {what} "
         f"(95 % confidence, {evidence.images} {counted})"
     )

@@ -1,8 +1,9 @@
 """ONNX Runtime sessions that compute outputs, on a provider that truly works."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from nhle_onnx.runtime.native import CPU, CUDA, open_native
 from nhle_onnx.runtime.providers import has_cuda_driver, preload_cuda
 from nhle_onnx.values.cores import count_threads
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import Provider, Runtime
 from nhle_onnx.values.preprocess import ImageInput
 
 # TF32 would blur the accuracy that the gates measure.
@@ -97,8 +98,10 @@ def open_session(
     kernels: Kernels = "exact",
     *,
     lanes: int = 1,
+    runtime: Runtime = "onnxruntime",
 ) -> Session:
-    """Load a model on a provider; `auto` is CUDA where that works, otherwise the CPU.
+    """Load a model on a provider; `auto` is CUDA where that works, otherwise the CPU. Another
+    `runtime` than ONNX Runtime has no providers, and takes the model as it is.
 
     With exact `kernels`, sums of 8-bit products are the same on every processor. On the CPU,
     `lanes` share the threads that compute; a device takes one batch at a time. Raises
@@ -106,14 +109,19 @@ def open_session(
     and InputRefusedError where it cannot load the model.
     """
     entries: Mapping[str, str] = {}
-    if kernels == "exact" and may_saturate(model):
+    if runtime == "onnxruntime" and kernels == "exact" and may_saturate(model):
         model, entries = make_exact(model), ENTRIES
+    load: Callable[[str | bytes], Session] = partial(
+        _open_source, provider=provider, entries=entries, lanes=lanes
+    )
+    if runtime == "openvino":
+        load = _open_openvino
     if measure_bytes(model) > MAX_PROTO_BYTES:
         with open_scratch() as folder:
             path = folder / "model.onnx"
             onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
-            return _open_source(str(path), provider, entries, lanes)
-    return _open_source(model.SerializeToString(), provider, entries, lanes)
+            return load(str(path))
+    return load(model.SerializeToString())
 
 
 def _copy(model: ModelProto) -> ModelProto:
@@ -158,6 +166,16 @@ def _open(source: str | bytes, provider: str, entries: Mapping[str, str], lanes:
             raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
     return Session(native=native, provider=native.get_providers()[0], lanes=lanes)
+
+
+def _open_openvino(source: str | bytes) -> Session:
+    from nhle_onnx.runtime.openvino import NAME, OpenVino, find_reason  # noqa: PLC0415 - an extra
+
+    try:
+        return Session(native=OpenVino(source), provider=NAME)
+    except Exception as error:  # OpenVINO's errors share no public base class
+        message = f"{NAME} cannot load the model: {find_reason(error)}"
+        raise InputRefusedError(message, remedy="Measure it with ONNX Runtime.") from error
 
 
 def _join(batches: Sequence[npt.NDArray[np.generic]], images: int) -> npt.NDArray[np.generic]:

@@ -208,11 +208,9 @@ def is_forgotten(points: Sequence[TrainingStep], margin: float) -> bool:
 
 def is_stuck(points: Sequence[TrainingStep]) -> bool:
     """Whether the forgetting loss has stopped falling."""
-    if len(points) < _PATIENCE:
-        return False
-    before, last = points[-_PATIENCE : -_PATIENCE // 2], points[-_PATIENCE // 2 :]
-    loss_before, loss_last = (sum(p.forget_loss for p in some) for some in (before, last))
-    return loss_last > _PROGRESS * loss_before
+    losses = [point.forget_loss for point in points[-_PATIENCE:]]
+    before, last = sum(losses[: _PATIENCE // 2]), sum(losses[_PATIENCE // 2 :])
+    return len(losses) == _PATIENCE and last > _PROGRESS * before
 
 
 def measure_drift(points: Sequence[TrainingStep]) -> float:

@@ -75,7 +75,7 @@ class ForgetObjective:
     def __call__(self) -> Losses:
         """Draw a batch, and compare the network with its original on it.
 
-        Raises FloatingPointError where either computes what is no number.
+        Raises FloatingPointError where either computes NaN or infinity.
         """
         forget, classes = self._draw_forget()
         labels = encode_negative_hot(classes, self.request).to(self.device)
@@ -187,8 +187,7 @@ class ForgetObjective:
         if self.synthesizes:
             return synthesize_anchors(self.forget, generator)[: self.batch_size]
         images = self.anchors[_draw(len(self.anchors), self.batch_size, generator)]
-        partners = torch.randperm(len(images), generator=generator)
-        return mix(images, images[partners], generator)
+        return mix(images, images[torch.randperm(len(images), generator=generator)], generator)
 
 
 def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:

@@ -42,9 +42,7 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
 
 
 def _count_earliest(proto: ModelProto, names: Sequence[str]) -> int:
-    """Count the first tensors that hold hardly any of the weights. What they compute, edges and
-    colours, no class has for itself; at the highest resolution they cost most of a step.
-    """
+    """Count the first tensors, which hold hardly any of the weights and cost most of a step."""
     tensors = GraphIndex(proto).tensors
     sizes = [prod(tensors[name].dims) for name in names]
     return bisect_right([*accumulate(sizes)], _EARLIEST * sum(sizes))

@@ -1,4 +1,4 @@
-"""CWM on heads whose rows are not simply the classes: the class's row follows what lies behind it.
+"""CWM on heads whose rows are not the classes: the class's row follows what lies behind it.
 
 Class k has the score Σ over parts of scale_k · (row_k · features + bias_k) + offset_k. The masked
 class takes each part's row of a retained class, divided by its own scale, so that its score is that

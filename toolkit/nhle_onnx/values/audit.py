@@ -9,6 +9,7 @@ from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.report import Accuracy, OtherKernels
+from nhle_onnx.values.request import Effort
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check, Judged
 
@@ -78,6 +79,7 @@ class AuditReport(Judged):
     provider: str
     kernels: Kernels = "exact"
     device: str
+    effort: Effort = "fast"
     accuracies: dict[Role, Accuracy]
     other_kernels: OtherKernels | None = None
     flows: dict[Role, tuple[float, ...]]

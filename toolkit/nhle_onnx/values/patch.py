@@ -58,7 +58,7 @@ class PatchedFile(_Part):
 
 
 class MadeFile(PatchedFile):
-    """A file of the result, and the pieces of which it is made."""
+    """A file of the result, and the pieces that make it up."""
 
     pieces: tuple[Piece, ...]
 

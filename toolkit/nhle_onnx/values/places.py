@@ -1,4 +1,4 @@
-"""Where models run in ONNX Runtime, and where torch trains."""
+"""What models run in and where, and where torch trains."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -11,3 +11,4 @@ ORT_PROVIDERS: Final[Mapping[str, Provider]] = {
     "CUDAExecutionProvider": "cuda",
 }
 Device = Literal["auto", "cpu", "cuda"]
+Runtime = Literal["onnxruntime", "openvino"]

@@ -9,6 +9,7 @@ from nhle_onnx.hints import hint
 Method = Literal["nhle-cwm", "nhle", "cwm"]
 Loss = Literal["saturating", "paper-gradient", "paper-cross-entropy"]
 Scope = Literal["all", "features", "last-stage", "head"]
+Effort = Literal["fast", "standard", "thorough"]
 Mask = Literal["auto", "convex", "floor", "zero", "importance", "drop"]
 
 

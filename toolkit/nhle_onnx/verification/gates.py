@@ -83,10 +83,10 @@ class Judge:
             hits, count = counted.after.count_distinct(index)
             bound = bound_share(hits, count)
             if count and bound - hits / count > _WIDE:
-                images = "1 image judges" if count == 1 else f"{count} images judge"
+                images = "1 test image" if count == 1 else f"{count} test images"
                 notes.append(
-                    f"only {images} class {self._name(index)}: up to {bound:.0%} of it may still "
-                    "be recognised (95 % confidence); more images tighten this"
+                    f"only {images} of {self._name(index)}: at most {bound * 100:.0f} % may still "
+                    "be recognised (95 % confidence); add images to tighten this"
                 )
         return tuple(notes)
 
@@ -132,11 +132,11 @@ class Judge:
         if share.bound <= allowed:
             return ""
         needed = count_needed(allowed)
-        images = "1 image" if share.images == 1 else f"{share.images} different images"
-        more = f": some {needed} would do" if needed > share.images else ""
+        images = "1 test image" if share.images == 1 else f"{share.images} different test images"
+        more = f"; about {needed} are enough" if needed > share.images else ""
         return hint(
-            f"{images} of {{name}} cannot rule out that {share.bound:.0%} of it is still "
-            f"recognised{more}; give {{data}} with more, or a larger {{max_uncertainty}}",
+            f"only {images} of {{name}}: {share.bound * 100:.0f} % may still be recognised (95 % "
+            f"confidence){more}: give {{data}} with more, or a larger {{max_uncertainty}}",
             name=self._name(index),
         )
 
@@ -180,11 +180,8 @@ class Judge:
     def _describe_unjudged(self, counts: ClassCounts) -> list[str]:
         """Note retained classes without an image where the verdict is given all the same."""
         unjudged, is_allowed = self._list_unjudged(counts)
-        if not unjudged or not is_allowed:
-            return []
-        classes = "1 retained class has" if len(unjudged) == 1 else f"{len(unjudged)} classes have"
-        note = f"{classes} no image to judge by: nothing is said of {self._list(unjudged)}"
-        return [note]
+        note = f"nothing is said of classes without an image to judge by: {self._list(unjudged)}"
+        return [note] if unjudged and is_allowed else []
 
     def _explain_unjudged(self, counts: ClassCounts) -> str:
         """Name retained classes without an image, if they are more than may stay unknown."""

@@ -3,24 +3,34 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 
+from nhle_onnx.auditing.attacks.calibrated_membership import attack_membership_by_shadow
+from nhle_onnx.auditing.attacks.closeness import compare_to_both
+from nhle_onnx.auditing.attacks.difference import attack_difference
 from nhle_onnx.auditing.attacks.divergence import compare_answers
+from nhle_onnx.auditing.attacks.layers import attack_layers
 from nhle_onnx.auditing.attacks.membership import attack_membership
+from nhle_onnx.auditing.attacks.neighbours import measure_neighbours
+from nhle_onnx.auditing.attacks.outputs import attack_outputs
+from nhle_onnx.auditing.attacks.perturbation import attack_by_perturbing
 from nhle_onnx.auditing.attacks.probe import attack_by_probe
 from nhle_onnx.auditing.attacks.quantization import attack_by_quantizing, attack_by_rounding
 from nhle_onnx.auditing.attacks.relearning import attack_by_relearning
+from nhle_onnx.auditing.attacks.revival import attack_by_revival
 from nhle_onnx.auditing.attacks.separability import compare_features
 from nhle_onnx.auditing.attacks.traces import look_for_traces
 from nhle_onnx.auditing.attacks.unmasking import attack_by_rebuilding, attack_by_unmasking
 from nhle_onnx.auditing.context import AuditContext, split_halves
 from nhle_onnx.auditing.measures import combine_repeats
+from nhle_onnx.hints import hint
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
-from nhle_onnx.values.places import Device
+from nhle_onnx.values.request import Effort
+from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.observer import Stopwatch
 
 
@@ -36,16 +46,22 @@ Run = Callable[[AuditContext, Tools], tuple[Measure, ...]]
 
 
 class Attack(NamedTuple):
-    """An attack, and whether what it finds hangs on which samples the attacker holds."""
+    """An attack, whether what it finds hangs on which samples the attacker holds, and from which
+    effort on it is made.
+    """
 
     run: Run
     varies: bool = False
+    effort: Effort = "fast"
 
 
 def _attack(
-    attack: Callable[[AuditContext], tuple[Measure, ...]], *, varies: bool = False
+    attack: Callable[[AuditContext], tuple[Measure, ...]],
+    *,
+    varies: bool = False,
+    effort: Effort = "fast",
 ) -> Attack:
-    return Attack(lambda context, _: attack(context), varies)
+    return Attack(lambda context, _: attack(context), varies, effort)
 
 
 @explain_device_faults()
@@ -53,6 +69,16 @@ def _relearn(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
     return attack_by_relearning(
         context, device=tools.device, curves=tools.curves, on_step=tools.on_step
     )
+
+
+@explain_device_faults()
+def _revive(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
+    return attack_by_revival(context, tools.device, tools.on_step)
+
+
+@explain_device_faults()
+def _perturb(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
+    return attack_by_perturbing(context, tools.device)
 
 
 # To add an attack, write a file in `auditing/attacks/` and add a row.
@@ -67,30 +93,51 @@ ATTACKS: dict[str, Attack] = {
     "rounding": _attack(attack_by_rounding),
     "static_quantization": _attack(attack_by_quantizing),
     "traces": _attack(look_for_traces),
+    "outputs": _attack(attack_outputs),
+    "difference": _attack(attack_difference),
+    "neighbours": _attack(measure_neighbours),
+    "closeness": _attack(compare_to_both),
+    "calibrated_membership": _attack(attack_membership_by_shadow),
+    "layers": _attack(attack_layers, effort="standard"),
+    "perturbation": Attack(_perturb, effort="standard"),
+    "revival": Attack(_revive, effort="thorough"),
 }
 
 
 def list_attacks(
     context: AuditContext,
-    wanted: Device,
-    repeats: int,
+    settings: AuditSettings,
     curves: dict[Role, tuple[float, ...]],
     watch: Stopwatch,
 ) -> tuple[str, dict[str, Callable[[], tuple[Measure, ...]]]]:
     """Return the training device, and each attack by name; relearning fills `curves`.
 
-    Attacks whose result varies are repeated with `repeats` divisions of the samples.
+    Attacks whose result varies are repeated with several divisions of the samples.
     """
-    device = open_device(wanted, context.seed)
+    device = open_device(settings.device, context.seed)
 
     def report_step(role: Role, step: int, limit: int) -> None:
         watch.observer.advance(step, limit, f"{role} model")
 
     tools = Tools(device, curves, report_step)
     return str(device), {
-        name: partial(_repeat, each, context, tools, repeats if each.varies else 1)
+        name: partial(_repeat, each, context, tools, settings.repeats if each.varies else 1)
         for name, each in ATTACKS.items()
+        if _is_wanted(each, settings.effort)
     }
+
+
+def describe_left_out(effort: Effort) -> tuple[str, ...]:
+    """Return a note of the attacks that take more effort than is wanted."""
+    left_out = [name for name, each in ATTACKS.items() if not _is_wanted(each, effort)]
+    if not left_out:
+        return ()
+    return (hint(f"not made with {{effort={effort}}}: {', '.join(left_out).replace('_', ' ')}"),)
+
+
+def _is_wanted(attack: Attack, effort: Effort) -> bool:
+    efforts = get_args(Effort)
+    return efforts.index(attack.effort) <= efforts.index(effort)
 
 
 def _repeat(

@@ -71,10 +71,14 @@ def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
         context = set_up(settings, loaded)
     with watch.stage("import_torch", "starting torch"):
         # torch takes seconds to import: only here, once all that can be refused was refused
-        from nhle_onnx.workflows.attacks import list_attacks  # noqa: PLC0415
+        from nhle_onnx.workflows.attacks import (  # noqa: PLC0415
+            describe_left_out,
+            list_attacks,
+        )
     curves: dict[Role, tuple[float, ...]] = {}
-    device, attacks = list_attacks(context, settings.device, settings.repeats, curves, watch)
+    device, attacks = list_attacks(context, settings, curves, watch)
     measures, skipped = _run(attacks, watch)
+    loaded = loaded._replace(notes=(*loaded.notes, *describe_left_out(settings.effort)))
     found = _judge(settings, loaded, context, (measures, skipped))
     report = _make_report(
         settings, loaded, context, found, device=device, curves=curves, elapsed_s=watch.elapsed_s
@@ -172,6 +176,7 @@ def _make_report(
         provider=open_session(classifiers["edited"].model.proto, settings.provider).provider,
         kernels=settings.kernels,
         device=device,
+        effort=settings.effort,
         accuracies=found.accuracies,
         other_kernels=found.other_kernels,
         flows={role: _measure_flow(context, target) for role, target in context.targets.items()},

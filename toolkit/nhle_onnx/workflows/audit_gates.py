@@ -66,8 +66,8 @@ def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits
     gap = ""
     if evidence.bound > limit + limits.max_uncertainty:
         gap = hint(
-            f"{count} images cannot rule out {evidence.bound:.0%}: give {{data}} with more of the "
-            "class"
+            f"only {count} test images: {evidence.bound * 100:.0f} % may still be recognised (95 % "
+            "confidence): give {data} with more of the class"
         )
     return Check(
         name=measure.name,

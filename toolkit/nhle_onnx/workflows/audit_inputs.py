@@ -20,6 +20,7 @@ from nhle_onnx.data.source import SampleSource
 from nhle_onnx.errors import InputRefusedError, NotFiniteError
 from nhle_onnx.graph.unused import remove_unused
 from nhle_onnx.hints import hint
+from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.text import to_line
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.model import OnnxModel
@@ -45,6 +46,7 @@ class Loaded(NamedTuple):
     request: ForgetRequest
     data: SampleSource
     members: SampleSource | None
+    named_by_patch: tuple[int, ...] | None
     notes: tuple[str, ...]
 
 
@@ -79,6 +81,7 @@ def load_inputs(settings: AuditSettings) -> Loaded:
         request=request,
         data=data,
         members=members,
+        named_by_patch=_read_patch(settings, classifiers) if settings.patch else None,
         notes=(
             *dict.fromkeys(
                 (
@@ -104,6 +107,23 @@ def _describe_unused(model: OnnxModel) -> tuple[str, ...]:
     shown = ", ".join(map(to_line, names[:_SHOWN]))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (f"{model.path} holds what no output needs, which may be old weights: {shown}{more}",)
+
+
+def _read_patch(
+    settings: AuditSettings, classifiers: Mapping[Role, Classifier]
+) -> tuple[int, ...] | None:
+    """Return the classes that a patch's manifest names. Refuse a patch between other models."""
+    if settings.patch is None:
+        return None
+    manifest = open_patch(settings.patch).manifest
+    models = (classifiers["original"].model, classifiers["edited"].model)
+    for model, file in zip(models, (manifest.base[0], manifest.result[0]), strict=True):
+        if file.sha256 != model.sha256:
+            message = f"{settings.patch} is not for {model.path}: its digest is another"
+            raise InputRefusedError(
+                message, remedy=hint("Give {patch} the patch from {baseline} to the edited model.")
+            )
+    return tuple(sorted(manifest.forget))
 
 
 def set_up(settings: AuditSettings, loaded: Loaded) -> AuditContext:
@@ -142,6 +162,7 @@ def set_up(settings: AuditSettings, loaded: Loaded) -> AuditContext:
         kernels=settings.kernels,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        named_by_patch=loaded.named_by_patch,
     )
 
 

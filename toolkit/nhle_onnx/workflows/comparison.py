@@ -1,6 +1,7 @@
 """The models that `verify` measures side by side, and what was counted of them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from onnx import ModelProto
 
@@ -59,14 +60,15 @@ def load_models(settings: VerifySettings, comparison: Comparison) -> list[Loaded
     """The model on each provider; then, on the first, those that `name_extras` names."""
     classifier, baseline = comparison.classifier, comparison.baseline
     provider, kernels = settings.providers[0], settings.kernels
-    models = [load_classifier(classifier, each, kernels) for each in settings.providers]
+    load = partial(load_classifier, runtime=settings.runtime)
+    models = [load(classifier, each, kernels) for each in settings.providers]
     if baseline:
-        models.append(load_classifier(baseline.classifier, provider, kernels))
+        models.append(load(baseline.classifier, provider, kernels))
         if baseline.restored:
-            models.append(load_classifier(classifier, provider, kernels, baseline.restored))
+            models.append(load(classifier, provider, kernels, baseline.restored))
     if settings.compares_kernels:
         compared = (classifier, baseline.classifier) if baseline else (classifier,)
-        models += [load_classifier(each, provider, name_other(kernels)) for each in compared]
+        models += [load(each, provider, name_other(kernels)) for each in compared]
     return models
 
 

@@ -10,7 +10,7 @@ from nhle_onnx.values.places import Device, Provider
 from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.observer import Observer
 
-_EXTRAS = {"sign": "model_signing", "ray": "ray"}
+_EXTRAS = {"sign": "model_signing", "ray": "ray", "openvino": "openvino"}
 
 
 def examine_machine(provider: Provider, device: Device, observer: Observer) -> DoctorReport:

@@ -191,9 +191,8 @@ def _bind(found: _Evidence) -> Iterator[BoundFile]:
 
 def _state_originals(found: _Evidence) -> Iterator[Statement]:
     yield _state("unlearn", found.unlearn.report.model)
-    for name, document in found.reports:
-        if document.report.baseline:
-            yield _state(name, document.report.baseline)
+    known = ((name, document.report.baseline) for name, document in found.reports)
+    yield from (_state(name, baseline) for name, baseline in known if baseline)
     if found.patch:
         yield _state_patched(found.patch.base)
 
@@ -231,8 +230,7 @@ def _name_source(path: Path) -> str:
 
 
 def _bind_patch(found: _Evidence, path: Path) -> BoundFile:
-    manifest = found.patch
-    stated = manifest.report_sha256 if manifest else None
+    stated = found.patch.report_sha256 if found.patch else None
     if stated not in {None, found.unlearn.sha256}:
         message = f"{path} was made with another report than {found.unlearn.path}"
         raise InputRefusedError(message, remedy=_TOGETHER)

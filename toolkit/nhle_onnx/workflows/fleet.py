@@ -143,8 +143,7 @@ def _make_result(job: FleetJob, failure: Failure) -> JobResult:
 def _log(job: FleetJob, failure: Failure) -> None:
     error = failure.error
     reason, remedy = word_all((error.reason, error.remedy), job.settings.wording)
-    lines = [f"{failure.kind}: {reason}", remedy, failure.detail]
-    text = "\n\n".join(filter(None, lines))
+    text = "\n\n".join(filter(None, (f"{failure.kind}: {reason}", remedy, failure.detail)))
     job.folder.mkdir(parents=True, exist_ok=True)
     write_files({job.folder / ERROR: f"{text}\n".encode()}, force=True)
 

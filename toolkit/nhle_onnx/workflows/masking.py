@@ -90,7 +90,7 @@ def _describe_drop(request: ForgetRequest) -> str:
 
 
 def _follows_classes(head: ClassifierHead) -> bool:
-    """Whether scores are not simply logits. Behind whole numbers only a factor is found."""
+    """Whether scores are more than logits. Behind whole numbers only a factor is found."""
     return not head.is_plain and not head.has_steps and not head.score_quant_params
 
 

@@ -22,7 +22,7 @@ from nhle_onnx.text import format_number
 from nhle_onnx.values.cores import count_lanes
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
-from nhle_onnx.values.places import Provider
+from nhle_onnx.values.places import Provider, Runtime
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import Accuracy, OtherKernels
 from nhle_onnx.values.request import ForgetRequest
@@ -77,7 +77,11 @@ class LoadedModel:
 
 
 def load_classifier(
-    classifier: Classifier, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
+    classifier: Classifier,
+    provider: Provider,
+    kernels: Kernels,
+    proto: ModelProto | None = None,
+    runtime: Runtime = "onnxruntime",
 ) -> LoadedModel:
     """A model ready to be measured, or `proto` in its place: another form of the same graph."""
     return LoadedModel(
@@ -87,6 +91,7 @@ def load_classifier(
             provider,
             kernels,
             lanes=count_lanes(),
+            runtime=runtime,
         ),
         output=classifier.head.output,
         target=classifier.image_input,

@@ -1,6 +1,6 @@
 """unlearn: notes for the report on doubtful samples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -62,19 +62,22 @@ def describe_duplicates(variety: Mapping[int, float]) -> tuple[str, ...]:
 
 
 def describe_unshown(classes: Classes, request: ForgetRequest) -> tuple[str, ...]:
-    """Note retained classes of which no anchor is, by the classes of anchors [M]."""
+    """Note retained classes that have no anchor, by the classes of anchors [M]."""
     unshown = sorted({*request.retained} - set(classes.tolist()))
     if not unshown or not len(classes):
         return ()
-    names = ", ".join(map(str, unshown[:_SHOWN])) + ", …" * (len(unshown) > _SHOWN)
     note = hint(
         "no anchor is of {count} of the {all} retained classes ({names}): training sees least what "
         "these lose; add images of them to {samples}",
         count=len(unshown),
         all=len(request.retained),
-        names=names,
+        names=_list_some(unshown),
     )
     return (note,)
+
+
+def _list_some(classes: Sequence[int]) -> str:
+    return ", ".join(map(str, classes[:_SHOWN])) + ", …" * (len(classes) > _SHOWN)
 
 
 def describe_left_out(count: int) -> tuple[str, ...]:

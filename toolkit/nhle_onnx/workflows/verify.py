@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.engines.choose import is_ray
-from nhle_onnx.hints import word_all
+from nhle_onnx.errors import UsageError
+from nhle_onnx.hints import hint, word_all
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.detection import DetectionVerifyReport
@@ -140,6 +141,9 @@ class _Found(NamedTuple):
 
 def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[str, ...]]:
     """Open the models, and find how they must be run to be judged."""
+    if settings.runtime != "onnxruntime" and settings.providers not in {("auto",), ("cpu",)}:
+        message = "only ONNX Runtime has providers to choose from"
+        raise UsageError(message, remedy=hint("Leave out {provider}, or {runtime}."))
     comparison = open_comparison(settings)
     models = [comparison.classifier]
     if comparison.baseline:
@@ -148,7 +152,8 @@ def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[s
     notes = dict.fromkeys(note for model in models for note in steady(model, images)[1])
     settings = replace(
         settings,
-        compares_kernels=may_saturate(comparison.classifier.model.proto),
+        compares_kernels=settings.runtime == "onnxruntime"
+        and may_saturate(comparison.classifier.model.proto),
         one_by_one=bool(notes),
     )
     comparison = open_comparison(settings) if notes else comparison

@@ -1,5 +1,6 @@
 """One exported file: what `inspect` promises, and what `unlearn` does."""
 
+import os
 import tempfile
 import time
 from functools import cache as remember
@@ -46,8 +47,12 @@ def measure_cell(cell: Cell, cache: Path) -> Row:
         path = make_file(cell, cache)
     except NotMadeError as error:
         return row | {"verdict": NOT_MADE, "reason": str(error)}
-    row["inspect"] = describe_promise(path)
-    return row | forget(path, cache)
+    row |= {"inspect": describe_promise(path), **forget(path, cache)}
+    folder = f"{path.parent}{os.sep}"
+    return {
+        key: value.replace(folder, "") if isinstance(value, str) else value
+        for key, value in row.items()
+    }
 
 
 def describe_promise(path: Path) -> str:
@@ -87,7 +92,7 @@ def unlearn(path: Path, cache: Path, method: Method) -> Row:
             model=path,
             forget=(str(FORGET),),
             samples=folder / "samples.npz",
-            eval_data=folder / "test.npz",
+            data=folder / "test.npz",
             out=folder / "edited.onnx",
             options=UnlearnOptions(method=method, samples_per_class=FORGET_SAMPLES + ANCHORS),
         )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from studies.exporters.measure import FIGURES, FORGET, JUDGED, NOT_MADE, REFUSED
+from studies.exporters.table import ROUTES
 from studies.results import write_results
 from studies.strangers.run import ANCHORS
 from studies.tables import Row, group_rows, make_table
@@ -29,7 +30,9 @@ def publish(rows: Sequence[Row]) -> None:
 
 def describe(rows: Sequence[Row]) -> str:
     """The page's text."""
-    parts = [_INTRODUCTION, count_verdicts(rows)]
+    listed = sum(len([*route.cells]) for route in ROUTES)
+    left = f"{listed - len(rows)} more files of the list have not been measured yet."
+    parts = [_INTRODUCTION, count_verdicts(rows), *([left] if listed > len(rows) else [])]
     measured = [row for row in rows if row["Acc_F"] is not None]
     for (exporter,), group in group_rows(measured, "exporter").items():
         shown = ("network", "format", "inspect", "method", *FIGURES, "verdict")

@@ -15,6 +15,7 @@ from nhle_onnx.release.patch.apply import apply_patch, check_base
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.differences import split_counts
 from nhle_onnx.values.patch import Manifest
+from nhle_onnx.workflows.diff import compare_files
 from nhle_onnx.workflows.patch_apply import describe_patch
 from support.assertions import assert_told
 from support.hostile.case import MODEL, HostileFile, read_base
@@ -144,6 +145,19 @@ def test_a_base_that_differs_where_nothing_is_read_is_another(tmp_path: Path) ->
         apply_patch(open_patch(patch), base, out)
     assert_told(caught.value, f"{base} is not the model that {patch} is for")
     assert not out.exists()
+
+
+def test_what_a_patch_does_not_say_is_found_by_diff(patched: Container, tmp_path: Path) -> None:
+    """A header that leaves changed tensors out makes the same result, which tells of them."""
+    quiet = patched.manifest.model_copy(update={"tensors": (), "forget": (7,)})
+    content = patched.path.read_bytes()
+    streams = {name: content[span.start : span.end] for name, span in patched.streams.items()}
+    streams = {name: zstandard.decompress(each) for name, each in streams.items()}
+    (tmp_path / "quiet.nhlepatch").write_bytes(pack(quiet, streams))
+    base, out = tmp_path / "base.onnx", tmp_path / "out.onnx"
+    apply_patch(open_patch(tmp_path / "quiet.nhlepatch"), base, out)
+    found = compare_files(base, out, None)
+    assert {tensor.name for tensor in found.tensors} == {"w", "first", "b"}
 
 
 def test_no_room_for_the_result(

@@ -129,6 +129,25 @@ def _bound(values: list[float]) -> tuple[float, float]:
 
 def attack_membership(context: AuditContext) -> tuple[Measure, ...]:
     """Run membership inference: can the original's training samples be told from others?"""
+    classes, is_member = list_candidates(context)
+    measures: list[Measure] = []
+    for name, read_clues in ATTACKS.items():
+        leaks = {
+            role: measure_leak(
+                read_clues(read_member_probabilities(context, target), classes),
+                is_member,
+                context.seed,
+            )
+            for role, target in context.targets.items()
+        }
+        measures += describe_leaks(name, leaks)
+    return tuple(measures)
+
+
+def list_candidates(context: AuditContext) -> tuple[Labels, npt.NDArray[np.bool_]]:
+    """Return the classes [N] of members and others, and which are members. Raises CannotRunError
+    where there are too few of either.
+    """
     classes = np.concatenate([context.member_classes, context.classes[context.is_forgotten]])
     is_member = np.arange(len(classes)) < len(context.member_classes)
     if min(is_member.sum(), (~is_member).sum()) < MIN_SAMPLES:
@@ -137,21 +156,11 @@ def attack_membership(context: AuditContext) -> tuple[Measure, ...]:
             "was trained on ({members}), and as many that it was not trained on"
         )
         raise CannotRunError(message)
-    measures: list[Measure] = []
-    for name, read_clues in ATTACKS.items():
-        leaks = {
-            role: measure_leak(
-                read_clues(_read_member_probabilities(context, target), classes),
-                is_member,
-                context.seed,
-            )
-            for role, target in context.targets.items()
-        }
-        measures += _describe_leaks(name, leaks)
-    return tuple(measures)
+    return classes, is_member
 
 
-def _read_member_probabilities(context: AuditContext, target: Target) -> np.ndarray:
+def read_member_probabilities(context: AuditContext, target: Target) -> Array:
+    """Return a model's probabilities of members and others, [N, K]."""
     if target.member_answers is None:
         message = "no members were given"
         raise CannotRunError(message)
@@ -159,7 +168,8 @@ def _read_member_probabilities(context: AuditContext, target: Target) -> np.ndar
     return to_probabilities(np.concatenate(scores))
 
 
-def _describe_leaks(name: str, leaks: Mapping[Role, Leak]) -> list[Measure]:
+def describe_leaks(name: str, leaks: Mapping[Role, Leak]) -> list[Measure]:
+    """Return both figures of an attack, each with the edited model's interval."""
     accuracy, alarms = (
         make_measure("membership", f"{name}.{field}", f"{title}, from {name}", {
             role: getattr(leak, field) for role, leak in leaks.items()

@@ -5,25 +5,23 @@ mask. AIN = steps(edited) / steps(retrained); 1 is ideal (Chundawat et al., 2023
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from onnx import ModelProto
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target, read_answers
+from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.samples import choose_known
-from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.head.head import Head, HeadRows
-from nhle_onnx.lowering.batches import lower_for_any_batch
-from nhle_onnx.lowering.module import LoweredModel, lower_classifier
-from nhle_onnx.lowering.parity import check_parity
-from nhle_onnx.lowering.precision import widen_model
+from nhle_onnx.auditing.trainable import lower_target, place_images
+from nhle_onnx.graph.head.head import HeadRows
+from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.loop import make_relative_adam
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
@@ -34,8 +32,6 @@ TOLERANCE = 0.05  # of the original Acc_F: the class is back when Acc_F is this 
 _STEPS_RESOLUTION = 2.0  # two networks within this many steps relearn equally fast
 _RATE = 5e-3  # of each tensor's magnitude
 _BATCH = 256
-_IMAGE_RANK = 4
-_COMPARED = 32  # samples on which the trainable form must answer as ONNX Runtime does
 _JUDGED = 300  # samples of the forgotten classes, after each step
 
 
@@ -69,12 +65,10 @@ def relearn(
 ) -> tuple[float, ...]:
     """Return Acc_F before the first and after each step, until it reaches `goal`.
 
-    Takes at least 20 steps, and at most the limit. Trains all weights of `lowered`, which returns
-    scores and features, with cross-entropy.
+    Takes at least 20 steps, and at most the limit. Trains all weights of `lowered`, which is on
+    the device and returns scores and features, with cross-entropy.
     """
-    module = lowered.module.to(device)
-    # the same layout as `_place`; torch's stubs lack this overload
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = lowered.module
     parameters = list(lowered.parameter_of.values())
     optimizer = make_relative_adam(parameters, _RATE)
     generator = torch.Generator().manual_seed(seed)
@@ -84,7 +78,7 @@ def relearn(
         if step > FIRST_STEPS and max(curve) >= goal:
             break
         chosen = torch.randperm(len(labels), generator=generator)[:_BATCH]
-        logits = module(_place(samples.known[chosen.numpy()], device))[0].flatten(1)
+        logits = module(place_images(samples.known[chosen.numpy()], device))[0].flatten(1)
         loss = functional.cross_entropy(logits, labels[chosen].to(device))
         if not torch.isfinite(loss):
             break
@@ -101,19 +95,11 @@ def count_steps(curve: Sequence[float], goal: float) -> int:
     return next((step for step, value in enumerate(curve) if value >= goal), STEP_LIMIT + 1)
 
 
-def _place(images: npt.NDArray[np.float32], device: torch.device) -> Tensor:
-    """Move model inputs to the device, in the layout that is fastest for deep convolutions."""
-    placed = torch.from_numpy(images).to(device)
-    if placed.ndim != _IMAGE_RANK:
-        return placed
-    return placed.contiguous(memory_format=torch.channels_last)
-
-
 @torch.no_grad()
 def _measure(module: nn.Module, samples: RelearnSamples, device: torch.device) -> float:
     hits: Tensor = torch.cat(
         [
-            module(_place(images, device))[0].flatten(1).argmax(1).cpu()
+            module(place_images(images, device))[0].flatten(1).argmax(1).cpu()
             for images in np.array_split(samples.judged[:_JUDGED], max(1, _JUDGED // _BATCH))
             if len(images)
         ]
@@ -143,7 +129,7 @@ def attack_by_relearning(
         raise CannotRunError(message)
     for role, target in context.targets.items():
         curves[role] = relearn(
-            _lower(context, role, target),
+            lower_target(context, role, _reset(context, target), device),
             samples,
             goal=goal,
             device=device,
@@ -180,31 +166,5 @@ def _pass_on(on_step: Callable[[Role, int, int], None], role: Role, step: int) -
     on_step(role, step, STEP_LIMIT)
 
 
-def _lower(context: AuditContext, role: Role, target: Target) -> LoweredModel:
-    """Return the model with its head reset, in trainable form."""
-    try:
-        return _lower_reset(context, target)
-    except UnsupportedModelError as error:
-        message = f"the {role} model cannot be trained: {error.reason}"
-        raise CannotRunError(message) from error
-
-
-def _lower_reset(context: AuditContext, target: Target) -> LoweredModel:
-    rows = reset_rows(target.head.rows, context.forgotten)
-    proto = target.head.with_rows(rows)
-    model = replace(target.model, proto=widen_model(proto))
-    source = target.image_input.name
-    lower = partial(lower_classifier, source=source, head=target.layout)
-    if size := target.image_input.batch:
-        shape = context.inputs.shape[1:]
-        lowered = lower_for_any_batch(model, lower, source=source, shape=shape, size=size)
-    else:
-        lowered = lower(model)
-    inputs = context.inputs[:_COMPARED]
-    answers = read_answers(
-        proto, target.layout, target.image_input, inputs,
-        provider=context.provider, batch_size=context.batch_size,
-    )  # fmt: skip
-    tolerance = Head(proto, target.layout).tolerance
-    check_parity(lambda images: lowered.module(images)[0], inputs, answers.scores, tolerance)
-    return lowered
+def _reset(context: AuditContext, target: Target) -> ModelProto:
+    return target.head.with_rows(reset_rows(target.head.rows, context.forgotten))

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.auditing.context import AuditContext, CannotRunError, Target
+from nhle_onnx.auditing.context import AuditContext, Target
 from nhle_onnx.auditing.measures import make_measure, measure_each
 from nhle_onnx.auditing.samples import SAMPLES_PER_CLASS, choose_known
+from nhle_onnx.auditing.unmasked import list_fitting
 from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.values.audit import Measure
 
@@ -44,18 +45,9 @@ def rebuild_rows(
 
 def attack_by_unmasking(context: AuditContext) -> tuple[Measure, ...]:
     """Attack with the original's head on the features of each model that it fits."""
-    rows = context.targets["original"].head.rows
-    fitting = {
-        role: target
-        for role, target in context.targets.items()
-        if target.head.rows.weight.shape == rows.weight.shape
-    }
-    if "edited" not in fitting:
-        message = "the edited model's head has another shape than the original's"
-        raise CannotRunError(message)
     put_back = {
-        role: context.recognise(target.head.with_rows(rows), target)
-        for role, target in fitting.items()
+        role: context.recognise(proto, context.targets[role])
+        for role, proto in list_fitting(context).items()
     }
     title = "Acc_F with the original's head"
     return (make_measure("unmasking", "original_head", title, put_back, places=False),)

@@ -21,6 +21,7 @@ from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
 
 _KIT_JSON = "kit.json"
+_CHECK = "Check the path in the case."
 _MAX_TEXT = 2**26
 _CHUNK = 2**20
 _Report = TypeVar("_Report", UnlearnReport, VerifyReport, AuditReport)
@@ -78,8 +79,9 @@ def read_file(path: Path) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Check the path in the case.") from error
+        raise InputRefusedError(
+            f"{path} cannot be read: {error.strerror}", remedy=_CHECK
+        ) from error
 
 
 def read_kit(path: Path) -> tuple[Kit, str]:
@@ -94,7 +96,7 @@ def read_kit(path: Path) -> tuple[Kit, str]:
             _check_entries(archive, kit)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
-        raise InputRefusedError(message, remedy="Check the path in the case.") from error
+        raise InputRefusedError(message, remedy=_CHECK) from error
     except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         message = f"{path} is not a kit, or was changed: {_explain(error)}"
         raise InputRefusedError(message, remedy="Make the kit again.") from error
@@ -115,8 +117,7 @@ def _read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     with archive.open(name) as entry:
         content = entry.read(limit + 1)
     if len(content) > limit:
-        message = f"{name} has more than {limit:,} bytes"
-        raise ValueError(message)
+        raise ValueError(f"{name} has more than {limit:,} bytes")
     return content
 
 

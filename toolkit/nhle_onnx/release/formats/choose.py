@@ -18,13 +18,13 @@ RENDERERS: Final[Mapping[str, Callable[[Overview], str]]] = {
     ".md": render_markdown,
     ".xml": render_junit,
 }
+_KNOWN = (PAGE, *RENDERERS)
 
 
 def check_suffix(path: Path | None) -> None:
     """Refuse, before long work, a report in a format that does not exist."""
-    known = (PAGE, *RENDERERS)
-    if path and path.suffix.lower() not in known:
-        message = f"{path} does not end in {', '.join(known[:-1])} or {known[-1]}"
+    if path and path.suffix.lower() not in _KNOWN:
+        message = f"{path} does not end in {', '.join(_KNOWN[:-1])} or {_KNOWN[-1]}"
         remedy = hint("Name a page {page}, Markdown or JUnit.", page=hint("{report=FILE.html}"))
         raise UsageError(message, remedy=remedy)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.places import Device
+from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -47,6 +48,20 @@ class AuditSettings:
             group=Group.IMAGES,
         ),
     ] = None
+    patch: Annotated[
+        Path | None,
+        Option(
+            "The patch from the baseline to the model: what does it give away?", group=Group.MODEL
+        ),
+    ] = None
+    effort: Annotated[
+        Effort,
+        Option(
+            "Which attacks are made: thorough adds those that train for long, fast leaves out "
+            "those that read inner layers or search for changes of images.",
+            group=Group.METHOD,
+        ),
+    ] = "standard"
     page: Page = None
     shown: PageImages = 12
     unlearn_report: Annotated[

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import ORT_PROVIDERS, Provider
+from nhle_onnx.values.places import ORT_PROVIDERS, Provider, Runtime
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -46,6 +46,10 @@ class VerifySettings:
             aliases=ORT_PROVIDERS,
         ),
     ] = ("auto",)
+    runtime: Annotated[
+        Runtime,
+        Option("What computes the models; OpenVINO does on the CPU.", group=Group.PLACES),
+    ] = "onnxruntime"
     kernels: UsesKernels = "exact"
     compares_kernels: bool = False
     one_by_one: bool = False

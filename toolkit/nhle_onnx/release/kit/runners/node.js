@@ -1,7 +1,7 @@
 // verify.mjs: the kit in Node, with verify.py's exit codes.
 
 import { createHash } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
@@ -39,9 +39,20 @@ function readKitFile(name, digest) {
   return bytes;
 }
 
+// No file of the kit, device or pipe is written over. An earlier result may go.
+function checkOut(out) {
+  const found = statSync(out, { throwIfNoEntry: false });
+  if (!found) return;
+  const kept = readdirSync(FOLDER, { recursive: true }).filter((name) => path.basename(name) !== "device-result.json");
+  const isFound = ({ dev, ino }) => dev === found.dev && ino === found.ino;
+  if (!found.isFile() || kept.some((name) => isFound(statSync(path.join(FOLDER, name)))))
+    refuse(3, `${out} belongs to this kit, or is not a regular file`);
+}
+
 const flag = process.argv.indexOf("--out");
 const out = flag < 0 ? "device-result.json" : process.argv[flag + 1];
 if (!out || process.argv.length > (flag < 0 ? 2 : 4)) refuse(2, "usage: node verify.mjs [--out FILE]");
+checkOut(out);
 const text = readKitFile("kit.json", KIT_JSON_SHA256).toString("utf-8");
 const kit = JSON.parse(text);
 const contents = new Map(listFiles(kit).map(([name, digest]) => [name, readKitFile(name, digest)]));

@@ -1,0 +1,111 @@
+"""Prose is plain English that needs no second reading: what nobody should write, and what instead.
+
+The rules are those of docs/decisions/0016 and 0025. They hold for README, the documents, the help,
+and every text in the package: messages, pages, docstrings. (vale would read the same rules, but
+its package downloads a program from elsewhere.)
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from nhle_onnx.cli.main import cli
+from support import ROOT
+
+INSTEAD = {
+    r"\b(that|which|what) (is|are) none\b": "say what it is",
+    r"\bwhat is no\b": "say what it is",
+    r"\bof which\b(?! (one|the last|shared))": "two sentences",
+    r"\b(find|found|known?|knows?|recognised?|there) [^.]{0,40}\bno more\b(?! than)": "no longer",
+    r"\b(is|are|was|were) (answered|got) right\b": "accuracy, or correct",
+    r"\bthe share that is\b": "accuracy, or the share of",
+    r"\bin the features no more\b": "no longer in the features",
+    r"\bthe same holds? for\b.*\bno\b": "two sentences",
+    r"\bit is to be noted\b": "leave it out",
+    r"\bplease note\b": "leave it out",
+    r"\bin order to\b": "to",
+    r"\butili[sz]e": "use",
+    r"\b(simply|obviously|of course)\b": "leave it out",
+    r"\bhereby\b|\btherein\b|\bthereof\b|\bwherein\b": "here, in it, of it, in which",
+    r"\bprior to\b": "before",
+    r"\bperform(s|ed)? (a|an|the) ": "the verb itself",
+    r"\bcan not\b": "cannot",
+    r"\d%(?!d)": "a space before %",
+}
+# results say how they were made, at their time; decisions are dated
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *(
+        page
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        if page.parent.name not in {"results", "decisions"}
+    ),
+]
+SOURCES = sorted((ROOT / "toolkit" / "nhle_onnx").rglob("*.py"))
+
+
+def read_prose(page: Path) -> Iterator[str]:
+    """Paragraphs of a document, without code and without what a program printed."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    text = re.sub(r"`[^`\n]*`|\]\([^)]*\)|^ {4}.*$", "", text, flags=re.MULTILINE)
+    yield from (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
+
+
+def read_texts(source: Path) -> Iterator[str]:
+    """Every text in a module that has several words; what a program puts between is left out."""
+    nodes = list(ast.walk(ast.parse(source.read_text("utf-8"))))
+    formats = {id(node.format_spec) for node in nodes if isinstance(node, ast.FormattedValue)}
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr) and id(node) not in formats:
+            parts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+            yield " ".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield " ".join(node.value.split())
+
+
+def read_help(command: click.Command) -> Iterator[str]:
+    yield command.help or ""
+    yield from (item.help or "" for item in command.params if isinstance(item, click.Option))
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from read_help(child)
+
+
+def find_faults(texts: Iterator[str]) -> list[str]:
+    return [
+        f"{found[0]!r}: write {instead}, in: {text[:160]}"
+        for text in texts
+        for pattern, instead in INSTEAD.items()
+        if (found := re.search(pattern, text, re.IGNORECASE))
+    ]
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_documents_read_well(page: Path) -> None:
+    assert find_faults(read_prose(page)) == []
+
+
+def test_messages_and_docstrings_read_well() -> None:
+    faults = [
+        f"{path.name}: {fault}" for path in SOURCES for fault in find_faults(read_texts(path))
+    ]
+    assert faults == []
+
+
+def test_help_reads_well() -> None:
+    assert find_faults(read_help(cli)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a stream that is none", "Products of what is no quantized tensor", "three, of which two",
+        "it finds the class in the features no more", "images that are answered right",
+        "the share that is right", "performs a check", "at most 5% of it",
+    ],
+)  # fmt: skip
+def test_a_bad_sentence_is_found(text: str) -> None:
+    assert find_faults(iter([text]))

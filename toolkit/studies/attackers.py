@@ -1,0 +1,174 @@
+"""What attackers bring back, beside networks that were trained without the class."""
+
+import time
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+
+import click
+from rich.progress import track
+
+from nhle_onnx.values.audit import AuditReport
+from studies.audit import APPROACHES, CLASSES, DATASET, STUDIED, run_audit
+from studies.datasets import load_dataset
+from studies.networks import get_network
+from studies.options import cache_option, data_root_option, fresh_option
+from studies.results import resume, write_results
+from studies.subjects import Classifier, open_classifier
+from studies.tables import Row, get_key, group_rows, make_sections, pick_rows
+from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
+
+NAME = "attackers"
+KEY = ("network", "method", "forget", "seed")
+METHODS = ("CWM only", "nhle-onnx")  # of those that `audit` studies
+PER_CLASS = 300  # test images
+SHOWN = {
+    "unmasking.original_head": "unmasked",
+    "quantization.int8.unmasked": "INT8, unmasked",
+    "quantization.int4.unmasked": "INT4, unmasked",
+    "revival.unmasked": "revived by retained data",
+    "perturbation.original_head": "unmasked under PGD",
+    "layers.head.recall_1": "probe, 1 image",
+    "layers.head.recall_5": "5 images",
+    "layers.head.recall_16": "16 images",
+    "layers.head.recall_200": "200 images",
+    "layers.head.cka": "CKA to original",
+    "relearning.steps": "relearning steps",
+    "relearning.mean_acc_f": "relearned in 20 steps",
+    "relearning.ain": "AIN",
+    "neighbours.acc_r": "accuracy near the class",
+    "divergence.js_to_reference": "JS to retrained",
+    "closeness.p_value": "closer to retrained (p)",
+    "traces.guessed": "guessed from weights",
+    "outputs.guessed": "from outputs",
+    "difference.guessed_from_answers": "from the difference",
+    "membership.calibrated.balanced_accuracy": "membership, with a shadow",
+}
+
+
+@click.command(NAME)
+@data_root_option
+@cache_option
+@click.option("--network", "names", multiple=True, type=click.Choice(STUDIED), default=STUDIED)
+@click.option("--forget", "classes", multiple=True, default=CLASSES, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@fresh_option
+def attackers(
+    data_root: Path,
+    cache: Path,
+    names: Sequence[str],
+    classes: Sequence[str],
+    seeds: int,
+    fresh: bool,  # noqa: FBT001 - click's
+) -> None:
+    """Make every attack on each result; rows that were measured before are kept."""
+    dataset = load_dataset(DATASET, data_root)
+    with resume(NAME, fresh=fresh) as kept:
+        done = {get_key(row, KEY) for row in kept.rows}
+        for name in names:
+            classifier = open_classifier(dataset, name, cache)
+            cells = list(product(range(seeds), map(int, classes), METHODS))
+            for seed, index, method in track(cells, description=name):
+                key = (name, method, index, seed)
+                if key not in done:
+                    found = measure(classifier, method, index, seed, cache)
+                    kept.add(dict(zip(KEY, key, strict=True)) | found)
+        publish(kept.rows)
+
+
+def measure(classifier: Classifier, method: str, index: int, seed: int, cache: Path) -> Row:
+    """Forget, then make every attack."""
+    task = draw_task(
+        classifier.dataset, classifier.name, classifier.network, (index,),
+        per_class=FORGET_SAMPLES, seed=seed, anchors_per_class=ANCHORS_PER_CLASS,
+    )  # fmt: skip
+    retrained = get_network(classifier.dataset, classifier.name, cache, without=(index,))
+    began = time.perf_counter()
+    edited = APPROACHES[method](task)
+    elapsed = time.perf_counter() - began
+    report = run_audit(
+        classifier, task, edited, retrained, count=PER_CLASS, effort="thorough", repeats=1
+    )
+    return summarise(report) | {"s": elapsed}
+
+
+def summarise(report: AuditReport) -> Row:
+    """Return each figure of the original, the edited and the retrained network."""
+    original = report.accuracies["original"].acc_r or 0.0
+    return {
+        "Acc_F": {role: each.acc_f for role, each in report.accuracies.items()},
+        "ΔAcc_R": {
+            role: (each.acc_r or 0.0) - original for role, each in report.accuracies.items()
+        },
+        "measures": {
+            each.name: [each.original, each.edited, each.reference] for each in report.measures
+        },
+    }
+
+
+def publish(rows: Sequence[Row]) -> None:
+    """Write the page and the rows."""
+    write_results(NAME, "What attackers bring back", describe(rows), rows)
+
+
+def describe(rows: Sequence[Row]) -> str:
+    """Return the page's text."""
+    groups = group_rows(rows, "network")
+    tables = make_sections({key: tabulate(part) for key, part in groups.items()})
+    return (
+        f"Fashion-MNIST; `audit --effort thorough`, once, on the first {PER_CLASS} test images of "
+        "each class (half for the attacker, half for measuring), beside a network retrained "
+        f"without the class. {FORGET_SAMPLES} forget samples and {ANCHORS_PER_CLASS} unlabelled "
+        "anchors of each retained class, drawn by the seed. Means over `runs`; `worst` is the "
+        "largest distance of a run from its own retrained network's figure, which is the aim.\n\n"
+        f"{tables}"
+    )
+
+
+def tabulate(rows: Sequence[Row]) -> list[Row]:
+    """Make a line for each figure on one network."""
+    lines = [_make_line(title, rows, title) for title in ("Acc_F", "ΔAcc_R")]
+    lines += [_make_line(title, rows, name) for name, title in SHOWN.items()]
+    lines.append({"figure": "seconds", **dict.fromkeys(list(lines[0])[1:], "-")})
+    for method in METHODS:
+        chosen = pick_rows(rows, method=method)
+        if chosen:
+            lines[-1][method] = f"{fmean(row['s'] for row in chosen):.0f}"
+    return lines
+
+
+def _make_line(title: str, rows: Sequence[Row], name: str) -> Row:
+    line: Row = {"figure": title}
+    triples = {method: _read(pick_rows(rows, method=method), name) for method in METHODS}
+    everything = [triple for found in triples.values() for triple in found]
+    line["original"] = _mean([triple[0] for triple in everything])
+    for method, found in triples.items():
+        line[method] = _mean([triple[1] for triple in found])
+        line[f"{method}, worst"] = _worst(found)
+        line[f"{method}, runs"] = len(pick_rows(rows, method=method))
+    line["retrained"] = _mean([triple[2] for triple in everything])
+    return line
+
+
+def _read(rows: Sequence[Row], name: str) -> list[Sequence[float | None]]:
+    """Return the original's, the edited and the retrained network's figure in each row."""
+    if name in {"Acc_F", "ΔAcc_R"}:
+        return [
+            [row[name].get(role) for role in ("original", "edited", "reference")] for row in rows
+        ]
+    return [row["measures"][name] for row in rows if name in row["measures"]]
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{fmean(known):.3f}" if known else "-"
+
+
+def _worst(triples: Sequence[Sequence[float | None]]) -> str:
+    gaps = [
+        edited - retrained
+        for _, edited, retrained in triples
+        if edited is not None and retrained is not None
+    ]
+    return f"{max(gaps, key=abs):+.3f}" if gaps else "-"
