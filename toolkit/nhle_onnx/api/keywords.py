@@ -253,8 +253,7 @@ def _rename_by(aliases: Mapping[str, str]) -> Callable[[Any], Any]:
 def _count_by(counts: tuple[int, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
     def check(numbers: tuple[float, ...]) -> tuple[float, ...]:
         if len(numbers) not in counts:
-            message = f"has {len(numbers)} numbers, not {' or '.join(map(str, counts))}"
-            raise ValueError(message)
+            raise ValueError(f"has {len(numbers)} numbers, not {' or '.join(map(str, counts))}")
         return numbers
 
     return check

@@ -24,8 +24,7 @@ def read_place(tensor: TensorProto) -> Place:
     entries = tuple((entry.key, entry.value) for entry in tensor.external_data)
     values = dict(entries)
     if len(values) < len(entries):
-        message = f"{tensor.name} states its location twice"
-        raise ValueError(message)
+        raise ValueError(f"{tensor.name} states its location twice")
     return Place(
         location=values.get("location", ""),
         offset=_read_number(tensor.name, "offset", values) or 0,
@@ -39,8 +38,7 @@ def _read_number(name: str, key: str, values: Mapping[str, str]) -> int | None:
     if text is None:
         return None
     if not _NUMBER.fullmatch(text):
-        message = f"{name} has the {key} {text[:_SHOWN]}, which is not a number of bytes"
-        raise ValueError(message)
+        raise ValueError(f"{name} has the {key} {text[:_SHOWN]}, which is not a number of bytes")
     return int(text)
 
 

@@ -57,8 +57,7 @@ def open_sidecar(folder: Path, location: str) -> BufferedReader:
         raise ValueError(message)
     status = path.lstat()
     if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
-        message = f"{location} has several names (hard links)"
-        raise ValueError(message)
+        raise ValueError(f"{location} has several names (hard links)")
     return _open(path, status, _FLAGS | _NO_LINK)
 
 
@@ -91,11 +90,9 @@ def is_inside(name: str) -> bool:
 def check_inside(location: str) -> None:
     """Raise ValueError for a name that is empty or leaves its folder."""
     if not location:
-        message = "it has no name"
-        raise ValueError(message)
+        raise ValueError("it has no name")
     if not is_inside(location):
-        message = f"{location} is not in the model's folder"
-        raise ValueError(message)
+        raise ValueError(f"{location} is not in the model's folder")
 
 
 def _open(path: Path, status: os.stat_result, flags: int) -> BufferedReader:

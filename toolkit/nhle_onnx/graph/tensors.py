@@ -65,8 +65,7 @@ def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     """Write new values into a tensor in place, as `replace_tensors` does."""
     current = numpy_helper.to_array(tensor)
     if value.shape != current.shape:
-        message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
-        raise ValueError(message)
+        raise ValueError(f"{tensor.name}: shape {value.shape} does not fit {current.shape}")
     if get_element_type(tensor.data_type).is_real:
         limits = finfo(current.dtype)
         within = np.where(np.isfinite(value), np.clip(value, limits.min, limits.max), value)

@@ -204,8 +204,7 @@ def _lower_node(
 ) -> None:
     operator = find_operator(node.domain, node.op_type, opset)
     if operator is None:
-        message = f"{node.op_type} has no row in the operator table"
-        raise KeyError(message)
+        raise KeyError(f"{node.op_type} has no row in the operator table")
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     view = Node(
         name=node.name or f"the node that computes {node.output[0]}",

@@ -30,8 +30,7 @@ def attack_layers(context: AuditContext) -> tuple[Measure, ...]:
     found = {role: _list_layers(context, role) for role in context.targets}
     counts = {role: len(layers) for role, layers in found.items()}
     if counts["edited"] != counts["original"]:
-        message = "the edited model has other layers than the original"
-        raise CannotRunError(message)
+        raise CannotRunError("the edited model has other layers than the original")
     chosen = _choose(context)
     features = {
         role: _read(context, role, layers, chosen)

@@ -125,8 +125,7 @@ def attack_by_relearning(
     was = float((original.argmax(1) == context.classes[context.is_judge]).mean())
     goal = (1 - TOLERANCE) * was
     if not goal:
-        message = "the original does not know the class"
-        raise CannotRunError(message)
+        raise CannotRunError("the original does not know the class")
     for role, target in context.targets.items():
         curves[role] = relearn(
             lower_target(context, role, _reset(context, target), device),

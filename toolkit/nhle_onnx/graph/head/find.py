@@ -60,8 +60,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         raise UsageError(message, remedy=hint("Choose one with {graph_output}."))
     for part in heads[0].all_parts:
         if fault := find_tensor_fault(GraphIndex(model.proto), part):
-            message = f"{model.path} has a head that {fault}"
-            raise UnsupportedModelError(message, remedy=_REMEDY)
+            raise UnsupportedModelError(f"{model.path} has a head that {fault}", remedy=_REMEDY)
     return heads[0]
 
 
