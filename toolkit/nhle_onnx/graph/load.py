@@ -128,6 +128,5 @@ def _check(path: Path, skeleton: ModelProto) -> None:
     try:
         onnx.checker.check_model(skeleton)
     except onnx.checker.ValidationError as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"{path} is not a valid ONNX model: {reason}"
+        message = f"{path} is not a valid ONNX model: {str(error).strip().splitlines()[0]}"
         raise InputRefusedError(message, remedy=_REMEDY) from error

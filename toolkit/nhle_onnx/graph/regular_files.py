@@ -80,11 +80,8 @@ def find_real_name(model: Path, location: str) -> str:
 def is_inside(name: str) -> bool:
     """Whether a relative name stays inside its folder on every system."""
     paths = (PurePosixPath(name), PureWindowsPath(name))
-    return (
-        name.isprintable()
-        and bool(paths[0].parts)
-        and not any(path.anchor or ".." in path.parts for path in paths)
-    )
+    leaves = any(path.anchor or ".." in path.parts for path in paths)
+    return name.isprintable() and bool(paths[0].parts) and not leaves
 
 
 def check_inside(location: str) -> None:

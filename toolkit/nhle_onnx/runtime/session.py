@@ -13,6 +13,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
@@ -119,16 +120,10 @@ def open_session(
     if measure_bytes(model) > MAX_PROTO_BYTES:
         with open_scratch() as folder:
             path = folder / "model.onnx"
-            onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
+            copied = copy_model(model)  # saving with external data empties the tensors
+            onnx.save_model(copied, path, save_as_external_data=True, location="weights")
             return load(str(path))
     return load(model.SerializeToString())
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    """Copy the model, as saving with external data empties the tensors of its argument."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _open_source(

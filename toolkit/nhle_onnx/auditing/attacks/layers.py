@@ -99,12 +99,8 @@ def _choose(context: AuditContext) -> npt.NDArray[np.int64]:
 def _draw(
     classes: Labels, allowed: npt.NDArray[np.bool_], count: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    return np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(allowed & (classes == index)))[:count]
-            for index in np.unique(classes)
-        ]
-    )
+    groups = [np.flatnonzero(allowed & (classes == index)) for index in np.unique(classes)]
+    return np.concatenate([rng.permutation(group)[:count] for group in groups])
 
 
 def _read(

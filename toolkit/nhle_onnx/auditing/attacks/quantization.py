@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import is_float, read_tensors, replace_tensors
@@ -27,8 +28,7 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 def round_weights(proto: ModelProto, bits: int) -> ModelProto:
     """Return a copy with weights rounded to `bits`, with a scale for each output channel."""
-    rounded = ModelProto()
-    rounded.CopyFrom(proto)
+    rounded = copy_model(proto)
     axes = _find_channel_axes(proto)
     values = read_tensors(proto, tuple(axes))
     replace_tensors(
@@ -83,8 +83,7 @@ def quantize_statically(
 
 def _name_nodes(proto: ModelProto) -> ModelProto:
     """Return a copy in which all nodes have names, by which the quantizer tells them apart."""
-    named = ModelProto()
-    named.CopyFrom(proto)
+    named = copy_model(proto)
     for index, node in enumerate(named.graph.node):
         node.name = node.name or f"{node.op_type}.{index}"
     return named

@@ -47,10 +47,9 @@ class RelearnSamples:
 
 def reset_rows(rows: HeadRows, forgotten: Sequence[int]) -> HeadRows:
     """Return the head with zero rows for forgotten classes, their biases the others' mean."""
-    kept = [index for index in range(len(rows.bias)) if index not in forgotten]
     weight, bias = rows.weight.copy(), rows.bias.copy()
     weight[list(forgotten)] = 0.0
-    bias[list(forgotten)] = bias[kept].mean()
+    bias[list(forgotten)] = np.delete(bias, list(forgotten)).mean()
     return HeadRows(weight, bias)
 
 
