@@ -106,7 +106,8 @@ def _spread(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Choose at most `_IMAGES`, evenly: the samples may be in the order of their classes."""
     if not len(indices):
         return indices
-    return indices[np.unique(np.linspace(0, len(indices) - 1, _IMAGES).astype(int))]
+    places: npt.NDArray[np.int64] = np.unique(np.linspace(0, len(indices) - 1, _IMAGES, dtype=int))
+    return indices[places]
 
 
 def _run(

@@ -20,6 +20,9 @@ from nhle_onnx.values.preprocess import ImageInput
 
 WIDTHS = (8, 4)  # bits
 USABLE = 0.5  # of the retained samples
+Images = npt.NDArray[np.float32]
+Feed = dict[str, npt.NDArray[np.generic]]
+
 _CALIBRATION = 128  # images for ONNX Runtime's static quantizer
 _BATCH = 32
 _WEIGHT_POSITION = 1
@@ -50,9 +53,7 @@ def round_channels(
     return rounded.astype(weight.dtype)
 
 
-def quantize_statically(
-    proto: ModelProto, target: ImageInput, images: npt.NDArray[np.float32]
-) -> ModelProto:
+def quantize_statically(proto: ModelProto, target: ImageInput, images: Images) -> ModelProto:
     """Quantize the whole model with ONNX Runtime's static quantizer: int8 weights and activations.
 
     It is calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
@@ -92,17 +93,15 @@ def _name_nodes(proto: ModelProto) -> ModelProto:
 class _Calibration:
     """Images for the quantizer, which wants an object with `get_next`."""
 
-    def __init__(self, target: ImageInput, images: npt.NDArray[np.float32]) -> None:
+    def __init__(self, target: ImageInput, images: Images) -> None:
         self._feeds = _make_feeds(target, images)
 
-    def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
+    def get_next(self) -> Feed | None:
         """Return the next batch, or None."""
         return next(self._feeds, None)
 
 
-def _make_feeds(
-    target: ImageInput, images: npt.NDArray[np.float32]
-) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
+def _make_feeds(target: ImageInput, images: Images) -> Iterator[Feed]:
     size = target.batch or _BATCH
     whole = len(images) - len(images) % size if target.batch else len(images)
     for start in range(0, whole, size):

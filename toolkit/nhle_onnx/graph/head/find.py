@@ -77,8 +77,7 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
     """List the heads of all outputs, and of scores that an output is chosen from."""
-    tracer = Tracer(Shapes(proto))
-    outputs = gs.import_onnx(proto).outputs
+    tracer, outputs = Tracer(Shapes(proto)), gs.import_onnx(proto).outputs
     chosen = [scores for tensor in outputs if (scores := _find_chosen(tensor)) is not None]
     found = [_read_head(tracer, tensor) for tensor in (*outputs, *chosen)]
     return tuple(head for head in found if isinstance(head, ClassifierHead))
