@@ -113,9 +113,8 @@ def dequantize_linear(
     node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
 ) -> Value:
     """DequantizeLinear, with one scale for each tensor, index or block."""
-    zero_point = _spread_if_given(node, x, zero_point)
-    real = Quantized(x, spread_parameter(node, x, scale), zero_point).read()
-    return with_shape(real, find_shape(x))
+    steps = Quantized(x, spread_parameter(node, x, scale), _spread_if_given(node, x, zero_point))
+    return with_shape(steps.read(), find_shape(x))
 
 
 def _spread_if_given(node: Node, x: Tensor, zero_point: Tensor | None) -> Tensor | None:
