@@ -166,11 +166,8 @@ def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any
 
 def fill_settings(settings: type, values: Mapping[str, object], **given: object) -> Any:  # noqa: ANN401
     """Make settings from checked keywords; `given` are fields without a keyword."""
-    by_field = {
-        field.name: values[field.keyword]
-        for field in list_options(settings)
-        if field.keyword in values
-    }
+    fields = [field for field in list_options(settings) if field.keyword in values]
+    by_field = {field.name: values[field.keyword] for field in fields}
     return make_settings(settings, by_field, **given)
 
 

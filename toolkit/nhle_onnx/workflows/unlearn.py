@@ -146,10 +146,7 @@ def round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, 
     kinds = {name: tensor.data_type for name, tensor in list_tensors(proto)}
     floats = tuple(name for name in tensors if kinds[name] == TensorProto.FLOAT)
     old = read_tensors(proto, floats)
-    return {
-        name: round_update(old[name], value) if name in old else value
-        for name, value in tensors.items()
-    }
+    return {**tensors, **{name: round_update(old[name], tensors[name]) for name in floats}}
 
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
