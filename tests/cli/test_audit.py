@@ -469,7 +469,8 @@ def test_no_page_replaces_what_is_read(
     given: str, nhle: Nhle, few: Path, lenet_copy: Path, tmp_path: Path
 ) -> None:
     data = Path(shutil.copy(few, tmp_path))
-    page = {"model": lenet_copy, "data": data}[given]
+    page = tmp_path / "page.html"
+    page.symlink_to({"model": lenet_copy, "data": data}[given])
     before = digest(page)
     err = refuse(nhle, "--data", data, "--report", page, "--force", model=lenet_copy)
     assert "changes no file" in err

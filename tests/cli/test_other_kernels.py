@@ -39,10 +39,10 @@ def saturating(monkeypatch: pytest.MonkeyPatch) -> None:
         model: ModelProto,
         provider: Any,  # noqa: ANN401 - a literal
         kind: Kernels = "exact",
-        lanes: int = 1,
+        **others: Any,  # noqa: ANN401 - as above
     ) -> session.Session:
         model = clip_weights(model) if kind == "default" else model
-        return opened(model, provider, kind, lanes=lanes)
+        return opened(model, provider, kind, **others)
 
     for module in ("nhle_onnx.workflows.measure", "nhle_onnx.auditing.context"):
         monkeypatch.setattr(import_module(module), "open_session", open_session)

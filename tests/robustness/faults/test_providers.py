@@ -92,7 +92,7 @@ def test_failing_in_the_middle_writes_nothing(
 ) -> None:
     """`unlearn` measures in batches; the device is lost in the second."""
     monkeypatch.setattr(
-        "nhle_onnx.runtime.session._open_source", lambda *_: Session(Failing(LOST), CUDA)
+        "nhle_onnx.runtime.session._open_source", lambda *_, **__: Session(Failing(LOST), CUDA)
     )
     monkeypatch.setattr("nhle_onnx.workflows.plan.steady", lambda found, _: (found, ()))
     monkeypatch.setattr("nhle_onnx.workflows.plan.answer_noise", lambda *_: None)

@@ -72,9 +72,9 @@ def list_names(item: click.Parameter) -> list[str]:
 
 
 class GroupedCommand(click.Command):
-    """A command whose help begins with an example, and lists options in groups."""
+    """A command whose help begins with an example, if it has one, and lists options in groups."""
 
-    def __init__(self, *arguments: Any, example: str, **values: Any) -> None:
+    def __init__(self, *arguments: Any, example: str = "", **values: Any) -> None:
         super().__init__(*arguments, **values)
         self.example = example
 
@@ -86,6 +86,8 @@ class GroupedCommand(click.Command):
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the usage, and the example."""
         super().format_usage(ctx, formatter)
+        if not self.example:
+            return
         with formatter.section("Example"):
             for line in self.example.splitlines():
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
