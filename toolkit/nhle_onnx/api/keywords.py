@@ -166,11 +166,8 @@ def check_keywords(settings: type, given: Mapping[str, object]) -> dict[str, Any
 
 def fill_settings(settings: type, values: Mapping[str, object], **given: object) -> Any:  # noqa: ANN401
     """Make settings from checked keywords; `given` are fields without a keyword."""
-    by_field = {
-        field.name: values[field.keyword]
-        for field in list_options(settings)
-        if field.keyword in values
-    }
+    fields = [field for field in list_options(settings) if field.keyword in values]
+    by_field = {field.name: values[field.keyword] for field in fields}
     return make_settings(settings, by_field, **given)
 
 
@@ -253,8 +250,7 @@ def _rename_by(aliases: Mapping[str, str]) -> Callable[[Any], Any]:
 def _count_by(counts: tuple[int, ...]) -> Callable[[tuple[float, ...]], tuple[float, ...]]:
     def check(numbers: tuple[float, ...]) -> tuple[float, ...]:
         if len(numbers) not in counts:
-            message = f"has {len(numbers)} numbers, not {' or '.join(map(str, counts))}"
-            raise ValueError(message)
+            raise ValueError(f"has {len(numbers)} numbers, not {' or '.join(map(str, counts))}")
         return numbers
 
     return check

@@ -29,8 +29,7 @@ def lower_target(
     try:
         lowered = _lower(context, role, proto)
     except UnsupportedModelError as error:
-        message = f"the {role} model cannot be trained: {error.reason}"
-        raise CannotRunError(message) from error
+        raise CannotRunError(f"the {role} model cannot be trained: {error.reason}") from error
     module = lowered.module.to(device)
     # the same layout as `place_images`; torch's stubs lack this overload
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -18,6 +18,5 @@ def list_fitting(context: AuditContext) -> dict[Role, ModelProto]:
         if target.head.rows.weight.shape == rows.weight.shape
     }
     if "edited" not in fitting:
-        message = "the edited model's head has another shape than the original's"
-        raise CannotRunError(message)
+        raise CannotRunError("the edited model's head has another shape than the original's")
     return fitting

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, numpy_helper
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import is_quantized
 from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.graph.tensors import is_float, list_tensors, replace_tensors
@@ -15,8 +16,7 @@ def reset_weights(proto: ModelProto, head: ClassifierHead, seed: int) -> ModelPr
     shuffled instead. Biases and normalisation stay, except that the head's bias becomes 0.
     """
     rng = np.random.default_rng(seed)
-    fresh = ModelProto()
-    fresh.CopyFrom(proto)
+    fresh = copy_model(proto)
     axes = _find_output_axes(proto)
     values: dict[str, npt.NDArray[np.float64]] = {}
     for name, tensor in list_tensors(proto):

@@ -52,8 +52,7 @@ def parse_toml(path: Path, remedy: str) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
-        message = f"{path} cannot be read as TOML: {error}"
-        raise UsageError(message, remedy=remedy) from error
+        raise UsageError(f"{path} cannot be read as TOML: {error}", remedy=remedy) from error
 
 
 def make_defaults(

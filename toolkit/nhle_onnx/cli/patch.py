@@ -45,8 +45,7 @@ def create_command(base: Path, edited: Path, **values: Any) -> None:
     from nhle_onnx.workflows.patch_create import create_patch
 
     settings = make_settings(CreateSettings, values, base=base, edited=edited)
-    container = create_patch(settings)
-    _show(container, values)
+    _show(create_patch(settings), values)
 
 
 @patch_command.command("apply", example="nhle-onnx patch apply model.onnx m.nhlepatch -o new.onnx")

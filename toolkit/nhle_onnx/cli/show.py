@@ -11,7 +11,6 @@ from nhle_onnx.text import format_capped, format_number, name_class, to_line
 
 if TYPE_CHECKING:  # importing rich takes longer than showing a line
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
 
     from rich.table import Table
 
@@ -58,12 +57,7 @@ class ProgressBar:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop drawing, and restore the terminal."""
         self._progress.stop()
 
@@ -146,9 +140,8 @@ def make_precision_table(
     labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Precision]
 ) -> Table:
     """Make a table of each class's average precision, as `make_accuracy_table` does."""
-    return _make_class_table(
-        labels, forget, columns, {"AP_F, forgotten": "ap_f", "mAP_R, retained": "map_r"}
-    )
+    figures = {"AP_F, forgotten": "ap_f", "mAP_R, retained": "map_r"}
+    return _make_class_table(labels, forget, columns, figures)
 
 
 def _make_class_table(

@@ -64,9 +64,8 @@ def _require(context: click.Context, *names: str) -> None:
 def _forbid(context: click.Context, *names: str) -> None:
     for parameter in context.command.params:
         if parameter.name in names and _is_given(context, parameter.name):
-            message = (
-                f"{parameter.opts[0]} cannot be combined with --device-result, which contains it"
-            )
+            flag = parameter.opts[0]
+            message = f"{flag} cannot be combined with --device-result, which contains it"
             raise click.UsageError(message, ctx=context)
 
 

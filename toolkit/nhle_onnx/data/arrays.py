@@ -79,8 +79,7 @@ def open_arrays(
     )
     are_images = target.takes_pictures and _holds_images(x) and not _are_raw(x, target)
     if not are_images and not _holds_inputs(x, target):
-        message = f"{path}: x is {x.dtype} of shape {list(x.shape)}"
-        raise InputRefusedError(message, remedy=remedy)
+        raise InputRefusedError(f"{path}: x is {x.dtype} of shape {list(x.shape)}", remedy=remedy)
     if y.shape != x.shape[:1] or y.dtype.kind not in "iu" or not 0 < y.shape[0] <= _MAX_SAMPLES:
         message = f"{path}: y is {y.dtype} of shape {list(y.shape)}, and x has {x.shape[0]} samples"
         raise InputRefusedError(message, remedy=remedy)

@@ -45,8 +45,7 @@ def decode_image(
                 image.info.pop("transparency", None)  # otherwise Pillow warns that it will be lost
             return shape_image(image, target, preprocess)
     except InputRefusedError as error:
-        message = f"{file}: {error.reason}"
-        raise InputRefusedError(message, remedy=error.remedy) from error
+        raise InputRefusedError(f"{file}: {error.reason}", remedy=error.remedy) from error
     except Exception as error:  # Pillow's readers raise errors of any type
         if is_pointer(_read_start(content)):
             raise make_refusal(file) from error

@@ -77,27 +77,23 @@ def read_table(table: Any) -> Labels:  # noqa: ANN401 - foreign JSON
     if all(isinstance(value, int) for value in table.values()):
         by_index = {index: name for name, index in table.items()}
         if len(by_index) < len(table):
-            message = "two labels have the same index"
-            raise ValueError(message)
+            raise ValueError("two labels have the same index")
     else:
         by_index = {int(key): label for key, label in table.items()}
     if sorted(by_index) != list(range(len(table))):  # any gap would name a wrong class
-        message = "its indices are not 0, 1, 2 and so on"
-        raise ValueError(message)
+        raise ValueError("its indices are not 0, 1, 2 and so on")
     return tuple(_read_label(by_index[index]) for index in range(len(table)))
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        message = "it has a repeated key"
-        raise ValueError(message)
+        raise ValueError("it has a repeated key")
     return dict(pairs)
 
 
 def _require_list(value: object) -> Sequence[object]:
     if not isinstance(value, list | tuple):
-        message = f"labels are not a list but {type(value).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"labels are not a list but {type(value).__name__}")
     return value
 
 
@@ -106,8 +102,7 @@ def _read_label(label: object) -> str:
     if isinstance(label, list | tuple) and len(label) == _PAIR:
         return " ".join(map(_read_label, label))
     if not isinstance(label, str):
-        message = f"a label is not text but {type(label).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"a label is not text but {type(label).__name__}")
     return label.strip()
 
 
@@ -149,16 +144,14 @@ def parse_yaml(text: str) -> Labels:
         if line.startswith("names:"):
             rest = line.removeprefix("names:").strip()
             return _parse_flow(rest) if rest else _parse_block(lines[place + 1 :])
-    message = "it has no key `names`"
-    raise ValueError(message)
+    raise ValueError("it has no key `names`")
 
 
 def _parse_flow(text: str) -> Labels:
     """Parse `[a, 'b']` or `{0: a, 1: 'b'}`."""
     inner = text.strip()[1:-1]
     if text[0] + text[-1] not in {"[]", "{}"}:
-        message = f"names is {text[:80]!r}"
-        raise ValueError(message)
+        raise ValueError(f"names is {text[:80]!r}")
     items = next(csv.reader([inner.replace("'", '"')], skipinitialspace=True))
     if text[0] == "[":
         return tuple(map(_unquote, items))

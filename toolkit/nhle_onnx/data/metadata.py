@@ -51,8 +51,7 @@ def open_described(
         raise InputRefusedError(message, remedy="Do not change the samples while they are in use.")
     listed = [_read_row(table, row, labels) for row in _read_rows(table)]
     if not listed:
-        message = f"{table} lists no images"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{table} lists no images", remedy=_REMEDY)
     files = tuple(file for file, _ in listed)
     for file in files:
         check_regular(file)
@@ -92,6 +91,5 @@ def _read_row(table: Path, row: Mapping[str, Any], labels: Sequence[str]) -> tup
     written = next((row[key] for key in LABEL_COLUMNS if key in row), None) if is_table else None
     leads_out = name.is_absolute() or ".." in name.parts
     if leads_out or not isinstance(written, str | int) or isinstance(written, bool):
-        message = f"{table} has the row {str(row)[:99]}"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{table} has the row {str(row)[:99]}", remedy=_REMEDY)
     return table.parent / name, read_class(f"{table}: {name}", written, labels)

@@ -66,8 +66,7 @@ def open_array(path: Path, name: str) -> NpzArray:
     with _open_member(path, name) as (member, size):
         shape, is_fortran, dtype = _read_header(member)
         if dtype.hasobject:
-            message = f"{name} holds Python objects, which are not read"
-            raise ValueError(message)
+            raise ValueError(f"{name} holds Python objects, which are not read")
         if min(shape, default=0) < 0 or member.tell() + prod(shape) * dtype.itemsize != size:
             message = f"{name} declares {dtype} of shape {list(shape)}, which does not fit its size"
             raise ValueError(message)
@@ -96,11 +95,9 @@ def _open_member(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
 def _find_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     found = [item for item in archive.infolist() if item.filename == name]
     if len(found) != 1:
-        message = f"it holds {name} {len(found)} times"
-        raise ValueError(message)
+        raise ValueError(f"it holds {name} {len(found)} times")
     if found[0].compress_type not in _METHODS:
-        message = f"{name} is compressed in a way that NumPy does not write"
-        raise ValueError(message)
+        raise ValueError(f"{name} is compressed in a way that NumPy does not write")
     return found[0]
 
 
@@ -108,8 +105,7 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
     """Read shape, order and type. Later versions of the format only add named fields."""
     version = np.lib.format.read_magic(member)
     if version != (1, 0):
-        message = f"arrays of version {version} of the format are not read"
-        raise ValueError(message)
+        raise ValueError(f"arrays of version {version} of the format are not read")
     return np.lib.format.read_array_header_1_0(member)
 
 
@@ -123,5 +119,4 @@ def _read_into(member: IO[bytes], rows: npt.NDArray[Any]) -> None:
     content = rows.reshape(-1).view(np.uint8)
     read = member.readinto(content)  # type: ignore[attr-defined]
     if read != len(content):
-        message = "it is cut short"
-        raise EOFError(message)
+        raise EOFError("it is cut short")

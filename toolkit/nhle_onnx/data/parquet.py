@@ -88,8 +88,7 @@ class _Rows:
         content = self._batch[row - self._first].as_py()
         name = f"{store.files[file]}: row {row}"
         if not isinstance(content, bytes):
-            message = f"{name} holds no image"
-            raise InputRefusedError(message, remedy=_REMEDY)
+            raise InputRefusedError(f"{name} holds no image", remedy=_REMEDY)
         return name, content
 
 
@@ -111,8 +110,7 @@ def open_parquet(
         files, lambda file: _read_column(file, columns.label), names, labels
     )
     if not len(classes):
-        message = f"{path} holds no rows"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{path} holds no rows", remedy=_REMEDY)
     return EncodedSamples(
         path=path,
         store=ParquetStore(files=tuple(files), starts=starts, columns=columns),
@@ -152,8 +150,7 @@ def choose_columns(schema: Any, file: Path) -> Columns:  # noqa: ANN401 - pyarro
     if "image" in images:
         images = {"image": images["image"]}
     if len(images) != 1 or not named or (len(named) > 1 and named[0] not in LABEL_COLUMNS):
-        message = f"{file} has the columns {', '.join(schema.names)}"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{file} has the columns {', '.join(schema.names)}", remedy=_REMEDY)
     ((image, is_struct),) = images.items()
     return Columns(image=image, label=named[0], is_struct=is_struct)
 
@@ -198,8 +195,7 @@ def _read_column(file: Path, name: str) -> list[Any]:
     except (OSError, IndexError, pa.ArrowException) as error:
         raise _refuse(file, error) from error
     if values.null_count:
-        message = f"{file} has rows without a class in {name}"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{file} has rows without a class in {name}", remedy=_REMEDY)
     return list_values(values, file)
 
 
@@ -208,8 +204,7 @@ def list_values(values: Any, file: Path) -> list[Any]:  # noqa: ANN401 - pyarrow
     try:
         return list(values.to_pylist())
     except ValueError as error:
-        message = f"{file} holds text that is not UTF-8"
-        raise InputRefusedError(message, remedy=_REMEDY) from error
+        raise InputRefusedError(f"{file} holds text that is not UTF-8", remedy=_REMEDY) from error
 
 
 def _check_texts(values: Any) -> None:  # noqa: ANN401 - pyarrow types none

@@ -11,17 +11,16 @@ from nhle_onnx.hints import hint
 from nhle_onnx.values.preprocess import Centre, Fit, ImageInput, Preprocess
 
 Pixels = npt.NDArray[np.uint8]
+Inputs = npt.NDArray[np.float32]
 
 MAX_PIXELS = 89_478_485  # of one image; above that, Pillow warns of a decompression bomb
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _MAX_DIVISOR, _EXACT = 2**16, 1e-12
 
 
-def prepare_image(
-    image: Image.Image, target: ImageInput, preprocess: Preprocess
-) -> npt.NDArray[np.float32]:
+def prepare_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) -> Inputs:
     """Turn one image into a model input, float32, in the target's layout without a batch axis."""
-    prepared: npt.NDArray[np.float32] = np.empty(target.sample_shape, np.float32)
+    prepared: Inputs = np.empty(target.sample_shape, np.float32)
     pixels = shape_image(image, target, preprocess)
     normalize_pixels(pixels[None], target, preprocess, prepared[None])
     return prepared
@@ -48,9 +47,7 @@ def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) 
     return np.asarray(shaped).reshape(shaped.height, shaped.width, -1)
 
 
-def place_points(
-    points: npt.NDArray[np.float32], extents: tuple[int, int], preprocess: Preprocess
-) -> npt.NDArray[np.float32]:
+def place_points(points: Inputs, extents: tuple[int, int], preprocess: Preprocess) -> Inputs:
     """Where points [M, 2], x and y in an image of `extents`, come to lie as `shape_image` makes it.
 
     Raises InputRefusedError where it cuts out a share of the image first.
@@ -60,17 +57,17 @@ def place_points(
         raise InputRefusedError(message, remedy=hint("Give {size=HEIGHT,WIDTH}."))
     height, width = choose_size(*extents, preprocess)
     factors = np.array([width / extents[1], height / extents[0]], np.float32)
-    placed: npt.NDArray[np.float32] = points * factors
+    placed: Inputs = points * factors
     if not preprocess.crop:
         return placed
     tall, wide = preprocess.crop
     starts = [_start(width, wide, preprocess.centre), _start(height, tall, preprocess.centre)]
-    moved: npt.NDArray[np.float32] = placed - np.array(starts, np.float32)
+    moved: Inputs = placed - np.array(starts, np.float32)
     return moved
 
 
 def normalize_pixels(
-    pixels: Pixels, target: ImageInput, preprocess: Preprocess, prepared: npt.NDArray[np.float32]
+    pixels: Pixels, target: ImageInput, preprocess: Preprocess, prepared: Inputs
 ) -> None:
     """Write pixels [N, H, W, C or 1] into `prepared` [N, ...], which is in the target's layout."""
     planes = prepared if target.layout == "NCHW" else prepared.transpose(0, 3, 1, 2)
@@ -84,7 +81,7 @@ def normalize_pixels(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # NaN and infinities are refused where they are used
-def _normalize(pixels: Pixels, preprocess: Preprocess, planes: npt.NDArray[np.float32]) -> None:
+def _normalize(pixels: Pixels, preprocess: Preprocess, planes: Inputs) -> None:
     """Turn pixels [N, H, W, C or 1] into planes [N, C, H, W]."""
     mean, std = (
         np.array(values[: planes.shape[1]], np.float32)[:, None, None]

@@ -116,13 +116,8 @@ def _refuse_file(path: Path) -> None:
 
 def open_nothing(target: ImageInput) -> SampleSource:
     """Return an empty source, where no samples are needed."""
-    return FolderSamples(
-        path=Path("none"),
-        files=(),
-        classes=np.empty(0, np.int64),
-        target=target,
-        preprocess=Preprocess(source="none"),
-    )
+    path, classes, preprocess = Path("none"), np.empty(0, np.int64), Preprocess(source="none")
+    return FolderSamples(path=path, files=(), classes=classes, target=target, preprocess=preprocess)
 
 
 def read_unlabelled(

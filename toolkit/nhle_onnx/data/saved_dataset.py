@@ -46,8 +46,7 @@ class ArrowStore:
             content = opened[file][row].as_py()
             name = f"{self.files[file]}: row {row}"
             if not isinstance(content, bytes):
-                message = f"{name} holds no image"
-                raise InputRefusedError(message, remedy=_REMEDY)
+                raise InputRefusedError(f"{name} holds no image", remedy=_REMEDY)
             return name, content
 
         yield fetch
@@ -68,8 +67,7 @@ def open_saved(
         labels,
     )
     if not len(classes):
-        message = f"{path} holds no rows"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{path} holds no rows", remedy=_REMEDY)
     return EncodedSamples(
         path=path,
         store=ArrowStore(files=files, starts=starts, columns=columns),
@@ -87,8 +85,7 @@ def _describe(path: Path) -> tuple[tuple[Path, ...], dict[str, Any]]:
         # only the names: files lie in the folder itself
         files = tuple(path / Path(each["filename"]).name for each in state["_data_files"])
         if not files or not isinstance(features, dict):
-            message = "it lists no files"
-            raise ValueError(message)
+            raise ValueError("it lists no files")
     except _DAMAGE as error:
         message = f"{path} cannot be read as a saved data set: {error}"
         raise InputRefusedError(message, remedy=_REMEDY) from error

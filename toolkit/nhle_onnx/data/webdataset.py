@@ -76,8 +76,7 @@ def open_tars(
             members.append(member)
             classes.append(read_class(f"{tar}: {member.name}", written, labels))
     if not members:
-        message = f"{path} holds no images"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{path} holds no images", remedy=_REMEDY)
     return EncodedSamples(
         path=path,
         store=TarStore(members),
@@ -150,8 +149,7 @@ def _pair(tar: Path, members: Sequence[Member]) -> Iterator[tuple[Member, str | 
         _check_size(member, MAX_IMAGE_BYTES)
         key, _ = split_key(member.name)
         if written and key not in written:
-            message = f"{tar}: {member.name} has no {key}.cls"
-            raise InputRefusedError(message, remedy=_REMEDY)
+            raise InputRefusedError(f"{tar}: {member.name} has no {key}.cls", remedy=_REMEDY)
         yield member, written[key] if written else name_folder(member.name)
 
 
@@ -169,6 +167,5 @@ def _read(stream: BinaryIO, member: Member) -> bytes:
         message = f"{member.tar} cannot be read: {error.strerror}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
     if len(content) != member.size:
-        message = f"{member.tar}: {member.name} is cut short"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{member.tar}: {member.name} is cut short", remedy=_REMEDY)
     return content

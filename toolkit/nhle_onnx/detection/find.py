@@ -91,7 +91,9 @@ def find_detector(model: OnnxModel, target: ImageInput, knows: FindLabels) -> De
     competes = _compete(effects, tensor)
     return Detector(
         layers=layers,
-        scores=replace(tensor, activation=_find_activation(tensor, found, competes=competes)),
+        scores=replace(
+            tensor, activation=_find_activation(tensor, found[tensor.name], competes=competes)
+        ),
         boxes=_read_boxes(boxes, node, found[boxes.name], is_fused=first > 0),
         num_classes=len(tensor.columns),
         competes=competes or tensor.background is not None,
@@ -251,10 +253,8 @@ def _with_rows(layer: ClassifierHead, rows: Sequence[int]) -> ClassifierHead:
     )
 
 
-def _find_activation(
-    tensor: ScoreTensor, found: Mapping[str, Array], *, competes: bool
-) -> Activation:
-    values = np.moveaxis(found[tensor.name][0], tensor.axis - 1, 0)[[*tensor.columns]]
+def _find_activation(tensor: ScoreTensor, scores: Array, *, competes: bool) -> Activation:
+    values = np.moveaxis(scores[0], tensor.axis - 1, 0)[[*tensor.columns]]
     if values.min() >= 0 and values.max() <= 1:
         return "none"
     return "softmax" if competes or tensor.background is not None else "sigmoid"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import onnx_graphsurgeon as gs
 from onnx import ModelProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.head.patterns.conv import read_any_conv
 from nhle_onnx.graph.head.patterns.registry import PATTERNS, make_head, read_parts
 from nhle_onnx.graph.subgraph import expose_tensors
@@ -49,8 +50,7 @@ def find_frontier(proto: ModelProto, name: str) -> Frontier:
 
 def cut_tail(proto: ModelProto, logits: tuple[str, ...], *outputs: str) -> ModelProto:
     """Return the graph from `logits`, which become its inputs, to the named tensors."""
-    cut = ModelProto()
-    cut.CopyFrom(proto)
+    cut = copy_model(proto)
     kinds = {value.name: value.type for value in cut.graph.value_info}
     kept = [node for node in cut.graph.node if not set(node.output) & set(logits)]
     del cut.graph.node[:]

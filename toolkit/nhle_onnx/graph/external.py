@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from onnx import ModelProto, TensorProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.values.model import Place
 
 CHECKSUM = "checksum"
@@ -24,8 +25,7 @@ def read_place(tensor: TensorProto) -> Place:
     entries = tuple((entry.key, entry.value) for entry in tensor.external_data)
     values = dict(entries)
     if len(values) < len(entries):
-        message = f"{tensor.name} states its location twice"
-        raise ValueError(message)
+        raise ValueError(f"{tensor.name} states its location twice")
     return Place(
         location=values.get("location", ""),
         offset=_read_number(tensor.name, "offset", values) or 0,
@@ -35,12 +35,10 @@ def read_place(tensor: TensorProto) -> Place:
 
 
 def _read_number(name: str, key: str, values: Mapping[str, str]) -> int | None:
-    text = values.get(key)
-    if text is None:
+    if (text := values.get(key)) is None:
         return None
     if not _NUMBER.fullmatch(text):
-        message = f"{name} has the {key} {text[:_SHOWN]}, which is not a number of bytes"
-        raise ValueError(message)
+        raise ValueError(f"{name} has the {key} {text[:_SHOWN]}, which is not a number of bytes")
     return int(text)
 
 
@@ -77,8 +75,7 @@ def split_files(model: ModelProto, places: Mapping[str, Place], edited: Path) ->
     """
     sidecars = name_sidecars(places, edited)
     contents = {location: bytearray() for location in sidecars}
-    split = ModelProto()
-    split.CopyFrom(model)
+    split = copy_model(model)
     outside = [tensor for tensor in split.graph.initializer if tensor.name in places]
     for tensor in outside:
         place, numbers = places[tensor.name], tensor.raw_data

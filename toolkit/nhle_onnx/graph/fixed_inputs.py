@@ -13,6 +13,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from nhle_onnx.errors import UsageError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import OnnxModel
@@ -33,8 +34,7 @@ def fix_inputs(model: OnnxModel, given: Sequence[str]) -> OnnxModel:
     """
     if not given:
         return model
-    proto = ModelProto()
-    proto.CopyFrom(model.proto)
+    proto = copy_model(model.proto)
     declared = {value.name: value for value in list_inputs(proto)}
     for text in given:
         name, _, written = text.partition("=")
@@ -51,8 +51,7 @@ def free_inputs(proto: ModelProto, constants: Collection[str]) -> ModelProto:
     """Return the model without the constants that `fix_inputs` added."""
     if not constants:
         return proto
-    freed = ModelProto()
-    freed.CopyFrom(proto)
+    freed = copy_model(proto)
     kept = [tensor for tensor in proto.graph.initializer if tensor.name not in constants]
     del freed.graph.initializer[:]
     freed.graph.initializer.extend(kept)

@@ -114,5 +114,4 @@ def _describe_file(file: Path) -> tuple[int, ...]:
         status = file.stat()
     except OSError:
         return ()
-    times = status.st_mtime_ns, status.st_ctime_ns
-    return status.st_dev, status.st_ino, status.st_size, *times
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -89,15 +89,13 @@ def _parse(path: Path, content: bytes) -> ModelProto:
         message = f"{path} is not an ONNX model, or is truncated: it cannot be parsed"
         raise InputRefusedError(message, remedy=_REMEDY) from error
     if not proto.graph.node or not proto.opset_import:
-        message = f"{path} is not an ONNX model: it has no graph"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{path} is not an ONNX model: it has no graph", remedy=_REMEDY)
     return proto
 
 
 def _refuse_first(path: Path, faults: Iterator[str]) -> None:
     for fault in faults:
-        message = f"{path} {fault}"
-        raise InputRefusedError(message, remedy=_REMEDY)
+        raise InputRefusedError(f"{path} {fault}", remedy=_REMEDY)
 
 
 def _check_opset(path: Path, proto: ModelProto) -> None:
@@ -130,6 +128,5 @@ def _check(path: Path, skeleton: ModelProto) -> None:
     try:
         onnx.checker.check_model(skeleton)
     except onnx.checker.ValidationError as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"{path} is not a valid ONNX model: {reason}"
+        message = f"{path} is not a valid ONNX model: {str(error).strip().splitlines()[0]}"
         raise InputRefusedError(message, remedy=_REMEDY) from error

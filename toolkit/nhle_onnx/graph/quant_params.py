@@ -13,6 +13,7 @@ from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 Reals = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.floating]
 
 
 def read_reals(index: GraphIndex, name: str, params: QuantParams) -> Reals:
@@ -23,13 +24,11 @@ def read_reals(index: GraphIndex, name: str, params: QuantParams) -> Reals:
     return express_reals(index, numbers, params)
 
 
-def read_numbers(
-    index: GraphIndex, name: str, params: QuantParams | None
-) -> npt.NDArray[np.floating]:
+def read_numbers(index: GraphIndex, name: str, params: QuantParams | None) -> Numbers:
     """Return a tensor's values in its own type, or the real numbers of a quantized tensor."""
     if params is not None:
         return read_reals(index, name, params)
-    values: npt.NDArray[np.floating] = index.read(name)  # type: ignore[assignment]  # of reals
+    values: Numbers = index.read(name)  # type: ignore[assignment]  # of reals
     return values
 
 
@@ -37,7 +36,7 @@ def write_numbers(
     index: GraphIndex,
     name: str,
     params: QuantParams | None,
-    values: npt.NDArray[np.floating],
+    values: Numbers,
 ) -> None:
     """Write a tensor's values in place, rounded to what its type and parameters can represent."""
     stored = values if params is None else round_reals(index, name, params, values)
@@ -100,9 +99,7 @@ def express_reals(index: GraphIndex, numbers: Reals, params: QuantParams) -> Rea
     return (numbers - zero_point) * scale
 
 
-def round_reals(
-    index: GraphIndex, name: str, params: QuantParams, values: npt.NDArray[np.floating]
-) -> Reals:
+def round_reals(index: GraphIndex, name: str, params: QuantParams, values: Numbers) -> Reals:
     """Round `values` to integers of a tensor's type."""
     low, high = get_range(index.tensors[name].data_type)
     if params.packed_bits:

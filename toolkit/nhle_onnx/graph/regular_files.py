@@ -57,8 +57,7 @@ def open_sidecar(folder: Path, location: str) -> BufferedReader:
         raise ValueError(message)
     status = path.lstat()
     if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
-        message = f"{location} has several names (hard links)"
-        raise ValueError(message)
+        raise ValueError(f"{location} has several names (hard links)")
     return _open(path, status, _FLAGS | _NO_LINK)
 
 
@@ -81,21 +80,16 @@ def find_real_name(model: Path, location: str) -> str:
 def is_inside(name: str) -> bool:
     """Whether a relative name stays inside its folder on every system."""
     paths = (PurePosixPath(name), PureWindowsPath(name))
-    return (
-        name.isprintable()
-        and bool(paths[0].parts)
-        and not any(path.anchor or ".." in path.parts for path in paths)
-    )
+    leaves = any(path.anchor or ".." in path.parts for path in paths)
+    return name.isprintable() and bool(paths[0].parts) and not leaves
 
 
 def check_inside(location: str) -> None:
     """Raise ValueError for a name that is empty or leaves its folder."""
     if not location:
-        message = "it has no name"
-        raise ValueError(message)
+        raise ValueError("it has no name")
     if not is_inside(location):
-        message = f"{location} is not in the model's folder"
-        raise ValueError(message)
+        raise ValueError(f"{location} is not in the model's folder")
 
 
 def _open(path: Path, status: os.stat_result, flags: int) -> BufferedReader:

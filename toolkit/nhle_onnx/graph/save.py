@@ -19,8 +19,7 @@ _DESCRIPTORS = Path("/proc/self/fd")
 def check_writable(path: Path, *, force: bool) -> None:
     """Refuse, before long work begins, an output that could not be written at the end."""
     if path.is_dir():
-        message = f"{path} is a folder"
-        raise InputRefusedError(message, remedy="Give the output the name of a file.")
+        raise InputRefusedError(f"{path} is a folder", remedy="Give the output the name of a file.")
     with _explained(path):
         refuse_input(path)
     if path.exists() and not force:

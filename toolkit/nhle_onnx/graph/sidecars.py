@@ -44,8 +44,7 @@ def inline_weights(proto: ModelProto, model: Path, max_bytes: int) -> dict[str, 
             place = read_place(tensor)
             groups.setdefault(place.location, []).append((place, tensor))
     if len({PurePosixPath(location) for location in groups}) < len(groups):
-        message = "one file is named in two ways"
-        raise ValueError(message)
+        raise ValueError("one file is named in two ways")
     return {
         location: _read_sidecar(model, location, group, max_bytes)
         for location, group in groups.items()
@@ -59,8 +58,7 @@ def _read_sidecar(
     with open_sidecar(model.resolve().parent, real_name) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > max_bytes:
-            message = f"{location} has {size:,} bytes: more than {max_bytes:,}"
-            raise ValueError(message)
+            raise ValueError(f"{location} has {size:,} bytes: more than {max_bytes:,}")
         digest = hashlib.sha256()
         stated = {value for place, _ in group for key, value in place.entries if key == CHECKSUM}
         checksum = make_checksum()
@@ -73,8 +71,7 @@ def _read_sidecar(
             del tensor.external_data[:]
         reader.skip(size - reader.position)
     if not stated <= {checksum.hexdigest()}:
-        message = f"{location} does not have the checksum that the model states"
-        raise ValueError(message)
+        raise ValueError(f"{location} does not have the checksum that the model states")
     return Sidecar(
         size_bytes=size,
         sha256=digest.hexdigest(),
@@ -93,11 +90,9 @@ def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int
         message = f"{tensor.name} ends beyond the end of {place.location}, of {size:,} bytes"
         raise ValueError(message)
     if length != expected:
-        message = f"{tensor.name} takes {expected:,} bytes by its shape, but has {length:,}"
-        raise ValueError(message)
+        raise ValueError(f"{tensor.name} takes {expected:,} bytes by its shape, but has {length:,}")
     if place.offset < end and length:
-        message = f"{tensor.name} shares bytes of {place.location} with another tensor"
-        raise ValueError(message)
+        raise ValueError(f"{tensor.name} shares bytes of {place.location} with another tensor")
     return length
 
 
@@ -113,8 +108,7 @@ class _HashingReader:
         """Return the next bytes. Raises ValueError if fewer are left."""
         content = self._stream.read(size)
         if len(content) < size:
-            message = "it became shorter while being read"
-            raise ValueError(message)
+            raise ValueError("it became shorter while being read")
         for each in self._hashes:
             each.update(content)
         self.position += size

@@ -74,8 +74,7 @@ def _read_large_constant(node: NodeProto) -> TensorProto | None:
     if node.op_type != "Constant" or len(node.output) != 1:
         return None
     tensors = [attribute.t for attribute in node.attribute if attribute.name == "value"]
-    is_large = len(tensors) == 1 and count_elements(tensors[0].dims) > _SMALL
-    return tensors[0] if is_large else None
+    return tensors[0] if len(tensors) == 1 and count_elements(tensors[0].dims) > _SMALL else None
 
 
 def _declare(graph: GraphProto, name: str, tensor: TensorProto) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.traversal import list_subgraphs
 
 
@@ -61,16 +62,14 @@ def with_output(proto: ModelProto, name: str) -> ModelProto:
     """Return the model, or a copy with an inner tensor as a further output."""
     if any(value.name == name for value in proto.graph.output):
         return proto
-    exposed = ModelProto()
-    exposed.CopyFrom(proto)
+    exposed = copy_model(proto)
     exposed.graph.output.add().name = name
     return exposed
 
 
 def expose_tensors(proto: ModelProto, *names: str) -> ModelProto:
     """Return a copy of the model whose only outputs are the named tensors."""
-    exposed = ModelProto()
-    exposed.CopyFrom(proto)
+    exposed = copy_model(proto)
     nodes = list_ancestors(proto.graph, names)
     del exposed.graph.node[:]
     exposed.graph.node.extend(nodes)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ml_dtypes import finfo, iinfo
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import get_element_type
 
 MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph itself
@@ -33,8 +34,7 @@ def make_blank(proto: ModelProto) -> ModelProto:
     """Return a copy whose float matrices are zero: to try what does not depend on weights, without
     writing them anywhere.
     """
-    blank = ModelProto()
-    blank.CopyFrom(proto)
+    blank = copy_model(proto)
     for _, tensor in list_tensors(blank):
         if len(tensor.dims) > 1 and is_float(tensor) and tensor.HasField("raw_data"):
             tensor.raw_data = bytes(len(tensor.raw_data))
@@ -65,8 +65,7 @@ def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
     """Write new values into a tensor in place, as `replace_tensors` does."""
     current = numpy_helper.to_array(tensor)
     if value.shape != current.shape:
-        message = f"{tensor.name}: shape {value.shape} does not fit {current.shape}"
-        raise ValueError(message)
+        raise ValueError(f"{tensor.name}: shape {value.shape} does not fit {current.shape}")
     if get_element_type(tensor.data_type).is_real:
         limits = finfo(current.dtype)
         within = np.where(np.isfinite(value), np.clip(value, limits.min, limits.max), value)

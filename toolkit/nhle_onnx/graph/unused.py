@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from google.protobuf.message import Message
 from onnx import GraphProto, ModelProto, NodeProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.subgraph import list_ancestors, list_read
 from nhle_onnx.graph.traversal import list_graphs, walk_messages
 
@@ -31,8 +32,7 @@ def remove_unused(proto: ModelProto, kept: Collection[str] = ()) -> tuple[str, .
 
 def without_unused(proto: ModelProto, kept: Collection[str] = ()) -> ModelProto:
     """Return the model itself, or a copy without what no output needs."""
-    copy = ModelProto()
-    copy.CopyFrom(proto)
+    copy = copy_model(proto)
     return copy if remove_unused(copy, kept) else proto
 
 

@@ -9,6 +9,7 @@ import torch
 from onnx import ModelProto, TensorProto, numpy_helper
 from torch import Tensor, nn
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.values.model import OnnxModel
@@ -79,8 +80,7 @@ def _draw_images(count: int, shape: tuple[int, ...]) -> Tensor:
 
 def free_reshapes(proto: ModelProto, source: str, size: int) -> ModelProto:
     """Return a copy whose Reshapes behind `source` keep their first extent instead of `size`."""
-    freed = ModelProto()
-    freed.CopyFrom(proto)
+    freed = copy_model(proto)
     for tensor in _list_target_shapes(freed, source):
         extents = np.array(numpy_helper.to_array(tensor))
         if extents.size and extents[0] == size:

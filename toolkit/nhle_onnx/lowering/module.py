@@ -109,11 +109,8 @@ class _Recording:
         self.graph.output(result)
         self.graph.eliminate_dead_code()
         module = fx.GraphModule(self.root, self.graph, class_name="LoweredModel")
-        return LoweredModel(
-            module=module,
-            parameter_of=MappingProxyType(dict(self.parameter_of)),
-            whole=self.whole,
-        )
+        parameter_of = MappingProxyType(dict(self.parameter_of))
+        return LoweredModel(module=module, parameter_of=parameter_of, whole=self.whole)
 
 
 def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording:
@@ -204,8 +201,7 @@ def _lower_node(
 ) -> None:
     operator = find_operator(node.domain, node.op_type, opset)
     if operator is None:
-        message = f"{node.op_type} has no row in the operator table"
-        raise KeyError(message)
+        raise KeyError(f"{node.op_type} has no row in the operator table")
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     view = Node(
         name=node.name or f"the node that computes {node.output[0]}",
@@ -232,9 +228,7 @@ def _load_function(operator: Operator) -> Callable[..., Value | tuple[Value, ...
 def _make_tracer(root: nn.Module, graph: fx.Graph) -> fx.Tracer:
     """Make a tracer that appends to `graph` and keeps constant tensors as buffers of `root`."""
     tracer = fx.Tracer()
-    tracer.root = root
-    tracer.graph = graph
-    tracer.tensor_attrs = {}
+    tracer.root, tracer.graph, tracer.tensor_attrs = root, graph, {}
     return tracer
 
 

@@ -2,6 +2,7 @@
 
 from onnx import ModelProto, TensorProto, numpy_helper
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.tensors import list_tensors
 
@@ -11,8 +12,7 @@ def widen_model(proto: ModelProto) -> ModelProto:
 
     Names stay, so that tensors trained on the copy are written back, rounded, to the original.
     """
-    widened = ModelProto()
-    widened.CopyFrom(proto)
+    widened = copy_model(proto)
     for _, tensor in list_tensors(widened):
         if _is_narrow(tensor.data_type):
             values = numpy_helper.to_array(tensor).astype("float32")

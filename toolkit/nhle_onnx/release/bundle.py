@@ -213,11 +213,9 @@ def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
     ]
     for certificate in given:
         if not _counts_every_bit(certificate):
-            message = "a certificate in it has unused bits in its signature"
-            raise ValueError(message)
+            raise ValueError("a certificate in it has unused bits in its signature")
         if not any(_is_issued(certificate, issuer) for issuer in (*given, *roots)):
-            message = "a certificate in it was not issued by any of the others"
-            raise ValueError(message)
+            raise ValueError("a certificate in it was not issued by any of the others")
 
 
 def _counts_every_bit(certificate: x509.Certificate) -> bool:

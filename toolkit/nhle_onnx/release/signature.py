@@ -100,8 +100,7 @@ def _require_extra() -> None:
 def _find_folder(paths: Iterable[Path]) -> Path:
     for path in paths:
         if path.is_dir():
-            message = f"{path} is a folder"
-            raise InputRefusedError(message, remedy="Name its files.")
+            raise InputRefusedError(f"{path} is a folder", remedy="Name its files.")
     folders = list(dict.fromkeys(path.parent.resolve() for path in paths))
     if len(folders) > 1:
         message = f"the files lie in several folders: {', '.join(map(str, folders))}"

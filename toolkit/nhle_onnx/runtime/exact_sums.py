@@ -17,6 +17,7 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx import shape_inference as inference
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.skeleton import make_skeleton
 
@@ -60,8 +61,7 @@ class _Operand(NamedTuple):
 
 def make_exact(model: ModelProto) -> ModelProto:
     """Return a model that computes the same with exact sums. The given model is not changed."""
-    exact = ModelProto()
-    exact.CopyFrom(model)
+    exact = copy_model(model)
     operands = {(id(operand.node), operand.numbers): operand for operand in _list_mixed(exact)}
     for number, operand in enumerate(operands.values()):
         _shift(exact, operand, f"{_PREFIX}/{number}")
@@ -94,8 +94,7 @@ def _find_quantized(name: str, producers: Mapping[str, NodeProto]) -> _Operand |
     node = producers.get(name)
     while node and node.op_type in _MOVES:
         node = producers.get(node.input[0])
-    is_found = node is not None and node.op_type == "DequantizeLinear"
-    return _Operand(node, 0, 2) if node and is_found else None
+    return _Operand(node, 0, 2) if node and node.op_type == "DequantizeLinear" else None
 
 
 def _find_kinds(index: GraphIndex) -> dict[str, int]:

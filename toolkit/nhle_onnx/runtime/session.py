@@ -13,6 +13,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
@@ -30,6 +31,7 @@ _OPTIONS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     CPU: [(CPU, {})],
     CUDA: [(CUDA, {"use_tf32": 0}), (CPU, {})],
 }
+Array = npt.NDArray[np.float32]
 _Feed = dict[str, npt.NDArray[np.generic]]
 _Outputs = list[npt.NDArray[np.generic]]
 # ONNX Runtime's messages where the device is at fault, not the model: lost, or out of memory.
@@ -53,9 +55,7 @@ class Session:
     lanes: int = 1
     options: ort.RunOptions = field(default_factory=ort.RunOptions)
 
-    def run(
-        self, output: str, images: npt.NDArray[np.float32], target: ImageInput, batch_size: int
-    ) -> npt.NDArray[np.float32]:
+    def run(self, output: str, images: Array, target: ImageInput, batch_size: int) -> Array:
         """Compute one output for images [N, ...] that are prepared for `target`, as float32 [N,
         ...]. Raises InputRefusedError where ONNX Runtime fails on them, and DeviceUnavailableError
         where the device is the cause.
@@ -65,10 +65,10 @@ class Session:
     def run_several(
         self,
         outputs: Sequence[str],
-        images: npt.NDArray[np.float32],
+        images: Array,
         target: ImageInput,
         batch_size: int,
-    ) -> tuple[npt.NDArray[np.float32], ...]:
+    ) -> tuple[Array, ...]:
         """Do as `run`, for several outputs in one pass. Each output has one row for each image."""
         filled = _fill(images, target.batch) if target.batch else images
         size = target.batch or batch_size
@@ -119,16 +119,10 @@ def open_session(
     if measure_bytes(model) > MAX_PROTO_BYTES:
         with open_scratch() as folder:
             path = folder / "model.onnx"
-            onnx.save_model(_copy(model), path, save_as_external_data=True, location="weights")
+            copied = copy_model(model)  # saving with external data empties the tensors
+            onnx.save_model(copied, path, save_as_external_data=True, location="weights")
             return load(str(path))
     return load(model.SerializeToString())
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    """Copy the model, as saving with external data empties the tensors of its argument."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _open_source(
@@ -210,7 +204,7 @@ def _run_bound(
     return results
 
 
-def _fill(images: npt.NDArray[np.float32], batch: int) -> npt.NDArray[np.float32]:
+def _fill(images: Array, batch: int) -> Array:
     """Fill up images to a multiple of the graph's fixed batch size by repeating the first."""
     missing = -len(images) % batch
     return np.concatenate([images, np.repeat(images[:1], missing, axis=0)])

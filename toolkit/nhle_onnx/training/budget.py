@@ -108,13 +108,8 @@ class Budget:
 
     def take_back(self, pace: Pace) -> Pace:
         """Half as large a step."""
-        return replace(
-            pace,
-            rate=pace.rate / 2,
-            peak=pace.rate / 2,
-            refusals=pace.refusals + 1,
-            taken_back=pace.taken_back + 1,
-        )
+        half, refusals, taken_back = pace.rate / 2, pace.refusals + 1, pace.taken_back + 1
+        return replace(pace, rate=half, peak=half, refusals=refusals, taken_back=taken_back)
 
     def follow(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """The pace of the step behind the last of `points`."""

@@ -59,8 +59,7 @@ class Stepper:
         # finite only if each weight is; reads them once, and waits for the device once
         weights = torch.stack([weight.detach().sum() for weight in self._parameters])
         if not math.isfinite(weights.sum().item()):
-            message = "a weight became infinite, or no number"
-            raise FloatingPointError(message)
+            raise FloatingPointError("a weight became infinite, or no number")
 
     @torch.no_grad()
     def take_back(self) -> None:
@@ -132,8 +131,7 @@ def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:
     )
     for name, value in asdict(point).items():
         if not math.isfinite(value):
-            message = f"the {name} is {value}"
-            raise FloatingPointError(message)
+            raise FloatingPointError(f"the {name} is {value}")
     return point
 
 

@@ -71,8 +71,7 @@ def mask_classes(
             bias[index] = lower_bias(values, head, shadowed[position], index)
         elif mask == "importance":
             if activations is None:
-                message = "the importance mask needs mean activations"
-                raise ValueError(message)
+                raise ValueError("the importance mask needs mean activations")
             rows[index, find_important_units(activations[position])] = 0
         else:
             rows[index] = 0

@@ -217,8 +217,7 @@ def _join(first: Outputs, second: Outputs | None) -> Outputs:
 def _require_finite(outputs: Outputs, who: str) -> None:
     for name, values in outputs._asdict().items():
         if not torch.isfinite(values).all():
-            message = f"{who} gives {name} that are not finite"
-            raise FloatingPointError(message)
+            raise FloatingPointError(f"{who} gives {name} that are not finite")
 
 
 def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:

@@ -123,8 +123,7 @@ def _find_margin(layer: _Layer, index: int) -> float:
 
 def _clear_units(layer: _Layer, index: int, activations: Array | None, position: int) -> None:
     if activations is None:
-        message = "the importance mask needs mean activations"
-        raise ValueError(message)
+        raise ValueError("the importance mask needs mean activations")
     units = find_important_units(activations[position])
     layer.rows[layer.places.rows[index], units] = 0
 

@@ -21,8 +21,7 @@ class ClassCounts:
         """Refuse impossible counts."""
         pairs = zip(self.correct, self.total, strict=False)
         if len(self.correct) != len(self.total) or any(not 0 <= c <= t for c, t in pairs):
-            message = f"these counts are impossible: {self.correct} of {self.total}"
-            raise ValueError(message)
+            raise ValueError(f"these counts are impossible: {self.correct} of {self.total}")
         if not self.copies:
             object.__setattr__(self, "copies", (0,) * len(self.total))
 

@@ -89,12 +89,10 @@ class FleetReport:
     @property
     def verdict(self) -> Verdict:
         """PASSED only if every job is done, and passed."""
-        if self.interrupted:
-            return "failed"
         statuses = {job.status for job in self.jobs}
-        if statuses <= {"passed"}:
-            return "passed"
-        return "not-judged" if statuses <= {"passed", "not-judged"} else "failed"
+        if self.interrupted or not statuses <= {"passed", "not-judged"}:
+            return "failed"
+        return "passed" if statuses <= {"passed"} else "not-judged"
 
     @property
     def passed(self) -> bool:

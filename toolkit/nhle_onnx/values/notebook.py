@@ -43,9 +43,9 @@ def _limit(check: Any) -> str:  # noqa: ANN401 - a check
 
 
 def _render_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(to_printable(cell))}</td>' for cell in row)}</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(_render_row("td", map(to_printable, row)) for row in rows)
+    return f"<table><thead>{_render_row('th', header)}</thead><tbody>{body}</tbody></table>"
+
+
+def _render_row(tag: str, cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

@@ -18,11 +18,9 @@ def check_file_name(name: str) -> str:
     starts with a dot (a hidden file, which a shell might run), or has unprintable characters.
     """
     if name.startswith(".") or not name.isprintable() or {"/", "\\"} & {*name}:
-        message = f"{name} is not a plain file name"
-        raise ValueError(message)
+        raise ValueError(f"{name} is not a plain file name")
     if not 0 < len(name) <= _MAX_NAME:
-        message = f"a file name has {len(name)} characters"
-        raise ValueError(message)
+        raise ValueError(f"a file name has {len(name)} characters")
     return name
 
 
@@ -66,13 +64,11 @@ class MadeFile(PatchedFile):
     def check_sizes(self) -> Self:
         """Check that the pieces add up to the file, and hold whole words."""
         if sum(piece.size for piece in self.pieces) != self.size_bytes:
-            message = f"the pieces of {self.name} do not add up to the file's size"
-            raise ValueError(message)
+            raise ValueError(f"the pieces of {self.name} do not add up to the file's size")
         for piece in self.pieces:
             width = 4 if piece.kind == "sum" else piece.width
             if piece.kind in {"delta", "sum"} and piece.size % width:
-                message = f"a piece of {self.name} ends within a word"
-                raise ValueError(message)
+                raise ValueError(f"a piece of {self.name} ends within a word")
         return self
 
 
@@ -109,12 +105,10 @@ class Manifest(_Part):
         there are not so many pieces that applying them takes minutes.
         """
         if sum(len(file.pieces) for file in self.result) > MAX_PIECES:
-            message = f"it has more than {MAX_PIECES:,} pieces"
-            raise ValueError(message)
+            raise ValueError(f"it has more than {MAX_PIECES:,} pieces")
         for files in (self.base, self.result):
             if len({file.name.casefold() for file in files}) < len(files):
-                message = "two files have the same name"
-                raise ValueError(message)
+                raise ValueError("two files have the same name")
         for file in self.result:
             _check_pieces(file, [base.size_bytes for base in self.base])
         return self
@@ -125,5 +119,4 @@ def _check_pieces(file: MadeFile, sizes: list[int]) -> None:
         if piece.kind == "insert":
             continue
         if piece.source >= len(sizes) or piece.offset + piece.size > sizes[piece.source]:
-            message = f"a piece of {file.name} is not in the base"
-            raise ValueError(message)
+            raise ValueError(f"a piece of {file.name} is not in the base")

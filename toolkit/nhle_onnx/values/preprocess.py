@@ -39,9 +39,8 @@ class ImageInput:
         """Shape of one sample in this layout."""
         if self.layout is None:
             return self.features
-        if self.layout == "NCHW":
-            return (self.channels, self.height, self.width)
-        return (self.height, self.width, self.channels)
+        size = (self.height, self.width)
+        return (self.channels, *size) if self.layout == "NCHW" else (*size, self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,7 @@ class TrustedKey:
     def __post_init__(self) -> None:
         """Require exactly one kind of trust."""
         if bool(self.public_key) is bool(self.chain):
-            message = "give either a public key or certificates to trust"
-            raise ValueError(message)
+            raise ValueError("give either a public key or certificates to trust")
 
     def __str__(self) -> str:
         """The name used in messages."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.head.tie import undo_step
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import list_tensors
@@ -55,8 +56,7 @@ def _strip(proto: ModelProto, added: Collection[str], original: ModelProto) -> b
     """Return the model without its tensors' values and without added tensors: where one stands in
     place of another of the original's, with that one.
     """
-    stripped = ModelProto()
-    stripped.CopyFrom(proto)
+    stripped = copy_model(proto)
     undo_step(stripped)
     graph = stripped.graph
     for tensor in [item for item in graph.initializer if item.name in added]:

@@ -87,12 +87,8 @@ def _strip(item: Message) -> bytes:
 
 
 def _describe(tensor: TensorProto, name: str, kind: Kind) -> TensorDifference:
-    return TensorDifference(
-        name=name,
-        kind=kind,
-        dtype=TensorProto.DataType.Name(tensor.data_type).lower(),
-        shape=tuple(tensor.dims),
-    )
+    dtype = TensorProto.DataType.Name(tensor.data_type).lower()
+    return TensorDifference(name=name, kind=kind, dtype=dtype, shape=tuple(tensor.dims))
 
 
 def _compare(name: str, old: TensorProto, new: TensorProto) -> TensorDifference:

@@ -24,5 +24,4 @@ def name_model(path: Path) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
-        message = f"{path}: {error.reason}"
-        raise NotFiniteError(message, remedy=error.remedy) from error
+        raise NotFiniteError(f"{path}: {error.reason}", remedy=error.remedy) from error

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
 
 from nhle_onnx.auditing.context import (
     Answers,
@@ -18,6 +17,7 @@ from nhle_onnx.auditing.context import (
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.errors import InputRefusedError, NotFiniteError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.unused import remove_unused
 from nhle_onnx.hints import hint
 from nhle_onnx.release.patch.container import open_patch
@@ -96,8 +96,7 @@ def load_inputs(settings: AuditSettings) -> Loaded:
 
 def _describe_unused(model: OnnxModel) -> tuple[str, ...]:
     """What a file holds beside its network: weights of before may be among it."""
-    copy = ModelProto()
-    copy.CopyFrom(model.proto)
+    copy = copy_model(model.proto)
     names = [
         *remove_unused(copy, model.constants),
         *(f"bytes of {name}" for name in model.unused_bytes),

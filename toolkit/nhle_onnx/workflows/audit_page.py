@@ -30,11 +30,10 @@ def check_page(settings: AuditSettings) -> None:
 
 def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> None:
     """Write the report in the format of its file, if one was requested."""
-    if settings.page is None:
-        return
-    observer.start_stage("writing the report")
-    content = render_as(settings.page, audit.report, lambda: _draw(settings, audit))
-    write_files({settings.page: content}, force=settings.force)
+    if settings.page is not None:
+        observer.start_stage("writing the report")
+        content = render_as(settings.page, audit.report, lambda: _draw(settings, audit))
+        write_files({settings.page: content}, force=settings.force)
 
 
 def _draw(settings: AuditSettings, audit: Audit) -> str:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch
 from onnx import ModelProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.lowering.module import lower_steps
 from nhle_onnx.lowering.parity import measure_divergence
@@ -27,8 +28,7 @@ def find_diverging_node(
     """
     nodes = list_ancestors(original.graph, (output,))
     module, names = lower_steps(lowered, source=source, outputs=[node.output[0] for node in nodes])
-    exposed = ModelProto()
-    exposed.CopyFrom(original)
+    exposed = copy_model(original)
     del exposed.graph.output[:]
     for name in names:
         exposed.graph.output.add().name = name

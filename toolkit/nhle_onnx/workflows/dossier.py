@@ -20,7 +20,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.release.signature import fingerprint, sign_contents
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.dossier import BoundFile, Dossier, Finding, Kind, Request, Signer
-from nhle_onnx.values.kit import DeviceReport
+from nhle_onnx.values.kit import DeviceReport, KitModel
 from nhle_onnx.values.patch import Manifest, PatchedFile
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.settings.dossier import DossierSettings
@@ -239,7 +239,7 @@ def _bind_patch(found: _Evidence, path: Path) -> BoundFile:
 
 def _bind_kit(path: Path, shipped: tuple[BoundFile, ...]) -> tuple[BoundFile, str]:
     kit, digest = read_kit(path)
-    model = _find_shipped(path, kit.model.sha256, kit.model.sidecars, shipped)
+    model = _find_shipped(path, kit.model, shipped)
     return replace(bind_file("kit", path, ()), confirmed_by=(f"its model is {model}",)), digest
 
 
@@ -249,17 +249,15 @@ def _bind_device(
     if kits and device.kit_json_sha256 not in kits:
         message = f"{path} is the result of another kit than those of the case"
         raise InputRefusedError(message, remedy=_TOGETHER)
-    model = _find_shipped(path, device.model.sha256, device.model.sidecars, shipped)
+    model = _find_shipped(path, device.model, shipped)
     return replace(bind_file("device result", path, ()), confirmed_by=(f"its model is {model}",))
 
 
-def _find_shipped(
-    path: Path, sha256: str, sidecars: dict[str, str], shipped: tuple[BoundFile, ...]
-) -> str:
+def _find_shipped(path: Path, model: KitModel, shipped: tuple[BoundFile, ...]) -> str:
     for file in shipped:
-        if (file.sha256, file.sidecars) == (sha256, sidecars):
+        if (file.sha256, file.sidecars) == (model.sha256, model.sidecars):
             return file.name
-    message = f"{path} is about a model with SHA-256 {sha256}, which is no file of the case"
+    message = f"{path} is about a model with SHA-256 {model.sha256}, which is no file of the case"
     raise InputRefusedError(message, remedy=_TOGETHER)
 
 

@@ -99,12 +99,8 @@ def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
 
 
 def _read_figures(report: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
-    return (
-        report["verdict"],
-        report["after"]["acc_f"],
-        report["delta_acc_r"],
-        report["unmasked"]["acc_f"],
-    )
+    accuracies = report["after"]["acc_f"], report["delta_acc_r"], report["unmasked"]["acc_f"]
+    return report["verdict"], *accuracies
 
 
 def digest_inputs(settings: UnlearnSettings) -> str:

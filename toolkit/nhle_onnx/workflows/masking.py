@@ -9,6 +9,7 @@ import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.head.bounds import find_lowest_score, read_lowest_bias
 from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.head import Head
@@ -50,8 +51,7 @@ def check_mask(
     """
     if not options.masks or options.mask == "importance":
         return ()
-    masked = ModelProto()
-    masked.CopyFrom(proto)
+    masked = copy_model(proto)
     return mask_head(masked, head, request, options).notes
 
 

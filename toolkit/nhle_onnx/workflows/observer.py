@@ -39,8 +39,7 @@ class Stopwatch:
         self.observer.start_stage(name)
         start = time.perf_counter()
         yield
-        spent = time.perf_counter() - start
-        self.elapsed_s[key] = round(self.elapsed_s.get(key, 0.0) + spent, 3)
+        self.elapsed_s[key] = round(self.elapsed_s.get(key, 0.0) + time.perf_counter() - start, 3)
 
     def report_samples(self, done: int, total: int) -> None:
         """Report the number of measured samples."""

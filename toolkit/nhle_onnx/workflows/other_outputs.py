@@ -104,11 +104,10 @@ def _choose(classes: npt.NDArray[np.int64], request: ForgetRequest) -> list[int]
 
 def _spread(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Choose at most `_IMAGES`, evenly: the samples may be in the order of their classes."""
-    return (
-        indices[np.unique(np.linspace(0, len(indices) - 1, _IMAGES).astype(int))]
-        if len(indices)
-        else indices
-    )
+    if not len(indices):
+        return indices
+    places: npt.NDArray[np.int64] = np.unique(np.linspace(0, len(indices) - 1, _IMAGES, dtype=int))
+    return indices[places]
 
 
 def _run(

@@ -82,9 +82,7 @@ class Plan:
     def judge(self) -> Judge:
         """The judge of the edited model."""
         return Judge(
-            request=self.request,
-            limits=self.settings.limits,
-            labels=self.classifier.labels,
+            request=self.request, limits=self.settings.limits, labels=self.classifier.labels
         )
 
 

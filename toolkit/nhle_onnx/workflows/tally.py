@@ -44,8 +44,7 @@ def sum_tallies(outcomes: Iterable[Outcome[Tally]], total: int, on_batch: OnBatc
         done = sum(summed.counts[0].total)
         on_batch(done, max(done, total))
     if summed is None:
-        message = "no part of the samples was counted"
-        raise ValueError(message)
+        raise ValueError("no part of the samples was counted")
     return summed
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from nhle_onnx.data.source import Array
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
@@ -91,7 +91,7 @@ def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
 
 
 def lower_and_compare(
-    classifier: Classifier, inputs: npt.NDArray[np.float32], batch_size: int
+    classifier: Classifier, inputs: Array, batch_size: int
 ) -> tuple[LoweredModel, float]:
     """Lower a model; return it, and its largest difference from ONNX Runtime on `inputs`. Raises
     UnsupportedModelError where it differs more than its number format explains.
@@ -120,9 +120,7 @@ def lower_and_compare(
     return lowered, check_parity(read_scores, inputs, expected, tolerance, locate)
 
 
-def _read_logits(
-    classifier: Classifier, inputs: npt.NDArray[np.float32], batch_size: int
-) -> npt.NDArray[np.float32]:
+def _read_logits(classifier: Classifier, inputs: Array, batch_size: int) -> Array:
     """Compute the reference: the head's logits by ONNX Runtime on the CPU."""
     real, head = with_real_values(classifier.model.proto, classifier.head)
     session = open_session(expose_tensors(real, head.scores), "cpu")

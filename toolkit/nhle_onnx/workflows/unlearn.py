@@ -12,6 +12,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
 from nhle_onnx.errors import NotFiniteError, TrainingDivergedError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.head.drop import drop_classes
@@ -135,8 +136,7 @@ def _mask(plan: Plan, trained: ModelProto) -> tuple[ModelProto, Masked]:
     options = plan.settings.options
     if not options.masks:
         return trained, Masked()
-    edited = ModelProto()
-    edited.CopyFrom(trained)
+    edited = copy_model(trained)
     activations = _read_activations(plan, edited) if options.mask == "importance" else None
     return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
 
@@ -146,10 +146,7 @@ def round_updates(proto: ModelProto, tensors: Mapping[str, Array]) -> dict[str, 
     kinds = {name: tensor.data_type for name, tensor in list_tensors(proto)}
     floats = tuple(name for name in tensors if kinds[name] == TensorProto.FLOAT)
     old = read_tensors(proto, floats)
-    return {
-        name: round_update(old[name], value) if name in old else value
-        for name, value in tensors.items()
-    }
+    return {**tensors, **{name: round_update(old[name], tensors[name]) for name in floats}}
 
 
 def _read_activations(plan: Plan, edited: ModelProto) -> Array:
@@ -232,8 +229,7 @@ def _compare(plan: Plan, edited: ModelProto) -> Changes:
     original = without_unused(model.proto, model.constants)
     if not plan.dropped:
         return compare_models(original, edited)
-    smaller = ModelProto()
-    smaller.CopyFrom(original)
+    smaller = copy_model(original)
     drop_classes(smaller, head, plan.dropped)
     changes = compare_models(smaller, edited)
     own = [name for part in head.all_parts for name in (part.weight, part.bias) if name]

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from nhle_onnx.data.source import Array
 from nhle_onnx.engines.choose import is_ray
 from nhle_onnx.errors import UsageError
 from nhle_onnx.hints import hint, word_all
@@ -160,15 +160,12 @@ def _open(settings: VerifySettings) -> tuple[VerifySettings, Comparison, tuple[s
     return settings, comparison, (*notes, *left_out)
 
 
-def _read_few(
-    settings: VerifySettings, classifier: Classifier
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+def _read_few(settings: VerifySettings, classifier: Classifier) -> tuple[Array, tuple[str, ...]]:
     """Read a few images, but none that Ray will read; and notes on what was left out."""
     if is_ray(settings.engine):
         return np.empty((0, *classifier.image_input.sample_shape), np.float32), ()
     evaluation = read_evaluation(settings.data, classifier)
-    few = evaluation.read(range(min(TRIED, len(evaluation.indices))))
-    return few, evaluation.samples.notes
+    return evaluation.read(range(min(TRIED, len(evaluation.indices)))), evaluation.samples.notes
 
 
 def _judge_other_outputs(

@@ -99,8 +99,7 @@ def compare_to_both(context: AuditContext) -> tuple[Measure, ...]:
     images = rng.permutation(np.flatnonzero(context.is_judge))[: 3 * _MOST]
     thirds = np.array_split(images, 3)
     if min(map(len, thirds)) < _FEWEST:
-        message = f"it needs {3 * _FEWEST} images of the class for measuring"
-        raise CannotRunError(message)
+        raise CannotRunError(f"it needs {3 * _FEWEST} images of the class for measuring")
     own, second, third = thirds
     found = {
         role: compare_closeness(

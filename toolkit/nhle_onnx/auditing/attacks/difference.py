@@ -17,10 +17,9 @@ from nhle_onnx.values.outcomes import Role
 
 def measure_row_changes(rows: HeadRows, original: HeadRows) -> npt.NDArray[np.float64]:
     """Return how far each class's row and bias moved, in lengths of the original row, [K]."""
-    moved = np.linalg.norm(rows.weight - original.weight, axis=1)
-    shifted = np.abs(rows.bias - original.bias)
+    moved = np.linalg.norm(rows.weight - original.weight, axis=1) + abs(rows.bias - original.bias)
     lengths = np.linalg.norm(original.weight, axis=1)
-    changes: npt.NDArray[np.float64] = (moved + shifted) / np.maximum(lengths, 1e-12)
+    changes: npt.NDArray[np.float64] = moved / np.maximum(lengths, 1e-12)
     return changes
 
 

@@ -30,8 +30,7 @@ def attack_layers(context: AuditContext) -> tuple[Measure, ...]:
     found = {role: _list_layers(context, role) for role in context.targets}
     counts = {role: len(layers) for role, layers in found.items()}
     if counts["edited"] != counts["original"]:
-        message = "the edited model has other layers than the original"
-        raise CannotRunError(message)
+        raise CannotRunError("the edited model has other layers than the original")
     chosen = _choose(context)
     features = {
         role: _read(context, role, layers, chosen)
@@ -100,12 +99,8 @@ def _choose(context: AuditContext) -> npt.NDArray[np.int64]:
 def _draw(
     classes: Labels, allowed: npt.NDArray[np.bool_], count: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    return np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(allowed & (classes == index)))[:count]
-            for index in np.unique(classes)
-        ]
-    )
+    groups = [np.flatnonzero(allowed & (classes == index)) for index in np.unique(classes)]
+    return np.concatenate([rng.permutation(group)[:count] for group in groups])
 
 
 def _read(

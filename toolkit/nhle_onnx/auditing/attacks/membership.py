@@ -162,8 +162,7 @@ def list_candidates(context: AuditContext) -> tuple[Labels, npt.NDArray[np.bool_
 def read_member_probabilities(context: AuditContext, target: Target) -> Array:
     """Return a model's probabilities of members and others, [N, K]."""
     if target.member_answers is None:
-        message = "no members were given"
-        raise CannotRunError(message)
+        raise CannotRunError("no members were given")
     scores = (target.member_answers.scores, target.answers.scores[context.is_forgotten])
     return to_probabilities(np.concatenate(scores))
 

@@ -29,8 +29,7 @@ def measure_neighbours(context: AuditContext) -> tuple[Measure, ...]:
     """Measure the accuracy on retained samples nearest to the class."""
     chosen = find_neighbours(context)
     if len(chosen) < _FEWEST:
-        message = f"it needs {_FEWEST} retained samples, and there are {len(chosen)}"
-        raise CannotRunError(message)
+        raise CannotRunError(f"it needs {_FEWEST} retained samples, and there are {len(chosen)}")
     classes = context.classes[chosen]
     title = f"accuracy on the {SHARE:.0%} of retained samples that are nearest to the class"
     values = measure_each(

@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import is_float, read_tensors, replace_tensors
@@ -19,6 +20,9 @@ from nhle_onnx.values.preprocess import ImageInput
 
 WIDTHS = (8, 4)  # bits
 USABLE = 0.5  # of the retained samples
+Images = npt.NDArray[np.float32]
+Feed = dict[str, npt.NDArray[np.generic]]
+
 _CALIBRATION = 128  # images for ONNX Runtime's static quantizer
 _BATCH = 32
 _WEIGHT_POSITION = 1
@@ -27,8 +31,7 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 def round_weights(proto: ModelProto, bits: int) -> ModelProto:
     """Return a copy with weights rounded to `bits`, with a scale for each output channel."""
-    rounded = ModelProto()
-    rounded.CopyFrom(proto)
+    rounded = copy_model(proto)
     axes = _find_channel_axes(proto)
     values = read_tensors(proto, tuple(axes))
     replace_tensors(
@@ -50,9 +53,7 @@ def round_channels(
     return rounded.astype(weight.dtype)
 
 
-def quantize_statically(
-    proto: ModelProto, target: ImageInput, images: npt.NDArray[np.float32]
-) -> ModelProto:
+def quantize_statically(proto: ModelProto, target: ImageInput, images: Images) -> ModelProto:
     """Quantize the whole model with ONNX Runtime's static quantizer: int8 weights and activations.
 
     It is calibrated on `images` [N, ...]. Raises UnsupportedModelError where it fails.
@@ -83,8 +84,7 @@ def quantize_statically(
 
 def _name_nodes(proto: ModelProto) -> ModelProto:
     """Return a copy in which all nodes have names, by which the quantizer tells them apart."""
-    named = ModelProto()
-    named.CopyFrom(proto)
+    named = copy_model(proto)
     for index, node in enumerate(named.graph.node):
         node.name = node.name or f"{node.op_type}.{index}"
     return named
@@ -93,17 +93,15 @@ def _name_nodes(proto: ModelProto) -> ModelProto:
 class _Calibration:
     """Images for the quantizer, which wants an object with `get_next`."""
 
-    def __init__(self, target: ImageInput, images: npt.NDArray[np.float32]) -> None:
+    def __init__(self, target: ImageInput, images: Images) -> None:
         self._feeds = _make_feeds(target, images)
 
-    def get_next(self) -> dict[str, npt.NDArray[np.generic]] | None:
+    def get_next(self) -> Feed | None:
         """Return the next batch, or None."""
         return next(self._feeds, None)
 
 
-def _make_feeds(
-    target: ImageInput, images: npt.NDArray[np.float32]
-) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
+def _make_feeds(target: ImageInput, images: Images) -> Iterator[Feed]:
     size = target.batch or _BATCH
     whole = len(images) - len(images) % size if target.batch else len(images)
     for start in range(0, whole, size):

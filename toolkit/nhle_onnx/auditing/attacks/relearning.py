@@ -47,10 +47,9 @@ class RelearnSamples:
 
 def reset_rows(rows: HeadRows, forgotten: Sequence[int]) -> HeadRows:
     """Return the head with zero rows for forgotten classes, their biases the others' mean."""
-    kept = [index for index in range(len(rows.bias)) if index not in forgotten]
     weight, bias = rows.weight.copy(), rows.bias.copy()
     weight[list(forgotten)] = 0.0
-    bias[list(forgotten)] = bias[kept].mean()
+    bias[list(forgotten)] = np.delete(bias, list(forgotten)).mean()
     return HeadRows(weight, bias)
 
 
@@ -125,8 +124,7 @@ def attack_by_relearning(
     was = float((original.argmax(1) == context.classes[context.is_judge]).mean())
     goal = (1 - TOLERANCE) * was
     if not goal:
-        message = "the original does not know the class"
-        raise CannotRunError(message)
+        raise CannotRunError("the original does not know the class")
     for role, target in context.targets.items():
         curves[role] = relearn(
             lower_target(context, role, _reset(context, target), device),

@@ -49,6 +49,5 @@ def _enclose(numbers: Sequence[float]) -> Corners:
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     across, down = numbers[::2], numbers[1::2]
     if len(across) != len(down):
-        message = f"a line has {len(numbers)} numbers"
-        raise ValueError(message)
+        raise ValueError(f"a line has {len(numbers)} numbers")
     return min(across), min(down), max(across), max(down)

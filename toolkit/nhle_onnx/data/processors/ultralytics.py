@@ -52,17 +52,14 @@ def _read_size(text: str) -> tuple[int, int]:
             return side, side
         case [int(height), int(width)]:
             return height, width
-    message = f"imgsz is {text[:80]!r}"
-    raise ValueError(message)
+    raise ValueError(f"imgsz is {text[:80]!r}")
 
 
 def read_literal(text: str) -> object:
     """Read a Python literal, in which form Ultralytics writes lists and names."""
     if len(text) > _MAX_TEXT:
-        message = f"a literal has {len(text):,} characters"
-        raise ValueError(message)
+        raise ValueError(f"a literal has {len(text):,} characters")
     try:
         return ast.literal_eval(text)
     except (SyntaxError, MemoryError, RecursionError) as error:
-        message = f"it is not a Python literal: {text[:80]!r}"
-        raise ValueError(message) from error
+        raise ValueError(f"it is not a Python literal: {text[:80]!r}") from error

@@ -125,8 +125,7 @@ def _check_node(index: GraphIndex, node: NodeProto, count: int, left: int) -> No
         if count in tensor.dims or is_count or is_excess:
             reason = "needs"
     if reason:
-        message = f"{_name(node)} {reason} all {count} classes"
-        raise UnsupportedModelError(message, remedy=_REMEDY)
+        raise UnsupportedModelError(f"{_name(node)} {reason} all {count} classes", remedy=_REMEDY)
 
 
 def _name(node: NodeProto) -> str:

@@ -60,8 +60,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
         raise UsageError(message, remedy=hint("Choose one with {graph_output}."))
     for part in heads[0].all_parts:
         if fault := find_tensor_fault(GraphIndex(model.proto), part):
-            message = f"{model.path} has a head that {fault}"
-            raise UnsupportedModelError(message, remedy=_REMEDY)
+            raise UnsupportedModelError(f"{model.path} has a head that {fault}", remedy=_REMEDY)
     return heads[0]
 
 
@@ -78,8 +77,7 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
     """List the heads of all outputs, and of scores that an output is chosen from."""
-    tracer = Tracer(Shapes(proto))
-    outputs = gs.import_onnx(proto).outputs
+    tracer, outputs = Tracer(Shapes(proto)), gs.import_onnx(proto).outputs
     chosen = [scores for tensor in outputs if (scores := _find_chosen(tensor)) is not None]
     found = [_read_head(tracer, tensor) for tensor in (*outputs, *chosen)]
     return tuple(head for head in found if isinstance(head, ClassifierHead))

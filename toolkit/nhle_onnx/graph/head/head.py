@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
 from nhle_onnx.graph.head.tie import undo_step
@@ -162,8 +163,7 @@ class Head:
         Of several heads, each takes its features' weights, and the first that computes a class its
         bias.
         """
-        changed = ModelProto()
-        changed.CopyFrom(self.proto)
+        changed = copy_model(self.proto)
         parts = list(self.parts)
         biases = [part.own_rows.bias for part in parts]
         is_open = np.ones(self.layout.num_classes, bool)
@@ -196,8 +196,7 @@ class Head:
         """Return a copy of this model with the original's rows, and its scales where a class has
         one of its own. What the copy then recognises of a forgotten class is in the features.
         """
-        restored = ModelProto()
-        restored.CopyFrom(self.proto)
+        restored = copy_model(self.proto)
         undo_step(restored)
         head, source = Head(restored, self.layout), original.index.tensors
         scales = [list_class_scales(head.index, part) for part in self.layout.all_parts]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from onnx import ModelProto, helper
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.values.model import ClassifierHead, QuantParams
 
 
@@ -11,8 +12,7 @@ def with_real_values(proto: ModelProto, head: ClassifierHead) -> tuple[ModelProt
     """Return a copy with real-valued features and scores, and the head with their names there."""
     if head.feature_quant_params is None and head.scores_quant_params is None:
         return proto, head
-    widened = ModelProto()
-    widened.CopyFrom(proto)
+    widened = copy_model(proto)
     features = _append_reals(widened, head.features, head.feature_quant_params)
     scores = _append_reals(widened, head.scores, head.scores_quant_params)
     return widened, replace(

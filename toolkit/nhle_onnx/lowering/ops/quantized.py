@@ -106,20 +106,19 @@ def quantize_linear(
 ) -> Tensor:
     """QuantizeLinear, with one scale for each tensor, index or block."""
     steps = x / spread_parameter(node, x, scale)
-    if zero_point is not None:
-        zero_point = spread_parameter(node, x, zero_point)
-    return round_steps(node, steps, 2, zero_point)
+    return round_steps(node, steps, 2, _spread_if_given(node, x, zero_point))
 
 
 def dequantize_linear(
     node: Node, x: Tensor, scale: Tensor, zero_point: Tensor | None = None
 ) -> Value:
     """DequantizeLinear, with one scale for each tensor, index or block."""
-    shape = find_shape(x)
-    if zero_point is not None:
-        zero_point = spread_parameter(node, x, zero_point)
-    real = Quantized(x, spread_parameter(node, x, scale), zero_point).read()
-    return with_shape(real, shape)
+    steps = Quantized(x, spread_parameter(node, x, scale), _spread_if_given(node, x, zero_point))
+    return with_shape(steps.read(), find_shape(x))
+
+
+def _spread_if_given(node: Node, x: Tensor, zero_point: Tensor | None) -> Tensor | None:
+    return None if zero_point is None else spread_parameter(node, x, zero_point)
 
 
 def spread_parameter(node: Node, x: Tensor, parameter: Tensor) -> Tensor:

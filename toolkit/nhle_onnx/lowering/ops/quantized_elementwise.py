@@ -30,10 +30,8 @@ def q_linear_mul(node: Node, *inputs: Tensor) -> Tensor:
 
 def q_linear_concat(node: Node, scale: Tensor, zero_point: Tensor, *operands: Tensor) -> Tensor:
     """QLinearConcat: each operand has its own scale."""
-    parts = [
-        Quantized(*operands[start : start + _OPERAND]).read()
-        for start in range(0, len(operands), _OPERAND)
-    ]
+    starts = range(0, len(operands), _OPERAND)
+    parts = [Quantized(*operands[start : start + _OPERAND]).read() for start in starts]
     return _round(node, torch.cat(parts, node.get("axis")), 0, scale, zero_point)
 
 

@@ -1,5 +1,7 @@
 """Extremes, order and running sums along one axis."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -8,22 +10,17 @@ from nhle_onnx.lowering.node import Ints, Node, recorded, to_ints, to_ints_if_kn
 
 def arg_max(node: Node, x: Tensor) -> Tensor:
     """ArgMax: the first of equal values, or the last with `select_last_index`."""
-    return find_largest(
-        x,
-        node.get("axis", 0),
-        keeps=bool(node.get("keepdims", 1)),
-        is_last=bool(node.get("select_last_index", 0)),
-    )
+    return _search(find_largest, node, x)
 
 
 def arg_min(node: Node, x: Tensor) -> Tensor:
     """ArgMin: the first of equal values, or the last with `select_last_index`."""
-    return find_smallest(
-        x,
-        node.get("axis", 0),
-        keeps=bool(node.get("keepdims", 1)),
-        is_last=bool(node.get("select_last_index", 0)),
-    )
+    return _search(find_smallest, node, x)
+
+
+def _search(find: Callable[..., Tensor], node: Node, x: Tensor) -> Tensor:
+    keeps, is_last = bool(node.get("keepdims", 1)), bool(node.get("select_last_index", 0))
+    return find(x, node.get("axis", 0), keeps=keeps, is_last=is_last)
 
 
 @recorded

@@ -87,9 +87,8 @@ def put_slices(x: Tensor, indices: Tensor, updates: Tensor, reduction: str) -> T
 
 def slice(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor:  # noqa: A001 - the operator's
     """Slice: attributes up to opset 9, inputs after it."""
-    names = ("starts", "ends", "axes", "steps")
-    given = {name: node.get(name) for name in names}
-    for name, value in zip(names, inputs, strict=False):
+    given = {name: node.get(name) for name in ("starts", "ends", "axes", "steps")}
+    for name, value in zip(given, inputs, strict=False):
         given[name] = None if value is None else to_ints_if_known(value)
     return slice_axes(x, *given.values())
 

@@ -109,8 +109,7 @@ def _check_entries(archive: zipfile.ZipFile, kit: Kit) -> None:
     stated |= {f"{folder}/{name}".lstrip("/"): it for name, it in kit.model.sidecars.items()}
     for name, digest in stated.items():
         if _digest_entry(archive, name) != digest:
-            message = f"{name} has another digest than {_KIT_JSON} states"
-            raise ValueError(message)
+            raise ValueError(f"{name} has another digest than {_KIT_JSON} states")
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -139,14 +138,12 @@ def _keep_counts(checks: tuple[Check, ...], stated: list[dict[str, Any]]) -> tup
 
 def _check_schema(kind: type, schema: object) -> None:
     if schema not in _SCHEMAS[kind]:
-        message = f"its schema is {schema}"
-        raise ValueError(message)
+        raise ValueError(f"its schema is {schema}")
 
 
 def _check_classes(report: _Report) -> None:
     if not set(report.forget) <= set(range(len(report.labels))):
-        message = f"it has {len(report.labels)} labels, and is about class {report.forget}"
-        raise ValueError(message)
+        raise ValueError(f"it has {len(report.labels)} labels, and is about class {report.forget}")
 
 
 def _check_verdict(report: _Report, document: Mapping[str, Any]) -> None:

@@ -42,8 +42,7 @@ def parse_result(content: bytes) -> tuple[DeviceResult, Kit]:
     """
     result = _parse(_RESULT, content)
     if hashlib.sha256(result.kit.document.encode()).hexdigest() != result.kit.sha256:
-        message = "its copy of kit.json does not have the digest that it states"
-        raise ValueError(message)
+        raise ValueError("its copy of kit.json does not have the digest that it states")
     kit = parse_kit(result.kit.document)
     _compare(result, kit)
     return result, kit
@@ -58,17 +57,14 @@ def parse_kit(text: str) -> Kit:
     except NhleOnnxError as error:
         raise ValueError(error.reason) from error
     if request.forget != kit.forget or not kit.classes or len(kit.classes) != len(kit.expected):
-        message = "its kit.json contradicts itself"
-        raise ValueError(message)
+        raise ValueError("its kit.json contradicts itself")
     if max(*kit.classes, *kit.expected) >= count:
-        message = f"its kit.json has classes outside the model's {count}"
-        raise ValueError(message)
+        raise ValueError(f"its kit.json has classes outside the model's {count}")
     before = kit.host.before
     if (before and not _follows(before, kit)) or kit.host.after != measure_answers(
         kit, kit.expected
     ).after:
-        message = "its kit.json has figures of the host that do not follow from its answers"
-        raise ValueError(message)
+        raise ValueError("its kit.json has figures of the host that do not follow from its answers")
     return kit
 
 
@@ -172,15 +168,13 @@ def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "it"
-        message = f"{place}: {first['msg']}"
-        raise ValueError(message) from error
+        raise ValueError(f"{place}: {first['msg']}") from error
 
 
 def _compare(result: DeviceResult, kit: Kit) -> None:
     """Compare everything that a result states twice."""
     if len(result.predictions) != len(kit.classes) or max(result.predictions) >= len(kit.labels):
-        message = "its predictions do not fit the kit's images and classes"
-        raise ValueError(message)
+        raise ValueError("its predictions do not fit the kit's images and classes")
     figures = measure_answers(kit, result.predictions)
     checks = list_device_checks(figures, kit.limits)
     pairs = {
@@ -195,5 +189,4 @@ def _compare(result: DeviceResult, kit: Kit) -> None:
     }
     for name, (stated, found) in pairs.items():
         if stated != found:
-            message = f"{name} does not follow from its predictions and the kit"
-            raise ValueError(message)
+            raise ValueError(f"{name} does not follow from its predictions and the kit")

@@ -64,38 +64,9 @@ def describe_audit(
         tool=_name_tool(report.tool),
         verdict=judge_audit(report),
         sections=_drop_empty(
-            Section(
-                title="Can the class be brought back?",
-                sentences=answer_attacks(report),
-                pictures=_keep(
-                    picture_attacks(report.measures),
-                    picture_curves(report.curves) if report.curves else None,
-                ),
-            ),
-            Section(
-                title="How do we know?",
-                sentences=explain_attacks(report),
-                points=(
-                    *list_gaps(report.checks),
-                    *(f"{skipped.attack}: {skipped.reason}" for skipped in report.skipped),
-                ),
-                tables=(
-                    tabulate_checks(report.checks, report.measures),
-                    tabulate_attacks(report.measures),
-                ),
-            ),
-            Section(
-                title="What is left of it?",
-                sentences=(compare_with_retrained(report),),
-                galleries=_keep(
-                    show_forgotten(report.labels, report.outcomes) if report.outcomes else None
-                ),
-                pictures=_keep(
-                    picture_scale(report.measures),
-                    picture_flows(*named, report.flows) if report.flows else None,
-                    picture_projection(report, projection) if projection else None,
-                ),
-            ),
+            _show_attacks(report),
+            _show_evidence(report),
+            _show_remains(report, projection),
             _show_answers(*named, report.accuracies, report.samples.judge, report.outcomes),
             _show_training(trajectory),
             Section(title="Notes", points=report.notes),
@@ -111,10 +82,44 @@ def describe_audit(
     )
 
 
+def _show_attacks(report: AuditReport) -> Section:
+    curves = picture_curves(report.curves) if report.curves else None
+    return Section(
+        title="Can the class be brought back?",
+        sentences=answer_attacks(report),
+        pictures=_keep(picture_attacks(report.measures), curves),
+    )
+
+
+def _show_evidence(report: AuditReport) -> Section:
+    skipped = (f"{each.attack}: {each.reason}" for each in report.skipped)
+    checks = tabulate_checks(report.checks, report.measures)
+    return Section(
+        title="How do we know?",
+        sentences=explain_attacks(report),
+        points=(*list_gaps(report.checks), *skipped),
+        tables=(checks, tabulate_attacks(report.measures)),
+    )
+
+
+def _show_remains(report: AuditReport, projection: Projection | None) -> Section:
+    labels, forget, outcomes, flows = report.labels, report.forget, report.outcomes, report.flows
+    return Section(
+        title="What is left of it?",
+        sentences=(compare_with_retrained(report),),
+        galleries=_keep(show_forgotten(labels, outcomes) if outcomes else None),
+        pictures=_keep(
+            picture_scale(report.measures),
+            picture_flows(labels, forget, flows) if flows else None,
+            picture_projection(report, projection) if projection else None,
+        ),
+    )
+
+
 def describe_unlearning(report: UnlearnReport) -> Page:
     """The page of an edit: what `unlearn` measured."""
     report = clean(report)
-    samples, model, named = report.samples, report.model, (report.labels, report.forget)
+    named = (report.labels, report.forget)
     before_and_after: dict[Role, Accuracy] = {"original": report.before, "edited": report.after}
     return Page(
         title=f"Forgetting {name_forgotten(*named)}",
@@ -123,34 +128,36 @@ def describe_unlearning(report: UnlearnReport) -> Page:
         sections=_drop_empty(
             _show_checks(report.checks),
             _show_forgotten(*named, report.outcomes),
-            _show_answers(*named, before_and_after, samples.eval, report.outcomes),
+            _show_answers(*named, before_and_after, report.samples.eval, report.outcomes),
             _show_training(report.trajectory),
             Section(title="Notes", points=report.notes),
             Section(
                 title="Provenance",
                 tables=(
-                    tabulate_files({"original": model, "edited": report.edited}),
-                    tabulate_facts(
-                        "What was run",
-                        {
-                            **_list_run(report),
-                            "head": f"{model.head.op}, {model.head.feature_dim} features, "
-                            f"{model.head.num_classes} classes, {model.format}",
-                            "opset": model.opset,
-                            "tensors changed": len(report.changed_tensors),
-                            "tensors added": report.added_tensors,
-                            "samples to forget": f"{samples.forget} from {samples.source}",
-                            "anchors": f"{samples.anchors} from {samples.anchor_source}",
-                            "samples to judge by": f"{samples.eval} from {samples.eval_source}",
-                            **list_preprocess(report.preprocess),
-                            **_list_surroundings(report),
-                        },
-                    ),
+                    tabulate_files({"original": report.model, "edited": report.edited}),
+                    tabulate_facts("What was run", _list_edit(report)),
                     tabulate_facts("Method", report.method),
                 ),
             ),
         ),
     )
+
+
+def _list_edit(report: UnlearnReport) -> dict[str, Any]:
+    samples, model = report.samples, report.model
+    return {
+        **_list_run(report),
+        "head": f"{model.head.op}, {model.head.feature_dim} features, "
+        f"{model.head.num_classes} classes, {model.format}",
+        "opset": model.opset,
+        "tensors changed": len(report.changed_tensors),
+        "tensors added": report.added_tensors,
+        "samples to forget": f"{samples.forget} from {samples.source}",
+        "anchors": f"{samples.anchors} from {samples.anchor_source}",
+        "samples to judge by": f"{samples.eval} from {samples.eval_source}",
+        **list_preprocess(report.preprocess),
+        **_list_surroundings(report),
+    }
 
 
 def describe_verification(report: VerifyReport) -> Page:

@@ -175,12 +175,8 @@ def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Ta
 
 def tabulate_facts(title: str, facts: Mapping[str, Any]) -> Table:
     """Names and values, as the JSON has them; folded."""
-    return Table(
-        title=title,
-        is_folded=True,
-        header=("what", "value"),
-        rows=tuple(Row(cells=(name, _write(value))) for name, value in facts.items()),
-    )
+    rows = tuple(Row(cells=(name, _write(value))) for name, value in facts.items())
+    return Table(title=title, is_folded=True, header=("what", "value"), rows=rows)
 
 
 def list_preprocess(preprocess: Preprocess | None) -> dict[str, Any]:

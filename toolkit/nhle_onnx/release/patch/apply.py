@@ -172,11 +172,7 @@ class _Writer:
     """Writes one file of the result."""
 
     def __init__(
-        self,
-        made: MadeFile,
-        sources: Mapping[int, BinaryIO],
-        patch: _Streams,
-        helper: Executor,
+        self, made: MadeFile, sources: Mapping[int, BinaryIO], patch: _Streams, helper: Executor
     ) -> None:
         self._made, self._sources, self._patch, self._helper = made, sources, patch, helper
 

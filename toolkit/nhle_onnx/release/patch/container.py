@@ -136,29 +136,25 @@ def _parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - foreign JSON
     try:
         return json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
     except RecursionError as error:
-        message = "it is nested too deeply"
-        raise ValueError(message) from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        message = "it has a repeated key"
-        raise ValueError(message)
+        raise ValueError("it has a repeated key")
     return found
 
 
 def _refuse_constant(name: str) -> None:
-    message = f"{name} is not a JSON number"
-    raise ValueError(message)
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _read_span(name: str, entry: Mapping[str, Any], start: int) -> Span:
     """Read where a stream lies. Raises ValueError, KeyError or TypeError for an invalid entry."""
     first, last = entry["data_offsets"]
     if name not in _STREAMS or not isinstance(first, int) or not isinstance(last, int):
-        message = f"{name} is not a stream of a patch"
-        raise ValueError(message)
+        raise ValueError(f"{name} is not a stream of a patch")
     return Span(start + first, start + last)
 
 

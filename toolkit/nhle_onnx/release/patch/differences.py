@@ -49,8 +49,7 @@ def _join(planes: tuple[bytes, ...], kind: np.dtype[Any]) -> Words:
     """Join bytes, lowest first, into words."""
     words: Words = np.frombuffer(planes[0], np.uint8).astype(kind)
     for index, plane in enumerate(planes[1:], start=1):
-        shift = np.array(8 * index, kind)
-        words |= np.frombuffer(plane, np.uint8).astype(kind) << shift
+        words |= np.frombuffer(plane, np.uint8).astype(kind) << np.array(8 * index, kind)
     return words
 
 

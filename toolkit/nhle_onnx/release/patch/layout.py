@@ -137,8 +137,7 @@ def _list_fields(content: memoryview, start: int, end: int) -> Iterator[tuple[in
                 yield key >> 3, position, position + size
                 position += size
             case kind:
-                message = f"wire type {kind} is not in use"
-                raise ValueError(message)
+                raise ValueError(f"wire type {kind} is not in use")
 
 
 def _read_varint(content: memoryview, position: int) -> tuple[int, int]:

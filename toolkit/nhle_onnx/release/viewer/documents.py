@@ -73,14 +73,12 @@ def read_document(path: Path) -> Document:
 def _parse(text: str) -> dict[str, Any]:
     document = json.loads(text, parse_constant=_refuse)
     if not isinstance(document, dict):
-        message = "it is no JSON object"
-        raise TypeError(message)
+        raise TypeError("it is no JSON object")
     return document
 
 
 def _refuse(constant: str) -> None:
-    message = f"{constant} is no number"
-    raise ValueError(message)
+    raise ValueError(f"{constant} is no number")
 
 
 @cache
@@ -99,8 +97,7 @@ def _check(report: Report) -> None:
         pairs = (pair for of_model in report.outcomes.confusion.values() for pair in of_model)
         named |= {index for true, given, _ in pairs for index in (true, given)}
     if unknown := sorted(index for index in named if not 0 <= index < len(report.labels)):
-        message = f"it names class {unknown[0]} of {len(report.labels)}"
-        raise ValueError(message)
+        raise ValueError(f"it names class {unknown[0]} of {len(report.labels)}")
 
 
 def _list_images(report: UnlearnReport | VerifyReport | AuditReport) -> Iterable[Any]:

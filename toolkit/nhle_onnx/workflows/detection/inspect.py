@@ -25,11 +25,8 @@ def list_reasons(subject: Subject) -> tuple[dict[str, bool], tuple[str, ...]]:
 def list_operators(subject: Subject) -> tuple[str, ...]:
     """List the operators before boxes and scores that cannot be trained."""
     model, detector = subject.model, subject.detector
-    found = [
-        node
-        for name in (detector.boxes.name, detector.scores.name)
-        for node in list_unsupported(model.proto, model.opset, name)
-    ]
+    names = (detector.boxes.name, detector.scores.name)
+    found = [node for name in names for node in list_unsupported(model.proto, model.opset, name)]
     return tuple(sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in found}))
 
 

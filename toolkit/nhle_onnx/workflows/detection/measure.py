@@ -30,8 +30,7 @@ def open_reader(
     subject: Subject, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
 ) -> Session:
     """Open a session that gives the tensors of boxes and scores, of the model or an edited one."""
-    detector = subject.detector
-    names = dict.fromkeys((detector.boxes.name, detector.scores.name))
+    names = dict.fromkeys((subject.detector.boxes.name, subject.detector.scores.name))
     return open_session(expose_tensors(proto or subject.model.proto, *names), provider, kernels)
 
 

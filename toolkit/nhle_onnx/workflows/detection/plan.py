@@ -78,7 +78,7 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
         source = _open(_choose_folder(root, SAMPLES), subject)
         seen = _look(source, subject, session)
         forget, anchors, rest = _split(seen, request, settings.options.samples_per_class)
-        _require_forget(source, forget, subject, request)
+        _require_forget(source, forget, subject.labels[request.forget[0]])
         evaluation = _choose_evaluation(settings, root, source, rest, subject)
         given, anchor_notes = _open_anchors(settings, source, anchors, subject)
     with watch.stage("measure_before", "measuring the detector as given"):
@@ -197,11 +197,8 @@ def _split(
     return own[:count], anchors[:MOST_ANCHORS], own[count:]
 
 
-def _require_forget(
-    source: SceneSource, forget: Sequence[int], subject: Subject, request: ForgetRequest
-) -> None:
+def _require_forget(source: SceneSource, forget: Sequence[int], name: str) -> None:
     if not forget:
-        name = subject.labels[request.forget[0]]
         message = f"no image in {source.path} shows {name}, by its boxes or by what is detected"
         raise InputRefusedError(message, remedy="Give a few images of it; 16 are enough.")
 

@@ -50,8 +50,7 @@ def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
     """Find what a loaded detector consists of. Raises UnsupportedModelError."""
     target = find_input(model, flags)
     if target.layout is None:
-        message = f"{model.path} is a detector whose input is no image"
-        raise UnsupportedModelError(message)
+        raise UnsupportedModelError(f"{model.path} is a detector whose input is no image")
 
     def knows(count: int) -> bool:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from onnx import ModelProto
 
 from nhle_onnx.detection.restoring import restore_channels
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.save import write_files
@@ -102,8 +103,7 @@ def _train(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
 
 def _edit(plan: DetectionPlan, training: TrainingResult) -> ModelProto:
     """Return a copy of the model with trained tensors and masked class channels."""
-    edited = ModelProto()
-    edited.CopyFrom(plan.subject.model.proto)
+    edited = copy_model(plan.subject.model.proto)
     replace_tensors(edited, round_updates(edited, training.tensors))
     if plan.settings.options.masks:
         mask_channels(edited, plan.subject.detector, plan.request, _choose_mask(plan))
