@@ -44,7 +44,7 @@ CASES = (
         Case(
             name=f"{count} images of the forgotten class",
             make=lambda shop, count=count: _verify(shop, counts=ALL | {FORGOTTEN: count}),  # type: ignore[misc]
-            code=NOT_JUDGED, says="test images of 3 Dress: ", was="PASSED",
+            code=NOT_JUDGED, says=f"test image{'s' * (count > 1)} of 3 Dress: ", was="PASSED",
         )
         for count in (1, 3, 14, 48)
     ),

@@ -144,7 +144,7 @@ def test_ultralytics_crops_squares_and_squashes_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"task": "detect"}, {"imgsz": "os.getcwd()"}, {"imgsz": "[1, 2, 3]"}]
+    "changes", [{"task": "pose"}, {"imgsz": "os.getcwd()"}, {"imgsz": "[1, 2, 3]"}]
 )
 def test_other_ultralytics_models_are_refused(changes: dict[str, str], lenet_copy: Path) -> None:
     lenet_copy.with_name("preprocessor_config.json").unlink()

@@ -19,7 +19,7 @@ from nhle_onnx.text import suggest
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Device, OrtProvider, Provider, Runtime
 from nhle_onnx.values.preprocess import ChannelOrder, Layout
-from nhle_onnx.values.request import Loss, Mask, Method, Scope
+from nhle_onnx.values.request import Effort, Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import (
     OptionField,
     list_choices,
@@ -115,6 +115,8 @@ class VerifyKeywords(RunKeywords, total=False):
 class AuditKeywords(RunKeywords, total=False):
     """The keywords of `audit`."""
 
+    patch: StrPath | None
+    effort: Effort
     reference: StrPath | None
     members: StrPath | None
     report: StrPath | None

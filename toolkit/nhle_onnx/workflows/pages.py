@@ -1,4 +1,4 @@
-"""The file of --report, in `verify` and `fleet`: checked before long work, written after it."""
+"""The report as a file, in `verify` and `fleet`: checked before long work, written after it."""
 
 from pathlib import Path
 

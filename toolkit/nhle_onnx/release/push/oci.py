@@ -1,4 +1,4 @@
-"""OCI artefacts in a folder, laid out as ORAS does: `oras cp --from-oci-layout` takes them on."""
+"""OCI artefacts in a folder, laid out as ORAS does, which can copy them to a registry."""
 
 import hashlib
 import json
