@@ -58,7 +58,9 @@ def resume(
 def write_results(name: str, title: str, body: str, rows: Sequence[Row]) -> None:
     """Write `name`.md for people and `name`.jsonl for programs, with how they were made."""
     made = {
-        "command": shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *sys.argv[1:]]),
+        "command": shlex.join(
+            ["python", "-m", Path(sys.argv[0]).parent.name, *map(_shorten, sys.argv[1:])]
+        ),
         "date": datetime.now(UTC).date().isoformat(),
         "tool": f"{TOOL['name']} {TOOL['version']}",
         "machine": f"{read_processor()}, {os.cpu_count()} cores",
@@ -86,6 +88,11 @@ def read_processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+
+
+def _shorten(argument: str) -> str:
+    """Write a path as seen from the checkout: where that lies tells a reader nothing."""
+    return os.path.relpath(argument, ROOT) if Path(argument).is_absolute() else argument
 
 
 def _find_rows(name: str) -> Path:
