@@ -7,20 +7,18 @@ from pathlib import Path
 from statistics import fmean
 
 import click
-from rich.progress import track
 
 from nhle_onnx.values.audit import AuditReport
-from studies.audit import APPROACHES, CLASSES, DATASET, STUDIED, run_audit
+from studies.audit import APPROACHES, CLASSES, DATASET, STUDIED, measure_cells, run_audit
 from studies.datasets import load_dataset
 from studies.networks import get_network
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.results import resume, write_results
 from studies.subjects import Classifier, open_classifier
-from studies.tables import Row, get_key, group_rows, make_sections, pick_rows
+from studies.tables import Row, group_rows, make_sections, pick_rows
 from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
 
 NAME = "attackers"
-KEY = ("network", "method", "forget", "seed")
 METHODS = ("CWM only", "nhle-onnx")  # of those that `audit` studies
 PER_CLASS = 300  # test images
 SHOWN = {
@@ -65,15 +63,9 @@ def attackers(
     """Make every attack on each result; rows that were measured before are kept."""
     dataset = load_dataset(DATASET, data_root)
     with resume(NAME, fresh=fresh) as kept:
-        done = {get_key(row, KEY) for row in kept.rows}
+        cells = list(product(range(seeds), map(int, classes), METHODS))
         for name in names:
-            classifier = open_classifier(dataset, name, cache)
-            cells = list(product(range(seeds), map(int, classes), METHODS))
-            for seed, index, method in track(cells, description=name):
-                key = (name, method, index, seed)
-                if key not in done:
-                    found = measure(classifier, method, index, seed, cache)
-                    kept.add(dict(zip(KEY, key, strict=True)) | found)
+            measure_cells(kept, open_classifier(dataset, name, cache), cells, cache, measure)
         publish(kept.rows)
 
 

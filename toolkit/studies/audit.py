@@ -23,7 +23,7 @@ from studies.datasets import load_dataset
 from studies.networks import NETWORKS, get_network, measure_statistics, prepare_inputs
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.ours import export, fold_batch_norm, run_tool
-from studies.results import resume, write_results
+from studies.results import KeptRows, resume, write_results
 from studies.subjects import Classifier, open_classifier
 from studies.tables import (
     Row,
@@ -105,17 +105,27 @@ def audit(
     """
     dataset = load_dataset(DATASET, data_root)
     with resume(NAME, fresh=fresh) as kept:
-        done = {get_key(row, KEY) for row in kept.rows}
+        cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
         for name in names:
-            classifier = open_classifier(dataset, name, cache)
-            cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
-            for seed, index, method in track(cells, description=name):
-                key = (name, method, index, seed)
-                if key not in done:
-                    found = measure(classifier, method, index, seed, cache)
-                    kept.add(dict(zip(KEY, key, strict=True)) | found)
+            measure_cells(kept, open_classifier(dataset, name, cache), cells, cache, measure)
         publish(kept.rows)
     click.echo(describe(kept.rows))
+
+
+def measure_cells(
+    kept: KeptRows,
+    classifier: Classifier,
+    cells: Sequence[tuple[int, int, str]],
+    cache: Path,
+    measure_one: Callable[[Classifier, str, int, int, Path], Row],
+) -> None:
+    """Add a row for each seed, class and method that has none."""
+    done = {get_key(row, KEY) for row in kept.rows}
+    for seed, index, method in track(cells, description=classifier.name):
+        key = (classifier.name, method, index, seed)
+        if key not in done:
+            found = measure_one(classifier, method, index, seed, cache)
+            kept.add(dict(zip(KEY, key, strict=True)) | found)
 
 
 def measure(classifier: Classifier, method: str, index: int, seed: int, cache: Path) -> Row:

@@ -23,6 +23,7 @@ from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.version import __version__
 from nhle_onnx.workflows.detection.subject import DetectorFoundError, find_subject
+from nhle_onnx.workflows.file_facts import list_file_facts
 
 TOOL = {"name": "nhle-onnx", "version": __version__}
 _PACKAGES = ("numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "pillow", "torch")
@@ -111,22 +112,14 @@ def require_same_task(original: Classifier, other: Classifier, role: str) -> Non
 
 def summarize_file(model: OnnxModel) -> FileSummary:
     """Return a file's resolved path, digest and size."""
-    return FileSummary(
-        path=str(model.path),
-        sha256=model.sha256,
-        size_bytes=model.size_bytes,
-        sidecars=dict(model.sidecars),
-    )
+    return FileSummary(**list_file_facts(model))
 
 
 def summarize_model(classifier: Classifier) -> ModelSummary:
     """Describe the model for the report."""
     model = classifier.model
     return ModelSummary(
-        path=str(model.path),
-        sha256=model.sha256,
-        size_bytes=model.size_bytes,
-        sidecars=dict(model.sidecars),
+        **list_file_facts(model),
         opset=model.opset,
         head=classifier.head,
         format=Head(model.proto, classifier.head).element_type.name,

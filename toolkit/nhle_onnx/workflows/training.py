@@ -15,16 +15,15 @@ from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import objective
-from nhle_onnx.unlearning.finetune import STEP_LIMIT, TuningData, finetune
-from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.unlearning.finetune import TuningData, finetune
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.training_course import describe_course, follow_steps
 from nhle_onnx.workflows.training_result import TrainingResult
 
 _REMEDY = "Check the preprocessing, and that the samples are of this model."
@@ -36,12 +35,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_plan(plan)
-    limit = STEP_LIMIT if options.steps is None else options.steps
-
-    def report_step(point: TrainingStep) -> None:
-        detail = f"margin {point.win_margin:+.2f}, drift {point.drift:.4f}"
-        watch.observer.advance(point.step, limit, detail)
-
+    report_step = follow_steps(watch.observer, options.steps)
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         finetuned = finetune(
             lowered,
@@ -58,27 +52,16 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
             device=device,
             on_step=report_step,
         )
-    trajectory = finetuned.trajectory
     return TrainingResult(
         tensors=finetuned.tensors,
         device=str(device),
         details={
-            "optimizer": finetuned.optimizer,
-            "mirrors": finetuned.probe.mirrors,
-            "max_shift": finetuned.probe.max_shift,
+            **describe_course(finetuned),
             "made_anchors": finetuned.made_anchors,
             "margin": objective.MARGIN,
-            "sure_margin": finetuned.probe.margin,
-            "drift_bound": DRIFT_BOUND,
-            "retain_weight": trajectory.pace.weight,
-            "steps_taken_back": trajectory.pace.taken_back,
             "adversarial_augmentation": objective.ADVERSARIAL_AUGMENTATION,
-            "imitation_weight": objective.IMITATION_WEIGHT,
-            "separation_weight": objective.SEPARATION_WEIGHT,
-            "steps_run": len(trajectory.points),
-            "stop_reason": finetuned.stop_reason,
         },
-        points=trajectory.points,
+        points=finetuned.trajectory.points,
         parity=parity,
     )
 

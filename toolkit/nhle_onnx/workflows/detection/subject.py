@@ -16,6 +16,7 @@ from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.file_facts import list_file_facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,7 @@ def summarize(subject: Subject) -> DetectorSummary:
     """Describe the detector for the report."""
     model = subject.model
     return DetectorSummary(
-        path=str(model.path),
-        sha256=model.sha256,
-        size_bytes=model.size_bytes,
-        sidecars=dict(model.sidecars),
+        **list_file_facts(model),
         opset=model.opset,
         detector=subject.detector,
         format=subject.parts[0].element_type.name,

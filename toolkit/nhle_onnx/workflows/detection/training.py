@@ -15,21 +15,20 @@ from nhle_onnx.lowering.module import LoweredModel, lower_tensors
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
-from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import locations
 from nhle_onnx.unlearning.detector_probing import probe_detector
-from nhle_onnx.unlearning.finetune import STEP_LIMIT, Goal, pursue
+from nhle_onnx.unlearning.finetune import Goal, pursue
 from nhle_onnx.unlearning.locations import DetectionObjective, Reader
-from nhle_onnx.unlearning.objective import IMITATION_WEIGHT, SEPARATION_WEIGHT, to_inputs
+from nhle_onnx.unlearning.objective import to_inputs
 from nhle_onnx.unlearning.views import Scenes
 from nhle_onnx.values.boxes import Boxes
-from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.detection.plan import DetectionPlan
 from nhle_onnx.workflows.detection.subject import Subject
 from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.training_course import describe_course, follow_steps
 from nhle_onnx.workflows.training_result import TrainingResult
 
 MOST_AT_ONCE = 32  # images; a map has hundreds of locations each
@@ -43,37 +42,21 @@ def train_detector(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_detector(subject, plan.images)
-    limit = STEP_LIMIT if options.steps is None else options.steps
-
-    def report_step(point: TrainingStep) -> None:
-        detail = f"margin {point.win_margin:+.2f}, drift {point.drift:.4f}"
-        watch.observer.advance(point.step, limit, detail)
-
+    report_step = follow_steps(watch.observer, options.steps)
     lowered = replace(lowered, module=lowered.module.to(device))
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         tuned = pursue(
             lowered, plan.names, partial(_make_goal, plan, device), options, on_step=report_step
         )
-    pace = tuned.trajectory.pace
     return TrainingResult(
         tensors=tuned.tensors,
         device=str(device),
         details={
-            "optimizer": tuned.optimizer,
-            "mirrors": tuned.probe.mirrors,
-            "max_shift": tuned.probe.max_shift,
+            **describe_course(tuned),
             "margin": locations.MARGIN,
-            "sure_margin": tuned.probe.margin,
-            "drift_bound": DRIFT_BOUND,
             "covering_overlap": locations.COVERS,
             "known_score": locations.KNOWN,
             "box_weight": locations.BOX_WEIGHT,
-            "retain_weight": pace.weight,
-            "steps_taken_back": pace.taken_back,
-            "imitation_weight": IMITATION_WEIGHT,
-            "separation_weight": SEPARATION_WEIGHT,
-            "steps_run": len(tuned.trajectory.points),
-            "stop_reason": tuned.stop_reason,
         },
         points=tuned.trajectory.points,
         parity=parity,
