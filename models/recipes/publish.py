@@ -5,7 +5,6 @@ import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -15,11 +14,11 @@ from torch import nn
 
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from recipes import fashion_mnist
+from recipes.export import write_onnx
 from recipes.idx import read_split
 from recipes.training import TrainingOptions, prepare_images, train
 
 _BATCH_SIZE = 500
-_TRACES = "pkg.torch.onnx.stack_trace"  # holds paths of the machine that exported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,25 +87,9 @@ def publish(network: nn.Module, recipe: Recipe, data_root: Path, folder: Path) -
 
 
 def export(network: nn.Module, recipe: Recipe, path: Path) -> None:
-    """Write one ONNX file with a free batch size and no path of this machine in it."""
+    """Write the network as its recipe says."""
     image = torch.zeros(2, recipe.channels, recipe.extent, recipe.extent)
-    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"]}
-    if not recipe.use_dynamo:
-        batch = {"image": {0: "batch"}, "logits": {0: "batch"}}
-        torch.onnx.export(
-            network, (image,), path, dynamo=False, opset_version=17, dynamic_axes=batch, **names
-        )
-        return
-    free = {"images": {0: torch.export.Dim("batch")}}
-    torch.onnx.export(
-        network, (image,), path, dynamo=True, dynamic_shapes=free, external_data=False, **names
-    )
-    model = onnx.load(path)
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key != _TRACES]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    onnx.save(model, path)
+    write_onnx(network, "image", image, ("logits",), path, use_dynamo=recipe.use_dynamo)
 
 
 def measure_test_accuracy(path: Path, recipe: Recipe, data_root: Path) -> float:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import platform
 from pathlib import Path
-from typing import Any
 
 import onnx
 import onnxruntime as ort
@@ -21,6 +20,7 @@ from nhle_onnx.workflows.measure import ignore_batch
 from recipes import fashion_mnist
 from recipes.detection.composites import EXTENT
 from recipes.detection.training import TrainingOptions
+from recipes.export import write_onnx
 
 _CONFIG = {
     "do_convert_rgb": True,
@@ -31,30 +31,12 @@ _CONFIG = {
     "rescale_factor": 1 / 255,
     "do_normalize": False,
 }
-_TRACES = "pkg.torch.onnx.stack_trace"  # holds paths of the machine that exported
 
 
 def export(network: nn.Module, path: Path, outputs: tuple[str, ...], *, use_dynamo: bool) -> None:
-    """Write one ONNX file with a free batch size and no path of this machine in it."""
-    network.eval()
+    """Write a detector."""
     images = torch.zeros(2, 3, EXTENT, EXTENT)
-    names: dict[str, Any] = {"input_names": ["images"], "output_names": list(outputs)}
-    if not use_dynamo:
-        axes = {name: {0: "batch"} for name in ("images", *outputs)}
-        torch.onnx.export(
-            network, (images,), path, dynamo=False, opset_version=17, dynamic_axes=axes, **names
-        )
-        return
-    free = {"images": {0: torch.export.Dim("batch")}}
-    torch.onnx.export(
-        network, (images,), path, dynamo=True, dynamic_shapes=free, external_data=False, **names
-    )
-    model = onnx.load(path)
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key != _TRACES]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    onnx.save(model, path)
+    write_onnx(network, "images", images, outputs, path, use_dynamo=use_dynamo)
 
 
 def write_sidecars(folder: Path) -> None:
