@@ -207,6 +207,7 @@ OPERATORS = (
             ("FusedGemm", "fused", (0, 1, 2), ""),
             ("FusedMatMul", "fused", (0, 1), "fused_matmul"),
             ("Gelu", "fused", (), ""),
+            ("MatMulNBits", "quantized", (1,), "mat_mul_n_bits"),
             ("MultiHeadAttention", "fused", (3,), ""),
             ("QGemm", "quantized", (3, 6), "q_gemm"),
             ("QLinearAdd", "quantized_elementwise", (0, 3), "q_linear_add"),

@@ -76,7 +76,7 @@ def test_heads_in_the_way(model: ModelProto, reason: str, remedy: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("op_type", "remedy"),
-    [("BiasSplitGelu", "fused by ONNX Runtime"), ("MatMulNBits", "packed by a quantizer")],
+    [("BiasSplitGelu", "fused by ONNX Runtime"), ("MatMulBnb4", "packed by a quantizer")],
 )
 def test_operators_in_the_way_of_training_alone(op_type: str, remedy: str, tmp_path: Path) -> None:
     """The head needs none of them: `cwm` works, and is offered."""
