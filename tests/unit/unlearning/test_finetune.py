@@ -13,12 +13,11 @@ from nhle_onnx.training.budget import (
     FIRST_RATE,
     FORGOTTEN,
     LARGEST_RATE,
-    SETTLING,
     TOO_LITTLE_FORGOTTEN,
 )
+from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import TrainingStep
 from nhle_onnx.unlearning.finetune import (
-    STEP_LIMIT,
     Finetuned,
     TuningData,
     finetune,
@@ -192,7 +191,7 @@ def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
     settled = run()
     count = len(settled.trajectory.points)
     assert settled.stop_reason == FORGOTTEN
-    assert SETTLING <= count < STEP_LIMIT
+    assert ENDURANCE["standard"].settling <= count < ENDURANCE["standard"].steps
     assert settled.trajectory.points[-1].step_size < LARGEST_RATE
     told = run(steps=count + 5)
     assert told.stop_reason == "steps given"
@@ -226,8 +225,20 @@ def test_classes_that_no_anchor_shows_are_kept_on_made_ones(shown: tuple[int, ..
 
 def test_it_gives_up_where_nothing_is_forgotten() -> None:
     never = run(lr=1e-7)
-    assert never.stop_reason == TOO_LITTLE_FORGOTTEN
-    assert len(never.trajectory.points) < STEP_LIMIT
+    assert never.stop_reason.startswith(TOO_LITTLE_FORGOTTEN)
+    assert never.stop_reason.endswith('or effort="thorough", which goes on for longer')
+    assert len(never.trajectory.points) < ENDURANCE["standard"].steps
+
+
+@pytest.mark.parametrize(("effort", "most"), [("fast", 64), ("standard", 256), ("thorough", 256)])
+def test_the_effort_says_how_many_images_a_step_sees(effort: str, most: int) -> None:
+    samples = make_samples()
+    sizes = set()
+    network = Network()
+    network.register_forward_pre_hook(lambda _, given: sizes.add(len(given[0])))
+    many = replace(samples, anchors=np.tile(samples.anchors, (20, 1, 1, 1)))
+    run(network, many, steps=2, effort=effort)
+    assert 8 + most in sizes
 
 
 @pytest.mark.parametrize("steps", [1, 2, 30])

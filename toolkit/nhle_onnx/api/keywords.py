@@ -81,6 +81,7 @@ class TuningKeywords(RunKeywords, total=False):
     mask: Mask
     lr: float | None
     steps: int | None
+    effort: Effort
     force_unknown: bool
     provider: Provider | OrtProvider
     device: Device

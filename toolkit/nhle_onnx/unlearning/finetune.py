@@ -17,6 +17,7 @@ from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.augmentation import synthesize_anchors
 from nhle_onnx.training.averaging import WeightAverage
 from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
+from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
@@ -26,7 +27,6 @@ from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
-STEP_LIMIT = 600  # runs end before; this one guards against those that would not
 _PROBED = 256  # samples
 
 
@@ -177,7 +177,7 @@ def _make_objective(
         mirrors=probed.mirrors,
         max_shift=probed.max_shift,
         scale=probed.scale,
-        batch_size=options.batch_size,
+        batch_size=limit_batch(options),
         layout=layout,
         device=device,
         generator=generator,
@@ -214,7 +214,8 @@ def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
     if budget.steps is not None:
         return "steps given"
     missing = budget.explain(trajectory.points)
-    limit = hint("{steps} steps are the most; {missing}", steps=STEP_LIMIT, missing=missing)
+    steps = budget.endurance.steps
+    limit = hint("{steps} steps are the most; {missing}", steps=steps, missing=missing)
     return trajectory.pace.stop or limit
 
 
@@ -243,11 +244,23 @@ def _run(
         is_rounded=bool(rounded),
         is_rate_given=options.lr is not None,
         margin=margin,
+        effort=options.effort,
     )
-    limit = STEP_LIMIT if options.steps is None else options.steps
+    limit = find_step_limit(options)
     trajectory = train(optimizer, objective, budget, pace, max_steps=limit, on_step=follow)
     average.write()
     return trajectory, _name_stop(trajectory, budget)
+
+
+def find_step_limit(options: UnlearnOptions) -> int:
+    """How many steps training takes at most."""
+    return ENDURANCE[options.effort].steps if options.steps is None else options.steps
+
+
+def limit_batch(options: UnlearnOptions) -> int:
+    """How many images of each kind a step sees at most."""
+    most = ENDURANCE[options.effort].most_images
+    return options.batch_size if most is None else min(most, options.batch_size)
 
 
 def _make_optimizer(

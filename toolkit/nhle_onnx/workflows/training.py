@@ -17,7 +17,7 @@ from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import objective
-from nhle_onnx.unlearning.finetune import TuningData, finetune
+from nhle_onnx.unlearning.finetune import TuningData, find_step_limit, finetune
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node
@@ -35,7 +35,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_plan(plan)
-    report_step = follow_steps(watch.observer, options.steps)
+    report_step = follow_steps(watch.observer, find_step_limit(options))
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         finetuned = finetune(
             lowered,
