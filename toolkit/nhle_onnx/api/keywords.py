@@ -118,6 +118,7 @@ class AuditKeywords(RunKeywords, total=False):
 
     patch: StrPath | None
     effort: Effort
+    shadows: int | None
     reference: StrPath | None
     members: StrPath | None
     report: StrPath | None

@@ -15,7 +15,7 @@ class Endurance:
     It takes at most `steps`. Over `patience` steps the forgetting loss must fall; in its last
     `settling` steps the rate falls, which may be in vain `rounds` times. `margin` multiplies the
     margin by which the class must lose, and `most_images` bounds how many images of each kind a
-    step sees.
+    step sees. `attack_steps` are those of the attacker whom the network learns to resist, at most.
     """
 
     steps: int = 600  # runs end before; this one guards against those that would not
@@ -24,12 +24,13 @@ class Endurance:
     rounds: int = 3
     margin: float = 1.0
     most_images: int | None = None
+    attack_steps: int = 0
 
 
 ENDURANCE: Mapping[Effort, Endurance] = {
     "fast": Endurance(steps=150, patience=30, settling=11, rounds=1, margin=0.5, most_images=64),
     "standard": Endurance(),
-    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5),
+    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=6),
 }
 
 _FAST = ENDURANCE["fast"]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.data.variety import spread
+from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.augmentation import synthesize_anchors
@@ -22,6 +23,7 @@ from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, trai
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
 from nhle_onnx.unlearning.probing import Probe, probe
+from nhle_onnx.unlearning.resistance import Resistance
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import TrainingStep
@@ -34,13 +36,15 @@ _PROBED = 256  # samples
 class TuningData:
     """Model inputs in the model's layout: `forget` [N, ...] of `classes` [N], `anchors` [M, ...].
 
-    Without anchors, `synthesizes` makes them of the forget samples.
+    Without anchors, `synthesizes` makes them of the forget samples. With `rows`, those of the head,
+    the network learns to resist an attacker who learns from these samples.
     """
 
     forget: npt.NDArray[np.float32]
     classes: npt.NDArray[np.int64]
     anchors: npt.NDArray[np.float32]
     synthesizes: bool
+    rows: HeadRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class Finetuned:
     optimizer: str
     probe: Probe
     made_anchors: int
+    resists: bool
 
 
 class FromRows(nn.Module):
@@ -81,6 +86,7 @@ class Goal(NamedTuple):
     probe: Probe
     measures: bool
     made_anchors: int = 0
+    resists: bool = False
 
 
 def finetune(
@@ -102,7 +108,17 @@ def finetune(
             module, original, samples, request, options, target, device=device
         )
         measures = bool(len(samples.anchors)) or samples.synthesizes
-        return Goal(objective, probed, measures, len(objective.anchors) - len(samples.anchors))
+        if samples.rows is not None and measures:
+            resistance = Resistance(
+                module,
+                samples.rows,
+                request,
+                most_steps=ENDURANCE[options.effort].attack_steps,
+                whole=[lowered.parameter_of[name] for name in lowered.whole],
+            )
+            objective = replace(objective, resistance=resistance)
+        made = len(objective.anchors) - len(samples.anchors)
+        return Goal(objective, probed, measures, made, objective.resistance is not None)
 
     lowered = replace(lowered, module=taken.to(device))
     return pursue(lowered, names, make_goal, options, on_step=on_step)
@@ -144,6 +160,7 @@ def pursue(
         optimizer=optimizer_name,
         probe=goal.probe,
         made_anchors=goal.made_anchors,
+        resists=goal.resists,
     )
 
 
