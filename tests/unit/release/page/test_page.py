@@ -356,7 +356,7 @@ def test_with_shadows_the_page_says_what_these_can_and_cannot_tell() -> None:
     )  # fmt: skip
     report = replace(AUDIT, reference=None, measures=(row,), curves={})
     text = read_text(render_page(describe_audit(report, None, ())))
-    assert "70 % for the edited model, 60 % to 80 % for the shadows" in text
+    assert "70.0 % for the edited model, 60.0 % to 80.0 % for the shadows" in text
     assert "cannot be concluded whether a retrained model would" in text
     assert "cannot be concluded that the class is erased" not in text
 
