@@ -22,6 +22,7 @@ from nhle_onnx.unlearning.finetune import (
     TuningData,
     finetune,
     shows_few,
+    spread_within_steps,
 )
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -181,9 +182,11 @@ def test_each_loss_has_its_own_price() -> None:
 def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
     network = Network()
     network.body.weight.data += 3
+    begun = nn.Parameter(network.body.weight.detach().clone())
+    spread_within_steps([begun], UnlearnOptions().seed)
+    weight = begun.detach()
     result = run(network, whole=frozenset(["body.weight"]), steps=1)
-    weight = Network().body.weight.detach()
-    moved = np.abs(result.tensors["body.weight"] - (weight + 3).numpy())
+    moved = np.abs(result.tensors["body.weight"] - weight.numpy())
     assert moved.max() == pytest.approx(5e-3 * weight.std(correction=0).item(), rel=0.05)
 
 
@@ -287,3 +290,16 @@ def test_a_network_that_gives_all_the_same_score_has_a_scale_as_well() -> None:
     network.head.bias.data.zero_()
     lead = run(network, steps=1).trajectory.points[0].forget_margin
     assert lead == pytest.approx(0, abs=1e-3)
+
+
+def test_whole_numbers_begin_within_their_steps_and_not_all_in_the_middle() -> None:
+    stored = torch.arange(-8.0, 8.0).repeat(64)
+    first, again, other = (nn.Parameter(stored.clone()) for _ in range(3))
+    for parameter, seed in ((first, 0), (again, 0), (other, 1)):
+        spread_within_steps([parameter], seed)
+    assert torch.equal(first.round(), stored)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    left = (first.detach() + 0.5).floor() + 0.5 - first.detach()  # to the next number
+    assert left.min() < 0.02
+    assert left.max() > 0.98

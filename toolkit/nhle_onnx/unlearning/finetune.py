@@ -29,6 +29,7 @@ from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
+_WITHIN = 0.98  # of a step: at its very edge, rounding would decide
 _PROBED = 256  # samples
 
 
@@ -139,6 +140,7 @@ def pursue(
     parameters = {name: lowered.parameter_of[name] for name in names}
     goal = make_goal(*_prepare(lowered.module, parameters.values()))
     whole = [parameters[name] for name in names if name in lowered.whole]
+    spread_within_steps(whole, options.seed)
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
     trajectory, stop_reason = _run(
@@ -162,6 +164,19 @@ def pursue(
         made_anchors=goal.made_anchors,
         resists=goal.resists,
     )
+
+
+@torch.no_grad()
+def spread_within_steps(whole: Iterable[nn.Parameter], seed: int) -> None:
+    """Give each weight that is rounded when read a place of its own that rounds to the same number.
+
+    In the middle of its step, where a stored integer lies, each is equally far from the next: after
+    a few updates of equal size, all would leap there at once.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in whole:
+        places = torch.rand(parameter.shape, generator=generator) - 0.5
+        parameter.add_(places.to(parameter), alpha=_WITHIN)
 
 
 def _make_objective(
