@@ -153,6 +153,8 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
     types: dict[str, int] = {}
     packings = list_packings(model.proto)
     for name, tensor in list_tensors(model.proto):
+        if tensor.data_type == TensorProto.STRING:
+            continue  # most models that hold text read it behind their scores
         numbers = _to_numbers(tensor, packings.get(name))
         values[name], types[name] = numbers, tensor.data_type
         if name in names:
@@ -247,6 +249,8 @@ def _lower_node(
         is_exact=is_exact,
         rounding_block=block,
     )
+    if not values.keys() >= set(node.input):
+        raise view.refuse("that reads text")
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)
     for name, item in zip(node.output, results, strict=False):
