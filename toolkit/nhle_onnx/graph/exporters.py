@@ -8,8 +8,8 @@ _PACKED = frozenset({"GatherBlockQuantized", "MatMulBnb4", "MatMulFpQ4", "MatMul
 _REMEDIES = {
     _ML: "A scikit-learn pipeline has no network to train: refit it without the class.",
     _NCHWC: (
-        "ONNX Runtime laid this graph out for one processor (its optimization level 'all'): give "
-        "the model before that, or optimize it up to the level 'extended'."
+        "Give the model from before ONNX Runtime laid it out for one processor (its optimization "
+        "level 'all'), or optimize it up to the level 'extended'."
     ),
     _MICROSOFT: "This graph was fused by ONNX Runtime: give the model before that.",
 }
