@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper
 
+from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import list_tensors
 
 Numbers = npt.NDArray[np.generic]
@@ -42,7 +43,7 @@ class Packing:
 
 def list_packings(proto: ModelProto) -> dict[str, Packing]:
     """Return how weights are packed, by name; those are left out that do not fit their operator."""
-    tensors = dict(list_tensors(proto))
+    tensors = GraphIndex(proto).tensors
     found: dict[str, Packing] = {}
     for node in proto.graph.node:
         if node.op_type == _OPERATOR and (name := node.input[_WEIGHT]) in tensors:
