@@ -20,7 +20,7 @@ from model_signing.manifest import Manifest
 from sigstore_models.bundle.v1 import Bundle
 from sigstore_models.intoto import Envelope, Signature
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.hints import hint
@@ -260,8 +260,7 @@ def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
     try:
         return load(read_regular(path))
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error
+        raise refuse_unreadable(path, error, f"Give the PEM file of a {kind}.") from error
     except TypeError as error:  # a missing password, or an unnecessary one
         message = f"{path}: {_first_line(error)}"
         raise InputRefusedError(
