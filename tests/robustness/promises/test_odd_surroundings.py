@@ -253,3 +253,21 @@ def test_memory_of_several_processes_counts(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert tmp_path.exists()
+
+
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "variable"])
+def test_settings_of_matplotlib_that_cannot_be_read(tmp_path: Path, *, is_file: bool) -> None:
+    """It reads `matplotlibrc` in the folder that it is started in, whoever put it there."""
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff" if is_file else b"")
+    script = (
+        "from nhle_onnx.errors import InputRefusedError\n"
+        "try: import nhle_onnx.release.page\n"
+        "except InputRefusedError as error: print(error.reason, error.remedy)"
+    )
+    surroundings = os.environ | ({} if is_file else {"MPLBACKEND": "nonsense"})
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=surroundings, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("matplotlib cannot be loaded: ")
+    assert "move a file matplotlibrc out of this folder" in done.stdout

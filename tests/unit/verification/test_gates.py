@@ -195,8 +195,8 @@ def test_few_images_are_noted_with_what_they_leave_open() -> None:
     after = make_counts((0, 1), (1, 20), (60, 60))
     assert judge.describe(Counted(after=after)) == (
         (
-            "only 1 test image of 0 cat: at most 95 % may still be recognised (95 % confidence); add "
-            "images to tighten this"
+            "only 1 test image of 0 cat: at most 95 % may still be recognised (95 % confidence); "
+            "add images to tighten this"
         ),
         (
             "only 20 test images of 1 dog: at most 22 % may still be recognised (95 % confidence); "
