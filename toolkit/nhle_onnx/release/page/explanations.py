@@ -22,6 +22,8 @@ _FIGURES: Mapping[str, str] = {
     "in the output, it is recognised again at once.",
     "unmasking.rebuilt_row": "The head's row of the class is computed again from a few images of "
     "it. A class that still forms a group of its own in the features comes back.",
+    "shadows": "The same attack on small networks that never saw the class. What they show of it, "
+    "any network would.",
     "separability": "How far the class lies from the others in the features, compared with its own "
     "spread. More means that it is easier to tell apart.",
     "probe.recall": "A new head is trained on the features with images of every class. It shows "

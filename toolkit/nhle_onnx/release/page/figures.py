@@ -4,7 +4,9 @@ from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.verdict import Check
 
 _MINUS = "\N{MINUS SIGN}"
-_SHARES = frozenset({"known_before", "unmasking", "probe", "quantization", "membership"})
+_SHARES = frozenset(
+    {"known_before", "unmasking", "probe", "shadows", "quantization", "membership", "revival"}
+)
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %
 _SOME = 1000
 
