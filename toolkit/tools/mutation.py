@@ -68,7 +68,7 @@ def mutation(
 
 
 def _arrange(tested: Sequence[str], *, starts_anew: bool) -> None:
-    """Arrange the checkout for mutmut: the package side by side with the `tested` packages' tests."""
+    """Arrange the checkout for mutmut: all packages, and the tests of those that are `tested`."""
     if starts_anew:
         shutil.rmtree(WORK, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", ".mypy_cache")
@@ -79,7 +79,7 @@ def _arrange(tested: Sequence[str], *, starts_anew: bool) -> None:
         shutil.copytree(ROOT / source, WORK / place, dirs_exist_ok=True, ignore=ignored)
     lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines(keepends=True)
     unasked = tuple(f'    "tests/unit/{name}"' for name in {*PACKAGES} - {*tested})
-    kept = [line for line in lines if not line.startswith(unasked or "\0")]
+    kept = [line for line in lines if not line.startswith(unasked)]
     (WORK / "pyproject.toml").write_text("".join(kept), "utf-8")
 
 
