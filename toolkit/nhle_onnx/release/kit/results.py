@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kit import ClassCount, DeviceResult, Kit
 from nhle_onnx.values.report import Accuracy
@@ -163,6 +164,7 @@ def _check_agreement(figures: Figures, limits: DeviceLimits) -> Check:
 
 
 def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
+    parse_json(content)  # pydantic would take the last of a repeated key
     try:
         return adapter.validate_json(content, strict=True)
     except ValidationError as error:
