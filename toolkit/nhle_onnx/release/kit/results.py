@@ -164,13 +164,14 @@ def _check_agreement(figures: Figures, limits: DeviceLimits) -> Check:
 
 
 def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
-    parse_json(content)  # pydantic would take the last of a repeated key
     try:
-        return adapter.validate_json(content, strict=True)
+        value = adapter.validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise ValueError(f"{place}: {first['msg']}") from error
+    parse_json(content)  # pydantic takes the last of a repeated key
+    return value
 
 
 def _compare(result: DeviceResult, kit: Kit) -> None:
