@@ -30,7 +30,7 @@ class Endurance:
 ENDURANCE: Mapping[Effort, Endurance] = {
     "fast": Endurance(steps=150, patience=30, settling=11, rounds=1, margin=0.5, most_images=64),
     "standard": Endurance(),
-    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=6),
+    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=12),
 }
 
 _FAST = ENDURANCE["fast"]
