@@ -30,7 +30,7 @@ class Endurance:
 ENDURANCE: Mapping[Effort, Endurance] = {
     "fast": Endurance(steps=150, patience=30, settling=11, rounds=1, margin=0.5, most_images=64),
     "standard": Endurance(),
-    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=6),
+    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=12),
 }
 
 _FAST = ENDURANCE["fast"]
@@ -42,6 +42,17 @@ LESS = hint(
 )
 
 
-def describe_less(options: UnlearnOptions) -> tuple[str, ...]:
+UNRESISTING = hint(
+    "{effort=thorough}: training did not resist an attacker, which takes anchors and a classifier "
+    "with a single head"
+)
+
+
+def describe_less(options: UnlearnOptions, *, resists: bool) -> tuple[str, ...]:
     """Return a note of what training at this effort leaves out."""
-    return (LESS,) if options.trains and options.effort == "fast" else ()
+    if not options.trains:
+        return ()
+    if options.effort == "fast":
+        return (LESS,)
+    is_lacking = ENDURANCE[options.effort].attack_steps > 0 and not resists
+    return (UNRESISTING,) if is_lacking else ()
