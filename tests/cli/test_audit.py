@@ -29,6 +29,7 @@ from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
 from nhle_onnx.graph.element_types import ELEMENT_TYPES
+from nhle_onnx.release.page.explanations import explain_figure
 from nhle_onnx.release.page.figures import format_plain
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
@@ -514,6 +515,7 @@ def test_a_thorough_audit_with_a_patch_finds_what_was_only_masked(
     flags = ("--effort", "thorough", "--patch", patch)
     report = audit_beside(models.masked, models, *flags).report
     measures = read_measures(report)
+    assert all(map(explain_figure, measures))
     assert measures["revival.unmasked"]["edited"] > 0.9
     assert measures["revival.unmasked"]["reference"] < 0.1
     assert "revival.unmasked" in list_failed(report)

@@ -67,6 +67,13 @@ def read_texts(source: Path) -> Iterator[str]:
             yield " ".join(node.value.split())
 
 
+def read_formats(source: Path) -> Iterator[str]:
+    """How each text in a module formats its figures."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
+            yield ast.unparse(node.format_spec)
+
+
 def read_help(command: click.Command) -> Iterator[str]:
     yield command.help or ""
     yield from (item.help or "" for item in command.params if isinstance(item, click.Option))
@@ -93,6 +100,13 @@ def test_messages_and_docstrings_read_well() -> None:
         f"{path.name}: {fault}" for path in SOURCES for fault in find_faults(read_texts(path))
     ]
     assert faults == []
+
+
+def test_messages_write_percent_with_a_space() -> None:
+    for source in SOURCES:
+        assert not [form for form in read_formats(source) if form.rstrip("'\"").endswith("%")], (
+            source
+        )
 
 
 def test_help_reads_well() -> None:

@@ -20,7 +20,12 @@ from nhle_onnx.release.page.content import (
     describe_verification,
 )
 from nhle_onnx.release.page.explanations import explain_figure
-from nhle_onnx.release.page.figures import format_plain, format_points, format_share
+from nhle_onnx.release.page.figures import (
+    format_of_measure,
+    format_plain,
+    format_points,
+    format_share,
+)
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.audit import (
@@ -272,6 +277,23 @@ def test_other_figures_have_three_digits(value: float, shown: str) -> None:
 
 def test_every_figure_of_an_attack_is_explained() -> None:
     assert all(explain_figure(measure.name) for measure in MEASURES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("layers.head.recall_5", 0.905, "90.5 %"), ("perturbation.original_head", 0.0, "0.0 %"),
+        ("revival.unmasked", 0.25, "25.0 %"), ("neighbours.acc_r", 0.9, "90.0 %"),
+        ("traces.guessed", 1.0, "yes"), ("difference.named_by_patch", 0.0, "no"),
+        ("outputs.guessed", 0.5, "0.5"), ("closeness.p_value", 0.004, "0.004"),
+        ("layers.layer_3.cka", 0.87654, "0.877"),
+    ],
+)  # fmt: skip
+def test_a_figure_of_an_attack_is_written_as_its_kind_has_it(
+    name: str, value: float, shown: str
+) -> None:
+    assert explain_figure(name)
+    assert format_of_measure(replace(MEASURES[0], name=name, cap=None), value) == shown
 
 
 def test_images_are_shown_with_what_the_models_answer() -> None:

@@ -27,12 +27,12 @@ ROLE_NAMES: Mapping[Role, str] = {
     "reference": "retrained",
 }
 _COLOURS: Mapping[Role, str] = {
-    "original": "#0072b2",
+    "original": "#0066cd",
     "edited": "#d55e00",
-    "reference": "#009e73",
+    "reference": "#07a785",
 }
 _DASHES: Mapping[Role, str] = {"original": "-", "edited": "--", "reference": ":"}
-_HIGHLIGHTS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
+_HIGHLIGHTS = ("#d55e00", "#0066cd", "#07a785", "#a24485")
 _GREYS = (0.42, 0.70)  # both seen on white and on black
 _NAMED_CLASSES = 20  # more names than this would cover the points
 _LONGEST_NAME = 28

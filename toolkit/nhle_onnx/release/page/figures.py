@@ -1,10 +1,15 @@
 """Figures as a page writes them: with as many digits as their evidence has."""
 
+import re
+
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.verdict import Check
 
 _MINUS = "\N{MINUS SIGN}"
-_SHARES = frozenset({"known_before", "unmasking", "probe", "quantization", "membership"})
+_SHARES = re.compile(
+    r"acc_[fr]|^known_before|^(unmasking|probe|quantization|membership|perturbation|revival)\.|recall"
+)
+_YES_OR_NO = re.compile(r"\.(guessed|named)")
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %
 _SOME = 1000
 
@@ -45,12 +50,14 @@ def format_of_check(check: Check, value: float | None) -> str:
 
 def format_of_measure(measure: Measure, value: float | None) -> str:
     """Write a figure of an attack; one beyond its cap was never reached."""
+    if value in (0, 1) and _YES_OR_NO.search(measure.name):
+        return "yes" if value else "no"
     return format_share(value) if is_share(measure.name) else format_plain(value, measure.cap)
 
 
 def is_share(name: str) -> bool:
     """Whether a check's or a measure's figure is a share of images."""
-    return "acc_f" in name or not _SHARES.isdisjoint(name.split("."))
+    return bool(_SHARES.search(name))
 
 
 def _sign(text: str) -> str:
