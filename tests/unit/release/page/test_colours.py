@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nhle_onnx.release.page import charts, render
+from nhle_onnx.release.page import render
+from nhle_onnx.release.page.charts import style
 
 Colour = npt.NDArray[np.float64]
 
@@ -84,7 +85,7 @@ def read_schemes() -> dict[str, dict[str, str]]:
 
 
 SCHEMES = read_schemes()
-MODELS = tuple(charts._COLOURS.values())
+MODELS = tuple(style.COLOURS.values())
 
 
 def test_contrast_and_distance_are_those_of_the_standards() -> None:
@@ -104,13 +105,13 @@ def test_text_can_be_read(name: str, scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("colour", sorted({*MODELS, *charts._HIGHLIGHTS}))
+@pytest.mark.parametrize("colour", sorted({*MODELS, *style.HIGHLIGHTS}))
 def test_drawings_can_be_seen(colour: str, scheme: str) -> None:
     assert measure_contrast(colour, SCHEMES[scheme]["paper"]) >= 3
 
 
 @pytest.mark.parametrize("seen", SEEN)
-@pytest.mark.parametrize("colours", [MODELS, charts._HIGHLIGHTS], ids=["models", "classes"])
+@pytest.mark.parametrize("colours", [MODELS, style.HIGHLIGHTS], ids=["models", "classes"])
 def test_colours_of_one_drawing_are_told_apart(colours: tuple[str, ...], seen: str) -> None:
     for pair in combinations(colours, 2):
         assert measure_distance(*pair, seen) >= 0.1, pair

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from nhle_onnx.release.page.content import (
-    describe_audit,
-    describe_fleet,
-    describe_unlearning,
-    describe_verification,
-)
+from nhle_onnx.release.page.content.audit import describe_audit
+from nhle_onnx.release.page.content.fleet import describe_fleet
+from nhle_onnx.release.page.content.unlearning import describe_unlearning
+from nhle_onnx.release.page.content.verification import describe_verification
 from nhle_onnx.release.page.explanations import explain_figure
 from nhle_onnx.release.page.figures import (
     format_of_measure,

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nhle_onnx.release.page.charts import ROLE_NAMES
+from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Row, Table
 from nhle_onnx.release.page.explanations import CHECKS, explain_figure
 from nhle_onnx.release.page.figures import format_of_check, format_of_measure, format_share
