@@ -37,7 +37,7 @@ def attack_by_perturbing(context: AuditContext, device: torch.device) -> tuple[M
         ]
         values[role] = float(np.concatenate(hits).mean())
     reach = format_percent(REACH)
-    title = f"Acc_F with the original's head, images moved by up to {reach} of their range"
+    title = f"Acc_F with the original's head, images changed by up to {reach}"
     return (make_measure("perturbation", "original_head", title, values, places=False),)
 
 

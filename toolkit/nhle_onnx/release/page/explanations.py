@@ -1,7 +1,10 @@
 """What each check and each figure of an attack says, for readers who train no networks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from nhle_onnx.release.rows import name_measure
+from nhle_onnx.values.audit import Measure
 
 # by the name of a check
 CHECKS: Mapping[str, str] = {
@@ -69,7 +72,18 @@ _FIGURES: Mapping[str, str] = {
     "revival": "The head of the original is put back, and the rest is trained on images of the "
     "other classes alone. A class that is only pushed aside comes back by itself.",
 }
+_POSITION = ".position"
 _NUMBER = re.compile(r"_\d+$")
+
+
+def name_check(name: str, measures: Sequence[Measure] = ()) -> str:
+    """Name in plain words what a check looks at: a limit of its own, or a figure of an attack."""
+    titles = {measure.name: name_measure(measure) for measure in measures}
+    of_what = name.removesuffix(_POSITION)
+    if of_what != name:
+        title = titles.get(of_what, of_what)
+        return f"{title}: nearer to the retrained model (1) or to the original (0)?"
+    return CHECKS.get(name) or titles.get(name, name)
 
 
 def explain_figure(name: str) -> str:

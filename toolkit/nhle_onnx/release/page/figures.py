@@ -12,6 +12,7 @@ _SHARES = re.compile(
 _YES_OR_NO = re.compile(r"\.(guessed|named)")
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %
 _SOME = 1000
+_LEAST = 0.001  # less than this is nothing that a person weighs
 
 
 def format_share(value: float | None, images: int | None = None) -> str:
@@ -34,13 +35,22 @@ def format_plain(value: float | None, cap: float | None = None) -> str:
         return "-"
     if cap is not None and value > cap:
         return f"> {cap:g}"
+    if 0 < abs(value) < _LEAST:
+        return f"< {_LEAST:g}" if value > 0 else f"> {_MINUS}{_LEAST:g}"
     if float(value).is_integer():
         return _sign(f"{int(value):,}")
     return _sign(f"{value:.3g}" if abs(value) < _SOME else f"{value:,.0f}")
 
 
+def format_position(value: float | None) -> str:
+    """Write where a figure stands between the original, 0, and the retrained model, 1."""
+    return "-" if value is None else _sign(f"{value:.2f}")
+
+
 def format_of_check(check: Check, value: float | None) -> str:
     """Write a figure of a check as its kind has it: a share, a difference of shares, or a count."""
+    if check.name.endswith(".position"):
+        return format_position(value)
     if check.name.startswith("delta_"):
         return format_points(value)
     if is_share(check.name):

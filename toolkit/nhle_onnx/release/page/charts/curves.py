@@ -1,6 +1,7 @@
 """What goes on over steps: lines."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -9,6 +10,8 @@ from nhle_onnx.release.page.charts.style import COLOURS, DASHES, HIGHLIGHTS, ROL
 from nhle_onnx.release.page.svg import INK
 from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.report import TrainingStep
+
+_PANELS = 3  # beside one another
 
 
 def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
@@ -28,6 +31,34 @@ def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     add_legend(figure, axes)
+
+
+def draw_layers(figure: Figure, layers: Mapping[str, Mapping[Role, Mapping[int, float]]]) -> None:
+    """Recall by images a class, a panel for each layer, a line for each model."""
+    columns = min(_PANELS, len(layers))
+    rows = ceil(len(layers) / columns)
+    figure.set_size_inches(figure.get_figwidth(), 2.2 * rows + 0.5)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, (name, recalls) in zip(panels, layers.items(), strict=False):
+        for role, recall in recalls.items():
+            axes.plot(
+                recall.keys(),
+                recall.values(),
+                DASHES[role],
+                color=COLOURS[role],
+                label=ROLE_NAMES[role],
+                marker="o",
+                markersize=4,
+            )
+        axes.set(title=name, ylim=(-0.02, 1.02), xscale="log", xlabel="images a class")
+        shots = list(next(iter(recalls.values())))
+        axes.set_xticks(shots, map(str, shots))
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axes.grid()
+    for axes in panels[len(layers) :]:
+        axes.set_visible(False)
+    add_legend(figure, figure.axes[0])
 
 
 def draw_trajectory(figure: Figure, trajectory: Sequence[TrainingStep]) -> None:

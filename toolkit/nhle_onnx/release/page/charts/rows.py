@@ -16,7 +16,7 @@ from nhle_onnx.release.page.charts.style import (
     add_legend,
     wrap,
 )
-from nhle_onnx.release.page.figures import format_plain
+from nhle_onnx.release.page.figures import format_position
 from nhle_onnx.release.page.svg import INK
 from nhle_onnx.release.rows import name_measure
 from nhle_onnx.values.audit import Measure
@@ -92,7 +92,7 @@ def draw_scale(figure: Figure, measures: Sequence[Measure]) -> None:
     axes.plot(shown, rows, "o", color=COLOURS["edited"], markersize=7, clip_on=False)
     beside = axes.get_yaxis_transform()
     for row, position in zip(rows, positions, strict=True):
-        axes.text(1.02, row, format_plain(position), transform=beside, va="center")
+        axes.text(1.02, row, format_position(position), transform=beside, va="center")
     low, high = min(0.0, *shown), max(1.0, *shown)
     axes.set_xlim(low - 0.12, high + 0.12)
     axes.set_xticks([0, 0.5, 1], ["0\noriginal", "0.5", "1\nretrained"])

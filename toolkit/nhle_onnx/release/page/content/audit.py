@@ -16,7 +16,12 @@ from nhle_onnx.release.page.content.sections import (
 from nhle_onnx.release.page.elements import Page, Section
 from nhle_onnx.release.page.galleries import show_forgotten
 from nhle_onnx.release.page.pictures.answers import picture_flows
-from nhle_onnx.release.page.pictures.attacks import picture_attacks, picture_curves, picture_scale
+from nhle_onnx.release.page.pictures.attacks import (
+    picture_attacks,
+    picture_curves,
+    picture_layers,
+    picture_scale,
+)
 from nhle_onnx.release.page.pictures.features import picture_projection
 from nhle_onnx.release.page.tables import (
     list_gaps,
@@ -84,8 +89,8 @@ def _show_evidence(report: AuditReport) -> Section:
     return Section(
         title="How do we know?",
         sentences=explain_attacks(report),
-        points=(*list_gaps(report.checks), *skipped),
-        tables=(checks, tabulate_attacks(report.measures)),
+        points=(*list_gaps(report.checks, report.measures), *skipped),
+        tables=(checks, *tabulate_attacks(report.measures)),
     )
 
 
@@ -97,6 +102,7 @@ def _show_remains(report: AuditReport, projection: Projection | None) -> Section
         galleries=keep(show_forgotten(labels, outcomes) if outcomes else None),
         pictures=keep(
             picture_scale(report.measures),
+            picture_layers(report.measures),
             picture_flows(labels, forget, flows) if flows else None,
             picture_projection(report, projection) if projection else None,
         ),

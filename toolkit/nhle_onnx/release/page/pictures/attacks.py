@@ -1,18 +1,22 @@
 """What attacks bring back, and where the edited model stands."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from nhle_onnx.release.page.charts.curves import draw_curves
+from nhle_onnx.release.page.charts.curves import draw_curves, draw_layers
 from nhle_onnx.release.page.charts.rows import draw_attacks, draw_scale
 from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Picture
-from nhle_onnx.release.page.figures import format_of_measure, format_plain, format_share
+from nhle_onnx.release.page.figures import format_of_measure, format_position, format_share
 from nhle_onnx.release.page.svg import render_svg
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
 
-_SHARED_SCALE = ("unmasking", "probe", "membership")  # attacks whose figures are all fractions
+# attacks whose figures are all fractions
+_SHARED_SCALE = ("unmasking", "perturbation", "revival", "probe", "membership")
+_SHOTS = re.compile(r"layers\.(\w+)\.recall_(\d+)")
+_COIN = " For membership, a coin gets a balanced accuracy of 50 %."
 
 
 def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
@@ -38,8 +42,8 @@ def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
         title=title,
         svg=render_svg("attacks", alternative, partial(draw_attacks, measures=drawn)),
         alternative=alternative,
-        caption=f"{goal} Thin lines are 95 % intervals. For membership, a coin "
-        "gets a balanced accuracy of 50 %.",
+        caption=f"{goal} Thin lines are 95 % intervals."
+        + (_COIN if any(measure.attack == "membership" for measure in drawn) else ""),
     )
 
 
@@ -64,11 +68,15 @@ def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
 
 def picture_scale(measures: Sequence[Measure]) -> Picture | None:
     """Every measure on the way from the original to the retrained model; None without any."""
-    placed = [measure for measure in measures if measure.position is not None]
+    placed = [
+        measure
+        for measure in measures
+        if measure.position is not None and measure.attack != "layers"  # of which there are many
+    ]
     if not placed:
         return None
     positions = "; ".join(
-        f"{measure.title}: {format_plain(measure.position)}" for measure in placed
+        f"{measure.title}: {format_position(measure.position)}" for measure in placed
     )
     title = "From the original, 0, to the retrained model, 1"
     alternative = f"{title}, a dot for each measure. {positions}."
@@ -79,6 +87,45 @@ def picture_scale(measures: Sequence[Measure]) -> Picture | None:
         caption="The nearer to 1, the more the edited model is like one that never saw the class. "
         "Below 0 the edit made things worse; above 1 it went beyond what retraining gives.",
     )
+
+
+def picture_layers(measures: Sequence[Measure]) -> Picture | None:
+    """How well new heads on what late layers read find the class again; None without any."""
+    layers: dict[str, dict[Role, dict[int, float]]] = {}
+    for measure in measures:
+        found = _SHOTS.fullmatch(measure.name)
+        if found:
+            _add_recalls(layers.setdefault(found[1], {}), int(found[2]), measure)
+    if not layers:
+        return None
+    named = {name.replace("_", " "): recalls for name, recalls in layers.items()}
+    figures = "; ".join(
+        f"{name}, {ROLE_NAMES[role]}: {', '.join(map(format_share, recall.values()))}"
+        for name, recalls in named.items()
+        for role, recall in recalls.items()
+    )
+    title = "What new heads find in late layers"
+    shots = ", ".join(map(str, next(iter(next(iter(named.values())).values()))))
+    alternative = f"{title}, recognised after training with {shots} images a class. {figures}."
+    return Picture(
+        title=title,
+        svg=render_svg("layers", alternative, partial(draw_layers, layers=named)),
+        alternative=alternative,
+        caption="A new head is trained on what each layer reads, with few images of each class. "
+        "The edited model's line should lie near the retrained model's. With many images all lines "
+        "meet: what tells a class from others can be learned from any good features.",
+    )
+
+
+def _add_recalls(recalls: dict[Role, dict[int, float]], shots: int, measure: Measure) -> None:
+    figures: dict[Role, float | None] = {
+        "original": measure.original,
+        "edited": measure.edited,
+        "reference": measure.reference,
+    }
+    for role, figure in figures.items():
+        if figure is not None:
+            recalls.setdefault(role, {})[shots] = figure
 
 
 def _say(measure: Measure) -> str:
