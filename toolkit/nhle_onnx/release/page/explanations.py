@@ -48,6 +48,8 @@ _FIGURES: Mapping[str, str] = {
     "retrained model; 0 is equal.",
     "quantization": "The weights are rounded, as for a smaller device. Forgetting that hangs on "
     "tiny changes of the weights would be undone.",
+    "shadows": "Small networks that never saw the class are trained, and attacked in the same way. "
+    "The edited model should show no more of the class than they do.",
     "traces.outlier": "How far the row of the class stands out in the head, which would tell a "
     "reader of the file which class was removed.",
     "traces.guessed": "Whether the removed class can be guessed from the head's weights alone.",
