@@ -24,6 +24,7 @@ from scipy.special import log_softmax
 from torch.nn import functional
 
 from architectures import LeNet5
+from nhle_onnx.auditing import shadows
 from nhle_onnx.auditing.attacks import revival
 from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
@@ -516,7 +517,8 @@ def test_a_thorough_audit_with_a_patch_finds_what_was_only_masked(
     assert (
         run(["patch", "create", *map(str, (models.original, models.masked)), "-o", str(patch)]) == 0
     )
-    flags = ("--effort", "thorough", "--patch", patch)
+    monkeypatch.setattr(shadows, "STEPS", 20)
+    flags = ("--effort", "thorough", "--patch", patch, "--shadows", 1)
     report = audit_beside(models.masked, models, *flags).report
     measures = read_measures(report)
     assert all(map(explain_figure, measures))
@@ -529,6 +531,8 @@ def test_a_thorough_audit_with_a_patch_finds_what_was_only_masked(
     assert measures["difference.named_by_patch"]["edited"] == 1
     assert measures["difference.guessed_from_head"]["edited"] == 1
     assert measures["outputs.guessed"]["edited"] == 1
+    assert len(measures["shadows.recall_16"]["shadows"]) == 1
+    assert measures["shadows.recall_16"]["edited"] > measures["shadows.recall_16"]["shadows"][0]
     assert report["effort"] == "thorough"
     assert not any("not made" in note for note in report["notes"])
     other = audit(

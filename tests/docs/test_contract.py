@@ -33,8 +33,8 @@ COMMANDS = {
     "inspect": MODEL_FLAGS | VERBOSITY | {"--data"},
     "unlearn": MODEL_FLAGS | VERBOSITY | GATES | WHERE | {
         "--forget", "--samples", "--samples-per-class", "--data", "--method", "--loss",
-        "--anchors", "--scope", "--mask", "--lr", "--steps", "--report", "--out", "--force",
-        "--dry-run",
+        "--anchors", "--scope", "--mask", "--lr", "--steps", "--effort", "--report", "--out",
+        "--force", "--dry-run",
     },
     "verify": MODEL_FLAGS | VERBOSITY | GATES | {
         "--forget", "--data", "--baseline", "--provider", "--batch-size",
@@ -57,14 +57,15 @@ CHOICES = {
     "--method": "nhle-cwm nhle cwm",
     "--loss": "saturating paper-gradient paper-cross-entropy",
     "--scope": "all features last-stage head",
+    "--effort": "fast standard thorough",
     "--mask": "auto convex floor zero importance drop",
     "--provider": "auto cpu cuda",
     "--device": "auto cpu cuda",
 }
 DEFAULTS = {
     "--method": "nhle-cwm", "--samples-per-class": 16, "--loss": "saturating", "--anchors": "auto",
-    "--mask": "auto", "--lr": "auto", "--steps": "auto", "--max-acc-f": 0.01,
-    "--max-acc-r-drop": 0.035, "--provider": "auto", "--device": "auto",
+    "--mask": "auto", "--lr": "auto", "--steps": "auto", "--effort": "standard",
+    "--max-acc-f": 0.01, "--max-acc-r-drop": 0.035, "--provider": "auto", "--device": "auto",
 }  # fmt: skip
 EXIT_CODES = {
     1: "a gate failed",
@@ -81,8 +82,8 @@ REPORT = {
     "edited": {"path", "sha256", "size_bytes"}, "forget": {},
     "samples": {"forget", "anchors", "eval", "source"}, "preprocess": {"source"},
     "method": {
-        "method", "loss", "scope", "mask", "lr", "steps", "samples_per_class", "anchors",
-        "steps_run", "stop_reason",
+        "method", "loss", "scope", "mask", "lr", "steps", "effort", "samples_per_class",
+        "anchors", "steps_run", "stop_reason",
     },
     "provider": {}, "device": {}, "before": {"acc_f", "acc_r", "per_class"},
     "after": {"acc_f", "acc_r", "per_class"}, "unmasked": {"acc_f"}, "delta_acc_r": {},

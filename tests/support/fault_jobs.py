@@ -1,21 +1,18 @@
 """Commands to kill: what each reads, what it writes, and how to tell that an output is whole."""
 
-import hashlib
-import json
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
-from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.release.signature import check_signature
-from nhle_onnx.values.signature import TrustedKey
+import numpy as np
+
 from support.shipped import EVALUATION, LENET, SAMPLES
 from support.signing_keys import write_pair
+from support.whole_outputs import choose_check
 
 STEPS = 10  # of training, after which a gate may fail
 
@@ -42,7 +39,7 @@ class Job:
 
 
 def make_jobs(folder: Path) -> Iterator[Job]:
-    """Commands that write files. Each is first run to its end, in a folder of its own."""
+    """All commands, those that only read last, each run to its end first, in its own folder."""
     inputs = folder / "inputs"
     shutil.copytree(LENET.parent, inputs)
     model = inputs / "model.onnx"
@@ -58,7 +55,7 @@ def make_jobs(folder: Path) -> Iterator[Job]:
     yield masking
     masked = folder / masking.name
     edited, report = (
-        shutil.copy(path, inputs)
+        Path(shutil.copy(path, inputs))
         for path in sorted(masked.iterdir())
         if "report" in path.name or path.suffix == ".onnx"
     )
@@ -73,15 +70,41 @@ def make_jobs(folder: Path) -> Iterator[Job]:
     training = (*unlearn, "--steps", STEPS)
     yield make("unlearn", *training)
     yield make("unlearn --force", *training, "--force", old=masked)
+    few, case, fleet = _write_more(inputs, edited)
+    judged = (edited, "--baseline", model, "--forget", "3", "--data", few, "--quiet", "--report")
+    yield make("verify", "verify", *judged, "page.html")
+    yield make("audit", "audit", *judged, "report.xml", "--effort", "fast", "--repeats", "1")
+    yield make("push", "push", edited, "--to", "oci:layout")
+    yield make("dossier", "dossier", case, "-o", "dossier.zip")
+    yield make("fleet", "fleet", fleet, "--jobs", "1", "-o", "results")
+    signature = shutil.copy(folder / "sign" / "made.sig", inputs)
+    yield make("check-signature", "check-signature", edited, report, "--key", public,
+               "--signature", signature)  # fmt: skip
+    yield make("inspect", "inspect", model, "--data", few)
+    yield make("diff", "diff", model, edited)
+    yield make("patch inspect", "patch", "inspect", patch)
+    yield make("doctor", "doctor")
+
+
+def _write_more(folder: Path, edited: Path) -> tuple[Path, Path, Path]:
+    """A few images, a dossier's case, and a fleet of one job."""
+    few, case, fleet = (folder / name for name in ("few.npz", "case.toml", "fleet.toml"))
+    samples = np.load(EVALUATION)
+    np.savez(few, x=samples["x"][::40], y=samples["y"][::40])
+    case.write_text(
+        '[request]\nid = "1"\nreceived = 2026-01-01\ncompleted = 2026-01-02\nforget = 3\n'
+        f'[files]\nedited = "{edited.name}"\nunlearn = "{edited.stem}.report.json"\n'
+        '[[signed_by]]\nname = "A"\nrole = "B"\ndate = 2026-01-02\n'
+    )
+    fleet.write_text(
+        f'[[job]]\nmodel = "model.onnx"\nforget = 3\nmethod = "cwm"\nsamples = "{SAMPLES}"\n'
+        'data = "few.npz"\n'
+    )
+    return few, case, fleet
 
 
 def _read_all(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _try(
@@ -102,49 +125,7 @@ def _try(
     done = subprocess.run(job.command, cwd=folder, check=False, capture_output=True)
     run_s = time.perf_counter() - start
     checks = {
-        path.name: _choose_check(path, old.get(path.name), arguments, public)
+        path.name: choose_check(path, old.get(path.name), arguments, public)
         for path in folder.iterdir()
     }
     return replace(job, checks=checks, run_s=run_s, code=done.returncode)
-
-
-def _choose_check(
-    made: Path, old: bytes | None, arguments: tuple[str, ...], public: Path
-) -> Callable[[Path], bool]:
-    """Reports tell the time and signatures are random; all else is the same bytes each time."""
-    if made.name.endswith(".report.json"):
-        return describes_model
-    if made.suffix == ".sig":
-        signed = [Path(name) for name in arguments[1:3]]
-        return partial(_is_signature, signed, TrustedKey(public_key=public))
-    if made.suffix == ".ort":
-        return is_runnable
-    digests = {digest_file(made), hashlib.sha256(old).hexdigest() if old else ""}
-    return lambda path: digest_file(path) in digests
-
-
-def is_runnable(converted: Path) -> bool:
-    """Whether ONNX Runtime opens a file of its own format, whose bytes vary."""
-    import onnxruntime as ort  # noqa: PLC0415 - slow, and one job needs it
-
-    try:
-        return bool(ort.InferenceSession(converted, providers=["CPUExecutionProvider"]))
-    except Exception:  # noqa: BLE001 - of whatever kind
-        return False
-
-
-def describes_model(report: Path) -> bool:
-    """Whether a report is whole, and that of the model beside it."""
-    try:
-        promised = json.loads(report.read_text("utf-8"))["edited"]
-        return bool(digest_file(report.with_name(promised["path"])) == promised["sha256"])
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _is_signature(signed: list[Path], trusted: TrustedKey, path: Path) -> bool:
-    try:
-        check_signature(signed, path, trusted)
-    except InputRefusedError:
-        return False
-    return True

@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from support.fault_jobs import Job, digest_file
+from support.fault_jobs import Job
+from support.whole_outputs import digest_file
 
 Target = Literal["both", "parent", "child"]
 TARGETS: tuple[Target, ...] = ("both", "parent", "child")
@@ -42,14 +43,17 @@ class Kill:
     signal: str = "SIGKILL"
 
 
-def kill_jobs(jobs: Sequence[Job], kills: int, seed: int, scratch: Path) -> Iterator[Kill]:
-    """So many kills, jobs, signals and targets in turn, and every run that ended before its kill.
+def kill_jobs(
+    jobs: Sequence[Job], kills: Iterable[int], seed: int, scratch: Path
+) -> Iterator[Kill]:
+    """The kills of these numbers, jobs, signals and targets in turn, and every run that ended
+    before its kill.
 
     Half of them come at any moment of the run, half in its last part.
     """
-    chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing
     lasting_s = {job.name: job.run_s for job in jobs}
-    for index in range(kills):
+    for index in kills:
+        chance = random.Random(f"{seed} {index}")  # noqa: S311 - nobody is to be kept from guessing
         job, is_late = jobs[index % len(jobs)], True
         while is_late:
             latest_s = lasting_s[job.name]

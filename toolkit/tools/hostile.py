@@ -72,8 +72,8 @@ def _run_part(
 ) -> Iterator[Row]:
     seed = values["seed"]
     if part == "kills":
-        done = any(row["part"] == part for row in rows)
-        yield from _kill(folder, 0 if done else values["kills"], seed, progress)
+        done = sum(not row["was_done"] for row in rows if row["part"] == part)
+        yield from _kill(folder, range(done, values["kills"]), seed, progress)
     elif part == "named":
         known = {row["name"] for row in rows if row["part"] == part}
         missing = [case.name for case in CASES if case.name not in known]
@@ -102,14 +102,12 @@ def _list_missing(chunks: Sequence[Chunk], rows: Sequence[Row]) -> Iterator[Chun
             yield chunk
 
 
-def _kill(folder: Path, kills: int, seed: int, progress: Progress) -> Iterator[Row]:
+def _kill(folder: Path, kills: range, seed: int, progress: Progress) -> Iterator[Row]:
     if kills:
         scratch = folder / "kills"
         scratch.mkdir()
-        jobs = list(make_jobs(scratch))
-        for kill in progress.track(
-            kill_jobs(jobs, kills, seed, scratch), kills, description="kills"
-        ):
+        killed = kill_jobs(list(make_jobs(scratch)), kills, seed, scratch)
+        for kill in progress.track(killed, len(kills), description="kills"):
             yield {"part": "kills", **asdict(kill)}
 
 

@@ -7,6 +7,7 @@ from onnx import ModelProto
 from support.hostile.case import INSPECT, MASK, MODEL, Attempt, Build, HostileFile, change, refuse
 
 _ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\n\x00remedy: run this"
+_WIDE = "x" * 34_000_000 + "\U0001f600"
 _JSON = (*INSPECT, "--json")
 _DIFF = ("diff", f"{{folder}}/{MODEL}", f"{{folder}}/{MODEL}")
 _HARMLESS = (0, 1, 6)
@@ -38,6 +39,11 @@ def _add_metadata(model: ModelProto, key: str, value: str) -> None:
 @change
 def _fill_descriptions(model: ModelProto) -> None:
     model.doc_string = model.graph.doc_string = "x" * 50_000_000
+
+
+@change
+def _describe_weight(model: ModelProto) -> None:
+    model.graph.initializer[0].doc_string = "x" * 50_000_000
 
 
 @change
@@ -83,8 +89,10 @@ CASES: tuple[HostileFile, ...] = (
     _take(
         "escapes in metadata", "writes to the terminal", _add_metadata(_ESCAPES, _ESCAPES), INSPECT
     ),
-    _take("metadata of 100 MB", "is printed", _add_metadata("k", "x" * 100_000_000), INSPECT),
-    _take("descriptions of 100 MB", "is printed", _fill_descriptions(), INSPECT),
+    refuse("metadata of 100 MB", "is printed", _add_metadata("k", "x" * 100_000_000), "metadata"),
+    refuse("descriptions of 100 MB", "is printed", _fill_descriptions(), "descriptions"),
+    refuse("description of a weight", "is copied", _describe_weight(), "descriptions"),
+    refuse("wide characters", "takes four times its size", _add_metadata("k", _WIDE), "metadata"),
     refuse(
         "escapes as an operator",
         "writes to the terminal",

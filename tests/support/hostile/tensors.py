@@ -111,6 +111,17 @@ def _poison(name: str, value: float) -> HostileFile:
     return HostileFile(name=name, tries="is never wrong", build=build, attempts=attempts)
 
 
+@change
+def _hold_text(model: ModelProto, *, reads: bool) -> None:
+    model.graph.initializer.add(name="text", data_type=TensorProto.STRING, string_data=[b"a"])
+    if reads:
+        first, image = model.graph.node[0], model.graph.input[0].name
+        first.input[0] = "chosen"
+        model.opset_import[0].version = 19
+        model.graph.node.insert(0, helper.make_node("Equal", ["text", "text"], ["same"]))
+        model.graph.node.insert(1, helper.make_node("Where", ["same", image, image], ["chosen"]))
+
+
 CASES: tuple[HostileFile, ...] = (
     refuse("negative axis", "takes all memory", _reshape(-6, -1, 5, 5), "negative length"),
     refuse("axis of 2^62", "takes all memory", _reshape(2**62), "more than"),
@@ -136,6 +147,21 @@ CASES: tuple[HostileFile, ...] = (
     refuse("sparse weight", "takes all memory", _add_sparse(), "more than"),
     refuse("constant of 2^40", "takes all memory", _hide_in_attribute(), "more than"),
     refuse("training of 2^40", "takes all memory", _train(), "more than"),
+    HostileFile(
+        name="text that nothing reads",
+        tries="is no number",
+        build=_hold_text(reads=False),
+        attempts=(
+            Attempt(command=INSPECT, codes=(0,), says="can use nhle-cwm"),
+            Attempt(command=MASK, codes=(6,)),
+        ),
+    ),
+    HostileFile(
+        name="text that a node reads",
+        tries="is no number",
+        build=_hold_text(reads=True),
+        attempts=(Attempt(command=INSPECT, codes=(0,), says="Equal that reads text"),),
+    ),
     _poison("NaN in the head", float("nan")),
     _poison("infinity in the head", float("inf")),
     HostileFile(

@@ -22,7 +22,7 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.traversal import walk_messages
 from nhle_onnx.graph.validation import list_faults
 from nhle_onnx.graph.validation.functions import count_nodes, list_function_faults
-from nhle_onnx.graph.validation.texts import list_text_faults
+from nhle_onnx.graph.validation.texts import list_text_faults, list_texts
 from support.assertions import assert_told
 from support.graphs import make_model
 from support.shipped import LENET
@@ -97,11 +97,11 @@ def test_functions_that_are_none() -> None:
         assert found == ["has functions that call each other more than 64 levels deep"] * has_fault
 
 
-def list_texts(model: ModelProto) -> list[str]:
+def find_text_faults(model: ModelProto) -> list[str]:
     return [
         fault
         for message, fields in walk_messages(model)
-        for fault in list_text_faults(message, fields)
+        for fault in list_text_faults(list_texts(message, fields))
     ]
 
 
@@ -124,23 +124,23 @@ def test_names_have_a_length() -> None:
         ]
         for model, field in cases:
             expected = [f"has a {field} of 4,097 characters: {'n' * 60}…"] if has_fault else []
-            assert list_texts(model) == expected
+            assert find_text_faults(model) == expected
         prose = ModelProto(doc_string=name)
         prose.metadata_props.add(key="k", value=name)
-        assert list_texts(prose) == []
+        assert find_text_faults(prose) == []
 
 
 def test_names_are_text() -> None:
     """protobuf gives what is no UTF-8 as bytes."""
     model = make_with([helper.make_node("Neg", ["x"], ["y"], name="good")])
     content = model.SerializeToString().replace(b"good", b"b\xffd!")
-    assert list_texts(ModelProto.FromString(content)) == [
+    assert find_text_faults(ModelProto.FromString(content)) == [
         "has a name that is not UTF-8: b'b\\xffd!'"
     ]
     tensor = numpy_helper.from_array(np.zeros(2), "good")
     held = make_with([helper.make_node("Constant", [], ["y"], value=tensor)])
     content = held.SerializeToString().replace(b"good", b"b\xffd!")
-    assert list_texts(ModelProto.FromString(content)) == [
+    assert find_text_faults(ModelProto.FromString(content)) == [
         "has a name that is not UTF-8: b'b\\xffd!'"
     ]
 

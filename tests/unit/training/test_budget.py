@@ -1,13 +1,16 @@
 """How the weight of what is retained, the step size and the end follow from what training shows."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
 from nhle_onnx.errors import TrainingDivergedError
+from nhle_onnx.hints import hint
 from nhle_onnx.training.budget import (
     DRIFT_BOUND,
     FIRST_RATE,
@@ -15,7 +18,6 @@ from nhle_onnx.training.budget import (
     FORGOTTEN,
     HEAVIEST,
     LARGEST_RATE,
-    SETTLING,
     TOO_LITTLE_FORGOTTEN,
     TOO_MUCH_DRIFT,
     Budget,
@@ -24,10 +26,13 @@ from nhle_onnx.training.budget import (
     is_stuck,
     start_budget,
 )
+from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import Losses, Trajectory, train
 from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.values.request import Effort
 
 BUDGET = Budget(adapts=True)
+SETTLING = BUDGET.endurance.settling
 PACE = Pace(weight=FIRST_WEIGHT, rate=FIRST_RATE)
 
 
@@ -152,7 +157,8 @@ def test_stuck_is_where_the_loss_no_longer_falls(
     stuck: bool,  # noqa: FBT001
 ) -> None:
     points = [point(loss=first)] * count + [point(loss=second)] * 30
-    assert is_stuck(points) == stuck
+    assert is_stuck(points, 60) == stuck
+    assert not is_stuck(points, 120)
 
 
 def test_forgotten_and_kept_it_settles_and_ends() -> None:
@@ -176,7 +182,47 @@ def test_it_gives_up_and_says_what_is_missing(win: float, drift: float, reason: 
     while pace.stop is None and len(points) < 400:
         points.append(point(win, drift * DRIFT_BOUND))
         pace = BUDGET.follow(pace, points)
-    assert pace.stop == reason
+    assert pace.stop == hint(
+        "{reason}, or {effort=thorough}, which goes on for longer", reason=reason
+    )
+
+
+def end(effort: Effort, win: float, limit: int = 2000) -> tuple[int, Pace]:
+    """How many steps it takes until nothing but `win` was seen for long enough."""
+    budget, pace = start_budget(
+        steps=None, measures=True, is_rounded=False, is_rate_given=False, effort=effort
+    )
+    points: list[TrainingStep] = []
+    while pace.stop is None and len(points) < limit:
+        points.append(point(win))
+        pace = budget.follow(pace, points)
+    return len(points), pace
+
+
+def test_more_effort_goes_on_for_longer() -> None:
+    counts = []
+    for effort in get_args(Effort):
+        steps, pace = end(effort, 1.0)
+        counts.append(steps)
+        assert (pace.stop == TOO_LITTLE_FORGOTTEN) == (effort == "thorough")
+        assert steps <= ENDURANCE[effort].steps
+    assert counts == sorted(set(counts))
+
+
+@pytest.mark.parametrize(("win", "forgotten"), [(-0.4, 0), (-0.6, 1), (-1.4, 2), (-1.6, 3)])
+def test_more_effort_wants_the_class_to_lose_by_more(win: float, forgotten: int) -> None:
+    """The margin that is sure is 1 at the standard effort."""
+    settles = [bool(end(effort, win, 20)[1].settled) for effort in get_args(Effort)]
+    assert settles == [place < forgotten for place in range(3)]
+
+
+def test_where_more_is_to_be_confirmed_it_goes_on() -> None:
+    asked = itertools.count()
+    points = [point(-1.0)] * 100
+    paces = go_on(points, replace(BUDGET, confirms=lambda: next(asked) > 0))
+    stops = [pace.stop for pace in paces]
+    assert stops.index(FORGOTTEN) > 20 + SETTLING
+    assert max(pace.rounds for pace in paces) == 1
 
 
 @pytest.mark.parametrize(("margin", "forgotten"), [(0.9, True), (1.1, False)])

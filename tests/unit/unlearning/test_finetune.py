@@ -13,16 +13,16 @@ from nhle_onnx.training.budget import (
     FIRST_RATE,
     FORGOTTEN,
     LARGEST_RATE,
-    SETTLING,
     TOO_LITTLE_FORGOTTEN,
 )
+from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import TrainingStep
 from nhle_onnx.unlearning.finetune import (
-    STEP_LIMIT,
     Finetuned,
     TuningData,
     finetune,
     shows_few,
+    spread_within_steps,
 )
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -182,9 +182,11 @@ def test_each_loss_has_its_own_price() -> None:
 def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
     network = Network()
     network.body.weight.data += 3
+    begun = nn.Parameter(network.body.weight.detach().clone())
+    spread_within_steps([begun], UnlearnOptions().seed)
+    weight = begun.detach()
     result = run(network, whole=frozenset(["body.weight"]), steps=1)
-    weight = Network().body.weight.detach()
-    moved = np.abs(result.tensors["body.weight"] - (weight + 3).numpy())
+    moved = np.abs(result.tensors["body.weight"] - weight.numpy())
     assert moved.max() == pytest.approx(5e-3 * weight.std(correction=0).item(), rel=0.05)
 
 
@@ -192,7 +194,7 @@ def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
     settled = run()
     count = len(settled.trajectory.points)
     assert settled.stop_reason == FORGOTTEN
-    assert SETTLING <= count < STEP_LIMIT
+    assert ENDURANCE["standard"].settling <= count < ENDURANCE["standard"].steps
     assert settled.trajectory.points[-1].step_size < LARGEST_RATE
     told = run(steps=count + 5)
     assert told.stop_reason == "steps given"
@@ -226,8 +228,20 @@ def test_classes_that_no_anchor_shows_are_kept_on_made_ones(shown: tuple[int, ..
 
 def test_it_gives_up_where_nothing_is_forgotten() -> None:
     never = run(lr=1e-7)
-    assert never.stop_reason == TOO_LITTLE_FORGOTTEN
-    assert len(never.trajectory.points) < STEP_LIMIT
+    assert never.stop_reason.startswith(TOO_LITTLE_FORGOTTEN)
+    assert never.stop_reason.endswith('or effort="thorough", which goes on for longer')
+    assert len(never.trajectory.points) < ENDURANCE["standard"].steps
+
+
+@pytest.mark.parametrize(("effort", "most"), [("fast", 64), ("standard", 256), ("thorough", 256)])
+def test_the_effort_says_how_many_images_a_step_sees(effort: str, most: int) -> None:
+    samples = make_samples()
+    sizes = set()
+    network = Network()
+    network.register_forward_pre_hook(lambda _, given: sizes.add(len(given[0])))
+    many = replace(samples, anchors=np.tile(samples.anchors, (20, 1, 1, 1)))
+    run(network, many, steps=2, effort=effort)
+    assert 8 + most in sizes
 
 
 @pytest.mark.parametrize("steps", [1, 2, 30])
@@ -276,3 +290,16 @@ def test_a_network_that_gives_all_the_same_score_has_a_scale_as_well() -> None:
     network.head.bias.data.zero_()
     lead = run(network, steps=1).trajectory.points[0].forget_margin
     assert lead == pytest.approx(0, abs=1e-3)
+
+
+def test_whole_numbers_begin_within_their_steps_and_not_all_in_the_middle() -> None:
+    stored = torch.arange(-8.0, 8.0).repeat(64)
+    first, again, other = (nn.Parameter(stored.clone()) for _ in range(3))
+    for parameter, seed in ((first, 0), (again, 0), (other, 1)):
+        spread_within_steps([parameter], seed)
+    assert torch.equal(first.round(), stored)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    left = (first.detach() + 0.5).floor() + 0.5 - first.detach()  # to the next number
+    assert left.min() < 0.02
+    assert left.max() > 0.98

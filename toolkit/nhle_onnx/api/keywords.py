@@ -81,6 +81,7 @@ class TuningKeywords(RunKeywords, total=False):
     mask: Mask
     lr: float | None
     steps: int | None
+    effort: Effort
     force_unknown: bool
     provider: Provider | OrtProvider
     device: Device
@@ -117,6 +118,7 @@ class AuditKeywords(RunKeywords, total=False):
 
     patch: StrPath | None
     effort: Effort
+    shadows: int | None
     reference: StrPath | None
     members: StrPath | None
     report: StrPath | None

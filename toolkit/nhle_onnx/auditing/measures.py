@@ -58,6 +58,7 @@ def _combine(repeats: Sequence[Measure]) -> Measure:
         edited=_median(each.edited for each in repeats),
         reference=_median(each.reference for each in repeats),
         position=_median(each.position for each in repeats),
+        shadows=tuple(map(median, zip(*(each.shadows for each in repeats), strict=True))),
         interval=(
             (min(filter(_is_known, lows)), max(filter(_is_known, highs))) if edited else None
         ),

@@ -129,6 +129,8 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
     parameter_of: dict[str, nn.Parameter] = {}
     types: dict[str, int] = {}
     for name, tensor in list_tensors(model.proto):
+        if tensor.data_type == TensorProto.STRING:
+            continue  # most models that hold text read it behind their scores
         values[name], types[name] = _to_torch(tensor), tensor.data_type
         if name in names:
             attribute = _to_free_attribute(root, name)
@@ -213,6 +215,8 @@ def _lower_node(
         is_exact=is_exact,
         rounding_block=block,
     )
+    if not values.keys() >= set(node.input):
+        raise view.refuse("that reads text")
     result = _load_function(operator)(view, *(values[name] for name in node.input))
     results = result if isinstance(result, tuple) else (result,)
     for name, item in zip(node.output, results, strict=False):

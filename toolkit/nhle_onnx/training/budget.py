@@ -7,11 +7,13 @@ its bound, and a step that goes far beyond it is taken back. Nothing here reads 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nhle_onnx.hints import hint
+from nhle_onnx.training.effort import ENDURANCE, Endurance
 from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.values.request import Effort
 
 DRIFT_BOUND = 0.025  # nats; a confident answer that flips costs ln 2, so 4 in 100 could
 SURE_MARGIN = 1.0  # logit spreads by which the class is to lose against the best retained one
@@ -21,7 +23,6 @@ FIRST_WEIGHT = 20.0
 FIRST_RATE = 5e-4
 LARGEST_RATE = 1e-2
 FIXED_RATE = 5e-3  # where no drift can be measured, or rounding hides what a step does
-SETTLING = 22  # steps in which the rate falls to a tenth
 WINDOW = 10  # steps that count as evidence
 _EARLIEST = 20  # steps before the first verdict
 _WEIGHTS = (0.5, 100.0)
@@ -38,8 +39,6 @@ _NEAR = 1.5
 _JUMP = 1.5  # times the drift before, which it must exceed as well
 _REFUSALS = 5  # in a row, where the drift was beyond its bound before the step
 _REFUSALS_WITHIN = 20  # where it was not: steps of a millionth of that size change nothing
-_ROUNDS = 3  # times that training may settle in vain
-_PATIENCE = 60  # steps; over them the forgetting loss must fall
 _PROGRESS = 0.98
 
 FORGOTTEN = "forgotten and settled"
@@ -51,6 +50,7 @@ TOO_LITTLE_FORGOTTEN = hint(
     "no further progress: some samples are still recognised; more images of the class among "
     "{samples} would help"
 )
+_LONGER = "{reason}, or {effort=thorough}, which goes on for longer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +79,20 @@ class Budget:
 
     `adapts` lets the step size change. `bound` is the drift allowed, `margin` what counts as surely
     forgotten, in logit spreads. With `steps` training neither ends early nor begins to
-    settle before the last of them.
+    settle before the last of them. Where it would end, `confirms` has the last word.
     """
 
     adapts: bool
     steps: int | None = None
     bound: float = DRIFT_BOUND
     margin: float = SURE_MARGIN
+    effort: Effort = "standard"
+    confirms: Callable[[], bool] = lambda: True
+
+    @property
+    def endurance(self) -> Endurance:
+        """How long it goes on."""
+        return ENDURANCE[self.effort]
 
     @property
     def near(self) -> float:
@@ -104,7 +111,8 @@ class Budget:
     def explain(self, points: Sequence[TrainingStep]) -> str:
         """What is missing where training ends without being forgotten and settled."""
         kept = measure_drift(points[-WINDOW:]) <= self.bound
-        return TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT
+        reason = TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT
+        return reason if self.effort == "thorough" else hint(_LONGER, reason=reason)
 
     def take_back(self, pace: Pace) -> Pace:
         """Half as large a step."""
@@ -117,17 +125,18 @@ class Budget:
         if not pace.settled and not self._should_settle(pace, points):
             return self._spend(pace, points)
         pace = self._settle(pace)
-        if self.steps is not None or pace.settled <= SETTLING:
+        if self.steps is not None or pace.settled <= self.endurance.settling:
             return pace
         return self._conclude(pace, points)
 
     def _should_settle(self, pace: Pace, points: Sequence[TrainingStep]) -> bool:
         count = len(points)
         if self.steps is not None:
-            return self.steps >= 2 * SETTLING and count > self.steps - SETTLING
+            settling = self.endurance.settling
+            return self.steps >= 2 * settling and count > self.steps - settling
         if count < _EARLIEST or count - pace.since < WINDOW:
             return False
-        if is_stuck(points[pace.since :]):
+        if is_stuck(points[pace.since :], self.endurance.patience):
             return True
         return is_forgotten(points, self.margin) and measure_drift(points[-3:]) <= self.near
 
@@ -162,11 +171,11 @@ class Budget:
         """Stop, or go on where training began to settle too early."""
         forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
         kept = measure_drift(points[-WINDOW:]) <= self.bound
-        if forgotten and kept:
+        if forgotten and kept and self.confirms():
             return replace(pace, stop=FORGOTTEN)
-        if pace.rounds + 1 >= _ROUNDS:
+        if pace.rounds + 1 >= self.endurance.rounds:
             return replace(pace, stop=self.explain(points))
-        rate = pace.rate / _COOLING**SETTLING / 2 if self.adapts else pace.rate
+        rate = pace.rate / _COOLING**self.endurance.settling / 2 if self.adapts else pace.rate
         return replace(
             pace,
             weight=_limit(pace.weight / 2 if kept else pace.weight * 2),
@@ -184,13 +193,23 @@ def start_budget(
     is_rounded: bool,
     is_rate_given: bool,
     margin: float = SURE_MARGIN,
+    effort: Effort = "standard",
+    confirms: Callable[[], bool] = lambda: True,
 ) -> tuple[Budget, Pace]:
     """A budget and its first pace. The step size stays as it is where it was given, where no drift
-    is measured, and on rounded weights, which move by leaps.
+    is measured, and on rounded weights, which move by leaps. `margin` is what is sure at the
+    standard effort.
     """
     adapts = measures and not is_rounded and not is_rate_given
     bound = ROUNDED_BOUND if is_rounded else DRIFT_BOUND
-    budget = Budget(adapts=adapts, steps=steps, bound=bound, margin=margin)
+    budget = Budget(
+        adapts=adapts,
+        steps=steps,
+        bound=bound,
+        margin=ENDURANCE[effort].margin * margin,
+        effort=effort,
+        confirms=confirms,
+    )
     rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE
     return budget, Pace(weight=FIRST_WEIGHT, rate=rate)
 
@@ -201,11 +220,11 @@ def is_forgotten(points: Sequence[TrainingStep], margin: float) -> bool:
     return sum(point.win_margin for point in last) <= -margin * len(last)
 
 
-def is_stuck(points: Sequence[TrainingStep]) -> bool:
-    """Whether the forgetting loss has stopped falling."""
-    losses = [point.forget_loss for point in points[-_PATIENCE:]]
-    before, last = sum(losses[: _PATIENCE // 2]), sum(losses[_PATIENCE // 2 :])
-    return len(losses) == _PATIENCE and last > _PROGRESS * before
+def is_stuck(points: Sequence[TrainingStep], patience: int) -> bool:
+    """Whether the forgetting loss has not fallen over so many steps."""
+    losses = [point.forget_loss for point in points[-patience:]]
+    before, last = sum(losses[: patience // 2]), sum(losses[patience // 2 :])
+    return len(losses) == patience and last > _PROGRESS * before
 
 
 def measure_drift(points: Sequence[TrainingStep]) -> float:

@@ -148,13 +148,14 @@ def make_relative_adam(
     groups = [
         {
             "params": [parameter],
-            "lr": rate * _measure_magnitude(parameter.detach(), centres=id(parameter) in centred),
+            "lr": rate * measure_magnitude(parameter.detach(), centres=id(parameter) in centred),
         }
         for parameter in parameters
     ]
     return torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
 
 
-def _measure_magnitude(parameter: Tensor, *, centres: bool) -> float:
+def measure_magnitude(parameter: Tensor, *, centres: bool = False) -> float:
+    """Root mean square of a tensor, about its mean if `centres`; never 0."""
     values = parameter - parameter.mean() if centres and parameter.numel() > 1 else parameter
     return max(values.square().mean().sqrt().item(), _SMALLEST_SCALE)

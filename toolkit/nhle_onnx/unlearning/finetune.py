@@ -12,21 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.data.variety import spread
+from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.augmentation import synthesize_anchors
 from nhle_onnx.training.averaging import WeightAverage
 from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
+from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
 from nhle_onnx.unlearning.probing import Probe, probe
+from nhle_onnx.unlearning.resistance import Resistance
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
-STEP_LIMIT = 600  # runs end before; this one guards against those that would not
+_WITHIN = 0.98  # of a step: at its very edge, rounding would decide
 _PROBED = 256  # samples
 
 
@@ -34,13 +37,15 @@ _PROBED = 256  # samples
 class TuningData:
     """Model inputs in the model's layout: `forget` [N, ...] of `classes` [N], `anchors` [M, ...].
 
-    Without anchors, `synthesizes` makes them of the forget samples.
+    Without anchors, `synthesizes` makes them of the forget samples. With `rows`, those of the head,
+    the network learns to resist an attacker who learns from these samples.
     """
 
     forget: npt.NDArray[np.float32]
     classes: npt.NDArray[np.int64]
     anchors: npt.NDArray[np.float32]
     synthesizes: bool
+    rows: HeadRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class Finetuned:
     optimizer: str
     probe: Probe
     made_anchors: int
+    resists: bool
 
 
 class FromRows(nn.Module):
@@ -81,6 +87,7 @@ class Goal(NamedTuple):
     probe: Probe
     measures: bool
     made_anchors: int = 0
+    resists: bool = False
 
 
 def finetune(
@@ -102,7 +109,17 @@ def finetune(
             module, original, samples, request, options, target, device=device
         )
         measures = bool(len(samples.anchors)) or samples.synthesizes
-        return Goal(objective, probed, measures, len(objective.anchors) - len(samples.anchors))
+        if samples.rows is not None and measures:
+            resistance = Resistance(
+                module,
+                samples.rows,
+                request,
+                most_steps=ENDURANCE[options.effort].attack_steps,
+                whole=[lowered.parameter_of[name] for name in lowered.whole],
+            )
+            objective = replace(objective, resistance=resistance)
+        made = len(objective.anchors) - len(samples.anchors)
+        return Goal(objective, probed, measures, made, objective.resistance is not None)
 
     lowered = replace(lowered, module=taken.to(device))
     return pursue(lowered, names, make_goal, options, on_step=on_step)
@@ -123,6 +140,7 @@ def pursue(
     parameters = {name: lowered.parameter_of[name] for name in names}
     goal = make_goal(*_prepare(lowered.module, parameters.values()))
     whole = [parameters[name] for name in names if name in lowered.whole]
+    spread_within_steps(whole, options.seed)
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
     rounded = list(parameters.values()) if whole else []
     trajectory, stop_reason = _run(
@@ -144,7 +162,21 @@ def pursue(
         optimizer=optimizer_name,
         probe=goal.probe,
         made_anchors=goal.made_anchors,
+        resists=goal.resists,
     )
+
+
+@torch.no_grad()
+def spread_within_steps(whole: Iterable[nn.Parameter], seed: int) -> None:
+    """Give each weight that is rounded when read a place of its own that rounds to the same number.
+
+    In the middle of its step, where a stored integer lies, each is equally far from the next: after
+    a few updates of equal size, all would leap there at once.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in whole:
+        places = torch.rand(parameter.shape, generator=generator) - 0.5
+        parameter.add_(places.to(parameter), alpha=_WITHIN)
 
 
 def _make_objective(
@@ -177,7 +209,7 @@ def _make_objective(
         mirrors=probed.mirrors,
         max_shift=probed.max_shift,
         scale=probed.scale,
-        batch_size=options.batch_size,
+        batch_size=limit_batch(options),
         layout=layout,
         device=device,
         generator=generator,
@@ -214,7 +246,8 @@ def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
     if budget.steps is not None:
         return "steps given"
     missing = budget.explain(trajectory.points)
-    limit = hint("{steps} steps are the most; {missing}", steps=STEP_LIMIT, missing=missing)
+    steps = budget.endurance.steps
+    limit = hint("{steps} steps are the most; {missing}", steps=steps, missing=missing)
     return trajectory.pace.stop or limit
 
 
@@ -243,11 +276,23 @@ def _run(
         is_rounded=bool(rounded),
         is_rate_given=options.lr is not None,
         margin=margin,
+        effort=options.effort,
     )
-    limit = STEP_LIMIT if options.steps is None else options.steps
+    limit = find_step_limit(options)
     trajectory = train(optimizer, objective, budget, pace, max_steps=limit, on_step=follow)
     average.write()
     return trajectory, _name_stop(trajectory, budget)
+
+
+def find_step_limit(options: UnlearnOptions) -> int:
+    """How many steps training takes at most."""
+    return ENDURANCE[options.effort].steps if options.steps is None else options.steps
+
+
+def limit_batch(options: UnlearnOptions) -> int:
+    """How many images of each kind a step sees at most."""
+    most = ENDURANCE[options.effort].most_images
+    return options.batch_size if most is None else min(most, options.batch_size)
 
 
 def _make_optimizer(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nhle_onnx.training.augmentation import flip_and_shift, mix, synthesize_anchors
 from nhle_onnx.training.loop import Losses
@@ -23,6 +24,7 @@ from nhle_onnx.unlearning.nhle import (
     measure_win_margin,
     retained_divergence,
 )
+from nhle_onnx.unlearning.resistance import RESISTANCE_WEIGHT, Labelled, Resistance, label
 from nhle_onnx.values.preprocess import Layout
 from nhle_onnx.values.request import ForgetRequest, Loss
 
@@ -53,6 +55,7 @@ class ForgetObjective:
     of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
     `original` is the network before training; `scale` the spread of its logits; `mirrors` says
     that a mirrored image is still of its class, and `max_shift` how many pixels a view may move.
+    With `resistance`, what an attacker would learn is held down as well.
     """
 
     module: nn.Module
@@ -70,6 +73,7 @@ class ForgetObjective:
     layout: Layout
     device: torch.device
     generator: torch.Generator
+    resistance: Resistance | None = None
     _answers: dict[int, Outputs] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self) -> Losses:
@@ -94,6 +98,9 @@ class ForgetObjective:
             kept = retained_divergence(edited.logits[:count], original.logits[:count], self.request)
             retain_loss = drift + FORGET_KEEP_WEIGHT * kept
             alignment_loss = self._measure_alignment_loss(edited, original, classes)
+        if self.resistance:
+            known = torch.cat([forget, anchors]), label(original.logits, classes, self.request)
+            alignment_loss = alignment_loss + self._resist(self.resistance, *known)
         logits = edited.logits[:count].detach()
         return Losses(
             forget=forget_loss,
@@ -145,6 +152,15 @@ class ForgetObjective:
 
     def _lay_out(self, images: Tensor) -> Tensor:
         return to_inputs(images, self.layout, self.device)
+
+    def _resist(self, resistance: Resistance, images: Tensor, answers: Tensor) -> Tensor:
+        """What is left of the class where an attacker has learned these images."""
+        forget, classes = self._draw_forget()
+        fresh = self._lay_out(self._view(forget, self.generator))
+        known = Labelled(self._lay_out(images), answers)
+        sure = functional.one_hot(classes, self.request.num_classes).to(answers)
+        loss = resistance.measure(known, Labelled(fresh, sure), self.generator)
+        return RESISTANCE_WEIGHT * loss
 
     def _measure_forget_loss(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
         """On the forget samples, and on what else the original takes for one."""

@@ -22,6 +22,7 @@ class Measure:
     gave for the edited model, with 95 % of bootstrap draws where it was drawn. `position` says
     where the edited model stands between the original, 0, and the reference, 1; None without a
     reference, or where the two are too close to tell. A figure above `cap` was not reached.
+    `shadows` are the figures of shadow networks, if any were trained.
     """
 
     attack: str
@@ -33,6 +34,7 @@ class Measure:
     interval: tuple[float, float] | None = None
     position: float | None = None
     cap: float | None = None
+    shadows: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

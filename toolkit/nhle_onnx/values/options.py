@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from nhle_onnx.values.request import Loss, Mask, Method, Scope
+from nhle_onnx.values.request import Effort, Loss, Mask, Method, Scope
 from nhle_onnx.values.settings.option import Option
 from nhle_onnx.values.settings.shared import BatchSize, Seed
 
@@ -35,6 +35,13 @@ class UnlearnOptions:
         int | None,
         Option("Training steps; auto ends once the class is forgotten.", at_least=1, none="auto"),
     ] = None
+    effort: Annotated[
+        Effort,
+        Option(
+            "How long training goes on: fast tries once, on fewer images a step; thorough tries "
+            "more often, and ends only once the class loses by more."
+        ),
+    ] = "standard"
     samples_per_class: Annotated[
         int, Option("Maximum number of samples of each class for tuning.", at_least=1)
     ] = 16

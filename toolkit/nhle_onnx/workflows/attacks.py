@@ -21,6 +21,7 @@ from nhle_onnx.auditing.attacks.quantization import attack_by_quantizing, attack
 from nhle_onnx.auditing.attacks.relearning import attack_by_relearning
 from nhle_onnx.auditing.attacks.revival import attack_by_revival
 from nhle_onnx.auditing.attacks.separability import compare_features
+from nhle_onnx.auditing.attacks.shadows import compare_with_shadows
 from nhle_onnx.auditing.attacks.traces import look_for_traces
 from nhle_onnx.auditing.attacks.unmasking import attack_by_rebuilding, attack_by_unmasking
 from nhle_onnx.auditing.context import AuditContext, split_halves
@@ -35,11 +36,14 @@ from nhle_onnx.workflows.observer import Stopwatch
 
 
 class Tools(NamedTuple):
-    """What an attack that trains needs: a device, curves to fill with Acc_F, a progress report."""
+    """What an attack that trains needs: a device, curves to fill with Acc_F, a progress report, and
+    how many shadow networks are wanted.
+    """
 
     device: torch.device
     curves: dict[Role, tuple[float, ...]]
     on_step: Callable[[Role, int, int], None]
+    shadows: int = 0
 
 
 Run = Callable[[AuditContext, Tools], tuple[Measure, ...]]
@@ -81,6 +85,10 @@ def _perturb(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
     return attack_by_perturbing(context, tools.device)
 
 
+def _compare_with_shadows(context: AuditContext, tools: Tools) -> tuple[Measure, ...]:
+    return compare_with_shadows(context, tools.shadows)
+
+
 # To add an attack, write a file in `auditing/attacks/` and add a row.
 ATTACKS: dict[str, Attack] = {
     "unmasking": _attack(attack_by_unmasking),
@@ -98,6 +106,7 @@ ATTACKS: dict[str, Attack] = {
     "neighbours": _attack(measure_neighbours),
     "closeness": _attack(compare_to_both),
     "calibrated_membership": _attack(attack_membership_by_shadow),
+    "shadows": Attack(_compare_with_shadows),
     "layers": _attack(attack_layers, effort="standard"),
     "perturbation": Attack(_perturb, effort="standard"),
     "revival": Attack(_revive, effort="thorough"),
@@ -119,7 +128,7 @@ def list_attacks(
     def report_step(role: Role, step: int, limit: int) -> None:
         watch.observer.advance(step, limit, f"{role} model")
 
-    tools = Tools(device, curves, report_step)
+    tools = Tools(device, curves, report_step, settings.shadow_count)
     return str(device), {
         name: partial(_repeat, each, context, tools, settings.repeats if each.varies else 1)
         for name, each in ATTACKS.items()

@@ -16,7 +16,13 @@ _REBUILT = "unmasking.rebuilt_row"
 _PLACED = (_REBUILT, "probe.recall", "relearning.mean_acc_f")
 _NO_REFERENCE = hint(
     "without {reference} it cannot be told whether new rows, new heads and relearning find more of "
-    "the class than they would in a model that never saw it: give one that was trained without it"
+    "the class than they would in a model that never saw it: give one that was trained without "
+    "it, or {shadows=3}, which trains small ones"
+)
+_SHADOWED = "shadows.rebuilt_row"
+_BEYOND_SHADOWS = hint(
+    "a rebuilt row finds more of the class than in shadow networks that never saw it, but these "
+    "are weaker than a retrained one: give {reference} one that was trained without the class"
 )
 _NOT_RETRAINED = (
     "the reference answers to the original's head, so it was not trained from scratch without the "
@@ -44,7 +50,8 @@ def judge_attacks(
         if each.leaves_gap
     ]
     if _REBUILT in found:
-        checks.append(_judge_rebuilt(found[_REBUILT], context, limits))
+        shadows = found[_SHADOWED].shadows if _SHADOWED in found else ()
+        checks.append(_judge_rebuilt(found[_REBUILT], shadows, context, limits))
     placed = [found[name] for name in _PLACED if name in found]
     checks += [
         Check(
@@ -80,20 +87,25 @@ def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits
     )
 
 
-def _judge_rebuilt(measure: Measure, context: AuditContext, limits: Limits) -> Check:
+def _judge_rebuilt(
+    measure: Measure, shadows: tuple[float, ...], context: AuditContext, limits: Limits
+) -> Check:
     """Judge a row rebuilt from a few samples: it may bring back no more than in a model that never
     saw the class.
 
-    Without such a model, the check fails if it brings back as much as in the original, and is not
-    judged if it brings back anything.
+    Without such a model, it may bring back no more than in the shadow network where it brings back
+    least. These are weaker, so more than that is not judged, and fails only if it is as much as in
+    the original. Without shadows, what brings back anything is not judged.
     """
     few = limits.max_unmasked_acc_f
     if measure.reference is not None:
         return _limit(measure, max(few, measure.reference + RESOLUTION), context, limits)
+    if shadows and (measure.edited or 0.0) <= min(shadows) + RESOLUTION:
+        return _limit(measure, max(few, min(shadows) + RESOLUTION), context, limits)
     original = (measure.original or 0.0) - RESOLUTION
     check = _limit(measure, max(few, original), context, limits)
     is_little = check.evidence is not None and check.evidence.bound <= few + limits.max_uncertainty
-    return replace(check, gap="" if is_little else _NO_REFERENCE)
+    return replace(check, gap="" if is_little else _BEYOND_SHADOWS if shadows else _NO_REFERENCE)
 
 
 def _list_limited(found: dict[str, Measure], limits: Limits) -> Iterator[tuple[Measure, float]]:

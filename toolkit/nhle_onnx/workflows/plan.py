@@ -14,6 +14,7 @@ from nhle_onnx.lowering.weights import check_weights
 from nhle_onnx.release.ort_format import convert_to_ort
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.runtime.session import Session
+from nhle_onnx.training.effort import describe_less
 from nhle_onnx.unlearning.scope import describe_share
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy, SampleSummary
@@ -128,6 +129,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         notes=(
             *share,
             *other_heads,
+            *describe_less(settings.options),
             *notes,
             *describe_left_out(len(evaluation.indices) - sum(counts[0].total)),
             *steadiness,

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from nhle_onnx.data.source import Array
-from nhle_onnx.graph.head.head import Head
+from nhle_onnx.graph.head.head import Head, HeadRows
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.lowering.batches import lower_for_any_batch
@@ -16,8 +16,9 @@ from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
+from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.unlearning import objective
-from nhle_onnx.unlearning.finetune import TuningData, finetune
+from nhle_onnx.unlearning.finetune import TuningData, find_step_limit, finetune
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node
@@ -35,7 +36,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_plan(plan)
-    report_step = follow_steps(watch.observer, options.steps)
+    report_step = follow_steps(watch.observer, find_step_limit(options))
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         finetuned = finetune(
             lowered,
@@ -45,6 +46,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
                 classes=tuning.forget_classes,
                 anchors=tuning.anchors,
                 synthesizes=tuning.synthesizes,
+                rows=_read_rows(plan),
             ),
             plan.request,
             options,
@@ -60,10 +62,18 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
             "made_anchors": finetuned.made_anchors,
             "margin": objective.MARGIN,
             "adversarial_augmentation": objective.ADVERSARIAL_AUGMENTATION,
+            "attack_steps": ENDURANCE[options.effort].attack_steps if finetuned.resists else 0,
         },
         points=finetuned.trajectory.points,
         parity=parity,
     )
+
+
+def _read_rows(plan: Plan) -> HeadRows | None:
+    """Return the head's rows where the effort includes an attacker, who trains a single head."""
+    head = Head(plan.classifier.model.proto, plan.classifier.head)
+    is_wanted = ENDURANCE[plan.settings.options.effort].attack_steps > 0
+    return head.rows if is_wanted and len(plan.classifier.head.all_parts) == 1 else None
 
 
 def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:

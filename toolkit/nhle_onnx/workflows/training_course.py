@@ -4,15 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from nhle_onnx.training.budget import DRIFT_BOUND
-from nhle_onnx.unlearning.finetune import STEP_LIMIT, Finetuned
+from nhle_onnx.unlearning.finetune import Finetuned
 from nhle_onnx.unlearning.objective import IMITATION_WEIGHT, SEPARATION_WEIGHT
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.workflows.observer import Observer
 
 
-def follow_steps(observer: Observer, steps: int | None) -> Callable[[TrainingStep], None]:
-    """Return what tells an observer about each step; by default there are at most STEP_LIMIT."""
-    limit = STEP_LIMIT if steps is None else steps
+def follow_steps(observer: Observer, limit: int) -> Callable[[TrainingStep], None]:
+    """Return what tells an observer about each step, of at most `limit`."""
 
     def report_step(point: TrainingStep) -> None:
         detail = f"margin {point.win_margin:+.2f}, drift {point.drift:.4f}"

@@ -26,9 +26,7 @@ from nhle_onnx.release.page.figures import (
 )
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.audit import (
-    AuditReport,
-)
+from nhle_onnx.values.audit import AuditReport, Measure
 from nhle_onnx.values.report import (
     Accuracy,
     Check,
@@ -369,6 +367,18 @@ def test_without_a_reference_the_page_says_what_cannot_be_concluded() -> None:
     assert "No retrained model was given" in text
     assert "cannot be concluded that the class is erased" in text
     assert len(Reader(page).find("svg")) == 3
+
+
+def test_with_shadows_the_page_says_what_these_can_and_cannot_tell() -> None:
+    row = Measure(
+        attack="shadows", name="shadows.recall_16", title="recall of a new head", original=0.9,
+        edited=0.7, reference=None, shadows=(0.8, 0.6),
+    )  # fmt: skip
+    report = replace(AUDIT, reference=None, measures=(row,), curves={})
+    text = read_text(render_page(describe_audit(report, None, ())))
+    assert "70.0 % for the edited model, 60.0 % to 80.0 % for the shadows" in text
+    assert "cannot be concluded whether a retrained model would" in text
+    assert "cannot be concluded that the class is erased" not in text
 
 
 def test_failed_checks_are_named() -> None:

@@ -28,6 +28,8 @@ _FIGURES: Mapping[str, str] = {
     "it. A class that still forms a group of its own in the features comes back.",
     "separability.inter": "How far the class lies from the other classes in the features.",
     "separability.intra": "How far images of the class lie from their own centre.",
+    "shadows": "The same attack on small networks that never saw the class. What they show of it, "
+    "any network would.",
     "separability": "How far the class lies from the others in the features, compared with its own "
     "spread. More means that it is easier to tell apart.",
     "probe": "A new head is trained on the features with images of every class. It shows "
@@ -48,8 +50,6 @@ _FIGURES: Mapping[str, str] = {
     "retrained model; 0 is equal.",
     "quantization": "The weights are rounded, as for a smaller device. Forgetting that hangs on "
     "tiny changes of the weights would be undone.",
-    "shadows": "Small networks that never saw the class are trained, and attacked in the same way. "
-    "The edited model should show no more of the class than they do.",
     "traces.outlier": "How far the row of the class stands out in the head, which would tell a "
     "reader of the file which class was removed.",
     "traces.guessed": "Whether the removed class can be guessed from the head's weights alone.",

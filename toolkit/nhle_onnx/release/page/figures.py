@@ -7,7 +7,8 @@ from nhle_onnx.values.verdict import Check
 
 _MINUS = "\N{MINUS SIGN}"
 _SHARES = re.compile(
-    r"acc_[fr]|^known_before|^(unmasking|probe|quantization|membership|perturbation|revival)\.|recall"
+    r"acc_[fr]|^known_before|recall"
+    r"|^(unmasking|probe|shadows|quantization|membership|perturbation|revival)\."
 )
 _YES_OR_NO = re.compile(r"\.(guessed|named)")
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %

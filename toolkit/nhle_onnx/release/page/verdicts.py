@@ -25,6 +25,12 @@ _NO_REFERENCE = (
     "it cannot be concluded that the class is erased: any model may recover some of a class that "
     "resembles others."
 )
+_SHADOWS = (
+    "No retrained model was given for comparison. Small networks that never saw the class, its "
+    "shadows, stand in for one. What they show of the class, any network would show. Where the "
+    "edited model shows more, it cannot be concluded whether a retrained model would, as that is "
+    "stronger than they are. How fast a retrained model would relearn the class, they cannot tell."
+)
 _UNLEARN_ONLY = (
     "This page shows what unlearn measured. nhle-onnx audit attacks the model further: it trains "
     "new heads on its features, relearns the class, and compares it with a model that was "
@@ -166,7 +172,7 @@ def explain_attacks(report: AuditReport) -> tuple[str, ...]:
 def compare_with_retrained(report: AuditReport) -> str:
     """How close the edited model is to the reference, or what its lack means."""
     if report.reference is None:
-        return _NO_REFERENCE
+        return _compare_with_shadows(report.measures) or _NO_REFERENCE
     positions = [each.position for each in report.measures if each.position is not None]
     if not positions:
         return (
@@ -179,6 +185,18 @@ def compare_with_retrained(report: AuditReport) -> str:
         f"class (1), the {len(positions)} measures that tell the two apart put the edited model "
         f"between {low} and {high}; the median is {middle}."
     )
+
+
+def _compare_with_shadows(measures: Sequence[Measure]) -> str:
+    """What shadow networks show of the class, if any were trained."""
+    told = [
+        f"{measure.title}: {format_of_measure(measure, measure.edited)} for the edited model, "
+        f"{format_of_measure(measure, min(measure.shadows))} to "
+        f"{format_of_measure(measure, max(measure.shadows))} for the shadows"
+        for measure in measures
+        if measure.shadows
+    ]
+    return f"{_SHADOWS} {'; '.join(told)}." if told else ""
 
 
 def _compare_accuracy(before: Accuracy | None, after: Accuracy, images: int, names: str) -> str:

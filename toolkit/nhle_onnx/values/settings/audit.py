@@ -22,6 +22,8 @@ from nhle_onnx.values.settings.shared import (
     UsesKernels,
 )
 
+_SHADOWS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
@@ -62,6 +64,16 @@ class AuditSettings:
             group=Group.METHOD,
         ),
     ] = "standard"
+    shadows: Annotated[
+        int | None,
+        Option(
+            "How many small networks to train without the class, which say what any network shows "
+            "of it; auto is 3 where there is no reference and the effort is thorough, otherwise 0.",
+            at_least=0,
+            none="auto",
+            group=Group.METHOD,
+        ),
+    ] = None
     page: Page = None
     shown: PageImages = 12
     unlearn_report: Annotated[
@@ -88,3 +100,9 @@ class AuditSettings:
     flags: Annotated[ModelFlags, Nested(group=Group.MODEL)] = ModelFlags()
     command: str = ""
     wording: Wording = "keywords"
+
+    @property
+    def shadow_count(self) -> int:
+        """How many shadow networks are trained."""
+        is_needed = self.reference is None and self.effort == "thorough"
+        return _SHADOWS * is_needed if self.shadows is None else self.shadows

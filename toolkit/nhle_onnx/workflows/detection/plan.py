@@ -14,6 +14,7 @@ from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_operators, check_weights, list_weights
 from nhle_onnx.runtime.session import Session
+from nhle_onnx.training.effort import describe_less
 from nhle_onnx.unlearning.channel_mask import list_own
 from nhle_onnx.values.boxes import Boxes, make_boxes
 from nhle_onnx.values.detection import Precision
@@ -108,7 +109,11 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
         ),
         session=session,
         before=before,
-        notes=(*dict.fromkeys((*source.notes, *evaluation.notes)), *anchor_notes),
+        notes=(
+            *describe_less(settings.options),
+            *dict.fromkeys((*source.notes, *evaluation.notes)),
+            *anchor_notes,
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import locations
 from nhle_onnx.unlearning.detector_probing import probe_detector
-from nhle_onnx.unlearning.finetune import Goal, pursue
+from nhle_onnx.unlearning.finetune import Goal, find_step_limit, limit_batch, pursue
 from nhle_onnx.unlearning.locations import DetectionObjective, Reader
 from nhle_onnx.unlearning.objective import to_inputs
 from nhle_onnx.unlearning.views import Scenes
@@ -42,7 +42,7 @@ def train_detector(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_detector(subject, plan.images)
-    report_step = follow_steps(watch.observer, options.steps)
+    report_step = follow_steps(watch.observer, find_step_limit(options))
     lowered = replace(lowered, module=lowered.module.to(device))
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         tuned = pursue(
@@ -123,7 +123,7 @@ def _make_goal(
         scale=probed.scale,
         mirrors=probed.mirrors,
         max_shift=probed.max_shift,
-        batch_size=min(options.batch_size, MOST_AT_ONCE),
+        batch_size=min(limit_batch(options), MOST_AT_ONCE),
         layout=layout,
         device=device,
         generator=torch.Generator().manual_seed(options.seed),
