@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 FRACTION = ".4f"
-_WIDEST = 9  # columns of a table
+WIDEST = 9  # columns of a table
 _MOST_KEYS = 3  # columns that are said again in each part of a wide table
 
 
@@ -62,12 +62,12 @@ def write_table(lines: Sequence[Sequence[str]]) -> str:
 def divide_columns(lines: Sequence[Sequence[str]]) -> list[list[int]]:
     """Divide columns among tables of about equal width that fit on a page."""
     places = list(range(len(lines[0])))
-    if len(places) <= _WIDEST:
+    if len(places) <= WIDEST:
         return [places]
     keys = list(takewhile(lambda place: not any(_is_figure(line[place]) for line in lines), places))
     keys = keys[:_MOST_KEYS] or places[:1]
     others = places[len(keys) :]
-    count = ceil(len(others) / (_WIDEST - len(keys)))
+    count = ceil(len(others) / (WIDEST - len(keys)))
     ends = [round(len(others) * part / count) for part in range(count + 1)]
     return [keys + others[start:end] for start, end in pairwise(ends)]
 
