@@ -259,11 +259,13 @@ def test_a_hub_that_is_not_there(edited: Path, tmp_path: Path) -> None:
 def test_mlflow(edited: Path, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     store = (tmp_path / "mlruns").as_uri()
+    home = tmp_path / "home"
     surroundings = {"MLFLOW_TRACKING_URI": store, "MLFLOW_ALLOW_FILE_STORE": "true",
-                    "MLFLOW_DISABLE_TELEMETRY": "true"}  # fmt: skip
+                    "HOME": str(home)}  # fmt: skip
     for _ in range(2):
         result = run_elsewhere(["push", str(edited), "--to", "mlflow:forgetting"], **surroundings)
         assert result.returncode == 0, result.stderr
+    assert not [*home.rglob("telemetry.json")]  # of the client's telemetry
     with pytest.MonkeyPatch.context() as patch:
         for name, value in surroundings.items():
             patch.setenv(name, value)
@@ -281,8 +283,11 @@ def test_mlflow(edited: Path, tmp_path: Path) -> None:
 
 
 def run_elsewhere(arguments: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the program in a process of its own, as clients read their surroundings once."""
+    """Run the program in a process of its own, as clients read their surroundings once, and send no
+    telemetry where those tell of a test.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "nhle_onnx", *arguments],
-        env=os.environ | variables, capture_output=True, text=True, check=False, timeout=120,
+        env=kept | variables, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip

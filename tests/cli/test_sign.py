@@ -1,5 +1,6 @@
 """Files that were signed together: good ones pass, and no byte of any of them can change."""
 
+import base64
 import json
 import shutil
 import sys
@@ -9,6 +10,10 @@ import numpy as np
 import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from onnx import helper, numpy_helper
 
 from nhle_onnx.errors import InputRefusedError
@@ -159,6 +164,28 @@ def test_a_changed_byte_of_a_certificate_is_caught(release: Path, keys: Keys) ->
     trusted = TrustedKey(chain=(keys["root"],))
     assert check(release, trusted, ("model.onnx",)) == ["model.onnx", "model.onnx.data"]
     assert find_harmless_changes(signature, trusted) == []
+
+
+@pytest.mark.parametrize("has_certificate", [False, True])
+def test_the_second_form_of_a_signature_is_refused(
+    release: Path, keys: Keys, *, has_certificate: bool
+) -> None:
+    """Whoever has (r, s) can write (r, n - s), which is as valid by itself."""
+    certificate, chain = (keys["certificate"], (keys["root"],)) if has_certificate else (None, ())
+    key = SigningKey(private_key=keys["private"], certificate=certificate, chain=chain)
+    trusted = TrustedKey(chain=chain, public_key=None if has_certificate else keys["public"])
+    path = release / "model.onnx.sig"
+    for _ in range(4):  # half of the signatures come in either form
+        sign_files([release / "model.onnx"], path, key, force=True)
+        assert check(release, trusted, ("model.onnx",))
+        document = json.loads(path.read_text())
+        signature = document["dsseEnvelope"]["signatures"][0]
+        r, s = decode_dss_signature(base64.b64decode(signature["sig"]))
+        other = encode_dss_signature(r, ec.SECP256R1().group_order - s)
+        signature["sig"] = base64.b64encode(other).decode()
+        path.write_text(json.dumps(document, separators=(",", ":")))
+        with pytest.raises(InputRefusedError, match="second valid form"):
+            check(release, trusted, ("model.onnx",))
 
 
 def test_missing_and_additional_files_are_refused(nhle: Nhle, signed: Path, keys: Keys) -> None:

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from nhle_onnx.release.low_s import lower
+
 NAMES = ("a.txt", "b.txt")
 Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -79,6 +81,7 @@ def rename_signed(bundle: bytes, old: str, new: str, keys: Keys) -> bytes:
     private = serialization.load_pem_private_key(keys["private"].read_bytes(), None)
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     signature = private.sign(message, ec.ECDSA(hashes.SHA256()))
+    signature = lower(signature, private.curve)
     envelope["signatures"][0]["sig"] = base64.b64encode(signature).decode()
     return json.dumps(document, separators=(",", ":")).encode()
 

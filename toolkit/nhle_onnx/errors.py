@@ -38,6 +38,16 @@ class InputRefusedError(NhleOnnxError):
     exit_code = 3
 
 
+def refuse_unreadable(path: object, error: Exception, remedy: str) -> InputRefusedError:
+    """Return the error for a file or folder that cannot be read, in the system's words."""
+    return InputRefusedError(f"{path} cannot be read: {describe_error(error)}", remedy=remedy)
+
+
+def describe_error(error: Exception) -> str:
+    """Describe an error without its number and file name."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 class NotFiniteError(InputRefusedError):
     """A model or its input holds NaN or an infinity, so it cannot be judged."""
 

@@ -253,3 +253,47 @@ def test_memory_of_several_processes_counts(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert tmp_path.exists()
+
+
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "variable"])
+def test_settings_of_matplotlib_that_cannot_be_read(tmp_path: Path, *, is_file: bool) -> None:
+    """It reads `matplotlibrc` in the folder that it is started in, whoever put it there."""
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff" if is_file else b"")
+    script = (
+        "from nhle_onnx.errors import InputRefusedError\n"
+        "try: import nhle_onnx.release.page\n"
+        "except InputRefusedError as error: print(error.reason, error.remedy)"
+    )
+    surroundings = os.environ | ({} if is_file else {"MPLBACKEND": "nonsense"})
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=surroundings, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("matplotlib cannot be loaded: ")
+    assert "move a file matplotlibrc out of this folder" in done.stdout
+
+
+_ELSEWHERE = {
+    "an error of C code": "try: send()\n except BaseException as e: raise ImportError from e",
+    "an error while another is handled": "try: send()\n finally: 1 / 0",
+    "a destructor": "type('A', (), {'__del__': lambda self: send()})()\n time.sleep(5)",
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("body", _ELSEWHERE.values(), ids=_ELSEWHERE)
+def test_a_signal_that_is_turned_into_something_else(body: str, number: signal.Signals) -> None:
+    script = (
+        "import signal, sys, time\n"
+        "from nhle_onnx.cli import main as program\n"
+        f"def send(): signal.raise_signal({number})\n"
+        f"def work(*_, **__):\n {body}\n print('went on')\n"
+        "program.cli.main = work\n"
+        "program.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (130 if number == signal.SIGINT else -number)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr

@@ -21,8 +21,10 @@ from pyarrow import parquet
 from nhle_onnx.data.decoding import decode_image
 from nhle_onnx.data.webdataset import split_key
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph.toml_files import read_toml
 from nhle_onnx.release.kit.results import measure_answers
 from nhle_onnx.values.preprocess import Preprocess
+from support.assertions import assert_refused
 from support.inputs import make_input
 from support.runs import Nhle, Result
 from support.shipped import EVALUATION, LENET
@@ -192,3 +194,32 @@ def test_a_device_result_of_many_classes(count: int) -> None:
     figures = measure_answers(kit, kit.expected)  # type: ignore[arg-type]
     assert figures.after.acc_r == 1
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("command", [("inspect", LENET, "--config"), ("fleet",), ("dossier",)])
+@pytest.mark.parametrize("part", ["a", "'a.b'", '"\\u0061"', "a ", "0"])
+def test_a_key_of_many_parts(
+    nhle: Nhle, tmp_path: Path, command: tuple[object, ...], part: str
+) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(".".join([part] * 100_000) + " = 1")
+    start = time.process_time()
+    flags = ("-o", tmp_path / "d.zip") if command == ("dossier",) else ()
+    result = nhle(*command, path, *flags)
+    assert time.process_time() - start < _SECONDS
+    assert_refused(result, 3 if flags else 2, "more than 16 parts")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mean = [" + "0.25, " * 5000 + "]", 'a = "' + "b.c, " * 5000 + '"', "a.b.c.d = 1.5",
+     "a" * 10**6 + " = 1", '"' * 10**5, "[" + ".".join("abcdefghij") + "]"],
+    ids=["numbers", "words", "parts", "long", "quotes", "table"],
+)  # fmt: skip
+def test_other_dots_are_no_parts(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(text)
+    try:
+        read_toml(path)
+    except ValueError as error:
+        assert "parts" not in str(error)  # noqa: PT017 - most are valid

@@ -18,6 +18,7 @@ from nhle_onnx.training.budget import (
     FORGOTTEN,
     HEAVIEST,
     LARGEST_RATE,
+    LOOSEST,
     TOO_LITTLE_FORGOTTEN,
     TOO_MUCH_DRIFT,
     Budget,
@@ -185,6 +186,23 @@ def test_it_gives_up_and_says_what_is_missing(win: float, drift: float, reason: 
     assert pace.stop == hint(
         "{reason}, or {effort=thorough}, which goes on for longer", reason=reason
     )
+
+
+@pytest.mark.parametrize(
+    ("win", "drift", "bounds"),
+    [(1.0, 0.5, [1.0, 2.0, 4.0]), (-1.0, 1.2, [1.0]), (1.0, 9.0, [1.0])],
+)
+def test_a_bound_within_which_nothing_is_forgotten_doubles(
+    win: float, drift: float, bounds: list[float]
+) -> None:
+    """Not where retained classes are not kept as it is, and never beyond the loosest."""
+    points, pace, seen = [], PACE, []
+    while pace.stop is None and len(points) < 600:
+        points.append(point(win, drift * DRIFT_BOUND))
+        pace = BUDGET.follow(pace, points)
+        seen.append(pace.bound / DRIFT_BOUND)
+    assert sorted({*seen}) == bounds
+    assert max(bounds) * DRIFT_BOUND <= LOOSEST
 
 
 def end(effort: Effort, win: float, limit: int = 2000) -> tuple[int, Pace]:

@@ -12,7 +12,7 @@ from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check, conclude
-from nhle_onnx.verification.gates import Counted, Judge
+from nhle_onnx.verification.gates import Counted, Judge, word_checks
 from nhle_onnx.verification.intervals import (
     bound_share,
     count_needed,
@@ -175,3 +175,68 @@ def test_a_class_that_nobody_judged_is_named(unseen: int, *, noted: bool) -> Non
     assert ("nothing is said of classes without an image to judge by: 0" in notes) == noted
     (retained,) = (check for check in checks if check.name == "delta_acc_r")
     assert bool(retained.gap) == (unseen > 1)
+
+
+def test_no_number_of_images_bounds_a_share_by_nothing() -> None:
+    assert count_needed(0.0) == 0
+
+
+def make_counts(*pairs: tuple[int, int]) -> ClassCounts:
+    right, total = zip(*pairs, strict=True)
+    return ClassCounts(correct=right, total=total, copies=(0,) * len(pairs))
+
+
+FEW = ForgetRequest(forget=(0,), num_classes=2)
+MANY = ForgetRequest(forget=(0, 1), num_classes=3)
+
+
+def test_few_images_are_noted_with_what_they_leave_open() -> None:
+    judge = Judge(request=MANY, limits=Limits(), labels=("cat", "dog", "cow"))
+    after = make_counts((0, 1), (1, 20), (60, 60))
+    assert judge.describe(Counted(after=after)) == (
+        (
+            "only 1 test image of 0 cat: at most 95 % may still be recognised (95 % confidence); "
+            "add images to tighten this"
+        ),
+        (
+            "only 20 test images of 1 dog: at most 22 % may still be recognised (95 % confidence); "
+            "add images to tighten this"
+        ),
+    )
+    assert judge.describe(Counted(after=make_counts((0, 60), (30, 6000), (0, 60)))) == ()
+
+
+def test_another_output_is_judged_under_its_name() -> None:
+    judge = Judge(request=FEW, limits=Limits())
+    found = judge.judge_forgotten("output label.acc_f", make_counts((50, 100), (100, 100)))
+    assert (found.name, found.value, found.verdict) == ("output label.acc_f", 0.5, "failed")
+
+
+def test_of_several_classes_the_worst_is_judged_by_itself() -> None:
+    after = make_counts((0, 200), (8, 200), (200, 200))
+    found = {check.name: check for check in judge(MANY, Counted(after=after), Limits())}
+    worst = found["after.acc_f.worst_class"]
+    assert (worst.value, worst.limit, worst.better) == (0.04, pytest.approx(0.06), "lower")
+    assert found["after.acc_f"].value == 0.02
+    assert "after.acc_f.worst_class" not in {
+        check.name for check in judge(FEW, Counted(after=make_counts((0, 9), (9, 9))), Limits())
+    }
+
+
+def test_a_head_that_does_not_fit_shows_nothing() -> None:
+    before, unmasked = make_counts((99, 100), (99, 100)), make_counts((0, 100), (40, 100))
+    after = make_counts((0, 100), (99, 100))
+    for counts, has_gap in ((unmasked, True), (make_counts((0, 100), (50, 100)), False)):
+        counted = Counted(before=before, after=after, unmasked=counts)
+        (check,) = (
+            check for check in judge(FEW, counted, Limits()) if check.name == "unmasked.acc_f"
+        )
+        assert check.gap.startswith("with the original's head only 0.400") == has_gap
+
+
+def test_gaps_name_options_as_flags() -> None:
+    counted = Counted(after=make_counts((0, 0), (9, 9)))
+    checks = judge(FEW, counted, Limits())
+    first = word_checks(checks, "flags")[0]
+    assert first.gap == "there is no image of 0 to judge by: give --data with some"
+    assert word_checks(checks, "keywords")[0].gap.endswith("give data= with some")

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import tomllib
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,7 +13,7 @@ from click.core import ParameterSource
 from nhle_onnx.cli.groups import GroupedOption, grouped_option, list_names, note_new_name
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.log import LOG_FILE
-from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.errors import InputRefusedError, UsageError, describe_error
 from nhle_onnx.text import suggest, to_line
 from nhle_onnx.values.settings.groups import Group
 
@@ -47,12 +46,13 @@ def configurable(function: Decorated) -> Decorated:
 
 def parse_toml(path: Path, remedy: str) -> dict[str, Any]:
     """Parse a TOML file. Raises UsageError."""
-    from nhle_onnx.graph.regular_files import read_text
+    from nhle_onnx.graph.toml_files import read_toml
 
     try:
-        return tomllib.loads(read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as TOML: {error}", remedy=remedy) from error
+        return read_toml(path)
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read as TOML: {describe_error(error)}"
+        raise UsageError(message, remedy=remedy) from error
 
 
 def make_defaults(

@@ -21,6 +21,7 @@ from nhle_onnx.version import __version__
 
 _USAGE = 2
 _INTERRUPTED = 130
+_SOON_S = 0.01
 _ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _terminate)
+    sys.unraisablehook = _repeat_signal
     program = os.getpid()
     code = run(may_fork=True)
     # A forked child exits this way, without tearing down the interpreter. Also, an interrupt inside
@@ -79,15 +81,8 @@ def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
         with remember_inputs():
             code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
         require_written()
-    except (KeyboardInterrupt, click.Abort):
-        _show("interrupted: nothing is half-written")
-        return _INTERRUPTED
-    except Terminated as error:
-        signal.signal(error.number, signal.SIG_DFL)
-        os.kill(os.getpid(), error.number)  # as whoever sent it expects
-        return _INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - whatever happens, 1 is the code of a failed gate
-        return _explain(error)
+    except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - 1 means a failed gate
+        return _end(error)
     finally:
         close_log()
     return code if isinstance(code, int) else 0
@@ -97,7 +92,39 @@ def _terminate(number: int, _frame: object) -> None:
     raise Terminated(number)
 
 
-def _explain(error: Exception) -> int:
+def _repeat_signal(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again that came where nothing can be raised, such as in `__del__`."""
+    from threading import Timer  # seldom needed
+
+    request = lost.exc_value
+    if isinstance(request, KeyboardInterrupt | Terminated):
+        number = getattr(request, "number", signal.SIGINT)
+        Timer(_SOON_S, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _end(error: BaseException) -> int:
+    """Show why the program ends, and return its exit code."""
+    match _find_request(error):
+        case Terminated(number=number):
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)  # as whoever sent it expects
+            return _INTERRUPTED
+        case KeyboardInterrupt() | click.Abort():
+            _show("interrupted: nothing is half-written")
+            return _INTERRUPTED
+    return _explain(error)
+
+
+def _find_request(error: BaseException | None) -> BaseException | None:
+    """Return the signal behind an error: extension modules turn it into an error of their own."""
+    while error and not isinstance(error, KeyboardInterrupt | Terminated | click.Abort):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _explain(error: BaseException) -> int:
     """Show an error, and return its exit code."""
     match error:
         case NhleOnnxError():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nhle_onnx.data.pointers import refuse_pointer
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import hint
 
@@ -31,7 +31,7 @@ def read_labels(path: Path) -> Labels:
         text = read_text(path, "utf-8-sig")
         return _PARSERS.get(path.suffix.lower(), parse_lines)(text)
     except (OSError, *_DAMAGE) as error:
-        message = f"{path} cannot be read as labels: {error}"
+        message = f"{path} cannot be read as labels: {describe_error(error)}"
         raise InputRefusedError(
             message, remedy=hint("Give {labels=FILE}, one label on each line.")
         ) from error

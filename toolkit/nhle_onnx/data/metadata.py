@@ -12,7 +12,7 @@ import numpy as np
 from nhle_onnx.data.encoded import LABEL_COLUMNS, read_class
 from nhle_onnx.data.folders import TABLES, FolderSamples
 from nhle_onnx.data.tree import check_regular, describe_skipped, scan
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
@@ -73,7 +73,7 @@ def _read_rows(table: Path) -> list[Mapping[str, Any]]:
     try:
         return list(_parse_rows(table))
     except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise InputRefusedError(f"{table} cannot be read: {error}", remedy=_REMEDY) from error
+        raise refuse_unreadable(table, error, _REMEDY) from error
 
 
 def _parse_rows(table: Path) -> Iterator[Mapping[str, Any]]:

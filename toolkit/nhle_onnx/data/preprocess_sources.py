@@ -14,7 +14,7 @@ from nhle_onnx.data.presets import BY_NAME
 from nhle_onnx.data.processors import ultralytics
 from nhle_onnx.data.processors.choose import parse_config
 from nhle_onnx.data.processors.fields import INTERPOLATIONS
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.hints import Hint, hint
 from nhle_onnx.text import suggest
@@ -144,11 +144,7 @@ def _read_text(path: Path) -> str:
     try:
         return read_text(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        message = f"{path} cannot be read: {reason}"
-        raise InputRefusedError(
-            message, remedy=hint("Give {preprocess} a readable file.")
-        ) from error
+        raise refuse_unreadable(path, error, hint("Give {preprocess} a readable file.")) from error
 
 
 def _read_file(path: Path) -> Preprocess:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp"})
 # Images that are not read: Pillow's many other readers are never used.
@@ -100,8 +100,7 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir(), key=_natural_order)
     except OSError as error:
-        message = f"{folder} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Make the folder readable.") from error
+        raise refuse_unreadable(folder, error, "Make the folder readable.") from error
 
 
 def check_regular(file: Path) -> None:

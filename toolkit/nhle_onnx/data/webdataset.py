@@ -11,7 +11,7 @@ import numpy as np
 
 from nhle_onnx.data.encoded import Encoded, EncodedSamples, read_class
 from nhle_onnx.data.tree import is_image
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
@@ -164,8 +164,7 @@ def _read(stream: BinaryIO, member: Member) -> bytes:
         stream.seek(member.offset)
         content = stream.read(member.size)
     except OSError as error:
-        message = f"{member.tar} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy=_REMEDY) from error
+        raise refuse_unreadable(member.tar, error, _REMEDY) from error
     if len(content) != member.size:
         raise InputRefusedError(f"{member.tar}: {member.name} is cut short", remedy=_REMEDY)
     return content

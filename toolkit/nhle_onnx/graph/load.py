@@ -9,7 +9,12 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.errors import (
+    InputRefusedError,
+    UnsupportedModelError,
+    describe_error,
+    refuse_unreadable,
+)
 from nhle_onnx.graph.external import list_places
 from nhle_onnx.graph.inputs import note_model
 from nhle_onnx.graph.regular_files import open_regular
@@ -67,12 +72,8 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         message = f"{path} does not exist"
         raise InputRefusedError(message, remedy="Check the path of the model.") from error
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
-    except (RuntimeError, ValueError) as error:  # links in a circle, and invalid names
-        message = f"{path} cannot be read: {error}"
-        raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, and invalid names
+        raise refuse_unreadable(path, error, "Give the path of a readable file.") from error
     if is_large:
         message = f"{path} is larger than 2 GiB, the limit of an ONNX file"
         raise InputRefusedError(
@@ -113,10 +114,9 @@ def _inline_weights(
         places = list_places(proto)
         return places, inline_weights(proto, path, _ELEMENT_BYTES * max_elements)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        message = f"{path} keeps weights in a separate file that cannot be read: {reason}"
+        message = f"{path} keeps weights in a separate file that cannot be read"
         raise InputRefusedError(
-            message,
+            f"{message}: {describe_error(error)}",
             remedy=(
                 "Put the model's complete .data file beside it, under its original name; cp -L "
                 "copies what a link leads to."

@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from model_signing import hashing, signing, verifying
 from model_signing.manifest import Manifest
 from sigstore_models.bundle.v1 import Bundle
+from sigstore_models.intoto import Envelope, Signature
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.hints import hint
+from nhle_onnx.release.low_s import lower
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
 Loaded = TypeVar("Loaded")
@@ -37,7 +39,7 @@ def make_bundle(
 ) -> tuple[bytes, dict[str, str]]:
     """Sign the named files of a folder; return the bundle, and SHA-256 by file name."""
     password = key.password.encode() if key.password else None
-    _load_private(key)
+    curve = _load_private(key).curve
     files = _NamedFiles(folder, names)
     config = signing.Config().set_hashing_config(files)
     if key.certificate is None:
@@ -66,7 +68,10 @@ def make_bundle(
     with open_scratch() as scratch:
         path = scratch / "signature"
         config.sign(folder, path)
-        return path.read_bytes(), files.digests
+        bundle = Bundle.from_json(path.read_bytes())
+    signature = _get_signature(bundle)
+    signature.sig = lower(signature.sig, curve)
+    return bundle.to_json().encode(), files.digests
 
 
 def digest_public_key(key: SigningKey) -> str:
@@ -102,6 +107,7 @@ def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str
         try:
             config.verify(scratch, path)
             _check_chain(bundle, trusted)
+            _check_form(bundle, trusted)
         except Exception as error:  # errors of three libraries, without a common base class
             message = f"{name} was not made with the key of {trusted}, or was changed"
             raise InputRefusedError(f"{message}: {_first_line(error)}", remedy=_DISTRUST) from error
@@ -202,10 +208,7 @@ def _trust(config: verifying.Config, bundle: Bundle, name: str, trusted: Trusted
 
 def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
     """Check that every certificate in the bundle is intact, also those that were not needed."""
-    chain = bundle.verification_material.x509_certificate_chain
-    if chain is None:
-        return
-    given = [x509.load_der_x509_certificate(part.raw_bytes) for part in chain.certificates]
+    given = _list_certificates(bundle)
     roots = [
         root
         for path in trusted.chain
@@ -216,6 +219,27 @@ def _check_chain(bundle: Bundle, trusted: TrustedKey) -> None:
             raise ValueError("a certificate in it has unused bits in its signature")
         if not any(_is_issued(certificate, issuer) for issuer in (*given, *roots)):
             raise ValueError("a certificate in it was not issued by any of the others")
+
+
+def _check_form(bundle: Bundle, trusted: TrustedKey) -> None:
+    """Check that the signature is the form that `sign` writes, of the two that are valid."""
+    if trusted.public_key:
+        public = serialization.load_pem_public_key(read_regular(trusted.public_key))
+    else:
+        public = _list_certificates(bundle)[0].public_key()
+    given = _get_signature(bundle).sig
+    if given != lower(given, cast("ec.EllipticCurvePublicKey", public).curve):
+        raise ValueError("it is the second valid form of a signature; sign the files again")
+
+
+def _get_signature(bundle: Bundle) -> Signature:
+    return cast("Envelope", bundle.dsse_envelope).signatures[0]
+
+
+def _list_certificates(bundle: Bundle) -> list[x509.Certificate]:
+    chain = bundle.verification_material.x509_certificate_chain
+    parts = chain.certificates if chain else ()
+    return [x509.load_der_x509_certificate(part.raw_bytes) for part in parts]
 
 
 def _counts_every_bit(certificate: x509.Certificate) -> bool:
@@ -236,8 +260,7 @@ def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
     try:
         return load(read_regular(path))
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error
+        raise refuse_unreadable(path, error, f"Give the PEM file of a {kind}.") from error
     except TypeError as error:  # a missing password, or an unnecessary one
         message = f"{path}: {_first_line(error)}"
         raise InputRefusedError(

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.external import is_external
 from nhle_onnx.graph.regular_files import is_inside, open_regular
 from nhle_onnx.graph.traversal import list_all_tensors
@@ -39,8 +39,7 @@ def _parse(path: Path) -> ModelProto:
     except DecodeError:
         proto.Clear()
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Give the path of a readable file.") from error
+        raise refuse_unreadable(path, error, "Give the path of a readable file.") from error
     if not proto.graph.node:
         if path.suffix.lower() == ".onnx":
             message = f"{path} is not an ONNX model, or is truncated: it cannot be parsed"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.errors import InputRefusedError, UsageError, refuse_unreadable
 from nhle_onnx.graph.regular_files import digest_regular, is_inside, read_regular
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.graph.scratch import open_scratch
@@ -11,6 +11,7 @@ from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.signature import SignedFile, SigningKey, TrustedKey
 
 _INSTALL = "In a clone of nhle-onnx: `pip install '.[sign]'`."
+_GIVE = "Give the path of a readable file."
 _DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
 
@@ -146,7 +147,7 @@ def _digest(path: Path) -> str:
     try:
         return digest_regular(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise refuse_unreadable(path, error, _GIVE) from error
 
 
 def _read(path: Path) -> bytes:
@@ -156,9 +157,4 @@ def _read(path: Path) -> bytes:
         message = f"{path} does not exist"
         raise InputRefusedError(message, remedy="Give the signature's file.") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputRefusedError:
-    message = f"{path} cannot be read: {error.strerror}"
-    return InputRefusedError(message, remedy="Give the path of a readable file.")
+        raise refuse_unreadable(path, error, _GIVE) from error

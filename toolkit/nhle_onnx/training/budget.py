@@ -16,6 +16,7 @@ from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import Effort
 
 DRIFT_BOUND = 0.025  # nats; a confident answer that flips costs ln 2, so 4 in 100 could
+LOOSEST = 0.1  # where training within the bound settles in vain, it doubles, up to this
 SURE_MARGIN = 1.0  # logit spreads by which the class is to lose against the best retained one
 _CLEAR_SHARE = 0.25  # of the margin, by which it must still lose once training has settled
 ROUNDED_BOUND = 0.1  # where weights are whole numbers: their rounding alone makes most of it
@@ -59,11 +60,12 @@ class Pace:
 
     `peak` is the largest step size so far that was not taken back; `settled` counts the steps since
     the step size began to fall, 0 before; `rounds` how often that was in vain; `since` is the step
-    where this round began, and `stop` says why training ends.
+    where this round began, and `stop` says why training ends. `bound` is the drift allowed.
     """
 
     weight: float
     rate: float
+    bound: float = DRIFT_BOUND
     peak: float = 0.0
     settled: int = 0
     rounds: int = 0
@@ -77,14 +79,13 @@ class Pace:
 class Budget:
     """How a pace follows from the steps so far.
 
-    `adapts` lets the step size change. `bound` is the drift allowed, `margin` what counts as surely
-    forgotten, in logit spreads. With `steps` training neither ends early nor begins to
-    settle before the last of them. Where it would end, `confirms` has the last word.
+    `adapts` lets the step size change. `margin` is what counts as surely forgotten, in logit
+    spreads. With `steps` training neither ends early nor begins to settle before the last of
+    them. Where it would end, `confirms` has the last word.
     """
 
     adapts: bool
     steps: int | None = None
-    bound: float = DRIFT_BOUND
     margin: float = SURE_MARGIN
     effort: Effort = "standard"
     confirms: Callable[[], bool] = lambda: True
@@ -94,23 +95,18 @@ class Budget:
         """How long it goes on."""
         return ENDURANCE[self.effort]
 
-    @property
-    def near(self) -> float:
-        """A drift that falls below the bound once the steps get smaller."""
-        return _NEAR * self.bound
-
     def refuses(self, pace: Pace, drift: float, points: Sequence[TrainingStep]) -> bool:
         """Whether the last step led so far off that it is to be taken back."""
         if not self.adapts or not points:
             return False
-        was_within = points[-1].drift <= self.bound
+        was_within = points[-1].drift <= pace.bound
         if pace.refusals >= (_REFUSALS_WITHIN if was_within else _REFUSALS):
             return False
-        return drift > max(_FAR * self.bound, _JUMP * points[-1].drift)
+        return drift > max(_FAR * pace.bound, _JUMP * points[-1].drift)
 
-    def explain(self, points: Sequence[TrainingStep]) -> str:
+    def explain(self, pace: Pace, points: Sequence[TrainingStep]) -> str:
         """What is missing where training ends without being forgotten and settled."""
-        kept = measure_drift(points[-WINDOW:]) <= self.bound
+        kept = measure_drift(points[-WINDOW:]) <= pace.bound
         reason = TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT
         return reason if self.effort == "thorough" else hint(_LONGER, reason=reason)
 
@@ -138,11 +134,12 @@ class Budget:
             return False
         if is_stuck(points[pace.since :], self.endurance.patience):
             return True
-        return is_forgotten(points, self.margin) and measure_drift(points[-3:]) <= self.near
+        near = _NEAR * pace.bound  # falls below the bound once the steps get smaller
+        return is_forgotten(points, self.margin) and measure_drift(points[-3:]) <= near
 
     def _spend(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Dual ascent: the weight falls while the drift is below its bound, and rises above it."""
-        excess = measure_drift(points[-3:]) / self.bound - 1
+        excess = measure_drift(points[-3:]) / pace.bound - 1
         weight = pace.weight * math.exp(_ASCENT * min(1.0, max(-1.0, excess)))
         return replace(
             pace,
@@ -156,7 +153,7 @@ class Budget:
         if not self.adapts:
             return rate
         drift, before = points[-1].drift, points[-2].drift if len(points) > 1 else 0.0
-        if drift <= self.bound:
+        if drift <= pace.bound:
             return min(rate * _GROWTH, LARGEST_RATE)
         if drift < before:  # only further steps bring it back
             return min(rate * _RECOVERY, LARGEST_RATE)
@@ -170,16 +167,17 @@ class Budget:
     def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Stop, or go on where training began to settle too early."""
         forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
-        kept = measure_drift(points[-WINDOW:]) <= self.bound
+        kept = measure_drift(points[-WINDOW:]) <= pace.bound
         if forgotten and kept and self.confirms():
             return replace(pace, stop=FORGOTTEN)
         if pace.rounds + 1 >= self.endurance.rounds:
-            return replace(pace, stop=self.explain(points))
+            return replace(pace, stop=self.explain(pace, points))
         rate = pace.rate / _COOLING**self.endurance.settling / 2 if self.adapts else pace.rate
         return replace(
             pace,
             weight=_limit(pace.weight / 2 if kept else pace.weight * 2),
             rate=rate,
+            bound=max(pace.bound, min(2 * pace.bound, LOOSEST)) if kept else pace.bound,
             settled=0,
             rounds=pace.rounds + 1,
             since=len(points),
@@ -205,13 +203,12 @@ def start_budget(
     budget = Budget(
         adapts=adapts,
         steps=steps,
-        bound=bound,
         margin=ENDURANCE[effort].margin * margin,
         effort=effort,
         confirms=confirms,
     )
     rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE
-    return budget, Pace(weight=FIRST_WEIGHT, rate=rate)
+    return budget, Pace(weight=FIRST_WEIGHT, rate=rate, bound=bound)
 
 
 def is_forgotten(points: Sequence[TrainingStep], margin: float) -> bool:

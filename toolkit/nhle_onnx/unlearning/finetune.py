@@ -245,7 +245,7 @@ def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Mod
 def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
     if budget.steps is not None:
         return "steps given"
-    missing = budget.explain(trajectory.points)
+    missing = budget.explain(trajectory.pace, trajectory.points)
     steps = budget.endurance.steps
     limit = hint("{steps} steps are the most; {missing}", steps=steps, missing=missing)
     return trajectory.pace.stop or limit

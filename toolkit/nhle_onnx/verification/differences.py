@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf.message import Message
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
@@ -97,8 +98,6 @@ def _compare(name: str, old: TensorProto, new: TensorProto) -> TensorDifference:
     was, now = (numpy_helper.to_array(tensor) for tensor in (old, new))
     rows = max(1, was.shape[0] if was.shape else 1)
     flat = [array.reshape(rows, -1) for array in (was, now)]
-    with np.errstate(invalid="ignore"):
-        change = np.abs(flat[1].astype(np.float64) - flat[0].astype(np.float64))
     differing = np.flatnonzero((flat[0] != flat[1]).any(1))
     return TensorDifference(
         name=name,
@@ -108,5 +107,15 @@ def _compare(name: str, old: TensorProto, new: TensorProto) -> TensorDifference:
         rows=find_ranges(map(int, differing)),
         row_count=rows,
         changed_rows=len(differing),
-        largest=float(np.nan_to_num(change).max(initial=0.0)),
+        largest=_measure(was, now),
     )
+
+
+def _measure(was: npt.NDArray[np.generic], now: npt.NDArray[np.generic]) -> float | None:
+    """Return the largest change of a number; None for text."""
+    if was.dtype == np.object_:
+        return None
+    wide = np.complex128 if was.dtype.kind == "c" else np.float64
+    with np.errstate(invalid="ignore"):
+        change = np.abs(now.astype(wide) - was.astype(wide))
+    return float(np.nan_to_num(change).max(initial=0.0))

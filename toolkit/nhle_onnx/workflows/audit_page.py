@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.regular_files import digest_regular, read_text
 from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint
@@ -60,6 +60,6 @@ def _read_trajectory(path: Path) -> tuple[TrainingStep, ...]:
     try:
         return read_trajectory(json.loads(read_text(path)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(describe_error(error).split())
         message = f"{path} is not a report of `unlearn`: {reason}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nhle_onnx.data.labels import parse_classes
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
@@ -71,8 +71,7 @@ def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
     try:
         return parse_result(read_regular(path))
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Check the path of the result.") from error
+        raise refuse_unreadable(path, error, "Check the path of the result.") from error
     except ValueError as error:
         message = f"{path} is no result of a device, or was changed: {error}"
         raise InputRefusedError(

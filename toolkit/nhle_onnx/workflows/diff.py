@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.graph.unused import remove_unused, without_unused
@@ -52,5 +52,5 @@ def _read_claim(edited: Path, report: Path | None) -> tuple[str, ...] | None:
         document = json.loads(read_text(path))
         return (*map(str, document["changed_tensors"]), *map(str, document["added_tensors"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        message = f"{path} is not a report of `unlearn`: {error}"
+        message = f"{path} is not a report of `unlearn`: {describe_error(error)}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error

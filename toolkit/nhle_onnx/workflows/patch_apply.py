@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.hints import hint
@@ -47,8 +47,7 @@ def read_trusted(settings: ApplySettings, key: Path) -> bytes:
     try:
         content = read_regular(settings.patch, _MAX_BYTES)
     except OSError as error:
-        message = f"{settings.patch} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Check the path of the patch.") from error
+        raise refuse_unreadable(settings.patch, error, "Check the path of the patch.") from error
     # the signing libraries are an extra, and slow to import
     from nhle_onnx.release.signature import check_signature  # noqa: PLC0415
     from nhle_onnx.values.signature import TrustedKey  # noqa: PLC0415

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.head.feature_tensors import list_feature_tensors
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.model_files import read_model_files
@@ -89,7 +89,7 @@ def _read_report(settings: CreateSettings, edited: bytes) -> tuple[tuple[int, ..
         document = json.loads(content)
         forget = tuple(int(index) for index in document["forget"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        message = f"{path} is not a report of `unlearn`: {error}"
+        message = f"{path} is not a report of `unlearn`: {describe_error(error)}"
         raise InputRefusedError(message, remedy="Give its .report.json.") from error
     require_report_of(path, document, settings.edited, hashlib.sha256(edited).hexdigest())
     return forget, hashlib.sha256(content).hexdigest()

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.unlearning.finetune import Finetuned
 from nhle_onnx.unlearning.objective import IMITATION_WEIGHT, SEPARATION_WEIGHT
 from nhle_onnx.values.report import TrainingStep
@@ -28,7 +27,7 @@ def describe_course(tuned: Finetuned) -> dict[str, Any]:
         "mirrors": tuned.probe.mirrors,
         "max_shift": tuned.probe.max_shift,
         "sure_margin": tuned.probe.margin,
-        "drift_bound": DRIFT_BOUND,
+        "drift_bound": pace.bound,
         "retain_weight": pace.weight,
         "steps_taken_back": pace.taken_back,
         "imitation_weight": IMITATION_WEIGHT,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import digest_regular
 from nhle_onnx.release.sidecars import list_sidecars
 from nhle_onnx.values.dossier import BoundFile
@@ -28,8 +28,8 @@ def bind_file(role: str, path: Path, statements: tuple[Statement, ...]) -> Bound
         }
         size = sum(file.stat().st_size for file in (path, *map(path.parent.__truediv__, sidecars)))
     except OSError as error:
-        message = f"{error.filename or path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Check the path in the case.") from error
+        unread = error.filename or path
+        raise refuse_unreadable(unread, error, "Check the path in the case.") from error
     for statement in statements:
         _compare(role, path, (sha256, sidecars), statement)
     return BoundFile(

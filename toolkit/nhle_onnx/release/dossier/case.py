@@ -1,14 +1,13 @@
 """CASE.toml: the request, and the paths of the files that a dossier binds."""
 
 import datetime as dt
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nhle_onnx.errors import InputRefusedError
-from nhle_onnx.graph.regular_files import read_text
+from nhle_onnx.errors import InputRefusedError, describe_error
+from nhle_onnx.graph.toml_files import read_toml
 from nhle_onnx.text import to_line
 
 _EXAMPLE = "See the annotated example in docs/how-to/dossier.md."
@@ -86,9 +85,9 @@ class Case(_Table):
 def read_case(path: Path) -> Case:
     """Read CASE.toml. Raises InputRefusedError that names the key."""
     try:
-        content = tomllib.loads(read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{path} cannot be read as TOML: {error}"
+        content = read_toml(path)
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read as TOML: {describe_error(error)}"
         raise InputRefusedError(message, remedy=_EXAMPLE) from error
     try:
         return Case.model_validate(content)

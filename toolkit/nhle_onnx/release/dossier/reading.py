@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import open_regular, read_regular
 from nhle_onnx.release.kit.results import parse_kit
 from nhle_onnx.release.report import upgrade_report
@@ -79,9 +79,7 @@ def read_file(path: Path) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        raise InputRefusedError(
-            f"{path} cannot be read: {error.strerror}", remedy=_CHECK
-        ) from error
+        raise refuse_unreadable(path, error, _CHECK) from error
 
 
 def read_kit(path: Path) -> tuple[Kit, str]:
@@ -95,8 +93,7 @@ def read_kit(path: Path) -> tuple[Kit, str]:
             kit = parse_kit(text.decode())
             _check_entries(archive, kit)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
-        raise InputRefusedError(message, remedy=_CHECK) from error
+        raise refuse_unreadable(path, error, _CHECK) from error
     except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         message = f"{path} is not a kit, or was changed: {_explain(error)}"
         raise InputRefusedError(message, remedy="Make the kit again.") from error

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 import zstandard
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.inputs import note_model
 from nhle_onnx.graph.regular_files import digest_regular, find_real_name, open_regular
 from nhle_onnx.graph.save import write_streams
@@ -20,6 +20,7 @@ from nhle_onnx.release.patch.container import Container, Span
 from nhle_onnx.release.patch.differences import add_counts, add_differences
 from nhle_onnx.values.patch import MadeFile, Piece
 
+_BASE = "Give the model that was patched."
 _CHUNK_BYTES = 2**17  # a multiple of every width, and small enough for a core's own cache
 _MAX_WINDOW_BYTES = 2**23  # of each stream, as `pack` makes them
 
@@ -56,7 +57,7 @@ def digest_file(path: Path) -> str:
     try:
         return digest_regular(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise refuse_unreadable(path, error, _BASE) from error
 
 
 def apply_patch(container: Container, base: Path, out: Path, *, force: bool = False) -> None:
@@ -114,12 +115,7 @@ def _open(path: Path) -> BinaryIO:
     try:
         return open_regular(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputRefusedError:
-    message = f"{path} cannot be read: {error.strerror}"
-    return InputRefusedError(message, remedy="Give the model that was patched.")
+        raise refuse_unreadable(path, error, _BASE) from error
 
 
 class _Streams:
@@ -149,7 +145,7 @@ def _open_stream(
     try:
         file = stack.enter_context(container.open())
     except OSError as error:
-        raise _unreadable(container.path, error) from error
+        raise refuse_unreadable(container.path, error, _BASE) from error
     file.seek(span.start)
     window = cast("BinaryIO", _Window(file, span.end - span.start))  # it is only read from
     return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES).stream_reader(window)

@@ -13,7 +13,7 @@ import zstandard
 from pydantic import ValidationError
 from safetensors.numpy import save
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.values.patch import SCHEMA, Manifest
 
@@ -91,8 +91,7 @@ def open_patch(path: Path, content: bytes | None = None) -> Container:
             stream.seek(0)
             header, start = _read_header(stream.read(_LENGTH.size), stream.read, path)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise InputRefusedError(message, remedy="Check the path of the patch.") from error
+        raise refuse_unreadable(path, error, "Check the path of the patch.") from error
     metadata = header.pop("__metadata__", None)
     stated = metadata.get("format") if isinstance(metadata, dict) else None
     if not isinstance(stated, str) or not stated.startswith("nhle-onnx/patch/"):

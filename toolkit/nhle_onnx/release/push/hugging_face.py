@@ -2,12 +2,15 @@
 find it; HF_ENDPOINT names another Hub.
 """
 
+import os
+
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.values.push import Package
 
 
 def push_hugging_face(place: str, package: Package) -> str:
     """Make or update a repository in one commit; return its address."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
     try:
         import huggingface_hub as hub  # noqa: PLC0415 - an extra
     except ImportError as error:

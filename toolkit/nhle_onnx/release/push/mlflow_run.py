@@ -1,5 +1,6 @@
 """MLflow, through its own client: the extra `mlflow`. MLFLOW_TRACKING_URI names the server."""
 
+import os
 from typing import Any
 
 from nhle_onnx.errors import InputRefusedError, UsageError
@@ -8,6 +9,7 @@ from nhle_onnx.values.push import Package
 
 def push_mlflow(place: str, package: Package) -> str:
     """Log a run in an experiment: the options, the figures, and all files; return its name."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
     try:
         import mlflow  # noqa: PLC0415 - an extra
     except ImportError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.release.report import upgrade_report
 from nhle_onnx.values.audit import AuditReport
@@ -64,7 +64,7 @@ def read_document(path: Path) -> Document:
         report = _adapt(_KINDS[document["schema"]]).validate_python(document)
         _check(report)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(describe_error(error).split())
         message = f"{path} is not a report that can be shown: {reason}"
         raise InputRefusedError(message, remedy=_REMEDY) from error
     return Document(name=path.name, report=report)

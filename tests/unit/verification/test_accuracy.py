@@ -1,0 +1,38 @@
+"""Answers, whom they count for, and which sample is named where there is none."""
+
+import numpy as np
+import pytest
+
+from nhle_onnx.errors import NotFiniteError
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verification.accuracy import claim_forgotten, measure_accuracy, predict_classes
+
+REQUEST = ForgetRequest(forget=(1, 3), num_classes=4)
+
+
+def test_a_tie_goes_to_the_class_that_is_claimed() -> None:
+    outputs = np.float32([[2, 2, 0, 0], [2, 2, 0, 0], [1, 1, 1, 1], [0, 1, 2, 1]])
+    claimed = np.array([1, -1, 1, 1])
+    assert predict_classes(outputs).tolist() == [0, 0, 0, 2]
+    assert predict_classes(outputs, claimed=claimed).tolist() == [1, 0, 0, 2]
+
+
+def test_only_forgotten_classes_are_claimed() -> None:
+    assert claim_forgotten(np.array([0, 1, 2, 3]), REQUEST).tolist() == [-1, 1, -1, 3]
+
+
+@pytest.mark.parametrize(("first", "named"), [(0, 1), (10, 11)])
+def test_a_sample_without_an_answer_is_named(first: int, named: int) -> None:
+    outputs = np.float32([[1, 0], [np.nan, 0]])
+    message = f"its best score for sample {named} is nan: no class wins"
+    with pytest.raises(NotFiniteError, match=message):
+        predict_classes(outputs, first=first)
+    if not first:
+        with pytest.raises(NotFiniteError, match=message):
+            predict_classes(outputs)
+
+
+def test_accuracies() -> None:
+    found = measure_accuracy(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), REQUEST)
+    assert (found.acc_f, found.acc_r) == (0.5, 0.5)
+    assert found.per_class == (0.5, 0.5, None, None)
