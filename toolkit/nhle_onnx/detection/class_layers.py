@@ -1,4 +1,4 @@
-"""Which channels of which layers compute which class."""
+"""Class layers of a detector: for each class the channel that computes it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
