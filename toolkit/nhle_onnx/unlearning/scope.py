@@ -10,6 +10,7 @@ from nhle_onnx.graph.packed import measure_sizes
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import list_left_out, list_weights
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.request import Scope
 
@@ -59,7 +60,8 @@ def describe_share(
     if others:
         name, operator = next(iter(others.items()))
         why = hint(f"{name} is read by {operator}, which holds no weight that training knows")
-    part = f"{trained:,} of {total:,} weights before the head are trained ({trained / total:.0%})"
+    share = format_percent(trained / total)
+    part = f"{trained:,} of {total:,} weights before the head are trained ({share})"
     return (hint("{part}: {why}", part=part, why=why),)
 
 

@@ -24,7 +24,7 @@ from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.plan import Plan, can_resist
 from nhle_onnx.workflows.training_course import describe_course, follow_steps
 from nhle_onnx.workflows.training_result import TrainingResult
 
@@ -73,10 +73,10 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
 
 
 def _read_rows(plan: Plan) -> HeadRows | None:
-    """Return the head's rows where the effort includes an attacker, who trains a single head."""
+    """Return the head's rows where training is to resist an attacker."""
     layout = plan.classifier.head
     is_wanted = ENDURANCE[plan.settings.options.effort].attack_steps > 0
-    if not is_wanted or len(layout.all_parts) > 1:
+    if not (is_wanted and can_resist(plan.classifier, plan.tuning)):
         return None
     rows, chosen = Head(plan.classifier.model.proto, layout).rows, list(layout.computed_classes)
     return HeadRows(rows.weight[chosen], rows.bias[chosen])
