@@ -26,6 +26,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.runtime.kernels import saturates
 from nhle_onnx.values.request import ForgetRequest
 from support import ROOT
+from support.assertions import assert_refused
 from support.graphs import make_model, make_node
 from support.runs import Nhle
 from support.shipped import EVALUATION, LENET
@@ -530,6 +531,16 @@ def test_a_changed_result_is_refused(
     assert judged.code == 3
     assert "is no result of a device, or was changed: " in judged.err
     assert len(judged.err.splitlines()) == 2
+
+
+def test_a_result_that_says_something_twice_is_refused(
+    result: Path, tmp_path: Path, nhle: Nhle
+) -> None:
+    """Readers differ in which of the two they show."""
+    text = result.read_text("utf-8").replace('"samples":', '"samples": 1, "samples":', 1)
+    (tmp_path / "result.json").write_text(text, "utf-8")
+    judged = nhle("verify", "--device-result", tmp_path / "result.json")
+    assert_refused(judged, 3, "it has a repeated key")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"schema": 1}', None])

@@ -38,7 +38,7 @@ interval).
 @click.option("--sample", type=click.IntRange(1), help="Mutants of each package.  [default: all]")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--processes", default=2, show_default=True)
-@click.option("--own-tests", is_flag=True, help="Run each package's own tests only: in less time.")
+@click.option("--own-tests", is_flag=True, help="Run the packages' own tests only: in less time.")
 @click.option("--again", is_flag=True, help="Continue the last run, and test its survivors again.")
 def mutation(
     packages: Sequence[str],
@@ -68,7 +68,7 @@ def mutation(
 
 
 def _arrange(tested: Sequence[str], *, starts_anew: bool) -> None:
-    """Arrange the checkout for mutmut: all packages, and the tests of those that are `tested`."""
+    """Arrange the checkout for mutmut, to change and test the packages that are `tested`."""
     if starts_anew:
         shutil.rmtree(WORK, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", ".mypy_cache")
@@ -77,10 +77,10 @@ def _arrange(tested: Sequence[str], *, starts_anew: bool) -> None:
     }
     for source, place in folders.items():
         shutil.copytree(ROOT / source, WORK / place, dirs_exist_ok=True, ignore=ignored)
-    lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines(keepends=True)
-    unasked = tuple(f'    "tests/unit/{name}"' for name in {*PACKAGES} - {*tested})
-    kept = [line for line in lines if not line.startswith(unasked)]
-    (WORK / "pyproject.toml").write_text("".join(kept), "utf-8")
+    settings = (ROOT / "pyproject.toml").read_text("utf-8")
+    for name in {*PACKAGES} - {*tested}:
+        settings = re.sub(rf'"(nhle_onnx/{name}/\*|tests/unit/{name})",', "", settings)
+    (WORK / "pyproject.toml").write_text(settings, "utf-8")
 
 
 def _run(processes: int, *names: str) -> None:

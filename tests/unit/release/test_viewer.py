@@ -155,3 +155,13 @@ def test_reports_of_the_first_version_are_read(tmp_path: Path) -> None:
     path = tmp_path / "old.json"
     path.write_text(json.dumps(document), "utf-8")
     assert read_document(path).report.labels == EDIT.labels  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("text", ['{"schema": "a", "schema": "b"}', '{"a": NaN}', "[" * 100_000])
+def test_a_document_that_readers_would_show_differently_is_refused(
+    text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(text)
+    with pytest.raises(InputRefusedError, match=r"repeated key|not a JSON number|too deeply"):
+        read_document(path)

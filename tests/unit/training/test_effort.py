@@ -11,7 +11,7 @@ from nhle_onnx.values.request import Effort, Method
 @pytest.mark.parametrize(
     ("effort", "method", "resists", "says"),
     [
-        ("fast", "nhle-cwm", False, "had to lose by 50% of the usual margin"),
+        ("fast", "nhle-cwm", False, "had to lose by 50 % of the usual margin"),
         ("fast", "cwm", False, None),
         ("standard", "nhle-cwm", False, None),
         ("thorough", "nhle-cwm", True, None),

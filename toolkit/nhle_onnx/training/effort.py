@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nhle_onnx.hints import hint
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import Effort
 
@@ -38,7 +39,7 @@ LESS = hint(
     "{effort=fast}: training was not tried again where it ended too early, each step saw at most "
     "{images} images of each kind, and the class had to lose by {share} of the usual margin",
     images=_FAST.most_images,
-    share=f"{_FAST.margin:.0%}",
+    share=format_percent(_FAST.margin),
 )
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import open_regular, read_regular
+from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.release.kit.results import parse_kit
 from nhle_onnx.release.report import upgrade_report
 from nhle_onnx.values.audit import AuditReport
@@ -58,7 +59,7 @@ def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
     content = read_file(path)
     command = _COMMANDS[kind]
     try:
-        document = json.loads(content)
+        document = parse_json(content)
         json.dumps(document, allow_nan=False)  # an infinity is no figure
         _check_schema(kind, document["schema"])
         document = upgrade_report(document)

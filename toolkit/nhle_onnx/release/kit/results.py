@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kit import ClassCount, DeviceResult, Kit
 from nhle_onnx.values.report import Accuracy
@@ -164,11 +165,13 @@ def _check_agreement(figures: Figures, limits: DeviceLimits) -> Check:
 
 def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
     try:
-        return adapter.validate_json(content, strict=True)
+        value = adapter.validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise ValueError(f"{place}: {first['msg']}") from error
+    parse_json(content)  # pydantic takes the last of a repeated key
+    return value
 
 
 def _compare(result: DeviceResult, kit: Kit) -> None:

@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import open_regular
+from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.values.patch import SCHEMA, Manifest
 
 _LENGTH = struct.Struct("<Q")
@@ -100,7 +101,7 @@ def open_patch(path: Path, content: bytes | None = None) -> Container:
         message = f"{path} is a patch of the format {stated}, which this version does not know"
         raise InputRefusedError(message, remedy="Update nhle-onnx.")
     try:
-        _parse_json(metadata["manifest"])  # pydantic would take the last of a repeated key
+        parse_json(metadata["manifest"])  # pydantic would take the last of a repeated key
         manifest = Manifest.model_validate_json(metadata["manifest"])
         spans = {name: _read_span(name, entry, start) for name, entry in header.items()}
     except (ValidationError, KeyError, TypeError, ValueError) as error:
@@ -122,31 +123,12 @@ def _read_header(
     if len(content) < size:
         raise _refuse(path, "is truncated")
     try:
-        header = _parse_json(content)
+        header = parse_json(content)
     except ValueError as error:
         raise _refuse(path, f"is not a patch of nhle-onnx: {error}") from error
     if not isinstance(header, dict):
         raise _refuse(path, "is not a patch of nhle-onnx")
     return header, _LENGTH.size + size
-
-
-def _parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - foreign JSON
-    """Parse JSON that all readers understand alike. Raises ValueError for any other."""
-    try:
-        return json.loads(text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-
-
-def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("it has a repeated key")
-    return found
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _read_span(name: str, entry: Mapping[str, Any], start: int) -> Span:

@@ -1,6 +1,5 @@
 """Reports read back from their JSON, which may come from strangers."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter
 
 from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.regular_files import read_text
+from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.release.report import upgrade_report
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.fleet import FleetReport
@@ -71,14 +71,10 @@ def read_document(path: Path) -> Document:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    document = json.loads(text, parse_constant=_refuse)
+    document = parse_json(text)
     if not isinstance(document, dict):
         raise TypeError("it is no JSON object")
     return document
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
 
 
 @cache
