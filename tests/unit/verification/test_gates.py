@@ -293,7 +293,7 @@ def test_a_class_that_was_known_no_better_than_by_guessing(hits: int, *, is_note
     notes = Judge(request=FEW, limits=Limits()).describe(counted)
     note = (
         "the model did not know class 0 to begin with: it recognises 0.450 of these images, no "
-        "more than guessing would, so a low Acc_F is no evidence of forgetting; check the labels and "
-        "the preprocessing"
+        "more than guessing would, so a low Acc_F is no evidence of forgetting; check the labels "
+        "and the preprocessing"
     )
     assert notes == ((note,) if is_noted else ())
