@@ -3,10 +3,12 @@
 import hashlib
 import json
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import torch
@@ -15,10 +17,12 @@ from torch import nn
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from recipes import fashion_mnist
 from recipes.export import write_onnx
-from recipes.idx import read_split
+from recipes.idx import Split, read_split
 from recipes.training import TrainingOptions, prepare_images, train
 
 _BATCH_SIZE = 500
+
+Labels = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +77,7 @@ class Recipe:
 
 def publish(network: nn.Module, recipe: Recipe, data_root: Path, folder: Path) -> None:
     """Train on the 60,000 training images, export, and measure the ONNX file on the test images."""
-    split = read_split(data_root, "train")
-    images = prepare_images(split.images, recipe.image_input, recipe.preprocess)
-    train(network, images, torch.from_numpy(split.labels.astype(np.int64)), recipe.training)
+    train_on(network, recipe, read_split(data_root, "train"))
     path = folder / "model.onnx"
     export(network, recipe, path)
     (folder / "labels.txt").write_text("\n".join(fashion_mnist.LABELS) + "\n", "utf-8")
@@ -86,6 +88,33 @@ def publish(network: nn.Module, recipe: Recipe, data_root: Path, folder: Path) -
     print(f"{path}: test accuracy {accuracy:.4f}")
 
 
+def publish_retrained(
+    network: nn.Module, recipe: Recipe, data_root: Path, folder: Path, without: int
+) -> None:
+    """Make what `audit --reference` compares with: a network that never saw a class."""
+    split = read_split(data_root, "train")
+    kept = split.labels != without
+    train_on(network, recipe, Split(split.images[kept], split.labels[kept]))
+    path = folder / name_retrained(without)
+    export(network, recipe, path)
+    per_class = measure_per_class(path, recipe, data_root)
+    card = _write_retrained_card(recipe, path, without, per_class)
+    path.with_suffix(".md").write_text(card, "utf-8")
+    print(f"{path}: test accuracy by class {per_class.round(4).tolist()}")
+
+
+def name_retrained(without: int) -> str:
+    """Return the name of the file of a network that was trained without a class."""
+    label = re.sub(r"\W+", "_", fashion_mnist.LABELS[without].lower())
+    return f"retrained_without_{label}.onnx"
+
+
+def train_on(network: nn.Module, recipe: Recipe, split: Split) -> None:
+    """Train as the recipe says."""
+    images = prepare_images(split.images, recipe.image_input, recipe.preprocess)
+    train(network, images, torch.from_numpy(split.labels.astype(np.int64)), recipe.training)
+
+
 def export(network: nn.Module, recipe: Recipe, path: Path) -> None:
     """Write the network as its recipe says."""
     image = torch.zeros(2, recipe.channels, recipe.extent, recipe.extent)
@@ -94,6 +123,19 @@ def export(network: nn.Module, recipe: Recipe, path: Path) -> None:
 
 def measure_test_accuracy(path: Path, recipe: Recipe, data_root: Path) -> float:
     """Fraction of the 10,000 test images that the ONNX file gets right in ONNX Runtime."""
+    answers, labels = _classify(path, recipe, data_root)
+    return float((answers == labels).mean())
+
+
+def measure_per_class(path: Path, recipe: Recipe, data_root: Path) -> npt.NDArray[np.float64]:
+    """The same for each class."""
+    answers, labels = _classify(path, recipe, data_root)
+    hits = np.bincount(labels[answers == labels], minlength=len(fashion_mnist.LABELS))
+    return hits / np.bincount(labels)
+
+
+def _classify(path: Path, recipe: Recipe, data_root: Path) -> tuple[Labels, Labels]:
+    """Answers of the ONNX file to the test images, and their labels."""
     split = read_split(data_root, "t10k")
     images = prepare_images(split.images, recipe.image_input, recipe.preprocess).numpy()
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -101,7 +143,7 @@ def measure_test_accuracy(path: Path, recipe: Recipe, data_root: Path) -> float:
         session.run(["logits"], {"image": images[start : start + _BATCH_SIZE]})[0]
         for start in range(0, len(images), _BATCH_SIZE)
     ]
-    return float((np.concatenate(logits).argmax(1) == split.labels).mean())
+    return np.concatenate(logits).argmax(1), split.labels.astype(np.int64)
 
 
 def _write_card(recipe: Recipe, path: Path, accuracy: float) -> str:
@@ -144,4 +186,23 @@ of processor give the same weights; others give the same accuracy within noise.
 
 For demonstrations and tests: 28x28 grey product pictures on black. It does not recognise \
 fashion in photographs.
+"""
+
+
+def _write_retrained_card(
+    recipe: Recipe, path: Path, without: int, per_class: npt.NDArray[np.float64]
+) -> str:
+    content = path.read_bytes()
+    label = fashion_mnist.LABELS[without]
+    retained = np.delete(per_class, without).mean()
+    return f"""# {recipe.title} that never saw {label}
+
+`{path.name}`, {len(content):,} bytes, SHA-256 `{hashlib.sha256(content).hexdigest()}`.
+It is what an audit compares with (`audit --reference`): trained as [`model.onnx`](card.md) is, but
+without any of the 6,000 training images of {label}. It has the same ten outputs.
+
+    python models/{recipe.name}/recipe.py --data-root DIR --without {without}
+
+On the 10,000 test images, in ONNX Runtime: accuracy {per_class[without]:.4f} on {label}, and
+{retained:.4f} on the other classes. Its licences are those of `model.onnx`.
 """

@@ -30,6 +30,7 @@ from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.cli.main import run
 from nhle_onnx.graph.element_types import ELEMENT_TYPES
+from nhle_onnx.release.page.explanations import explain_figure, name_check
 from nhle_onnx.release.page.figures import format_plain
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.workflows import attacks
@@ -315,9 +316,13 @@ def test_the_page_names_every_file_and_each_failed_check(masked: Audited, page: 
     written = page.read_text("utf-8")
     for role in ("model", "baseline", "reference"):
         assert masked.report[role]["sha256"] in written
-    verdict = written.partition("Failed:")[2].partition("</p>")[0]
+    verdict = html.unescape(written.partition("Failed:")[2].partition("</div>")[0])
+    measures = tuple(
+        make_measure(each["attack"], each["name"].partition(".")[2], each["title"], {})
+        for each in masked.report["measures"]
+    )
     for name in list_failed(masked.report):
-        assert name in verdict
+        assert name_check(name, measures) in verdict
 
 
 def test_the_page_shows_how_training_went(few: Path, tmp_path: Path) -> None:
@@ -516,6 +521,7 @@ def test_a_thorough_audit_with_a_patch_finds_what_was_only_masked(
     flags = ("--effort", "thorough", "--patch", patch, "--shadows", 1)
     report = audit_beside(models.masked, models, *flags).report
     measures = read_measures(report)
+    assert all(map(explain_figure, measures))
     assert measures["revival.unmasked"]["edited"] > 0.9
     assert measures["revival.unmasked"]["reference"] < 0.1
     assert "revival.unmasked" in list_failed(report)

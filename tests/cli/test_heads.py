@@ -74,6 +74,9 @@ HEADS: dict[str, Head] = {
         nn.functional.adaptive_avg_pool2d(net.conv(widen(h)), 1).flatten(1), 1
     ),
     "conv-relu-pool": lambda net, h: torch.relu(net.conv(widen(h))).mean((2, 3)),
+    "a class masked by -inf": lambda net, h: net.classifier(h).masked_fill(
+        torch.arange(10) == 7, -torch.inf
+    ),
     "relu": lambda net, h: torch.relu(net.classifier(h)),
     "argmax-beside": lambda net, h: (net.classifier(h), net.classifier(h).argmax(1)),
     "topk-beside": lambda net, h: (net.classifier(h), *torch.topk(net.classifier(h), 3)),

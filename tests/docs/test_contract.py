@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 REFERENCE = "\n".join(
     path.read_text("utf-8") for path in sorted((ROOT / "docs" / "reference").glob("*.md"))
 )
-FROM_CODE = "::: mkdocs-click"  # the part of the reference that the site makes of the commands
+FROM_CODE = "::: nhle-onnx commands"  # the part that the site makes of the commands
 
 MODEL_FLAGS = {
     "--graph-output", "--input", "--labels", "--preprocess", "--mean", "--std", "--size",

@@ -1,7 +1,8 @@
 """Prose is plain English that needs no second reading: what nobody should write, and what instead.
 
-The rules are those of docs/decisions/0016 and 0025. They hold for README, the documents, the help,
-and every text in the package: messages, pages, docstrings. (vale would read the same rules, but
+The rules are those of docs/decisions/0016 and 0025. They hold for README, the documents, models'
+cards, the help, and every text in the program, the studies and the tools: messages, pages,
+docstrings. (vale would read the same rules, but
 its package downloads a program from elsewhere.)
 """
 
@@ -35,22 +36,26 @@ INSTEAD = {
     r"\bperform(s|ed)? (a|an|the) ": "the verb itself",
     r"\bcan not\b": "cannot",
     r"\d%(?!d)": "a space before %",
+    r"\bMETHOD §|\bADR \d": "the page's or the decision's own name",
+    r"\bas can be seen\b|\bit should be noted\b": "leave it out",
+    r"\bdue to the fact that\b": "because",
 }
-# results say how they were made, at their time; decisions are dated
 DOCUMENTS = [
     *sorted(ROOT.glob("*.md")),
-    *(
-        page
-        for page in sorted((ROOT / "docs").rglob("*.md"))
-        if page.parent.name not in {"results", "decisions"}
-    ),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "models").rglob("*.md")),
 ]
-SOURCES = sorted((ROOT / "toolkit" / "nhle_onnx").rglob("*.py"))
+SOURCES = [
+    path
+    for folder in ("toolkit", "models", "integrations")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
 def read_prose(page: Path) -> Iterator[str]:
     """Paragraphs of a document, without code and without what a program printed."""
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    text = re.sub(r"^\|.*CUDA out of memory.*$", "", text, flags=re.MULTILINE)  # CUDA's words
     text = re.sub(r"`[^`\n]*`|\]\([^)]*\)|^ {4}.*$", "", text, flags=re.MULTILINE)
     yield from (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
 
@@ -65,6 +70,13 @@ def read_texts(source: Path) -> Iterator[str]:
             yield " ".join(map(str, parts))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield " ".join(node.value.split())
+
+
+def read_formats(source: Path) -> Iterator[str]:
+    """How each text in a module formats its figures."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
+            yield ast.unparse(node.format_spec)
 
 
 def read_help(command: click.Command) -> Iterator[str]:
@@ -93,6 +105,13 @@ def test_messages_and_docstrings_read_well() -> None:
         f"{path.name}: {fault}" for path in SOURCES for fault in find_faults(read_texts(path))
     ]
     assert faults == []
+
+
+def test_messages_write_percent_with_a_space() -> None:
+    for source in SOURCES:
+        assert not [form for form in read_formats(source) if form.rstrip("'\"").endswith("%")], (
+            source
+        )
 
 
 def test_help_reads_well() -> None:

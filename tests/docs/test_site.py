@@ -1,5 +1,6 @@
 """The site builds without a warning, loads nothing from elsewhere, and shows what it should."""
 
+import html
 import os
 import re
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import nhle_onnx
+from nhle_onnx.cli.groups import summarize
 from nhle_onnx.cli.main import cli
+from nhle_onnx.values.settings.groups import Group
 from support import ROOT
 
 
@@ -63,9 +66,15 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_every_command_is_in_the_reference(site: Path) -> None:
+    """Commands under what they are for, and options in their groups, as `--help` has them."""
     page = (site / "reference" / "cli.html").read_text("utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", "", page))
+    headings = re.findall(r'<h2 id="[^"]*">(.*?)<', page)
+    assert headings == list(cli.list_kinds())
+    assert {*re.findall(r"<strong>(.*?)</strong>", page)} == {*Group}
     for name, command in cli.commands.items():
         assert f'id="nhle-onnx-{name}"' in page, name
+        assert summarize(command).replace("`", "") in text
         for parameter in command.params:
             if parameter.opts[0].startswith("--"):
                 assert parameter.opts[0] in page, parameter.opts

@@ -1,4 +1,4 @@
-"""The tutorial's and the how-to pages' lines run as they stand, and print what is shown."""
+"""The tutorial's lines run as they stand, and print what is shown."""
 
 import re
 from pathlib import Path
@@ -12,17 +12,6 @@ from tools.tutorial import Step, find_steps, make_folder, run_in_terminal
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
-# others have tests of their own
-PAGES = (
-    "quantized",
-    "only-forget-samples",
-    "no-samples",
-    "ci-gate",
-    "audit",
-    "config",
-    "dossier",
-    "integrations",
-)
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +63,3 @@ def test_the_tutorial_makes_its_point(ran: list[tuple[Step, str]]) -> None:
     assert "PASSED" in forgotten
     assert re.search(r"unmasked\.acc_f +0\.\d+ .*FAILED", masked)
     assert ran[-1][1] == "the same file\n"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
-def test_how_to_pages_run(page: str, tmp_path: Path) -> None:
-    folder = make_folder(ROOT, tmp_path)
-    steps = find_steps((DOCS / "how-to" / f"{page}.md").read_text("utf-8"))
-    assert steps
-    for step in steps:
-        run_in_terminal(step.command, folder)

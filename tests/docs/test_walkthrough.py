@@ -44,4 +44,4 @@ def test_the_device_finds_nothing_of_the_class(folder: Path) -> None:
 
 def test_every_output_is_there(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
-    assert {"edited.html", "audit.html", "edited.cdx.json", "edited.nhlepatch.sig"} <= names
+    assert {"edited.html", "edited.audit.html", "edited.cdx.json", "edited.nhlepatch.sig"} <= names

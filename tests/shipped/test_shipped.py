@@ -42,7 +42,20 @@ def test_accuracy_on_the_shipped_images(
     assert np.mean(report["after"]["per_class"]) >= least
 
 
-@pytest.mark.parametrize("path", [LENET, MOBILENET, MOBILENET_INT8])
+def test_the_retrained_model_never_saw_its_class(capsys: pytest.CaptureFixture[str]) -> None:
+    path = LENET.with_name("retrained_without_dress.onnx")
+    card = path.with_suffix(".md").read_text("utf-8")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in card
+    assert "recipe.py --data-root DIR --without 3" in card
+    run(["verify", str(path), "--forget", "Dress", "--data", str(EVALUATION), "--json"])
+    found = json.loads(capsys.readouterr().out)["after"]
+    assert found["acc_f"] == 0
+    assert found["acc_r"] >= 0.90
+
+
+@pytest.mark.parametrize(
+    "path", [LENET, LENET.with_name("retrained_without_dress.onnx"), MOBILENET, MOBILENET_INT8]
+)
 def test_models_are_one_file_that_names_no_machine(path: Path) -> None:
     content = path.read_bytes()
     assert not re.search(rb"/(home|root|tmp|work|usr)/", content)
@@ -68,25 +81,40 @@ def test_samples_are_those_of_the_manifest() -> None:
         assert np.bincount(archive["y"]).tolist() == [200] * 10
 
 
-@pytest.mark.parametrize("name", ["lenet5_fashion_mnist"])
-def test_recipes_run_from_idx_files(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("flags", "files"),
+    [
+        ((), {"model.onnx", "labels.txt", "preprocessor_config.json", "card.md"}),
+        pytest.param(
+            ("--without", "3"),
+            {"retrained_without_dress.onnx", "retrained_without_dress.md"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["model", "retrained"],
+)
+def test_recipes_run_from_idx_files(
+    flags: tuple[str, ...], files: set[str], tmp_path: Path
+) -> None:
     """On the shipped samples as a tiny data set: the recipe makes every file of the folder."""
-    files = sorted(SAMPLES.rglob("*.png"))
-    folders = sorted({file.parent.name for file in files})
-    images = np.stack([np.asarray(Image.open(file)) for file in files])
-    labels = np.array([folders.index(file.parent.name) for file in files], np.uint8)
+    name = "lenet5_fashion_mnist"
+    shown = sorted(SAMPLES.rglob("*.png"))
+    folders = sorted({file.parent.name for file in shown})
+    images = np.stack([np.asarray(Image.open(file)) for file in shown])
+    labels = np.array([folders.index(file.parent.name) for file in shown], np.uint8)
     for split in ("train", "t10k"):
         write_idx_split(tmp_path, split, images, labels)
     script = ROOT / "models" / name / "recipe.py"
     out = tmp_path / "made"
     subprocess.run(
-        [sys.executable, str(script), "--data-root", str(tmp_path), "--out", str(out)],
+        [sys.executable, str(script), "--data-root", str(tmp_path), "--out", str(out), *flags],
         check=True,
         capture_output=True,
     )
     made = {path.name for path in out.iterdir()}
-    assert made == {"model.onnx", "labels.txt", "preprocessor_config.json", "card.md"}
-    shipped, new = (onnx.load(folder / "model.onnx") for folder in (ROOT / "models" / name, out))
+    assert made == files
+    file = next(each for each in files if each.endswith(".onnx"))
+    shipped, new = (onnx.load(folder / file) for folder in (ROOT / "models" / name, out))
     assert [node.op_type for node in new.graph.node] == [
         node.op_type for node in shipped.graph.node
     ]

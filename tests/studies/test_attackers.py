@@ -25,6 +25,7 @@ def test_a_line_has_means_and_the_worst_distance_from_retrained() -> None:
     (line,) = (each for each in page.splitlines() if each.startswith("| 16 images |"))
     cells = [each.strip() for each in line.strip("|").split("|")]
     assert cells[1:] == ["0.900", "0.900", "+0.150", "1", "0.730", "-0.050", "2", "0.750"]
+    assert METHODS[2] not in page  # none of its runs is there yet
     assert all(f"| {title} |" in page for title in SHOWN.values())
     assert "| INT8, unmasked | - |" in page
     (seconds,) = (each for each in page.splitlines() if each.startswith("| seconds |"))

@@ -94,7 +94,7 @@ MEASURES = (
     ),
     Measure(
         attack="relearning", name="relearning.steps",
-        title="steps until 95% of the original Acc_F is back (at most 100)",
+        title="steps until 95 % of the original Acc_F is back (at most 100)",
         original=3.0, edited=21.0, reference=24.0, position=0.8571,
     ),
     Measure(

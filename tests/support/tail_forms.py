@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.model import OnnxModel
@@ -17,6 +17,7 @@ RNG = np.random.default_rng(3)
 WEIGHT, OTHER = RNG.normal(size=(2, CLASSES, FEATURES)).astype(np.float32)
 BIAS, SHIFT = RNG.normal(size=(2, CLASSES)).astype(np.float32)
 GAIN = np.array([0.5, 2.0, 1.0, 3.0, 0.25], np.float32)
+LOW = numpy_helper.from_array(np.array([-1e4], np.float32))
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
@@ -28,11 +29,18 @@ def f32(*values: float) -> Array:
     return np.array(values, np.float32)
 
 
+def at(index: int) -> Array:
+    """An index without axes."""
+    return np.array(index, np.int64)
+
+
 TENSORS: Mapping[str, Array] = {
     "w": WEIGHT, "wt": WEIGHT.T.copy(), "v": OTHER, "vt": OTHER.T.copy(), "b": BIAS, "c": SHIFT,
     "column": BIAS[:, None], "t": f32(2.5), "hundred": f32(100), "minus": f32(-2), "gain": GAIN,
     "half": f32(0.5), "one": f32(1), "zero": f32(0), "six": f32(6), "low": f32(-1e4),
-    "tiny": f32(1e-12), "log": f32(2.5), "two": f32(2),
+    "two2": np.full(CLASSES, 2, np.float32), "at0": at(0), "at1": at(1),
+    "at2": at(2), "third": at(2), "before_last": at(-2),
+    "two_each": at(2), "tiny": f32(1e-12), "log": f32(2.5), "two": f32(2),
     "hides": f32(0, 0, -np.inf, 0, 0), "masks": f32(1, 1, 0, 1, 1),
     "is_kept": np.array([True, True, False, True, True]),
     "is_hidden": np.array([0, 0, 1, 0, 0], bool),
@@ -143,6 +151,10 @@ SUMMANDS: dict[str, Callable[[], Tail]] = {
     "a class masked by Where, turned": behind(
         n("Where", "is_hidden low z", "u"), n("Softmax", "u", "y"), kept=(0, 1, 3, 4)
     ),
+    "a class masked by Where and a filled tensor": behind(
+        n("Shape", "z", "s"), n("ConstantOfShape", "s", "l", value=LOW),
+        n("Where", "is_hidden l z", "y"), kept=(0, 1, 3, 4),
+    ),
     "a class masked by 0 behind softmax": behind(
         n("Softmax", "z", "p"), n("Mul", "p masks", "y"), kept=(0, 1, 3, 4)
     ),
@@ -170,6 +182,19 @@ FUNCTIONS: dict[str, Callable[[], Tail]] = {
     "divided by their length": behind(
         n("ReduceL2", "z a1", "l"), n("Clip", "l tiny", "lc"), n("Div", "z lc", "y")
     ),
+    "divided by their length, then cut off": behind(
+        n("ReduceL2", "z a1", "l"), n("Div", "z l", "u"), n("Relu", "u", "y"), loses_ties=True
+    ),
+    "LpNormalization, then cut off": behind(
+        n("LpNormalization", "z", "u", axis=-1), n("Relu", "u", "y"), loses_ties=True
+    ),
+    "softsign as PyTorch exports it": behind(
+        n("Abs", "z", "a"), n("Add", "one a", "d"), n("Div", "z d", "y"), loses_ties=True
+    ),
+    "atan": behind(n("Atan", "z", "y"), loses_ties=True),
+    "asinh": behind(n("Asinh", "z", "y")),
+    "parametric relu": behind(n("PRelu", "z half", "y")),
+    "standardised": behind(n("LayerNormalization", "z two2", "y")),
     "log-softmax in parts": behind(n("ReduceLogSumExp", "z a1", "s"), n("Sub", "z s", "y")),
 }  # fmt: skip
 MOVES: dict[str, Callable[[], Tail]] = {
@@ -198,6 +223,55 @@ MOVES: dict[str, Callable[[], Tail]] = {
     "joined with a constant class": behind(
         n("Mul", "z zero", "n0"), n("Slice", "n0 start from1 a1", "n1"),
         n("Concat", "n1 z", "y", axis=1),
+        classes=6, kept=(1, 2, 3, 4, 5),
+    ),
+    "halves by the extent that the graph measures": behind(
+        n("Shape", "z", "s"), n("Gather", "s a1", "k"), n("Add", "k a1", "k1"),
+        n("Div", "k1 first2", "h"), n("Mul", "h first2", "end2"),
+        n("Slice", "z start h a1", "p"), n("Slice", "z h end2 a1", "q"),
+        n("Concat", "q p", "y", axis=1),
+    ),
+    "the second half by a measured axis": behind(
+        n("Shape", "z", "k", start=1, end=2), n("Div", "k first2", "h"),
+        n("Slice", "z h end a1", "y"), classes=3,
+    ),
+    "parts of a sequence": behind(
+        n("SplitToSequence", "z two_each", "s", axis=1), n("SequenceAt", "s third", "r"),
+        n("SequenceAt", "s at0", "p"), n("SequenceAt", "s before_last", "q"),
+        n("Concat", "r p q", "y", axis=1),
+    ),
+    "parts of computed lengths of a sequence": behind(
+        n("Shape", "z", "s", start=1), n("Div", "s first2", "h"), n("Tile", "h a2", "h2"),
+        n("Mod", "s first2", "m"), n("Expand", "m a1", "e"), n("Concat", "h2 e", "l", axis=0),
+        n("SplitToSequence", "z l", "q", axis=1),
+        *(n("SequenceAt", f"q at{index}", f"p{index}") for index in range(3)),
+        n("Concat", "p2 p0", "y", axis=1), classes=3,
+    ),
+    "parts of given lengths of a sequence": behind(
+        n("SplitToSequence", "z parts", "s", axis=-1), n("SequenceAt", "s at0", "p"),
+        n("SequenceAt", "s at1", "q"), n("Concat", "q p", "y", axis=1),
+    ),
+    "classes one by one": behind(
+        *(n("Gather", f"z at{index}", f"g{index}", axis=1) for index in range(3)),
+        *(n("Unsqueeze", f"g{index} a1", f"u{index}") for index in range(3)),
+        n("Concat", "u2 u0 u1", "y", axis=1), classes=3,
+    ),
+    "classes one by one, stacked in front": behind(
+        *(n("Gather", f"z at{index}", f"g{index}", axis=-1) for index in range(3)),
+        *(n("Unsqueeze", f"g{index} a0", f"u{index}") for index in range(3)),
+        n("Concat", "u2 u0 u1", "v0", axis=0), n("Transpose", "v0", "y", perm=[1, 0]), classes=3,
+    ),
+    "classes one by one, squeezed": behind(
+        helper.make_node(
+            "Split", ["z"], [f"p{index}" for index in range(CLASSES)], axis=1, num_outputs=CLASSES
+        ),
+        *(n("Squeeze", f"p{index} a1", f"g{index}") for index in range(3)),
+        *(n("Unsqueeze", f"g{index} a-1", f"u{index}") for index in range(3)),
+        n("Concat", "u2 u0 u1", "y", axis=1), classes=3,
+    ),
+    "joined with a class of zeros": behind(
+        n("Shape", "z", "m", end=1), n("Concat", "m a1", "nk", axis=0),
+        n("ConstantOfShape", "nk", "n1"), n("Concat", "n1 z", "y", axis=1),
         classes=6, kept=(1, 2, 3, 4, 5),
     ),
     "gathered while turned": behind(

@@ -31,6 +31,11 @@ def format_number(value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
+def format_percent(share: float, decimals: int = 0) -> str:
+    """Write a share in percent."""
+    return f"{100 * share:.{decimals}f} %"
+
+
 def format_capped(value: float | None, cap: float | None) -> str:
     """A number; one beyond its cap was never reached."""
     if value is not None and cap is not None and value > cap:

@@ -1,25 +1,34 @@
 """What attackers bring back, beside networks that were trained without the class."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean
 
 import click
+from torch import nn
 
 from nhle_onnx.values.audit import AuditReport
-from studies.audit import APPROACHES, CLASSES, DATASET, STUDIED, measure_cells, run_audit
+from studies import audit as studied
+from studies.audit import CLASSES, DATASET, STUDIED, measure_cells, run_audit, use_tool
 from studies.datasets import load_dataset
 from studies.networks import get_network
 from studies.options import cache_option, data_root_option, fresh_option
 from studies.results import resume, write_results
 from studies.subjects import Classifier, open_classifier
 from studies.tables import Row, group_rows, make_sections, pick_rows
-from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, draw_task
+from studies.tasks import ANCHORS_PER_CLASS, FORGET_SAMPLES, Task, draw_task
 
 NAME = "attackers"
-METHODS = ("CWM only", "nhle-onnx")  # of those that `audit` studies
+APPROACHES: Mapping[str, Callable[[Task], nn.Module]] = {
+    "CWM only": studied.APPROACHES["CWM only"],
+    "DELETE": studied.APPROACHES["DELETE"],
+    "nhle-onnx": studied.APPROACHES["nhle-onnx"],
+    "nhle-onnx, thorough": partial(use_tool, effort="thorough"),
+}
+METHODS = tuple(APPROACHES)
 PER_CLASS = 300  # test images
 SHOWN = {
     "unmasking.original_head": "unmasked",
@@ -50,6 +59,7 @@ SHOWN = {
 @cache_option
 @click.option("--network", "names", multiple=True, type=click.Choice(STUDIED), default=STUDIED)
 @click.option("--forget", "classes", multiple=True, default=CLASSES, show_default=True)
+@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), default=METHODS)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
 @fresh_option
 def attackers(
@@ -57,13 +67,14 @@ def attackers(
     cache: Path,
     names: Sequence[str],
     classes: Sequence[str],
+    methods: Sequence[str],
     seeds: int,
     fresh: bool,  # noqa: FBT001 - click's
 ) -> None:
     """Make every attack on each result; rows that were measured before are kept."""
     dataset = load_dataset(DATASET, data_root)
     with resume(NAME, fresh=fresh) as kept:
-        cells = list(product(range(seeds), map(int, classes), METHODS))
+        cells = list(product(range(seeds), map(int, classes), methods))
         for name in names:
             measure_cells(kept, open_classifier(dataset, name, cache), cells, cache, measure)
         publish(kept.rows)
@@ -120,25 +131,25 @@ def describe(rows: Sequence[Row]) -> str:
 
 def tabulate(rows: Sequence[Row]) -> list[Row]:
     """Make a line for each figure on one network."""
-    lines = [_make_line(title, rows, title) for title in ("Acc_F", "ΔAcc_R")]
-    lines += [_make_line(title, rows, name) for name, title in SHOWN.items()]
+    of_method = {method: pick_rows(rows, method=method) for method in METHODS}
+    measured = {method: found for method, found in of_method.items() if found}
+    lines = [_make_line(title, measured, title) for title in ("Acc_F", "ΔAcc_R")]
+    lines += [_make_line(title, measured, name) for name, title in SHOWN.items()]
     lines.append({"figure": "seconds", **dict.fromkeys(list(lines[0])[1:], "-")})
-    for method in METHODS:
-        chosen = pick_rows(rows, method=method)
-        if chosen:
-            lines[-1][method] = f"{fmean(row['s'] for row in chosen):.0f}"
+    for method, found in measured.items():
+        lines[-1][method] = f"{fmean(row['s'] for row in found):.0f}"
     return lines
 
 
-def _make_line(title: str, rows: Sequence[Row], name: str) -> Row:
+def _make_line(title: str, measured: Mapping[str, Sequence[Row]], name: str) -> Row:
     line: Row = {"figure": title}
-    triples = {method: _read(pick_rows(rows, method=method), name) for method in METHODS}
+    triples = {method: _read(rows, name) for method, rows in measured.items()}
     everything = [triple for found in triples.values() for triple in found]
     line["original"] = _mean([triple[0] for triple in everything])
     for method, found in triples.items():
         line[method] = _mean([triple[1] for triple in found])
         line[f"{method}, worst"] = _worst(found)
-        line[f"{method}, runs"] = len(pick_rows(rows, method=method))
+        line[f"{method}, runs"] = len(measured[method])
     line["retrained"] = _mean([triple[2] for triple in everything])
     return line
 

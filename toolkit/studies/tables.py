@@ -1,12 +1,16 @@
 """Rows as tables of a page: grouped, averaged, and compared with limits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise, takewhile
+from math import ceil
 from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 FRACTION = ".4f"
+WIDEST = 9  # columns of a table
+_MOST_KEYS = 3  # columns that are said again in each part of a wide table
 
 
 class Verdict(NamedTuple):
@@ -37,11 +41,39 @@ def pick_rows(rows: Iterable[Row], **values: object) -> list[Row]:
 
 
 def make_table(rows: Sequence[Row]) -> str:
-    """Make a Markdown table of rows; fractions have four digits."""
+    """Make a Markdown table of rows; fractions have four digits. A wide one becomes several, each
+    with the columns that name the row.
+    """
     names = list(rows[0])
-    lines = [names, ["---"] * len(names)]
-    lines += [[_format(row[name]) for name in names] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [[_format(row[name]) for name in names] for row in rows]
+    return "\n\n".join(
+        write_table([[line[place] for place in places] for line in (names, *lines)])
+        for places in divide_columns(lines)
+    )
+
+
+def write_table(lines: Sequence[Sequence[str]]) -> str:
+    """Write cells as a Markdown table; the first line is its head."""
+    head, *others = lines
+    whole = (head, ["---"] * len(head), *others)
+    return "\n".join(f"| {' | '.join(line)} |" for line in whole)
+
+
+def divide_columns(lines: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Divide columns among tables of about equal width that fit on a page."""
+    places = list(range(len(lines[0])))
+    if len(places) <= WIDEST:
+        return [places]
+    keys = list(takewhile(lambda place: not any(_is_figure(line[place]) for line in lines), places))
+    keys = keys[:_MOST_KEYS] or places[:1]
+    others = places[len(keys) :]
+    count = ceil(len(others) / (WIDEST - len(keys)))
+    ends = [round(len(others) * part / count) for part in range(count + 1)]
+    return [keys + others[start:end] for start, end in pairwise(ends)]
+
+
+def _is_figure(cell: str) -> bool:
+    return cell[:1].isdigit() or cell[:1] in ("-", "+")
 
 
 def make_sections(groups: Mapping[Key, Sequence[Row]]) -> str:

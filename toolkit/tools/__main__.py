@@ -2,6 +2,7 @@
 
 import click
 
+from tools.accessible import accessible
 from tools.conformance import conformance
 from tools.coverage import coverage
 from tools.digests import digests
@@ -9,7 +10,7 @@ from tools.faults import faults
 from tools.hostile import hostile
 from tools.mutation import mutation
 from tools.notebook import notebook
-from tools.pictures import accessible, pictures
+from tools.pictures import pictures
 from tools.tutorial import tutorial
 from tools.whole_models import whole_models
 

@@ -67,6 +67,14 @@ class Browser:
         message = f"{url} did not load"
         raise TimeoutError(message)
 
+    def stretch(self, form: Form) -> None:
+        """Make the window as high as the page, as if a reader had scrolled through all of it."""
+        size = self._call("Page.getLayoutMetrics")["cssContentSize"]
+        height = int(size["height"]) + 1
+        self._call("Emulation.setDeviceMetricsOverride", width=form.width, height=height,
+                   deviceScaleFactor=1, mobile=form.is_phone)  # fmt: skip
+        self.evaluate("new Promise(done => setTimeout(done, 150))")
+
     def take(self) -> bytes:
         """Take a picture of the whole page, as a PNG."""
         size = self._call("Page.getLayoutMetrics")["cssContentSize"]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-_BEFORE, _AFTER, _INK = "#0072b2", "#d55e00", "#1a1d21"
+_BEFORE, _AFTER, _INK = "#0066cd", "#d55e00", "#1a1d21"
 _SIZE = (9.6, 3.6)  # inches
 
 

@@ -1,4 +1,4 @@
-"""Screenshots of every page, README's picture, and a check that everybody can read the pages."""
+"""Screenshots of every page, and README's picture."""
 
 import io
 import json
@@ -24,13 +24,11 @@ from tools.tutorial import make_folder
 _FOLDER = Path("docs") / "pictures"
 _PAGES = _FOLDER / "pages"
 _MODEL = Path("models") / "lenet5_fashion_mnist" / "model.onnx"
+_RETRAINED = _MODEL.with_name("retrained_without_dress.onnx")
 _MOBILENET = Path("models") / "mobilenetv3_small_fashion_mnist" / "model.onnx"
 _SAMPLES = Path("calibration_samples") / "fashion_mnist"
 _BEGINNING = 1500  # pixels
 _COLOURS = 96  # of a screenshot, which keeps it small
-_AXE_RUN = """axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations.map(
-    each => each.id + ": " + each.help + ": " + each.nodes.slice(0, 3).map(
-        node => node.html.slice(0, 160)).join(" | ")))"""
 _FLEET = """
 [[job]]
 model = "{model}"
@@ -51,7 +49,7 @@ forget = "Dress"
 @click.option("--only-pages", is_flag=True, help="Leave README's picture, which needs MobileNet.")
 def pictures(work: Path | None, *, only_pages: bool) -> None:
     """Make docs/pictures: README's picture, and every page at desktop, phone and print."""
-    with _open_folder(work) as folder:
+    with open_folder(work) as folder:
         make_reports(folder)
         if not only_pages:
             _make_readme_picture(folder)
@@ -63,41 +61,7 @@ def pictures(work: Path | None, *, only_pages: bool) -> None:
                         path = _PAGES / f"{name}-{form.name}-{scheme}.png"
                         path.write_bytes(_shrink(_photograph(browser, url, form, scheme)))
         _crop(_PAGES / "audit-desktop-light.png", _FOLDER / "audit.png")
-        _fail_on(browser.messages)
-
-
-@click.command("accessible")
-@click.option("--axe", type=click.Path(path_type=Path), help="axe.min.js; by default npm's newest.")
-@click.option(
-    "--work", type=click.Path(path_type=Path), help="Keep pages here, and use those there."
-)
-@click.option(
-    "--site", type=click.Path(path_type=Path), help="A built site, whose pages are checked."
-)
-def accessible(axe: Path | None, work: Path | None, site: Path | None) -> None:
-    """Run axe-core over every page, light and dark, desktop and phone; a violation is an error."""
-    with _open_folder(work) as folder:
-        script = (axe or _fetch_axe(folder)).read_text("utf-8")
-        make_reports(folder)
-        with open_pages(folder) as pages, open_browser() as browser:
-            addresses = {**pages, **_list_site(site)}
-            found = [
-                f"{name}, {form.name}, {scheme}: {violation}"
-                for name, url in track(list(addresses.items()), "axe")
-                for form in FORMS[:2]
-                for scheme in SCHEMES
-                for violation in check_page(browser, url, form, scheme, script)
-            ]
-    click.echo(f"{len(addresses)} pages, {len(found)} violations")
-    _fail_on([*found, *browser.messages])
-
-
-def check_page(browser: Browser, url: str, form: Form, scheme: str, axe: str) -> list[str]:
-    """Return what axe-core finds on a page."""
-    browser.show(url, form, scheme)
-    browser.evaluate(f"{axe}; undefined")
-    violations: list[str] = browser.evaluate(_AXE_RUN)
-    return violations
+        fail_on(browser.messages)
 
 
 def make_reports(folder: Path) -> None:
@@ -108,10 +72,10 @@ def make_reports(folder: Path) -> None:
         make_folder(Path.cwd(), folder)
     if not (folder / "unlearn.html").exists():
         _run(folder, "unlearn", _MODEL, *named, "--out", "unlearn.onnx", "--report", "unlearn.html")
-    for name in ("verify", "audit"):
+    for name, further in (("verify", ()), ("audit", ("--reference", _RETRAINED))):
         if not (folder / f"{name}.html").exists():
             page = ("--report", f"{name}.html", "--json")
-            document = _run(folder, name, "unlearn.onnx", *named, *compared, *page)
+            document = _run(folder, name, "unlearn.onnx", *named, *compared, *further, *page)
             (folder / f"{name}.json").write_bytes(document)
     if not (folder / "fleet.html").exists():
         request = _FLEET.format(model=_MODEL, samples=_SAMPLES)
@@ -171,7 +135,8 @@ def _run(folder: Path, *arguments: str | Path) -> bytes:
 
 
 @contextmanager
-def _open_folder(work: Path | None) -> Iterator[Path]:
+def open_folder(work: Path | None) -> Iterator[Path]:
+    """Open the folder that keeps pages, or one for a while."""
     if work:
         work.mkdir(parents=True, exist_ok=True)
         yield work
@@ -180,20 +145,7 @@ def _open_folder(work: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def _list_site(site: Path | None) -> dict[str, str]:
-    pages = sorted(site.rglob("*.html")) if site else []
-    return {str(page.relative_to(site or page)): page.resolve().as_uri() for page in pages}
-
-
-def _fetch_axe(folder: Path) -> Path:
-    """Fetch axe-core from npm."""
-    for command in (["npm", "pack", "axe-core", "--silent"], ["tar", "-xzf"]):
-        archives = sorted(folder.glob("axe-core-*.tgz"))
-        whole = [*command, archives[0].name] if command[0] == "tar" else command
-        subprocess.run(whole, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return folder / "package" / "axe.min.js"
-
-
-def _fail_on(messages: list[str]) -> None:
+def fail_on(messages: list[str]) -> None:
+    """End with an error where there is a message."""
     if messages:
         raise click.ClickException("\n".join(messages))

@@ -270,7 +270,7 @@ CASES: tuple[HostileFile, ...] = (
         "does not match its header",
     ),
     _refuse_to_apply(
-        "stream that is none",
+        "no stream",
         "is no stream",
         change_manifest(_make(["insert", 1000]), {"insert": b"x" * 50}),
         "does not match its header",

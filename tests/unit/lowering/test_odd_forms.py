@@ -41,6 +41,20 @@ def test_constants_of_every_form(value: dict[str, Any]) -> None:
     assert_close(nodes, draw_reals(4, 3))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "place", "keepdims"),
+    [(2, 0, 1), (2, -1, 1), ([1, 2], 1, 1), (None, 2, 1), (None, -1, 0)],
+    ids=str,
+)
+def test_parts_of_a_sequence(sizes: int | list[int] | None, place: int, keepdims: int) -> None:
+    given = {} if sizes is None else {"sizes": np.array(sizes)}
+    nodes = [
+        make_node("SplitToSequence", " ".join(["x", *given]), "s", axis=1, keepdims=keepdims),
+        make_node("SequenceAt", "s place"),
+    ]
+    assert_close(nodes, draw_reals(4, 3), place=np.array(place), **given)
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_filled_shape_warns_of_nothing() -> None:
     """What an ONNX tensor is read into cannot be written to, which torch tells the user once."""

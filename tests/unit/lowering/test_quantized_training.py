@@ -8,9 +8,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper
 from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor
 
+from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.packed import pack
 from nhle_onnx.graph.tensors import replace_tensors
 from support.graphs import MICROSOFT, make_node
 from support.quantized_layers import (
@@ -51,6 +54,7 @@ from support.quantized_runs import (
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+RNG = np.random.default_rng(5)
 
 
 def differentiate(net: Net, x: np.ndarray, weights: np.ndarray | float = 1.0) -> np.ndarray:
@@ -117,6 +121,62 @@ def make_kernel(op_type: str, inputs: str, weight: np.ndarray) -> Net:
 KERNEL, MATRIX = draw_weight(INT8, 6, 4, 3, 3), draw_weight(INT8, 24, 24)
 PIXELS, ROWS = draw_reals(3, 4, 7, 9), draw_reals(40, 24)
 NUMBERS = draw_numbers(UINT8, 40, 24)
+
+
+def make_packed(bits: int, width: int = 80, rows: int = 7, **fields: int) -> tuple[Net, np.ndarray]:
+    """A MatMulNBits with blocks of 32, the last not full, and zero points unless it is 2 bits."""
+    blocks = -(-width // 32)
+    numbers = RNG.integers(0, 2**bits, (rows, width))
+    room = np.zeros((rows, blocks, 4 * bits), np.uint8)
+    points = RNG.integers(1, 2**bits - 1, (rows, blocks)) if bits > 2 else None
+    kept = np.zeros((rows, -(-blocks * bits // 8)), np.uint8)
+    constants = {
+        "w": pack(numbers, bits, room).astype(np.uint8),
+        "s": RNG.uniform(0.01, 0.02, (rows, blocks)).astype(np.float32),
+        "bias": RNG.normal(size=rows).astype(np.float32),
+    }
+    if points is not None:
+        constants["p"] = pack(points, bits, kept).astype(np.uint8)
+    inputs = ["x", "w", "s", "p" if points is not None else "", "", "bias"]
+    sizes = {"N": rows, "K": width, "bits": bits, "block_size": 32}
+    node = helper.make_node("MatMulNBits", inputs, ["y"], domain=MICROSOFT, **sizes, **fields)
+    return Net([node], constants), draw_reals(40, width)
+
+
+@pytest.mark.parametrize(
+    ("bits", "fields"), [(2, {}), (4, {}), (8, {}), (4, {"accuracy_level": 4})], ids=str
+)
+def test_packed_numbers_are_trained_and_packed_again(bits: int, fields: dict[str, int]) -> None:
+    net, x = make_packed(bits, **fields)
+    model, before = make_and_run(net, x)
+    lowered = lower(model)
+    assert_within_one_step(before, run_module(lowered, x), 1e-4)
+    assert lowered.whole == {"w"}
+    lowered.module(torch.from_numpy(x)).square().sum().backward()
+    weight = lowered.parameter_of["w"]
+    assert weight.shape == (7, 80)
+    assert weight.grad is not None
+    assert weight.grad.count_nonzero() > weight.numel() / 2
+    with torch.no_grad():
+        weight += torch.from_numpy(RNG.uniform(-2, 2, weight.shape).astype(np.float32))
+    replace_tensors(model, lowered.read_tensors(["w"]))
+    expected = open_session(model).run(None, {"x": x})[0]
+    assert (expected != before).any()
+    assert_within_one_step(expected, run_module(lowered, x), 1e-4)
+
+
+@pytest.mark.parametrize("change", [{"K": 100}, {"N": 6}, {"block_size": 16}], ids=str)
+def test_packed_numbers_that_do_not_fit_are_refused(change: dict[str, int]) -> None:
+    net, x = make_packed(4)
+    model, _ = make_and_run(net, x)
+    (node,) = model.graph.node
+    kept = [each for each in node.attribute if each.name not in change]
+    del node.attribute[:]
+    node.attribute.extend([*kept, *(helper.make_attribute(*each) for each in change.items())])
+    with pytest.raises(UnsupportedModelError, match="MatMulNBits with"):
+        lower(model)
+
+
 # A graph, its input, and what is trained in it: whole numbers, and real ones.
 TRAINED: dict[str, tuple[Net, np.ndarray, set[str], set[str]]] = {
     "int8 convolution": (

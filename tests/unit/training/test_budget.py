@@ -1,6 +1,5 @@
 """How the weight of what is retained, the step size and the end follow from what training shows."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
@@ -232,15 +231,6 @@ def test_more_effort_wants_the_class_to_lose_by_more(win: float, forgotten: int)
     """The margin that is sure is 1 at the standard effort."""
     settles = [bool(end(effort, win, 20)[1].settled) for effort in get_args(Effort)]
     assert settles == [place < forgotten for place in range(3)]
-
-
-def test_where_more_is_to_be_confirmed_it_goes_on() -> None:
-    asked = itertools.count()
-    points = [point(-1.0)] * 100
-    paces = go_on(points, replace(BUDGET, confirms=lambda: next(asked) > 0))
-    stops = [pace.stop for pace in paces]
-    assert stops.index(FORGOTTEN) > 20 + SETTLING
-    assert max(pace.rounds for pace in paces) == 1
 
 
 @pytest.mark.parametrize(("margin", "forgotten"), [(0.9, True), (1.1, False)])

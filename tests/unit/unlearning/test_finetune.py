@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.budget import (
     FIRST_RATE,
@@ -303,3 +304,26 @@ def test_whole_numbers_begin_within_their_steps_and_not_all_in_the_middle() -> N
     left = (first.detach() + 0.5).floor() + 0.5 - first.detach()  # to the next number
     assert left.min() < 0.02
     assert left.max() > 0.98
+
+
+@pytest.mark.parametrize("whole", [frozenset[str](), frozenset(["body.weight"])])
+def test_with_the_heads_rows_it_resists_an_attacker_whatever_its_numbers(
+    whole: frozenset[str],
+) -> None:
+    network = Network()
+    rows = HeadRows(*(each.detach().double().numpy() for each in network.head.parameters()))
+    samples = replace(make_samples(), rows=rows)
+    plain, resisting = (
+        run(samples=each, whole=whole, steps=2, effort="thorough")
+        for each in (replace(samples, rows=None), samples)
+    )
+    assert (plain.resists, resisting.resists) == (False, True)
+    first, second = (each.trajectory.points[0].alignment_loss for each in (plain, resisting))
+    assert second > first
+    assert not np.array_equal(*(each.tensors["body.weight"] for each in (plain, resisting)))
+
+
+def test_without_anchors_there_is_no_attacker_to_resist() -> None:
+    rows = HeadRows(np.zeros((3, 6)), np.zeros(3))
+    alone = replace(make_samples(anchors=0), rows=rows)
+    assert not run(samples=alone, steps=1, effort="thorough").resists

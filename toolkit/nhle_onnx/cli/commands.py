@@ -5,22 +5,21 @@ from importlib import import_module
 
 import click
 
-_MODULES = {
-    "inspect": "inspect",
-    "unlearn": "unlearn",
-    "verify": "verify",
-    "audit": "audit",
-    "diff": "diff",
-    "patch": "patch",
-    "sign": "sign",
-    "check-signature": "sign",
-    "kit": "kit",
-    "dossier": "dossier",
-    "push": "push",
-    "view": "view",
-    "fleet": "fleet",
-    "doctor": "doctor",
+# what one wants, and the commands for it; each with its module
+_KINDS = {
+    "Make a model forget": {"inspect": "inspect", "unlearn": "unlearn", "fleet": "fleet"},
+    "Check what it knows": {"verify": "verify", "audit": "audit", "diff": "diff", "view": "view"},
+    "Ship it": {
+        "patch": "patch",
+        "sign": "sign",
+        "check-signature": "sign",
+        "kit": "kit",
+        "push": "push",
+        "dossier": "dossier",
+    },
+    "This machine": {"doctor": "doctor"},
 }
+_MODULES = {name: module for commands in _KINDS.values() for name, module in commands.items()}
 
 
 class Commands(MutableMapping[str, click.Command]):
@@ -28,6 +27,12 @@ class Commands(MutableMapping[str, click.Command]):
 
     def __init__(self) -> None:
         self._added: dict[str, click.Command] = {}
+
+    def list_kinds(self) -> dict[str, list[str]]:
+        """List the commands by what they are for, in the order in which one uses them."""
+        kinds = {kind: list(commands) for kind, commands in _KINDS.items()}
+        others = [name for name in self._added if name not in _MODULES]
+        return kinds | ({"Others": others} if others else {})
 
     def __getitem__(self, name: str) -> click.Command:
         """Return a command by name. Raises KeyError for an unknown name."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from nhle_onnx.cli.commands import Commands
 from nhle_onnx.values.settings.groups import Group
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -116,10 +117,18 @@ class CommandGroup(GroupedCommand, click.Group):
         super().format_options(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands."""
-        names = self.list_commands(ctx)
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summarize(self.commands[name])) for name in names])
+        """Write the commands by what they are for."""
+        width = max(map(len, self.list_commands(ctx)))
+        for kind, names in self.list_kinds().items():
+            rows = [(name.ljust(width), summarize(self.commands[name])) for name in names]
+            with formatter.section(kind):
+                formatter.write_dl(rows)
+
+    def list_kinds(self) -> dict[str, list[str]]:
+        """List the commands by what they are for, if they say so."""
+        if isinstance(self.commands, Commands):
+            return self.commands.list_kinds()
+        return {"Commands": list(self.commands)}
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """List the commands in the order in which one uses them."""

@@ -10,6 +10,7 @@ from nhle_onnx.cli.groups import CommandGroup, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import JSON, options_of
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.patch import ApplySettings, CreateSettings
@@ -97,7 +98,7 @@ def _show(container: Any, values: dict[str, Any]) -> None:
         return
     patch, result = document["patch"], document["result"]
     total = sum(file["size_bytes"] for file in result)
-    share = f"{100 * patch['size_bytes'] / total:.1f} % of the model"
+    share = f"{format_percent(patch['size_bytes'] / total, 1)} of the model"
     show_line("patch", f"{patch['path']} ({patch['size_bytes']:,} bytes, {share})")
     for role in ("base", "result"):
         for file in document[role]:

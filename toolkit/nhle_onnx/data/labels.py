@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from unicodedata import normalize
 
+from nhle_onnx.data.beside import find_beside
 from nhle_onnx.data.label_files import Labels, parse_lines, read_labels, read_table
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.data.processors.ultralytics import read_literal
@@ -70,9 +71,8 @@ def _find(
 
 
 def _find_beside(place: Path) -> tuple[str, Labels] | None:
-    for name in _SIDECARS:
-        path = place.parent / name
-        if path.is_file() and (labels := read_labels(path)):  # a config.json may have none
+    for path in find_beside(place, _SIDECARS):
+        if labels := read_labels(path):  # a config.json may have none
             return str(path), labels
     return None
 

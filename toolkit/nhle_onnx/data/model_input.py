@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from nhle_onnx.data.beside import find_beside
 from nhle_onnx.data.preprocess_sources import find_preprocess
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.regular_files import read_text
@@ -56,7 +57,7 @@ def _find_size(
         return found.crop or found.size
     if found and found.shortest_edge:
         return found.shortest_edge, found.shortest_edge
-    return _read_config(model.path.parent / "config.json")
+    return next(filter(None, map(_read_config, find_beside(model.path, ("config.json",)))), None)
 
 
 def _read_config(path: Path) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nhle_onnx.data.beside import find_beside
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.data.presets import BY_NAME
 from nhle_onnx.data.processors import ultralytics
@@ -118,11 +119,7 @@ def _find_written(model: OnnxModel, companions: Sequence[Path]) -> Preprocess | 
 
 
 def _find_beside(place: Path) -> Preprocess | None:
-    for name in _SIDECARS:
-        path = place.parent / name
-        if path.is_file() and (found := _parse_file(path)):
-            return found
-    return None
+    return next(filter(None, map(_parse_file, find_beside(place, _SIDECARS))), None)
 
 
 def _read_reported(model: OnnxModel) -> Preprocess | None:

@@ -7,7 +7,10 @@ _ML, _NCHWC, _MICROSOFT = "ai.onnx.ml", "com.microsoft.nchwc", "com.microsoft"
 _PACKED = frozenset({"GatherBlockQuantized", "MatMulBnb4", "MatMulFpQ4", "MatMulNBits", "QMoE"})
 _REMEDIES = {
     _ML: "A scikit-learn pipeline has no network to train: refit it without the class.",
-    _NCHWC: "This graph was optimised by ONNX Runtime: give the model before that.",
+    _NCHWC: (
+        "Give the model from before ONNX Runtime laid it out for one processor (its optimization "
+        "level 'all'), or optimize it up to the level 'extended'."
+    ),
     _MICROSOFT: "This graph was fused by ONNX Runtime: give the model before that.",
 }
 _BEFORE_PACKING = "Its weights were packed by a quantizer: give the model before that."

@@ -1,11 +1,68 @@
 """Numbers of a few bits that MatMulNBits packs into bytes: row by row, the lowest bits first."""
 
+from dataclasses import dataclass
+from math import prod
+
 import numpy as np
 import numpy.typing as npt
+from onnx import ModelProto, TensorProto, helper
+
+from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.tensors import list_tensors
 
 Numbers = npt.NDArray[np.generic]
 _BYTE = 8
 PACKED_BITS = frozenset({2, 4, 8})
+_OPERATOR = "MatMulNBits"
+_WEIGHT = 1  # its input position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How a tensor's bytes hold rows of `width` numbers with `bits` each."""
+
+    rows: int
+    width: int
+    bits: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the numbers."""
+        return self.rows, self.width
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The lowest and highest number."""
+        return 0, 2**self.bits - 1
+
+    def fits(self, tensor: TensorProto) -> bool:
+        """Whether a tensor has as many bytes in as many rows."""
+        has_room = prod(tensor.dims[1:]) * _BYTE >= self.width * self.bits > 0
+        return tensor.data_type == TensorProto.UINT8 and tensor.dims[:1] == [self.rows] and has_room
+
+
+def list_packings(proto: ModelProto) -> dict[str, Packing]:
+    """Return how weights are packed, by name; those are left out that do not fit their operator."""
+    tensors = GraphIndex(proto).tensors
+    found: dict[str, Packing] = {}
+    for node in proto.graph.node:
+        if node.op_type == _OPERATOR and (name := node.input[_WEIGHT]) in tensors:
+            given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+            packing = Packing(
+                rows=given.get("N", 0), width=given.get("K", 0), bits=given.get("bits", 4)
+            )
+            if packing.bits in PACKED_BITS and packing.fits(tensors[name]):
+                found[name] = packing
+    return found
+
+
+def measure_sizes(proto: ModelProto) -> dict[str, int]:
+    """Count the numbers of each tensor, packed ones as those that they stand for."""
+    packings = list_packings(proto)
+    return {
+        name: prod(packings[name].shape if name in packings else tensor.dims)
+        for name, tensor in list_tensors(proto)
+    }
 
 
 def unpack(stored: Numbers, bits: int, width: int) -> npt.NDArray[np.float64]:

@@ -5,20 +5,22 @@ constants; called with `torch.fx` proxies it records, which builds the module.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.dynamic_scales import finds_scales
-from nhle_onnx.graph.element_types import get_element_type, is_quantized
+from nhle_onnx.graph.element_types import get_element_type, get_range, is_quantized
 from nhle_onnx.graph.head.real_values import with_real_values
+from nhle_onnx.graph.packed import Packing, list_packings, pack, unpack
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
@@ -38,12 +40,28 @@ class LoweredModel:
 
     It is an fx.GraphModule, wrapped in another module where the graph fixes its batch size.
     `parameter_of` maps the ONNX name of each trainable tensor to its parameter. Parameters of
-    tensors in `whole` are floats that are rounded to integers when read.
+    tensors in `whole` are floats that are rounded to integers when read; those in `packings` are
+    the numbers that a tensor's bytes hold, which `stored` has as they were.
     """
 
     module: nn.Module
     parameter_of: Mapping[str, nn.Parameter]
     whole: frozenset[str]
+    packings: Mapping[str, Packing] = field(default_factory=dict)
+    stored: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+
+    def read_tensors(self, names: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The parameters' values by name, as the graph's tensors hold them."""
+        return {name: self._read(name) for name in names}
+
+    def _read(self, name: str) -> npt.NDArray[np.float32]:
+        values: npt.NDArray[np.float32]
+        values = self.parameter_of[name].detach().cpu().contiguous().numpy()
+        packing = self.packings.get(name)
+        if packing is None:
+            return values
+        numbers = np.rint(values).clip(*packing.limits).astype(np.uint8)
+        return pack(numbers, packing.bits, self.stored[name]).astype(np.float32)
 
 
 def lower_model(model: OnnxModel, *, source: str, output: str) -> LoweredModel:
@@ -103,6 +121,8 @@ class _Recording:
     graph: fx.Graph
     parameter_of: Mapping[str, nn.Parameter]
     whole: frozenset[str]
+    packings: Mapping[str, Packing]
+    stored: Mapping[str, npt.NDArray[np.uint8]]
     outputs: Mapping[str, fx.Node]
 
     def finish(self, result: fx.Node | tuple[fx.Node, ...]) -> LoweredModel:
@@ -110,7 +130,10 @@ class _Recording:
         self.graph.eliminate_dead_code()
         module = fx.GraphModule(self.root, self.graph, class_name="LoweredModel")
         parameter_of = MappingProxyType(dict(self.parameter_of))
-        return LoweredModel(module=module, parameter_of=parameter_of, whole=self.whole)
+        return LoweredModel(
+            module=module, parameter_of=parameter_of, whole=self.whole,
+            packings=self.packings, stored=self.stored,
+        )  # fmt: skip
 
 
 def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording:
@@ -128,17 +151,20 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
     values[source] = placeholder.double() if is_double else placeholder
     parameter_of: dict[str, nn.Parameter] = {}
     types: dict[str, int] = {}
+    packings = list_packings(model.proto)
     for name, tensor in list_tensors(model.proto):
         if tensor.data_type == TensorProto.STRING:
             continue  # most models that hold text read it behind their scores
-        values[name], types[name] = _to_torch(tensor), tensor.data_type
+        numbers = _to_numbers(tensor, packings.get(name))
+        values[name], types[name] = numbers, tensor.data_type
         if name in names:
             attribute = _to_free_attribute(root, name)
-            parameter_of[name] = nn.Parameter(_to_parameter(tensor))
+            parameter_of[name] = nn.Parameter(numbers if is_float(tensor) else numbers.float())
             root.register_parameter(attribute, parameter_of[name])
             weight = fx.Proxy(graph.get_attr(attribute), tracer)
-            read = weight if is_float(tensor) else _read_whole(weight, tensor)
-            values[name] = with_shape(read, tensor.dims)
+            limits = packings[name].limits if name in packings else None
+            read = weight if is_float(tensor) else _read_whole(weight, tensor, limits)
+            values[name] = with_shape(read, numbers.shape)
     is_exact, blocks = finds_scales(model.proto), find_rounded_inputs(model.proto)
     for node in list_ancestors(model.proto.graph, outputs):
         if not values.keys() >= set(node.output):
@@ -150,6 +176,12 @@ def _record(model: OnnxModel, source: str, outputs: Sequence[str]) -> _Recording
         graph=graph,
         parameter_of=parameter_of,
         whole=frozenset(name for name in parameter_of if is_quantized(types[name])),
+        packings=packings,
+        stored={
+            name: numpy_helper.to_array(tensor)
+            for name, tensor in list_tensors(model.proto)
+            if name in packings
+        },
         outputs={
             name: (_to_single(value) if is_double else value).node
             for name, value in recorded.items()
@@ -181,15 +213,17 @@ def _to_torch(tensor: TensorProto) -> Tensor:
     return torch.from_numpy(np.array(array, kind))  # a copy: torch wants writable memory
 
 
-def _to_parameter(tensor: TensorProto) -> Tensor:
-    """Make a parameter; integers become floats, which are rounded when read."""
-    stored = _to_torch(tensor)
-    return stored if is_float(tensor) else stored.float()
+def _to_numbers(tensor: TensorProto, packing: Packing | None) -> Tensor:
+    """Convert a stored tensor, or the numbers that its bytes hold."""
+    if packing is None:
+        return _to_torch(tensor)
+    rows = unpack(numpy_helper.to_array(tensor), packing.bits, packing.width)
+    return torch.from_numpy(rows.astype(np.uint8))
 
 
-def _read_whole(weight: fx.Proxy, tensor: TensorProto) -> Value:
+def _read_whole(weight: fx.Proxy, tensor: TensorProto, limits: tuple[int, int] | None) -> Value:
     function: Callable[..., Value] = read_whole  # typed for tensors, but records proxies
-    return function(weight, tensor.data_type)
+    return function(weight, *(limits or get_range(tensor.data_type)))
 
 
 def _lower_node(

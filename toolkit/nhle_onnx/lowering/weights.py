@@ -1,7 +1,7 @@
 """Which tensors of a graph can be trained, and which operators prevent training."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float, list_tensors
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.operators import Operator, find_operator
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
 # A tensor behind these is still the same weight.
@@ -32,6 +33,7 @@ _ALIASES = frozenset(
     }
 )
 _QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
+_OPERANDS = {**dict.fromkeys(QUANTIZING, 1), "MatMulNBits": 2}  # the inputs before its scales
 _HEAD_TEMPLATE = "Use {method=cwm} to edit the head alone."
 _HEAD_ALONE = hint(_HEAD_TEMPLATE)
 _HIDDEN = -1e4  # masks in float16 have this; no trained bias comes near it
@@ -39,9 +41,9 @@ _HIDDEN = -1e4  # masks in float16 have this; no trained bias comes near it
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedNode:
-    """A node that cannot be lowered."""
+    """A node that cannot be lowered; `place` names it for people."""
 
-    name: str
+    place: str
     op_type: str
     domain: str
 
@@ -49,7 +51,9 @@ class UnsupportedNode:
 def list_unsupported(proto: ModelProto, opset: int, output: str) -> tuple[UnsupportedNode, ...]:
     """List every node on the way to `output` whose operator has no row in the table."""
     return tuple(
-        UnsupportedNode(node.name, node.op_type, node.domain)
+        UnsupportedNode(
+            describe_node(node.op_type, node.name, node.output), node.op_type, node.domain
+        )
         for node in list_ancestors(proto.graph, (output,))
         if find_operator(node.domain, node.op_type, opset) is None
     )
@@ -59,13 +63,23 @@ def check_operators(model: OnnxModel, output: str) -> None:
     """Raise UnsupportedModelError if a node before `output`, or a constant, cannot be lowered."""
     unsupported = list_unsupported(model.proto, model.opset, output)
     if unsupported:
-        kinds = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported})
-        message = f"{model.path} uses operators that cannot be trained: {', '.join(kinds)}"
+        message = f"{model.path} uses {describe_operators(unsupported)}"
         remedy = hint(f"{find_remedy(unsupported, '')} {_HEAD_TEMPLATE}".strip())
         raise UnsupportedModelError(message, remedy=remedy)
     for name, kind in list_unsupported_tensors(model.proto):
         message = f"{model.path}: the tensor {name} is {kind}, which cannot be trained"
         raise UnsupportedModelError(message, remedy=_HEAD_ALONE)
+
+
+def name_operators(nodes: Iterable[UnsupportedNode]) -> tuple[str, ...]:
+    """List the operators of nodes."""
+    return tuple(sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in nodes}))
+
+
+def describe_operators(nodes: Sequence[UnsupportedNode]) -> str:
+    """Say which operators cannot be trained, and where the first of them is."""
+    names = ", ".join(name_operators(nodes))
+    return f"operators that cannot be trained: {names}; first at {nodes[0].place}"
 
 
 def list_unsupported_tensors(proto: ModelProto) -> Iterator[tuple[str, str]]:
@@ -114,7 +128,7 @@ def list_left_out(proto: ModelProto, opset: int, output: str) -> tuple[tuple[str
     return tuple(
         (name, node.op_type)
         for node in list_ancestors(proto.graph, (output,))
-        for name in (node.input[:1] if node.op_type in QUANTIZING else node.input)  # not its scales
+        for name in node.input[: _OPERANDS.get(node.op_type)]
         if name in tensors.keys() - weights and _is_matrix(tensors[name])
     )
 

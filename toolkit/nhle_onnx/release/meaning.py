@@ -1,6 +1,6 @@
 """What a verdict means, in one sentence for the terminal and the pages."""
 
-from nhle_onnx.text import name_class
+from nhle_onnx.text import format_percent, name_class
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.kit import DeviceReport, KitReport
@@ -51,6 +51,6 @@ def _state_claim(checks: tuple[Check, ...], names: str) -> str:
     evidence, what = found[0].evidence, _FORGOTTEN[found[0].name]
     counted = "objects" if what == "detected" else "images"
     return (
-        f"at most {100 * evidence.bound:.1f} % of {names} may still be {what} "
+        f"at most {format_percent(evidence.bound, 1)} of {names} may still be {what} "
         f"(95 % confidence, {evidence.images} {counted})"
     )

@@ -7,7 +7,7 @@ its bound, and a step that goes far beyond it is taken back. Nothing here reads 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nhle_onnx.hints import hint
@@ -81,14 +81,13 @@ class Budget:
 
     `adapts` lets the step size change. `margin` is what counts as surely forgotten, in logit
     spreads. With `steps` training neither ends early nor begins to settle before the last of
-    them. Where it would end, `confirms` has the last word.
+    them.
     """
 
     adapts: bool
     steps: int | None = None
     margin: float = SURE_MARGIN
     effort: Effort = "standard"
-    confirms: Callable[[], bool] = lambda: True
 
     @property
     def endurance(self) -> Endurance:
@@ -168,7 +167,7 @@ class Budget:
         """Stop, or go on where training began to settle too early."""
         forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
         kept = measure_drift(points[-WINDOW:]) <= pace.bound
-        if forgotten and kept and self.confirms():
+        if forgotten and kept:
             return replace(pace, stop=FORGOTTEN)
         if pace.rounds + 1 >= self.endurance.rounds:
             return replace(pace, stop=self.explain(pace, points))
@@ -192,7 +191,6 @@ def start_budget(
     is_rate_given: bool,
     margin: float = SURE_MARGIN,
     effort: Effort = "standard",
-    confirms: Callable[[], bool] = lambda: True,
 ) -> tuple[Budget, Pace]:
     """A budget and its first pace. The step size stays as it is where it was given, where no drift
     is measured, and on rounded weights, which move by leaps. `margin` is what is sure at the
@@ -205,7 +203,6 @@ def start_budget(
         steps=steps,
         margin=ENDURANCE[effort].margin * margin,
         effort=effort,
-        confirms=confirms,
     )
     rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE
     return budget, Pace(weight=FIRST_WEIGHT, rate=rate, bound=bound)

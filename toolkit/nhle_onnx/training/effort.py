@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nhle_onnx.hints import hint
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import Effort
 
@@ -30,7 +31,7 @@ class Endurance:
 ENDURANCE: Mapping[Effort, Endurance] = {
     "fast": Endurance(steps=150, patience=30, settling=11, rounds=1, margin=0.5, most_images=64),
     "standard": Endurance(),
-    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=6),
+    "thorough": Endurance(steps=1800, patience=120, rounds=6, margin=1.5, attack_steps=12),
 }
 
 _FAST = ENDURANCE["fast"]
@@ -38,10 +39,21 @@ LESS = hint(
     "{effort=fast}: training was not tried again where it ended too early, each step saw at most "
     "{images} images of each kind, and the class had to lose by {share} of the usual margin",
     images=_FAST.most_images,
-    share=f"{_FAST.margin:.0%}",
+    share=format_percent(_FAST.margin),
 )
 
 
-def describe_less(options: UnlearnOptions) -> tuple[str, ...]:
+UNRESISTING = hint(
+    "{effort=thorough}: training did not resist an attacker, which takes anchors and a classifier "
+    "with a single head"
+)
+
+
+def describe_less(options: UnlearnOptions, *, resists: bool) -> tuple[str, ...]:
     """Return a note of what training at this effort leaves out."""
-    return (LESS,) if options.trains and options.effort == "fast" else ()
+    if not options.trains:
+        return ()
+    if options.effort == "fast":
+        return (LESS,)
+    is_lacking = ENDURANCE[options.effort].attack_steps > 0 and not resists
+    return (UNRESISTING,) if is_lacking else ()

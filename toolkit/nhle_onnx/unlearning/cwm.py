@@ -90,14 +90,21 @@ def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
 
 def lower_bias(values: HeadValues, head: ClassifierHead, shadowed: int, index: int) -> float:
     """The bias of a class less the margin, or as far as the format of the other's goes."""
-    margin = find_margin(values.bias) / min(1.0, values.stretch)
-    lowered = float(values.bias[shadowed]) - margin / head.bias_scale
+    bias = float(values.bias[shadowed])
+    margin = find_margin(values.bias) / min(1.0, values.stretch) / head.bias_scale
+    lowered = bias - outweigh(margin, bias, values.bias)
     return lowered if values.lowest_bias is None else max(lowered, values.lowest_bias[index])
 
 
 def find_margin(bias: Array) -> float:
     """How far below another class's score the masked one lies, in logits."""
     return _HALF_MARGIN if bias.dtype == np.float16 else CONVEX_MARGIN
+
+
+def outweigh(margin: float, number: float, bias: Array) -> float:
+    """A margin that rounding in the bias's format does not take away from a number."""
+    steps = 2 * float(finfo(bias.dtype).eps) * abs(number)
+    return float(np.copysign(max(abs(margin), steps), margin))
 
 
 def find_shadowed(

@@ -153,10 +153,7 @@ def pursue(
         margin=goal.probe.margin,
     )
     return Finetuned(
-        tensors={
-            name: parameter.detach().cpu().contiguous().numpy()
-            for name, parameter in parameters.items()
-        },
+        tensors=lowered.read_tensors(names),
         trajectory=trajectory,
         stop_reason=stop_reason,
         optimizer=optimizer_name,

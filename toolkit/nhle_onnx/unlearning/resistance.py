@@ -20,7 +20,7 @@ from nhle_onnx.unlearning.feature_alignment import pool_features
 from nhle_onnx.unlearning.nhle import encode_negative_hot, measure_win_margin
 from nhle_onnx.values.request import ForgetRequest
 
-RESISTANCE_WEIGHT = 3.0
+RESISTANCE_WEIGHT = 6.0
 MARGIN = 1.0  # in logits, by which the class is to lose to the attacker
 _RATE = 5e-3  # of each tensor's magnitude
 

@@ -3,14 +3,14 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from math import prod
 
 from onnx import ModelProto, NodeProto, helper
 
-from nhle_onnx.graph.index import GraphIndex
+from nhle_onnx.graph.packed import measure_sizes
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import list_left_out, list_weights
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.request import Scope
 
@@ -43,8 +43,8 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
 
 def _count_earliest(proto: ModelProto, names: Sequence[str]) -> int:
     """Count the first tensors, which hold hardly any of the weights and cost most of a step."""
-    tensors = GraphIndex(proto).tensors
-    sizes = [prod(tensors[name].dims) for name in names]
+    measured = measure_sizes(proto)
+    sizes = [measured[name] for name in names]
     return bisect_right([*accumulate(sizes)], _EARLIEST * sum(sizes))
 
 
@@ -60,7 +60,8 @@ def describe_share(
     if others:
         name, operator = next(iter(others.items()))
         why = hint(f"{name} is read by {operator}, which holds no weight that training knows")
-    part = f"{trained:,} of {total:,} weights before the head are trained ({trained / total:.0%})"
+    share = format_percent(trained / total)
+    part = f"{trained:,} of {total:,} weights before the head are trained ({share})"
     return (hint("{part}: {why}", part=part, why=why),)
 
 
@@ -68,9 +69,9 @@ def count_trained(model: OnnxModel, head: ClassifierHead, names: Sequence[str]) 
     """Count the weights before the head that are trained, and all of them."""
     own = _list_own(head)
     weights = {*list_weights(model.proto, model.opset, head.scores, model.constants)} - own
-    tensors = GraphIndex(model.proto).tensors
+    sizes = measure_sizes(model.proto)
     trained, total = (
-        sum(prod(tensors[name].dims) for name in chosen)
+        sum(sizes[name] for name in chosen)
         for chosen in (weights & {*names}, weights | _list_others(model, head).keys())
     )
     return trained, total

@@ -18,6 +18,7 @@ from nhle_onnx.unlearning.cwm import (
     find_important_units,
     find_margin,
     is_read_alone,
+    outweigh,
 )
 from nhle_onnx.values.request import ForgetRequest, Mask
 
@@ -101,11 +102,13 @@ def _copy_row(layer: _Layer, index: int, other: int) -> None:
     places, scale = layer.places, layer.head.layout.bias_scale
     row, source = places.rows[index], places.rows[other]
     ratio = places.scales[other] / places.scales[index]
-    gap = places.offsets[other] - places.offsets[index] - _find_margin(layer, index)
+    gap = places.offsets[other] - places.offsets[index]
     stretch = layer.head.row_scales
     factor = ratio * float(stretch[source, 0] / stretch[row, 0])
     layer.rows[row] = layer.rows[source] * layer.rows.dtype.type(_keep_length(layer, factor))
-    layer.bias[row] = layer.bias[source] * ratio + gap / (scale * places.scales[index])
+    level = float(layer.bias[source] * ratio + gap / (scale * places.scales[index]))
+    margin = _find_margin(layer, index) / (scale * places.scales[index])
+    layer.bias[row] = level - outweigh(margin, level, layer.bias)
 
 
 def _keep_length(layer: _Layer, ratio: float) -> float:

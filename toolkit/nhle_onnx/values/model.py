@@ -144,3 +144,12 @@ class ClassifierHead:
     def has_steps(self) -> bool:
         """Whether whole numbers stand for its weight, or the graph rounds it to them."""
         return (self.weight_quant_params or self.weight_rounding) is not None
+
+    @property
+    def computed_classes(self) -> tuple[int, ...]:
+        """The classes whose scores a row computes; those of others are constants."""
+        return tuple(
+            index
+            for index in range(self.num_classes)
+            if any(not part.rows or part.rows[index] >= 0 for part in self.all_parts)
+        )

@@ -38,8 +38,9 @@ class UnlearnOptions:
     effort: Annotated[
         Effort,
         Option(
-            "How long training goes on: fast tries once, on fewer images a step; thorough tries "
-            "more often, and ends only once the class loses by more."
+            "How long training goes on, and what it resists: fast tries once, on fewer images a "
+            "step; thorough tries more often, ends only once the class loses by more, and makes it "
+            "slow to relearn, in about ten times the time."
         ),
     ] = "standard"
     samples_per_class: Annotated[

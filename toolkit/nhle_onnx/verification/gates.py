@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from nhle_onnx.hints import Wording, hint, word
-from nhle_onnx.text import name_class
+from nhle_onnx.text import format_percent, name_class
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import Limits
@@ -85,8 +85,8 @@ class Judge:
             if count and bound - hits / count > _WIDE:
                 images = "1 test image" if count == 1 else f"{count} test images"
                 notes.append(
-                    f"only {images} of {self._name(index)}: at most {bound * 100:.0f} % may still "
-                    "be recognised (95 % confidence); add images to tighten this"
+                    f"only {images} of {self._name(index)}: at most {format_percent(bound)} may "
+                    "still be recognised (95 % confidence); add images to tighten this"
                 )
         return tuple(notes)
 
@@ -135,8 +135,8 @@ class Judge:
         images = "1 test image" if share.images == 1 else f"{share.images} different test images"
         more = f"; about {needed} are enough" if needed > share.images else ""
         return hint(
-            f"only {images} of {{name}}: {share.bound * 100:.0f} % may still be recognised (95 % "
-            f"confidence){more}: give {{data}} with more, or a larger {{max_uncertainty}}",
+            f"only {images} of {{name}}: {format_percent(share.bound)} may still be recognised "
+            f"(95 % confidence){more}: give {{data}} with more, or a larger {{max_uncertainty}}",
             name=self._name(index),
         )
 
@@ -160,8 +160,8 @@ class Judge:
             if not gap and evidence.bound < lowest:
                 gap = hint(
                     f"{evidence.images} images of retained classes cannot rule out that "
-                    f"{-evidence.bound:.1%} of them are lost: give {{data}} with more, or a "
-                    "larger {max_uncertainty}"
+                    f"{format_percent(-evidence.bound, 1)} of them are lost: give {{data}} with "
+                    "more, or a larger {max_uncertainty}"
                 )
         return Check(
             name="delta_acc_r",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.placement import NEARER, RESOLUTION
 from nhle_onnx.hints import hint
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.audit import Measure, Skipped
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check
@@ -73,8 +74,8 @@ def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits
     gap = ""
     if evidence.bound > limit + limits.max_uncertainty:
         gap = hint(
-            f"only {count} test images: {evidence.bound * 100:.0f} % may still be recognised (95 % "
-            "confidence): give {data} with more of the class"
+            f"only {count} test images: {format_percent(evidence.bound)} may still be recognised "
+            "(95 % confidence): give {data} with more of the class"
         )
     return Check(
         name=measure.name,

@@ -38,7 +38,7 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
 
 def _draw(settings: AuditSettings, audit: Audit) -> str:
     # matplotlib is slow to import, so only if a page is made
-    from nhle_onnx.release.page.content import describe_audit  # noqa: PLC0415
+    from nhle_onnx.release.page.content.audit import describe_audit  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
     trajectory = _read_trajectory(settings.unlearn_report) if settings.unlearn_report else ()

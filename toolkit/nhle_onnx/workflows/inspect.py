@@ -1,6 +1,5 @@
 """inspect: describes a model, and what can be done with it."""
 
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -14,17 +13,20 @@ from nhle_onnx.data.presets import PRESETS
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.element_types import get_element_type
+from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import describe_axes
-from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.packed import measure_sizes
 from nhle_onnx.lowering.weights import (
+    describe_operators,
     list_not_finite,
     list_unsupported,
     list_unsupported_tensors,
     list_weights,
+    name_operators,
 )
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.runtime.session import open_session
@@ -76,9 +78,10 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
             model=model, head=head, image_input=image, labels=labels, preprocess=preprocess
         )
     last = head.scores if head else model.proto.graph.output[0].name
-    unsupported = _list_operators(model, last)
+    unsupported = list_unsupported(model.proto, model.opset, last)
     if unsupported:
-        reasons.append(f"operators that cannot be trained: {', '.join(unsupported)}")
+        remedy = find_remedy(unsupported, "")
+        reasons.append(". ".join(filter(None, (describe_operators(unsupported), remedy))))
     tensors = [*list_unsupported_tensors(model.proto)]
     reasons += [f"the tensor {name} is {kind}, which cannot be trained" for name, kind in tensors]
     names = list_weights(model.proto, model.opset, last, model.constants)
@@ -95,7 +98,7 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
         labels=labels,
         trainable_tensors=len(names),
         trainable_parameters=_count(model, names),
-        unsupported_operators=unsupported,
+        unsupported_operators=name_operators(unsupported),
         preprocess=preprocess,
         unlearn={
             **_promise(classifier, reasons, is_lowerable=not (unsupported or tensors)),
@@ -194,11 +197,6 @@ def _check_lowering(classifier: Classifier) -> None:
     lower_and_compare(classifier, noise, TRIED)
 
 
-def _list_operators(model: OnnxModel, output: str) -> tuple[str, ...]:
-    unsupported = list_unsupported(model.proto, model.opset, output)
-    return tuple(sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in unsupported}))
-
-
 def _describe(
     values: Iterable[ValueInfoProto], proto: ModelProto, constants: Iterable[str] = ()
 ) -> dict[str, str]:
@@ -217,5 +215,5 @@ def _name_type(value: ValueInfoProto) -> str:
 
 
 def _count(model: OnnxModel, names: tuple[str, ...]) -> int:
-    tensors = GraphIndex(model.proto).tensors
-    return sum(math.prod(tensors[name].dims) for name in names)
+    sizes = measure_sizes(model.proto)
+    return sum(sizes[name] for name in names)

@@ -39,7 +39,8 @@ def write_report_page(page: Path | None, report: Report | FleetReport, *, force:
 def _draw(report: Report | FleetReport) -> str:
     """Draw the report's own page; there is none for a device's result."""
     # matplotlib is slow to import: only where a page is wanted
-    from nhle_onnx.release.page.content import describe_fleet, describe_verification  # noqa: PLC0415
+    from nhle_onnx.release.page.content.fleet import describe_fleet  # noqa: PLC0415
+    from nhle_onnx.release.page.content.verification import describe_verification  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
     if isinstance(report, FleetReport):

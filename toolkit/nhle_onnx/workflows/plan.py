@@ -129,7 +129,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         notes=(
             *share,
             *other_heads,
-            *describe_less(settings.options),
+            *describe_less(settings.options, resists=can_resist(classifier, tuning)),
             *notes,
             *describe_left_out(len(evaluation.indices) - sum(counts[0].total)),
             *steadiness,
@@ -137,6 +137,12 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
             *describe_forget_samples(tuning.forget, tuning.forget_classes, predictions, request),
         ),
     )
+
+
+def can_resist(classifier: Classifier, tuning: TuningData) -> bool:
+    """Whether training can resist an attacker, who learns one head from samples and anchors."""
+    has_anchors = len(tuning.anchors) > 0 or tuning.synthesizes
+    return has_anchors and len(classifier.head.all_parts) == 1
 
 
 def _check_model(

@@ -18,12 +18,13 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.unlearning import objective
+from nhle_onnx.unlearning.computed_classes import leave_out_constants, renumber_request
 from nhle_onnx.unlearning.finetune import TuningData, find_step_limit, finetune
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.plan import Plan
+from nhle_onnx.workflows.plan import Plan, can_resist
 from nhle_onnx.workflows.training_course import describe_course, follow_steps
 from nhle_onnx.workflows.training_result import TrainingResult
 
@@ -36,6 +37,8 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_plan(plan)
+    classes = classifier.head.computed_classes
+    request = renumber_request(plan.request, classes)
     report_step = follow_steps(watch.observer, find_step_limit(options))
     with watch.stage("train", "training (NHLE)"), explain_device_faults():
         finetuned = finetune(
@@ -43,12 +46,12 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
             plan.names,
             TuningData(
                 forget=tuning.forget,
-                classes=tuning.forget_classes,
+                classes=np.searchsorted(classes, tuning.forget_classes),
                 anchors=tuning.anchors,
                 synthesizes=tuning.synthesizes,
                 rows=_read_rows(plan),
             ),
-            plan.request,
+            request,
             options,
             classifier.image_input,
             device=device,
@@ -70,10 +73,13 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
 
 
 def _read_rows(plan: Plan) -> HeadRows | None:
-    """Return the head's rows where the effort includes an attacker, who trains a single head."""
-    head = Head(plan.classifier.model.proto, plan.classifier.head)
+    """Return the head's rows where training is to resist an attacker."""
+    layout = plan.classifier.head
     is_wanted = ENDURANCE[plan.settings.options.effort].attack_steps > 0
-    return head.rows if is_wanted and len(plan.classifier.head.all_parts) == 1 else None
+    if not (is_wanted and can_resist(plan.classifier, plan.tuning)):
+        return None
+    rows, chosen = Head(plan.classifier.model.proto, layout).rows, list(layout.computed_classes)
+    return HeadRows(rows.weight[chosen], rows.bias[chosen])
 
 
 def lower_plan(plan: Plan) -> tuple[LoweredModel, float]:
@@ -97,6 +103,8 @@ def lower_and_compare(
         lowered = lower_for_any_batch(wide, lower, source=source, shape=shape, size=fixed)
     else:
         lowered = lower(wide)
+    classes, count = classifier.head.computed_classes, classifier.head.num_classes
+    lowered = leave_out_constants(lowered, classes, count)
     tolerance = Head(classifier.model.proto, classifier.head).tolerance
 
     def read_scores(images: Tensor) -> Tensor:
@@ -107,7 +115,8 @@ def lower_and_compare(
         batch = inputs[: classifier.image_input.batch or 8].astype(classifier.image_input.dtype)
         return find_diverging_node(classifier.model.proto, wide, source, output, batch, tolerance)
 
-    expected = _read_logits(classifier, inputs, batch_size)
+    logits = _read_logits(classifier, inputs, batch_size)
+    expected = logits.reshape(len(logits), count)[:, list(classes)]
     with name_model(classifier.model.path):
         check_finite(expected, "its scores on the tuning samples", _REMEDY)
     return lowered, check_parity(read_scores, inputs, expected, tolerance, locate)

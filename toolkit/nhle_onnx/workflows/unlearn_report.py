@@ -59,7 +59,7 @@ def render_report(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path
 
 def _draw_page(report: UnlearnReport) -> str:
     # matplotlib is slow to import: only where a page is wanted
-    from nhle_onnx.release.page.content import describe_unlearning  # noqa: PLC0415
+    from nhle_onnx.release.page.content.unlearning import describe_unlearning  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
     return render_page(describe_unlearning(report))

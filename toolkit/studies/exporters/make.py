@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ _HERE = Path(__file__).parent
 _MEAN, _STD, _BORDER = 0.286, 0.353, 2
 _TEST = "test.npz"
 _MADE = "made"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of terminals, in exporters' messages
 
 
 class NotMadeError(Exception):
@@ -44,7 +46,8 @@ def make_file(cell: Cell, cache: Path) -> Path:
     path = run_route(route, cell.network, cache) / f"{cell.format}.onnx"
     if not path.is_file():
         reason = path.with_suffix(".txt")
-        raise NotMadeError(reason.read_text("utf-8") if reason.is_file() else "no file was written")
+        told = reason.read_text("utf-8") if reason.is_file() else "no file was written"
+        raise NotMadeError(_COLOUR.sub("", told))
     return path
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
+from nhle_onnx.text import format_percent
 from studies.results import write_results
 from studies.strangers.courses import PICTURE
 from studies.strangers.run import ANCHORS, DRAWS
@@ -114,7 +115,7 @@ def summarise(rows: Sequence[Row]) -> Row:
     kept = sum(keeps_limits(row) for row in rows)
     summary: Row = {
         "cells": len(rows),
-        "within limits": f"{kept / len(rows):.1%}",
+        "within limits": format_percent(kept / len(rows), 1),
         "passed": len([row for row in rows if row["verdict"] == "PASSED"]),
         "refused": len(rows) - len(measured),
     }

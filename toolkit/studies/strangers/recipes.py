@@ -92,7 +92,7 @@ def fit(model: nn.Module, train: Samples, recipe: Recipe, teacher: nn.Module | N
 
 
 def spoil_labels(labels: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Labels of which a share is drawn at random."""
+    """Labels; a share of them is drawn at random."""
     random = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator)
     return torch.where(torch.rand(labels.shape, generator=generator) < share, random, labels)
 

@@ -76,7 +76,15 @@ def test_heads_in_the_way(model: ModelProto, reason: str, remedy: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("op_type", "remedy"),
-    [("BiasSplitGelu", "fused by ONNX Runtime"), ("MatMulNBits", "packed by a quantizer")],
+    [
+        ("BiasSplitGelu", "fused by ONNX Runtime"),
+        ("DynamicQuantizeLSTM", "fused by ONNX Runtime"),
+        ("DynamicQuantizeMatMul", "fused by ONNX Runtime"),
+        ("QAttention", "fused by ONNX Runtime"),
+        ("QLinearWhere", "fused by ONNX Runtime"),
+        ("GatherBlockQuantized", "packed by a quantizer"),
+        ("MatMulBnb4", "packed by a quantizer"),
+    ],
 )
 def test_operators_in_the_way_of_training_alone(op_type: str, remedy: str, tmp_path: Path) -> None:
     """The head needs none of them: `cwm` works, and is offered."""
@@ -89,6 +97,7 @@ def test_operators_in_the_way_of_training_alone(op_type: str, remedy: str, tmp_p
     shown = word(caught.value.remedy, "flags")
     assert remedy in shown
     assert "--method cwm" in shown
+    assert f"first at the {op_type} that computes h" in caught.value.reason
 
 
 def test_a_supported_operator_of_onnx_runtime_is_not_blamed(tmp_path: Path) -> None:

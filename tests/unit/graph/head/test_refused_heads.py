@@ -331,7 +331,7 @@ def test_an_output_that_is_no_result_of_a_node(tmp_path: Path) -> None:
     [
         ("ai.onnx.ml", "Normalizer", "refit it without the class"),
         ("com.microsoft", "FusedGemm", "was fused by ONNX Runtime"),
-        ("com.microsoft.nchwc", "Conv", "was optimised by ONNX Runtime"),
+        ("com.microsoft.nchwc", "Conv", "laid it out for one processor"),
     ],
 )
 def test_whose_graph_it_is(domain: str, op: str, remedy: str, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from onnx import ModelProto, NodeProto, helper
+from ml_dtypes import bfloat16
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.values.model import OnnxModel
@@ -19,6 +20,7 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
 from support.graphs import Array, make_model, make_node, run_model
 
+FLOAT = TensorProto.FLOAT
 K, D, N = 4, 3, 5
 NUMBERS = st.floats(-30, 30, width=16)
 KINDS = st.sampled_from([np.float32, np.float16, np.float64])
@@ -137,3 +139,26 @@ def test_the_margin_is_one_of_scores(data: st.DataObject) -> None:
     margins = scores[:, [0, 2, 3]] - scores[:, [1]] - 10 * len(layers)
     spread = 1e-9 * (1 + np.abs(scores).max())
     assert (np.abs(margins).min(1) < spread).all()
+
+
+@given(
+    arrays(np.float32, (N, D), elements=NUMBERS),
+    arrays(np.float32, (D, K), elements=NUMBERS),
+    arrays(np.float32, K, elements=st.floats(-6e4, 6e4, width=16)),
+    st.sampled_from([bfloat16, np.float16, np.float32]),
+    st.integers(0, K - 1),
+)
+def test_a_bias_is_rounded_below_in_whatever_it_is_stored(
+    features: Array, weight: Array, bias: Array, kind: type, index: int
+) -> None:
+    """Weights of half the width, which the graph turns into floats."""
+    nodes = [
+        make_node("Cast", "w", "wf", to=FLOAT), make_node("MatMul", "x wf", "m"),
+        make_node("Cast", "b", "bf", to=FLOAT), make_node("Add", "m bf", "y"),
+    ]  # fmt: skip
+    tensors = {"w": weight.astype(kind), "b": bias.astype(kind)}
+    proto = make_model(nodes, {"x": ["n", D]}, {"y": ["n", K]}, tensors)
+    model = OnnxModel(path=Path("model.onnx"), proto=proto, sha256="", size_bytes=0)
+    scores = run_model(mask(model, (index,)), features)[0]
+    others = np.delete(scores, index, 1)
+    assert (scores[:, index] < others.max(1)).all()

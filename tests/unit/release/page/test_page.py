@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from nhle_onnx.release.page.content import (
-    describe_audit,
-    describe_fleet,
-    describe_unlearning,
-    describe_verification,
-)
+from nhle_onnx.release.page.content.audit import describe_audit
+from nhle_onnx.release.page.content.fleet import describe_fleet
+from nhle_onnx.release.page.content.unlearning import describe_unlearning
+from nhle_onnx.release.page.content.verification import describe_verification
 from nhle_onnx.release.page.explanations import explain_figure
-from nhle_onnx.release.page.figures import format_plain, format_points, format_share
+from nhle_onnx.release.page.figures import (
+    format_of_measure,
+    format_plain,
+    format_points,
+    format_share,
+)
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.audit import AuditReport, Measure
@@ -75,7 +78,7 @@ class Reader(HTMLParser):
         self.text: list[str] = []
         self.cells: list[str] = []
         self._open: list[str] = []
-        self.feed(page)
+        self.feed(page.replace("<wbr>", ""))  # where a line may break
         self.close()
         assert not self._open
 
@@ -272,6 +275,23 @@ def test_every_figure_of_an_attack_is_explained() -> None:
     assert all(explain_figure(measure.name) for measure in MEASURES)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("layers.head.recall_5", 0.905, "90.5 %"), ("perturbation.original_head", 0.0, "0.0 %"),
+        ("revival.unmasked", 0.25, "25.0 %"), ("neighbours.acc_r", 0.9, "90.0 %"),
+        ("traces.guessed", 1.0, "yes"), ("difference.named_by_patch", 0.0, "no"),
+        ("outputs.guessed", 0.5, "0.5"), ("closeness.p_value", 0.004, "0.004"),
+        ("layers.layer_3.cka", 0.87654, "0.877"),
+    ],
+)  # fmt: skip
+def test_a_figure_of_an_attack_is_written_as_its_kind_has_it(
+    name: str, value: float, shown: str
+) -> None:
+    assert explain_figure(name)
+    assert format_of_measure(replace(MEASURES[0], name=name, cap=None), value) == shown
+
+
 def test_images_are_shown_with_what_the_models_answer() -> None:
     text = read_text(render_once(render_edit))
     assert "1 of these 2 are still recognised; they come first" in text
@@ -328,7 +348,7 @@ def test_the_page_of_a_fleet_has_the_worst_job_first() -> None:
 def test_verdict_of_an_audit_with_a_reference() -> None:
     text = read_text(render_once(render_audit))
     assert "Passed: no attack of this audit found more of 3 Dress" in text
-    assert "between 0.857 and 1.09; the median is 0.954" in text
+    assert "between 0.86 and 1.09; the median is 0.95" in text
     assert "cannot be concluded" not in text
 
 
@@ -364,11 +384,34 @@ def test_with_shadows_the_page_says_what_these_can_and_cannot_tell() -> None:
 def test_failed_checks_are_named() -> None:
     failing = Check(name="probe.recall", value=0.9, limit=0.8, better="lower")
     text = read_text(render_audit(replace(AUDIT, checks=(CHECKS[0], failing))))
-    assert "Failed: 1 of 2 checks did not hold (probe.recall)" in text
+    assert "Failed: 1 of 2 checks did not hold." in text
+    assert "Recall of a new linear head: 90.0 %, where at most 80.0 % is asked for." in text
     assert "Passed:" not in text
     text = read_text(render_edit(replace(EDIT, checks=(replace(CHECKS[1], value=0.5),))))
-    assert "Failed: 1 of 1 checks did not hold (unmasked.acc_f)" in text
+    assert "Recognised when the original head is put back: 50.0 %, where at most 5.0 %" in text
     assert "the features still hold the class" in text
+
+
+def test_a_position_is_named_and_has_no_percent() -> None:
+    near = Check(name="probe.recall.position", value=0.25, limit=0.5, better="higher")
+    text = read_text(render_audit(replace(AUDIT, checks=(CHECKS[0], near))))
+    asked = "nearer to the retrained model (1) or to the original (0)?"
+    assert f"Recall of a new linear head: {asked} 0.25, where at least 0.50 is asked for." in text
+
+
+def test_layers_are_drawn_and_their_figures_folded() -> None:
+    layers = tuple(
+        replace(MEASURES[0], attack="layers", name=f"layers.{name}.recall_{shots}", title="recall")
+        for name in ("layer_3", "layer_4", "head")
+        for shots in (1, 5)
+    )
+    page = render_audit(replace(AUDIT, measures=(*MEASURES, *layers)))
+    labels = [each["aria-label"] or "" for each in Reader(page).find("svg")]
+    (layered,) = [label for label in labels if label.startswith("What new heads find")]
+    assert "with 1, 5 images a class" in layered
+    assert "layer 4, edited" in layered
+    assert "What each layer still tells" in read_text(page).split("Provenance")[0]
+    assert Reader(page).cells.count("as above") >= len(layers) - 1
 
 
 def test_nothing_judged_is_not_passed() -> None:

@@ -15,6 +15,7 @@ from scipy.stats import norm
 from nhle_onnx.auditing.attacks.divergence import to_probabilities
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
 
@@ -112,7 +113,8 @@ def compare_to_both(context: AuditContext) -> tuple[Measure, ...]:
     }
     title = (
         "p-value of 'closer to retrained than to original' "
-        f"(below {ERROR_RATE}: closer, which is wrong in at most {ERROR_RATE:.0%} of cases)"
+        f"(below {ERROR_RATE}: closer, which is wrong in at most "
+        f"{format_percent(ERROR_RATE)} of cases)"
     )
     values = {role: each.p_value for role, each in found.items()}
     return (make_measure("closeness", "p_value", title, values, places=False),)

@@ -131,11 +131,11 @@ def _measure_layer(
             )
             for role, each in features.items()
         }
-        few = f"up to {shots}" if shots == ALL else str(shots)
+        few = f"up to {shots} images" if shots == ALL else f"{shots} image{'s' * (shots > 1)}"
         yield make_measure(
             "layers",
             f"{name}.recall_{shots}",
-            f"recall of a new linear head on what {title} reads, {few} images a class",
+            f"recall of a new linear head on what {title} reads, {few} a class",
             recalls,
         )
     judged = np.flatnonzero(context.is_judge[chosen])[:_COMPARED]

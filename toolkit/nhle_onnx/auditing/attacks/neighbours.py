@@ -6,6 +6,7 @@ import numpy.typing as npt
 from nhle_onnx.auditing.attacks.divergence import to_probabilities
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure, measure_each
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.audit import Measure
 
 SHARE = 0.1  # of the retained samples: those nearest to the class
@@ -31,7 +32,9 @@ def measure_neighbours(context: AuditContext) -> tuple[Measure, ...]:
     if len(chosen) < _FEWEST:
         raise CannotRunError(f"it needs {_FEWEST} retained samples, and there are {len(chosen)}")
     classes = context.classes[chosen]
-    title = f"accuracy on the {SHARE:.0%} of retained samples that are nearest to the class"
+    title = (
+        f"accuracy on the {format_percent(SHARE)} of retained samples that are nearest to the class"
+    )
     values = measure_each(
         context, lambda target: float((target.answers.scores[chosen].argmax(1) == classes).mean())
     )

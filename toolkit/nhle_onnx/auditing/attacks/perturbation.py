@@ -9,6 +9,7 @@ from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.trainable import lower_target, place_images
 from nhle_onnx.auditing.unmasked import list_fitting
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.audit import Measure
 
 REACH = 0.03  # of the range of the images' values
@@ -35,7 +36,8 @@ def attack_by_perturbing(context: AuditContext, device: torch.device) -> tuple[M
             )
         ]
         values[role] = float(np.concatenate(hits).mean())
-    title = f"Acc_F with the original's head, images moved by up to {REACH:.0%} of their range"
+    reach = format_percent(REACH)
+    title = f"Acc_F with the original's head, images changed by up to {reach}"
     return (make_measure("perturbation", "original_head", title, values, places=False),)
 
 

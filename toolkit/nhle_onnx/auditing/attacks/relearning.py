@@ -22,6 +22,7 @@ from nhle_onnx.auditing.samples import choose_known
 from nhle_onnx.auditing.trainable import lower_target, place_images
 from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.lowering.module import LoweredModel
+from nhle_onnx.text import format_percent
 from nhle_onnx.training.loop import make_relative_adam
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
@@ -142,7 +143,7 @@ def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> t
     reported = make_measure(
         "relearning",
         "steps",
-        f"steps until {1 - TOLERANCE:.0%} of the original Acc_F is back",
+        f"steps until {format_percent(1 - TOLERANCE)} of the original Acc_F is back",
         steps,
         resolution=_STEPS_RESOLUTION,
         cap=STEP_LIMIT,

@@ -37,8 +37,7 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     Raises UnsupportedModelError with a reason for each output if no head is found, and UsageError
     if several outputs have heads and none was named.
     """
-    graph = gs.import_onnx(model.proto)
-    tracer = Tracer(Shapes(model.proto))
+    graph, tracer = _open_graph(model.proto)
     tensors = _choose_tensors(model, graph, output)
     found = [_read_head(tracer, tensor) for tensor in tensors]
     if not any(isinstance(head, ClassifierHead) for head in found):
@@ -66,8 +65,8 @@ def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
 
 def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
     """List other outputs with a head of their own, such as an auxiliary classifier."""
-    tracer = Tracer(Shapes(model.proto))
-    traced = [_read_head(tracer, tensor) for tensor in gs.import_onnx(model.proto).outputs]
+    graph, tracer = _open_graph(model.proto)
+    traced = [_read_head(tracer, tensor) for tensor in graph.outputs]
     return tuple(
         other.output
         for other in traced
@@ -77,10 +76,20 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
     """List the heads of all outputs, and of scores that an output is chosen from."""
-    tracer, outputs = Tracer(Shapes(proto)), gs.import_onnx(proto).outputs
-    chosen = [scores for tensor in outputs if (scores := _find_chosen(tensor)) is not None]
-    found = [_read_head(tracer, tensor) for tensor in (*outputs, *chosen)]
+    graph, tracer = _open_graph(proto)
+    chosen = [scores for tensor in graph.outputs if (scores := _find_chosen(tensor)) is not None]
+    found = [_read_head(tracer, tensor) for tensor in (*graph.outputs, *chosen)]
     return tuple(head for head in found if isinstance(head, ClassifierHead))
+
+
+def _open_graph(proto: ModelProto) -> tuple[gs.Graph, Tracer]:
+    """The graph and its tracer; what the graph measures itself has its shape noted."""
+    graph, shapes = gs.import_onnx(proto), Shapes(proto)
+    for node in graph.nodes:
+        measured = node.inputs[0] if node.op == "Shape" else None
+        if isinstance(measured, gs.Variable):
+            measured.shape = shapes.find(measured)
+    return graph, Tracer(shapes)
 
 
 def is_output(proto: ModelProto, name: str) -> bool:

@@ -61,12 +61,20 @@ def _bend(
     )
 
 
+_OPEN = frozenset({"LayerNormalization", "LpNormalization"})  # all scores may be below 0
 _KEEP_SIGN = frozenset({"Tanh", "LeakyRelu", "Softsign", "Sqrt", "Elu"})
 
 
 def _leak(node: gs.Node, trail: Trail) -> Trail | str:
     if float(node.attrs.get("alpha", 0.01)) <= 0:
         return f"is followed by {name_node(node)}, which does not rise"
+    return _bend(node, trail, freezes=False)
+
+
+def _leak_by(node: gs.Node, trail: Trail) -> Trail | str:
+    slopes = read_constant(node.inputs[1])
+    if slopes is None or (slopes <= 0).any() or (slopes != slopes.ravel()[0]).any():
+        return f"is followed by {name_node(node)}, whose slopes differ or do not rise"
     return _bend(node, trail, freezes=False)
 
 
@@ -98,9 +106,10 @@ def normalize(trail: Trail, *, tensor: str, node: gs.Node | None = None) -> Trai
         scores=tensor,
         scores_quant_params=read_input_quant_params(node) if node and is_quantized else None,
     )  # fmt: skip
+    name = node.op if node else "a softmax"
     return replace(
-        frozen, bend=node.op if node else "a softmax", is_frozen=True, is_normalized=True,
-        is_positive=node is None or node.op != "LogSoftmax",
+        frozen, bend=name, is_frozen=True, is_normalized=name not in _OPEN,
+        is_positive=name not in {*_OPEN, "LogSoftmax"},
     )  # fmt: skip
 
 
@@ -164,11 +173,23 @@ def _batch_norm(node: gs.Node, trail: Trail) -> Trail | str:
     return scaled if isinstance(scaled, str) else shift(scaled, bias - mean * factors, node.op)
 
 
+def _normalize_alike(node: gs.Node, trail: Trail) -> Trail | str:
+    """Standardise the scores of an image, with one gain and offset for all classes."""
+    is_last = int(node.attrs.get("axis", -1)) in {-1, len(trail.shape or ()) - 1}
+    numbers = [read_constant(each) for each in node.inputs[1:]]
+    is_alike = all(each is not None and (each == each.ravel()[0]).all() for each in numbers)
+    if trail.axis != -1 or not is_last or not is_alike or not (np.asarray(numbers[0]) > 0).all():
+        return f"is followed by {name_node(node)}, which weights the classes"
+    return normalize(trail, tensor=node.inputs[0].name, node=node)
+
+
 def _negate(node: gs.Node, trail: Trail) -> Trail | str:
     return negate(trail, node.op)
 
 
 TAIL: Mapping[str, Step] = {
+    "Asinh": partial(_bend, caps=True),
+    "Atan": partial(_bend, clamps=True, caps=True),
     "AveragePool": _pool,
     "BatchNormalization": _batch_norm,
     "Cast": _pass,
@@ -187,11 +208,13 @@ TAIL: Mapping[str, Step] = {
     "HardSigmoid": partial(_separate, clamps=True),
     "Hardmax": _normalize,
     "Identity": _pass,
+    "LayerNormalization": _normalize_alike,
     "LeakyRelu": _leak,
     "Log": _bend_positive,
     "LogSoftmax": _normalize,
     "LpNormalization": _normalize,
     "Neg": _negate,
+    "PRelu": _leak_by,
     "QLinearAveragePool": _pool,
     "QLinearGlobalAveragePool": _pool,
     "QLinearSigmoid": _separate,

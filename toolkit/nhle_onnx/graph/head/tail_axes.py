@@ -69,7 +69,7 @@ def squeeze(node: gs.Node, trail: Trail) -> Trail | str:
     if axes is None:
         return replace(trail, axis=-1)
     places = [trail.count_from_end(axis) for axis in axes]
-    if None in places:
+    if None in places or trail.axis in places:
         return replace(trail, axis=None)
     return replace(
         trail, axis=trail.axis + sum(place is not None and place > trail.axis for place in places)
@@ -79,6 +79,9 @@ def squeeze(node: gs.Node, trail: Trail) -> Trail | str:
 def unsqueeze(node: gs.Node, trail: Trail) -> Trail | str:
     """Count the axis of the classes with the new ones."""
     axes = read_integers(node, "axes", 1)
+    if trail.axis is None and trail.num_classes == 1 and axes is not None and len(axes) == 1:
+        new_axis = axes[0] if axes[0] < 0 or trail.shape is None else axes[0] - len(trail.shape) - 1
+        return replace(trail, axis=new_axis if new_axis < 0 else None)
     if axes is None or trail.axis is None:
         return replace(trail, axis=None)
     if all(axis < 0 for axis in axes):
@@ -113,14 +116,15 @@ def slice_classes(node: gs.Node, trail: Trail) -> Trail | str:
 def gather(node: gs.Node, trail: Trail) -> Trail | str:
     """Choose classes by constant indices."""
     chosen = read_constant(node.inputs[1])
-    if chosen is None or chosen.ndim != 1:
+    if chosen is None or chosen.ndim > 1:
         return f"is followed by {name_node(node)}, which does not take constant classes"
     if not trail.counts_classes_along(int(node.attrs.get("axis", 0))):
         return f"is followed by {name_node(node)} along another axis than the classes'"
     indices: Indices = chosen.astype(np.int64)
     if ((indices < -trail.num_classes) | (indices >= trail.num_classes)).any():
         return f"is followed by {name_node(node)}, which takes classes that are not there"
-    return take(trail, indices % trail.num_classes)
+    taken = take(trail, np.atleast_1d(indices) % trail.num_classes)
+    return taken if indices.ndim else replace(taken, axis=None)
 
 
 def gather_nd(node: gs.Node, trail: Trail) -> Trail | str:

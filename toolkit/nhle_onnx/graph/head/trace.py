@@ -1,6 +1,6 @@
 """The walk from an output back to its heads, and forth again over what follows them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -68,8 +68,11 @@ class Tracer:
             if isinstance(inner, str):
                 return inner
             if inner.is_positive or _is_softmax(node) or not _divides_by_sum(node):
+                is_share = node.op == "Div" and (inner.is_positive or _is_softmax(node))
                 divided = normalize(inner, tensor=normalized.name)
-                return replace(divided, is_positive=node.op == "Div")
+                return replace(
+                    divided, is_positive=is_share, is_normalized=is_share or node.op == "Sub"
+                )
         if node.op == "Conv" and node.inputs[0].shape is None:  # its window may fill its map
             node.inputs[0].shape = self._shapes.find(node.inputs[0])
         head = read_layer(node, tensor)
@@ -91,6 +94,7 @@ class Tracer:
             "Div": self._divide,
             "Mean": self._sum,
             "Mul": self._multiply,
+            "SequenceAt": self._take_part,
             "Split": self._split,
             "Sub": self._sum,
             "Sum": self._sum,
@@ -137,6 +141,8 @@ class Tracer:
 
     def _divide(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
         dividend, divisor = node.inputs
+        if _is_softsign(node):
+            return self._then(dividend, depth, partial(TAIL["Softsign"], node))
         if not _is_constant(divisor):
             return None
         return self._then(dividend, depth, lambda trail: divide(node, trail, divisor))
@@ -154,12 +160,7 @@ class Tracer:
         """Put classes side by side, or heads on top of each other."""
         trails: list[Trail] = []
         for each in node.inputs:
-            values = read_constant(each)
-            if values is not None:
-                constant = make_constant_trail(values.astype(float).ravel(), each, self._shapes)
-                trails.append(constant)
-                continue
-            found = self.trace(each, depth)
+            found = self._join(each, int(node.attrs.get("axis", 0)), depth)
             if isinstance(found, str):
                 return found
             trails.append(found)
@@ -173,16 +174,42 @@ class Tracer:
         place = first.count_from_end(axis)
         return total if isinstance(total, str) else replace(total, stacked=place)
 
+    def _join(self, tensor: gs.Tensor, axis: int, depth: int) -> Found:
+        """Follow what is put beside other classes; it may be a constant for each image."""
+        values = read_constant(tensor)
+        if values is None:
+            return self.trace(tensor, depth)
+        shape = self._shapes.find(tensor) or values.shape
+        count = shape[axis] if -len(shape) <= axis < len(shape) else None
+        if not isinstance(count, int) or values.size not in {1, count}:
+            return f"{tensor.name} is not one constant for each class"
+        return make_constant_trail(
+            np.broadcast_to(values.astype(float).ravel(), count), tensor, self._shapes
+        )
+
     def _split(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found:
         inner = self.trace(node.inputs[0], depth)
         if isinstance(inner, str):
             return inner
         place = next(index for index, each in enumerate(node.outputs) if each is tensor)
         sizes = read_integers(node, "split", 1) or _share(inner.num_classes, len(node.outputs))
-        if not inner.counts_classes_along(int(node.attrs.get("axis", 0))):
-            return _blame(f"is followed by {name_node(node)} of other axes", inner)
-        start = sum(sizes[:place])
-        return take(inner, np.arange(start, start + sizes[place]))
+        return _take_range(node, inner, sizes, place)
+
+    def _take_part(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
+        """Take a part of a sequence, into which exporters split what has an unknown extent."""
+        sequence, place = node.inputs[0].inputs[0], read_constant(node.inputs[1])
+        if sequence.op != "SplitToSequence" or place is None:
+            return None
+        inner = self.trace(sequence.inputs[0], depth)
+        if isinstance(inner, str):
+            return inner
+        given = read_constant(sequence.inputs[1]) if len(sequence.inputs) > 1 else np.array(1)
+        if given is None:
+            return None
+        sizes = given if given.ndim else _cut(inner.num_classes, int(given))
+        part = _take_range(sequence, inner, [int(size) for size in sizes], int(place))
+        is_whole = len(sequence.inputs) > 1 or sequence.attrs.get("keepdims", 1)
+        return part if is_whole or isinstance(part, str) else replace(part, axis=None)
 
 
 def _add_up(node: gs.Node, trails: list[Trail], tensor: gs.Tensor) -> Found:
@@ -190,6 +217,18 @@ def _add_up(node: gs.Node, trails: list[Trail], tensor: gs.Tensor) -> Found:
     if isinstance(total, str) or node.op != "Mean":
         return total
     return _blame(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
+
+
+def _take_range(node: gs.Node, trail: Trail, sizes: Sequence[int], place: int) -> Found:
+    """Take one of the ranges into which a node splits the classes."""
+    if not trail.counts_classes_along(int(node.attrs.get("axis", 0))):
+        return _blame(f"is followed by {name_node(node)} of other axes", trail)
+    start = sum(sizes[: place % len(sizes)])
+    return take(trail, np.arange(start, start + sizes[place]))
+
+
+def _cut(count: int, size: int) -> list[int]:
+    return [min(size, count - start) for start in range(0, count, size)]
 
 
 def _share(count: int, parts: int) -> tuple[int, ...]:
@@ -254,6 +293,20 @@ def _is_softplus(node: gs.Node) -> bool:
         and (compared.op, computed.op) == ("Greater", "Softplus")
         and compared.inputs[0] is x
         and computed.inputs[0] is x
+    )
+
+
+def _is_softsign(node: gs.Node) -> bool:
+    """Whether a node is x / (1 + |x|), as PyTorch's softsign is exported."""
+    x, divisor = node.inputs
+    added = divisor.inputs[0] if divisor.inputs else None
+    if added is None or added.op != "Add":
+        return False
+    size, one = sorted(added.inputs, key=_is_constant)
+    amount = read_constant(one)
+    is_one = amount is not None and (amount == 1).all()
+    return bool(
+        is_one and size.inputs and size.inputs[0].op == "Abs" and size.inputs[0].inputs[0] is x
     )
 
 

@@ -13,13 +13,15 @@ from onnx import TensorProto
 from torch import Tensor
 
 from nhle_onnx.graph.element_types import get_range, is_quantized
-from nhle_onnx.lowering.node import Node, Value, find_shape, recorded, with_shape
-from nhle_onnx.lowering.ops.linear import conv
+from nhle_onnx.graph.packed import unpack
+from nhle_onnx.lowering.node import Node, Value, find_shape, recorded, to_constant, with_shape
+from nhle_onnx.lowering.ops.linear import conv, round_blocks
 from nhle_onnx.lowering.ops.pooling import average_pool
 
 _WEIGHT_RANK = 2
 _BIAS = 8  # input position in a QLinearConv
 _BYTE = (0, 255)
+_ROUNDING = 4  # the accuracy level of a MatMulNBits that rounds its inputs to 8 bits
 
 
 class _RoundStraight(torch.autograd.Function):
@@ -55,9 +57,9 @@ def round_straight(x: Tensor, zero_point: Tensor | None, low: int, high: int) ->
     return rounded[0]
 
 
-def read_whole(weight: Tensor, kind: int) -> Tensor:
-    """Round a trained weight to the integers of an ONNX type."""
-    return round_straight(weight, None, *get_range(kind))
+def read_whole(weight: Tensor, low: int, high: int) -> Tensor:
+    """Round a trained weight to integers."""
+    return round_straight(weight, None, low, high)
 
 
 class Quantized(NamedTuple):
@@ -159,6 +161,43 @@ def mat_mul_integer(
 ) -> Tensor:
     """MatMulInteger."""
     return torch.matmul(centre(a, a_zero), centre(b, b_zero))
+
+
+def mat_mul_n_bits(
+    node: Node,
+    x: Tensor,
+    weight: Tensor,
+    scales: Tensor,
+    zero_points: Tensor | None = None,
+    order: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """MatMulNBits, of rows of numbers that were packed; a scale for each block of a row."""
+    rows, width, block = (int(node.get(name, 0)) for name in ("N", "K", "block_size"))
+    blocks = -(-width // max(1, block))
+    if order is not None or find_shape(weight) != (rows, width):
+        raise node.refuse("with features in another order, or a weight of another size")
+    if to_constant(scales).numel() != rows * blocks:
+        raise node.refuse("with scales that do not fit")
+    zero = _read_packed_points(node, zero_points, rows, blocks)
+    steps = centre(weight, lay_along(weight, zero, 1, block))
+    numbers = steps * lay_along(weight, scales.reshape(rows, blocks), 1, block)
+    if node.get("accuracy_level", 0) == _ROUNDING:
+        x = round_blocks(x, block)
+    product = torch.matmul(x, numbers.transpose(0, 1))
+    return product if bias is None else product + bias
+
+
+def _read_packed_points(node: Node, points: Tensor | None, rows: int, blocks: int) -> Tensor:
+    """The zero points [N, blocks] of packed numbers: packed as well, or real; else the middle."""
+    bits = int(node.get("bits", 4))
+    if points is None:
+        return torch.full((rows, blocks), 2.0 ** (bits - 1))
+    stored = to_constant(points)
+    if stored.dtype != torch.uint8:
+        return stored.float().reshape(rows, blocks)
+    found = unpack(stored.reshape(rows, -1).numpy(), bits, blocks)
+    return torch.from_numpy(found).float()
 
 
 def conv_integer(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nhle_onnx.text import name_class
+from nhle_onnx.text import format_percent, name_class
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.dossier import BoundFile, Finding, Kind
 from nhle_onnx.values.patch import Manifest
@@ -85,8 +85,9 @@ def _list_bounds(names: str, findings: tuple[Finding, ...]) -> Iterator[str]:
         for check in finding.checks:
             if check.name in _SHARES and check.evidence:
                 yield (
-                    f"{finding.source}: up to {check.evidence.bound:.1%} of {names} may still be "
-                    f"recognised (95 % confidence, {check.evidence.images:,} images)."
+                    f"{finding.source}: up to {format_percent(check.evidence.bound, 1)} "
+                    f"of {names} may still be recognised (95 % confidence, "
+                    f"{check.evidence.images:,} images)."
                 )
 
 

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nhle_onnx.release.page.charts import ROLE_NAMES
+from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Row, Table
-from nhle_onnx.release.page.explanations import CHECKS, explain_figure
+from nhle_onnx.release.page.explanations import explain_figure, name_check
 from nhle_onnx.release.page.figures import format_of_check, format_of_measure, format_share
 from nhle_onnx.release.rows import choose_rows, measure_spread, name_classes, name_measure
 from nhle_onnx.text import format_number
@@ -26,29 +26,30 @@ VERDICT_NAMES: dict[Verdict, str] = {
 
 def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> Table:
     """Every check with its limit, its evidence and its verdict; those not passed are marked."""
-    titles = {measure.name: name_measure(measure) for measure in measures}
-    meanings = {**titles, **CHECKS}
     return Table(
         title="Each figure against its limit",
         header=("what was checked", "verdict", "value", "limit", "at worst", "images", "name"),
         rows=tuple(
-            Row(cells=_list_cells(check, meanings), is_marked=check.verdict != "passed")
+            Row(cells=_list_cells(check, measures), is_marked=check.verdict != "passed")
             for check in checks
         ),
         figures=frozenset({2, 3, 4, 5}),
     )
 
 
-def list_gaps(checks: Sequence[Check]) -> tuple[str, ...]:
+def list_gaps(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> tuple[str, ...]:
     """What could not be judged, with what would close each gap."""
-    return tuple(f"{', '.join(names)}: {gap}" for gap, names in group_gaps(checks).items())
+    return tuple(
+        f"{'; '.join(name_check(name, measures) for name in names)}: {gap}"
+        for gap, names in group_gaps(checks).items()
+    )
 
 
-def _list_cells(check: Check, meanings: Mapping[str, str]) -> tuple[str, ...]:
+def _list_cells(check: Check, measures: Sequence[Measure]) -> tuple[str, ...]:
     sign = "≤" if check.better == "lower" else "≥"
     evidence = check.evidence
     return (
-        meanings.get(check.name, check.name),
+        name_check(check.name, measures),
         VERDICT_NAMES[check.verdict],
         format_of_check(check, check.value),
         f"{sign} {format_of_check(check, check.limit)}",
@@ -106,17 +107,35 @@ def _at_class(accuracy: Accuracy, index: int) -> float | None:
     return accuracy.per_class[index] if index < len(accuracy.per_class) else None
 
 
-def tabulate_attacks(measures: Sequence[Measure]) -> Table:
-    """Every figure of every attack on each model, with what it says."""
+def tabulate_attacks(measures: Sequence[Measure]) -> tuple[Table, ...]:
+    """Every figure of every attack on each model, with what it says. The many of the layers are
+    folded, as a picture shows them.
+    """
+    of_layers = [measure for measure in measures if measure.attack == "layers"]
+    others = [measure for measure in measures if measure.attack != "layers"]
+    return (
+        _tabulate("Each attack, and what it found", others, is_folded=False),
+        *((_tabulate("What each layer still tells", of_layers),) if of_layers else ()),
+    )
+
+
+def _tabulate(title: str, measures: Sequence[Measure], *, is_folded: bool = True) -> Table:
     has_reference = any(measure.reference is not None for measure in measures)
+    explained = [explain_figure(measure.name) for measure in measures]
+    told = [
+        "as above" if text and text == last else text
+        for text, last in zip(explained, ["", *explained], strict=False)
+    ]
     return Table(
-        title="Each attack, and what it found",
+        title=title,
+        is_folded=is_folded,
         header=(
             "what was tried", "original", "edited", *(("retrained",) if has_reference else ()),
             "what it says",
         ),
         rows=tuple(
-            Row(cells=_list_attack(measure, has_reference=has_reference)) for measure in measures
+            Row(cells=(*_list_attack(measure, has_reference=has_reference), text))
+            for measure, text in zip(measures, told, strict=True)
         ),
         figures=frozenset({1, 2, 3} if has_reference else {1, 2}),
     )  # fmt: skip
@@ -128,7 +147,6 @@ def _list_attack(measure: Measure, *, has_reference: bool) -> tuple[str, ...]:
         format_of_measure(measure, measure.original),
         format_of_measure(measure, measure.edited),
         *((format_of_measure(measure, measure.reference),) if has_reference else ()),
-        explain_figure(measure.name),
     )
 
 

@@ -5,10 +5,11 @@ from statistics import median
 
 from nhle_onnx.release.meaning import explain_verdict
 from nhle_onnx.release.page.elements import Verdict
+from nhle_onnx.release.page.explanations import name_check
 from nhle_onnx.release.page.figures import (
     format_of_check,
     format_of_measure,
-    format_plain,
+    format_position,
     format_share,
 )
 from nhle_onnx.text import name_class
@@ -112,10 +113,13 @@ def _conclude(
     if report.verdict == "passed":
         sentence = f"Passed: {passed}; {explain_verdict(report)}."
     elif report.verdict == "failed":
+        failed = [check for check in report.checks if check.verdict == "failed"]
         sentence = (
-            f"Failed: {_list_failed(report.checks)}. The edited model must not be taken for one "
-            f"that has forgotten {names}."
+            f"Failed: {len(failed)} of {len(report.checks)} checks did not hold. The edited model "
+            f"must not be taken for one that has forgotten {names}."
         )
+        measures = report.measures if isinstance(report, AuditReport) else ()
+        explanation = (*(_tell_failed(check, measures) for check in failed), *explanation)
     else:
         open_checks = [check for check in report.checks if check.verdict == "not-judged"]
         sentence = (
@@ -149,7 +153,8 @@ def _tell(measure: Measure | None, text: str) -> str:
         if figure is not None
     )
     figure = format_of_measure(measure, measure.edited)
-    return f"{text.format(figure)}{f', against {compared}' if compared else ''}."
+    told = f"{text.format(figure)}{f', against {compared}' if compared else ''}."
+    return told.replace(">", "more than")
 
 
 def explain_attacks(report: AuditReport) -> tuple[str, ...]:
@@ -174,7 +179,7 @@ def compare_with_retrained(report: AuditReport) -> str:
             f"No measure tells the original from {report.reference.path}, which never saw the "
             "class, so how close the edited model comes to it cannot be concluded."
         )
-    low, middle, high = map(format_plain, (min(positions), median(positions), max(positions)))
+    low, middle, high = map(format_position, (min(positions), median(positions), max(positions)))
     return (
         f"On a scale from the original model (0) to {report.reference.path}, which never saw the "
         f"class (1), the {len(positions)} measures that tell the two apart put the edited model "
@@ -226,6 +231,8 @@ def _explain_unmasking(checks: Sequence[Check], unmasked: Unmasked | None) -> st
     )
 
 
-def _list_failed(checks: Sequence[Check]) -> str:
-    failed = [check.name for check in checks if check.verdict == "failed"]
-    return f"{len(failed)} of {len(checks)} checks did not hold ({', '.join(failed)})"
+def _tell_failed(check: Check, measures: Sequence[Measure]) -> str:
+    asked = "at most" if check.better == "lower" else "at least"
+    value, limit = (format_of_check(check, figure) for figure in (check.value, check.limit))
+    name = name_check(check.name, measures)
+    return f"{name}{'' if name.endswith('?') else ':'} {value}, where {asked} {limit} is asked for."

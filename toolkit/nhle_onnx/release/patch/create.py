@@ -1,7 +1,7 @@
 """Making a patch: which parts of the result are in the base, and which are new."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
@@ -17,8 +17,9 @@ from nhle_onnx.release.patch.delta_policy import (
     may_differ,
     split_rows,
 )
-from nhle_onnx.release.patch.differences import split_counts, split_differences
-from nhle_onnx.release.patch.layout import Stored, group_by_file
+from nhle_onnx.release.patch.differences import count_common, split_counts, split_differences
+from nhle_onnx.release.patch.layout import Stored, group_by_file, is_like, list_gaps
+from nhle_onnx.release.patch.pieces import join_pieces
 from nhle_onnx.values.patch import MadeFile, PatchedFile, PatchedTensor, Piece
 
 Rows = tuple[tuple[int, int], ...] | Literal["all"]
@@ -118,7 +119,7 @@ class _Author:
         self._gaps = {
             tensor.name: gap
             for name, tensors in group_by_file(base.tensors).items()
-            for tensor, gap in zip(tensors, _list_gaps(tensors), strict=False)
+            for tensor, gap in zip(tensors, list_gaps(tensors), strict=False)
         }
 
     def describe(self, name: str) -> MadeFile:
@@ -134,7 +135,7 @@ class _Author:
             end = tensor.start + tensor.size
         pieces += self._describe_tail(name, content[end:])
         described = _describe_file(name, content)
-        return MadeFile(**described.model_dump(), pieces=tuple(_join(pieces)))
+        return MadeFile(**described.model_dump(), pieces=tuple(join_pieces(pieces)))
 
     def _describe_gap(self, tensor: Stored, gap: bytes) -> Iterator[Piece]:
         """Describe the bytes before a tensor, which are mostly those before it in the base."""
@@ -159,8 +160,8 @@ class _Author:
     def _describe_bytes(self, new: bytes, source: str, start: int, end: int) -> Iterator[Piece]:
         """Describe new bytes in place of the base's from `start` to `end`; most share both ends."""
         old = self._base.contents[source][start:end]
-        head = _count_common(new, old)
-        tail = _count_common(new[head:][::-1], old[head:][::-1])
+        head = count_common(new, old)
+        tail = count_common(new[head:][::-1], old[head:][::-1])
         yield self._copy(source, start, head)
         yield from self._insert(new[head : len(new) - tail])
         yield self._copy(source, end - tail, tail)
@@ -169,7 +170,7 @@ class _Author:
         new = self._result.read(tensor)
         old_place = self._old.get(tensor.name)
         old = self._base.read(old_place) if old_place else None
-        if old_place is None or old is None or not _is_like(old_place, tensor):
+        if old_place is None or old is None or not is_like(old_place, tensor):
             self._note(tensor, new, "all", {"insert"})
             yield from self._insert(new)
             return
@@ -243,46 +244,3 @@ class _Author:
                 }
             )
         )
-
-
-def _list_gaps(tensors: Sequence[Stored]) -> Iterator[tuple[int, int]]:
-    """List the gaps before each tensor of a file."""
-    end = 0
-    for tensor in tensors:
-        yield end, tensor.start
-        end = tensor.start + tensor.size
-
-
-def _count_common(first: bytes, second: bytes) -> int:
-    """Return the length of the common beginning."""
-    size = min(len(first), len(second))
-    differ = np.frombuffer(first, np.uint8, size) != np.frombuffer(second, np.uint8, size)
-    return int(differ.argmax()) if differ.any() else size
-
-
-def _is_like(old: Stored, new: Stored) -> bool:
-    return (old.kind, old.shape, old.size) == (new.kind, new.shape, new.size)
-
-
-def _join(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Join neighbouring pieces of one kind."""
-    last: Piece | None = None
-    for piece in pieces:
-        if not piece.size:
-            continue
-        if last is not None and _continues(last, piece):
-            last = last._replace(size=last.size + piece.size)
-            continue
-        if last is not None:
-            yield last
-        last = piece
-    if last is not None:
-        yield last
-
-
-def _continues(last: Piece, piece: Piece) -> bool:
-    if last.kind != piece.kind:
-        return False
-    follows = (last.source, last.offset + last.size, last.width, last.exponent)
-    place = (piece.source, piece.offset, piece.width, piece.exponent)
-    return piece.kind == "insert" or follows == place

@@ -66,3 +66,10 @@ def _unfold(folded: Words) -> Words:
     sign = np.zeros_like(folded) - (folded & one)
     difference: Words = (folded >> one) ^ sign
     return difference
+
+
+def count_common(first: bytes, second: bytes) -> int:
+    """Return the length of the common beginning."""
+    size = min(len(first), len(second))
+    differ = np.frombuffer(first, np.uint8, size) != np.frombuffer(second, np.uint8, size)
+    return int(differ.argmax()) if differ.any() else size

@@ -3,7 +3,7 @@
 Reads ONNX's wire format directly, as protobuf does not give positions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,3 +159,16 @@ def group_by_file(tensors: tuple[Stored, ...]) -> Mapping[str, list[Stored]]:
         if not found or tensor.start >= found[-1].start + found[-1].size:
             found.append(tensor)
     return grouped
+
+
+def list_gaps(tensors: Sequence[Stored]) -> Iterator[tuple[int, int]]:
+    """List the gaps before each tensor of a file."""
+    end = 0
+    for tensor in tensors:
+        yield end, tensor.start
+        end = tensor.start + tensor.size
+
+
+def is_like(old: Stored, new: Stored) -> bool:
+    """Whether two tensors have the same kind, shape and size."""
+    return (old.kind, old.shape, old.size) == (new.kind, new.shape, new.size)

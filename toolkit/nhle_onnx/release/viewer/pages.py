@@ -3,12 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from nhle_onnx.release.page.cleaning import clean
-from nhle_onnx.release.page.content import (
-    describe_audit,
-    describe_fleet,
-    describe_unlearning,
-    describe_verification,
-)
+from nhle_onnx.release.page.content.audit import describe_audit
+from nhle_onnx.release.page.content.fleet import describe_fleet
+from nhle_onnx.release.page.content.unlearning import describe_unlearning
+from nhle_onnx.release.page.content.verification import describe_verification
 from nhle_onnx.release.page.elements import Page, Row, Section, Table
 from nhle_onnx.release.page.figures import format_of_measure, format_points, format_share
 from nhle_onnx.release.page.render import render_page

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from nhle_onnx.hints import hint
+from nhle_onnx.text import format_percent
 from nhle_onnx.values.detection import Precision
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check, Evidence
@@ -81,7 +82,7 @@ def _explain_few(evidence: Evidence, limits: Limits) -> str:
     if evidence.bound <= allowed:
         return ""
     return hint(
-        f"{evidence.images} objects cannot rule out that {evidence.bound:.0%} of them are still "
-        f"detected: some {count_needed(allowed)} would do; give more, or a larger "
+        f"{evidence.images} objects cannot rule out that {format_percent(evidence.bound)} of them "
+        f"are still detected: some {count_needed(allowed)} would do; give more, or a larger "
         "{max_uncertainty}"
     )

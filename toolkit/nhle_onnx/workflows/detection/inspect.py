@@ -1,7 +1,7 @@
 """inspect on a detector: its classes and scales, and what can be done with it."""
 
 from nhle_onnx.errors import NhleOnnxError
-from nhle_onnx.lowering.weights import list_unsupported
+from nhle_onnx.lowering.weights import list_unsupported, name_operators
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.workflows.detection.plan import check_model
 from nhle_onnx.workflows.detection.subject import Subject
@@ -27,7 +27,7 @@ def list_operators(subject: Subject) -> tuple[str, ...]:
     model, detector = subject.model, subject.detector
     names = (detector.boxes.name, detector.scores.name)
     found = [node for name in names for node in list_unsupported(model.proto, model.opset, name)]
-    return tuple(sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in found}))
+    return name_operators(found)
 
 
 def _succeeds(subject: Subject, reasons: list[str], *, trains: bool) -> bool:

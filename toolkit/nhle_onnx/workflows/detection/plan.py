@@ -110,7 +110,7 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
         session=session,
         before=before,
         notes=(
-            *describe_less(settings.options),
+            *describe_less(settings.options, resists=False),
             *dict.fromkeys((*source.notes, *evaluation.notes)),
             *anchor_notes,
         ),

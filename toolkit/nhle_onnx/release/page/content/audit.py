@@ -1,0 +1,121 @@
+"""The page of an audit."""
+
+from typing import Any
+
+from nhle_onnx.release.page.cleaning import clean
+from nhle_onnx.release.page.content.sections import (
+    Trajectory,
+    describe_answers,
+    describe_training,
+    drop_empty,
+    keep,
+    list_run,
+    list_surroundings,
+    name_tool,
+)
+from nhle_onnx.release.page.elements import Page, Section
+from nhle_onnx.release.page.galleries import show_forgotten
+from nhle_onnx.release.page.pictures.answers import picture_flows
+from nhle_onnx.release.page.pictures.attacks import (
+    picture_attacks,
+    picture_curves,
+    picture_layers,
+    picture_scale,
+)
+from nhle_onnx.release.page.pictures.features import picture_projection
+from nhle_onnx.release.page.tables import (
+    list_gaps,
+    list_preprocess,
+    tabulate_attacks,
+    tabulate_checks,
+    tabulate_facts,
+    tabulate_files,
+    tabulate_measures,
+)
+from nhle_onnx.release.page.verdicts import (
+    answer_attacks,
+    compare_with_retrained,
+    explain_attacks,
+    judge_audit,
+    name_forgotten,
+)
+from nhle_onnx.values.audit import AuditReport, Projection
+
+
+def describe_audit(
+    report: AuditReport, projection: Projection | None, trajectory: Trajectory
+) -> Page:
+    """The page of an audit: can the class be brought back, how do we know, what is left? The
+    trajectory is from the edited model's `report.json`, or empty.
+    """
+    report = clean(report)
+    named = (report.labels, report.forget)
+    files = {"edited": report.model, "original": report.baseline, "retrained": report.reference}
+    return Page(
+        title=f"Has the model forgotten {name_forgotten(*named)}?",
+        tool=name_tool(report.tool),
+        verdict=judge_audit(report),
+        sections=drop_empty(
+            _show_attacks(report),
+            _show_evidence(report),
+            _show_remains(report, projection),
+            describe_answers(*named, report.accuracies, report.samples.judge, report.outcomes),
+            describe_training(trajectory),
+            Section(title="Notes", points=report.notes),
+            Section(
+                title="Provenance",
+                tables=(
+                    tabulate_measures(report.measures),
+                    tabulate_files(files),
+                    tabulate_facts("What was run", _list_audit(report)),
+                ),
+            ),
+        ),
+    )
+
+
+def _show_attacks(report: AuditReport) -> Section:
+    curves = picture_curves(report.curves) if report.curves else None
+    return Section(
+        title="Can the class be brought back?",
+        sentences=answer_attacks(report),
+        pictures=keep(picture_attacks(report.measures), curves),
+    )
+
+
+def _show_evidence(report: AuditReport) -> Section:
+    skipped = (f"{each.attack}: {each.reason}" for each in report.skipped)
+    checks = tabulate_checks(report.checks, report.measures)
+    return Section(
+        title="How do we know?",
+        sentences=explain_attacks(report),
+        points=(*list_gaps(report.checks, report.measures), *skipped),
+        tables=(checks, *tabulate_attacks(report.measures)),
+    )
+
+
+def _show_remains(report: AuditReport, projection: Projection | None) -> Section:
+    labels, forget, outcomes, flows = report.labels, report.forget, report.outcomes, report.flows
+    return Section(
+        title="What is left of it?",
+        sentences=(compare_with_retrained(report),),
+        galleries=keep(show_forgotten(labels, outcomes) if outcomes else None),
+        pictures=keep(
+            picture_scale(report.measures),
+            picture_layers(report.measures),
+            picture_flows(labels, forget, flows) if flows else None,
+            picture_projection(report, projection) if projection else None,
+        ),
+    )
+
+
+def _list_audit(report: AuditReport) -> dict[str, Any]:
+    return {
+        **list_run(report),
+        "samples of the attacker": report.samples.attack,
+        "samples to judge by": report.samples.judge,
+        "samples of the training set": report.samples.members,
+        "samples from": report.samples.source,
+        **list_preprocess(report.preprocess),
+        **list_surroundings(report),
+    }

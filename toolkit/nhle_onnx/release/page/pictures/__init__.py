@@ -1,0 +1,1 @@
+"""Pictures of what was measured, each with words for what it shows."""
