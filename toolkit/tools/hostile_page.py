@@ -126,8 +126,8 @@ def _describe_kills(rows: Sequence[Row]) -> str:
     counts = Counter(kill.signal for kill in kills if not kill.was_done)
     signals = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return (
-        f"## Kills\n\n`python -m tools faults` says how. Kills by signal: {signals}. All but SIGKILL "
-        f"leave no temporary files either.\n\n{make_table(table)}"
+        f"## Kills\n\n`python -m tools faults` says how. Kills by signal: {signals}. All but "
+        f"SIGKILL leave no temporary files either.\n\n{make_table(table)}"
     )
 
 
