@@ -102,7 +102,7 @@ CASES: tuple[HostileFile, ...] = (
     refuse("repeated output", "shows one, reads the other", _repeat("output"), "of the name"),
     refuse("no output", "has nothing to show", _clear("output"), "has no output"),
     refuse("no input", "has nothing to feed", _clear("input"), "has no input"),
-    refuse("no nodes", "is no graph", _clear("node"), "it has no graph"),
+    refuse("no nodes", "is not a graph", _clear("node"), "it has no graph"),
     refuse("node without outputs", "is looked up", _drop_outputs(), "model.onnx"),
     refuse("node without inputs", "is looked up", _drop_inputs(), "model.onnx"),
     refuse("graphs 500 deep", "overflows the stack", _nest(500), "model.onnx", is_dangerous=True),

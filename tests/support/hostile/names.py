@@ -100,7 +100,7 @@ CASES: tuple[HostileFile, ...] = (
         "model.onnx",
     ),
     refuse("long name", "is printed", _rename("image", "a" * 5000), "5,000 characters"),
-    refuse("name that is no text", "is taken for bytes", _break_text, "not UTF-8"),
+    refuse("name that is not text", "is taken for bytes", _break_text, "not UTF-8"),
     HostileFile(
         name="deep JSON in metadata",
         tries="overflows the stack",

@@ -129,7 +129,7 @@ CASES: tuple[HostileFile, ...] = (
     ),
     _refuse(
         "header with NaN",
-        "is no number",
+        "is not a number",
         write_patch(lambda _: frame(b'{"__metadata__": NaN}')),
         "not a patch",
     ),
@@ -140,11 +140,11 @@ CASES: tuple[HostileFile, ...] = (
         "not a patch",
     ),
     _refuse(
-        "header that is a list", "is no header", write_patch(lambda _: frame(b"[]")), "not a patch"
+        "header that is a list", "is not a header", write_patch(lambda _: frame(b"[]")), "not a patch"
     ),
     _refuse(
-        "header that is no text",
-        "is no text",
+        "header that is not text",
+        "is not text",
         write_patch(lambda _: frame(b'"\xff"')),
         "not a patch",
     ),
@@ -158,8 +158,8 @@ CASES: tuple[HostileFile, ...] = (
     _refuse("manifest that is deep", "overflows the stack", write_patch(_nest), "damaged"),
     _refuse("10^6 pieces", "takes all memory", write_patch(_count_pieces), "its header"),
     _refuse(
-        "manifest that is no text",
-        "is no text",
+        "manifest that is not text",
+        "is not text",
         write_patch(
             lambda _: frame(
                 json.dumps({"__metadata__": {"format": SCHEMA, "manifest": 7}}).encode()
@@ -167,7 +167,7 @@ CASES: tuple[HostileFile, ...] = (
         ),
         "damaged",
     ),
-    _refuse("NaN for a class", "is no number", _set("forget", [float("nan")]), "damaged"),
+    _refuse("NaN for a class", "is not a number", _set("forget", [float("nan")]), "damaged"),
     _refuse("negative class", "is none", _set("forget", [-1]), "damaged"),
     _refuse("no result", "makes nothing", _set("result", []), "damaged"),
     _refuse("no base", "needs nothing", _set("base", []), "damaged"),
@@ -186,8 +186,8 @@ CASES: tuple[HostileFile, ...] = (
     ),
     _refuse("stream beyond the end", "reads what is behind", _place(0, 10**6), "truncated"),
     _refuse("stream at a negative place", "reads the header", _place(-8, 0), "truncated"),
-    _refuse("stream at infinity", "is no number", _place(0, 1e400), "not a patch"),
-    _refuse("stream at a fraction", "is no number", _place(0, 0.5), "damaged"),
+    _refuse("stream at infinity", "is not a number", _place(0, 1e400), "not a patch"),
+    _refuse("stream at a fraction", "is not a number", _place(0, 0.5), "damaged"),
     _refuse(
         "unknown stream",
         "opens many files",
@@ -271,7 +271,7 @@ CASES: tuple[HostileFile, ...] = (
     ),
     _refuse_to_apply(
         "no stream",
-        "is no stream",
+        "is not a stream",
         change_manifest(_make(["insert", 1000]), {"insert": b"x" * 50}),
         "does not match its header",
     ),

@@ -134,7 +134,7 @@ CASES: tuple[HostileFile, ...] = (
     refuse("type 0", "is of no type", _retype(0), "the type 0"),
     refuse("negative type", "is of no type", _retype(-1), "the type -1"),
     refuse("half the bytes", "reads what is behind", _retype(TensorProto.DOUBLE), "but holds 600"),
-    refuse("text with bytes", "is no text", _retype(TensorProto.STRING), "but holds"),
+    refuse("text with bytes", "is not text", _retype(TensorProto.STRING), "but holds"),
     refuse("cut tensor", "reads what is behind", _edit_first(_cut), "but holds 596"),
     refuse("lengthened", "hides bytes", _edit_first(_lengthen), "but holds 604"),
     refuse("empty", "reads what is behind", _edit_first(_empty), "holds none"),
@@ -149,7 +149,7 @@ CASES: tuple[HostileFile, ...] = (
     refuse("training of 2^40", "takes all memory", _train(), "more than"),
     HostileFile(
         name="text that nothing reads",
-        tries="is no number",
+        tries="is not a number",
         build=_hold_text(reads=False),
         attempts=(
             Attempt(command=INSPECT, codes=(0,), says="can use nhle-cwm"),
@@ -158,7 +158,7 @@ CASES: tuple[HostileFile, ...] = (
     ),
     HostileFile(
         name="text that a node reads",
-        tries="is no number",
+        tries="is not a number",
         build=_hold_text(reads=True),
         attempts=(Attempt(command=INSPECT, codes=(0,), says="Equal that reads text"),),
     ),
