@@ -1,8 +1,9 @@
 """The paper's tables and figures from a tiny data set, and its recipe on a small network."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from torch.nn import functional
 
 from architectures import MLP
-from nhle_onnx.unlearning import finetune as tool
+from nhle_onnx.training.effort import ENDURANCE, Endurance
 from nhle_onnx.unlearning.nhle import encode_negative_hot
 from nhle_onnx.values.request import ForgetRequest
 from studies import evaluation, results
@@ -63,7 +64,8 @@ def pages(
 ) -> dict[str, tuple[str, list[dict[str, Any]]]]:
     """Text and rows of every page of a whole run."""
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(tool, "STEP_LIMIT", 30)
+    few = replace(ENDURANCE["standard"], steps=30)
+    monkeypatch.setitem(cast("dict[str, Endurance]", ENDURANCE), "standard", few)
     for key in PAIRS:
         monkeypatch.setitem(PAIRS, key, (MNIST, CIFAR))  # type: ignore[arg-type] # a dict
     arguments = ["--data-root", str(data_root), "--runs", "2", "--cache", str(cache)]

@@ -51,6 +51,8 @@ def kill_jobs(
 
     Half of them come at any moment of the run, half in its last part.
     """
+    for number in (signal.SIGINT, signal.SIGHUP):  # a job in the background would ignore them
+        signal.signal(number, signal.default_int_handler)
     lasting_s = {job.name: job.run_s for job in jobs}
     for index in kills:
         chance = random.Random(f"{seed} {index}")  # noqa: S311 - nobody is to be kept from guessing
@@ -59,9 +61,10 @@ def kill_jobs(
             latest_s = lasting_s[job.name]
             delay_s = chance.uniform(chance.choice((0.0, (1 - _LATE) * latest_s)), latest_s)
             folder = Path(tempfile.mkdtemp(dir=scratch))
-            name = SIGNALS[index % len(SIGNALS)]
+            turn = index + index // len(jobs)  # another signal for each job in each round
+            name = SIGNALS[turn % len(SIGNALS)]
             # of the two processes, the one that watches hears the polite ones, as from a shell
-            target = TARGETS[index // 2 % len(TARGETS)] if name == "SIGKILL" else "parent"
+            target = TARGETS[turn // 2 % len(TARGETS)] if name == "SIGKILL" else "parent"
             kill = kill_once(job, target, delay_s, folder, name)
             shutil.rmtree(folder)
             is_late = kill.was_done

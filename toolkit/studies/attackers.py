@@ -124,7 +124,8 @@ def describe(rows: Sequence[Row]) -> str:
         "each class (half for the attacker, half for measuring), beside a network retrained "
         f"without the class. {FORGET_SAMPLES} forget samples and {ANCHORS_PER_CLASS} unlabelled "
         "anchors of each retained class, drawn by the seed. Means over `runs`; `worst` is the "
-        "largest distance of a run from its own retrained network's figure, which is the aim.\n\n"
+        "largest distance of a run from its own retrained network's figure, which is the aim. "
+        "`seconds` are by the clock, in some runs on a machine that was busy with other work.\n\n"
         f"{tables}"
     )
 

@@ -123,9 +123,11 @@ def _describe_kills(rows: Sequence[Row]) -> str:
         {name: value for name, value in line.items() if name != "done before"}
         for line in count_kills(kills)
     ]
+    counts = Counter(kill.signal for kill in kills if not kill.was_done)
+    signals = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return (
-        "## Kills\n\n`python -m tools faults` says how. Half of the kills are SIGKILL, the others "
-        f"SIGTERM, SIGHUP and SIGINT, which leave no temporary files either.\n\n{make_table(table)}"
+        f"## Kills\n\n`python -m tools faults` says how. Kills by signal: {signals}. All but "
+        f"SIGKILL leave no temporary files either.\n\n{make_table(table)}"
     )
 
 

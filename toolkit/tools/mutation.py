@@ -29,7 +29,7 @@ BODY = """
 `tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
 Packages with `sampled` below `mutants` were measured on a sample, drawn with the command's seed:
 the share of all mutants lies between `at_least` and `at_most` with a confidence of 95 % (Wilson's
-interval).
+interval). The command below measured the packages that it names; other rows are of earlier runs.
 """
 
 

@@ -18,13 +18,8 @@ from nhle_onnx.training.budget import (
 )
 from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import TrainingStep
-from nhle_onnx.unlearning.finetune import (
-    Finetuned,
-    TuningData,
-    finetune,
-    shows_few,
-    spread_within_steps,
-)
+from nhle_onnx.unlearning.finetune import TuningData, finetune, shows_few
+from nhle_onnx.unlearning.pursuit import Finetuned, spread_within_steps
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from support.inputs import make_input

@@ -1,11 +1,14 @@
 """Answers, whom they count for, and which sample is named where there is none."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from nhle_onnx.errors import NotFiniteError
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verification.accuracy import claim_forgotten, measure_accuracy, predict_classes
+from nhle_onnx.verification.finite import check_finite, name_model
 
 REQUEST = ForgetRequest(forget=(1, 3), num_classes=4)
 
@@ -36,3 +39,14 @@ def test_accuracies() -> None:
     found = measure_accuracy(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), REQUEST)
     assert (found.acc_f, found.acc_r) == (0.5, 0.5)
     assert found.per_class == (0.5, 0.5, None, None)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_not_finite_is_named(bad: float) -> None:
+    values = np.zeros((3, 2, 2), np.float32)
+    check_finite(values, "features", "do it")
+    check_finite(values[:0], "features", "do it")
+    values[1, 0, 1] = bad
+    message = "^m.onnx: features: sample 1 of 3 holds numbers that are not finite$"
+    with pytest.raises(NotFiniteError, match=message), name_model(Path("m.onnx")):
+        check_finite(values, "features", "do it")

@@ -240,3 +240,60 @@ def test_gaps_name_options_as_flags() -> None:
     first = word_checks(checks, "flags")[0]
     assert first.gap == "there is no image of 0 to judge by: give --data with some"
     assert word_checks(checks, "keywords")[0].gap.endswith("give data= with some")
+
+
+_ASKED = ": give data= with more, or a larger max_uncertainty="
+_UNKNOWN = (
+    "0 cat cannot tell what was known of it before from what may be left: give data= with more"
+)
+
+
+def test_every_gate_with_its_limit_and_evidence() -> None:
+    """Exactly: names, directions and limits are read by programs, gaps by people."""
+    counted = Counted(
+        after=make_counts((0, 20), (95, 100)),
+        before=make_counts((10, 20), (97, 100)),
+        unmasked=make_counts((0, 20), (90, 100)),
+    )
+    checks, _ = Judge(request=FEW, limits=Limits(), labels=("cat", "dog")).judge(counted)
+    found = [(check.name, check.better, check.limit, check.value) for check in checks]
+    assert found == [
+        ("after.acc_f", "lower", 0.01, 0.0),
+        ("delta_acc_r", "higher", -0.035, pytest.approx(-0.02)),
+        ("unmasked.acc_f", "lower", 0.05, 0.0),
+        ("known_before", "higher", 0.5, 0.5),
+        ("skill_before", "higher", 0.05, pytest.approx(0.47)),
+    ]
+    images = [check.evidence.images if check.evidence else None for check in checks]
+    assert images == [20, 100, 20, 20, None]
+    few = "only 20 different test images of 0 cat: 14 % may still be recognised (95 % confidence)"
+    assert [check.gap for check in checks] == [
+        f"{few}; about 49 are enough{_ASKED}", "", f"{few}; about 29 are enough{_ASKED}",
+        f"20 images of {_UNKNOWN}", "",
+    ]  # fmt: skip
+
+
+def test_every_gate_without_the_original() -> None:
+    counted = Counted(after=make_counts((0, 60), (95, 100), (90, 100)))
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    checks = judge(request, counted, Limits())
+    found = [(each.name, each.better, each.value is None, bool(each.gap)) for each in checks]
+    assert found == [
+        ("after.acc_f", "lower", False, False), ("delta_acc_r", "higher", True, True),
+        ("unmasked.acc_f", "lower", True, True), ("known_before", "higher", True, True),
+        ("skill_after", "higher", False, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hits", "is_noted"), [(9, True), (10, False), (19, False)])
+def test_a_class_that_was_known_no_better_than_by_guessing(hits: int, *, is_noted: bool) -> None:
+    counted = Counted(
+        before=make_counts((hits, 20), (97, 100)), after=make_counts((0, 200), (95, 100))
+    )
+    notes = Judge(request=FEW, limits=Limits()).describe(counted)
+    note = (
+        "the model did not know class 0 to begin with: it recognises 0.450 of these images, no "
+        "more than guessing would, so a low Acc_F is no evidence of forgetting; check the labels "
+        "and the preprocessing"
+    )
+    assert notes == ((note,) if is_noted else ())

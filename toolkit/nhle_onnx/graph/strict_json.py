@@ -1,4 +1,4 @@
-"""JSON of others, of which every reader must make the same."""
+"""JSON of others that every reader understands alike."""
 
 import json
 from typing import Any

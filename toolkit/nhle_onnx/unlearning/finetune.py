@@ -1,10 +1,8 @@
 """NHLE on a lowered model: from samples to new values of the tensors in scope."""
 
-import copy
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,23 +11,18 @@ from torch import Tensor, nn
 
 from nhle_onnx.data.variety import spread
 from nhle_onnx.graph.head.head import HeadRows
-from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.augmentation import synthesize_anchors
-from nhle_onnx.training.averaging import WeightAverage
-from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
 from nhle_onnx.training.effort import ENDURANCE
-from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
-from nhle_onnx.unlearning.losses import find_loss
 from nhle_onnx.unlearning.objective import ForgetObjective
 from nhle_onnx.unlearning.probing import Probe, probe
+from nhle_onnx.unlearning.pursuit import Finetuned, Goal, limit_batch, pursue
 from nhle_onnx.unlearning.resistance import Resistance
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.preprocess import ImageInput
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
-_WITHIN = 0.98  # of a step: at its very edge, rounding would decide
 _PROBED = 256  # samples
 
 
@@ -48,19 +41,6 @@ class TuningData:
     rows: HeadRows | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finetuned:
-    """New tensors by ONNX name, how training went, and what was found for it."""
-
-    tensors: dict[str, npt.NDArray[np.float32]]
-    trajectory: Trajectory
-    stop_reason: str
-    optimizer: str
-    probe: Probe
-    made_anchors: int
-    resists: bool
-
-
 class FromRows(nn.Module):
     """A module for samples of any shape, wrapped to take them as images of one pixel.
 
@@ -76,18 +56,6 @@ class FromRows(nn.Module):
         """Return outputs for rows [N, D, 1, 1]."""
         outputs: tuple[Tensor, ...] = self.module(rows.reshape(len(rows), *self.shape))
         return outputs
-
-
-class Goal(NamedTuple):
-    """What training minimises, what was found for it, whether it can measure a drift, and how many
-    anchors were made for it.
-    """
-
-    objective: Callable[[], Losses]
-    probe: Probe
-    measures: bool
-    made_anchors: int = 0
-    resists: bool = False
 
 
 def finetune(
@@ -123,57 +91,6 @@ def finetune(
 
     lowered = replace(lowered, module=taken.to(device))
     return pursue(lowered, names, make_goal, options, on_step=on_step)
-
-
-def pursue(
-    lowered: LoweredModel,
-    names: Sequence[str],
-    make_goal: Callable[[nn.Module, nn.Module], Goal],
-    options: UnlearnOptions,
-    *,
-    on_step: Callable[[TrainingStep], None],
-) -> Finetuned:
-    """Train the named tensors in place in `lowered`, and return their new values.
-
-    `make_goal` takes the module in training and the original.
-    """
-    parameters = {name: lowered.parameter_of[name] for name in names}
-    goal = make_goal(*_prepare(lowered.module, parameters.values()))
-    whole = [parameters[name] for name in names if name in lowered.whole]
-    spread_within_steps(whole, options.seed)
-    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
-    rounded = list(parameters.values()) if whole else []
-    trajectory, stop_reason = _run(
-        optimizer,
-        goal.objective,
-        rounded,
-        options,
-        on_step,
-        measures=goal.measures,
-        margin=goal.probe.margin,
-    )
-    return Finetuned(
-        tensors=lowered.read_tensors(names),
-        trajectory=trajectory,
-        stop_reason=stop_reason,
-        optimizer=optimizer_name,
-        probe=goal.probe,
-        made_anchors=goal.made_anchors,
-        resists=goal.resists,
-    )
-
-
-@torch.no_grad()
-def spread_within_steps(whole: Iterable[nn.Parameter], seed: int) -> None:
-    """Give each weight that is rounded when read a place of its own that rounds to the same number.
-
-    In the middle of its step, where a stored integer lies, each is equally far from the next: after
-    a few updates of equal size, all would leap there at once.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in whole:
-        places = torch.rand(parameter.shape, generator=generator) - 0.5
-        parameter.add_(places.to(parameter), alpha=_WITHIN)
 
 
 def _make_objective(
@@ -226,81 +143,6 @@ def _add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Te
     made = synthesize_anchors(torch.cat([forget, anchors]), generator)
     chosen = torch.randperm(len(made), generator=generator)[: len(anchors) // 2]
     return torch.cat([anchors, made[chosen]])
-
-
-def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:
-    """The module with only `trained` to learn, and a frozen copy of it as it is."""
-    # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module.requires_grad_(requires_grad=False)
-    original = copy.deepcopy(module)
-    for parameter in trained:
-        parameter.requires_grad_()
-    return module, original
-
-
-def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
-    if budget.steps is not None:
-        return "steps given"
-    missing = budget.explain(trajectory.pace, trajectory.points)
-    steps = budget.endurance.steps
-    limit = hint("{steps} steps are the most; {missing}", steps=steps, missing=missing)
-    return trajectory.pace.stop or limit
-
-
-def _run(
-    optimizer: torch.optim.Optimizer,
-    objective: Callable[[], Losses],
-    rounded: Sequence[nn.Parameter],
-    options: UnlearnOptions,
-    on_step: Callable[[TrainingStep], None],
-    *,
-    measures: bool,
-    margin: float,
-) -> tuple[Trajectory, str]:
-    """Train until the budget or the options say so, and leave what is rounded at its average.
-    Return also why training ended.
-    """
-    average = WeightAverage(rounded)
-
-    def follow(point: TrainingStep) -> None:
-        average.follow(point.step)
-        on_step(point)
-
-    budget, pace = start_budget(
-        steps=options.steps,
-        measures=measures,
-        is_rounded=bool(rounded),
-        is_rate_given=options.lr is not None,
-        margin=margin,
-        effort=options.effort,
-    )
-    limit = find_step_limit(options)
-    trajectory = train(optimizer, objective, budget, pace, max_steps=limit, on_step=follow)
-    average.write()
-    return trajectory, _name_stop(trajectory, budget)
-
-
-def find_step_limit(options: UnlearnOptions) -> int:
-    """How many steps training takes at most."""
-    return ENDURANCE[options.effort].steps if options.steps is None else options.steps
-
-
-def limit_batch(options: UnlearnOptions) -> int:
-    """How many images of each kind a step sees at most."""
-    most = ENDURANCE[options.effort].most_images
-    return options.batch_size if most is None else min(most, options.batch_size)
-
-
-def _make_optimizer(
-    parameters: Sequence[nn.Parameter], whole: Sequence[nn.Parameter], options: UnlearnOptions
-) -> tuple[torch.optim.Optimizer, str]:
-    """Relative Adam, unless a rate was given: then the loss's own optimizer."""
-    if options.lr is None:
-        name = f"Adam, up to {LARGEST_RATE:.3g} of each tensor's magnitude a step"
-        return make_relative_adam(parameters, 1.0, whole), name
-    kind = find_loss(options.loss).optimizer
-    return kind(parameters, lr=options.lr), f"{kind.__name__}, rate {options.lr:.3g}"
 
 
 def _to_images(inputs: npt.NDArray[np.float32], target: ImageInput) -> Tensor:

@@ -40,7 +40,7 @@ class UnlearnOptions:
         Option(
             "How long training goes on, and what it resists: fast tries once, on fewer images a "
             "step; thorough tries more often, ends only once the class loses by more, and makes it "
-            "slow to relearn, in about ten times the time."
+            "slow to relearn, in several times the time."
         ),
     ] = "standard"
     samples_per_class: Annotated[

@@ -19,7 +19,8 @@ from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.unlearning import objective
 from nhle_onnx.unlearning.computed_classes import leave_out_constants, renumber_request
-from nhle_onnx.unlearning.finetune import TuningData, find_step_limit, finetune
+from nhle_onnx.unlearning.finetune import TuningData, finetune
+from nhle_onnx.unlearning.pursuit import find_step_limit
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.divergence import find_diverging_node

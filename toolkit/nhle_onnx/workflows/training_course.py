@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from nhle_onnx.unlearning.finetune import Finetuned
 from nhle_onnx.unlearning.objective import IMITATION_WEIGHT, SEPARATION_WEIGHT
+from nhle_onnx.unlearning.pursuit import Finetuned
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.workflows.observer import Observer
 

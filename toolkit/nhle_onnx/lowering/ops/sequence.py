@@ -22,7 +22,7 @@ def sequence_at(_node: Node, parts: Sequence[Tensor], place: Tensor) -> Tensor:
 
 @recorded
 def cut(x: Tensor, sizes: Ints, axis: int, *, is_alike: bool) -> Sequence[Tensor]:
-    """Cut an axis into parts of one size, the last of which may be smaller, or of a size each."""
+    """Cut an axis into parts of one size (the last may be smaller), or of a size each."""
     extents = to_ints(sizes)
     return list(x.split(extents[0] if is_alike else extents, axis))
 

@@ -18,9 +18,9 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.unlearning import locations
 from nhle_onnx.unlearning.detector_probing import probe_detector
-from nhle_onnx.unlearning.finetune import Goal, find_step_limit, limit_batch, pursue
 from nhle_onnx.unlearning.locations import DetectionObjective, Reader
 from nhle_onnx.unlearning.objective import to_inputs
+from nhle_onnx.unlearning.pursuit import Goal, find_step_limit, limit_batch, pursue
 from nhle_onnx.unlearning.views import Scenes
 from nhle_onnx.values.boxes import Boxes
 from nhle_onnx.values.request import ForgetRequest
