@@ -140,7 +140,10 @@ CASES: tuple[HostileFile, ...] = (
         "not a patch",
     ),
     _refuse(
-        "header that is a list", "is not a header", write_patch(lambda _: frame(b"[]")), "not a patch"
+        "header that is a list",
+        "is not a header",
+        write_patch(lambda _: frame(b"[]")),
+        "not a patch",
     ),
     _refuse(
         "header that is not text",

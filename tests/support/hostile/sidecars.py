@@ -163,7 +163,9 @@ CASES: tuple[HostileFile, ...] = (
         "offset of 2^64", "wraps around", {"offset": str(2**64 + 4)}, "not a number of"
     ),
     _refuse_entries("negative offset", "reads before", {"offset": "-4"}, "not a number of bytes"),
-    _refuse_entries("offset in words", "is not a number", {"offset": "1_0"}, "not a number of bytes"),
+    _refuse_entries(
+        "offset in words", "is not a number", {"offset": "1_0"}, "not a number of bytes"
+    ),
     _refuse_entries("length of 2^63", "takes all memory", {"length": str(2**63)}, "beyond the end"),
     _refuse_entries("negative length", "reads all", {"length": "-1"}, "not a number of bytes"),
     _refuse_entries("short length", "leaves numbers out", {"length": "4"}, "by its shape"),
