@@ -24,9 +24,9 @@ def test_page_has_a_line_for_each_method_and_counts_what_passed() -> None:
     page = describe(rows)
     for method in (*APPROACHES, RETRAINED):
         assert f"| {method} |" in page
-    (line,) = (line for line in page.splitlines() if line.startswith("| nhle-onnx |"))
-    assert "0.600 ± 0.100" in line
-    assert line.endswith("| 1 of 2 |")
+    parts = [line for line in page.splitlines() if line.startswith("| nhle-onnx |")]
+    assert any("0.600 ± 0.100" in line for line in parts)
+    assert parts[-1].endswith("| 1 of 2 |")
     assert all(title in page for title in SHOWN.values())
 
 

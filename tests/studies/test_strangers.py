@@ -284,4 +284,4 @@ def test_missed_cell_is_named_with_the_verdict(figures: dict[str, float | None])
     text = describe([make_row(), row])
     assert "1 of 2 cells miss a limit of this page; the tool passed 0 of them" in text
     assert "FAILED: acc_f" in text
-    assert "50.0%" in text
+    assert "50.0 %" in text

@@ -164,7 +164,6 @@ def describe_network(rows: Sequence[Row], network: str) -> str:
     by_tool = [
         {"format": name} | summarise(pick_rows(chosen, format=name, kind=TOOL)) for name in formats
     ]
-    routes = [compare_routes(pick_rows(chosen, format=name), name) for name in formats]
     return (
         f"## {network}\n\n"
         f"{make_table(by_tool)}\n\n"
@@ -172,14 +171,23 @@ def describe_network(rows: Sequence[Row], network: str) -> str:
         "the edited model's relative to the given one's, for the median class; `given again` is "
         f"the given one's relative to its own. `qdq-int4-blocks` has blocks of {BLOCK} weights of "
         "MatMul layers; its convolutions stay in floats.\n\n"
-        f"### {network}: the ways around through floats\n\n"
         f"![Unmasked Acc_F and ΔAcc_R of every cell of {network}]({name_picture(network)})\n\n"
-        "Each mark is one class. Lines are the limits.\n\n"
+        f"Each mark is one class. Lines are the limits.{describe_routes(chosen, network)}"
+    )
+
+
+def describe_routes(rows: Sequence[Row], network: str) -> str:
+    """Compare the tool with the ways around through floats, where these were measured."""
+    if not {row["kind"] for row in rows} - {TOOL}:
+        return ""
+    routes = [compare_routes(pick_rows(rows, format=name), name) for name in list_formats(rows)]
+    return (
+        f"\n\n### {network}: the ways around through floats\n\n"
         f"{make_table(routes)}\n\n"
         "Mean Acc_F · mean unmasked · mean ΔAcc_R · cells that keep every limit. `float-first`: "
         "the float model forgets and is then quantized, by the same quantizer on the same images. "
         "`dequantized`: the float graph gets the quantized model's values, forgets, and is "
-        f"quantized again. {describe_loss(chosen)}"
+        f"quantized again. {describe_loss(rows)}"
     )
 
 
@@ -284,6 +292,7 @@ def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]
             for name in list_formats(rows)
         }
         for route in ROUTES
+        if pick_rows(rows, kind=route)
     }
 
 

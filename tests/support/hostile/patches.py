@@ -279,7 +279,7 @@ CASES: tuple[HostileFile, ...] = (
         "does not match its header",
     ),
     _refuse_to_apply(
-        "no stream",
+        "stream left out",
         "is not there",
         change_manifest(_make(["insert", 1000])),
         "does not match its header",

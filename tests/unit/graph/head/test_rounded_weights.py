@@ -142,6 +142,6 @@ def test_what_is_not_trained_is_told(tmp_path: Path) -> None:
     names = select_tensors(model, head, "features")
     (note,) = describe_share(model, head, names, "features")
     assert note == (
-        "0 of 36 weights before the head are trained (0%): v is read by Neg, which holds no "
+        "0 of 36 weights before the head are trained (0 %): v is read by Neg, which holds no "
         "weight that training knows"
     )
