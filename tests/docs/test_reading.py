@@ -96,7 +96,9 @@ def list_pages(menu: object) -> Iterator[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout as a reader has it, with a model of the reader's own in the README's names."""
     folder = tmp_path_factory.mktemp("reading")
-    shutil.copytree(ROOT / "models", folder / "models", ignore=shutil.ignore_patterns("*.unlearned.*"))
+    shutil.copytree(
+        ROOT / "models", folder / "models", ignore=shutil.ignore_patterns("*.unlearned.*")
+    )
     (folder / "calibration_samples").symlink_to(ROOT / "calibration_samples")
     for name in ("model.onnx", "preprocessor_config.json"):
         shutil.copy(LENET.with_name(name), folder)
