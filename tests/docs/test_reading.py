@@ -42,6 +42,11 @@ forget = ["cat"]
 original = "model.onnx"
 edited = "model.unlearned.onnx"
 unlearn = "model.unlearned.report.json"
+
+[[signed_by]]
+name = "Ana Ruiz"
+role = "Data protection officer"
+date = 2026-03-20
 """
 _FLEET = """
 [[job]]

@@ -15,7 +15,7 @@ from nhle_onnx.values.verdict import Check
 _TITLES = {"erasure": "Erasure dossier", "masking": "Masking, not erasure: dossier"}
 _ERASED = "Erased: every check passed. {shown}."
 _FAILED = "Not erased: {failed} did not hold. The model must not be used as one that has forgotten."
-_OPEN = "Not shown: nothing failed, but erasure is not shown. What is missing is listed below."
+_OPEN = "Not shown: nothing failed, but erasure is not shown. What is missing is listed."
 _MASKED = (
     "Masked, not erased. The model no longer answers {names}, but still holds what it learned. "
     "This must not be reported as erasure."
