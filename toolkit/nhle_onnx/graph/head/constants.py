@@ -186,3 +186,8 @@ def _load(tensor: gs.Constant) -> Values | None:
         return None
     values: Values = np.asarray(tensor.values)
     return values
+
+
+def is_constant(tensor: gs.Tensor) -> bool:
+    """Whether a tensor's values are known without running the graph."""
+    return read_constant(tensor) is not None

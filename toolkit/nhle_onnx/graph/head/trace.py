@@ -7,7 +7,14 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from nhle_onnx.graph.head.constants import read_constant, read_integers
+from nhle_onnx.graph.head.constants import is_constant, read_constant, read_integers
+from nhle_onnx.graph.head.decomposed import (
+    divides_by_sum,
+    find_normalized,
+    is_softmax,
+    is_softplus,
+    is_softsign,
+)
 from nhle_onnx.graph.head.names import name_layer, name_node
 from nhle_onnx.graph.head.patterns.registry import read_layer
 from nhle_onnx.graph.head.shapes import Shapes
@@ -26,9 +33,6 @@ from nhle_onnx.graph.head.trail import Trail, start_trail
 _DEEPEST = 64
 _CONTRADICTIONS = (ArithmeticError, IndexError, KeyError, TypeError, ValueError)
 _SHIFTS = frozenset({"Sub", "Add"})
-_LIMITING = frozenset({"Clip", "Expand", "Max"})
-_REDUCED = frozenset({"ReduceSum", "ReduceL1", "ReduceL2"})
-_SHARED = frozenset({"ReduceMax", "ReduceMean", "ReduceLogSumExp", "ReduceMin"})
 Found = Trail | str
 
 
@@ -62,13 +66,13 @@ class Tracer:
         )
 
     def _follow(self, tensor: gs.Tensor, node: gs.Node, depth: int) -> Found:
-        normalized = _find_normalized(node)
+        normalized = find_normalized(node)
         if normalized is not None:
             inner = self.trace(normalized, depth)
             if isinstance(inner, str):
                 return inner
-            if inner.is_positive or _is_softmax(node) or not _divides_by_sum(node):
-                is_share = node.op == "Div" and (inner.is_positive or _is_softmax(node))
+            if inner.is_positive or is_softmax(node) or not divides_by_sum(node):
+                is_share = node.op == "Div" and (inner.is_positive or is_softmax(node))
                 divided = normalize(inner, tensor=normalized.name)
                 return replace(
                     divided, is_positive=is_share, is_normalized=is_share or node.op == "Sub"
@@ -108,7 +112,7 @@ class Tracer:
 
     def _sum(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found | None:
         """Add a constant, or the scores of several heads."""
-        constants = [_is_constant(each) for each in node.inputs]
+        constants = [is_constant(each) for each in node.inputs]
         if node.op in _SHIFTS and any(constants):
             return None if all(constants) else self._shift(node, constants.index(True), depth)
         first = self.trace(node.inputs[0], depth)
@@ -134,24 +138,24 @@ class Tracer:
         return self._then(other, depth, lambda trail: shift_by(node, trail, amounts, sign))
 
     def _multiply(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
-        other, factor = sorted(node.inputs, key=_is_constant)
-        if _is_constant(other) or not _is_constant(factor):
+        other, factor = sorted(node.inputs, key=is_constant)
+        if is_constant(other) or not is_constant(factor):
             return None
         return self._then(other, depth, lambda trail: multiply(node, trail, factor))
 
     def _divide(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
         dividend, divisor = node.inputs
-        if _is_softsign(node):
+        if is_softsign(node):
             return self._then(dividend, depth, partial(TAIL["Softsign"], node))
-        if not _is_constant(divisor):
+        if not is_constant(divisor):
             return None
         return self._then(dividend, depth, lambda trail: divide(node, trail, divisor))
 
     def _choose(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
-        if _is_softplus(node):
+        if is_softplus(node):
             return self.trace(node.inputs[2], depth)
-        other, constant = sorted(node.inputs[1:], key=_is_constant)
-        if _is_constant(other) or not _is_constant(constant):
+        other, constant = sorted(node.inputs[1:], key=is_constant)
+        if is_constant(other) or not is_constant(constant):
             return None
         keeps = other is node.inputs[1]
         return self._then(other, depth, lambda trail: choose(node, trail, constant, keeps=keeps))
@@ -236,79 +240,8 @@ def _share(count: int, parts: int) -> tuple[int, ...]:
     return tuple(min(size, count - size * index) for index in range(parts))
 
 
-def _is_constant(tensor: gs.Tensor) -> bool:
-    return read_constant(tensor) is not None
-
-
 def _blame(found: Found, trail: Trail) -> Found:
     """Put the head before what ends its order."""
     if not isinstance(found, str):
         return found
     return f"{name_layer(trail.parts[0].head)} {found}"
-
-
-def _find_normalized(node: gs.Node) -> gs.Tensor | None:
-    """Return the x of exp(x - max x) / sum exp(x - max x), as Keras exporters write a softmax, of
-    x - log sum exp x, and of x / sum x.
-    """
-    if node.op not in {"Div", "Sub"}:
-        return None
-    left, right = node.inputs[:2]
-    reduced = _skip_limits(right) if node.op == "Div" else right.inputs[0] if right.inputs else None
-    if reduced is None or not any(each is left for each in reduced.inputs[:1]):
-        return None
-    if node.op == "Sub":
-        return left if reduced.op in _SHARED else None
-    if reduced.op not in _REDUCED:
-        return None
-    if not _is_softmax(node):
-        return left
-    exponent: gs.Tensor = left.inputs[0].inputs[0]
-    inner = _find_normalized(exponent.inputs[0]) if exponent.inputs else None
-    return exponent if inner is None else inner
-
-
-def _skip_limits(divisor: gs.Tensor) -> gs.Node | None:
-    """Return the node that computes a divisor, before what keeps it above 0."""
-    node: gs.Node | None = divisor.inputs[0] if divisor.inputs else None
-    if node is not None and node.op in _LIMITING and node.inputs[0].inputs:
-        return _skip_limits(node.inputs[0])
-    return node
-
-
-def _divides_by_sum(node: gs.Node) -> bool:
-    """Whether a divisor could be below 0, if the scores could."""
-    reduced = _skip_limits(node.inputs[1])
-    return node.op == "Div" and reduced is not None and reduced.op == "ReduceSum"
-
-
-def _is_softplus(node: gs.Node) -> bool:
-    """Whether a node is x where x is large, and softplus x elsewhere, as PyTorch computes it."""
-    large, x, function = node.inputs
-    compared = large.inputs[0] if large.inputs else None
-    computed = function.inputs[0] if function.inputs else None
-    return (
-        compared is not None
-        and computed is not None
-        and (compared.op, computed.op) == ("Greater", "Softplus")
-        and compared.inputs[0] is x
-        and computed.inputs[0] is x
-    )
-
-
-def _is_softsign(node: gs.Node) -> bool:
-    """Whether a node is x / (1 + |x|), as PyTorch's softsign is exported."""
-    x, divisor = node.inputs
-    added = divisor.inputs[0] if divisor.inputs else None
-    if added is None or added.op != "Add":
-        return False
-    size, one = sorted(added.inputs, key=_is_constant)
-    amount = read_constant(one)
-    is_one = amount is not None and (amount == 1).all()
-    return bool(
-        is_one and size.inputs and size.inputs[0].op == "Abs" and size.inputs[0].inputs[0] is x
-    )
-
-
-def _is_softmax(node: gs.Node) -> bool:
-    return node.op == "Div" and any(each.op == "Exp" for each in node.inputs[0].inputs)
