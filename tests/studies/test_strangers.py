@@ -25,7 +25,7 @@ from studies.strangers.glyphs import Look, find_faces, list_texts, render
 from studies.strangers.page import describe, keeps_limits
 from studies.strangers.pictures import DATA, Data, compose_one, thin_out
 from studies.strangers.recipes import Recipe, Samples, scale_rate, spoil_labels, train_network
-from studies.strangers.run import Cell, Pool, draw_samples, list_cells
+from studies.strangers.run import Cell, Draw, Pool, draw_samples, list_cells
 from studies.strangers.table import STRANGERS, Exporter, Stranger
 from studies.tables import Row
 
@@ -172,7 +172,7 @@ def test_cells_cover_three_classes_in_three_draws() -> None:
 def test_samples_differ_by_draw_and_anchors_hold_no_forgotten_class() -> None:
     labels = np.arange(2000) % 10
     pool = Pool(np.arange(2000, dtype=np.float32)[:, None], labels)
-    first, again, other = (draw_samples(pool, Cell(4, seed)) for seed in (0, 0, 1))
+    first, again, other = (draw_samples(pool, Draw((4,), seed)) for seed in (0, 0, 1))
     assert np.array_equal(first.inputs, again.inputs)
     assert not np.array_equal(first.inputs, other.inputs)
     assert (first.labels[:16] == 4).all()

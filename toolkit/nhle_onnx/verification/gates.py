@@ -76,8 +76,11 @@ class Judge:
         return self._judge_forgotten(name, counts, self.limits.max_acc_f)[0]
 
     def describe(self, counted: Counted) -> tuple[str, ...]:
-        """Note classes that were not known before, and those with few images."""
-        notes = [] if counted.before is None else list(self._describe_unknown(counted.before))
+        """Note classes that were not known before, that lost much, and those with few images."""
+        notes = []
+        if counted.before is not None:
+            notes += self._describe_unknown(counted.before)
+            notes += self._describe_lost(counted.before, counted.after)
         notes += self._describe_unjudged(counted.after)
         for index in self.request.forget:
             hits, count = counted.after.count_distinct(index)
@@ -280,6 +283,31 @@ class Judge:
             and (known := before.correct[index] / before.total[index])
             < 1 / self.request.num_classes
         ]
+
+    def _describe_lost(self, before: ClassCounts, after: ClassCounts) -> list[str]:
+        """Note retained classes that surely lost more than all of them together may: among many
+        others, the loss of a whole class hardly shows.
+        """
+        changes = {
+            index: (before.correct[index] / count, after.correct[index] / count)
+            for index in self.request.retained
+            if (count := after.total[index])
+        }
+        lost = [
+            f"{self._name(index)} ({was:.2f} → {now:.2f})"
+            for index, (was, now) in sorted(
+                changes.items(), key=lambda each: each[1][1] - each[1][0]
+            )
+            if self._is_lost(was, now, after.count_distinct(index)[1])
+        ]
+        if not lost:
+            return []
+        classes = "1 retained class" if len(lost) == 1 else f"{len(lost)} retained classes"
+        names = ", ".join(lost[:_SHOWN]) + ", …" * (len(lost) > _SHOWN)
+        return [f"{classes} lost more than all of them together may (95 % confidence): {names}"]
+
+    def _is_lost(self, was: float, now: float, images: int) -> bool:
+        return describe_change(was, now, images).interval[1] < -self.limits.max_acc_r_drop
 
     def _list(self, classes: Sequence[int]) -> str:
         names = ", ".join(map(self._name, classes[:_SHOWN]))
