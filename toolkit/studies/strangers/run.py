@@ -158,8 +158,8 @@ def summarise(report: UnlearnReport) -> Row:
 
 
 def name_verdict(report: UnlearnReport) -> str:
-    """The tool's own verdict, with the gates that were missed."""
-    failed = [check.name for check in report.checks if not check.passed]
+    """The tool's own verdict, with the gates that it comes from."""
+    failed = [check.name for check in report.checks if check.verdict == report.verdict != "passed"]
     verdict = report.verdict.upper().replace("-", " ")
     return f"{verdict}: {', '.join(failed)}" if failed else verdict
 
