@@ -1,6 +1,8 @@
 """NHLE on a lowered model: from samples to new values of the tensors in scope."""
 
+import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +26,7 @@ from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
 _PROBED = 256  # samples
+_FEW = 0.7  # of the classes that so many anchors would show if they showed all alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def _make_objective(
     places = spread(range(len(forget) + len(anchors)), _PROBED)
     probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
     if shows_few(probed.answers[bisect_left(places, len(forget)) :], request):
-        anchors = _add_made(anchors, forget, generator)
+        anchors = add_made(anchors, forget, generator)
     return probed, ForgetObjective(
         module=module,
         original=original,
@@ -131,17 +134,30 @@ def _make_objective(
 
 
 def shows_few(answers: Sequence[int], request: ForgetRequest) -> bool:
-    """Whether anchors show less than half of the retained classes that so many could, by what the
-    original network takes them for.
+    """Whether anchors show clearly fewer retained classes than as many that show all alike would,
+    by what the original network takes them for.
+
+    Classes count by their shares: pictures of another kind are mostly taken for one or two, and
+    a few of them for any.
     """
-    shown = {*answers} & {*request.retained}
-    return len(shown) < min(len(request.retained), len(answers)) / 2
+    retained = set(request.retained)
+    counts = Counter(answer for answer in answers if answer in retained)
+    total = counts.total()
+    shares = [count / total for count in counts.values()]
+    shown = math.exp(-sum(share * math.log(share) for share in shares)) if shares else 0.0
+    even = len(retained) * (1 - (1 - 1 / len(retained)) ** len(answers))
+    return shown < _FEW * even
 
 
-def _add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Tensor:
-    """Add half as many that are made, on which other classes than those shown are kept, too."""
-    made = synthesize_anchors(torch.cat([forget, anchors]), generator)
-    chosen = torch.randperm(len(made), generator=generator)[: len(anchors) // 2]
+def add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Tensor:
+    """Add half as many that are made, on which other classes than those shown are kept, too: of the
+    forget samples, as anchors may be of another kind than what the network meets.
+    """
+    wanted = len(anchors) // 2
+    made = synthesize_anchors(forget, generator)
+    while len(made) < wanted:
+        made = torch.cat([made, synthesize_anchors(forget, generator)])
+    chosen = torch.randperm(len(made), generator=generator)[:wanted]
     return torch.cat([anchors, made[chosen]])
 
 
