@@ -124,8 +124,9 @@ def test_rows_measured_before_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(results, "UNFINISHED", tmp_path / "unfinished")
     monkeypatch.setattr(command, "measure_case", measure)
     arguments = ["--condition", "twins", "--cache", str(tmp_path)]
-    for _ in range(2):
-        found = CliRunner().invoke(command.conditions, arguments)
+    for more in (["--network", DIVIDED], [], []):
+        found = CliRunner().invoke(command.conditions, [*arguments, *more])
         assert found.exit_code == 0, found.output
-    assert measured == list_cases("twins", 1)
+    *others, last = list_cases("twins", 1)
+    assert measured == [last, *others]
     assert len(results.read_rows("conditions")) == len(measured)

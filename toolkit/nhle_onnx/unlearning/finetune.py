@@ -26,7 +26,8 @@ from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
 _PROBED = 256  # samples
-_FEW = 0.7  # of the classes that so many anchors would show if they showed all alike
+_FEW = 0.7  # of the classes that could be shown
+_ENOUGH = 80  # anchors: as many as are made of sixteen samples where none are given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,10 @@ def _make_objective(
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
     places = spread(range(len(forget) + len(anchors)), _PROBED)
     probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
-    if shows_few(probed.answers[bisect_left(places, len(forget)) :], request):
-        anchors = add_made(anchors, forget, generator)
+    if len(anchors):
+        answers = probed.answers[bisect_left(places, len(forget)) :]
+        missing = count_missing(answers, len(anchors), request)
+        anchors = add_made(anchors, forget, missing, generator) if missing else anchors
     return probed, ForgetObjective(
         module=module,
         original=original,
@@ -133,31 +136,37 @@ def _make_objective(
     )
 
 
-def shows_few(answers: Sequence[int], request: ForgetRequest) -> bool:
-    """Whether anchors show clearly fewer retained classes than as many that show all alike would,
-    by what the original network takes them for.
+def count_missing(answers: Sequence[int], anchors: int, request: ForgetRequest) -> int:
+    """Return how many anchors to make beside the given ones, by what the original network takes
+    these for: none where they show the retained classes, or about as many of them as so many could.
+    """
+    retained = len(request.retained)
+    shown = _count_shown(answers, request)
+    if shown >= _FEW * retained:
+        return 0
+    even = retained * (1 - (1 - 1 / retained) ** len(answers))
+    return max(_ENOUGH - anchors, anchors // 2 if shown < _FEW * even else 0)
 
-    Classes count by their shares: pictures of another kind are mostly taken for one or two, and
-    a few of them for any.
+
+def _count_shown(answers: Sequence[int], request: ForgetRequest) -> float:
+    """Count the retained classes among answers, each by its share (the exponential of the entropy).
+
+    Pictures of another kind are mostly taken for one or two classes, and a few of them for any.
     """
     retained = set(request.retained)
     counts = Counter(answer for answer in answers if answer in retained)
-    total = counts.total()
-    shares = [count / total for count in counts.values()]
-    shown = math.exp(-sum(share * math.log(share) for share in shares)) if shares else 0.0
-    even = len(retained) * (1 - (1 - 1 / len(retained)) ** len(answers))
-    return shown < _FEW * even
+    shares = [count / counts.total() for count in counts.values()]
+    return math.exp(-sum(share * math.log(share) for share in shares)) if shares else 0.0
 
 
-def add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Tensor:
-    """Add half as many that are made, on which other classes than those shown are kept, too: of the
+def add_made(anchors: Tensor, forget: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Add `count` that are made, on which other classes than those shown are kept, too: of the
     forget samples, as anchors may be of another kind than what the network meets.
     """
-    wanted = len(anchors) // 2
     made = synthesize_anchors(forget, generator)
-    while len(made) < wanted:
+    while len(made) < count:
         made = torch.cat([made, synthesize_anchors(forget, generator)])
-    chosen = torch.randperm(len(made), generator=generator)[:wanted]
+    chosen = torch.randperm(len(made), generator=generator)[:count]
     return torch.cat([anchors, made[chosen]])
 
 

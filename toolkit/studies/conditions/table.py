@@ -106,3 +106,6 @@ CONDITIONS: Mapping[str, Callable[[int], Iterator[Case]]] = {
 def list_cases(condition: str, seeds: int) -> list[Case]:
     """The cases of a condition, draw by draw."""
     return [case for seed in range(seeds) for case in CONDITIONS[condition](seed)]
+
+
+NETWORKS = [*dict.fromkeys(case.network for name in CONDITIONS for case in list_cases(name, 1))]
