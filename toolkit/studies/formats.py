@@ -17,6 +17,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, q
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import read_reals
 from nhle_onnx.graph.tensors import is_float, replace_tensors
@@ -142,20 +143,14 @@ def _read_block_size(quantized: ModelProto, integers: str) -> int:
     )
 
 
-def _copy(proto: ModelProto) -> ModelProto:
-    copied = ModelProto()
-    copied.CopyFrom(proto)
-    return copied
-
-
 def _split_gemms(proto: ModelProto) -> ModelProto:
     """Return a copy with MatMul and Add in place of each Gemm, for ONNX Runtime's MatMul
     quantizers. They transpose weights, so declared shapes are removed.
     """
-    model = ONNXModel(_copy(proto))
+    model = ONNXModel(copy_model(proto))
     del model.model.graph.value_info[:]
     model.replace_gemm_with_matmul()
-    return _copy(model.model)
+    return copy_model(model.model)
 
 
 @contextmanager
@@ -219,7 +214,7 @@ def _quantize_in_blocks(proto: ModelProto, _: Calibration) -> ModelProto:
         proto, block_size=BLOCK, is_symmetric=True, quant_format=QuantFormat.QDQ
     )
     quantizer.process()
-    return _copy(quantizer.model.model)
+    return copy_model(quantizer.model.model)
 
 
 def _make_static(
@@ -231,7 +226,7 @@ def _make_static(
 ) -> Format:
     return Format(
         name=name,
-        prepare=_copy,
+        prepare=copy_model,
         quantize=partial(
             _quantize_statically,
             quant_format=quant_format,

@@ -1,7 +1,6 @@
 """What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,10 @@ from nhle_onnx.unlearning.feature_alignment import (
     draw_examples,
     imitation_loss,
     measure_spread,
-    pool_features,
     separation_loss,
 )
 from nhle_onnx.unlearning.losses import find_loss
+from nhle_onnx.unlearning.network import Outputs, join, require_finite, run, to_inputs
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
@@ -38,13 +37,6 @@ SEPARATION_WEIGHT = 0.3
 TURNS = 16  # draws of anchors' views that come again
 _AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
 _TINY = 1e-12
-
-
-class Outputs(NamedTuple):
-    """What a network makes of a batch: logits [N, K] and the head's features [N, D]."""
-
-    logits: Tensor
-    features: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +77,9 @@ class ForgetObjective:
         labels = encode_negative_hot(classes, self.request).to(self.device)
         forget = self._view(self.augment(forget, labels), self.generator)
         anchors, answers = self._view_anchors()
-        original = _join(self._ask_original(forget), answers)
-        edited = _run(self.module, self._lay_out(torch.cat([forget, anchors])))
-        _require_finite(edited, "the model in training")
+        original = join(self._ask_original(forget), answers)
+        edited = run(self.module, self._lay_out(torch.cat([forget, anchors])))
+        require_finite(edited, "the model in training")
         count = len(forget)
         forget_loss = self._measure_forget_loss(edited.logits, original.logits, labels)
         drift = retain_loss = alignment_loss = forget_loss.new_zeros(())
@@ -122,7 +114,7 @@ class ForgetObjective:
             return augmented
         near = images[is_moved].requires_grad_()
         margin = measure_forget_margin(
-            _run(self.module, self._lay_out(near)).logits, labels[is_moved]
+            run(self.module, self._lay_out(near)).logits, labels[is_moved]
         )
         (ascent,) = torch.autograd.grad(margin.sum(), near)
         size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
@@ -143,8 +135,8 @@ class ForgetObjective:
 
     @torch.no_grad()
     def _ask_original(self, views: Tensor) -> Outputs:
-        outputs = _run(self.original, self._lay_out(views))
-        _require_finite(outputs, "the model as given")
+        outputs = run(self.original, self._lay_out(views))
+        require_finite(outputs, "the model as given")
         return outputs
 
     def _view(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -215,33 +207,6 @@ def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
         group = by_class[classes[by_class] == index]
         partners[group] = group.roll(1)
     return partners
-
-
-def _run(module: nn.Module, inputs: Tensor) -> Outputs:
-    logits, features = module(inputs)
-    return Outputs(logits=logits.flatten(1), features=pool_features(features))
-
-
-def _join(first: Outputs, second: Outputs | None) -> Outputs:
-    return (
-        first
-        if second is None
-        else Outputs(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
-    )
-
-
-def _require_finite(outputs: Outputs, who: str) -> None:
-    for name, values in outputs._asdict().items():
-        if not torch.isfinite(values).all():
-            raise FloatingPointError(f"{who} gives {name} that are not finite")
-
-
-def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:
-    """Images [N, C, H, W] as the network takes them. Channels last in memory: on a CPU that
-    makes depthwise convolution several times faster.
-    """
-    placed = images.to(device).contiguous(memory_format=torch.channels_last)
-    return placed if layout == "NCHW" else placed.permute(0, 2, 3, 1)
 
 
 def _draw(count: int, batch_size: int, generator: torch.Generator) -> Tensor:

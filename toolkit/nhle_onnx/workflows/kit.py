@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.head.find import is_output
@@ -42,11 +43,10 @@ from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verification.finite import name_model
-from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
-    make_request,
     open_classifier,
     require_all_classes,
     summarize_file,
@@ -127,7 +127,7 @@ def _gather(settings: KitSettings) -> _KitInputs:
         )
         raise UnsupportedModelError(message, remedy="Export it with the scores as an output.")
     require_all_classes(classifier, "a kit")
-    request = make_request(classifier, settings.forget)
+    request = parse_request(settings.forget, classifier.labels)
     baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
     _check_kept(settings, classifier, baseline)
     target = classifier.image_input

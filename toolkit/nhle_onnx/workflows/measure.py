@@ -1,6 +1,6 @@
 """Measuring models on evaluation samples, which are prepared once for all of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,16 +15,13 @@ from nhle_onnx.data.lanes import run_in_lanes
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.graph.subgraph import with_output
-from nhle_onnx.hints import hint
-from nhle_onnx.runtime.kernels import SATURATION
 from nhle_onnx.runtime.session import Session, open_session
-from nhle_onnx.text import format_number
 from nhle_onnx.values.cores import count_lanes
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Provider, Runtime
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.values.report import Accuracy, OtherKernels
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verification.accuracy import claim_forgotten, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
@@ -215,40 +212,6 @@ def insert_dropped(
     places = [index - position for position, index in enumerate(sorted(dropped))]
     wide: npt.NDArray[np.float32] = np.insert(rows, places, -np.inf, axis=1)
     return wide
-
-
-def subtract(after: float | None, before: float | None) -> float | None:
-    """A difference, where both were measured."""
-    return None if after is None or before is None else after - before
-
-
-def name_other(kernels: Kernels) -> Kernels:
-    """The kernels that were not asked for."""
-    return "default" if kernels == "exact" else "exact"
-
-
-def compare_kernels(
-    kernels: Kernels, judged: Mapping[str, Accuracy], others: Mapping[str, Accuracy]
-) -> OtherKernels | None:
-    """What the kernels found that did not judge; None where it is the same, or was not measured.
-
-    `judged` and `others` are accuracies by the names that the report has for them.
-    """
-    if all(judged[name] == accuracy for name, accuracy in others.items()):
-        return None
-    return OtherKernels(kernels=name_other(kernels), accuracies=dict(others), reason=SATURATION)
-
-
-def describe_kernels(other: OtherKernels | None) -> tuple[str, ...]:
-    """A note on what the kernels found that did not judge."""
-    if other is None:
-        return ()
-    figures = "; ".join(
-        f"{name} Acc_F {format_number(accuracy.acc_f)}, Acc_R {format_number(accuracy.acc_r)}"
-        for name, accuracy in other.accuracies.items()
-    )
-    found = f"with {{kernels={other.kernels}}} this machine finds {figures}: {other.reason}"
-    return (hint(found),)
 
 
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import count_hits
-from nhle_onnx.verification.gates import Judge
+from nhle_onnx.verification.gates.judge import Judge
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.measure import Evaluation
 

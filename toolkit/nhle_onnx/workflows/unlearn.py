@@ -37,13 +37,9 @@ from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.companions import list_companions
 from nhle_onnx.workflows.conversion import convert_edited
 from nhle_onnx.workflows.masking import Masked, mask_head
-from nhle_onnx.workflows.measure import (
-    LoadedModel,
-    count_classes,
-    load_classifier,
-    name_other,
-)
+from nhle_onnx.workflows.measure import LoadedModel, count_classes, load_classifier
 from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.other_kernels import name_other
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
 from nhle_onnx.workflows.outcomes import collect_outcomes
 from nhle_onnx.workflows.plan import Plan
@@ -124,8 +120,8 @@ def _write_back(plan: Plan, training: TrainingResult) -> tuple[ModelProto, tuple
     """Return a copy of the model with trained tensors, and the names of what no output needed,
     which was removed.
     """
-    model, trained = plan.classifier.model, ModelProto()
-    trained.CopyFrom(model.proto)
+    model = plan.classifier.model
+    trained = copy_model(model.proto)
     removed = remove_unused(trained, model.constants)
     replace_tensors(trained, round_updates(trained, training.tensors))
     return trained, removed

@@ -24,22 +24,18 @@ from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import Check
-from nhle_onnx.verification.accuracy import compute_accuracy
-from nhle_onnx.verification.gates import Counted, Judge, word_checks
+from nhle_onnx.verification.accuracy import compute_accuracy, subtract
+from nhle_onnx.verification.gates.judge import Judge, word_checks
+from nhle_onnx.verification.gates.terms import Counted
 from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
 from nhle_onnx.workflows.comparison import Baseline, Comparison, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
 from nhle_onnx.workflows.detection.subject import DetectorFoundError
 from nhle_onnx.workflows.detection.verify import verify_detector
 from nhle_onnx.workflows.evaluation import read_evaluation
-from nhle_onnx.workflows.measure import (
-    compare_kernels,
-    describe_kernels,
-    describe_suspicion,
-    load_classifier,
-    subtract,
-)
+from nhle_onnx.workflows.measure import describe_suspicion, load_classifier
 from nhle_onnx.workflows.observer import Observer, Stopwatch
+from nhle_onnx.workflows.other_kernels import compare_kernels, describe_kernels
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
 from nhle_onnx.workflows.outcomes import collect_outcomes
 from nhle_onnx.workflows.stability import TRIED, steady

@@ -20,7 +20,8 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits, Limits
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import compute_accuracy, measure_accuracy
-from nhle_onnx.verification.gates import Counted, Judge
+from nhle_onnx.verification.gates.judge import Judge
+from nhle_onnx.verification.gates.terms import Counted
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)

@@ -11,7 +11,7 @@ from nhle_onnx.release.page.charts.rows import draw_shares
 from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Picture
 from nhle_onnx.release.page.figures import format_share
-from nhle_onnx.release.page.svg import render_svg
+from nhle_onnx.release.page.svg import make_picture
 from nhle_onnx.release.rows import (
     MOST_ROWS,
     at,
@@ -42,18 +42,15 @@ def picture_accuracy(
     )
     title = "Accuracy of each class"
     alternative = f"{title}, bars for each model. On average: {means}."
-    return Picture(
-        title=title,
-        svg=render_svg(
-            "accuracy",
-            alternative,
-            partial(
-                draw_shares,
-                names=[names[row] for row in rows],
-                values=take(values, rows),
-                label="accuracy",
-            ),
+    return make_picture(
+        "accuracy",
+        partial(
+            draw_shares,
+            names=[names[row] for row in rows],
+            values=take(values, rows),
+            label="accuracy",
         ),
+        title=title,
         alternative=alternative,
         caption="On the edited model, a forgotten class should be near 0 and every other class as "
         "high as on the original." + say_left_out(rows, labels, "that changed most"),
@@ -73,18 +70,15 @@ def picture_flows(
     )
     title = "Where forgotten images go"
     alternative = f"{title}, bars for each class and model: {first}."
-    return Picture(
-        title=title,
-        svg=render_svg(
-            "flows",
-            alternative,
-            partial(
-                draw_shares,
-                names=[names[row] for row in rows],
-                values=take(flows, rows),
-                label="part of the forgotten images that get this answer",
-            ),
+    return make_picture(
+        "flows",
+        partial(
+            draw_shares,
+            names=[names[row] for row in rows],
+            values=take(flows, rows),
+            label="part of the forgotten images that get this answer",
         ),
+        title=title,
         alternative=alternative,
         caption="A model that never saw the class spreads its images over classes that look alike. "
         "A single class that takes them all is a trace of the edit."
@@ -104,19 +98,16 @@ def picture_confusion(
     left_out = say_left_out(rows, names, "whose answers changed most")
     title = "Which classes are taken for which"
     alternative = f"{title}, a table for each model. {_list_confused(counts, names)}"
-    return Picture(
-        title=title,
-        svg=render_svg(
-            "confusion",
-            alternative,
-            partial(
-                draw_confusion,
-                names=[names[row] for row in rows],
-                indices=rows,
-                shares={role: _share(table, rows) for role, table in counts.items()},
-                forgotten=[rows.index(index) for index in forget if index in rows],
-            ),
+    return make_picture(
+        "confusion",
+        partial(
+            draw_confusion,
+            names=[names[row] for row in rows],
+            indices=rows,
+            shares={role: _share(table, rows) for role, table in counts.items()},
+            forgotten=[rows.index(index) for index in forget if index in rows],
         ),
+        title=title,
         alternative=alternative,
         caption="A row is a class, a column an answer; the figures are percent of the row. On the "
         "diagonal stand right answers. The column of a forgotten class should be empty on the "
