@@ -25,7 +25,8 @@ from nhle_onnx.workflows.measure import count_classes, load_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
-from studies.formats import FORMATS, dequantize, quantize
+from studies.dequantize import dequantize
+from studies.formats import FORMATS, quantize
 from studies.quantized_page import DEQUANTIZED, FLOAT_FIRST, TOOL
 from studies.quantized_subjects import (
     EVALUATION,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from onnx import ModelProto, ValueInfoProto
 
@@ -31,6 +31,7 @@ from nhle_onnx.lowering.weights import (
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
+from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.settings.inspect import InspectSettings
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import InspectReport, Trials
@@ -59,32 +60,15 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     which preprocessing is tried, cannot be read, and UsageError for a constant that does not fit.
     """
     flags = settings.flags
+    reasons: list[str] = []
     loaded = load_model(settings.model, max_elements=flags.max_elements)
     model = fix_inputs(loaded, flags.constants)
-    reasons: list[str] = []
     if subject := _attempt(lambda: find_subject(model, flags), reasons):
         return _inspect_detector(subject)
-    head = None if reasons else _attempt(lambda: find_head(model, output=flags.output), reasons)
-    image = _attempt(lambda: find_input(model, flags), reasons)
-    labels = _attempt(lambda: _find_left_labels(model, head, flags), reasons) if head else None
-    preprocess = None
-    if image:
-        preprocess = _attempt(lambda: find_pixels(model, image, flags.preprocess), reasons)
-    poisoned = list_not_finite(model, head) if head else ()
-    reasons += [f"the weight {name} holds NaN or an infinity" for name in poisoned]
-    classifier = None
-    if head and image and labels and not reasons:
-        classifier = Classifier(
-            model=model, head=head, image_input=image, labels=labels, preprocess=preprocess
-        )
-    last = head.scores if head else model.proto.graph.output[0].name
-    unsupported = list_unsupported(model.proto, model.opset, last)
-    if unsupported:
-        remedy = find_remedy(unsupported, "")
-        reasons.append(". ".join(filter(None, (describe_operators(unsupported), remedy))))
-    tensors = [*list_unsupported_tensors(model.proto)]
-    reasons += [f"the tensor {name} is {kind}, which cannot be trained" for name, kind in tensors]
-    names = list_weights(model.proto, model.opset, last, model.constants)
+    parts = _find_parts(model, flags, reasons)
+    head, classifier = parts.head, None if reasons else parts.assemble(model)
+    training = _examine_training(model, head)
+    reasons += training.reasons
     trials = _try(settings.data, classifier) if settings.data and classifier else None
     return InspectReport(
         tool=TOOL,
@@ -95,17 +79,77 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
         inputs=_describe(model.proto.graph.input, model.proto, model.constants),
         outputs=_describe(model.proto.graph.output, model.proto),
         head=head,
-        labels=labels,
-        trainable_tensors=len(names),
-        trainable_parameters=_count(model, names),
-        unsupported_operators=name_operators(unsupported),
-        preprocess=preprocess,
+        labels=parts.labels,
+        trainable_tensors=len(training.tensors),
+        trainable_parameters=_count(model, training.tensors),
+        unsupported_operators=training.unsupported,
+        preprocess=parts.preprocess,
         unlearn={
-            **_promise(classifier, reasons, is_lowerable=not (unsupported or tensors)),
-            "images": preprocess is not None,
+            **_promise(classifier, reasons, is_lowerable=not training.reasons),
+            "images": parts.preprocess is not None,
         },
         reasons=tuple(reasons),
         trials=trials,
+    )
+
+
+class _Parts(NamedTuple):
+    """What was found of a classifier, None for what was not."""
+
+    head: ClassifierHead | None
+    image: ImageInput | None
+    labels: tuple[str, ...] | None
+    preprocess: Preprocess | None
+
+    def assemble(self, model: OnnxModel) -> Classifier | None:
+        """Return the classifier, if nothing that it needs is missing."""
+        if not (self.head and self.image and self.labels):
+            return None
+        return Classifier(
+            model=model,
+            head=self.head,
+            image_input=self.image,
+            labels=self.labels,
+            preprocess=self.preprocess,
+        )
+
+
+def _find_parts(model: OnnxModel, flags: ModelFlags, reasons: list[str]) -> _Parts:
+    """Find the parts of a classifier, and add why one is not found or cannot be used."""
+    head = None if reasons else _attempt(lambda: find_head(model, output=flags.output), reasons)
+    image = _attempt(lambda: find_input(model, flags), reasons)
+    labels = _attempt(lambda: _find_left_labels(model, head, flags), reasons) if head else None
+    preprocess = None
+    if image:
+        preprocess = _attempt(lambda: find_pixels(model, image, flags.preprocess), reasons)
+    poisoned = list_not_finite(model, head) if head else ()
+    reasons += [f"the weight {name} holds NaN or an infinity" for name in poisoned]
+    return _Parts(head, image, labels, preprocess)
+
+
+class _Training(NamedTuple):
+    """The tensors that can be trained, unsupported operators, and why training is impossible."""
+
+    tensors: tuple[str, ...]
+    unsupported: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+def _examine_training(model: OnnxModel, head: ClassifierHead | None) -> _Training:
+    last = head.scores if head else model.proto.graph.output[0].name
+    unsupported = list_unsupported(model.proto, model.opset, last)
+    reasons = []
+    if unsupported:
+        remedy = find_remedy(unsupported, "")
+        reasons.append(". ".join(filter(None, (describe_operators(unsupported), remedy))))
+    reasons += [
+        f"the tensor {name} is {kind}, which cannot be trained"
+        for name, kind in list_unsupported_tensors(model.proto)
+    ]
+    return _Training(
+        tensors=list_weights(model.proto, model.opset, last, model.constants),
+        unsupported=name_operators(unsupported),
+        reasons=tuple(reasons),
     )
 
 

@@ -66,19 +66,12 @@ def _verify_classifier(
         others, silent = _judge_other_outputs(settings, comparison)
         outcomes = _collect(settings, comparison) if has_page(settings.page) else None
     found = _sort(tally, settings, comparison)
-    checks, notes = _make_judge(settings, comparison).judge(
-        Counted(
-            before=found.counts.get("before"),
-            after=found.counts["after"],
-            unmasked=found.counts.get("unmasked"),
-            misfit=comparison.baseline.misfit if comparison.baseline else "",
-        )
-    )
     other_kernels = _compare_kernels(settings, found)
     before, after = found.accuracies.get("before"), found.accuracies["after"]
     unmasked = found.accuracies.get("unmasked")
     classifier, baseline = comparison.classifier, comparison.baseline
     changes = baseline.changes if baseline else None
+    checks, notes = _judge(settings, comparison, found)
     notes = (
         *notes,
         *steadiness,
@@ -173,6 +166,20 @@ def _judge_other_outputs(
     evaluation = read_evaluation(settings.data, classifier)
     judge = _make_judge(settings, comparison)
     return judge_other_outputs(classifier, classifier.model.proto, evaluation, judge)
+
+
+def _judge(
+    settings: VerifySettings, comparison: Comparison, found: _Found
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Judge the model's answers by the gates that all commands share."""
+    return _make_judge(settings, comparison).judge(
+        Counted(
+            before=found.counts.get("before"),
+            after=found.counts["after"],
+            unmasked=found.counts.get("unmasked"),
+            misfit=comparison.baseline.misfit if comparison.baseline else "",
+        )
+    )
 
 
 def _make_judge(settings: VerifySettings, comparison: Comparison) -> Judge:
