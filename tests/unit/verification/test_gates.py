@@ -210,7 +210,7 @@ def test_few_images_are_noted_with_what_they_leave_open() -> None:
 
 def test_another_output_is_judged_under_its_name() -> None:
     judge = Judge(request=FEW, limits=Limits())
-    found = judge.judge_forgotten("output label.acc_f", make_counts((50, 100), (100, 100)))
+    found = judge.judge_output("output label.acc_f", make_counts((50, 100), (100, 100)))
     assert (found.name, found.value, found.verdict) == ("output label.acc_f", 0.5, "failed")
 
 

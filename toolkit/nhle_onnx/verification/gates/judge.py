@@ -28,7 +28,7 @@ class Judge(Terms):
             checks = [replace(check, gap=hint(_ON_TUNING)) for check in checks]
         return tuple(checks), describe_evidence(self, counted)
 
-    def judge_forgotten(self, name: str, counts: ClassCounts) -> Check:
+    def judge_output(self, name: str, counts: ClassCounts) -> Check:
         """Judge how much of the forgotten classes another output of the model recognises."""
         return judge_classes(self, name, counts, self.limits.max_acc_f)[0]
 
