@@ -26,13 +26,13 @@ class LoweredModel:
 
     It is an fx.GraphModule, wrapped in another module where the graph fixes its batch size.
     `parameter_of` maps the ONNX name of each trainable tensor to its parameter. Parameters of
-    tensors in `whole` are floats that are rounded to integers when read; those in `packed` are the
-    numbers that a tensor's bytes hold.
+    tensors in `quantized` are floats that are rounded to integers when read; those in `packed` are
+    the numbers that a tensor's bytes hold.
     """
 
     module: nn.Module
     parameter_of: Mapping[str, nn.Parameter]
-    whole: frozenset[str]
+    quantized: frozenset[str]
     packed: Mapping[str, Packed] = field(default_factory=dict)
 
     def read_tensors(self, names: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
@@ -100,6 +100,6 @@ def _finish(recording: Recording, result: fx.Node | tuple[fx.Node, ...]) -> Lowe
     return LoweredModel(
         module=recording.make_module(result),
         parameter_of=MappingProxyType(recording.parameter_of),
-        whole=recording.whole,
+        quantized=recording.quantized,
         packed=recording.packed,
     )

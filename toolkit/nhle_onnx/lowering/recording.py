@@ -23,7 +23,7 @@ from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float
 from nhle_onnx.lowering.node import Node, Value, with_shape
 from nhle_onnx.lowering.operators import Operator, find_operator
-from nhle_onnx.lowering.ops.quantized import read_whole
+from nhle_onnx.lowering.ops.quantized import round_weight
 from nhle_onnx.lowering.weights import list_weights
 from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
 from nhle_onnx.values.model import OnnxModel
@@ -52,13 +52,13 @@ class Packed(NamedTuple):
 class Recording:
     """A recorded graph, and the nodes of those requested outputs that depend on the input.
 
-    `parameter_of` maps the ONNX name of each trainable tensor to its parameter. Those in `whole`
-    stand for integers, those in `packed` for numbers that share bytes.
+    `parameter_of` maps the ONNX name of each trainable tensor to its parameter. Those in
+    `quantized` stand for integers, those in `packed` for numbers that share bytes.
     """
 
     tracer: fx.Tracer
     parameter_of: Mapping[str, nn.Parameter]
-    whole: frozenset[str]
+    quantized: frozenset[str]
     packed: Mapping[str, Packed]
     outputs: Mapping[str, fx.Node]
 
@@ -80,10 +80,11 @@ def record(model: OnnxModel, source: str, outputs: Sequence[str]) -> Recording:
     values |= stored.values
     _record_nodes(model, outputs, values, stored.types)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
+    types, parameter_of = stored.types, stored.parameter_of
     return Recording(
         tracer=tracer,
-        parameter_of=stored.parameter_of,
-        whole=frozenset(name for name in stored.parameter_of if is_quantized(stored.types[name])),
+        parameter_of=parameter_of,
+        quantized=frozenset(name for name in parameter_of if is_quantized(types[name])),
         packed=stored.packed,
         outputs={
             name: (_to_single(value) if is_double else value).node
@@ -147,8 +148,8 @@ def _record_parameter(
     if is_float(tensor):
         return with_shape(weight, parameter.shape)
     limits = packed.packing.limits if packed else get_range(tensor.data_type)
-    round_weight: Callable[..., Value] = read_whole  # typed for tensors, but records proxies
-    return with_shape(round_weight(weight, *limits), parameter.shape)
+    function: Callable[..., Value] = round_weight  # typed for tensors, but records proxies
+    return with_shape(function(weight, *limits), parameter.shape)
 
 
 def _record_nodes(

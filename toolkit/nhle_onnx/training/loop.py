@@ -136,15 +136,15 @@ def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:
 
 
 def make_relative_adam(
-    parameters: Sequence[nn.Parameter], rate: float, whole: Collection[nn.Parameter] = ()
+    parameters: Sequence[nn.Parameter], rate: float, quantized: Collection[nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
     """Adam whose step is a fraction `rate` of each tensor's own root mean square.
 
     Weights that were folded with a batch norm differ in magnitude by orders, and each moves in
-    proportion. `whole` are parameters of whole numbers, which may count from a zero point of
+    proportion. `quantized` are parameters of whole numbers, which may count from a zero point of
     theirs: their magnitude is that about their mean.
     """
-    centred = {id(parameter) for parameter in whole}
+    centred = {id(parameter) for parameter in quantized}
     groups = [
         {
             "params": [parameter],

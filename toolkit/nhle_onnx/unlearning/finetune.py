@@ -83,7 +83,7 @@ def finetune(
                 samples.rows,
                 request,
                 most_steps=ENDURANCE[options.effort].attack_steps,
-                whole=[lowered.parameter_of[name] for name in lowered.whole],
+                quantized=[lowered.parameter_of[name] for name in lowered.quantized],
             )
             objective = replace(objective, resistance=resistance)
         made = len(objective.anchors) - len(samples.anchors)

@@ -47,7 +47,7 @@ def round_straight(x: Tensor, zero_point: Tensor | None, low: int, high: int) ->
     return rounded[0]
 
 
-def read_whole(weight: Tensor, low: int, high: int) -> Tensor:
+def round_weight(weight: Tensor, low: int, high: int) -> Tensor:
     """Round a trained weight to integers."""
     return round_straight(weight, None, low, high)
 
