@@ -37,7 +37,7 @@ def format_percent(share: float, decimals: int = 0) -> str:
 
 
 def format_capped(value: float | None, cap: float | None) -> str:
-    """A number; one beyond its cap was never reached."""
+    """Write a number; one beyond its cap was never reached."""
     if value is not None and cap is not None and value > cap:
         return f"> {cap:g}"
     return format_number(value)

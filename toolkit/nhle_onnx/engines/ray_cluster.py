@@ -36,7 +36,7 @@ class RayTasks:
     def run(
         self, function: Callable[[Job], Value], jobs: Mapping[str, Job], retries: int
     ) -> Generator[Outcome[Value]]:
-        """As `Engine.run`. Ray itself repeats a task whose process or machine died."""
+        """Do as `Engine.run`. Ray itself repeats a task whose process or machine died."""
         task: Any = ray.remote(num_cpus=1, max_retries=retries, retry_exceptions=False)(settle)
         waiting = iter(jobs.items())
         running: dict[Any, str] = {}

@@ -36,7 +36,7 @@ class LoweredModel:
     packed: Mapping[str, Packed] = field(default_factory=dict)
 
     def read_tensors(self, names: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """The parameters' values by name, as the graph's tensors hold them."""
+        """Return the parameters' values by name, as the graph's tensors hold them."""
         return {name: self._read(name) for name in names}
 
     def _read(self, name: str) -> npt.NDArray[np.float32]:

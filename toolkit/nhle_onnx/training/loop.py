@@ -106,7 +106,7 @@ def train(
 def _measure(
     objective: Callable[[], Losses], budget: Budget, pace: Pace, points: Sequence[TrainingStep]
 ) -> Losses | None:
-    """The losses, or None where the last step is to be taken back."""
+    """Return the losses, or None where the last step is to be taken back."""
     try:
         losses = objective()
     except FloatingPointError:
@@ -156,6 +156,6 @@ def make_relative_adam(
 
 
 def measure_magnitude(parameter: Tensor, *, centres: bool = False) -> float:
-    """Root mean square of a tensor, about its mean if `centres`; never 0."""
+    """Return the root mean square of a tensor, about its mean if `centres`; never 0."""
     values = parameter - parameter.mean() if centres and parameter.numel() > 1 else parameter
     return max(values.square().mean().sqrt().item(), _SMALLEST_SCALE)

@@ -27,7 +27,7 @@ from nhle_onnx.values.request import ForgetRequest, Loss
 
 MARGIN = 0.5  # below the mean of the other logits there, in logit spreads
 BACKGROUND = 0.05  # score below which a location shows nothing
-SCORE_WEIGHT = 0.5  # each class is a coin of its own: two of them change where one flips
+SCORE_WEIGHT = 0.5  # scores are independent: where an answer changes, two of them do
 LOGIT_WEIGHT = 0.25  # a sigmoid hides most of such a change
 BOX_WEIGHT = 4.0  # of a squared change of a box's sides, in sizes of the box
 KEEP_WEIGHT = 0.25
@@ -82,8 +82,8 @@ class DetectionObjective:
         )
 
     def _draw_scenes(self) -> Scenes:
-        """Views of the scenes, objects pasted into half of the frames, and frames blended with
-        another.
+        """Draw views of the scenes, paste objects into half of the frames, and blend the others in
+        pairs.
         """
         forget, frames = (self._draw(scenes) for scenes in (self.forget, self.anchors))
         half = len(frames.images) // 2
@@ -118,7 +118,7 @@ class DetectionObjective:
         return margins[drawn.to(margins.device)], loss
 
     def _measure_change(self, edited: Outputs, original: Outputs, weights: Tensor) -> Tensor:
-        """How far boxes and retained scores moved, averaged over locations with `weights` [N, A]:
+        """Return how far boxes and retained scores moved, as a mean weighted by `weights` [N, A]:
         divergences of the scores, squared changes of logits in `scale`, and of sides in boxes.
         """
         retained = list(self.request.retained)
@@ -132,7 +132,7 @@ class DetectionObjective:
         return (change * weights).sum() / weights.sum().clamp_min(_TINY)
 
     def _measure_alignment(self, edited: Outputs, original: Outputs, classes: Tensor) -> Tensor:
-        """How plainly forgotten locations differ from the background, averaged over layers."""
+        """Return how plainly forgotten locations differ from the background, mean over layers."""
         shows = original.answers.scores.amax(2) >= BACKGROUND
         losses = [edited.logits.new_zeros(())]
         for layer, ours, theirs in zip(
@@ -166,14 +166,14 @@ def _align(
 
 
 def _choose(wanted: Tensor, generator: torch.Generator) -> Tensor:
-    """Return at most so many places of what is wanted, at random."""
+    """Return the places of what is wanted, in random order and at most `_MOST`."""
     places = wanted.flatten().nonzero()[:, 0]
     order = torch.randperm(len(places), generator=generator)[:_MOST]
     return places[order.to(places.device)]
 
 
 def measure_divergence(scores: Tensor, original: Tensor) -> Tensor:
-    """Divergence of each score from the original one, as of a coin, summed over classes."""
+    """Return the Bernoulli divergence of each score from the original, summed over classes."""
     ours, theirs = (each.clamp(_TINY, 1 - _TINY) for each in (scores, original))
     hits = theirs * (theirs / ours).log()
     misses = (1 - theirs) * ((1 - theirs) / (1 - ours)).log()
@@ -181,6 +181,6 @@ def measure_divergence(scores: Tensor, original: Tensor) -> Tensor:
 
 
 def measure_shift(boxes: Tensor, original: Tensor) -> Tensor:
-    """Mean squared change of a box's four sides, in mean sizes of the original box, [N, A]."""
+    """Return the mean squared change of each box's sides, in mean sizes of the original box."""
     size = (original[..., 2:] - original[..., :2]).abs().mean(2, keepdim=True).clamp_min(1.0)
     return ((boxes - original) / size).square().mean(2)

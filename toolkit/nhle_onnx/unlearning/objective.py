@@ -123,8 +123,8 @@ class ForgetObjective:
         return augmented
 
     def _view_anchors(self) -> tuple[Tensor, Outputs | None]:
-        """Views of anchors, and what the original says of them. A few draws come again and again,
-        so that it is asked once about each; the images, drawn anew, take no memory.
+        """Return views of anchors, and what the original says of them. It is asked once about each
+        of a few draws, which recur; their images are drawn anew, which takes no memory.
         """
         turn = int(torch.randint(TURNS, (), generator=self.generator))
         generator = torch.Generator().manual_seed((self.generator.initial_seed() + turn) % 2**63)
@@ -146,7 +146,7 @@ class ForgetObjective:
         return to_inputs(images, self.layout, self.device)
 
     def _resist(self, resistance: Resistance, images: Tensor, answers: Tensor) -> Tensor:
-        """What is left of the class where an attacker has learned these images."""
+        """Return what is left of the class after an attacker has learned these images."""
         forget, classes = self._draw_forget()
         fresh = self._lay_out(self._view(forget, self.generator))
         known = Labelled(self._lay_out(images), answers)
@@ -155,7 +155,7 @@ class ForgetObjective:
         return RESISTANCE_WEIGHT * loss
 
     def _measure_forget_loss(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
-        """On the forget samples, and on what else the original takes for one."""
+        """Return the loss on the forget samples, and on what else the original takes for one."""
         count = len(labels)
         answers = original[count:].argmax(1)
         taken = torch.isin(answers, torch.tensor(self.request.forget).to(answers))
@@ -184,14 +184,14 @@ class ForgetObjective:
         return alignment_loss
 
     def _draw_forget(self) -> tuple[Tensor, Tensor]:
-        """Samples, half of them mixed with another of their class, and their classes."""
+        """Draw samples and their classes; half of the samples are mixed with another of theirs."""
         chosen = _draw(len(self.forget), self.batch_size, self.generator)
         images, classes = self.forget[chosen], self.forget_classes[chosen]
         partners = draw_partners(classes, self.generator)
         return mix(images, images[partners], self.generator), classes
 
     def _draw_anchors(self, generator: torch.Generator) -> Tensor:
-        """Anchors, half of them mixed with another."""
+        """Draw anchors, half of them mixed with another."""
         if self.synthesizes:
             return synthesize_anchors(self.forget, generator)[: self.batch_size]
         images = self.anchors[_draw(len(self.anchors), self.batch_size, generator)]
@@ -199,7 +199,7 @@ class ForgetObjective:
 
 
 def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
-    """For each sample the index of one of the same class, [N]."""
+    """Return for each sample the index of one of the same class, [N]."""
     order = torch.randperm(len(classes), generator=generator)
     by_class = order[torch.argsort(classes[order], stable=True)]
     partners = torch.empty_like(order)
@@ -210,7 +210,7 @@ def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _draw(count: int, batch_size: int, generator: torch.Generator) -> Tensor:
-    """All, or a random part as large as a batch."""
+    """Return the indices of all, or of a random part as large as a batch."""
     if count <= batch_size:
         return torch.arange(count)
     return torch.randperm(count, generator=generator)[:batch_size]

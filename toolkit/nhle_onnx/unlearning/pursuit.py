@@ -101,7 +101,7 @@ def spread_within_steps(quantized: Iterable[nn.Parameter], seed: int) -> None:
 
 
 def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:
-    """The module with only `trained` to learn, and a frozen copy of it as it is."""
+    """Return the module with only `trained` to learn, and a frozen copy of it as it is."""
     # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module.requires_grad_(requires_grad=False)
@@ -154,12 +154,12 @@ def _run(
 
 
 def find_step_limit(options: UnlearnOptions) -> int:
-    """How many steps training takes at most."""
+    """Return how many steps training takes at most."""
     return ENDURANCE[options.effort].steps if options.steps is None else options.steps
 
 
 def limit_batch(options: UnlearnOptions) -> int:
-    """How many images of each kind a step sees at most."""
+    """Return how many images of each kind a step sees at most."""
     most = ENDURANCE[options.effort].most_images
     return options.batch_size if most is None else min(most, options.batch_size)
 
@@ -167,7 +167,7 @@ def limit_batch(options: UnlearnOptions) -> int:
 def _make_optimizer(
     parameters: Sequence[nn.Parameter], quantized: Sequence[nn.Parameter], options: UnlearnOptions
 ) -> tuple[torch.optim.Optimizer, str]:
-    """Relative Adam, unless a rate was given: then the loss's own optimizer."""
+    """Return relative Adam or, where a rate was given, the loss's own optimizer."""
     if options.lr is None:
         name = f"Adam, up to {LARGEST_RATE:.3g} of each tensor's magnitude a step"
         return make_relative_adam(parameters, 1.0, quantized), name

@@ -93,5 +93,5 @@ def measure_accuracy(
 
 
 def subtract(after: float | None, before: float | None) -> float | None:
-    """A difference, where both were measured."""
+    """Return a difference where both were measured."""
     return None if after is None or before is None else after - before

@@ -152,7 +152,7 @@ def _is_wanted(attack: Attack, effort: Effort) -> bool:
 def _repeat(
     attack: Attack, context: AuditContext, tools: Tools, repeats: int
 ) -> tuple[Measure, ...]:
-    """What an attack finds, with as many ways to share the samples out; curves are the first's."""
+    """Return what an attack finds in repeated draws of the samples; curves are the first's."""
     found = [attack.run(context, tools)]
     for seed in range(context.seed + 1, context.seed + repeats):
         drawn = replace(context, is_attack=split_halves(context.classes, seed), seed=seed)

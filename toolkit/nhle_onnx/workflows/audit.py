@@ -138,7 +138,7 @@ def _judge_answers(
 
 
 def _find_copies(context: AuditContext) -> npt.NDArray[np.bool_]:
-    """Which images show what one before them of the same class shows, [N]."""
+    """Mark images that equal one before them of the same class, [N]."""
     shown = np.stack([digest_images(context.inputs), context.classes], 1)
     is_copy = np.ones(len(shown), bool)
     is_copy[np.unique(shown, axis=0, return_index=True)[1]] = False

@@ -77,7 +77,7 @@ def require_all_classes(classifier: Classifier, what: str) -> None:
 
 
 def run_alone(classifier: Classifier) -> Classifier:
-    """The classifier, to be run one image at a time."""
+    """Return the classifier as one that is run image by image."""
     if classifier.image_input.batch is not None:
         return classifier
     return replace(classifier, image_input=replace(classifier.image_input, batch=1))

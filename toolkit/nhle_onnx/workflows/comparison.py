@@ -53,7 +53,7 @@ def open_comparison(settings: VerifySettings) -> Comparison:
 
 
 def load_models(settings: VerifySettings, comparison: Comparison) -> list[LoadedModel]:
-    """The model on each provider; then, on the first, those that `name_extras` names."""
+    """Load the model on each provider; then, on the first, those that `name_extras` names."""
     classifier, baseline = comparison.classifier, comparison.baseline
     provider, kernels = settings.providers[0], settings.kernels
     load = partial(load_classifier, runtime=settings.runtime)
@@ -69,7 +69,7 @@ def load_models(settings: VerifySettings, comparison: Comparison) -> list[Loaded
 
 
 def name_extras(settings: VerifySettings, comparison: Comparison) -> tuple[str, ...]:
-    """What stands behind the providers' models in a tally; `other` are the other kernels."""
+    """Name what follows the providers' models in a tally; `other` are the other kernels."""
     baseline = comparison.baseline
     names = {
         "before": baseline is not None,

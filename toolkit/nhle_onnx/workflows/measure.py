@@ -55,7 +55,7 @@ class Evaluation:
         return self.samples.classes[np.asarray(self.indices, np.int64)]
 
     def read(self, chosen: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
-        """Samples by their place among `indices`, or all of them, as model inputs [N, ...]."""
+        """Read samples by their place among `indices`, or all of them, as model inputs [N, ...]."""
         places = range(len(self.indices)) if chosen is None else chosen
         return self.samples.read([self.indices[place] for place in places])
 
@@ -80,7 +80,7 @@ def load_classifier(
     proto: ModelProto | None = None,
     runtime: Runtime = "onnxruntime",
 ) -> LoadedModel:
-    """A model ready to be measured, or `proto` in its place: another form of the same graph."""
+    """Return a model ready to be measured, or `proto` in its place: another form of its graph."""
     return LoadedModel(
         path=classifier.model.path,
         session=open_session(
@@ -104,7 +104,7 @@ def count_classes(
     on_batch: OnBatch = ignore_batch,
     left_out: Collection[int] = (),
 ) -> tuple[ClassCounts, ...]:
-    """What each model gets right, class by class, in one pass over the samples.
+    """Count what each model gets right, class by class, in one pass over the samples.
 
     The counts of parts of the samples add up to those of all. `on_batch` hears how many samples
     are done, and how many there are. Images whose `digest_images` is in `left_out` do not count.
@@ -122,7 +122,7 @@ def count_classes(
 
 
 def digest_images(images: npt.NDArray[np.float32]) -> list[int]:
-    """A number for the content of each image [N, ...], the same in this process alone."""
+    """Return a number for the content of each image [N, ...], the same in this process alone."""
     return [hash(image.tobytes()) for image in images]
 
 
@@ -133,7 +133,7 @@ class _Copies:
         self._seen: set[tuple[int, int]] = set()
 
     def find(self, digests: Sequence[int], classes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which of the next images are copies; beyond so many, none is looked for."""
+        """Mark copies among the next images; only so many images are remembered."""
         found = []
         for shown in zip(digests, classes.tolist(), strict=True):
             found.append(shown in self._seen)
@@ -215,7 +215,7 @@ def insert_dropped(
 
 
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:
-    """A note where the untouched model does badly: something is wrong before we begin."""
+    """Note that the model as given does badly: something is wrong before we begin."""
     known = [value for value in before.per_class if value is not None]
     mean = sum(known) / len(known) if known else 1.0
     if mean >= _SUSPICIOUS:

@@ -81,7 +81,7 @@ def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
 
 
 def _open_graph(proto: ModelProto) -> tuple[gs.Graph, Tracer]:
-    """The graph and its tracer; what the graph measures itself has its shape noted."""
+    """Return the graph, with the shape of what it measures itself, and its tracer."""
     graph, shapes = gs.import_onnx(proto), Shapes(proto)
     for node in graph.nodes:
         measured = node.inputs[0] if node.op == "Shape" else None

@@ -38,7 +38,7 @@ def mat_mul_n_bits(
 
 
 def _read_packed_points(node: Node, points: Tensor | None, rows: int, blocks: int) -> Tensor:
-    """The zero points [N, blocks] of packed numbers: packed as well, or real; else the middle."""
+    """Return the zero points [N, blocks]: packed as well, or real numbers, or else the middle."""
     bits = int(node.get("bits", 4))
     if points is None:
         return torch.full((rows, blocks), 2.0 ** (bits - 1))

@@ -145,7 +145,7 @@ def judge_figures(
 
 
 def list_device_checks(figures: Figures, limits: DeviceLimits) -> tuple[Check, ...]:
-    """The checks that a device makes itself: what it measured against the limits, no more."""
+    """List the checks that a device makes itself: what it measured against the limits, no more."""
     measured: tuple[tuple[str, float | None, float, Literal["lower", "higher"]], ...] = (
         ("after.acc_f", figures.after.acc_f, limits.max_acc_f, "lower"),
         ("delta_acc_r", figures.delta_acc_r, -limits.max_acc_r_drop, "higher"),

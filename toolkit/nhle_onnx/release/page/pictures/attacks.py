@@ -20,7 +20,7 @@ _COIN = " For membership, a coin gets a balanced accuracy of 50 %."
 
 
 def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
-    """What the attacks bring back; None where none of them gives a fraction."""
+    """Draw what the attacks bring back; None where no attack gives a fraction."""
     drawn = [
         measure
         for measure in measures
@@ -49,7 +49,7 @@ def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
 
 
 def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
-    """How fast each model learns the class again."""
+    """Draw how fast each model learns the class again."""
     ends = "; ".join(
         f"{ROLE_NAMES[role]} from {format_share(curve[0])} to {format_share(curve[-1])} in "
         f"{len(curve) - 1} steps"
@@ -69,7 +69,7 @@ def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
 
 
 def picture_scale(measures: Sequence[Measure]) -> Picture | None:
-    """Every measure on the way from the original to the retrained model; None without any."""
+    """Draw each measure on the way from the original to the retrained model; None without any."""
     placed = [
         measure
         for measure in measures
@@ -93,7 +93,7 @@ def picture_scale(measures: Sequence[Measure]) -> Picture | None:
 
 
 def picture_layers(measures: Sequence[Measure]) -> Picture | None:
-    """How well new heads on what late layers read find the class again; None without any."""
+    """Draw how well new heads on late layers recognise the class again; None without any."""
     layers: dict[str, dict[Role, dict[int, float]]] = {}
     for measure in measures:
         found = _SHOTS.fullmatch(measure.name)

@@ -11,7 +11,7 @@ from nhle_onnx.values.audit import AuditReport, Projection
 
 
 def picture_projection(report: AuditReport, projection: Projection) -> Picture:
-    """Features of the judging samples in two dimensions."""
+    """Draw features of the judging samples in two dimensions."""
     names = [name_class(index, label) for index, label in enumerate(report.labels)]
     forgotten = ", ".join(names[index] for index in report.forget)
     roles = ", ".join(ROLE_NAMES[role] for role in projection.points)

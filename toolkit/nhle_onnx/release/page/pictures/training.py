@@ -11,7 +11,7 @@ from nhle_onnx.values.report import TrainingStep
 
 
 def picture_trajectory(trajectory: Sequence[TrainingStep]) -> Picture:
-    """How training went."""
+    """Draw how training went."""
     first, last = (format_plain(trajectory[place].forget_margin) for place in (0, -1))
     span = f" The largest margin goes from {first} to {last}."
     title = "Training, step by step"
