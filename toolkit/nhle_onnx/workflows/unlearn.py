@@ -1,11 +1,9 @@
 """unlearn, second half: train, write back, mask, verify, write."""
 
 import gc
-import hashlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +27,13 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.settings.shared import has_page
-from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.verification.changes import Changes, compare_models
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.companions import list_companions
 from nhle_onnx.workflows.conversion import convert_edited
+from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.masking import Masked, mask_head
 from nhle_onnx.workflows.measure import LoadedModel, count_classes, load_classifier
 from nhle_onnx.workflows.observer import Stopwatch
@@ -69,7 +67,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
-    summary = summarize_edited(path, files)
+    summary = summarize_contents(path, files)
     report = replace(
         make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
     )
@@ -92,17 +90,6 @@ def rehearse(plan: Plan, watch: Stopwatch) -> None:
             from nhle_onnx.workflows.training import lower_plan  # noqa: PLC0415 - as below
         with watch.stage("lower", "lowering the graph to torch"):
             lower_plan(plan)
-
-
-def summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
-    """Describe an edited model by its files' contents."""
-    digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    return FileSummary(
-        path=str(path),
-        sha256=digests[path],
-        size_bytes=sum(map(len, files.values())),
-        sidecars={file.name: digest for file, digest in digests.items() if file != path},
-    )
 
 
 def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:

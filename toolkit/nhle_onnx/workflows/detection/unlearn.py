@@ -30,9 +30,10 @@ from nhle_onnx.workflows.detection.gates import judge_precision, judge_promises
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.plan import DetectionPlan
 from nhle_onnx.workflows.detection.subject import summarize
+from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.training_result import TrainingResult, describe_method
-from nhle_onnx.workflows.unlearn import round_updates, summarize_edited
+from nhle_onnx.workflows.unlearn import round_updates
 
 _MAX_GROWTH_BYTES = 4096
 
@@ -50,7 +51,7 @@ def carry_out_detection(plan: DetectionPlan, watch: Stopwatch) -> DetectionRepor
         files = split_files(free, model.places, settings.edited_path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         after, unmasked = _measure(plan, edited, watch)
-    summary = summarize_edited(settings.edited_path, files)
+    summary = summarize_contents(settings.edited_path, files)
     report = _make_report(plan, training, edited, (after, unmasked), summary, watch)
     watch.observer.start_stage("saving")
     companions = list_beside(
