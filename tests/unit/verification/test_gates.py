@@ -12,9 +12,10 @@ from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check, conclude
+from nhle_onnx.verification.gates import judge as judging
 from nhle_onnx.verification.gates.judge import Judge, word_checks
 from nhle_onnx.verification.gates.notes import describe_evidence
-from nhle_onnx.verification.gates.terms import Counted
+from nhle_onnx.verification.gates.terms import Counted, Terms
 from nhle_onnx.verification.intervals import (
     bound_share,
     count_needed,
@@ -299,3 +300,13 @@ def test_a_class_that_was_known_no_better_than_by_guessing(hits: int, *, is_note
         "and the preprocessing"
     )
     assert notes == ((note,) if is_noted else ())
+
+
+def test_a_gate_is_one_function_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge_images(terms: Terms, counted: Counted) -> list[Check]:
+        count = float(sum(counted.after.total[index] for index in terms.request.forget))
+        return [Check(name="images", value=count, limit=10, better="higher")]
+
+    monkeypatch.setattr(judging, "GATES", (*judging.GATES, judge_images))
+    checks = judge(FEW, Counted(after=make_counts((0, 9), (9, 9))), Limits())
+    assert (checks[-1].name, checks[-1].verdict) == ("images", "failed")

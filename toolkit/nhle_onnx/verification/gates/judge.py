@@ -13,7 +13,7 @@ from nhle_onnx.verification.gates.notes import describe_evidence
 from nhle_onnx.verification.gates.retained import judge_retained
 from nhle_onnx.verification.gates.terms import Counted, Terms
 
-_GATES = (judge_forgotten, judge_retained, judge_features, judge_knowledge)
+GATES = (judge_forgotten, judge_retained, judge_features, judge_knowledge)
 _ON_TUNING = "these are the images that it was tuned on: give {data} with other images"
 
 
@@ -23,7 +23,7 @@ class Judge(Terms):
 
     def judge(self, counted: Counted) -> tuple[tuple[Check, ...], tuple[str, ...]]:
         """Return every gate, judged or not, and notes on the evidence."""
-        checks = [check for judge in _GATES for check in judge(self, counted)]
+        checks = [check for judge in GATES for check in judge(self, counted)]
         if counted.is_tuning:
             checks = [replace(check, gap=hint(_ON_TUNING)) for check in checks]
         return tuple(checks), describe_evidence(self, counted)
