@@ -17,7 +17,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, q
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from nhle_onnx.auditing.attacks.quantization import Feed, Feeds
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import UnsupportedModelError, first_line
 from nhle_onnx.graph.copies import copy_model
 
 BATCH = 32  # images at a time for the quantizer
@@ -54,7 +54,7 @@ def quantize(chosen: Format, proto: ModelProto, calibration: Calibration) -> Mod
         with _keep_quiet():
             return chosen.quantize(chosen.prepare(proto), calibration)
     except Exception as error:  # the quantizer's errors share no base class
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         message = f"ONNX Runtime's quantizer fails: {type(error).__name__}: {reason}"
         raise UnsupportedModelError(message) from error
 

@@ -24,6 +24,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from architectures.examples import EXAMPLES, export_example, make_example, make_images
+from nhle_onnx.errors import first_line
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import LoweredModel, lower_model
 from studies.converters import (
@@ -105,7 +106,7 @@ def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, 
             logits = session.run(["logits"], {"image": images.numpy()})[0]
         except Exception as error:  # noqa: BLE001 - exporters raise errors of any type
             path.unlink(missing_ok=True)
-            row["reason"] = str(error).strip().splitlines()[0][:200]
+            row["reason"] = first_line(error)[:200]
             yield row
             continue
         reference = Reference(

@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import UnsupportedModelError, first_line
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.scratch import open_scratch
@@ -76,7 +76,7 @@ def quantize_statically(proto: ModelProto, target: ImageInput, images: Images) -
                 )  # fmt: skip
             return onnx.load_model(result)
         except Exception as error:  # the quantizer's errors share no base class
-            message = f"ONNX Runtime's quantizer fails: {str(error).strip().partition(chr(10))[0]}"
+            message = f"ONNX Runtime's quantizer fails: {first_line(error)}"
             raise UnsupportedModelError(message) from error
         finally:
             logging.root.setLevel(level)
