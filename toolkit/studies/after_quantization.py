@@ -125,8 +125,8 @@ def publish(rows: Sequence[Row]) -> None:
         "`unlearn MODEL --forget C` on the float model, then ONNX Runtime's own quantizer with its "
         "defaults, on the 2,000 shipped evaluation images. `residual-kept` is a network of the "
         "zoo of strangers, its batch norms left in the file. `before` is the original, "
-        "quantized alike; `unmasked` is Acc_F with the original head, in the format and in floats. Limits: "
-        f"Acc_F ≤ {LIMITS['Acc_F']}, ΔAcc_R ≥ {LIMITS['ΔAcc_R']}, unmasked at most "
+        "quantized alike; `unmasked` is Acc_F with the original head, in the format and in "
+        f"floats. Limits: Acc_F ≤ {LIMITS['Acc_F']}, ΔAcc_R ≥ {LIMITS['ΔAcc_R']}, unmasked at most "
         f"{LIMITS['unmasked']} above that in floats.\n\n{make_table(measured)}\n\n"
         f"{add_others(count_kept(rows), missed)}"
     )
