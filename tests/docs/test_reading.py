@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import yaml
+from click import ClickException
 from PIL import Image
 
 from support import ROOT
@@ -143,5 +144,14 @@ def test_every_command_runs_in_reading_order(folder: Path) -> None:
     blocks = list(list_blocks())
     assert len({block.page for block in blocks}) >= 12
     assert sum(block.page == "README.md" for block in blocks) >= 14
-    for block in blocks:
+    failed = [message for block in blocks if (message := find_failure(block, folder))]
+    assert not failed, "\n".join(failed)
+
+
+def find_failure(block: Block, folder: Path) -> str:
+    """What went wrong with a block; empty where it ran. The blocks that follow run all the same."""
+    try:
         run_in_terminal(block.commands, folder)
+    except ClickException as error:
+        return f"{block.page}: {error.format_message()}"
+    return ""

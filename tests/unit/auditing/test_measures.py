@@ -35,6 +35,7 @@ from nhle_onnx.auditing.attacks.separability import measure_separability
 from nhle_onnx.auditing.attacks.traces import guess_forgotten, measure_outliers
 from nhle_onnx.auditing.attacks.unmasking import rebuild_rows
 from nhle_onnx.auditing.context import split_halves
+from nhle_onnx.auditing.measures import make_measure
 from nhle_onnx.auditing.placement import place
 from nhle_onnx.auditing.projection import _project
 from nhle_onnx.auditing.regression import fit_regression
@@ -431,6 +432,26 @@ def test_a_position_is_between_the_original_and_the_retrained(
 def test_a_position_needs_more_between_steps_than_between_shares() -> None:
     assert place(3.0, 5.0, 5.0, resolution=2.0) is None
     assert place(3.0, 6.0, 6.0, resolution=2.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "is_placed"), [(100, False), (200, False), (2000, True), (1, False)]
+)
+def test_a_position_needs_images_that_tell_original_and_retrained_apart(
+    images: int, *, is_placed: bool
+) -> None:
+    found = make_measure(
+        "probe", "recall", "recall",
+        {"original": 0.90, "edited": 0.87, "reference": 0.86}, images=images,
+    )  # fmt: skip
+    oracle = proportions_are_apart(0.90, 0.86, images)
+    assert (found.position is not None) == oracle == is_placed
+
+
+def proportions_are_apart(one: float, other: float, images: int) -> bool:
+    """Whether two shares of so many images differ, by SciPy's normal distribution."""
+    deviation = ((one * (1 - one) + other * (1 - other)) / images) ** 0.5
+    return bool(2 * stats.norm.sf(abs(one - other) / deviation) < 0.05)
 
 
 @pytest.mark.parametrize(("curve", "steps"), [((0.95,), 0), ((0, 0.5, 0.9, 0.2), 2), ((0, 0), 41)])

@@ -6,7 +6,7 @@ from statistics import median
 from typing import TypeGuard
 
 from nhle_onnx.auditing.context import AuditContext, Target
-from nhle_onnx.auditing.placement import RESOLUTION, place
+from nhle_onnx.auditing.placement import RESOLUTION, find_resolution, place
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
 
@@ -24,12 +24,19 @@ def make_measure(
     *,
     places: bool = True,
     resolution: float = RESOLUTION,
+    images: int | None = None,
     cap: float | None = None,
 ) -> Measure:
-    """Make a measure of these figures; unless `places` is false, place the edited model."""
+    """Make a measure of these figures; unless `places` is false, place the edited model.
+
+    The place is left open where original and reference differ by less than `resolution`, or than
+    shares of `images` can show.
+    """
     original, edited, reference = (
         values.get("original"), values.get("edited"), values.get("reference")
     )  # fmt: skip
+    if images is not None:
+        resolution = find_resolution(original, reference, images)
     position = place(original, edited, reference, resolution=resolution) if places else None
     return Measure(
         attack=attack,

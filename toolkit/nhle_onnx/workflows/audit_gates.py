@@ -29,7 +29,8 @@ _NOT_RETRAINED = (
     "class: positions on the scale mean nothing"
 )
 _TOO_CLOSE = (
-    "{name}: original and reference are too close to tell where the edited model stands between"
+    "{name}: original and reference are too close, on {images} images, to tell where the edited "
+    "model stands between"
 )
 
 
@@ -63,8 +64,10 @@ def judge_attacks(
     if "reference" not in context.targets:
         return (), tuple(checks)
     suspect = (_NOT_RETRAINED,) if _has_relative(found) else ()
+    images = int(context.is_judge.sum())
     close = [measure.name for measure in placed if measure.position is None]
-    return (*suspect, *(_TOO_CLOSE.format(name=name) for name in close)), tuple(checks)
+    notes = (_TOO_CLOSE.format(name=name, images=images) for name in close)
+    return (*suspect, *notes), tuple(checks)
 
 
 def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits) -> Check:

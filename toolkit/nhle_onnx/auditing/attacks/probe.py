@@ -50,5 +50,6 @@ def attack_by_probe(context: AuditContext) -> tuple[Measure, ...]:
         "recall",
         "recall of a new linear head",
         {role: float(found.mean()) for role, found in hits.items()},
+        images=len(hits["edited"]),
     )
     return (replace(measure, interval=(float(low), float(high))),)

@@ -24,7 +24,7 @@ from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.text import format_percent
 from nhle_onnx.training.loop import make_relative_adam
-from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.audit import Curves, Measure
 from nhle_onnx.values.outcomes import Role
 
 STEP_LIMIT = 40
@@ -110,7 +110,7 @@ def _measure(module: nn.Module, samples: RelearnSamples, device: torch.device) -
 def attack_by_relearning(
     context: AuditContext,
     device: torch.device,
-    curves: dict[Role, tuple[float, ...]],
+    curves: Curves,
     on_step: Callable[[Role, int, int], None],
 ) -> tuple[Measure, ...]:
     """Train on a few labelled samples until the class is back, and fill `curves`."""
@@ -135,10 +135,12 @@ def attack_by_relearning(
             seed=context.seed,
             on_step=partial(_pass_on, on_step, role),
         )
-    return _describe_curves(curves, goal)
+    return _describe_curves(curves, goal, min(_JUDGED, len(samples.judged)))
 
 
-def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> tuple[Measure, ...]:
+def _describe_curves(
+    curves: Mapping[Role, tuple[float, ...]], goal: float, images: int
+) -> tuple[Measure, ...]:
     steps = {role: float(count_steps(curve, goal)) for role, curve in curves.items()}
     reported = make_measure(
         "relearning",
@@ -153,6 +155,7 @@ def _describe_curves(curves: Mapping[Role, tuple[float, ...]], goal: float) -> t
         "mean_acc_f",
         f"Acc_F, mean of the first {FIRST_STEPS} steps of relearning",
         {role: fmean(curve[1 : FIRST_STEPS + 1] or curve) for role, curve in curves.items()},
+        images=images,
     )
     if "reference" not in steps:
         return reported, first

@@ -57,7 +57,8 @@ def attack_by_rebuilding(context: AuditContext) -> tuple[Measure, ...]:
     """Attack with rows rebuilt from a few samples of the class."""
     rebuilt = measure_each(context, partial(_measure_rebuilt, context))
     title = f"Acc_F with rows rebuilt from {SAMPLES_PER_CLASS} samples"
-    return (make_measure("unmasking", "rebuilt_row", title, rebuilt),)
+    images = int(context.is_judge.sum())
+    return (make_measure("unmasking", "rebuilt_row", title, rebuilt, images=images),)
 
 
 def _measure_rebuilt(context: AuditContext, target: Target) -> float:

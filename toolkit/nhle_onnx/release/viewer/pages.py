@@ -11,9 +11,9 @@ from nhle_onnx.release.page.elements import Page, Row, Section, Table
 from nhle_onnx.release.page.figures import format_of_measure, format_points, format_share
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.page.tables import VERDICT_NAMES
-from nhle_onnx.release.page.verdicts import name_forgotten
-from nhle_onnx.release.rows import choose_rows, measure_spread, name_classes, name_measure
+from nhle_onnx.release.rows import at, choose_rows, measure_spread, name_classes, name_measure
 from nhle_onnx.release.viewer.documents import Document, Report
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import Accuracy, UnlearnReport, VerifyReport
@@ -129,17 +129,13 @@ def _tabulate_classes(
         header=("class", *columns),
         rows=tuple(
             Row(
-                cells=(names[row], *(format_share(_at(each, row)) for each in values.values())),
+                cells=(names[row], *(format_share(at(each, row)) for each in values.values())),
                 is_marked=row in forget,
             )
             for row in rows
         ),
         figures=frozenset(range(1, len(columns) + 1)),
     )
-
-
-def _at(values: Sequence[float | None], row: int) -> float | None:
-    return values[row] if row < len(values) else None
 
 
 def _compare_attacks(documents: Sequence[Document]) -> tuple[Table, ...]:

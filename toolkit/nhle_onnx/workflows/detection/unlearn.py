@@ -1,7 +1,6 @@
 """unlearn on a detector, second half: train, write back, mask, verify, write."""
 
 import gc
-from dataclasses import asdict
 from typing import Any
 
 from onnx import ModelProto
@@ -12,7 +11,7 @@ from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.tensors import replace_tensors
-from nhle_onnx.hints import word, word_all
+from nhle_onnx.hints import word_all
 from nhle_onnx.release.report import render_json
 from nhle_onnx.unlearning.channel_mask import (
     list_own,
@@ -20,19 +19,21 @@ from nhle_onnx.unlearning.channel_mask import (
     resolve_channel_mask,
 )
 from nhle_onnx.values.detection import DetectionReport, Precision
+from nhle_onnx.values.request import Mask
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import compare_models, list_outside
-from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.companions import list_beside
 from nhle_onnx.workflows.detection.gates import judge_precision, judge_promises
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.plan import DetectionPlan
 from nhle_onnx.workflows.detection.subject import summarize
-from nhle_onnx.workflows.measure import subtract
+from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.training_result import TrainingResult
-from nhle_onnx.workflows.unlearn import round_updates, summarize_edited
+from nhle_onnx.workflows.training_result import TrainingResult, describe_method
+from nhle_onnx.workflows.unlearn import round_updates
 
 _MAX_GROWTH_BYTES = 4096
 
@@ -50,7 +51,7 @@ def carry_out_detection(plan: DetectionPlan, watch: Stopwatch) -> DetectionRepor
         files = split_files(free, model.places, settings.edited_path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         after, unmasked = _measure(plan, edited, watch)
-    summary = summarize_edited(settings.edited_path, files)
+    summary = summarize_contents(settings.edited_path, files)
     report = _make_report(plan, training, edited, (after, unmasked), summary, watch)
     watch.observer.start_stage("saving")
     companions = list_beside(
@@ -110,7 +111,7 @@ def _edit(plan: DetectionPlan, training: TrainingResult) -> ModelProto:
     return edited
 
 
-def _choose_mask(plan: DetectionPlan) -> Any:  # noqa: ANN401 - Mask
+def _choose_mask(plan: DetectionPlan) -> Mask:
     layers = plan.subject.detector.layers
     has_steps = any(layer.head.has_steps for layer in layers)
     return resolve_channel_mask(
@@ -169,7 +170,7 @@ def _make_report(
         forget=plan.request.forget,
         samples=plan.samples,
         preprocess=subject.preprocess,
-        method=_describe_method(plan, training),
+        method=describe_method(plan.settings, _choose_mask(plan), training),
         provider=plan.session.provider,
         kernels=settings.kernels,
         device=training.device,
@@ -184,18 +185,3 @@ def _make_report(
         notes=word_all(plan.notes, settings.wording),
         checks=word_checks((*gates, *promises), settings.wording),
     )
-
-
-def _describe_method(plan: DetectionPlan, training: TrainingResult) -> dict[str, Any]:
-    """Return every option as it was resolved, and what training found."""
-    settings, options = plan.settings, plan.settings.options
-    return {
-        **asdict(options),
-        "mask": _choose_mask(plan),
-        "lr": "auto" if options.lr is None else options.lr,
-        "steps": "auto" if options.steps is None else options.steps,
-        "anchors": settings.anchors,
-        "parity_with_onnxruntime": training.parity,
-        **training.details,
-        "stop_reason": word(training.details["stop_reason"], settings.wording),
-    }
