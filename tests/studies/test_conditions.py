@@ -100,7 +100,7 @@ def test_page_shows_each_miss_and_what_is_left_to_measure() -> None:
     text = describe(rows, 1)
     assert "| 1 sample | 2 | 50 % | 2 | 1 | 0.0300 |" in text
     assert "1 of 2 cells keep the limits. The others:" in text
-    assert f"{others[0].setting} ({others[0].network})" in text
+    assert f"short: {others[0].setting} ({others[0].network}, tutorial," in text
     assert text.count("Not measured") == len(CONDITIONS)
     assert all(line.count("|") <= WIDEST + 1 for line in text.splitlines())
     refused = [make_row(first, unmasked=None, ΔAcc_R=None, verdict="refused")]

@@ -14,6 +14,7 @@ from studies.tasks import FORGET_SAMPLES
 
 NAME = "conditions"
 KEY = ("condition", "setting", "network", "others", "forget", "seed")
+_SHOWN = ("unmasked", "ΔAcc_R", "steps", "stop", "verdict")
 _FEW = 5  # classes that a table lists
 _WITH, _WITHOUT, _COUNT = APART
 _INTRODUCTION = (
@@ -51,7 +52,7 @@ _NOTES: Mapping[str, str] = {
     ),
     "rare classes": (
         "Networks trained on data in which each class is rarer than the one before: class 9 is "
-        "1 % of the training images, class 8 is 1.4 %, class 0 is 30 %. The test sets are even."
+        "1 % of the training images, class 8 is 1.5 %, class 0 is 33 %. The test sets are even."
     ),
 }
 
@@ -140,7 +141,7 @@ def describe_miss(row: Row) -> Row:
         "network": network,
         "forget": row["forget"] if few else f"{len(classes)} classes",
         "seed": row["seed"],
-        **{name: row[name] for name in ("unmasked", "ΔAcc_R", "steps", "stop", "verdict")},
+        **{name: "-" if row[name] is None else row[name] for name in _SHOWN},
     }
 
 
@@ -151,5 +152,9 @@ def name_missing(condition: str, rows: Sequence[Row], seeds: int) -> str:
     left = [row for row in planned if get_key(row, KEY) not in done]
     if not left:
         return ""
-    settings = dict.fromkeys(f"{row['setting']} ({row['network']})" for row in left)
-    return f"Not measured, or not in every draw, as time was short: {'; '.join(settings)}."
+    groups = {
+        setting: ", ".join(dict.fromkeys(row["network"] for row in part))
+        for (setting,), part in group_rows(left, "setting").items()
+    }
+    settings = "; ".join(f"{setting} ({networks})" for setting, networks in groups.items())
+    return f"Not measured, or not in every draw, as time was short: {settings}."
