@@ -9,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from nhle_onnx.release.viewer.documents import read_documents
+from nhle_onnx.release.viewer.pages import list_pages
 from support.detectors import EXTENT, Decoupled, export
 from support.runs import Nhle
 
@@ -104,10 +106,10 @@ def test_masking_alone_says_so(nhle: Nhle, detector: Path, scenes: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--mask", "drop"), "mask drop is not supported yet"),
-        (("--scope", "all"), "scope all is not supported yet"),
-        (("--also", "ort"), "also"),
-        (("--report", "page.html"), "page"),
+        (("--mask", "drop"), "a detector does not take --mask drop yet"),
+        (("--scope", "all"), "a detector does not take --scope all yet"),
+        (("--also", "ort"), "a detector does not take --also ort yet"),
+        (("--bom", "bom.json"), "a detector does not take --bom yet"),
     ],
 )
 def test_options_without_a_meaning_yet_are_refused(
@@ -126,6 +128,76 @@ def test_other_commands_say_that_they_do_not_take_detectors(
         found = nhle(arguments[0], detector, *common, *arguments[1:])
         assert found.code == 4
         assert "is a detector, which this command does not take yet" in found.err
+
+
+def test_a_page_shows_boxes_before_and_after(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    edited, page = tmp_path / "edited.onnx", tmp_path / "page.html"
+    named = ("--forget", "hat", "--data", scenes, "--report", page)
+    nhle(
+        *("unlearn", detector, *named, "--samples", scenes, "--method", "cwm", "--force-unknown"),
+        *("--out", edited, "--report-images", 4),
+    )
+    text = page.read_text("utf-8")
+    report = json.loads(edited.with_name("edited.report.json").read_text("utf-8"))
+    assert len(report["scenes"]) == 4
+    shown = report["scenes"][0]
+    assert [box["index"] for box in shown["true"]] == [1]
+    assert all(box["index"] != 1 for box in shown["detected"]["edited"])
+    assert text.count('<rect class="true" x="20.0" y="20.0" width="60.0" height="60.0"/>') == 8
+    assert 'alt="Image 0 with the boxes before forgetting: ' in text
+    assert "It is no longer detected in any of these 4 images." in text
+    assert "Average precision of the forgotten classes" in text
+
+    masked = ("unlearn", detector, *named[:-1], tmp_path / "page.md", "--samples", scenes)
+    nhle(*masked, "--method", "cwm", "--force-unknown", "--out", tmp_path / "again.onnx")
+    assert ": unlearn, forgetting 1 hat" in (tmp_path / "page.md").read_text("utf-8")
+
+    nhle("verify", edited, "--baseline", detector, *named, "--force", "--report-images", 0)
+    text = page.read_text("utf-8")
+    assert "What the detector still knows of 1 hat" in text
+    assert "<rect" not in text
+
+
+def test_reports_of_detectors_are_viewed_and_not_pushed(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    edited = tmp_path / "edited.onnx"
+    nhle(
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
+        *("--method", "cwm", "--force-unknown", "--out", edited),
+    )
+    judged = nhle("verify", edited, "--forget", "hat", "--data", scenes, "--json")
+    (tmp_path / "verify.json").write_text(judged.out, "utf-8")
+    pages = list_pages(read_documents((tmp_path,)))
+    assert "AP 0" in pages[""]()
+    assert "What the detector still knows of 1 hat" in pages["report/1"]()
+    pushed = nhle("push", edited, "--to", f"oci:{tmp_path / 'oci'}")
+    assert pushed.code == 4
+    assert "is the report of a detector, which this command does not take yet" in pushed.err
+
+
+def test_an_ort_file_of_a_patched_detector_is_refused(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    edited, patch, out = (tmp_path / name for name in ("e.onnx", "p.nhlepatch", "new.onnx"))
+    nhle(
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
+        *("--method", "cwm", "--force-unknown", "--out", edited),
+    )
+    assert nhle("patch", "create", detector, edited, "--out", patch).code == 0
+    assert nhle("patch", "apply", detector, patch, "--out", out).code == 0
+    assert out.read_bytes() == edited.read_bytes()
+    found = nhle("patch", "apply", detector, patch, "--out", out, "--also", "ort", "--force")
+    assert found.code == 4
+    assert "is a detector, which this command does not take yet" in found.err
+
+
+def test_preprocessing_of_a_detector_is_not_tried(nhle: Nhle, detector: Path, scenes: Path) -> None:
+    found = nhle("inspect", detector, "--data", scenes)
+    assert found.code == 4
+    assert "Leave --data out; verify measures what a detector detects" in found.err
 
 
 def test_images_without_the_class_are_refused(

@@ -11,7 +11,7 @@ from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.data.own_report import read_dropped
 from nhle_onnx.data.presets import PRESETS
 from nhle_onnx.data.samples import open_samples
-from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.errors import NhleOnnxError, UnsupportedModelError
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.fixed_inputs import fix_inputs
@@ -20,6 +20,7 @@ from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import describe_axes
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.packed import measure_sizes
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import (
     describe_operators,
     list_not_finite,
@@ -49,6 +50,7 @@ from nhle_onnx.workflows.feasibility import (
 from nhle_onnx.workflows.trials import try_presets
 
 Found = TypeVar("Found")
+_VERIFY_INSTEAD = hint("Leave {data} out; verify measures what a detector detects in images.")
 
 
 def inspect_model(settings: InspectSettings) -> InspectReport:
@@ -63,6 +65,9 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     model = fix_inputs(loaded, flags.constants)
     reasons: list[str] = []
     if subject := _attempt(lambda: find_subject(model, flags), reasons):
+        if settings.data:
+            message = f"{model.path} is a detector, whose preprocessing is not tried on images yet"
+            raise UnsupportedModelError(message, remedy=_VERIFY_INSTEAD)
         return _inspect_detector(subject)
     head = None if reasons else _attempt(lambda: find_head(model, output=flags.output), reasons)
     image = _attempt(lambda: find_input(model, flags), reasons)

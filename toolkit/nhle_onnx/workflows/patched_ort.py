@@ -10,6 +10,7 @@ from nhle_onnx.graph.save import write_files
 from nhle_onnx.release.ort_format import compare_with_onnx, convert_to_ort
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.detection.subject import DetectorFoundError, find_subject
 
 _BATCH_SIZE = 32
 
@@ -19,6 +20,8 @@ def write_ort(model_path: Path, out: Path, *, force: bool) -> None:
     UnsupportedModelError where they differ.
     """
     model = load_model(model_path)
+    if subject := find_subject(model, ModelFlags()):
+        raise DetectorFoundError(subject)
     target = find_input(model, ModelFlags())
     converted = convert_to_ort(model.proto)
     output = find_head(model).output

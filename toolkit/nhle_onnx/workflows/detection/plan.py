@@ -121,19 +121,18 @@ def _refuse_options(settings: UnlearnSettings) -> None:
     """Raise UnsupportedModelError for options that detectors do not have yet."""
     options = settings.options
     given = {
-        "scope": options.scope != "features",
-        "mask": options.mask not in {"auto", "floor", "convex"},
-        "loss": options.loss != "saturating",
-        "also": bool(settings.also),
+        f"scope={options.scope}": options.scope != "features",
+        f"mask={options.mask}": options.mask not in {"auto", "floor", "convex"},
+        f"loss={options.loss}": options.loss != "saturating",
+        f"also={', '.join(settings.also)}": bool(settings.also),
         "bom": settings.bom is not None,
-        "page": settings.page is not None,
-        "anchors": settings.anchors == "off",
+        "anchors=off": settings.anchors == "off",
     }
-    for name, is_given in given.items():
+    for option, is_given in given.items():
         if is_given:
-            value = getattr(options, name, None) or getattr(settings, name)
-            message = f"on a detector, {name.replace('_', ' ')} {value} is not supported yet"
-            raise UnsupportedModelError(message, remedy="Leave this option out.")
+            raise UnsupportedModelError(
+                hint(f"a detector does not take {{{option}}} yet"), remedy="Leave this option out."
+            )
 
 
 def check_model(subject: Subject, *, trains: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from nhle_onnx.data.labels import find_labels, parse_classes
 from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
-from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.errors import DETECTOR_REMEDY, InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
@@ -76,7 +76,7 @@ class DetectorFoundError(UnsupportedModelError):
     def __init__(self, subject: Subject) -> None:
         super().__init__(
             f"{subject.model.path} is a detector, which this command does not take yet",
-            remedy="inspect, unlearn and verify take detectors.",
+            remedy=DETECTOR_REMEDY,
         )
         self.subject = subject
 
