@@ -4,7 +4,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from support import ROOT
+from tools import digests
 from tools.metrics import count_flags, list_circles, measure
 
 # Studies and benchmarks that were asked for afterwards.
@@ -33,6 +36,15 @@ def test_figures_stay_within_their_limits() -> None:
         for file in (ROOT / "toolkit").glob(pattern)
     )
     assert found["lines of Python in studies and benchmarks"] - later < 8_000
+
+
+def test_digests_need_no_verdict_but_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = iter([0, 1, 6, 3])
+    monkeypatch.setattr(digests, "run", lambda _arguments: next(codes))
+    for _ in range(3):
+        digests.call("kit")
+    with pytest.raises(SystemExit, match="ended with 3"):
+        digests.call("kit")
 
 
 def test_a_circle_and_a_flag_are_found() -> None:

@@ -15,7 +15,8 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import QuantParams
 from studies import quantized, quantized_routes, results
 from studies.__main__ import main
-from studies.formats import BLOCK, FORMATS, dequantize, find_integers, quantize
+from studies.dequantize import dequantize, find_integers
+from studies.formats import BLOCK, FORMATS, quantize
 from studies.quantized import count_kinds, measure_cell
 from studies.quantized_page import (
     DEQUANTIZED,

@@ -39,7 +39,7 @@ INAPPLICABLE = {
     ),
 }
 _REASONS = {name: reason for reason, names in INAPPLICABLE.items() for name in names}
-_QUANTIZED = {row.op_type for row in OPERATORS if row.family == "quantized"}
+_QUANTIZED = {row.op_type for row in OPERATORS if row.reads_integers}
 _KINDS = "fiub"  # float, signed and unsigned integer, boolean
 
 

@@ -50,6 +50,11 @@ def describe_error(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, or its type's name if it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class NotFiniteError(InputRefusedError):
     """A model or its input holds NaN or an infinity, so it cannot be judged."""
 

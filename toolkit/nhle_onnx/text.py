@@ -1,7 +1,7 @@
 """Text that is safe to print, and the format of numbers and classes everywhere."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _NEAR = 3
 _SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
@@ -37,7 +37,7 @@ def format_percent(share: float, decimals: int = 0) -> str:
 
 
 def format_capped(value: float | None, cap: float | None) -> str:
-    """A number; one beyond its cap was never reached."""
+    """Write a number; one beyond its cap was never reached."""
     if value is not None and cap is not None and value > cap:
         return f"> {cap:g}"
     return format_number(value)
@@ -47,6 +47,11 @@ def name_class(index: int, label: str) -> str:
     """Write a class's index and label, on one line."""
     name = str(index) if label == str(index) else f"{index} {label}"
     return " ".join(to_printable(name).split())
+
+
+def name_forgotten(labels: Sequence[str], forget: Iterable[int]) -> str:
+    """Write the forgotten classes by index and label."""
+    return ", ".join(name_class(index, labels[index]) for index in forget)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

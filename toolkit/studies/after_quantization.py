@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from itertools import product
 
 import click
-import onnx
 from onnx import ModelProto, TensorProto
 from rich.progress import track
 
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.errors import NhleOnnxError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.values.report import Accuracy
-from nhle_onnx.workflows.classifier import make_request
-from nhle_onnx.workflows.measure import subtract
+from nhle_onnx.verification.accuracy import subtract
 from studies.formats import FORMATS, Calibration, Format, quantize
 from studies.options import fresh_option
 from studies.quantized_routes import edit_shipped, measure
@@ -28,17 +28,13 @@ def _halve(proto: ModelProto, _: Calibration) -> ModelProto:
     # torch's exporters are imported with it, which takes seconds
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
-    halved: ModelProto = convert_float_to_float16(_copy(proto), keep_io_types=True)
+    halved: ModelProto = convert_float_to_float16(copy_model(proto), keep_io_types=True)
     return halved
-
-
-def _copy(proto: ModelProto) -> ModelProto:
-    return onnx.load_model_from_string(proto.SerializeToString())
 
 
 _HALF = Format(
     name="float16",
-    prepare=_copy,
+    prepare=copy_model,
     quantize=_halve,
     weights=TensorProto.FLOAT16,
     activations=TensorProto.FLOAT16,
@@ -103,7 +99,7 @@ def measure_quantized(proto: ModelProto, network: str, chosen: str | None, forge
     """Measure a float model in a format, or as it is."""
     classifier, calibration, _ = open_shipped(network)
     made = proto if chosen is None else quantize(CHOSEN[chosen], proto, calibration)
-    return measure(made, network, make_request(classifier, (str(forget),)))
+    return measure(made, network, parse_request((str(forget),), classifier.labels))
 
 
 def is_kept(row: Row) -> bool:

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nhle_onnx.errors import first_line
+
 OTHERS = ("onnx2torch", "onnx2pytorch")
 TOLERANCE = 1e-3  # of the largest logit, and of a gradient's norm
 # What the other converters import from torchvision, for detection operators unused by classifiers.
@@ -60,7 +62,7 @@ def measure_module(convert: Callable[[], nn.Module], reference: Reference) -> di
         row["gradient difference"] = compare_images(gradient, torch.tensor(reference.gradient))
         row["gradients"] = row["gradient difference"] <= TOLERANCE
     except Exception as error:  # noqa: BLE001 - any error of a converter is its result
-        row["reason"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+        row["reason"] = f"{type(error).__name__}: {first_line(error)[:200]}"
     return row
 
 

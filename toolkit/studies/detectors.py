@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
-import numpy.typing as npt
 from onnxruntime.quantization import QuantFormat, quantize_static
 from rich.progress import track
 
 import nhle_onnx
+from nhle_onnx.auditing.attacks.quantization import Feed, Feeds
 from nhle_onnx.data.boxes.scenes import open_scenes
 from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.settings.model import ModelFlags
@@ -29,21 +28,14 @@ _SIDECARS = ("labels.txt", "preprocessor_config.json")
 _CALIBRATED = 64  # images
 
 
-class _Reader:
-    """Images one by one, as the quantizer asks for them."""
-
-    def __init__(self, model: Path) -> None:
-        subject = open_detector(model, ModelFlags())
-        source = open_scenes(
-            SCENES / "samples", subject.image_input, subject.preprocess, subject.labels
-        )
-        images = source.choose(range(_CALIBRATED)).read()
-        name = subject.image_input.name
-        self._feeds = iter([{name: image[None]} for image in images])
-
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """The next image, or None."""
-        return next(self._feeds, None)
+def _make_feeds(model: Path) -> Iterator[Feed]:
+    """Read calibration images one by one."""
+    subject = open_detector(model, ModelFlags())
+    source = open_scenes(
+        SCENES / "samples", subject.image_input, subject.preprocess, subject.labels
+    )
+    for image in source.choose(range(_CALIBRATED)).read():
+        yield {subject.image_input.name: image[None]}
 
 
 @click.command()
@@ -111,7 +103,7 @@ def _prepare(folder: Path, cell: Row, work: Path) -> Path:
         quantize_static(
             source,
             path,
-            _Reader(source),
+            Feeds(_make_feeds(source)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             op_types_to_quantize=["Conv"],

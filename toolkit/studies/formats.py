@@ -1,4 +1,4 @@
-"""The formats that ONNX Runtime's own quantizer writes, and the way back to floats."""
+"""The formats that ONNX Runtime's own quantizer writes."""
 
 import logging
 import tempfile
@@ -12,19 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, TensorProto
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.onnx_model import ONNXModel
 
-from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import read_reals
-from nhle_onnx.graph.tensors import is_float, replace_tensors
-from nhle_onnx.values.model import QuantParams
+from nhle_onnx.auditing.attacks.quantization import Feed, Feeds
+from nhle_onnx.errors import UnsupportedModelError, first_line
+from nhle_onnx.graph.copies import copy_model
 
 BATCH = 32  # images at a time for the quantizer
 BLOCK = 32  # weights that share a scale
-_INPUT_SCALE, _WEIGHT_SCALE = 1, 4  # positions in QLinearConv and QGemm alike
 
 
 class Calibration(NamedTuple):
@@ -57,105 +54,19 @@ def quantize(chosen: Format, proto: ModelProto, calibration: Calibration) -> Mod
         with _keep_quiet():
             return chosen.quantize(chosen.prepare(proto), calibration)
     except Exception as error:  # the quantizer's errors share no base class
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         message = f"ONNX Runtime's quantizer fails: {type(error).__name__}: {reason}"
         raise UnsupportedModelError(message) from error
-
-
-def dequantize(chosen: Format, proto: ModelProto, quantized: ModelProto) -> ModelProto:
-    """Return the float graph, as `prepare` leaves it, with the values that `quantized` stands for.
-
-    Tensors are matched by the quantizer's names: for a float tensor `w` it writes the integers
-    `w_quantized` with `w_scale` and `w_zero_point` (a bias of QDQ has `w_quantized_scale`, one of
-    QOperator the product of its node's input scale and weight scale), or in blocks `w_DQ_Q4` with
-    `w_DQ_scales`; tensors left in floats keep their name. Several scales lie along the output
-    channels, which the float graph's layer tells. Raises ValueError for a tensor that matches none
-    of these.
-    """
-    floats = chosen.prepare(proto)
-    axes = _find_channel_axes(floats)
-    names = [tensor.name for tensor in floats.graph.initializer if is_float(tensor)]
-    replace_tensors(floats, {name: _read_values(quantized, name, axes) for name in names})
-    return floats
-
-
-def find_integers(
-    quantized: ModelProto, name: str, axis: int = 0
-) -> tuple[str, QuantParams] | None:
-    """Find the integers that the quantizer wrote for a float tensor, and their parameters. None
-    where it kept the floats. `axis` counts output channels.
-    """
-    tensors = {tensor.name for tensor in quantized.graph.initializer}
-    blocks = f"{name}_DQ_Q4"
-    if blocks in tensors:
-        return blocks, QuantParams(
-            scales=(f"{name}_DQ_scales",),
-            zero_point=None,
-            block_size=_read_block_size(quantized, blocks),
-        )
-    integers = f"{name}_quantized"
-    if integers not in tensors:
-        return None
-    for prefix in (integers, name):
-        if f"{prefix}_scale" in tensors:
-            zero_point = f"{prefix}_zero_point"
-            return integers, QuantParams(
-                scales=(f"{prefix}_scale",), zero_point=zero_point, axis=axis
-            )
-    user = next(node for node in quantized.graph.node if integers in node.input)
-    scales = (user.input[_INPUT_SCALE], user.input[_WEIGHT_SCALE])
-    return integers, QuantParams(scales=scales, zero_point=None)
-
-
-def _read_values(
-    quantized: ModelProto, name: str, axes: Mapping[str, int]
-) -> npt.NDArray[np.floating]:
-    found = find_integers(quantized, name, axes.get(name, 0))
-    if found is not None:
-        return read_reals(GraphIndex(quantized), *found)
-    for tensor in quantized.graph.initializer:
-        if tensor.name == name:
-            return onnx.numpy_helper.to_array(tensor)
-    message = f"the quantized model has no tensor that stands for {name}"
-    raise ValueError(message)
-
-
-def _find_channel_axes(floats: ModelProto) -> dict[str, int]:
-    """Find the axis of output channels, for weights where it is not the first."""
-    return {
-        node.input[1]: 1
-        for node in floats.graph.node
-        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not _has_channels_first(node))
-    }
-
-
-def _has_channels_first(node: NodeProto) -> bool:
-    return any(item.name == "transB" and item.i for item in node.attribute)
-
-
-def _read_block_size(quantized: ModelProto, integers: str) -> int:
-    node = next(node for node in quantized.graph.node if integers in node.input)
-    return next(
-        int(helper.get_attribute_value(item))
-        for item in node.attribute
-        if item.name == "block_size"
-    )
-
-
-def _copy(proto: ModelProto) -> ModelProto:
-    copied = ModelProto()
-    copied.CopyFrom(proto)
-    return copied
 
 
 def _split_gemms(proto: ModelProto) -> ModelProto:
     """Return a copy with MatMul and Add in place of each Gemm, for ONNX Runtime's MatMul
     quantizers. They transpose weights, so declared shapes are removed.
     """
-    model = ONNXModel(_copy(proto))
+    model = ONNXModel(copy_model(proto))
     del model.model.graph.value_info[:]
     model.replace_gemm_with_matmul()
-    return _copy(model.model)
+    return copy_model(model.model)
 
 
 @contextmanager
@@ -173,18 +84,10 @@ def _keep_quiet() -> Iterator[None]:
         logging.root.setLevel(level)
 
 
-class _Reader:
-    """Images for the quantizer, which wants an object with `get_next`."""
-
-    def __init__(self, calibration: Calibration) -> None:
-        source, images = calibration
-        self._feeds = iter(
-            [{source: images[start : start + BATCH]} for start in range(0, len(images), BATCH)]
-        )
-
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
-        """Return the next batch, or None."""
-        return next(self._feeds, None)
+def _make_feeds(calibration: Calibration) -> Iterator[Feed]:
+    source, images = calibration
+    for start in range(0, len(images), BATCH):
+        yield {source: images[start : start + BATCH]}
 
 
 def _quantize_statically(
@@ -194,7 +97,7 @@ def _quantize_statically(
 ) -> ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "model.onnx"
-        quantize_static(proto, result, _Reader(calibration), **options)
+        quantize_static(proto, result, Feeds(_make_feeds(calibration)), **options)
         return onnx.load_model(result)
 
 
@@ -219,7 +122,7 @@ def _quantize_in_blocks(proto: ModelProto, _: Calibration) -> ModelProto:
         proto, block_size=BLOCK, is_symmetric=True, quant_format=QuantFormat.QDQ
     )
     quantizer.process()
-    return _copy(quantizer.model.model)
+    return copy_model(quantizer.model.model)
 
 
 def _make_static(
@@ -231,7 +134,7 @@ def _make_static(
 ) -> Format:
     return Format(
         name=name,
-        prepare=_copy,
+        prepare=copy_model,
         quantize=partial(
             _quantize_statically,
             quant_format=quant_format,

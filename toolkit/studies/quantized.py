@@ -14,8 +14,8 @@ from rich.progress import track
 
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.tensors import is_float, list_tensors
+from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import compare_models
-from nhle_onnx.workflows.measure import subtract
 from studies.formats import FORMATS
 from studies.options import fresh_option
 from studies.pace import compare_pace

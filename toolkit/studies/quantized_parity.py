@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from onnx import ModelProto
 
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
@@ -84,8 +85,7 @@ def nudge(proto: ModelProto, kept: str | None) -> ModelProto:
     """Return a copy with each stored float moved to the next one below or above, except in `kept`.
     This is the least effect that rounding in another order can have.
     """
-    nudged = ModelProto()
-    nudged.CopyFrom(proto)
+    nudged = copy_model(proto)
     draw = np.random.default_rng(0)
     names = [name for name, tensor in list_tensors(proto) if is_float(tensor) and name != kept]
     replace_tensors(

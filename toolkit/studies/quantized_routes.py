@@ -12,6 +12,7 @@ from typing import NamedTuple
 import onnx
 from onnx import ModelProto
 
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
@@ -20,12 +21,12 @@ from nhle_onnx.values.report import Accuracy, UnlearnReport
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.accuracy import compute_accuracy
-from nhle_onnx.workflows.classifier import make_request
 from nhle_onnx.workflows.measure import count_classes, load_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
-from studies.formats import FORMATS, dequantize, quantize
+from studies.dequantize import dequantize
+from studies.formats import FORMATS, quantize
 from studies.quantized_page import DEQUANTIZED, FLOAT_FIRST, TOOL
 from studies.quantized_subjects import (
     EVALUATION,
@@ -127,7 +128,7 @@ def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
     the restored float model, quantized in the same way.
     """
     classifier, calibration, _ = open_shipped(cell.network)
-    request = make_request(classifier, (str(cell.forget),))
+    request = parse_request((str(cell.forget),), classifier.labels)
     start = time.perf_counter()
     edited = quantize(FORMATS[cell.format], edit.edited, calibration)
     spent = time.perf_counter() - start
@@ -147,7 +148,7 @@ def requantize(cell: Cell, edit: FloatEdit) -> Outcome:
 @remember
 def measure_given(network: str, chosen: str, forget: int) -> Accuracy:
     """Measure the given quantized model, once for both float routes."""
-    request = make_request(open_shipped(network).classifier, (str(forget),))
+    request = parse_request((str(forget),), open_shipped(network).classifier.labels)
     return measure(make_given(network, chosen), network, request)
 
 

@@ -22,14 +22,8 @@ from torch import nn
 import nhle_onnx
 import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing prevents it
 from architectures.lenet5 import LeNet5
-from nhle_onnx.api.keywords import (
-    AuditKeywords,
-    InspectKeywords,
-    UnlearnKeywords,
-    VerifyKeywords,
-    find_type,
-    list_keywords,
-)
+from nhle_onnx.api.checks import find_type, list_keywords
+from nhle_onnx.api.keywords import AuditKeywords, InspectKeywords, UnlearnKeywords, VerifyKeywords
 from nhle_onnx.cli.main import cli
 from nhle_onnx.cli.patch import apply_command, create_command
 from nhle_onnx.values.settings.audit import AuditSettings

@@ -1,4 +1,4 @@
-"""Which whole numbers are trained, their gradients, and what ONNX Runtime reads of them then."""
+"""Which quantized weights are trained, their gradients, and what ONNX Runtime then reads."""
 
 from collections.abc import Callable
 from functools import partial
@@ -151,7 +151,7 @@ def test_packed_numbers_are_trained_and_packed_again(bits: int, fields: dict[str
     model, before = make_and_run(net, x)
     lowered = lower(model)
     assert_within_one_step(before, run_module(lowered, x), 1e-4)
-    assert lowered.whole == {"w"}
+    assert lowered.quantized == {"w"}
     lowered.module(torch.from_numpy(x)).square().sum().backward()
     weight = lowered.parameter_of["w"]
     assert weight.shape == (7, 80)
@@ -177,7 +177,7 @@ def test_packed_numbers_that_do_not_fit_are_refused(change: dict[str, int]) -> N
         lower(model)
 
 
-# A graph, its input, and what is trained in it: whole numbers, and real ones.
+# A graph, its input, and what is trained in it: quantized numbers, and real ones.
 TRAINED: dict[str, tuple[Net, np.ndarray, set[str], set[str]]] = {
     "int8 convolution": (
         make_layer("Conv", {}, KERNEL, UINT8, by_channel=True), PIXELS, {"w", "bias"}, set(),
@@ -210,10 +210,10 @@ TRAINED: dict[str, tuple[Net, np.ndarray, set[str], set[str]]] = {
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_numbers_are_trained_and_their_scales_are_not(name: str) -> None:
-    net, x, whole, real = TRAINED[name]
+    net, x, quantized, real = TRAINED[name]
     lowered = lower(make_and_run(net, x)[0])
-    assert lowered.parameter_of.keys() == whole | real
-    assert lowered.whole == whole
+    assert lowered.parameter_of.keys() == quantized | real
+    assert lowered.quantized == quantized
     assert {id(parameter) for parameter in lowered.module.parameters()} == {
         id(parameter) for parameter in lowered.parameter_of.values()
     }
@@ -224,7 +224,9 @@ def test_numbers_are_trained_and_their_scales_are_not(name: str) -> None:
         assert parameter.grad.count_nonzero()
 
 
-@pytest.mark.parametrize("name", [name for name, (_, _, whole, _) in TRAINED.items() if whole])
+@pytest.mark.parametrize(
+    "name", [name for name, (_, _, quantized, _) in TRAINED.items() if quantized]
+)
 def test_what_is_trained_is_what_onnxruntime_reads_of_it(name: str) -> None:
     net, x, *_ = TRAINED[name]
     model, before = make_and_run(net, x)
@@ -279,5 +281,5 @@ def test_weights_of_onnxruntimes_dynamic_quantizer(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "whole.onnx", per_channel=True)
     lowered = lower(onnx.load(tmp_path / "whole.onnx"))
-    assert lowered.whole == {"first_quantized", "second_quantized"}
-    assert lowered.parameter_of.keys() == lowered.whole | {"bias"}
+    assert lowered.quantized == {"first_quantized", "second_quantized"}
+    assert lowered.parameter_of.keys() == lowered.quantized | {"bias"}

@@ -60,14 +60,14 @@ def run(
     network: Network | None = None,
     samples: TuningData | None = None,
     names: Sequence[str] = NAMES,
-    whole: frozenset[str] = frozenset(),
+    quantized: frozenset[str] = frozenset(),
     layout: str = "NCHW",
     on_step: Callable[[TrainingStep], None] = lambda _: None,
     **options: object,
 ) -> Finetuned:
     network = network or Network()
     lowered = LoweredModel(
-        module=network, parameter_of=dict(network.named_parameters()), whole=whole
+        module=network, parameter_of=dict(network.named_parameters()), quantized=quantized
     )
     return finetune(
         lowered,
@@ -181,7 +181,7 @@ def test_whole_numbers_move_by_their_magnitude_about_their_mean() -> None:
     begun = nn.Parameter(network.body.weight.detach().clone())
     spread_within_steps([begun], UnlearnOptions().seed)
     weight = begun.detach()
-    result = run(network, whole=frozenset(["body.weight"]), steps=1)
+    result = run(network, quantized=frozenset(["body.weight"]), steps=1)
     moved = np.abs(result.tensors["body.weight"] - weight.numpy())
     assert moved.max() == pytest.approx(5e-3 * weight.std(correction=0).item(), rel=0.05)
 
@@ -247,7 +247,7 @@ def test_rounded_weights_become_an_average_of_the_last_steps(steps: int) -> None
     passed = []
     result = run(
         network,
-        whole=frozenset(["body.weight"]),
+        quantized=frozenset(["body.weight"]),
         steps=steps,
         on_step=lambda _: passed.append(network.body.weight.detach().numpy().copy()),
     )
@@ -301,15 +301,15 @@ def test_whole_numbers_begin_within_their_steps_and_not_all_in_the_middle() -> N
     assert left.max() > 0.98
 
 
-@pytest.mark.parametrize("whole", [frozenset[str](), frozenset(["body.weight"])])
+@pytest.mark.parametrize("quantized", [frozenset[str](), frozenset(["body.weight"])])
 def test_with_the_heads_rows_it_resists_an_attacker_whatever_its_numbers(
-    whole: frozenset[str],
+    quantized: frozenset[str],
 ) -> None:
     network = Network()
     rows = HeadRows(*(each.detach().double().numpy() for each in network.head.parameters()))
     samples = replace(make_samples(), rows=rows)
     plain, resisting = (
-        run(samples=each, whole=whole, steps=2, effort="thorough")
+        run(samples=each, quantized=quantized, steps=2, effort="thorough")
         for each in (replace(samples, rows=None), samples)
     )
     assert (plain.resists, resisting.resists) == (False, True)

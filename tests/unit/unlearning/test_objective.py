@@ -10,6 +10,7 @@ from torch.nn import functional
 from nhle_onnx.training.augmentation import synthesize_anchors
 from nhle_onnx.unlearning import objective as objective_module
 from nhle_onnx.unlearning.feature_alignment import measure_spread, separation_loss
+from nhle_onnx.unlearning.network import to_inputs
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
@@ -21,7 +22,6 @@ from nhle_onnx.unlearning.objective import (
     TURNS,
     ForgetObjective,
     draw_partners,
-    to_inputs,
 )
 from nhle_onnx.values.request import ForgetRequest
 

@@ -12,7 +12,10 @@ from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check, conclude
-from nhle_onnx.verification.gates import Counted, Judge, word_checks
+from nhle_onnx.verification.gates import judge as judging
+from nhle_onnx.verification.gates.judge import Judge, word_checks
+from nhle_onnx.verification.gates.notes import describe_evidence
+from nhle_onnx.verification.gates.terms import Counted, Terms
 from nhle_onnx.verification.intervals import (
     bound_share,
     count_needed,
@@ -193,7 +196,7 @@ MANY = ForgetRequest(forget=(0, 1), num_classes=3)
 def test_few_images_are_noted_with_what_they_leave_open() -> None:
     judge = Judge(request=MANY, limits=Limits(), labels=("cat", "dog", "cow"))
     after = make_counts((0, 1), (1, 20), (60, 60))
-    assert judge.describe(Counted(after=after)) == (
+    assert describe_evidence(judge, Counted(after=after)) == (
         (
             "only 1 test image of 0 cat: at most 95 % may still be recognised (95 % confidence); "
             "add images to tighten this"
@@ -203,12 +206,12 @@ def test_few_images_are_noted_with_what_they_leave_open() -> None:
             "add images to tighten this"
         ),
     )
-    assert judge.describe(Counted(after=make_counts((0, 60), (30, 6000), (0, 60)))) == ()
+    assert describe_evidence(judge, Counted(after=make_counts((0, 60), (30, 6000), (0, 60)))) == ()
 
 
 def test_another_output_is_judged_under_its_name() -> None:
     judge = Judge(request=FEW, limits=Limits())
-    found = judge.judge_forgotten("output label.acc_f", make_counts((50, 100), (100, 100)))
+    found = judge.judge_output("output label.acc_f", make_counts((50, 100), (100, 100)))
     assert (found.name, found.value, found.verdict) == ("output label.acc_f", 0.5, "failed")
 
 
@@ -290,10 +293,20 @@ def test_a_class_that_was_known_no_better_than_by_guessing(hits: int, *, is_note
     counted = Counted(
         before=make_counts((hits, 20), (97, 100)), after=make_counts((0, 200), (95, 100))
     )
-    notes = Judge(request=FEW, limits=Limits()).describe(counted)
+    notes = describe_evidence(Judge(request=FEW, limits=Limits()), counted)
     note = (
         "the model did not know class 0 to begin with: it recognises 0.450 of these images, no "
         "more than guessing would, so a low Acc_F is no evidence of forgetting; check the labels "
         "and the preprocessing"
     )
     assert notes == ((note,) if is_noted else ())
+
+
+def test_a_gate_is_one_function_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge_images(terms: Terms, counted: Counted) -> list[Check]:
+        count = float(sum(counted.after.total[index] for index in terms.request.forget))
+        return [Check(name="images", value=count, limit=10, better="higher")]
+
+    monkeypatch.setattr(judging, "GATES", (*judging.GATES, judge_images))
+    checks = judge(FEW, Counted(after=make_counts((0, 9), (9, 9))), Limits())
+    assert (checks[-1].name, checks[-1].verdict) == ("images", "failed")

@@ -19,6 +19,7 @@ from benchmarks.cuda.place import Place, fail, judge, tell, time_repeated
 from benchmarks.speed.cost import MEMORY_LIMIT, weigh_step
 from benchmarks.speed.subjects import LARGE, VGG, Network, build_network, export_network
 from nhle_onnx.api.commands import unlearn
+from nhle_onnx.errors import first_line
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import lower_model
 from nhle_onnx.training.device import open_device
@@ -67,7 +68,7 @@ def compare_forms(place: Place) -> Iterator[Row]:
             try:
                 apart = _compare_gradients(module.double(), images.double(), place)
             except RuntimeError as error:
-                yield fail(name, str(error).splitlines()[0])
+                yield fail(name, first_line(error))
                 continue
             yield judge(f"{name}: largest difference of a gradient", apart, "≤", _CLOSE)
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Unpack
 
+from nhle_onnx.api.calls import documented, render_call
+from nhle_onnx.api.checks import check_keywords, fill_settings, name_classes
 from nhle_onnx.api.keywords import (
     AuditKeywords,
     Classes,
@@ -10,11 +12,6 @@ from nhle_onnx.api.keywords import (
     StrPath,
     UnlearnKeywords,
     VerifyKeywords,
-    check_keywords,
-    documented,
-    fill_settings,
-    name_classes,
-    render_call,
 )
 from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.graph.inputs import remember_inputs

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nhle_onnx.api.calls import documented
 from nhle_onnx.api.commands import unlearn
-from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords, documented
+from nhle_onnx.api.keywords import Classes, StrPath, TuningKeywords
 from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.save import check_writable
 from nhle_onnx.graph.scratch import open_scratch

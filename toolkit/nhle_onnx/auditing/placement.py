@@ -27,6 +27,6 @@ def place(
 
 
 def find_resolution(share: float | None, other: float | None, images: int) -> float:
-    """The least difference of two shares that so many images show, with 95 % confidence."""
+    """Return the least difference of two shares that so many images show, with 95 % confidence."""
     variances = [each * (1 - each) for each in (share, other) if each is not None]
     return max(RESOLUTION, _TWO_SIDED * math.sqrt(sum(variances) / max(1, images)))

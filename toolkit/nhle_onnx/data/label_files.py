@@ -10,6 +10,7 @@ from typing import Any
 from nhle_onnx.data.pointers import refuse_pointer
 from nhle_onnx.errors import InputRefusedError, describe_error
 from nhle_onnx.graph.regular_files import read_text
+from nhle_onnx.graph.strict_json import refuse_repeats
 from nhle_onnx.hints import hint
 
 Labels = tuple[str, ...]
@@ -48,7 +49,7 @@ def parse_lines(text: str) -> Labels:
 
 def parse_json(text: str) -> Labels:
     """Parse JSON of Hugging Face, Keras, timm, Ultralytics, or a plain list or table."""
-    return _read_document(json.loads(text, object_pairs_hook=_refuse_repeats))
+    return _read_document(json.loads(text, object_pairs_hook=refuse_repeats))
 
 
 def _read_document(document: Any) -> Labels:  # noqa: ANN401 - foreign JSON
@@ -83,12 +84,6 @@ def read_table(table: Any) -> Labels:  # noqa: ANN401 - foreign JSON
     if sorted(by_index) != list(range(len(table))):  # any gap would name a wrong class
         raise ValueError("its indices are not 0, 1, 2 and so on")
     return tuple(_read_label(by_index[index]) for index in range(len(table)))
-
-
-def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("it has a repeated key")
-    return dict(pairs)
 
 
 def _require_list(value: object) -> Sequence[object]:

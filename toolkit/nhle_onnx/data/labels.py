@@ -16,6 +16,7 @@ from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint
 from nhle_onnx.text import suggest
 from nhle_onnx.values.model import OnnxModel
+from nhle_onnx.values.request import ForgetRequest
 
 _SHOWN = 20
 _MAX_DIGITS = 9
@@ -181,6 +182,11 @@ def parse_classes(texts: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
                 raise UsageError(reason, remedy=remedy)
             classes += found
     return tuple(classes)
+
+
+def parse_request(forget: Sequence[str], labels: Sequence[str]) -> ForgetRequest:
+    """Parse the classes to forget, which must be the model's."""
+    return ForgetRequest(forget=parse_classes(forget, labels), num_classes=len(labels))
 
 
 def explain_class(name: str, labels: Sequence[str]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from nhle_onnx.data.encoded import (
     EncodedSamples,
     read_rows,
 )
-from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError, first_line
 from nhle_onnx.graph.inputs import watch_inputs
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
@@ -246,5 +246,5 @@ def _choose_rows(metadata: Any) -> int:  # noqa: ANN401 - pyarrow types none
 
 
 def _refuse(file: Path, error: Exception) -> InputRefusedError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = first_line(error)
     return InputRefusedError(f"{file} cannot be read as Parquet: {reason}", remedy=_REMEDY)

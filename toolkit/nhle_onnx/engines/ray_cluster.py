@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from nhle_onnx.engines.engine import Job, Outcome, Value, crash, lose, settle
-from nhle_onnx.errors import DeviceUnavailableError
+from nhle_onnx.errors import DeviceUnavailableError, first_line
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it starts
 
@@ -36,7 +36,7 @@ class RayTasks:
     def run(
         self, function: Callable[[Job], Value], jobs: Mapping[str, Job], retries: int
     ) -> Generator[Outcome[Value]]:
-        """As `Engine.run`. Ray itself repeats a task whose process or machine died."""
+        """Do as `Engine.run`. Ray itself repeats a task whose process or machine died."""
         task: Any = ray.remote(num_cpus=1, max_retries=retries, retry_exceptions=False)(settle)
         waiting = iter(jobs.items())
         running: dict[Any, str] = {}
@@ -59,7 +59,7 @@ def _collect(reference: Any, key: str) -> Outcome[Value]:  # noqa: ANN401 - Ray 
     except ray.exceptions.RayTaskError as error:  # the error could not even be loaded
         return crash(key, error)
     except ray.exceptions.RayError as error:
-        return lose(key, f"Ray gave its task up: {str(error).strip().splitlines()[0]}")
+        return lose(key, f"Ray gave its task up: {first_line(error)}")
     return outcome
 
 

@@ -13,6 +13,7 @@ from nhle_onnx.errors import (
     InputRefusedError,
     UnsupportedModelError,
     describe_error,
+    first_line,
     refuse_unreadable,
 )
 from nhle_onnx.graph.external import list_places
@@ -128,5 +129,5 @@ def _check(path: Path, skeleton: ModelProto) -> None:
     try:
         onnx.checker.check_model(skeleton)
     except onnx.checker.ValidationError as error:
-        message = f"{path} is not a valid ONNX model: {str(error).strip().splitlines()[0]}"
+        message = f"{path} is not a valid ONNX model: {first_line(error)}"
         raise InputRefusedError(message, remedy=_REMEDY) from error

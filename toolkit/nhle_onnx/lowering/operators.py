@@ -8,6 +8,8 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
+# Families of operators whose weights may be integers.
+_INTEGER_FAMILIES = frozenset({"integer_kernels", "packed", "quantized_elementwise", "quantizers"})
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -27,6 +29,11 @@ class Operator:
     def function_name(self) -> str:
         """Name of the lowering function in its family's module."""
         return self.function or _WORD_START.sub("_", self.op_type).lower()
+
+    @property
+    def reads_integers(self) -> bool:
+        """Whether its weights may be integers."""
+        return self.family in _INTEGER_FAMILIES
 
     def serves(self, opset: int) -> bool:
         """Whether this row covers an opset."""
@@ -189,37 +196,39 @@ OPERATORS = (
     Operator("Resize", "resize", since=10),
     Operator("SpaceToDepth", "image"),
     Operator("Upsample", "resize", until=9),
-    Operator("ConvInteger", "quantized", weights=(1,), since=10),
-    Operator("DequantizeLinear", "quantized", since=10),
-    Operator("DynamicQuantizeLinear", "quantized", since=11),
-    Operator("MatMulInteger", "quantized", weights=(0, 1), since=10),
-    Operator("QLinearConv", "quantized", weights=(3, 8), since=10, function="q_linear_conv"),
-    Operator("QLinearMatMul", "quantized", weights=(0, 3), since=10, function="q_linear_matmul"),
-    Operator("QuantizeLinear", "quantized", since=10),
+    Operator("ConvInteger", "integer_kernels", weights=(1,), since=10),
+    Operator("DequantizeLinear", "quantizers", since=10),
+    Operator("DynamicQuantizeLinear", "quantizers", since=11),
+    Operator("MatMulInteger", "integer_kernels", weights=(0, 1), since=10),
+    Operator("QLinearConv", "integer_kernels", weights=(3, 8), since=10, function="q_linear_conv"),
+    Operator(
+        "QLinearMatMul", "integer_kernels", weights=(0, 3), since=10, function="q_linear_matmul"
+    ),
+    Operator("QuantizeLinear", "quantizers", since=10),
     *(
         Operator(op_type, family, weights=weights, domain="com.microsoft", function=function)
         for op_type, family, weights, function in (
             ("Attention", "fused", (1, 2), ""),
             ("BiasGelu", "fused", (1,), ""),
-            ("DequantizeLinear", "quantized", (), ""),
+            ("DequantizeLinear", "quantizers", (), ""),
             ("FastGelu", "fused", (1,), ""),
             ("FusedConv", "fused", (1, 2), ""),
             ("FusedGemm", "fused", (0, 1, 2), ""),
             ("FusedMatMul", "fused", (0, 1), "fused_matmul"),
             ("Gelu", "fused", (), ""),
-            ("MatMulNBits", "quantized", (1,), "mat_mul_n_bits"),
+            ("MatMulNBits", "packed", (1,), "mat_mul_n_bits"),
             ("MultiHeadAttention", "fused", (3,), ""),
-            ("QGemm", "quantized", (3, 6), "q_gemm"),
+            ("QGemm", "integer_kernels", (3, 6), "q_gemm"),
             ("QLinearAdd", "quantized_elementwise", (0, 3), "q_linear_add"),
-            ("QLinearAveragePool", "quantized", (), "q_linear_average_pool"),
+            ("QLinearAveragePool", "integer_kernels", (), "q_linear_average_pool"),
             ("QLinearConcat", "quantized_elementwise", (), "q_linear_concat"),
-            ("QLinearConv", "quantized", (3, 8), "q_linear_conv"),
-            ("QLinearGlobalAveragePool", "quantized", (), "q_linear_global_average_pool"),
+            ("QLinearConv", "integer_kernels", (3, 8), "q_linear_conv"),
+            ("QLinearGlobalAveragePool", "integer_kernels", (), "q_linear_global_average_pool"),
             ("QLinearLeakyRelu", "quantized_elementwise", (), "q_linear_leaky_relu"),
             ("QLinearMul", "quantized_elementwise", (0, 3), "q_linear_mul"),
             ("QLinearSigmoid", "quantized_elementwise", (), "q_linear_sigmoid"),
             ("QLinearSoftmax", "quantized_elementwise", (), "q_linear_softmax"),
-            ("QuantizeLinear", "quantized", (), ""),
+            ("QuantizeLinear", "quantizers", (), ""),
             ("QuickGelu", "fused", (), ""),
             ("SkipLayerNormalization", "fused", (2, 3, 4), ""),
         )

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import UnsupportedModelError, first_line
 from nhle_onnx.hints import hint
 
 Array = npt.NDArray[np.generic]
@@ -30,7 +30,7 @@ def check_parity(
             logits = compute(torch.from_numpy(inputs)).numpy()
         divergence = measure_divergence(logits.reshape(expected.shape), expected)
     except (RuntimeError, ValueError) as error:
-        message = f"the trainable form of the model does not run: {str(error).splitlines()[0]}"
+        message = f"the trainable form of the model does not run: {first_line(error)}"
         raise UnsupportedModelError(
             message, remedy=hint("Use {method=cwm} to edit the head alone.")
         ) from error

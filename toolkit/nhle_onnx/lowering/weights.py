@@ -32,7 +32,6 @@ _ALIASES = frozenset(
         "DequantizeLinear",
     }
 )
-_QUANTIZED = frozenset({"quantized", "quantized_elementwise"})
 _OPERANDS = {**dict.fromkeys(QUANTIZING, 1), "MatMulNBits": 2}  # the inputs before its scales
 _HEAD_TEMPLATE = "Use {method=cwm} to edit the head alone."
 _HEAD_ALONE = hint(_HEAD_TEMPLATE)
@@ -111,9 +110,9 @@ def list_weights(
     found: dict[str, None] = {}
     for node in nodes:
         operator = find_operator(node.domain, node.op_type, opset)
-        if _is_product_of_scales(node, producers):
+        if operator is None or _is_product_of_scales(node, producers):
             continue
-        for position in operator.weights if operator else ():
+        for position in operator.weights:
             source, has_scale = _resolve_alias(node, position, producers)
             if source in tensors and _is_weight(tensors[source], operator, has_scale=has_scale):
                 found[source] = None
@@ -186,14 +185,13 @@ def _resolve_alias(
     return name, has_scale
 
 
-def _is_weight(tensor: TensorProto, operator: Operator | None, *, has_scale: bool) -> bool:
-    family = operator.family if operator else ""
+def _is_weight(tensor: TensorProto, operator: Operator, *, has_scale: bool) -> bool:
     if not is_float(tensor) and not (
-        is_quantized(tensor.data_type) and (has_scale or family in _QUANTIZED)
+        is_quantized(tensor.data_type) and (has_scale or operator.reads_integers)
     ):
         return False
     size = math.prod(tensor.dims)
-    match family:
+    match operator.family:
         case "elementwise" | "quantized_elementwise":
             return size > 1 and not (is_float(tensor) and _is_mask(tensor))
         case "shape":

@@ -9,7 +9,7 @@ import uuid
 from pathlib import PurePath
 from typing import Any
 
-from nhle_onnx.text import name_class
+from nhle_onnx.text import name_class, name_forgotten
 from nhle_onnx.values.report import Accuracy, ConvertedFile, UnlearnReport
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 
@@ -61,7 +61,7 @@ def _number(report: UnlearnReport) -> str:
 
 
 def _name_forgotten(report: UnlearnReport) -> str:
-    names = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    names = name_forgotten(report.labels, report.forget)
     return f"{'class' if len(report.forget) == 1 else 'classes'} {names}"
 
 

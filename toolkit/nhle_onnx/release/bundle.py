@@ -1,36 +1,35 @@
 """Signatures in OpenSSF's model signing format: a Sigstore bundle over file names and digests.
 
-This is the only module that needs the extra `sign`. It does not use the network.
+Needs the extra `sign`. Does not use the network.
 """
 
 import contextlib
-import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from model_signing import hashing, signing, verifying
 from model_signing.manifest import Manifest
 from sigstore_models.bundle.v1 import Bundle
 from sigstore_models.intoto import Envelope, Signature
 
-from nhle_onnx.errors import InputRefusedError, refuse_unreadable
+from nhle_onnx.errors import InputRefusedError, first_line
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.hints import hint
+from nhle_onnx.release.keys import check_curve, load_pem, load_private
 from nhle_onnx.release.low_s import lower
 from nhle_onnx.values.signature import SigningKey, TrustedKey
 
-Loaded = TypeVar("Loaded")
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 _ENVELOPE = "dsseEnvelope"
-_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _DISTRUST = "Do not use these files; get them again, with their signature, from their source."
 
 
@@ -38,33 +37,13 @@ def make_bundle(
     folder: Path, names: Iterable[str], key: SigningKey
 ) -> tuple[bytes, dict[str, str]]:
     """Sign the named files of a folder; return the bundle, and SHA-256 by file name."""
-    password = key.password.encode() if key.password else None
-    curve = _load_private(key).curve
     files = _NamedFiles(folder, names)
     config = signing.Config().set_hashing_config(files)
+    curve = load_private(key).curve
     if key.certificate is None:
-        # annotated as text, but takes bytes
-        config.use_elliptic_key_signer(
-            private_key=key.private_key, password=cast("str | None", password)
-        )
+        _sign_with_key(config, key)
     else:
-        chain = key.chain or (key.certificate,)  # it does not take an empty one
-        for path in (key.certificate, *chain):
-            _load(path, x509.load_pem_x509_certificates, "certificate")
-        try:
-            config.use_certificate_signer(
-                private_key=key.private_key,
-                signing_certificate=key.certificate,
-                certificate_chain=chain,
-            )
-        except ValueError as error:
-            message = f"{key.certificate} is not a certificate for {key.private_key}"
-            raise InputRefusedError(message, remedy="Give the certificate for this key.") from error
-        except TypeError as error:
-            message = f"{key.private_key} is encrypted, which model-signing cannot read here"
-            raise InputRefusedError(
-                message, remedy="With a certificate, give a key without a password."
-            ) from error
+        _sign_with_certificate(config, key, key.certificate)
     with open_scratch() as scratch:
         path = scratch / "signature"
         config.sign(folder, path)
@@ -74,22 +53,30 @@ def make_bundle(
     return bundle.to_json().encode(), files.digests
 
 
-def digest_public_key(key: SigningKey) -> str:
-    """Return the SHA-256 of the public half of a key, as DER."""
-    public = _load_private(key).public_key()
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
-
-
-def _load_private(key: SigningKey) -> ec.EllipticCurvePrivateKey:
+def _sign_with_key(config: signing.Config, key: SigningKey) -> None:
     password = key.password.encode() if key.password else None
-    private = _load(
-        key.private_key,
-        lambda pem: serialization.load_pem_private_key(pem, password),
-        "private key",
+    # annotated as text, but takes bytes
+    config.use_elliptic_key_signer(
+        private_key=key.private_key, password=cast("str | None", password)
     )
-    _check_curve(private, key.private_key)
-    return cast("ec.EllipticCurvePrivateKey", private)
+
+
+def _sign_with_certificate(config: signing.Config, key: SigningKey, certificate: Path) -> None:
+    chain = key.chain or (certificate,)  # it does not take an empty one
+    for path in (certificate, *chain):
+        load_pem(path, x509.load_pem_x509_certificates, "certificate")
+    try:
+        config.use_certificate_signer(
+            private_key=key.private_key, signing_certificate=certificate, certificate_chain=chain
+        )
+    except ValueError as error:
+        message = f"{certificate} is not a certificate for {key.private_key}"
+        raise InputRefusedError(message, remedy="Give the certificate for this key.") from error
+    except TypeError as error:
+        message = f"{key.private_key} is encrypted, which model-signing cannot read here"
+        raise InputRefusedError(
+            message, remedy="With a certificate, give a key without a password."
+        ) from error
 
 
 def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str]:
@@ -110,7 +97,7 @@ def read_bundle(content: bytes, name: str, trusted: TrustedKey) -> dict[str, str
             _check_form(bundle, trusted)
         except Exception as error:  # errors of three libraries, without a common base class
             message = f"{name} was not made with the key of {trusted}, or was changed"
-            raise InputRefusedError(f"{message}: {_first_line(error)}", remedy=_DISTRUST) from error
+            raise InputRefusedError(f"{message}: {first_line(error)}", remedy=_DISTRUST) from error
     return asked.list_digests(name)
 
 
@@ -178,7 +165,7 @@ def _parse(content: bytes, name: str) -> Bundle:
             bundle.to_json().encode() == content and len(document[_ENVELOPE]["signatures"]) == 1
         )
     except Exception as error:
-        message = f"{name} is not a signature, or was changed: {_first_line(error)}"
+        message = f"{name} is not a signature, or was changed: {first_line(error)}"
         raise InputRefusedError(message, remedy=_DISTRUST) from error
     if not is_plain:
         message = f"{name} was changed: it is not encoded as signatures are"
@@ -197,12 +184,12 @@ def _trust(config: verifying.Config, bundle: Bundle, name: str, trusted: Trusted
         message = f"{name} was made with {made}"
         raise InputRefusedError(message, remedy=hint(f"Check it with {option}."))
     if trusted.public_key:
-        public = _load(trusted.public_key, serialization.load_pem_public_key, "public key")
-        _check_curve(public, trusted.public_key)
+        public = load_pem(trusted.public_key, serialization.load_pem_public_key, "public key")
+        check_curve(public, trusted.public_key)
         config.use_elliptic_key_verifier(public_key=trusted.public_key)
         return
     for path in trusted.chain:
-        _load(path, x509.load_pem_x509_certificates, "certificate")
+        load_pem(path, x509.load_pem_x509_certificates, "certificate")
     config.use_certificate_verifier(certificate_chain=trusted.chain)
 
 
@@ -228,7 +215,7 @@ def _check_form(bundle: Bundle, trusted: TrustedKey) -> None:
     else:
         public = _list_certificates(bundle)[0].public_key()
     given = _get_signature(bundle).sig
-    if given != lower(given, cast("ec.EllipticCurvePublicKey", public).curve):
+    if given != lower(given, cast("EllipticCurvePublicKey", public).curve):
         raise ValueError("it is the second valid form of a signature; sign the files again")
 
 
@@ -254,32 +241,3 @@ def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     except (InvalidSignature, ValueError, TypeError):
         return False
     return True
-
-
-def _load(path: Path, load: Callable[[bytes], Loaded], kind: str) -> Loaded:
-    try:
-        return load(read_regular(path))
-    except OSError as error:
-        raise refuse_unreadable(path, error, f"Give the PEM file of a {kind}.") from error
-    except TypeError as error:  # a missing password, or an unnecessary one
-        message = f"{path}: {_first_line(error)}"
-        raise InputRefusedError(
-            message, remedy="The variable NHLE_ONNX_KEY_PASSWORD holds a key's password."
-        ) from error
-    except Exception as error:
-        message = f"{path} cannot be read as a {kind}: {_first_line(error)}"
-        raise InputRefusedError(message, remedy=f"Give the PEM file of a {kind}.") from error
-
-
-def _check_curve(key: object, path: Path) -> None:
-    elliptic = ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey
-    if not isinstance(key, elliptic) or key.curve.name not in _CURVES:
-        message = f"{path} holds a key that is not P-256, P-384 or P-521"
-        raise InputRefusedError(
-            message, remedy="Make one with `openssl ecparam -name prime256v1 -genkey -noout`."
-        )
-
-
-def _first_line(error: Exception) -> str:
-    """Return an error's first line, or its name: cryptography's errors have no text."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

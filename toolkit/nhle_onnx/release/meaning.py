@@ -1,6 +1,6 @@
 """What a verdict means, in one sentence for the terminal and the pages."""
 
-from nhle_onnx.text import format_percent, name_class
+from nhle_onnx.text import format_percent, name_forgotten
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.kit import DeviceReport, KitReport
@@ -27,7 +27,7 @@ _MASKED = "masked, not forgotten: the features still hold the class"
 
 def explain_verdict(report: Report) -> str:
     """Say what was shown, what failed, or what could not be judged."""
-    names = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    names = name_forgotten(report.labels, report.forget)
     if report.verdict == "failed":
         failed = [check.name for check in report.checks if check.verdict == "failed"]
         return f"{', '.join(failed)} missed {'its limit' if len(failed) == 1 else 'their limits'}"

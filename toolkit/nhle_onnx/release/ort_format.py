@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from onnx import ModelProto
 
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import UnsupportedModelError, first_line
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
@@ -64,7 +64,7 @@ def convert_to_ort(model: ModelProto | bytes) -> bytes:
             converted = path.with_suffix(".ort").read_bytes()
             _open(converted)
         except Exception as error:  # ONNX Runtime's errors share no public base class
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             message = f"ONNX Runtime cannot make a .ort file of this model: {reason}"
             raise UnsupportedModelError(message, remedy=_REMEDY) from error
     return converted

@@ -59,7 +59,7 @@ def sign_contents(contents: Mapping[str, bytes], key: SigningKey) -> bytes:
 def fingerprint(key: SigningKey) -> str:
     """Return the SHA-256 of a key's public half."""
     _require_extra()
-    from nhle_onnx.release.bundle import digest_public_key  # noqa: PLC0415 - as above
+    from nhle_onnx.release.keys import digest_public_key  # noqa: PLC0415 - as above
 
     return digest_public_key(key)
 

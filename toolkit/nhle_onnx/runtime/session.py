@@ -12,7 +12,7 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto
 
-from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError
+from nhle_onnx.errors import DeviceUnavailableError, InputRefusedError, first_line
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
@@ -80,7 +80,7 @@ class Session:
         try:
             parts = [run(self.native, list(outputs), feed, self.options) for feed in feeds]
         except Exception as error:  # ONNX Runtime's errors share no public base class
-            message = f"ONNX Runtime failed on {self.provider}: {_first_line(error)}"
+            message = f"ONNX Runtime failed on {self.provider}: {first_line(error)}"
             if self.provider == CUDA and _DEVICE_FAULT.search(str(error)):
                 raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
             raise InputRefusedError(message, remedy="Check the model with the images.") from error
@@ -155,7 +155,7 @@ def _open(source: str | bytes, provider: str, entries: Mapping[str, str], lanes:
     try:
         native = open_native(source, _OPTIONS[provider], entries, threads=threads)
     except Exception as error:  # ONNX Runtime's errors share no public base class
-        message = f"ONNX Runtime cannot load the model: {_first_line(error)}"
+        message = f"ONNX Runtime cannot load the model: {first_line(error)}"
         if provider == CUDA and _DEVICE_FAULT.search(str(error)):
             raise DeviceUnavailableError(message, remedy=_DEVICE_REMEDY) from error
         raise InputRefusedError(message, remedy="Check it with onnx.checker.") from error
@@ -208,7 +208,3 @@ def _fill(images: Array, batch: int) -> Array:
     """Fill up images to a multiple of the graph's fixed batch size by repeating the first."""
     missing = -len(images) % batch
     return np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

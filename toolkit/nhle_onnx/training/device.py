@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from nhle_onnx.errors import DeviceUnavailableError
+from nhle_onnx.errors import DeviceUnavailableError, first_line
 from nhle_onnx.hints import hint
 from nhle_onnx.values.places import Device
 
@@ -46,7 +46,7 @@ def explain_device_faults() -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-        message = f"training failed on the device: {str(error).splitlines()[0]}"
+        message = f"training failed on the device: {first_line(error)}"
         raise DeviceUnavailableError(
             message, remedy=hint("Free the device's memory, or give {device=cpu}.")
         ) from error
@@ -60,5 +60,5 @@ def _find_cuda_fault() -> str | None:
         image = torch.ones(1, 1, 4, 4, device="cuda")
         torch.nn.functional.conv2d(image, image[:, :, :2, :2]).sum().item()
     except RuntimeError as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return None

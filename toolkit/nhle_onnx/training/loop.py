@@ -106,7 +106,7 @@ def train(
 def _measure(
     objective: Callable[[], Losses], budget: Budget, pace: Pace, points: Sequence[TrainingStep]
 ) -> Losses | None:
-    """The losses, or None where the last step is to be taken back."""
+    """Return the losses, or None where the last step is to be taken back."""
     try:
         losses = objective()
     except FloatingPointError:
@@ -136,15 +136,15 @@ def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:
 
 
 def make_relative_adam(
-    parameters: Sequence[nn.Parameter], rate: float, whole: Collection[nn.Parameter] = ()
+    parameters: Sequence[nn.Parameter], rate: float, quantized: Collection[nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
     """Adam whose step is a fraction `rate` of each tensor's own root mean square.
 
     Weights that were folded with a batch norm differ in magnitude by orders, and each moves in
-    proportion. `whole` are parameters of whole numbers, which may count from a zero point of
+    proportion. `quantized` are parameters of whole numbers, which may count from a zero point of
     theirs: their magnitude is that about their mean.
     """
-    centred = {id(parameter) for parameter in whole}
+    centred = {id(parameter) for parameter in quantized}
     groups = [
         {
             "params": [parameter],
@@ -156,6 +156,6 @@ def make_relative_adam(
 
 
 def measure_magnitude(parameter: Tensor, *, centres: bool = False) -> float:
-    """Root mean square of a tensor, about its mean if `centres`; never 0."""
+    """Return the root mean square of a tensor, about its mean if `centres`; never 0."""
     values = parameter - parameter.mean() if centres and parameter.numel() > 1 else parameter
     return max(values.square().mean().sqrt().item(), _SMALLEST_SCALE)

@@ -83,7 +83,7 @@ def finetune(
                 samples.rows,
                 request,
                 most_steps=ENDURANCE[options.effort].attack_steps,
-                whole=[lowered.parameter_of[name] for name in lowered.whole],
+                quantized=[lowered.parameter_of[name] for name in lowered.quantized],
             )
             objective = replace(objective, resistance=resistance)
         made = len(objective.anchors) - len(samples.anchors)
@@ -103,7 +103,7 @@ def _make_objective(
     *,
     device: torch.device,
 ) -> tuple[Probe, ForgetObjective]:
-    """What the original says of the samples, and what training minimises on them."""
+    """Return what the original says of the samples, and what training minimises on them."""
     generator = torch.Generator().manual_seed(options.seed)
     layout = target.layout or "NCHW"
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))

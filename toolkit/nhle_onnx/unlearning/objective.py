@@ -1,7 +1,6 @@
 """What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,10 @@ from nhle_onnx.unlearning.feature_alignment import (
     draw_examples,
     imitation_loss,
     measure_spread,
-    pool_features,
     separation_loss,
 )
 from nhle_onnx.unlearning.losses import find_loss
+from nhle_onnx.unlearning.network import Outputs, join, require_finite, run, to_inputs
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
@@ -38,13 +37,6 @@ SEPARATION_WEIGHT = 0.3
 TURNS = 16  # draws of anchors' views that come again
 _AUGMENTED_SHARE = 0.5  # if all were, a deep network would forget the change and not the sample
 _TINY = 1e-12
-
-
-class Outputs(NamedTuple):
-    """What a network makes of a batch: logits [N, K] and the head's features [N, D]."""
-
-    logits: Tensor
-    features: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +77,9 @@ class ForgetObjective:
         labels = encode_negative_hot(classes, self.request).to(self.device)
         forget = self._view(self.augment(forget, labels), self.generator)
         anchors, answers = self._view_anchors()
-        original = _join(self._ask_original(forget), answers)
-        edited = _run(self.module, self._lay_out(torch.cat([forget, anchors])))
-        _require_finite(edited, "the model in training")
+        original = join(self._ask_original(forget), answers)
+        edited = run(self.module, self._lay_out(torch.cat([forget, anchors])))
+        require_finite(edited, "the model in training")
         count = len(forget)
         forget_loss = self._measure_forget_loss(edited.logits, original.logits, labels)
         drift = retain_loss = alignment_loss = forget_loss.new_zeros(())
@@ -122,7 +114,7 @@ class ForgetObjective:
             return augmented
         near = images[is_moved].requires_grad_()
         margin = measure_forget_margin(
-            _run(self.module, self._lay_out(near)).logits, labels[is_moved]
+            run(self.module, self._lay_out(near)).logits, labels[is_moved]
         )
         (ascent,) = torch.autograd.grad(margin.sum(), near)
         size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
@@ -131,8 +123,8 @@ class ForgetObjective:
         return augmented
 
     def _view_anchors(self) -> tuple[Tensor, Outputs | None]:
-        """Views of anchors, and what the original says of them. A few draws come again and again,
-        so that it is asked once about each; the images, drawn anew, take no memory.
+        """Return views of anchors, and what the original says of them. It is asked once about each
+        of a few draws, which recur; their images are drawn anew, which takes no memory.
         """
         turn = int(torch.randint(TURNS, (), generator=self.generator))
         generator = torch.Generator().manual_seed((self.generator.initial_seed() + turn) % 2**63)
@@ -143,8 +135,8 @@ class ForgetObjective:
 
     @torch.no_grad()
     def _ask_original(self, views: Tensor) -> Outputs:
-        outputs = _run(self.original, self._lay_out(views))
-        _require_finite(outputs, "the model as given")
+        outputs = run(self.original, self._lay_out(views))
+        require_finite(outputs, "the model as given")
         return outputs
 
     def _view(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -154,7 +146,7 @@ class ForgetObjective:
         return to_inputs(images, self.layout, self.device)
 
     def _resist(self, resistance: Resistance, images: Tensor, answers: Tensor) -> Tensor:
-        """What is left of the class where an attacker has learned these images."""
+        """Return what is left of the class after an attacker has learned these images."""
         forget, classes = self._draw_forget()
         fresh = self._lay_out(self._view(forget, self.generator))
         known = Labelled(self._lay_out(images), answers)
@@ -163,7 +155,7 @@ class ForgetObjective:
         return RESISTANCE_WEIGHT * loss
 
     def _measure_forget_loss(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
-        """On the forget samples, and on what else the original takes for one."""
+        """Return the loss on the forget samples, and on what else the original takes for one."""
         count = len(labels)
         answers = original[count:].argmax(1)
         taken = torch.isin(answers, torch.tensor(self.request.forget).to(answers))
@@ -192,14 +184,14 @@ class ForgetObjective:
         return alignment_loss
 
     def _draw_forget(self) -> tuple[Tensor, Tensor]:
-        """Samples, half of them mixed with another of their class, and their classes."""
+        """Draw samples and their classes; half of the samples are mixed with another of theirs."""
         chosen = _draw(len(self.forget), self.batch_size, self.generator)
         images, classes = self.forget[chosen], self.forget_classes[chosen]
         partners = draw_partners(classes, self.generator)
         return mix(images, images[partners], self.generator), classes
 
     def _draw_anchors(self, generator: torch.Generator) -> Tensor:
-        """Anchors, half of them mixed with another."""
+        """Draw anchors, half of them mixed with another."""
         if self.synthesizes:
             return synthesize_anchors(self.forget, generator)[: self.batch_size]
         images = self.anchors[_draw(len(self.anchors), self.batch_size, generator)]
@@ -207,7 +199,7 @@ class ForgetObjective:
 
 
 def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
-    """For each sample the index of one of the same class, [N]."""
+    """Return for each sample the index of one of the same class, [N]."""
     order = torch.randperm(len(classes), generator=generator)
     by_class = order[torch.argsort(classes[order], stable=True)]
     partners = torch.empty_like(order)
@@ -217,35 +209,8 @@ def draw_partners(classes: Tensor, generator: torch.Generator) -> Tensor:
     return partners
 
 
-def _run(module: nn.Module, inputs: Tensor) -> Outputs:
-    logits, features = module(inputs)
-    return Outputs(logits=logits.flatten(1), features=pool_features(features))
-
-
-def _join(first: Outputs, second: Outputs | None) -> Outputs:
-    return (
-        first
-        if second is None
-        else Outputs(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
-    )
-
-
-def _require_finite(outputs: Outputs, who: str) -> None:
-    for name, values in outputs._asdict().items():
-        if not torch.isfinite(values).all():
-            raise FloatingPointError(f"{who} gives {name} that are not finite")
-
-
-def to_inputs(images: Tensor, layout: Layout, device: torch.device) -> Tensor:
-    """Images [N, C, H, W] as the network takes them. Channels last in memory: on a CPU that
-    makes depthwise convolution several times faster.
-    """
-    placed = images.to(device).contiguous(memory_format=torch.channels_last)
-    return placed if layout == "NCHW" else placed.permute(0, 2, 3, 1)
-
-
 def _draw(count: int, batch_size: int, generator: torch.Generator) -> Tensor:
-    """All, or a random part as large as a batch."""
+    """Return the indices of all, or of a random part as large as a batch."""
     if count <= batch_size:
         return torch.arange(count)
     return torch.randperm(count, generator=generator)[:batch_size]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nhle_onnx.training.augmentation import flip_and_shift
-from nhle_onnx.unlearning.objective import to_inputs
+from nhle_onnx.unlearning.network import to_inputs
 from nhle_onnx.values.preprocess import Layout
 
 SHIFT_FRACTION = 0.1  # of the image's shorter side, at most

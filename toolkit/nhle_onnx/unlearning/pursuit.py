@@ -63,10 +63,10 @@ def pursue(
     """
     parameters = {name: lowered.parameter_of[name] for name in names}
     goal = make_goal(*_prepare(lowered.module, parameters.values()))
-    whole = [parameters[name] for name in names if name in lowered.whole]
-    spread_within_steps(whole, options.seed)
-    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), whole, options)
-    rounded = list(parameters.values()) if whole else []
+    quantized = [parameters[name] for name in names if name in lowered.quantized]
+    spread_within_steps(quantized, options.seed)
+    optimizer, optimizer_name = _make_optimizer(list(parameters.values()), quantized, options)
+    rounded = list(parameters.values()) if quantized else []
     trajectory, stop_reason = _run(
         optimizer,
         goal.objective,
@@ -88,20 +88,20 @@ def pursue(
 
 
 @torch.no_grad()
-def spread_within_steps(whole: Iterable[nn.Parameter], seed: int) -> None:
+def spread_within_steps(quantized: Iterable[nn.Parameter], seed: int) -> None:
     """Give each weight that is rounded when read a place of its own that rounds to the same number.
 
     In the middle of its step, where a stored integer lies, each is equally far from the next: after
     a few updates of equal size, all would leap there at once.
     """
     generator = torch.Generator().manual_seed(seed)
-    for parameter in whole:
+    for parameter in quantized:
         places = torch.rand(parameter.shape, generator=generator) - 0.5
         parameter.add_(places.to(parameter), alpha=_WITHIN)
 
 
 def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:
-    """The module with only `trained` to learn, and a frozen copy of it as it is."""
+    """Return the module with only `trained` to learn, and a frozen copy of it as it is."""
     # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module.requires_grad_(requires_grad=False)
@@ -154,22 +154,22 @@ def _run(
 
 
 def find_step_limit(options: UnlearnOptions) -> int:
-    """How many steps training takes at most."""
+    """Return how many steps training takes at most."""
     return ENDURANCE[options.effort].steps if options.steps is None else options.steps
 
 
 def limit_batch(options: UnlearnOptions) -> int:
-    """How many images of each kind a step sees at most."""
+    """Return how many images of each kind a step sees at most."""
     most = ENDURANCE[options.effort].most_images
     return options.batch_size if most is None else min(most, options.batch_size)
 
 
 def _make_optimizer(
-    parameters: Sequence[nn.Parameter], whole: Sequence[nn.Parameter], options: UnlearnOptions
+    parameters: Sequence[nn.Parameter], quantized: Sequence[nn.Parameter], options: UnlearnOptions
 ) -> tuple[torch.optim.Optimizer, str]:
-    """Relative Adam, unless a rate was given: then the loss's own optimizer."""
+    """Return relative Adam or, where a rate was given, the loss's own optimizer."""
     if options.lr is None:
         name = f"Adam, up to {LARGEST_RATE:.3g} of each tensor's magnitude a step"
-        return make_relative_adam(parameters, 1.0, whole), name
+        return make_relative_adam(parameters, 1.0, quantized), name
     kind = find_loss(options.loss).optimizer
     return kind(parameters, lr=options.lr), f"{kind.__name__}, rate {options.lr:.3g}"

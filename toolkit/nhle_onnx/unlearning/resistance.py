@@ -65,7 +65,7 @@ class _Attacker(nn.Module):
 class Resistance:
     """Measures how well a network resists an attacker of at most `most_steps` steps.
 
-    `rows` are the head's; `whole` are the network's parameters of whole numbers.
+    `rows` are the head's; `quantized` are the network's parameters of whole numbers.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Resistance:
         request: ForgetRequest,
         *,
         most_steps: int,
-        whole: Collection[nn.Parameter] = (),
+        quantized: Collection[nn.Parameter] = (),
     ) -> None:
         self._parameters = list(module.parameters())
         self._request, self._most_steps = request, most_steps
         copied = copy.deepcopy(module).requires_grad_(requires_grad=True)
         self._attacker = _Attacker(copied, rows, request)
-        is_whole = {id(each) for each in whole}
-        self._whole = [
+        is_quantized = {id(each) for each in quantized}
+        self._quantized = [
             own
             for own, other in zip(copied.parameters(), self._parameters, strict=True)
-            if id(other) in is_whole
+            if id(other) in is_quantized
         ]
         self._sizes = [measure_magnitude(torch.from_numpy(each)) for each in rows]
 
@@ -112,7 +112,7 @@ class Resistance:
     def _make_optimizer(self) -> torch.optim.Optimizer:
         """Adam in proportion to each tensor's magnitude; the reset rows, to the whole head's."""
         attacker = self._attacker
-        optimizer = make_relative_adam(list(attacker.module.parameters()), _RATE, self._whole)
+        optimizer = make_relative_adam(list(attacker.module.parameters()), _RATE, self._quantized)
         for parameter, size in zip((attacker.weight, attacker.bias), self._sizes, strict=True):
             optimizer.add_param_group({"params": [parameter], "lr": _RATE * size})
         return optimizer

@@ -13,6 +13,8 @@ from nhle_onnx.values.request import Effort
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check, Judged
 
+Curves = dict[Role, tuple[float, ...]]  # Acc_F after each step of relearning, on each model
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
@@ -85,7 +87,7 @@ class AuditReport(Judged):
     accuracies: dict[Role, Accuracy]
     other_kernels: OtherKernels | None = None
     flows: dict[Role, tuple[float, ...]]
-    curves: dict[Role, tuple[float, ...]]
+    curves: Curves
     measures: tuple[Measure, ...]
     skipped: tuple[Skipped, ...]
     elapsed_s: dict[str, float]

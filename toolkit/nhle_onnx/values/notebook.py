@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from nhle_onnx.text import format_number, name_class, to_printable
+from nhle_onnx.text import format_number, name_forgotten, to_printable
 
 _COLOURS = {"passed": "#00664a", "failed": "#a8320a", "not-judged": "#5d5300"}
 
@@ -12,7 +12,7 @@ _COLOURS = {"passed": "#00664a", "failed": "#a8320a", "not-judged": "#5d5300"}
 def render_notebook(report: Any) -> str:  # noqa: ANN401 - any report with checks
     """Render a report as a few lines of HTML, without styles of a page around it."""
     title = report.verdict.replace("-", " ").upper()
-    named = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    named = name_forgotten(report.labels, report.forget)
     heading = (
         f'<p><strong style="color: {_COLOURS[report.verdict]}; background: #fff; padding: 0 .3em">'
         f"{title}</strong> {escape(named)}</p>"

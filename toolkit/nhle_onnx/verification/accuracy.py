@@ -90,3 +90,8 @@ def measure_accuracy(
 ) -> Accuracy:
     """Compute the accuracies of predictions [N] of classes [N]."""
     return compute_accuracy(count_hits(predictions, classes, request.num_classes), request)
+
+
+def subtract(after: float | None, before: float | None) -> float | None:
+    """Return a difference where both were measured."""
+    return None if after is None or before is None else after - before

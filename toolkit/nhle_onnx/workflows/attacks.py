@@ -28,7 +28,7 @@ from nhle_onnx.auditing.context import AuditContext, split_halves
 from nhle_onnx.auditing.measures import combine_repeats
 from nhle_onnx.hints import hint
 from nhle_onnx.training.device import explain_device_faults, open_device
-from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.audit import Curves, Measure
 from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.audit import AuditSettings
@@ -41,7 +41,7 @@ class Tools(NamedTuple):
     """
 
     device: torch.device
-    curves: dict[Role, tuple[float, ...]]
+    curves: Curves
     on_step: Callable[[Role, int, int], None]
     shadows: int = 0
 
@@ -116,7 +116,7 @@ ATTACKS: dict[str, Attack] = {
 def list_attacks(
     context: AuditContext,
     settings: AuditSettings,
-    curves: dict[Role, tuple[float, ...]],
+    curves: Curves,
     watch: Stopwatch,
 ) -> tuple[str, dict[str, Callable[[], tuple[Measure, ...]]]]:
     """Return the training device, and each attack by name; relearning fills `curves`.
@@ -152,7 +152,7 @@ def _is_wanted(attack: Attack, effort: Effort) -> bool:
 def _repeat(
     attack: Attack, context: AuditContext, tools: Tools, repeats: int
 ) -> tuple[Measure, ...]:
-    """What an attack finds, with as many ways to share the samples out; curves are the first's."""
+    """Return what an attack finds in repeated draws of the samples; curves are the first's."""
     found = [attack.run(context, tools)]
     for seed in range(context.seed + 1, context.seed + repeats):
         drawn = replace(context, is_attack=split_halves(context.classes, seed), seed=seed)

@@ -14,6 +14,7 @@ from nhle_onnx.auditing.context import (
     read_answers,
     split_halves,
 )
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.errors import InputRefusedError, NotFiniteError
@@ -29,7 +30,6 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.classifier import (
     Classifier,
-    make_request,
     open_classifier,
     require_all_classes,
     require_same_task,
@@ -71,7 +71,7 @@ def load_inputs(settings: AuditSettings) -> Loaded:
         for path in (settings.data, settings.members)
         if path
     ]
-    request = make_request(original, settings.forget)
+    request = parse_request(settings.forget, original.labels)
     data, members = sources[0], sources[1] if settings.members else None
     _check_samples(data, request)
     images = data.read(range(min(TRIED, len(data.classes))))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nhle_onnx.data.labels import find_labels, parse_classes
+from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.data.own_report import read_dropped
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
@@ -18,7 +18,6 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.hints import hint
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
-from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.version import __version__
@@ -77,15 +76,8 @@ def require_all_classes(classifier: Classifier, what: str) -> None:
         )
 
 
-def make_request(classifier: Classifier, forget: tuple[str, ...]) -> ForgetRequest:
-    """Check the classes that a user named against the model."""
-    return ForgetRequest(
-        forget=parse_classes(forget, classifier.labels), num_classes=len(classifier.labels)
-    )
-
-
 def run_alone(classifier: Classifier) -> Classifier:
-    """The classifier, to be run one image at a time."""
+    """Return the classifier as one that is run image by image."""
     if classifier.image_input.batch is not None:
         return classifier
     return replace(classifier, image_input=replace(classifier.image_input, batch=1))

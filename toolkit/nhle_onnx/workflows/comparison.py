@@ -5,18 +5,14 @@ from functools import partial
 
 from onnx import ModelProto
 
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.changes import Changes, compare_models
-from nhle_onnx.workflows.classifier import (
-    Classifier,
-    make_request,
-    open_classifier,
-    require_same_task,
-    run_alone,
-)
-from nhle_onnx.workflows.measure import LoadedModel, load_classifier, name_other
+from nhle_onnx.workflows.classifier import Classifier, open_classifier, require_same_task, run_alone
+from nhle_onnx.workflows.measure import LoadedModel, load_classifier
+from nhle_onnx.workflows.other_kernels import name_other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +42,7 @@ def open_comparison(settings: VerifySettings) -> Comparison:
     classifier = open_classifier(settings.model, settings.flags, companions)
     if settings.one_by_one:
         classifier = run_alone(classifier)
-    request = make_request(classifier, settings.forget)
+    request = parse_request(settings.forget, classifier.labels)
     baseline = None
     if settings.baseline:
         opened = open_classifier(settings.baseline, settings.flags, (settings.model,))
@@ -57,7 +53,7 @@ def open_comparison(settings: VerifySettings) -> Comparison:
 
 
 def load_models(settings: VerifySettings, comparison: Comparison) -> list[LoadedModel]:
-    """The model on each provider; then, on the first, those that `name_extras` names."""
+    """Load the model on each provider; then, on the first, those that `name_extras` names."""
     classifier, baseline = comparison.classifier, comparison.baseline
     provider, kernels = settings.providers[0], settings.kernels
     load = partial(load_classifier, runtime=settings.runtime)
@@ -73,7 +69,7 @@ def load_models(settings: VerifySettings, comparison: Comparison) -> list[Loaded
 
 
 def name_extras(settings: VerifySettings, comparison: Comparison) -> tuple[str, ...]:
-    """What stands behind the providers' models in a tally; `other` are the other kernels."""
+    """Name what follows the providers' models in a tally; `other` are the other kernels."""
     baseline = comparison.baseline
     names = {
         "before": baseline is not None,

@@ -12,7 +12,7 @@ from nhle_onnx.text import name_class
 from nhle_onnx.values.kit import DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.settings.gates import DeviceLimits
-from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL
 
 _CLIPPED = (

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from nhle_onnx.data.folders import LISTS, read_list
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.data.splits import find_samples
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.inputs import remember_inputs
@@ -20,7 +21,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.values.fleet import JobRecord
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
-from nhle_onnx.workflows.classifier import Classifier, make_request, open_classifier
+from nhle_onnx.workflows.classifier import Classifier, open_classifier
 from nhle_onnx.workflows.observer import Silence, Stopwatch
 from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out, rehearse
@@ -117,7 +118,7 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "labels": classifier.labels,
         "preprocess": asdict(classifier.preprocess) if classifier.preprocess else None,
         "image_input": asdict(classifier.image_input),
-        "forget": make_request(classifier, settings.forget).forget,
+        "forget": parse_request(settings.forget, classifier.labels).forget,
         "samples": _digest_tree(settings.samples or _find(classifier)),
         "eval_data": _digest_tree(settings.data),
         "anchors": settings.anchors,

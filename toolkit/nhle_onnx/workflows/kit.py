@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.data.samples import open_samples
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.head.find import is_output
@@ -39,18 +40,17 @@ from nhle_onnx.values.kit import (
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.kit import KitSettings
-from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import measure_accuracy, predict_classes
 from nhle_onnx.verification.finite import name_model
-from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import (
     TOOL,
     Classifier,
-    make_request,
     open_classifier,
     require_all_classes,
     summarize_file,
 )
+from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.measure import describe_suspicion
 from nhle_onnx.workflows.observer import Observer
 
@@ -65,7 +65,7 @@ class _KitInputs:
     baseline: Classifier | None
     request: ForgetRequest
     dtype: InputType
-    inputs: npt.NDArray[np.float32]
+    images: npt.NDArray[np.float32]
     classes: npt.NDArray[np.int64]
     available: int
 
@@ -74,12 +74,12 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     """Run the chosen images here, and write them with the model and the programs for a device."""
     check_writable(settings.out, force=settings.force)
     observer.start_stage("loading")
-    material = _gather(settings)
+    inputs = _gather(settings)
     check_writable(settings.out, force=settings.force)  # again, now that the samples are known
     observer.start_stage("measuring")
-    data = _read_model(material.classifier)
-    data[IMAGES] = encode_images(material.inputs, material.dtype)
-    kit = _describe(material, settings.limits, data)
+    data = _read_model(inputs.classifier)
+    data[IMAGES] = encode_images(inputs.images, inputs.dtype)
+    kit = _describe(inputs, settings.limits, data)
     figures = measure_answers(kit, kit.expected)
     checks, unmeasured = judge_accuracy(kit, figures, kit.limits)
     checks = word_checks(checks, "flags")
@@ -92,21 +92,16 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     suspicion = describe_suspicion(kit.host.before) if kit.host.before else ()
     return KitReport(
         tool=TOOL,
-        model=summarize_file(material.classifier.model),
-        baseline=summarize_file(material.baseline.model) if material.baseline else None,
-        kit=FileSummary(
-            path=str(settings.out),
-            sha256=hashlib.sha256(archive).hexdigest(),
-            size_bytes=len(archive),
-            sidecars={},
-        ),
+        model=summarize_file(inputs.classifier.model),
+        baseline=summarize_file(inputs.baseline.model) if inputs.baseline else None,
+        kit=summarize_contents(settings.out, {settings.out: archive}),
         kit_json_sha256=hashlib.sha256(contents[KIT_JSON]).hexdigest(),
         labels=kit.labels,
         forget=kit.forget,
         samples=KitSamples(
             kit=len(kit.classes),
             forgotten=sum(index in kit.forget for index in kit.classes),
-            available=material.available,
+            available=inputs.available,
             source=str(settings.data),
         ),
         provider=kit.host.provider,
@@ -120,28 +115,11 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
 
 def _gather(settings: KitSettings) -> _KitInputs:
     classifier = open_classifier(settings.model, settings.flags)
-    if not is_output(classifier.model.proto, classifier.head.output):
-        message = (
-            f"{settings.model} shows no scores, which a kit compares: {classifier.head.output} is "
-            "not one of its outputs"
-        )
-        raise UnsupportedModelError(message, remedy="Export it with the scores as an output.")
-    require_all_classes(classifier, "a kit")
-    request = make_request(classifier, settings.forget)
+    dtype = _check_model(settings, classifier)
+    request = parse_request(settings.forget, classifier.labels)
     baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
     _check_kept(settings, classifier, baseline)
     target = classifier.image_input
-    dtype = _TYPES.get(target.dtype)
-    if dtype is None:
-        message = f"{settings.model} takes {target.dtype}, which a kit's programs do not feed"
-        raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
-    if classifier.model.constants:
-        message = (
-            f"{settings.model} has inputs beside the images, which a kit's programs do not feed"
-        )
-        raise UnsupportedModelError(
-            message, remedy="Make them initializers of the graph, so that they have defaults."
-        )
     source = open_samples(settings.data, target, classifier.preprocess, classifier.labels)
     if not np.isin(source.classes, request.forget).any():
         message = f"{settings.data} holds no sample of a forgotten class, so a kit proves nothing"
@@ -153,10 +131,36 @@ def _gather(settings: KitSettings) -> _KitInputs:
         baseline=baseline,
         request=request,
         dtype=dtype,
-        inputs=source.read(positions.tolist()),
+        images=source.read(positions.tolist()),
         classes=source.classes[positions],
         available=len(source.classes),
     )
+
+
+def _check_model(settings: KitSettings, classifier: Classifier) -> InputType:
+    """Return the type of the model's input. Raises UnsupportedModelError for a model that a kit's
+    programs cannot run or judge.
+    """
+    if not is_output(classifier.model.proto, classifier.head.output):
+        message = (
+            f"{settings.model} shows no scores, which a kit compares: {classifier.head.output} is "
+            "not one of its outputs"
+        )
+        raise UnsupportedModelError(message, remedy="Export it with the scores as an output.")
+    require_all_classes(classifier, "a kit")
+    dtype = _TYPES.get(classifier.image_input.dtype)
+    if dtype is None:
+        given = classifier.image_input.dtype
+        message = f"{settings.model} takes {given}, which a kit's programs do not feed"
+        raise UnsupportedModelError(message, remedy="Give the model a float32 or float16 input.")
+    if classifier.model.constants:
+        message = (
+            f"{settings.model} has inputs beside the images, which a kit's programs do not feed"
+        )
+        raise UnsupportedModelError(
+            message, remedy="Make them initializers of the graph, so that they have defaults."
+        )
+    return dtype
 
 
 def _check_kept(settings: KitSettings, classifier: Classifier, baseline: Classifier | None) -> None:
@@ -167,14 +171,14 @@ def _check_kept(settings: KitSettings, classifier: Classifier, baseline: Classif
         raise InputRefusedError(message, remedy=hint("Give {out} another path."))
 
 
-def _describe(material: _KitInputs, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:
+def _describe(inputs: _KitInputs, limits: DeviceLimits, data: dict[str, bytes]) -> Kit:
     """Make kit.json, with ONNX Runtime's answers here on the CPU, one image at a time."""
-    classifier, request, classes = material.classifier, material.request, material.classes
+    classifier, request, classes = inputs.classifier, inputs.request, inputs.classes
     target, model = classifier.image_input, classifier.model
     before = None
-    if material.baseline:
-        before = measure_accuracy(_predict(material.baseline, material), classes, request)
-    expected = _predict(classifier, material)
+    if inputs.baseline:
+        before = measure_accuracy(_predict(inputs.baseline, inputs), classes, request)
+    expected = _predict(classifier, inputs)
     return Kit(
         tool=TOOL,
         model=KitModel(
@@ -188,7 +192,7 @@ def _describe(material: _KitInputs, limits: DeviceLimits, data: dict[str, bytes]
             file=IMAGES,
             sha256=hashlib.sha256(data[IMAGES]).hexdigest(),
             input=target.name,
-            dtype=material.dtype,
+            dtype=inputs.dtype,
             shape=target.sample_shape,
             batch=target.batch or 1,
         ),
@@ -206,14 +210,14 @@ def _describe(material: _KitInputs, limits: DeviceLimits, data: dict[str, bytes]
     )
 
 
-def _predict(classifier: Classifier, material: _KitInputs) -> npt.NDArray[np.int64]:
+def _predict(classifier: Classifier, inputs: _KitInputs) -> npt.NDArray[np.int64]:
     """Answer the images one at a time, as a device does. If the graph fixes a larger batch size,
     the batch holds copies of the image.
     """
     target = classifier.image_input
     batch = target.batch or 1
     session = open_session(with_output(classifier.model.proto, classifier.head.output), "cpu")
-    repeated = np.repeat(material.inputs, batch, axis=0)
+    repeated = np.repeat(inputs.images, batch, axis=0)
     outputs = session.run(classifier.head.output, repeated, target, 1)
     with name_model(classifier.model.path):
         return predict_classes(outputs[::batch])

@@ -1,6 +1,6 @@
 """Measuring models on evaluation samples, which are prepared once for all of them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,16 +15,13 @@ from nhle_onnx.data.lanes import run_in_lanes
 from nhle_onnx.data.source import SampleSource
 from nhle_onnx.data.stream import stream_batches
 from nhle_onnx.graph.subgraph import with_output
-from nhle_onnx.hints import hint
-from nhle_onnx.runtime.kernels import SATURATION
 from nhle_onnx.runtime.session import Session, open_session
-from nhle_onnx.text import format_number
 from nhle_onnx.values.cores import count_lanes
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.places import Provider, Runtime
 from nhle_onnx.values.preprocess import ImageInput
-from nhle_onnx.values.report import Accuracy, OtherKernels
+from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.verification.accuracy import claim_forgotten, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
@@ -58,7 +55,7 @@ class Evaluation:
         return self.samples.classes[np.asarray(self.indices, np.int64)]
 
     def read(self, chosen: Sequence[int] | None = None) -> npt.NDArray[np.float32]:
-        """Samples by their place among `indices`, or all of them, as model inputs [N, ...]."""
+        """Read samples by their place among `indices`, or all of them, as model inputs [N, ...]."""
         places = range(len(self.indices)) if chosen is None else chosen
         return self.samples.read([self.indices[place] for place in places])
 
@@ -83,7 +80,7 @@ def load_classifier(
     proto: ModelProto | None = None,
     runtime: Runtime = "onnxruntime",
 ) -> LoadedModel:
-    """A model ready to be measured, or `proto` in its place: another form of the same graph."""
+    """Return a model ready to be measured, or `proto` in its place: another form of its graph."""
     return LoadedModel(
         path=classifier.model.path,
         session=open_session(
@@ -107,7 +104,7 @@ def count_classes(
     on_batch: OnBatch = ignore_batch,
     left_out: Collection[int] = (),
 ) -> tuple[ClassCounts, ...]:
-    """What each model gets right, class by class, in one pass over the samples.
+    """Count what each model gets right, class by class, in one pass over the samples.
 
     The counts of parts of the samples add up to those of all. `on_batch` hears how many samples
     are done, and how many there are. Images whose `digest_images` is in `left_out` do not count.
@@ -125,7 +122,7 @@ def count_classes(
 
 
 def digest_images(images: npt.NDArray[np.float32]) -> list[int]:
-    """A number for the content of each image [N, ...], the same in this process alone."""
+    """Return a number for the content of each image [N, ...], the same in this process alone."""
     return [hash(image.tobytes()) for image in images]
 
 
@@ -136,7 +133,7 @@ class _Copies:
         self._seen: set[tuple[int, int]] = set()
 
     def find(self, digests: Sequence[int], classes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which of the next images are copies; beyond so many, none is looked for."""
+        """Mark copies among the next images; only so many images are remembered."""
         found = []
         for shown in zip(digests, classes.tolist(), strict=True):
             found.append(shown in self._seen)
@@ -217,42 +214,8 @@ def insert_dropped(
     return wide
 
 
-def subtract(after: float | None, before: float | None) -> float | None:
-    """A difference, where both were measured."""
-    return None if after is None or before is None else after - before
-
-
-def name_other(kernels: Kernels) -> Kernels:
-    """The kernels that were not asked for."""
-    return "default" if kernels == "exact" else "exact"
-
-
-def compare_kernels(
-    kernels: Kernels, judged: Mapping[str, Accuracy], others: Mapping[str, Accuracy]
-) -> OtherKernels | None:
-    """What the kernels found that did not judge; None where it is the same, or was not measured.
-
-    `judged` and `others` are accuracies by the names that the report has for them.
-    """
-    if all(judged[name] == accuracy for name, accuracy in others.items()):
-        return None
-    return OtherKernels(kernels=name_other(kernels), accuracies=dict(others), reason=SATURATION)
-
-
-def describe_kernels(other: OtherKernels | None) -> tuple[str, ...]:
-    """A note on what the kernels found that did not judge."""
-    if other is None:
-        return ()
-    figures = "; ".join(
-        f"{name} Acc_F {format_number(accuracy.acc_f)}, Acc_R {format_number(accuracy.acc_r)}"
-        for name, accuracy in other.accuracies.items()
-    )
-    found = f"with {{kernels={other.kernels}}} this machine finds {figures}: {other.reason}"
-    return (hint(found),)
-
-
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:
-    """A note where the untouched model does badly: something is wrong before we begin."""
+    """Note that the model as given does badly: something is wrong before we begin."""
     known = [value for value in before.per_class if value is not None]
     mean = sum(known) / len(known) if known else 1.0
     if mean >= _SUSPICIOUS:

@@ -11,7 +11,7 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import count_hits
-from nhle_onnx.verification.gates import Judge
+from nhle_onnx.verification.gates.judge import Judge
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.measure import Evaluation
 
@@ -46,7 +46,7 @@ def judge_other_outputs(
             notes.append(f"the output {name} gives no classes, and was not judged")
         elif _agree(answers[is_retained], scores[is_retained], judge.request.num_classes):
             counts = count_hits(answers, classes, judge.request.num_classes)
-            checks.append(judge.judge_forgotten(f"output {name}.acc_f", counts))
+            checks.append(judge.judge_output(f"output {name}.acc_f", counts))
         else:
             notes.append(f"the output {name} answers otherwise than the scores, and was not judged")
     return tuple(checks), tuple(notes)

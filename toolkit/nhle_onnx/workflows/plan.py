@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import list_other_heads
 from nhle_onnx.graph.save import check_writable
@@ -22,13 +23,8 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.accuracy import compute_accuracy, count_hits, predict_classes
 from nhle_onnx.verification.finite import name_model
-from nhle_onnx.verification.gates import Judge
-from nhle_onnx.workflows.classifier import (
-    Classifier,
-    make_request,
-    open_classifier,
-    require_all_classes,
-)
+from nhle_onnx.verification.gates.judge import Judge
+from nhle_onnx.workflows.classifier import Classifier, open_classifier, require_all_classes
 from nhle_onnx.workflows.feasibility import answer_noise, list_trained
 from nhle_onnx.workflows.known import require_known
 from nhle_onnx.workflows.masking import check_mask
@@ -38,9 +34,9 @@ from nhle_onnx.workflows.measure import (
     describe_suspicion,
     digest_images,
     load_classifier,
-    name_other,
 )
 from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.other_kernels import name_other
 from nhle_onnx.workflows.output_checks import check_outputs
 from nhle_onnx.workflows.sample_warnings import describe_forget_samples, describe_left_out
 from nhle_onnx.workflows.stability import TRIED, is_alone, steady
@@ -92,7 +88,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
     with watch.stage("load", "loading the model"):
         classifier = open_classifier(settings.model, settings.flags)
         require_all_classes(classifier, "unlearn")
-        request = make_request(classifier, settings.forget)
+        request = parse_request(settings.forget, classifier.labels)
         names, share, mask_notes = _check_model(settings, classifier, request)
     other_heads = tuple(
         f"the output {name} has a head of its own, which was not masked"

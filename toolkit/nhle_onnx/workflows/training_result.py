@@ -1,13 +1,15 @@
 """The result of training, without any torch objects."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.hints import hint
+from nhle_onnx.hints import hint, word
 from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.values.request import Mask
+from nhle_onnx.values.settings.unlearn import UnlearnSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +23,20 @@ class TrainingResult:
     )
     points: tuple[TrainingStep, ...] = ()
     parity: float | None = None
+
+
+def describe_method(
+    settings: UnlearnSettings, mask: Mask, training: TrainingResult
+) -> dict[str, Any]:
+    """Return every option as it was resolved, and what training found."""
+    options = settings.options
+    return {
+        **asdict(options),
+        "mask": mask,
+        "lr": "auto" if options.lr is None else options.lr,
+        "steps": "auto" if options.steps is None else options.steps,
+        "anchors": settings.anchors,
+        "parity_with_onnxruntime": training.parity,
+        **training.details,
+        "stop_reason": word(training.details["stop_reason"], settings.wording),
+    }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,41 +74,56 @@ def gather_tuning_data(
     _require_forget_samples(source, request, needs=options.needs_samples)
     evaluation = choose_evaluation(settings.data, source, split, classifier, request)
     evaluation = replace(evaluation, is_tuning=evaluation.is_tuning and options.needs_samples)
-    forget = source.read(split.forget)
-    anchors, anchor_source, anchor_notes = _read_anchors(
-        settings, classifier, request, source, split
+    read = _read_tuning(settings, classifier, request, source, split)
+    left_out = (*source.notes, *read.left_out, *evaluation.samples.notes)
+    summary = SampleSummary(
+        forget=len(read.tuning.forget),
+        anchors=len(read.tuning.anchors),
+        eval=len(evaluation.classes),
+        source=str(source.path),
+        anchor_source=read.anchor_source,
+        eval_source=evaluation.source,
+        variety=min(read.variety.values(), default=None),
     )
+    notes = (*cwm_note, *dict.fromkeys(left_out), *read.notes)
+    return read.tuning, evaluation, summary, notes
+
+
+class _Read(NamedTuple):
+    """Tuning samples, where anchors are from, how varied each class is, and notes: on images that
+    were left out, and on those that were read.
+    """
+
+    tuning: TuningData
+    anchor_source: str
+    variety: dict[int, float]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def _read_tuning(
+    settings: UnlearnSettings,
+    classifier: Classifier,
+    request: ForgetRequest,
+    source: SampleSource,
+    split: Split,
+) -> _Read:
+    """Read the samples to forget and the anchors, without anchors that show what is forgotten."""
+    forget, classes = source.read(split.forget), source.classes[list(split.forget)]
+    anchors, anchor_source, left_out = _read_anchors(settings, classifier, request, source, split)
     for samples in (forget, anchors):
         check_finite(samples, str(source.path), _MEND_INPUTS)
     is_copy = is_among(anchors, forget)
     anchors = anchors[~is_copy]
-    left_out = (*source.notes, *anchor_notes, *evaluation.samples.notes)
-    classes = source.classes[list(split.forget)]
     variety = _measure_variety(forget, classes, anchors, classifier)
-    notes = (
-        *dict.fromkeys(left_out),
-        *describe_contradiction(int(is_copy.sum())),
-        *describe_duplicates(variety),
-    )
-    synthesizes = options.trains and settings.anchors == "auto" and not len(anchors)
+    notes = (*describe_contradiction(int(is_copy.sum())), *describe_duplicates(variety))
+    synthesizes = settings.options.trains and settings.anchors == "auto" and not len(anchors)
     if synthesizes:
         anchor_source, notes = "made from the forget samples", (*notes, _NO_ANCHORS)
     tuning = TuningData(
-        forget=forget,
-        forget_classes=classes,
-        anchors=anchors,
-        synthesizes=synthesizes,
+        forget=forget, forget_classes=classes, anchors=anchors, synthesizes=synthesizes
     )
-    summary = SampleSummary(
-        forget=len(tuning.forget),
-        anchors=len(anchors),
-        eval=len(evaluation.classes),
-        source=str(source.path),
-        anchor_source=anchor_source,
-        eval_source=evaluation.source,
-        variety=min(variety.values(), default=None),
-    )
-    return tuning, evaluation, summary, (*cwm_note, *notes)
+    return _Read(tuning, anchor_source, variety, left_out, notes)
 
 
 def _measure_variety(

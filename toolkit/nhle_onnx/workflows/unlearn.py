@@ -1,11 +1,9 @@
 """unlearn, second half: train, write back, mask, verify, write."""
 
 import gc
-import hashlib
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -29,21 +27,17 @@ from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.settings.shared import has_page
-from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import compute_accuracy
 from nhle_onnx.verification.changes import Changes, compare_models
 from nhle_onnx.verification.finite import check_finite, name_model
 from nhle_onnx.workflows.classifier import Classifier
 from nhle_onnx.workflows.companions import list_companions
 from nhle_onnx.workflows.conversion import convert_edited
+from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.masking import Masked, mask_head
-from nhle_onnx.workflows.measure import (
-    LoadedModel,
-    count_classes,
-    load_classifier,
-    name_other,
-)
+from nhle_onnx.workflows.measure import LoadedModel, count_classes, load_classifier
 from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.other_kernels import name_other
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
 from nhle_onnx.workflows.outcomes import collect_outcomes
 from nhle_onnx.workflows.plan import Plan
@@ -73,7 +67,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
-    summary = summarize_edited(path, files)
+    summary = summarize_contents(path, files)
     report = replace(
         make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
     )
@@ -98,17 +92,6 @@ def rehearse(plan: Plan, watch: Stopwatch) -> None:
             lower_plan(plan)
 
 
-def summarize_edited(path: Path, files: dict[Path, bytes]) -> FileSummary:
-    """Describe an edited model by its files' contents."""
-    digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    return FileSummary(
-        path=str(path),
-        sha256=digests[path],
-        size_bytes=sum(map(len, files.values())),
-        sidecars={file.name: digest for file, digest in digests.items() if file != path},
-    )
-
-
 def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
     if not plan.settings.options.trains:
         return TrainingResult()
@@ -124,8 +107,8 @@ def _write_back(plan: Plan, training: TrainingResult) -> tuple[ModelProto, tuple
     """Return a copy of the model with trained tensors, and the names of what no output needed,
     which was removed.
     """
-    model, trained = plan.classifier.model, ModelProto()
-    trained.CopyFrom(model.proto)
+    model = plan.classifier.model
+    trained = copy_model(model.proto)
     removed = remove_unused(trained, model.constants)
     replace_tensors(trained, round_updates(trained, training.tensors))
     return trained, removed

@@ -1,11 +1,11 @@
 """unlearn, the report: what was done and measured, and the verdict on it."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nhle_onnx.graph.regular_files import digest_regular
-from nhle_onnx.hints import word, word_all
+from nhle_onnx.hints import word_all
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.formats.choose import render_as
 from nhle_onnx.release.provenance import make_statement
@@ -18,17 +18,18 @@ from nhle_onnx.values.report import Accuracy, OtherKernels, UnlearnReport, Unmas
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check
-from nhle_onnx.verification.accuracy import compute_accuracy
+from nhle_onnx.verification.accuracy import compute_accuracy, subtract
 from nhle_onnx.verification.changes import Changes, list_outside
-from nhle_onnx.verification.gates import Counted, word_checks
+from nhle_onnx.verification.gates.judge import word_checks
+from nhle_onnx.verification.gates.terms import Counted
 from nhle_onnx.workflows.classifier import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.conversion import Conversion
 from nhle_onnx.workflows.masking import Masked
-from nhle_onnx.workflows.measure import compare_kernels, describe_kernels, subtract
 from nhle_onnx.workflows.observer import Stopwatch
+from nhle_onnx.workflows.other_kernels import compare_kernels, describe_kernels
 from nhle_onnx.workflows.pages import draw_page
 from nhle_onnx.workflows.plan import Plan
-from nhle_onnx.workflows.training_result import TrainingResult
+from nhle_onnx.workflows.training_result import TrainingResult, describe_method
 
 _MAX_GROWTH_BYTES = 4096
 
@@ -152,21 +153,12 @@ def _compare_kernels(plan: Plan, measured: Measured, after: Accuracy) -> OtherKe
 
 
 def _describe_method(plan: Plan, training: TrainingResult) -> dict[str, Any]:
-    """Return every option as it was resolved, and what training found."""
-    settings, options = plan.settings, plan.settings.options
-    resolved: dict[str, Any] = {
-        **asdict(options),
-        "mask": resolve_mask(options.mask, plan.classifier.head),
-        "lr": "auto" if options.lr is None else options.lr,
-        "steps": "auto" if options.steps is None else options.steps,
-        "anchors": settings.anchors,
-        "parity_with_onnxruntime": training.parity,
-        **training.details,
-        "stop_reason": word(training.details["stop_reason"], settings.wording),
-    }
+    options = plan.settings.options
+    mask = resolve_mask(options.mask, plan.classifier.head)
+    method = describe_method(plan.settings, mask, training)
     if options.masks and options.mask == "importance":
-        resolved["importance_share"] = IMPORTANCE_SHARE
-    return resolved
+        method["importance_share"] = IMPORTANCE_SHARE
+    return method
 
 
 def _digest_sources(plan: Plan) -> dict[str, str | None]:

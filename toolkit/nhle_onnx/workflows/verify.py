@@ -24,22 +24,18 @@ from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.values.verdict import Check
-from nhle_onnx.verification.accuracy import compute_accuracy
-from nhle_onnx.verification.gates import Counted, Judge, word_checks
+from nhle_onnx.verification.accuracy import compute_accuracy, subtract
+from nhle_onnx.verification.gates.judge import Judge, word_checks
+from nhle_onnx.verification.gates.terms import Counted
 from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
 from nhle_onnx.workflows.comparison import Baseline, Comparison, name_extras, open_comparison
 from nhle_onnx.workflows.counting import count_samples
 from nhle_onnx.workflows.detection.subject import DetectorFoundError
 from nhle_onnx.workflows.detection.verify import verify_detector
 from nhle_onnx.workflows.evaluation import read_evaluation
-from nhle_onnx.workflows.measure import (
-    compare_kernels,
-    describe_kernels,
-    describe_suspicion,
-    load_classifier,
-    subtract,
-)
+from nhle_onnx.workflows.measure import describe_suspicion, load_classifier
 from nhle_onnx.workflows.observer import Observer, Stopwatch
+from nhle_onnx.workflows.other_kernels import compare_kernels, describe_kernels
 from nhle_onnx.workflows.other_outputs import judge_other_outputs
 from nhle_onnx.workflows.outcomes import collect_outcomes
 from nhle_onnx.workflows.stability import TRIED, steady
@@ -70,19 +66,12 @@ def _verify_classifier(
         others, silent = _judge_other_outputs(settings, comparison)
         outcomes = _collect(settings, comparison) if has_page(settings.page) else None
     found = _sort(tally, settings, comparison)
-    checks, notes = _make_judge(settings, comparison).judge(
-        Counted(
-            before=found.counts.get("before"),
-            after=found.counts["after"],
-            unmasked=found.counts.get("unmasked"),
-            misfit=comparison.baseline.misfit if comparison.baseline else "",
-        )
-    )
     other_kernels = _compare_kernels(settings, found)
     before, after = found.accuracies.get("before"), found.accuracies["after"]
     unmasked = found.accuracies.get("unmasked")
     classifier, baseline = comparison.classifier, comparison.baseline
     changes = baseline.changes if baseline else None
+    checks, notes = _judge(settings, comparison, found)
     notes = (
         *notes,
         *steadiness,
@@ -177,6 +166,20 @@ def _judge_other_outputs(
     evaluation = read_evaluation(settings.data, classifier)
     judge = _make_judge(settings, comparison)
     return judge_other_outputs(classifier, classifier.model.proto, evaluation, judge)
+
+
+def _judge(
+    settings: VerifySettings, comparison: Comparison, found: _Found
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Judge the model's answers by the gates that all commands share."""
+    return _make_judge(settings, comparison).judge(
+        Counted(
+            before=found.counts.get("before"),
+            after=found.counts["after"],
+            unmasked=found.counts.get("unmasked"),
+            misfit=comparison.baseline.misfit if comparison.baseline else "",
+        )
+    )
 
 
 def _make_judge(settings: VerifySettings, comparison: Comparison) -> Judge:

@@ -1,7 +1,7 @@
 """Does rounding the weights, as deployment does, bring the class back?"""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from nhle_onnx.auditing.context import AuditContext, CannotRunError
 from nhle_onnx.auditing.measures import make_measure
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import UnsupportedModelError, first_line
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.scratch import open_scratch
@@ -21,7 +21,7 @@ from nhle_onnx.values.preprocess import ImageInput
 WIDTHS = (8, 4)  # bits
 USABLE = 0.5  # of the retained samples
 Images = npt.NDArray[np.float32]
-Feed = dict[str, npt.NDArray[np.generic]]
+Feed = Mapping[str, npt.NDArray[np.generic]]
 
 _CALIBRATION = 128  # images for ONNX Runtime's static quantizer
 _BATCH = 32
@@ -71,12 +71,12 @@ def quantize_statically(proto: ModelProto, target: ImageInput, images: Images) -
         try:
             with np.errstate(all="ignore"):  # a floor mask overflows its arithmetic
                 quantize_static(
-                    source, result, _Calibration(target, images),
+                    source, result, Feeds(_make_feeds(target, images)),
                     quant_format=QuantFormat.QDQ, per_channel=True,
                 )  # fmt: skip
             return onnx.load_model(result)
         except Exception as error:  # the quantizer's errors share no base class
-            message = f"ONNX Runtime's quantizer fails: {str(error).strip().partition(chr(10))[0]}"
+            message = f"ONNX Runtime's quantizer fails: {first_line(error)}"
             raise UnsupportedModelError(message) from error
         finally:
             logging.root.setLevel(level)
@@ -90,11 +90,11 @@ def _name_nodes(proto: ModelProto) -> ModelProto:
     return named
 
 
-class _Calibration:
-    """Images for the quantizer, which wants an object with `get_next`."""
+class Feeds:
+    """Batches for ONNX Runtime's quantizer, which wants an object with `get_next`."""
 
-    def __init__(self, target: ImageInput, images: Images) -> None:
-        self._feeds = _make_feeds(target, images)
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._feeds = iter(feeds)
 
     def get_next(self) -> Feed | None:
         """Return the next batch, or None."""

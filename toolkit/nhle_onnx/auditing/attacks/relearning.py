@@ -24,7 +24,7 @@ from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.text import format_percent
 from nhle_onnx.training.loop import make_relative_adam
-from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.audit import Curves, Measure
 from nhle_onnx.values.outcomes import Role
 
 STEP_LIMIT = 40
@@ -110,7 +110,7 @@ def _measure(module: nn.Module, samples: RelearnSamples, device: torch.device) -
 def attack_by_relearning(
     context: AuditContext,
     device: torch.device,
-    curves: dict[Role, tuple[float, ...]],
+    curves: Curves,
     on_step: Callable[[Role, int, int], None],
 ) -> tuple[Measure, ...]:
     """Train on a few labelled samples until the class is back, and fill `curves`."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, checker, numpy_helper
 
-from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.errors import UnsupportedModelError, first_line
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import list_class_scales
 from nhle_onnx.graph.subgraph import list_behind
@@ -167,5 +167,5 @@ def _check(proto: ModelProto) -> None:
     try:
         checker.check_model(proto, full_check=True)
     except Exception as error:  # its errors share no public base class
-        message = f"the model is not valid without the class: {str(error).splitlines()[0]}"
+        message = f"the model is not valid without the class: {first_line(error)}"
         raise UnsupportedModelError(message, remedy=_REMEDY) from error

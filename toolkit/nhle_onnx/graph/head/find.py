@@ -1,6 +1,5 @@
 """Finding the classifier head: from an output back to the last learned layer."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +11,10 @@ from nhle_onnx.errors import UnsupportedModelError, UsageError
 from nhle_onnx.graph.exporters import find_remedy
 from nhle_onnx.graph.head.faults import find_tensor_fault
 from nhle_onnx.graph.head.names import name_layer
-from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK
 from nhle_onnx.graph.head.shapes import Shapes
-from nhle_onnx.graph.head.tail_axes import describe_positions
 from nhle_onnx.graph.head.trace import Tracer
-from nhle_onnx.graph.head.trail import NO_ROW, Floats, Part, Trail
+from nhle_onnx.graph.head.trail import Floats, Part
+from nhle_onnx.graph.head.trail_faults import find_trail_fault
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.hints import hint
 from nhle_onnx.text import describe_node
@@ -83,7 +81,7 @@ def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
 
 
 def _open_graph(proto: ModelProto) -> tuple[gs.Graph, Tracer]:
-    """The graph and its tracer; what the graph measures itself has its shape noted."""
+    """Return the graph, with the shape of what it measures itself, and its tracer."""
     graph, shapes = gs.import_onnx(proto), Shapes(proto)
     for node in graph.nodes:
         measured = node.inputs[0] if node.op == "Shape" else None
@@ -141,7 +139,7 @@ def _read_head(tracer: Tracer, output: gs.Tensor) -> ClassifierHead | str:
     if isinstance(trail, str):
         return trail
     parts = [_finish(part) for part in trail.parts]
-    fault = _find_fault(trail, output, parts)
+    fault = find_trail_fault(trail, output, parts)
     if fault:
         return f"{name_layer(trail.parts[0].head)} {fault}"
     main, *others = (replace(part, num_classes=trail.num_classes) for part in parts)
@@ -175,77 +173,3 @@ def _shorten(values: Floats, usual: float) -> tuple[float, ...]:
     if (values == values[0]).all():
         return () if values[0] == usual else (float(values[0]),)
     return tuple(values.tolist())
-
-
-def _find_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) -> str | None:
-    """Return why what was found is not a classifier's head, as the end of a sentence."""
-    layers = [part.logits for part in parts]
-    rank = len(trail.shape or ()) or (MATRIX_RANK if trail.is_matrix else math.inf)
-    counts_images_first = trail.axis is None or rank == 1 or trail.axis > -rank
-    positions = [extent for extent in _read_shape(output)[1:] if extent > 1]
-    faults = {
-        describe_positions(positions): len(positions) > 1,
-        "is stacked with others, which no node adds up": trail.stacked is not None,
-        f"leads to {output.shape}, which is not one score for each class": (
-            not _gives_one_score_a_class(trail, output.shape)
-        ),
-        f"leads to {output.name}, whose first axis counts classes instead of images": (
-            not counts_images_first
-        ),
-        "is added to itself": len(set(layers)) < len(layers),
-        "is added to scores that it computes the features of": len(parts) > 1
-        and _feeds_another(output, parts),
-        "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
-        "gives two classes one row": any(map(_repeats_row, trail.parts)),
-        "is quantized, and classes are moved or shifted behind it": (
-            _is_quantized(trail, parts) and not all(map(_is_only_scaled, parts))
-        ),
-    }
-    return next((fault for fault, is_there in faults.items() if is_there), None)
-
-
-def _feeds_another(output: gs.Tensor, parts: list[ClassifierHead]) -> bool:
-    """Whether a part's rows are also features of another part, which would change with them."""
-    logits = {part.logits for part in parts}
-    tensors = _list_ancestors([output])
-    features = [tensors[part.features] for part in parts if part.features in tensors]
-    return not logits.isdisjoint(_list_ancestors(features))
-
-
-def _list_ancestors(tensors: list[gs.Tensor]) -> dict[str, gs.Tensor]:
-    """List tensors and all that they are computed from."""
-    waiting, found = list(tensors), {}
-    while waiting:
-        tensor = waiting.pop()
-        if tensor.name not in found:
-            found[tensor.name] = tensor
-            waiting += [each for node in tensor.inputs for each in node.inputs]
-    return found
-
-
-def _repeats_row(part: Part) -> bool:
-    rows = part.rows[part.rows != NO_ROW].tolist()
-    return len(set(rows)) < len(rows)
-
-
-def _is_quantized(trail: Trail, parts: list[ClassifierHead]) -> bool:
-    return bool(trail.limits) or any(part.has_steps for part in parts)
-
-
-def _is_only_scaled(part: ClassifierHead) -> bool:
-    """Whether nothing but one positive factor stands between a layer and the scores."""
-    is_moved = bool(part.rows or part.offsets)
-    return not is_moved and len(part.scales) <= 1 and min(part.scales, default=1.0) > 0
-
-
-def _gives_one_score_a_class(trail: Trail, shape: list[int | str] | None) -> bool:
-    """Judge by the output's declared shape or, where that is open, by layers and tail."""
-    extents = list(shape or [])[1:]
-    if extents and all(isinstance(extent, int) and extent > 0 for extent in extents):
-        return math.prod(map(int, extents)) == trail.num_classes
-    return trail.is_matrix or trail.is_pooled
-
-
-def _read_shape(output: gs.Tensor) -> list[int]:
-    """Read a declared shape, 0 for each axis that is open; some converters write that as -1."""
-    return [max(0, axis) if isinstance(axis, int) else 0 for axis in output.shape or []]

@@ -8,7 +8,7 @@ from nhle_onnx.release.formats.overview import describe_check
 from nhle_onnx.release.page.cleaning import clean
 from nhle_onnx.release.page.elements import Page, Row, Section, Table, Verdict
 from nhle_onnx.release.page.explanations import CHECKS
-from nhle_onnx.text import format_number, name_class
+from nhle_onnx.text import format_number, name_forgotten
 from nhle_onnx.values.dossier import Dossier, Finding
 from nhle_onnx.values.verdict import Check
 
@@ -72,7 +72,7 @@ def conclude_dossier(dossier: Dossier) -> str:
     if failed:
         return _FAILED.format(failed=", ".join(failed))
     if dossier.kind == "masking":
-        return _MASKED.format(names=_name_classes(dossier))
+        return _MASKED.format(names=name_forgotten(dossier.labels, dossier.forget))
     if dossier.verdict == "not-judged":
         return _OPEN
     shown = dossier.findings[0].meaning
@@ -86,15 +86,11 @@ def _explain(dossier: Dossier) -> Iterator[str]:
     due = f", due on {request.due}" if request.due else ""
     late = request.due is not None and completed > dt.date.fromisoformat(request.due)
     took = "the same day" if days == 0 else f"after {days} {'day' if days == 1 else 'days'}"
+    names = name_forgotten(dossier.labels, dossier.forget)
     yield (
-        f"Request {request.id} to forget {_name_classes(dossier)} was received on "
-        f"{request.received} and completed on {request.completed}, {took}"
-        f"{due}{': late' if late else ''}."
+        f"Request {request.id} to forget {names} was received on {request.received} and completed "
+        f"on {request.completed}, {took}{due}{': late' if late else ''}."
     )
-
-
-def _name_classes(dossier: Dossier) -> str:
-    return ", ".join(name_class(index, dossier.labels[index]) for index in dossier.forget)
 
 
 def _tabulate_request(dossier: Dossier) -> Table:
@@ -102,7 +98,7 @@ def _tabulate_request(dossier: Dossier) -> Table:
     facts = {
         "request": request.id,
         "basis": request.basis,
-        "to forget": _name_classes(dossier),
+        "to forget": name_forgotten(dossier.labels, dossier.forget),
         "received": request.received,
         "due": request.due,
         "completed": request.completed,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nhle_onnx.text import format_percent, name_class
+from nhle_onnx.text import format_percent, name_forgotten
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.dossier import BoundFile, Finding, Kind
 from nhle_onnx.values.patch import Manifest
@@ -42,7 +42,7 @@ def list_risks(
     pictured: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Say what may be left although every gate passed."""
-    names = name_forgotten(unlearn)
+    names = name_forgotten(unlearn.labels, unlearn.forget)
     return (
         *_list_bounds(names, findings),
         *_list_attacks(audit),
@@ -51,11 +51,6 @@ def list_risks(
         f"Whoever has labelled images of {names} can train any model to recognise them again.",
         _ELSEWHERE,
     )
-
-
-def name_forgotten(unlearn: UnlearnReport) -> str:
-    """Name the forgotten classes."""
-    return ", ".join(name_class(index, unlearn.labels[index]) for index in unlearn.forget)
 
 
 def _list_gaps(

@@ -1,7 +1,7 @@
 """An overview of any report."""
 
 from nhle_onnx.release.meaning import Report, explain_verdict
-from nhle_onnx.text import format_number, name_class
+from nhle_onnx.text import format_number, name_forgotten
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.fleet import FleetReport, JobResult
@@ -26,7 +26,7 @@ def make_overview(report: Report | FleetReport) -> Overview:
     """Return the overview of a report."""
     if isinstance(report, FleetReport):
         return _sum_up_fleet(report)
-    names = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    names = name_forgotten(report.labels, report.forget)
     seconds = {} if isinstance(report, KitReport | DeviceReport) else report.elapsed_s
     return Overview(
         command=_COMMANDS.get(type(report), "verify"),

@@ -20,7 +20,8 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits, Limits
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import compute_accuracy, measure_accuracy
-from nhle_onnx.verification.gates import Counted, Judge
+from nhle_onnx.verification.gates.judge import Judge
+from nhle_onnx.verification.gates.terms import Counted
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)
@@ -144,7 +145,7 @@ def judge_figures(
 
 
 def list_device_checks(figures: Figures, limits: DeviceLimits) -> tuple[Check, ...]:
-    """The checks that a device makes itself: what it measured against the limits, no more."""
+    """List the checks that a device makes itself: what it measured against the limits, no more."""
     measured: tuple[tuple[str, float | None, float, Literal["lower", "higher"]], ...] = (
         ("after.acc_f", figures.after.acc_f, limits.max_acc_f, "lower"),
         ("delta_acc_r", figures.delta_acc_r, -limits.max_acc_r_drop, "higher"),

@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from nhle_onnx.release.page.elements import Picture
+
 INK = "#010203"  # stands for the page's own text colour
 _STYLE: Mapping[Any, object] = {
     "axes.edgecolor": INK,
@@ -31,8 +33,16 @@ _WIDTH = 6.4  # inches
 _REFERENCE = re.compile(r"(^|url\()#")  # href="#id", or url(#id) among the styles
 
 
-def render_svg(name: str, alternative: str, draw: Callable[[Figure], None]) -> str:
-    """An SVG element without any address in it. `name` tells its ids from other pictures'."""
+def make_picture(
+    name: str, draw: Callable[[Figure], None], *, title: str, alternative: str, caption: str
+) -> Picture:
+    """Draw a picture. On a page with several, its ids begin with `name`."""
+    svg = _render_svg(name, alternative, draw)
+    return Picture(title=title, svg=svg, alternative=alternative, caption=caption)
+
+
+def _render_svg(name: str, alternative: str, draw: Callable[[Figure], None]) -> str:
+    """Return an SVG element without any address in it; its ids begin with `name`."""
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the reader's fonts draw the text
         mpl.rcdefaults()  # nobody's own settings
@@ -46,7 +56,7 @@ def render_svg(name: str, alternative: str, draw: Callable[[Figure], None]) -> s
 
 
 def _to_inline(root: ET.Element, name: str, alternative: str) -> str:
-    """The drawing as HTML takes it: no namespaces, no metadata, no fixed size."""
+    """Return the drawing as HTML takes it: without namespaces, metadata and fixed size."""
     for element in root.iter():
         element.tag = _strip_namespace(element.tag)
         element.attrib = {

@@ -13,7 +13,7 @@ from nhle_onnx.release.page.figures import (
     format_position,
     format_share,
 )
-from nhle_onnx.text import name_class
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport, Precision
 from nhle_onnx.values.fleet import FleetReport
@@ -158,11 +158,6 @@ def _conclude(
             "gap is listed with the checks."
         )
     return Verdict(outcome=report.verdict, sentence=sentence, explanation=explanation)
-
-
-def name_forgotten(labels: Sequence[str], forget: Sequence[int]) -> str:
-    """The forgotten classes by index and label."""
-    return ", ".join(name_class(index, labels[index]) for index in forget)
 
 
 def answer_attacks(report: AuditReport) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import zstandard
 from pydantic import ValidationError
 from safetensors.numpy import save
 
-from nhle_onnx.errors import InputRefusedError, refuse_unreadable
+from nhle_onnx.errors import InputRefusedError, first_line, refuse_unreadable
 from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.values.patch import SCHEMA, Manifest
@@ -144,7 +144,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return ": ".join([".".join(map(str, first["loc"])), first["msg"]])
-    return str(error).splitlines()[0]
+    return first_line(error)
 
 
 def _refuse(path: Path, what: str) -> InputRefusedError:

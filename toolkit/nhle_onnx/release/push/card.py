@@ -7,7 +7,7 @@ from pathlib import PurePath
 from nhle_onnx.release.formats.markdown import escape_markdown
 from nhle_onnx.release.formats.overview import make_overview
 from nhle_onnx.release.meaning import explain_verdict, is_masked_only
-from nhle_onnx.text import format_number, name_class
+from nhle_onnx.text import format_number, name_forgotten
 from nhle_onnx.values.report import UnlearnReport
 
 _TAGS = ("onnx", "image-classification", "machine-unlearning")
@@ -48,7 +48,7 @@ def _list_lines(report: UnlearnReport) -> Iterator[str]:
         f"{' '.join(report.tool.values())}.\n"
     )
     yield "## Forgetting\n"
-    names = ", ".join(name_class(index, report.labels[index]) for index in report.forget)
+    names = name_forgotten(report.labels, report.forget)
     yield f"- Made to forget: {escape_markdown(names)}"
     yield f"- Verdict: **{report.verdict}**: {escape_markdown(explain_verdict(report))}"
     if is_masked_only(report):

@@ -14,9 +14,9 @@ from nhle_onnx.release.page.figures import (
 )
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.page.tables import VERDICT_NAMES
-from nhle_onnx.release.page.verdicts import name_forgotten
-from nhle_onnx.release.rows import choose_rows, measure_spread, name_classes, name_measure
+from nhle_onnx.release.rows import at, choose_rows, measure_spread, name_classes, name_measure
 from nhle_onnx.release.viewer.documents import Document, Report
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.fleet import FleetReport
@@ -131,17 +131,13 @@ def _tabulate_classes(
         header=("class", *columns),
         rows=tuple(
             Row(
-                cells=(names[row], *(format_share(_at(each, row)) for each in values.values())),
+                cells=(names[row], *(format_share(at(each, row)) for each in values.values())),
                 is_marked=row in forget,
             )
             for row in rows
         ),
         figures=frozenset(range(1, len(columns) + 1)),
     )
-
-
-def _at(values: Sequence[float | None], row: int) -> float | None:
-    return values[row] if row < len(values) else None
 
 
 def _compare_attacks(documents: Sequence[Document]) -> tuple[Table, ...]:

@@ -7,8 +7,8 @@ from nhle_onnx.text import format_percent
 from nhle_onnx.values.detection import Precision
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check, Evidence
+from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.intervals import count_needed, describe_share
-from nhle_onnx.workflows.measure import subtract
 
 KNOWN = 0.1  # average precision of a class that a detector knows
 _NO_BASELINE = hint("without {baseline} it cannot be compared")

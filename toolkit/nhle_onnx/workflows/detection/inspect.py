@@ -1,10 +1,10 @@
 """inspect on a detector: its classes and scales, and what can be done with it."""
 
-from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.lowering.weights import list_unsupported, name_operators
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.workflows.detection.plan import check_model
 from nhle_onnx.workflows.detection.subject import Subject
+from nhle_onnx.workflows.methods import succeeds
 
 _TRIED = 2  # images
 
@@ -12,8 +12,8 @@ _TRIED = 2  # images
 def list_reasons(subject: Subject) -> tuple[dict[str, bool], tuple[str, ...]]:
     """Return which methods a detector can be given, and what stands in the way of the others."""
     reasons: list[str] = []
-    can_mask = _succeeds(subject, reasons, trains=False)
-    can_train = can_mask and _succeeds(subject, reasons, trains=True)
+    can_mask = succeeds(lambda: _check(subject, trains=False), reasons)
+    can_train = can_mask and succeeds(lambda: _check(subject, trains=True), reasons)
     return {
         "nhle-cwm": can_train,
         "nhle": can_train,
@@ -30,16 +30,11 @@ def list_operators(subject: Subject) -> tuple[str, ...]:
     return name_operators(found)
 
 
-def _succeeds(subject: Subject, reasons: list[str], *, trains: bool) -> bool:
-    """Whether all that is done before training works on noise; the reason is added if not."""
-    try:
-        check_model(subject, trains=trains)
-        if trains:
-            _check_lowering(subject)
-    except NhleOnnxError as error:
-        reasons.append(error.reason)
-        return False
-    return True
+def _check(subject: Subject, *, trains: bool) -> None:
+    """Do on noise all that is done before training."""
+    check_model(subject, trains=trains)
+    if trains:
+        _check_lowering(subject)
 
 
 def _check_lowering(subject: Subject) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.data.splits import find_samples
 from nhle_onnx.detection.reading import list_detections
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
@@ -23,7 +24,7 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.detection.gates import KNOWN
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
-from nhle_onnx.workflows.detection.subject import Subject, make_request
+from nhle_onnx.workflows.detection.subject import Subject
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.output_checks import check_outputs
 
@@ -69,7 +70,7 @@ class DetectionPlan:
 
 def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch) -> DetectionPlan:
     """Check everything, and measure the detector as given. Writes nothing."""
-    request = make_request(subject, settings.forget)
+    request = parse_request(settings.forget, subject.labels)
     _refuse_options(settings)
     names = check_model(subject, trains=settings.options.trains)
     check_outputs(settings, subject.model)

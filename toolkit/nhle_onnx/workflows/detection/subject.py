@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nhle_onnx.data.labels import find_labels, parse_classes
+from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
 from nhle_onnx.errors import DETECTOR_REMEDY, InputRefusedError, UnsupportedModelError
@@ -14,7 +14,6 @@ from nhle_onnx.values.detection import DetectorSummary
 from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
-from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.workflows.file_facts import list_file_facts
 
@@ -95,13 +94,6 @@ def find_subject(model: OnnxModel, flags: ModelFlags) -> Subject | None:
         if is_certain:
             raise
         return None
-
-
-def make_request(subject: Subject, forget: tuple[str, ...]) -> ForgetRequest:
-    """Check the classes that a user named against the detector."""
-    return ForgetRequest(
-        forget=parse_classes(forget, subject.labels), num_classes=len(subject.labels)
-    )
 
 
 def summarize(subject: Subject) -> DetectorSummary:

@@ -16,10 +16,11 @@ from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
-from nhle_onnx.unlearning import locations
+from nhle_onnx.unlearning import detection_objective, locations
+from nhle_onnx.unlearning.detection_objective import DetectionObjective
 from nhle_onnx.unlearning.detector_probing import probe_detector
-from nhle_onnx.unlearning.locations import DetectionObjective, Reader
-from nhle_onnx.unlearning.objective import to_inputs
+from nhle_onnx.unlearning.locations import Reader
+from nhle_onnx.unlearning.network import to_inputs
 from nhle_onnx.unlearning.pursuit import Goal, find_step_limit, limit_batch, pursue
 from nhle_onnx.unlearning.views import Scenes
 from nhle_onnx.values.boxes import Boxes
@@ -53,10 +54,10 @@ def train_detector(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
         device=str(device),
         details={
             **describe_course(tuned),
-            "margin": locations.MARGIN,
+            "margin": detection_objective.MARGIN,
             "covering_overlap": locations.COVERS,
             "known_score": locations.KNOWN,
-            "box_weight": locations.BOX_WEIGHT,
+            "box_weight": detection_objective.BOX_WEIGHT,
         },
         points=tuned.trajectory.points,
         parity=parity,

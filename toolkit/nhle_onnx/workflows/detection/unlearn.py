@@ -1,7 +1,7 @@
 """unlearn on a detector, second half: train, write back, mask, verify, write."""
 
 import gc
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
@@ -12,17 +12,19 @@ from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.tensors import replace_tensors
-from nhle_onnx.hints import word, word_all
+from nhle_onnx.hints import word_all
 from nhle_onnx.unlearning.channel_mask import (
     list_own,
     mask_channels,
     resolve_channel_mask,
 )
 from nhle_onnx.values.detection import DetectionReport, Precision, ShownScene
+from nhle_onnx.values.request import Mask
 from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import compare_models, list_outside
-from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.companions import list_beside
 from nhle_onnx.workflows.detection.gates import judge_precision, judge_promises
@@ -30,10 +32,10 @@ from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.plan import DetectionPlan
 from nhle_onnx.workflows.detection.scenes import collect_scenes
 from nhle_onnx.workflows.detection.subject import summarize
-from nhle_onnx.workflows.measure import subtract
+from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.observer import Stopwatch
-from nhle_onnx.workflows.training_result import TrainingResult
-from nhle_onnx.workflows.unlearn import round_updates, summarize_edited
+from nhle_onnx.workflows.training_result import TrainingResult, describe_method
+from nhle_onnx.workflows.unlearn import round_updates
 from nhle_onnx.workflows.unlearn_report import render_report
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def carry_out_detection(plan: DetectionPlan, watch: Stopwatch) -> DetectionRepor
     with watch.stage("verify", "verifying in ONNX Runtime"):
         after, unmasked = _measure(plan, edited, watch)
         scenes = _collect(plan, edited)
-    summary = summarize_edited(settings.edited_path, files)
+    summary = summarize_contents(settings.edited_path, files)
     report = replace(
         _make_report(plan, training, edited, (after, unmasked), summary, watch), scenes=scenes
     )
@@ -119,7 +121,7 @@ def _edit(plan: DetectionPlan, training: TrainingResult) -> ModelProto:
     return edited
 
 
-def _choose_mask(plan: DetectionPlan) -> Any:  # noqa: ANN401 - Mask
+def _choose_mask(plan: DetectionPlan) -> Mask:
     layers = plan.subject.detector.layers
     has_steps = any(layer.head.has_steps for layer in layers)
     return resolve_channel_mask(
@@ -188,7 +190,7 @@ def _make_report(
         forget=plan.request.forget,
         samples=plan.samples,
         preprocess=subject.preprocess,
-        method=_describe_method(plan, training),
+        method=describe_method(plan.settings, _choose_mask(plan), training),
         provider=plan.session.provider,
         kernels=settings.kernels,
         device=training.device,
@@ -203,18 +205,3 @@ def _make_report(
         notes=word_all(plan.notes, settings.wording),
         checks=word_checks((*gates, *promises), settings.wording),
     )
-
-
-def _describe_method(plan: DetectionPlan, training: TrainingResult) -> dict[str, Any]:
-    """Return every option as it was resolved, and what training found."""
-    settings, options = plan.settings, plan.settings.options
-    return {
-        **asdict(options),
-        "mask": _choose_mask(plan),
-        "lr": "auto" if options.lr is None else options.lr,
-        "steps": "auto" if options.steps is None else options.steps,
-        "anchors": settings.anchors,
-        "parity_with_onnxruntime": training.parity,
-        **training.details,
-        "stop_reason": word(training.details["stop_reason"], settings.wording),
-    }

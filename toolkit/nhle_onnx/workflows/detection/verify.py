@@ -3,20 +3,21 @@
 from typing import TYPE_CHECKING
 
 from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
+from nhle_onnx.data.labels import parse_request
 from nhle_onnx.detection.restoring import restore_channels
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint, word_all
 from nhle_onnx.values.detection import DetectionVerifyReport, Precision
 from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
+from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import Changes, compare_models
-from nhle_onnx.verification.gates import word_checks
+from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, summarize_file
 from nhle_onnx.workflows.detection.gates import judge_precision
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.scenes import collect_scenes
-from nhle_onnx.workflows.detection.subject import Subject, make_request, open_detector
-from nhle_onnx.workflows.measure import subtract
+from nhle_onnx.workflows.detection.subject import Subject, open_detector
 from nhle_onnx.workflows.observer import Stopwatch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def verify_detector(
 ) -> DetectionVerifyReport:
     """Measure a detector on images with boxes, and against its baseline if one is given."""
     _refuse_options(settings)
-    request = make_request(subject, settings.forget)
+    request = parse_request(settings.forget, subject.labels)
     baseline = open_detector(settings.baseline, settings.flags) if settings.baseline else None
     source = _open_images(settings, subject)
     protos = [subject.model.proto]

@@ -37,8 +37,8 @@ from nhle_onnx.release.page.verdicts import (
     compare_with_retrained,
     explain_attacks,
     judge_audit,
-    name_forgotten,
 )
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Projection
 
 

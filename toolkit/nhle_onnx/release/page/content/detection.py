@@ -21,7 +21,8 @@ from nhle_onnx.release.page.tables import (
     tabulate_files,
     tabulate_precision,
 )
-from nhle_onnx.release.page.verdicts import judge_detection, name_forgotten
+from nhle_onnx.release.page.verdicts import judge_detection
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 
 Report = DetectionReport | DetectionVerifyReport

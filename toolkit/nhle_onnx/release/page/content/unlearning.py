@@ -19,10 +19,8 @@ from nhle_onnx.release.page.tables import (
     tabulate_facts,
     tabulate_files,
 )
-from nhle_onnx.release.page.verdicts import (
-    judge_unlearning,
-    name_forgotten,
-)
+from nhle_onnx.release.page.verdicts import judge_unlearning
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.report import Accuracy, UnlearnReport
 
 if TYPE_CHECKING:

@@ -17,10 +17,8 @@ from nhle_onnx.release.page.tables import (
     tabulate_facts,
     tabulate_files,
 )
-from nhle_onnx.release.page.verdicts import (
-    judge_verification,
-    name_forgotten,
-)
+from nhle_onnx.release.page.verdicts import judge_verification
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.report import Accuracy, VerifyReport
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from nhle_onnx.release.page.charts.rows import draw_shares
 from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Picture
 from nhle_onnx.release.page.figures import format_share
-from nhle_onnx.release.page.svg import render_svg
+from nhle_onnx.release.page.svg import make_picture
 from nhle_onnx.release.rows import (
     MOST_ROWS,
     at,
@@ -31,7 +31,7 @@ Counts = npt.NDArray[np.int64]
 def picture_accuracy(
     labels: Sequence[str], forget: Sequence[int], accuracies: Mapping[Role, Accuracy]
 ) -> Picture:
-    """Accuracy of each class on each model."""
+    """Draw the accuracy of each class on each model."""
     values = {role: accuracy.per_class for role, accuracy in accuracies.items()}
     rows = choose_rows(len(labels), forget, values, measure_spread)
     names = name_classes(cut_labels(labels), forget)
@@ -42,18 +42,15 @@ def picture_accuracy(
     )
     title = "Accuracy of each class"
     alternative = f"{title}, bars for each model. On average: {means}."
-    return Picture(
-        title=title,
-        svg=render_svg(
-            "accuracy",
-            alternative,
-            partial(
-                draw_shares,
-                names=[names[row] for row in rows],
-                values=take(values, rows),
-                label="accuracy",
-            ),
+    return make_picture(
+        "accuracy",
+        partial(
+            draw_shares,
+            names=[names[row] for row in rows],
+            values=take(values, rows),
+            label="accuracy",
         ),
+        title=title,
         alternative=alternative,
         caption="On the edited model, a forgotten class should be near 0 and every other class as "
         "high as on the original." + say_left_out(rows, labels, "that changed most"),
@@ -63,7 +60,7 @@ def picture_accuracy(
 def picture_flows(
     labels: Sequence[str], forget: Sequence[int], flows: Mapping[Role, Sequence[float]]
 ) -> Picture:
-    """Which classes the forgotten images are taken for."""
+    """Draw which classes the forgotten images are taken for."""
     names = name_classes(cut_labels(labels), forget)
     rows = choose_rows(len(names), forget, flows, max)
     first = "; ".join(
@@ -73,18 +70,15 @@ def picture_flows(
     )
     title = "Where forgotten images go"
     alternative = f"{title}, bars for each class and model: {first}."
-    return Picture(
-        title=title,
-        svg=render_svg(
-            "flows",
-            alternative,
-            partial(
-                draw_shares,
-                names=[names[row] for row in rows],
-                values=take(flows, rows),
-                label="part of the forgotten images that get this answer",
-            ),
+    return make_picture(
+        "flows",
+        partial(
+            draw_shares,
+            names=[names[row] for row in rows],
+            values=take(flows, rows),
+            label="part of the forgotten images that get this answer",
         ),
+        title=title,
         alternative=alternative,
         caption="A model that never saw the class spreads its images over classes that look alike. "
         "A single class that takes them all is a trace of the edit."
@@ -95,7 +89,7 @@ def picture_flows(
 def picture_confusion(
     labels: Sequence[str], forget: Sequence[int], outcomes: Outcomes
 ) -> Picture | None:
-    """Which classes are taken for which, on each model; None without an image."""
+    """Draw which classes are taken for which, on each model; None without an image."""
     if not outcomes.images:
         return None
     names = name_classes(cut_labels(labels), forget)
@@ -104,19 +98,16 @@ def picture_confusion(
     left_out = say_left_out(rows, names, "whose answers changed most")
     title = "Which classes are taken for which"
     alternative = f"{title}, a table for each model. {_list_confused(counts, names)}"
-    return Picture(
-        title=title,
-        svg=render_svg(
-            "confusion",
-            alternative,
-            partial(
-                draw_confusion,
-                names=[names[row] for row in rows],
-                indices=rows,
-                shares={role: _share(table, rows) for role, table in counts.items()},
-                forgotten=[rows.index(index) for index in forget if index in rows],
-            ),
+    return make_picture(
+        "confusion",
+        partial(
+            draw_confusion,
+            names=[names[row] for row in rows],
+            indices=rows,
+            shares={role: _share(table, rows) for role, table in counts.items()},
+            forgotten=[rows.index(index) for index in forget if index in rows],
         ),
+        title=title,
         alternative=alternative,
         caption="A row is a class, a column an answer; the figures are percent of the row. On the "
         "diagonal stand right answers. The column of a forgotten class should be empty on the "
@@ -125,7 +116,7 @@ def picture_confusion(
 
 
 def count_pairs(pairs: Sequence[tuple[int, int, int]], count: int) -> Counts:
-    """A table of counts [true, answer], filled from the pairs that occur."""
+    """Return a table of counts [true, answer], filled from the pairs that occur."""
     table = np.zeros((count, count), np.int64)
     for true, given, number in pairs:
         table[true, given] += number
@@ -133,7 +124,7 @@ def count_pairs(pairs: Sequence[tuple[int, int, int]], count: int) -> Counts:
 
 
 def count_flows(outcomes: Outcomes, forget: Sequence[int], count: int) -> dict[Role, list[float]]:
-    """The shares of forgotten images that get each answer; empty without such an image."""
+    """Return the shares of forgotten images that get each answer; empty without such an image."""
     flows = {}
     for role, pairs in outcomes.confusion.items():
         given = count_pairs(pairs, count)[list(forget)].sum(0)
@@ -143,7 +134,7 @@ def count_flows(outcomes: Outcomes, forget: Sequence[int], count: int) -> dict[R
 
 
 def _choose_confused(counts: Mapping[Role, Counts], forget: Sequence[int]) -> list[int]:
-    """Rows of forgotten classes, and of those whose answers differ most between the models."""
+    """Choose rows of forgotten classes, and of those whose answers differ most between models."""
     tables = list(counts.values())
     changes = np.abs(tables[0] - counts.get("edited", tables[-1])).sum(1)
     busy = tables[0].sum(1) - np.diag(tables[0])
@@ -154,14 +145,14 @@ def _choose_confused(counts: Mapping[Role, Counts], forget: Sequence[int]) -> li
 
 
 def _share(table: Counts, rows: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Shares of each chosen row that go to each chosen class."""
+    """Return the shares of each chosen row that go to each chosen class."""
     totals = np.maximum(1, table[rows].sum(1, keepdims=True))
     shares: npt.NDArray[np.float64] = table[np.ix_(rows, rows)] / totals
     return shares
 
 
 def _list_confused(counts: Mapping[Role, Counts], names: Sequence[str]) -> str:
-    """The most frequent mistakes of each model, in words."""
+    """Write the most frequent mistakes of each model in words."""
     said = []
     for role, table in counts.items():
         wrong = table - np.diag(np.diag(table))

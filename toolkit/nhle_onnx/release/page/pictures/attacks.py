@@ -9,7 +9,7 @@ from nhle_onnx.release.page.charts.rows import draw_attacks, draw_scale
 from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Picture
 from nhle_onnx.release.page.figures import format_of_measure, format_position, format_share
-from nhle_onnx.release.page.svg import render_svg
+from nhle_onnx.release.page.svg import make_picture
 from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
 
@@ -20,7 +20,7 @@ _COIN = " For membership, a coin gets a balanced accuracy of 50 %."
 
 
 def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
-    """What the attacks bring back; None where none of them gives a fraction."""
+    """Draw what the attacks bring back; None where no attack gives a fraction."""
     drawn = [
         measure
         for measure in measures
@@ -38,9 +38,10 @@ def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
         else "How long the edited model's bar may be, only a retrained model could tell."
     )
     alternative = f"{title}, bars for the original and the edited model. {figures}."
-    return Picture(
+    return make_picture(
+        "attacks",
+        partial(draw_attacks, measures=drawn),
         title=title,
-        svg=render_svg("attacks", alternative, partial(draw_attacks, measures=drawn)),
         alternative=alternative,
         caption=f"{goal} Thin lines are 95 % intervals."
         + (_COIN if any(measure.attack == "membership" for measure in drawn) else ""),
@@ -48,7 +49,7 @@ def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
 
 
 def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
-    """How fast each model learns the class again."""
+    """Draw how fast each model learns the class again."""
     ends = "; ".join(
         f"{ROLE_NAMES[role]} from {format_share(curve[0])} to {format_share(curve[-1])} in "
         f"{len(curve) - 1} steps"
@@ -57,9 +58,10 @@ def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
     )
     title = "Learning the class again"
     alternative = f"{title}, accuracy on it after each step: {ends}."
-    return Picture(
+    return make_picture(
+        "curves",
+        partial(draw_curves, curves=curves),
         title=title,
-        svg=render_svg("curves", alternative, partial(draw_curves, curves=curves)),
         alternative=alternative,
         caption="A model that only hides the class relearns it in few steps, as the original does. "
         "One that has lost it needs about as many as a model that was retrained without it.",
@@ -67,7 +69,7 @@ def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
 
 
 def picture_scale(measures: Sequence[Measure]) -> Picture | None:
-    """Every measure on the way from the original to the retrained model; None without any."""
+    """Draw each measure on the way from the original to the retrained model; None without any."""
     placed = [
         measure
         for measure in measures
@@ -80,9 +82,10 @@ def picture_scale(measures: Sequence[Measure]) -> Picture | None:
     )
     title = "From the original, 0, to the retrained model, 1"
     alternative = f"{title}, a dot for each measure. {positions}."
-    return Picture(
+    return make_picture(
+        "scale",
+        partial(draw_scale, measures=placed),
         title=title,
-        svg=render_svg("scale", alternative, partial(draw_scale, measures=placed)),
         alternative=alternative,
         caption="The nearer to 1, the more the edited model is like one that never saw the class. "
         "Below 0 the edit made things worse; above 1 it went beyond what retraining gives.",
@@ -90,7 +93,7 @@ def picture_scale(measures: Sequence[Measure]) -> Picture | None:
 
 
 def picture_layers(measures: Sequence[Measure]) -> Picture | None:
-    """How well new heads on what late layers read find the class again; None without any."""
+    """Draw how well new heads on late layers recognise the class again; None without any."""
     layers: dict[str, dict[Role, dict[int, float]]] = {}
     for measure in measures:
         found = _SHOTS.fullmatch(measure.name)
@@ -107,9 +110,10 @@ def picture_layers(measures: Sequence[Measure]) -> Picture | None:
     title = "What new heads find in late layers"
     shots = ", ".join(map(str, next(iter(next(iter(named.values())).values()))))
     alternative = f"{title}, recognised after training with {shots} images a class. {figures}."
-    return Picture(
+    return make_picture(
+        "layers",
+        partial(draw_layers, layers=named),
         title=title,
-        svg=render_svg("layers", alternative, partial(draw_layers, layers=named)),
         alternative=alternative,
         caption="A new head is trained on what each layer reads, with few images of each class. "
         "The edited model's line should lie near the retrained model's. With many images all lines "

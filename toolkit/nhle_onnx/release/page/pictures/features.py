@@ -5,13 +5,13 @@ from functools import partial
 from nhle_onnx.release.page.charts.points import draw_projection
 from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Picture
-from nhle_onnx.release.page.svg import render_svg
+from nhle_onnx.release.page.svg import make_picture
 from nhle_onnx.text import name_class
 from nhle_onnx.values.audit import AuditReport, Projection
 
 
 def picture_projection(report: AuditReport, projection: Projection) -> Picture:
-    """Features of the judging samples in two dimensions."""
+    """Draw features of the judging samples in two dimensions."""
     names = [name_class(index, label) for index, label in enumerate(report.labels)]
     forgotten = ", ".join(names[index] for index in report.forget)
     roles = ", ".join(ROLE_NAMES[role] for role in projection.points)
@@ -21,9 +21,10 @@ def picture_projection(report: AuditReport, projection: Projection) -> Picture:
         f"those of {forgotten} are coloured, the others grey."
     )
     draw = partial(draw_projection, projection=projection, forget=report.forget, names=names)
-    return Picture(
+    return make_picture(
+        "projection",
+        draw,
         title=title,
-        svg=render_svg("projection", alternative, draw),
         alternative=alternative,
         caption="Each model's features, projected on the two directions in which they vary most "
         "(principal component analysis). A class that the features still know is a cloud of its "
