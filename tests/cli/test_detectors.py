@@ -7,10 +7,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from PIL import Image
 
+from nhle_onnx.graph.copies import copy_model
+from nhle_onnx.release.ort_format import compare_detectors, convert_to_ort
 from nhle_onnx.release.viewer.documents import read_documents
 from nhle_onnx.release.viewer.pages import list_pages
+from nhle_onnx.runtime.noise import make_noise
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.detection.subject import name_outputs, open_detector
 from support.detectors import EXTENT, Decoupled, export
 from support.runs import Nhle
 
@@ -108,7 +114,6 @@ def test_masking_alone_says_so(nhle: Nhle, detector: Path, scenes: Path, tmp_pat
     [
         (("--mask", "drop"), "a detector does not take --mask drop yet"),
         (("--scope", "all"), "a detector does not take --scope all yet"),
-        (("--also", "ort"), "a detector does not take --also ort yet"),
         (("--bom", "bom.json"), "a detector does not take --bom yet"),
     ],
 )
@@ -178,26 +183,41 @@ def test_reports_of_detectors_are_viewed_and_not_pushed(
     assert "is the report of a detector, which this command does not take yet" in pushed.err
 
 
-def test_an_ort_file_of_a_patched_detector_is_refused(
+def test_a_patch_makes_the_same_detector_and_ort_file(
     nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
 ) -> None:
     edited, patch, out = (tmp_path / name for name in ("e.onnx", "p.nhlepatch", "new.onnx"))
     nhle(
         *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
-        *("--method", "cwm", "--force-unknown", "--out", edited),
+        *("--method", "cwm", "--force-unknown", "--out", edited, "--also", "ort"),
     )
     assert nhle("patch", "create", detector, edited, "--out", patch).code == 0
     assert nhle("patch", "apply", detector, patch, "--out", out).code == 0
     assert out.read_bytes() == edited.read_bytes()
     found = nhle("patch", "apply", detector, patch, "--out", out, "--also", "ort", "--force")
-    assert found.code == 4
-    assert "is a detector, which this command does not take yet" in found.err
+    assert found.code == 0
+    assert out.with_suffix(".ort").stat().st_size == edited.with_suffix(".ort").stat().st_size
+    report = json.loads(edited.with_name("e.report.json").read_text("utf-8"))
+    (file,) = report["also"]
+    assert (file["images"], file["agreement"]) == (12, 1)
+    assert file["largest_difference"] <= 0.01
 
 
 def test_preprocessing_of_a_detector_is_not_tried(nhle: Nhle, detector: Path, scenes: Path) -> None:
     found = nhle("inspect", detector, "--data", scenes)
     assert found.code == 4
     assert "Leave --data out; verify measures what a detector detects" in found.err
+
+
+def test_another_ort_file_is_told_apart(detector: Path) -> None:
+    subject = open_detector(detector, ModelFlags())
+    other = copy_model(subject.model.proto)
+    (bias,) = (each for each in other.graph.initializer if each.name == "classes.0.bias")
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1, bias.name))
+    names, target = name_outputs(subject), subject.image_input
+    converted, noise = convert_to_ort(other), make_noise(target)
+    assert compare_detectors(converted, other, names, noise, target, 2).passed
+    assert not compare_detectors(converted, subject.model.proto, names, noise, target, 2).passed
 
 
 def test_images_without_the_class_are_refused(

@@ -7,7 +7,7 @@ from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import SampleSummary, TrainingStep
+from nhle_onnx.values.report import ConvertedFile, SampleSummary, TrainingStep
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check, Judged
 
@@ -93,6 +93,7 @@ class DetectionReport(Judged):
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
+    also: tuple[ConvertedFile, ...] = ()
     scenes: tuple[ShownScene, ...] = ()
 
 

@@ -24,7 +24,7 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.detection.gates import KNOWN
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
-from nhle_onnx.workflows.detection.subject import Subject
+from nhle_onnx.workflows.detection.subject import Subject, name_outputs
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.output_checks import check_outputs
 
@@ -74,6 +74,8 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
     _refuse_options(settings)
     names = check_model(subject, trains=settings.options.trains)
     check_outputs(settings, subject.model)
+    if settings.also:
+        name_outputs(subject)
     session = open_reader(subject, settings.provider, settings.kernels)
     with watch.stage("samples", "reading the samples"):
         root = settings.samples or find_samples(subject.model)
@@ -125,7 +127,6 @@ def _refuse_options(settings: UnlearnSettings) -> None:
         f"scope={options.scope}": options.scope != "features",
         f"mask={options.mask}": options.mask not in {"auto", "floor", "convex"},
         f"loss={options.loss}": options.loss != "saturating",
-        f"also={', '.join(settings.also)}": bool(settings.also),
         "bom": settings.bom is not None,
         "anchors=off": settings.anchors == "off",
     }

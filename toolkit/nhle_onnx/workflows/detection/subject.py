@@ -10,6 +10,7 @@ from nhle_onnx.errors import DETECTOR_REMEDY, InputRefusedError, UnsupportedMode
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.hints import hint
 from nhle_onnx.values.detection import DetectorSummary
 from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.model import OnnxModel
@@ -67,6 +68,17 @@ def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
         labels=find_labels(model, detector.num_classes, flags.labels),
         preprocess=find_pixels(model, target, flags.preprocess),
     )
+
+
+def name_outputs(subject: Subject) -> tuple[str, ...]:
+    """Name the outputs with boxes and scores. Raises UnsupportedModelError where the graph goes on
+    from there, so that they are none of its outputs.
+    """
+    names = dict.fromkeys((subject.detector.boxes.name, subject.detector.scores.name))
+    if {*names} <= {value.name for value in subject.model.proto.graph.output}:
+        return tuple(names)
+    message = f"{subject.model.path} shows no boxes and scores, by which a .ort file is compared"
+    raise UnsupportedModelError(message, remedy=hint("Leave {also=ort} out."))
 
 
 class DetectorFoundError(UnsupportedModelError):

@@ -1,6 +1,7 @@
 """unlearn on a detector, second half: train, write back, mask, verify, write."""
 
 import gc
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from nhle_onnx.verification.changes import compare_models, list_outside
 from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.companions import list_beside
+from nhle_onnx.workflows.detection.conversion import convert_detector
 from nhle_onnx.workflows.detection.gates import judge_precision, judge_promises
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.plan import DetectionPlan
@@ -59,16 +61,22 @@ def carry_out_detection(plan: DetectionPlan, watch: Stopwatch) -> DetectionRepor
     with watch.stage("verify", "verifying in ONNX Runtime"):
         after, unmasked = _measure(plan, edited, watch)
         scenes = _collect(plan, edited)
+    with watch.stage("convert", "converting") if settings.also else nullcontext():
+        conversion = convert_detector(plan, edited)
     summary = summarize_contents(settings.edited_path, files)
+    report = _make_report(plan, training, edited, (after, unmasked), summary, watch)
     report = replace(
-        _make_report(plan, training, edited, (after, unmasked), summary, watch), scenes=scenes
+        report,
+        checks=(*report.checks, *conversion.checks),
+        also=conversion.files,
+        scenes=scenes,
     )
     watch.observer.start_stage("saving")
     companions = list_beside(
         settings.edited_path.parent, model, plan.subject.labels, plan.subject.preprocess
     )
     write_files(
-        files | companions | render_report(settings, report),
+        files | conversion.contents | companions | render_report(settings, report),
         force=settings.force,
         commit_marker=settings.report_path,
     )
