@@ -25,7 +25,7 @@ VERDICT_NAMES: dict[Verdict, str] = {
 
 
 def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> Table:
-    """Every check with its limit, its evidence and its verdict; those not passed are marked."""
+    """Tabulate every check with limit, evidence and verdict; those not passed are marked."""
     return Table(
         title="Each figure against its limit",
         header=("what was checked", "verdict", "value", "limit", "at worst", "images", "name"),
@@ -38,7 +38,7 @@ def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -
 
 
 def list_gaps(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> tuple[str, ...]:
-    """What could not be judged, with what would close each gap."""
+    """List what could not be judged, with what would close each gap."""
     return tuple(
         f"{'; '.join(name_check(name, measures) for name in names)}: {gap}"
         for gap, names in group_gaps(checks).items()
@@ -108,8 +108,8 @@ def _at_class(accuracy: Accuracy, index: int) -> float | None:
 
 
 def tabulate_attacks(measures: Sequence[Measure]) -> tuple[Table, ...]:
-    """Every figure of every attack on each model, with what it says. The many of the layers are
-    folded, as a picture shows them.
+    """Tabulate every figure of every attack on each model, with what it says. Those of layers are
+    folded: they are many, and a picture shows them.
     """
     of_layers = [measure for measure in measures if measure.attack == "layers"]
     others = [measure for measure in measures if measure.attack != "layers"]
@@ -151,7 +151,7 @@ def _list_attack(measure: Measure, *, has_reference: bool) -> tuple[str, ...]:
 
 
 def tabulate_measures(measures: Sequence[Measure]) -> Table:
-    """Every figure as the JSON has it, with its interval and its position; folded."""
+    """Tabulate every figure as the JSON has it, with its interval and its position; folded."""
     return Table(
         title="Every figure as the JSON has it",
         header=("name", "original", "edited", "lowest", "highest", "retrained", "position"),
@@ -170,7 +170,7 @@ def _list_figures(measure: Measure) -> tuple[float | None, ...]:
 
 
 def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Table:
-    """What identifies each model, down to the files that hold its weights."""
+    """Tabulate what identifies each model, down to the files that hold its weights."""
     return Table(
         title="Models",
         is_folded=True,
@@ -192,13 +192,13 @@ def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Ta
 
 
 def tabulate_facts(title: str, facts: Mapping[str, Any]) -> Table:
-    """Names and values, as the JSON has them; folded."""
+    """Tabulate names and values, as the JSON has them; folded."""
     rows = tuple(Row(cells=(name, _write(value))) for name, value in facts.items())
     return Table(title=title, is_folded=True, header=("what", "value"), rows=rows)
 
 
 def list_preprocess(preprocess: Preprocess | None) -> dict[str, Any]:
-    """Where the preprocessing was found, and its steps."""
+    """List where the preprocessing was found, and its steps."""
     if preprocess is None:
         return {"preprocess": "none was needed"}
     return {f"preprocess: {name}": value for name, value in dataclasses.asdict(preprocess).items()}

@@ -92,7 +92,7 @@ def judge_verification(report: VerifyReport) -> Verdict:
 
 
 def judge_fleet(report: FleetReport) -> Verdict:
-    """How many jobs passed, and how the others ended."""
+    """Return how many jobs passed, and how the others ended."""
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(report.counts.items()))
     total = len(report.jobs)
     passed = report.counts.get("passed", 0)
@@ -108,7 +108,7 @@ def judge_fleet(report: FleetReport) -> Verdict:
 def _conclude(
     report: UnlearnReport | AuditReport | VerifyReport, passed: str, explanation: tuple[str, ...]
 ) -> Verdict:
-    """The verdict in a sentence; `passed` says what holds where every gate passed."""
+    """Return the verdict in a sentence; `passed` says what holds where every gate passed."""
     names = name_forgotten(report.labels, report.forget)
     if report.verdict == "passed":
         sentence = f"Passed: {passed}; {explain_verdict(report)}."
@@ -153,7 +153,7 @@ def _tell(measure: Measure | None, text: str) -> str:
 
 
 def explain_attacks(report: AuditReport) -> tuple[str, ...]:
-    """How many attacks there were, on what, and how many could not run."""
+    """Say how many attacks there were, on what, and how many could not run."""
     attacks = tuple(dict.fromkeys(measure.attack for measure in report.measures))
     attacked = (
         f"{len(attacks)} kinds of attack ({', '.join(attacks) or 'none could run'}) were made on "
@@ -165,7 +165,7 @@ def explain_attacks(report: AuditReport) -> tuple[str, ...]:
 
 
 def compare_with_retrained(report: AuditReport) -> str:
-    """How close the edited model is to the reference, or what its lack means."""
+    """Return how close the edited model is to the reference, or what its lack means."""
     if report.reference is None:
         return _compare_with_shadows(report.measures) or _NO_REFERENCE
     positions = [each.position for each in report.measures if each.position is not None]
@@ -183,7 +183,7 @@ def compare_with_retrained(report: AuditReport) -> str:
 
 
 def _compare_with_shadows(measures: Sequence[Measure]) -> str:
-    """What shadow networks show of the class, if any were trained."""
+    """Return what shadow networks show of the class, if any were trained."""
     told = [
         f"{measure.title}: {format_of_measure(measure, measure.edited)} for the edited model, "
         f"{format_of_measure(measure, min(measure.shadows))} to "

@@ -45,7 +45,7 @@ from nhle_onnx.values.audit import AuditReport, Projection
 def describe_audit(
     report: AuditReport, projection: Projection | None, trajectory: Trajectory
 ) -> Page:
-    """The page of an audit: can the class be brought back, how do we know, what is left? The
+    """Return the page of an audit: can the class be brought back, how do we know, what is left? The
     trajectory is from the edited model's `report.json`, or empty.
     """
     report = clean(report)

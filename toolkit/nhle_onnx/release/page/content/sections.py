@@ -34,7 +34,7 @@ def describe_checks(checks: Sequence[Check]) -> Section:
 def describe_forgotten(
     labels: Sequence[str], forget: Sequence[int], outcomes: Outcomes | None
 ) -> Section:
-    """Images that were forgotten, and what they are taken for now."""
+    """Describe the images that were forgotten, and what they are taken for now."""
     title = "What was forgotten"
     if outcomes is None:
         return Section(title=title)
@@ -53,7 +53,7 @@ def describe_answers(
     images: int,
     outcomes: Outcomes | None,
 ) -> Section:
-    """The accuracy of every class, the worst mistakes, and which classes are confused."""
+    """Describe the accuracy of every class, the worst mistakes, and which classes are confused."""
     title = "What the models answer"
     if not accuracies:
         return Section(title=title)
@@ -75,7 +75,7 @@ def _say_images(outcomes: Outcomes) -> str:
 
 
 def list_run(report: AuditReport | UnlearnReport) -> dict[str, Any]:
-    """What was run, and where."""
+    """List what was run, and where."""
     return {
         "command": report.command,
         "seed": report.seed,
