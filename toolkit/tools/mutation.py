@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ def mutation(
     again: bool,
 ) -> None:
     """Change the code mutant by mutant, and count changes that no test notices."""
+    if find_spec("mutmut") is None:
+        message = "mutmut is not installed: pip install -c constraints.txt '.[mutation]'"
+        raise click.UsageError(message)
     _arrange(packages if own_tests else PACKAGES, starts_anew=not again)
     rows = {row["package"]: row for row in read_rows(NAME)}
     for package in packages:
