@@ -5,6 +5,7 @@ from functools import cache as remember
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import onnx
 from onnx import ModelProto
 
@@ -15,11 +16,13 @@ from nhle_onnx.workflows.evaluation import read_evaluation
 from nhle_onnx.workflows.measure import Evaluation
 from studies.formats import FORMATS, Calibration, quantize
 from studies.results import ROOT
+from studies.strangers import ZOO
 
 NETWORKS = {
     "lenet5": "lenet5_fashion_mnist",
     "mobilenetv3-small": "mobilenetv3_small_fashion_mnist",
 }
+STRANGERS = ("residual-kept",)  # of the zoo, trained on the same data: `strangers build` makes them
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 EVALUATION = SAMPLES / "evaluation.npz"
 SIDECARS = ("labels.txt", "preprocessor_config.json")
@@ -44,8 +47,8 @@ class Shipped(NamedTuple):
 
 @remember
 def open_shipped(network: str) -> Shipped:
-    """Open a shipped float model, and the images of the checkout."""
-    classifier = open_classifier(ROOT / "models" / NETWORKS[network] / "model.onnx", ModelFlags())
+    """Open a shipped float model, or one of the zoo, and the images of the checkout."""
+    classifier = open_classifier(find_model(network), ModelFlags())
     samples = open_samples(
         SAMPLES, classifier.image_input, classifier.preprocess, classifier.labels
     )
@@ -55,6 +58,19 @@ def open_shipped(network: str) -> Shipped:
         Calibration(classifier.image_input.name, images),
         read_evaluation(EVALUATION, classifier),
     )
+
+
+def find_model(network: str) -> Path:
+    """Find the file of a network, beside labels and preprocessing."""
+    if network in NETWORKS:
+        return ROOT / "models" / NETWORKS[network] / "model.onnx"
+    path = ZOO / "networks" / network / "model.onnx"
+    if not path.is_file():
+        message = f"not built yet: python -m studies strangers build --only {network}"
+        raise click.UsageError(message)
+    for name in SIDECARS:
+        shutil.copy(ROOT / "models" / NETWORKS["lenet5"] / name, path.with_name(name))
+    return path
 
 
 @remember

@@ -9,6 +9,7 @@ from rich.progress import track
 
 from studies.options import data_root_option, fresh_option
 from studies.results import read_rows
+from studies.strangers import ZOO
 from studies.strangers.build import build_stranger, is_built
 from studies.strangers.courses import SUBJECTS, draw
 from studies.strangers.page import KEY, NAME, publish
@@ -39,7 +40,7 @@ draws_option = click.option(
 zoo_option = click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path.home() / ".cache" / "nhle-onnx-studies" / "strangers",
+    default=ZOO,
     help="Where the networks are kept.",
 )
 
