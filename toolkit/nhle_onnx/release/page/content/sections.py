@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from nhle_onnx.release.page.class_tables import tabulate_accuracy
 from nhle_onnx.release.page.elements import Gallery, Picture, Section
 from nhle_onnx.release.page.galleries import show_forgotten, show_mistakes
 from nhle_onnx.release.page.pictures.answers import (
@@ -12,11 +13,7 @@ from nhle_onnx.release.page.pictures.answers import (
     picture_flows,
 )
 from nhle_onnx.release.page.pictures.training import picture_trajectory
-from nhle_onnx.release.page.tables import (
-    list_gaps,
-    tabulate_accuracy,
-    tabulate_checks,
-)
+from nhle_onnx.release.page.tables import list_gaps, tabulate_checks
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.outcomes import Outcomes, Role
