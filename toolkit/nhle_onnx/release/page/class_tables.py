@@ -18,7 +18,7 @@ def tabulate_accuracy(
     accuracies: Mapping[Role, Accuracy],
     images: int,
 ) -> tuple[Table, ...]:
-    """Tabulate the accuracy of each class, one column a model; forgotten classes are marked. Of many
+    """Tabulate the accuracy of each class, one column a model; forgotten ones are marked. Of many
     classes, those that changed most come first, and the others are folded. `images` judged them.
     """
     per_class = max(1, images // max(1, len(labels)))
