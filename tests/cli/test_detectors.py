@@ -7,8 +7,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from PIL import Image
 
+from nhle_onnx.graph.copies import copy_model
+from nhle_onnx.release.ort_format import compare_detectors, convert_to_ort
+from nhle_onnx.release.viewer.documents import read_documents
+from nhle_onnx.release.viewer.pages import list_pages
+from nhle_onnx.runtime.noise import make_noise
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.detection.subject import name_outputs, open_detector
 from support.detectors import EXTENT, Decoupled, export
 from support.runs import Nhle
 
@@ -104,10 +112,9 @@ def test_masking_alone_says_so(nhle: Nhle, detector: Path, scenes: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--mask", "drop"), "mask drop is not supported yet"),
-        (("--scope", "all"), "scope all is not supported yet"),
-        (("--also", "ort"), "also"),
-        (("--report", "page.html"), "page"),
+        (("--mask", "drop"), "a detector does not take --mask drop yet"),
+        (("--scope", "all"), "a detector does not take --scope all yet"),
+        (("--bom", "bom.json"), "a detector does not take --bom yet"),
     ],
 )
 def test_options_without_a_meaning_yet_are_refused(
@@ -126,6 +133,91 @@ def test_other_commands_say_that_they_do_not_take_detectors(
         found = nhle(arguments[0], detector, *common, *arguments[1:])
         assert found.code == 4
         assert "is a detector, which this command does not take yet" in found.err
+
+
+def test_a_page_shows_boxes_before_and_after(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    edited, page = tmp_path / "edited.onnx", tmp_path / "page.html"
+    named = ("--forget", "hat", "--data", scenes, "--report", page)
+    nhle(
+        *("unlearn", detector, *named, "--samples", scenes, "--method", "cwm", "--force-unknown"),
+        *("--out", edited, "--report-images", 4),
+    )
+    text = page.read_text("utf-8")
+    report = json.loads(edited.with_name("edited.report.json").read_text("utf-8"))
+    assert len(report["scenes"]) == 4
+    shown = report["scenes"][0]
+    assert [box["index"] for box in shown["true"]] == [1]
+    assert all(box["index"] != 1 for box in shown["detected"]["edited"])
+    assert text.count('<rect class="true" x="20.0" y="20.0" width="60.0" height="60.0"/>') == 8
+    assert 'alt="Image 0 with the boxes before forgetting: ' in text
+    assert "It is no longer detected in any of these 4 images." in text
+    assert "Average precision of the forgotten classes" in text
+
+    masked = ("unlearn", detector, *named[:-1], tmp_path / "page.md", "--samples", scenes)
+    nhle(*masked, "--method", "cwm", "--force-unknown", "--out", tmp_path / "again.onnx")
+    assert ": unlearn, forgetting 1 hat" in (tmp_path / "page.md").read_text("utf-8")
+
+    nhle("verify", edited, "--baseline", detector, *named, "--force", "--report-images", 0)
+    text = page.read_text("utf-8")
+    assert "What the detector still knows of 1 hat" in text
+    assert "<rect" not in text
+
+
+def test_reports_of_detectors_are_viewed_and_not_pushed(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    edited = tmp_path / "edited.onnx"
+    nhle(
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
+        *("--method", "cwm", "--force-unknown", "--out", edited),
+    )
+    judged = nhle("verify", edited, "--forget", "hat", "--data", scenes, "--json")
+    (tmp_path / "verify.json").write_text(judged.out, "utf-8")
+    pages = list_pages(read_documents((tmp_path,)))
+    assert "AP 0" in pages[""]()
+    assert "What the detector still knows of 1 hat" in pages["report/1"]()
+    pushed = nhle("push", edited, "--to", f"oci:{tmp_path / 'oci'}")
+    assert pushed.code == 4
+    assert "is the report of a detector, which this command does not take yet" in pushed.err
+
+
+def test_a_patch_makes_the_same_detector_and_ort_file(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    edited, patch, out = (tmp_path / name for name in ("e.onnx", "p.nhlepatch", "new.onnx"))
+    nhle(
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
+        *("--method", "cwm", "--force-unknown", "--out", edited, "--also", "ort"),
+    )
+    assert nhle("patch", "create", detector, edited, "--out", patch).code == 0
+    assert nhle("patch", "apply", detector, patch, "--out", out).code == 0
+    assert out.read_bytes() == edited.read_bytes()
+    found = nhle("patch", "apply", detector, patch, "--out", out, "--also", "ort", "--force")
+    assert found.code == 0
+    assert out.with_suffix(".ort").stat().st_size == edited.with_suffix(".ort").stat().st_size
+    report = json.loads(edited.with_name("e.report.json").read_text("utf-8"))
+    (file,) = report["also"]
+    assert (file["images"], file["agreement"]) == (12, 1)
+    assert file["largest_difference"] <= 0.01
+
+
+def test_preprocessing_of_a_detector_is_not_tried(nhle: Nhle, detector: Path, scenes: Path) -> None:
+    found = nhle("inspect", detector, "--data", scenes)
+    assert found.code == 4
+    assert "Leave --data out; verify measures what a detector detects" in found.err
+
+
+def test_another_ort_file_is_told_apart(detector: Path) -> None:
+    subject = open_detector(detector, ModelFlags())
+    other = copy_model(subject.model.proto)
+    (bias,) = (each for each in other.graph.initializer if each.name == "classes.0.bias")
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1, bias.name))
+    names, target = name_outputs(subject), subject.image_input
+    converted, noise = convert_to_ort(other), make_noise(target)
+    assert compare_detectors(converted, other, names, noise, target, 2).passed
+    assert not compare_detectors(converted, subject.model.proto, names, noise, target, 2).passed
 
 
 def test_images_without_the_class_are_refused(

@@ -5,6 +5,8 @@ Texts that name options are hints, see `nhle_onnx.hints`.
 
 from typing import ClassVar
 
+DETECTOR_REMEDY = "inspect, unlearn, verify, diff, patch, sign and view take detectors."
+
 
 class NhleOnnxError(Exception):
     """Base of all errors that the user can correct; shown without a traceback.

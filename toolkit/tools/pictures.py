@@ -26,6 +26,7 @@ _PAGES = _FOLDER / "pages"
 _MODEL = Path("models") / "lenet5_fashion_mnist" / "model.onnx"
 _RETRAINED = _MODEL.with_name("retrained_without_dress.onnx")
 _MOBILENET = Path("models") / "mobilenetv3_small_fashion_mnist" / "model.onnx"
+_DETECTOR = Path("models") / "yolo_tiny_fashion_scenes" / "model.onnx"
 _SAMPLES = Path("calibration_samples") / "fashion_mnist"
 _BEGINNING = 1500  # pixels
 _COLOURS = 96  # of a screenshot, which keeps it small
@@ -60,7 +61,8 @@ def pictures(work: Path | None, *, only_pages: bool) -> None:
                     for scheme in SCHEMES if form.media == "screen" else ("light",):
                         path = _PAGES / f"{name}-{form.name}-{scheme}.png"
                         path.write_bytes(_shrink(_photograph(browser, url, form, scheme)))
-        _crop(_PAGES / "audit-desktop-light.png", _FOLDER / "audit.png")
+        for name in ("audit", "detector"):
+            _crop(_PAGES / f"{name}-desktop-light.png", _FOLDER / f"{name}.png")
         fail_on(browser.messages)
 
 
@@ -72,6 +74,9 @@ def make_reports(folder: Path) -> None:
         make_folder(Path.cwd(), folder)
     if not (folder / "unlearn.html").exists():
         _run(folder, "unlearn", _MODEL, *named, "--out", "unlearn.onnx", "--report", "unlearn.html")
+    if not (folder / "detector.html").exists():
+        written = ("--out", "detector.onnx", "--report", "detector.html")
+        _run(folder, "unlearn", _DETECTOR, *named, *written)
     for name, further in (("verify", ()), ("audit", ("--reference", _RETRAINED))):
         if not (folder / f"{name}.html").exists():
             page = ("--report", f"{name}.html", "--json")

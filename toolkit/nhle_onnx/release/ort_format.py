@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ _REMEDY = hint("Leave out {also=ort}: the .onnx file itself is not touched by th
 class Comparison:
     """A .ort file compared with its .onnx file on the same images.
 
-    `agreement` is the share of images where both answer the same class. `largest_difference` is
-    that of any score, relative to scores above 1.
+    `agreement` is the share of images where both answer the same class, or detect the same.
+    `largest_difference` is that of any score, relative to scores above 1.
     """
 
     images: int
@@ -92,6 +92,32 @@ def compare_with_onnx(
         images=len(images),
         agreement=float(agreement),
         largest_difference=_measure_difference(computed, expected),
+    )
+
+
+def compare_detectors(
+    converted: bytes,
+    model: ModelProto,
+    outputs: Sequence[str],
+    images: npt.NDArray[np.float32],
+    target: ImageInput,
+    batch_size: int,
+) -> Comparison:
+    """Do as `compare_with_onnx` for boxes and scores: for an image, two detectors agree where no
+    number differs by more than is allowed.
+    """
+    found = (
+        session.run_several(outputs, images, target, batch_size)
+        for session in (_open(converted), open_session(model, "cpu", "default"))
+    )
+    differences = [
+        max(_measure_difference(*pair) for pair in zip(*both, strict=True))
+        for both in zip(*(zip(*each, strict=True) for each in found), strict=True)
+    ]
+    return Comparison(
+        images=len(images),
+        agreement=float(np.mean([each <= MAX_DIFFERENCE for each in differences])),
+        largest_difference=max(differences),
     )
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.kernels import Kernels
+from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import SampleSummary, TrainingStep
+from nhle_onnx.values.report import ConvertedFile, SampleSummary, TrainingStep
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check, Judged
 
@@ -31,6 +32,28 @@ class Precision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownBox:
+    """A box of class `index`; left, top, right and bottom are fractions of the image's edges."""
+
+    corners: tuple[float, float, float, float]
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownScene:
+    """An image, the boxes that it is given, and those that each model detects.
+
+    `index` is its place among the images; `picture` is a `data:` address of a small copy, or empty.
+    """
+
+    index: int
+    true: tuple[ShownBox, ...]
+    detected: dict[Role, tuple[ShownBox, ...]]
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSummary(FileSummary):
     """The detector as given. `format` is the number format of its class channels."""
 
@@ -42,7 +65,7 @@ class DetectorSummary(FileSummary):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionReport(Judged):
     """The whole of `report.json` of a detector that forgot a class; `unmasked` is measured with the
-    original's class channels.
+    original's class channels, and `scenes` are what a page shows, empty without one.
     """
 
     schema: str = "nhle-onnx/detection/v1"
@@ -70,11 +93,15 @@ class DetectionReport(Judged):
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
+    also: tuple[ConvertedFile, ...] = ()
+    scenes: tuple[ShownScene, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionVerifyReport(Judged):
-    """What `verify` found of a detector. `before` and `unmasked` need a baseline."""
+    """What `verify` found of a detector. `before` and `unmasked` need a baseline; `scenes` are what
+    a page shows, empty without one.
+    """
 
     schema: str = "nhle-onnx/detection-verify/v1"
     tool: dict[str, str]
@@ -94,3 +121,4 @@ class DetectionVerifyReport(Judged):
     elapsed_s: dict[str, float]
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
+    scenes: tuple[ShownScene, ...] = ()

@@ -63,8 +63,8 @@ class OtherKernels:
 class ConvertedFile:
     """The edited model in another format, compared with it on `images` from `source`.
 
-    `agreement` is the share of images where both answer the same class. `largest_difference` is
-    that of any score, in units of the score where that is above 1.
+    `agreement` is the share of images where both answer the same class, or detect the same.
+    `largest_difference` is that of any score, in units of the score where that is above 1.
     """
 
     format: Literal["ort"]

@@ -1,7 +1,7 @@
 """The edited model in other formats, each compared with the .onnx file."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -10,6 +10,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.release.ort_format import (
     MAX_DIFFERENCE,
     MIN_AGREEMENT,
+    Comparison,
     compare_with_onnx,
     convert_to_ort,
 )
@@ -51,22 +52,26 @@ def convert_edited(plan: Plan, edited: ModelProto) -> Conversion:
         target,
         plan.settings.options.batch_size,
     )
+    source = evaluation.source if is_seen else "noise"
+    converted = describe_conversion(path, content, comparison, source)
+    return replace(converted, notes=() if is_seen else (_UNSEEN,))
+
+
+def describe_conversion(
+    path: Path, content: bytes, comparison: Comparison, source: str
+) -> Conversion:
+    """Describe a .ort file, and judge whether it is the same model."""
     file = ConvertedFile(
         format="ort",
         path=str(path),
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
         images=comparison.images,
-        source=evaluation.source if is_seen else "noise",
+        source=source,
         agreement=comparison.agreement,
         largest_difference=comparison.largest_difference,
     )
-    return Conversion(
-        contents={path: content},
-        files=(file,),
-        checks=_make_checks(file),
-        notes=() if is_seen else (_UNSEEN,),
-    )
+    return Conversion(contents={path: content}, files=(file,), checks=_make_checks(file))
 
 
 def _make_checks(file: ConvertedFile) -> tuple[Check, ...]:

@@ -11,6 +11,7 @@ from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.data.own_report import read_dropped
 from nhle_onnx.data.presets import PRESETS
 from nhle_onnx.data.samples import open_samples
+from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.find import find_head
@@ -18,6 +19,7 @@ from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import describe_axes
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.packed import measure_sizes
+from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import (
     list_not_finite,
 )
@@ -34,6 +36,8 @@ from nhle_onnx.workflows.detection.subject import Subject, find_subject
 from nhle_onnx.workflows.methods import attempt, examine_training, promise_methods
 from nhle_onnx.workflows.trials import try_presets
 
+_VERIFY_INSTEAD = hint("Leave {data} out; verify measures what a detector detects in images.")
+
 
 def inspect_model(settings: InspectSettings) -> InspectReport:
     """Describe a model. A part that `unlearn` cannot handle becomes a reason, not an error.
@@ -47,6 +51,9 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     loaded = load_model(settings.model, max_elements=flags.max_elements)
     model = fix_inputs(loaded, flags.constants)
     if subject := attempt(lambda: find_subject(model, flags), reasons):
+        if settings.data:
+            message = f"{model.path} is a detector, whose preprocessing is not tried on images yet"
+            raise UnsupportedModelError(message, remedy=_VERIFY_INSTEAD)
         return _inspect_detector(subject)
     parts = _find_parts(model, flags, reasons)
     head, classifier = parts.head, None if reasons else parts.assemble(model)

@@ -141,13 +141,13 @@ def _choose_mistakes(
 
 
 def draw_images(
-    inputs: Images, target: ImageInput, preprocess: Preprocess | None
+    inputs: Images, target: ImageInput, preprocess: Preprocess | None, edge: int = _EDGE
 ) -> tuple[str, ...]:
     """Draw model inputs [N, ...] as small pictures; other inputs than pictures give empty texts."""
     if target.layout is None or target.channels not in PICTURE_CHANNELS:
         return ("",) * len(inputs)
     images = inputs if target.layout == "NHWC" else np.moveaxis(inputs, 1, -1)
-    return tuple(_encode(_to_pixels(image, preprocess)) for image in images)
+    return tuple(_encode(_to_pixels(image, preprocess), edge) for image in images)
 
 
 def _to_pixels(image: Images, preprocess: Preprocess | None) -> npt.NDArray[np.uint8]:
@@ -165,10 +165,10 @@ def _to_pixels(image: Images, preprocess: Preprocess | None) -> npt.NDArray[np.u
     return whole
 
 
-def _encode(pixels: npt.NDArray[np.uint8]) -> str:
+def _encode(pixels: npt.NDArray[np.uint8], edge: int) -> str:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     is_photo = image.mode == "RGB" and max(image.size) > _ICON
-    image.thumbnail((_EDGE, _EDGE))
+    image.thumbnail((edge, edge))
     stream = io.BytesIO()
     image.save(stream, "JPEG" if is_photo else "PNG", quality=85, optimize=True)
     kind = "jpeg" if is_photo else "png"

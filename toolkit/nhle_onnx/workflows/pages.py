@@ -1,4 +1,4 @@
-"""The report as a file, in `verify` and `fleet`: checked before long work, written after it."""
+"""The report as a file: checked before long work, written after it."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from nhle_onnx.hints import hint
 from nhle_onnx.release.formats.choose import check_suffix, render_as
 from nhle_onnx.release.meaning import Report
 from nhle_onnx.values.fleet import FleetReport
-from nhle_onnx.values.report import VerifyReport
 from nhle_onnx.values.settings.verify import VerifySettings
 
 
@@ -32,17 +31,15 @@ def check_verify_page(settings: VerifySettings) -> None:
 def write_report_page(page: Path | None, report: Report | FleetReport, *, force: bool) -> None:
     """Write the report in the format of its file, if one was asked for."""
     if page:
-        content = render_as(page, report, lambda: _draw(report))
+        content = render_as(page, report, lambda: draw_page(report))
         write_files({page: content}, force=force)
 
 
-def _draw(report: Report | FleetReport) -> str:
+def draw_page(report: Report | FleetReport) -> str:
     """Draw the report's own page; there is none for a device's result."""
     # matplotlib is slow to import: only where a page is wanted
-    from nhle_onnx.release.page.content.fleet import describe_fleet  # noqa: PLC0415
-    from nhle_onnx.release.page.content.verification import describe_verification  # noqa: PLC0415
+    from nhle_onnx.release.page.content.choose import PAGES  # noqa: PLC0415
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
-    if isinstance(report, FleetReport):
-        return render_page(describe_fleet(report))
-    return render_page(describe_verification(report)) if isinstance(report, VerifyReport) else ""
+    describe = PAGES.get(type(report))
+    return render_page(describe(report)) if describe else ""

@@ -12,6 +12,7 @@ from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE, resolve_mask
 from nhle_onnx.values.counts import ClassCounts
+from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.report import Accuracy, OtherKernels, UnlearnReport, Unmasked
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
@@ -26,6 +27,7 @@ from nhle_onnx.workflows.conversion import Conversion
 from nhle_onnx.workflows.masking import Masked
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.other_kernels import compare_kernels, describe_kernels
+from nhle_onnx.workflows.pages import draw_page
 from nhle_onnx.workflows.plan import Plan
 from nhle_onnx.workflows.training_result import TrainingResult, describe_method
 
@@ -48,22 +50,16 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def render_report(settings: UnlearnSettings, report: UnlearnReport) -> dict[Path, bytes]:
+def render_report(
+    settings: UnlearnSettings, report: UnlearnReport | DetectionReport
+) -> dict[Path, bytes]:
     """Render the report as JSON and, if asked for, as a page and a bill of materials."""
     rendered = {settings.report_path: render_json(report).encode()}
-    if settings.bom:
+    if settings.bom and isinstance(report, UnlearnReport):  # else it was refused
         rendered[settings.bom] = render_bom(report).encode()
     if settings.page:
-        rendered[settings.page] = render_as(settings.page, report, lambda: _draw_page(report))
+        rendered[settings.page] = render_as(settings.page, report, lambda: draw_page(report))
     return rendered
-
-
-def _draw_page(report: UnlearnReport) -> str:
-    # matplotlib is slow to import: only where a page is wanted
-    from nhle_onnx.release.page.content.unlearning import describe_unlearning  # noqa: PLC0415
-    from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
-
-    return render_page(describe_unlearning(report))
 
 
 def _judge(

@@ -11,7 +11,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from nhle_onnx.errors import InputRefusedError, refuse_unreadable
+from nhle_onnx.errors import (
+    DETECTOR_REMEDY,
+    InputRefusedError,
+    UnsupportedModelError,
+    refuse_unreadable,
+)
 from nhle_onnx.graph.regular_files import open_regular, read_regular
 from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.release.kit.results import parse_kit
@@ -54,13 +59,14 @@ class Document(Generic[_Report]):
 
 def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
     """Read a report. Raises InputRefusedError for another document, and for one whose verdict does
-    not follow from its checks.
+    not follow from its checks, and UnsupportedModelError for the report of a detector.
     """
     content = read_file(path)
     command = _COMMANDS[kind]
     try:
         document = parse_json(content)
         json.dumps(document, allow_nan=False)  # an infinity is no figure
+        _refuse_detector(path, document["schema"])
         _check_schema(kind, document["schema"])
         document = upgrade_report(document)
         report = TypeAdapter(kind).validate_python(document)
@@ -73,6 +79,12 @@ def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
         remedy = f"Give the JSON document of `{command}`, as it was written."
         raise InputRefusedError(message, remedy=remedy) from error
     return Document(path=path, content=content, report=report)
+
+
+def _refuse_detector(path: Path, schema: object) -> None:
+    if str(schema).startswith("nhle-onnx/detection"):
+        message = f"{path} is the report of a detector, which this command does not take yet"
+        raise UnsupportedModelError(message, remedy=DETECTOR_REMEDY)
 
 
 def read_file(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from nhle_onnx.release.meaning import Report, explain_verdict
 from nhle_onnx.text import format_number, name_forgotten
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.fleet import FleetReport, JobResult
 from nhle_onnx.values.kit import DeviceReport, KitReport
 from nhle_onnx.values.overview import Case, Overview
@@ -12,7 +13,12 @@ from nhle_onnx.values.verdict import Check, Verdict
 
 _CHECK_HEADER = ("value", "limit", "95 % bound", "images")
 _JOB_HEADER = ("forgets", "Acc_F", "change of Acc_R", "Acc_F unmasked", "seconds")
-_COMMANDS = {UnlearnReport: "unlearn", AuditReport: "audit", KitReport: "kit"}
+_COMMANDS = {
+    UnlearnReport: "unlearn",
+    DetectionReport: "unlearn",
+    AuditReport: "audit",
+    KitReport: "kit",
+}
 _ROLES = ("model", "edited", "baseline", "reference")
 
 

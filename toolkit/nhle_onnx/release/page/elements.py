@@ -1,6 +1,7 @@
 """What a page is made of."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nhle_onnx.values.verdict import Verdict as Outcome
 
@@ -42,13 +43,36 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """A box over an image; edges and sizes are in percent of the image. `kind` chooses its line."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    kind: Literal["true", "forgotten", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A tile's image once more, with boxes over it and lines under it."""
+
+    alternative: str
+    lines: tuple[str, ...]
+    outlines: tuple[Outline, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """An image as a data address, with lines under it; `is_marked` sets it apart."""
+    """An image as a data address, with lines under it; `is_marked` sets it apart. One with frames
+    shows the image in each of them.
+    """
 
     picture: str
     alternative: str
     lines: tuple[str, ...]
     is_marked: bool = False
+    frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +82,11 @@ class Gallery:
     title: str
     caption: str
     tiles: tuple[Tile, ...]
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether its tiles are wide."""
+        return any(tile.frames for tile in self.tiles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from nhle_onnx.values.verdict import Check
 
 _MINUS = "\N{MINUS SIGN}"
 _SHARES = re.compile(
-    r"acc_[fr]|^known_before|recall"
+    r"acc_[fr]|^known_before|\.detected$|recall"
     r"|^(unmasking|probe|shadows|quantization|membership|perturbation|revival)\."
 )
 _YES_OR_NO = re.compile(r"\.(guessed|named)")
@@ -52,7 +52,7 @@ def format_of_check(check: Check, value: float | None) -> str:
     """Write a figure of a check as its kind has it: a share, a difference of shares, or a count."""
     if check.name.endswith(".position"):
         return format_position(value)
-    if check.name.startswith("delta_"):
+    if check.name.startswith("delta_acc"):
         return format_points(value)
     if is_share(check.name):
         return format_share(value, check.evidence.images if check.evidence else None)

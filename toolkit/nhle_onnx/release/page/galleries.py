@@ -1,9 +1,11 @@
 """Images on a page: which were forgotten, and which mistakes are new."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-from nhle_onnx.release.page.elements import Gallery, Tile
+from nhle_onnx.release.page.elements import Frame, Gallery, Outline, Tile
 from nhle_onnx.text import name_class
+from nhle_onnx.values.detection import ShownBox, ShownScene
 from nhle_onnx.values.outcomes import Outcomes, ShownImage
 
 
@@ -28,6 +30,69 @@ def show_mistakes(labels: Sequence[str], outcomes: Outcomes) -> Gallery | None:
     )
     caption = "Images of other classes that the edited model gets wrong, the surest mistakes first."
     return _gather("The worst mistakes on other classes", caption, tiles)
+
+
+def show_scenes(
+    labels: Sequence[str], forget: Sequence[int], scenes: Sequence[ShownScene]
+) -> Gallery | None:
+    """Images that show a forgotten class, with the boxes before and after; None without any."""
+    tiles = tuple(_make_scene(labels, forget, scene) for scene in scenes)
+    still = sum(tile.is_marked for tile in tiles)
+    found = (
+        f"It is still detected in {still} of these {len(tiles)} images; they come first."
+        if still
+        else f"It is no longer detected in any of these {len(tiles)} images."
+    )
+    caption = (
+        f"{found} Thin white: given boxes. Thick orange: the forgotten class, from a score of "
+        "0.05. Blue: other classes, from 0.3."
+    )
+    return _gather("Images that show the forgotten class", caption, tiles)
+
+
+def _make_scene(labels: Sequence[str], forget: Sequence[int], scene: ShownScene) -> Tile:
+    names = {"original": "before", "edited": "after"}
+    frames = tuple(
+        _make_frame(labels, forget, scene, name, scene.detected[role])
+        for role, name in names.items()
+        if role in scene.detected
+    )
+    return Tile(
+        picture=scene.picture if scene.picture.startswith("data:image/") else "",
+        alternative=f"Image {scene.index}",
+        lines=(),
+        is_marked=any(box.index in forget for box in scene.detected.get("edited", ())),
+        frames=frames,
+    )
+
+
+def _make_frame(
+    labels: Sequence[str],
+    forget: Sequence[int],
+    scene: ShownScene,
+    name: str,
+    boxes: Sequence[ShownBox],
+) -> Frame:
+    found = ", ".join(f"{labels[box.index]} {box.score:.2f}" for box in boxes) or "nothing"
+    return Frame(
+        alternative=f"Image {scene.index} with the boxes {name} forgetting: {found}",
+        lines=(name, found),
+        outlines=(
+            *(_outline(box, "true") for box in scene.true),
+            *(_outline(box, "forgotten" if box.index in forget else "other") for box in boxes),
+        ),
+    )
+
+
+def _outline(box: ShownBox, kind: Literal["true", "forgotten", "other"]) -> Outline:
+    left, top, right, bottom = (round(100 * edge, 2) for edge in box.corners)
+    return Outline(
+        left=left,
+        top=top,
+        width=max(0.0, round(right - left, 2)),
+        height=max(0.0, round(bottom - top, 2)),
+        kind=kind,
+    )
 
 
 def _gather(title: str, caption: str, tiles: tuple[Tile, ...]) -> Gallery | None:

@@ -1,16 +1,23 @@
 """Tables of a page."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Row, Table
 from nhle_onnx.release.page.explanations import explain_figure, name_check
-from nhle_onnx.release.page.figures import format_of_check, format_of_measure, format_share
-from nhle_onnx.release.rows import choose_rows, measure_spread, name_classes, name_measure
+from nhle_onnx.release.page.figures import (
+    format_of_check,
+    format_of_measure,
+    format_plain,
+    format_share,
+)
+from nhle_onnx.release.rows import at, choose_rows, measure_spread, name_classes, name_measure
 from nhle_onnx.text import format_number
 from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.detection import Precision
 from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.report import Accuracy
@@ -69,22 +76,60 @@ def tabulate_accuracy(
     those that changed most come first, and the others are folded. `images` judged them all.
     """
     per_class = max(1, images // max(1, len(labels)))
-    names = name_classes(labels, forget)
-    values = {role: accuracy.per_class for role, accuracy in accuracies.items()}
-    shown = choose_rows(len(labels), forget, values, measure_spread)
-    rest = sorted({*range(len(labels))} - {*shown})
-
-    def make_row(index: int) -> Row:
-        cells = (format_share(_at_class(found, index), per_class) for found in accuracies.values())
-        return Row(cells=(names[index], *cells), is_marked=index in forget)
-
     means = tuple(
         Row(cells=(name, *(format_share(getattr(each, key)) for each in accuracies.values())))
         for name, key in (("forgotten classes", "acc_f"), ("all other classes", "acc_r"))
     )
-    header = ("class", *(ROLE_NAMES[role] for role in accuracies))
-    figures = frozenset(range(1, len(accuracies) + 1))
-    title = f"The {len(shown)} classes that changed most" if rest else "Accuracy of each class"
+    values = {ROLE_NAMES[role]: accuracy.per_class for role, accuracy in accuracies.items()}
+    write = partial(format_share, images=per_class)
+    return _tabulate_classes("Accuracy of each class", labels, forget, values, means, write)
+
+
+def tabulate_precision(
+    labels: Sequence[str], forget: Sequence[int], found: Mapping[str, Precision]
+) -> tuple[Table, ...]:
+    """Average precision of each class, one column a model, and of the forgotten at each scale."""
+    means = tuple(
+        Row(cells=(name, *(format_plain(getattr(each, key)) for each in found.values())))
+        for name, key in (("forgotten classes", "ap_f"), ("all other classes", "map_r"))
+    )
+    title = "Average precision of each class"
+    values = {name: each.per_class for name, each in found.items()}
+    scales = dict.fromkeys(scale for each in found.values() for scale in each.by_scale)
+    rows = tuple(
+        Row(cells=(scale, *(format_plain(each.by_scale.get(scale)) for each in found.values())))
+        for scale in scales
+    )
+    return (
+        *_tabulate_classes(title, labels, forget, values, means, format_plain),
+        Table(
+            title="Average precision of the forgotten classes, each scale by itself",
+            header=("scale", *found),
+            rows=rows,
+            figures=frozenset(range(1, len(found) + 1)),
+        ),
+    )
+
+
+def _tabulate_classes(
+    title: str,
+    labels: Sequence[str],
+    forget: Sequence[int],
+    values: Mapping[str, Sequence[float | None]],
+    means: tuple[Row, ...],
+    write: Callable[[float | None], str],
+) -> tuple[Table, ...]:
+    names = name_classes(labels, forget)
+    shown = choose_rows(len(labels), forget, values, measure_spread)
+    rest = sorted({*range(len(labels))} - {*shown})
+
+    def make_row(index: int) -> Row:
+        cells = (write(at(each, index)) for each in values.values())
+        return Row(cells=(names[index], *cells), is_marked=index in forget)
+
+    header = ("class", *values)
+    figures = frozenset(range(1, len(values) + 1))
+    title = f"The {len(shown)} classes that changed most" if rest else title
     first = Table(
         title=title,
         header=header,
@@ -101,10 +146,6 @@ def tabulate_accuracy(
         is_folded=True,
     )
     return first, others
-
-
-def _at_class(accuracy: Accuracy, index: int) -> float | None:
-    return accuracy.per_class[index] if index < len(accuracy.per_class) else None
 
 
 def tabulate_attacks(measures: Sequence[Measure]) -> tuple[Table, ...]:

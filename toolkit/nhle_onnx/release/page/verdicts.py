@@ -9,11 +9,13 @@ from nhle_onnx.release.page.explanations import name_check
 from nhle_onnx.release.page.figures import (
     format_of_check,
     format_of_measure,
+    format_plain,
     format_position,
     format_share,
 )
 from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
+from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport, Precision
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import Accuracy, UnlearnReport, Unmasked, VerifyReport
 from nhle_onnx.values.verdict import Check
@@ -91,6 +93,32 @@ def judge_verification(report: VerifyReport) -> Verdict:
     return _conclude(report, passed, explanation)
 
 
+def judge_detection(report: DetectionReport | DetectionVerifyReport) -> Verdict:
+    """Whether a detector meets its limits, and what it detects with its channels put back."""
+    names = name_forgotten(report.labels, report.forget)
+    explanation = [_compare_precision(report.before, report.after, names)]
+    if report.unmasked:
+        explanation.append(
+            "With the original class channels put back, the average precision of the class is "
+            f"{format_plain(report.unmasked.ap_f)}: what the features still hold of it."
+        )
+    passed = f"the detector meets every limit that was set for forgetting {names}"
+    return _conclude(report, passed, tuple(explanation))
+
+
+def _compare_precision(before: Precision | None, after: Precision, names: str) -> str:
+    def say(old: float | None, new: float | None) -> str:
+        start = "is" if before is None else f"went from {format_plain(old)} to"
+        return f"{start} {format_plain(new)}"
+
+    own = say(before.ap_f if before else None, after.ap_f)
+    others = say(before.map_r if before else None, after.map_r)
+    return (
+        f"Of {after.objects:,} objects of {names}, {after.detected:,} are still detected. Its "
+        f"average precision {own}; the mean of the other classes {others}."
+    )
+
+
 def judge_fleet(report: FleetReport) -> Verdict:
     """How many jobs passed, and how the others ended."""
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(report.counts.items()))
@@ -106,7 +134,9 @@ def judge_fleet(report: FleetReport) -> Verdict:
 
 
 def _conclude(
-    report: UnlearnReport | AuditReport | VerifyReport, passed: str, explanation: tuple[str, ...]
+    report: UnlearnReport | AuditReport | VerifyReport | DetectionReport | DetectionVerifyReport,
+    passed: str,
+    explanation: tuple[str, ...],
 ) -> Verdict:
     """The verdict in a sentence; `passed` says what holds where every gate passed."""
     names = name_forgotten(report.labels, report.forget)

@@ -13,16 +13,31 @@ from nhle_onnx.graph.regular_files import read_text
 from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.release.report import upgrade_report
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import (
+    DetectionReport,
+    DetectionVerifyReport,
+    ShownBox,
+    ShownScene,
+)
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 
-Report = UnlearnReport | VerifyReport | AuditReport | FleetReport
+Report = (
+    UnlearnReport
+    | VerifyReport
+    | AuditReport
+    | FleetReport
+    | DetectionReport
+    | DetectionVerifyReport
+)
 
 _KINDS: Mapping[str, type] = {
     "nhle-onnx/report/v2": UnlearnReport,
     "nhle-onnx/verify/v1": VerifyReport,
     "nhle-onnx/audit/v1": AuditReport,
     "nhle-onnx/fleet/v1": FleetReport,
+    "nhle-onnx/detection/v1": DetectionReport,
+    "nhle-onnx/detection-verify/v1": DetectionVerifyReport,
 }
 _REMEDY = "Give a .report.json of `unlearn`, or the JSON output of `verify`, `audit` or `fleet`."
 
@@ -87,13 +102,27 @@ def _check(report: Report) -> None:
     if isinstance(report, FleetReport):
         return
     named = {*report.forget}
+    if isinstance(report, DetectionReport | DetectionVerifyReport):
+        named |= {box.index for scene in report.scenes for box in _list_boxes(scene)}
+        _require_classes(named, report.labels)
+        return
     for image in _list_images(report):
         named |= {image.true, *image.answers.values()}
     if report.outcomes:
         pairs = (pair for of_model in report.outcomes.confusion.values() for pair in of_model)
         named |= {index for true, given, _ in pairs for index in (true, given)}
-    if unknown := sorted(index for index in named if not 0 <= index < len(report.labels)):
-        raise ValueError(f"it names class {unknown[0]} of {len(report.labels)}")
+    _require_classes(named, report.labels)
+
+
+def _require_classes(named: Iterable[int], labels: Sequence[str]) -> None:
+    if unknown := sorted(index for index in named if not 0 <= index < len(labels)):
+        raise ValueError(f"it names class {unknown[0]} of {len(labels)}")
+
+
+def _list_boxes(scene: ShownScene) -> Iterator[ShownBox]:
+    yield from scene.true
+    for boxes in scene.detected.values():
+        yield from boxes
 
 
 def _list_images(report: UnlearnReport | VerifyReport | AuditReport) -> Iterable[Any]:

@@ -1,25 +1,30 @@
 """The pages of the viewer: all reports side by side, and each by itself."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from nhle_onnx.release.page.cleaning import clean
-from nhle_onnx.release.page.content.audit import describe_audit
-from nhle_onnx.release.page.content.fleet import describe_fleet
-from nhle_onnx.release.page.content.unlearning import describe_unlearning
-from nhle_onnx.release.page.content.verification import describe_verification
+from nhle_onnx.release.page.content.choose import PAGES
 from nhle_onnx.release.page.elements import Page, Row, Section, Table
-from nhle_onnx.release.page.figures import format_of_measure, format_points, format_share
+from nhle_onnx.release.page.figures import (
+    format_of_measure,
+    format_plain,
+    format_points,
+    format_share,
+)
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.page.tables import VERDICT_NAMES
 from nhle_onnx.release.rows import at, choose_rows, measure_spread, name_classes, name_measure
 from nhle_onnx.release.viewer.documents import Document, Report
 from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
+from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import Accuracy, UnlearnReport, VerifyReport
 
 _KINDS = {
     UnlearnReport: "unlearn", VerifyReport: "verify", AuditReport: "audit", FleetReport: "fleet",
+    DetectionReport: "unlearn", DetectionVerifyReport: "verify",
 }  # fmt: skip
 
 
@@ -27,18 +32,12 @@ def list_pages(documents: Sequence[Document]) -> dict[str, Callable[[], str]]:
     """List the pages by their path, each to be rendered when it is asked for."""
     pages: dict[str, Callable[[], str]] = {"": lambda: render_page(describe_all(documents))}
     for number, document in enumerate(documents):
-        pages[f"report/{number}"] = lambda report=document.report: render_page(_describe(report))  # type: ignore[misc]
+        pages[f"report/{number}"] = partial(_render, document.report)
     return pages
 
 
-def _describe(report: Report) -> Page:
-    if isinstance(report, UnlearnReport):
-        return describe_unlearning(report)
-    if isinstance(report, VerifyReport):
-        return describe_verification(report)
-    if isinstance(report, AuditReport):
-        return describe_audit(report, None, ())
-    return describe_fleet(report)
+def _render(report: Report) -> str:
+    return render_page(PAGES[type(report)](report))
 
 
 def describe_all(documents: Sequence[Document]) -> Page:
@@ -80,6 +79,9 @@ def _summarize(report: Report) -> tuple[str, ...]:
     verdict, kind = VERDICT_NAMES[report.verdict], _KINDS[type(report)]
     if isinstance(report, FleetReport):
         return verdict, "-", "-", kind, f"{len(report.jobs):,} jobs"
+    if isinstance(report, DetectionReport | DetectionVerifyReport):
+        figures = (f"AP {format_plain(report.after.ap_f)}", format_plain(report.delta_map_r))
+        return verdict, *figures, kind, name_forgotten(report.labels, report.forget)
     before, after = _find_accuracies(report)
     change = None
     if before and after and before.acc_r is not None and after.acc_r is not None:
@@ -96,7 +98,7 @@ def _summarize(report: Report) -> tuple[str, ...]:
 def _find_accuracies(report: Report) -> tuple[Accuracy | None, Accuracy | None]:
     if isinstance(report, AuditReport):
         return report.accuracies.get("original"), report.accuracies.get("edited")
-    if isinstance(report, FleetReport):
+    if isinstance(report, FleetReport | DetectionReport | DetectionVerifyReport):
         return None, None
     return report.before, report.after
 

@@ -39,7 +39,7 @@ def judge_precision(
         checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f))
     checks.append(
         Check(
-            name="known_before",
+            name="before.ap_f",
             value=before.ap_f if before else None,
             limit=KNOWN,
             better="higher",

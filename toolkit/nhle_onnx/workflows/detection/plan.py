@@ -24,7 +24,7 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.detection.gates import KNOWN
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
-from nhle_onnx.workflows.detection.subject import Subject
+from nhle_onnx.workflows.detection.subject import Subject, name_outputs
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.output_checks import check_outputs
 
@@ -74,6 +74,8 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
     _refuse_options(settings)
     names = check_model(subject, trains=settings.options.trains)
     check_outputs(settings, subject.model)
+    if settings.also:
+        name_outputs(subject)
     session = open_reader(subject, settings.provider, settings.kernels)
     with watch.stage("samples", "reading the samples"):
         root = settings.samples or find_samples(subject.model)
@@ -122,19 +124,17 @@ def _refuse_options(settings: UnlearnSettings) -> None:
     """Raise UnsupportedModelError for options that detectors do not have yet."""
     options = settings.options
     given = {
-        "scope": options.scope != "features",
-        "mask": options.mask not in {"auto", "floor", "convex"},
-        "loss": options.loss != "saturating",
-        "also": bool(settings.also),
+        f"scope={options.scope}": options.scope != "features",
+        f"mask={options.mask}": options.mask not in {"auto", "floor", "convex"},
+        f"loss={options.loss}": options.loss != "saturating",
         "bom": settings.bom is not None,
-        "page": settings.page is not None,
-        "anchors": settings.anchors == "off",
+        "anchors=off": settings.anchors == "off",
     }
-    for name, is_given in given.items():
+    for option, is_given in given.items():
         if is_given:
-            value = getattr(options, name, None) or getattr(settings, name)
-            message = f"on a detector, {name.replace('_', ' ')} {value} is not supported yet"
-            raise UnsupportedModelError(message, remedy="Leave this option out.")
+            raise UnsupportedModelError(
+                hint(f"a detector does not take {{{option}}} yet"), remedy="Leave this option out."
+            )
 
 
 def check_model(subject: Subject, *, trains: bool) -> tuple[str, ...]:

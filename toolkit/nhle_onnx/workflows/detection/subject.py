@@ -6,10 +6,11 @@ from pathlib import Path
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
-from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
+from nhle_onnx.errors import DETECTOR_REMEDY, InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.hints import hint
 from nhle_onnx.values.detection import DetectorSummary
 from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.model import OnnxModel
@@ -69,13 +70,24 @@ def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
     )
 
 
+def name_outputs(subject: Subject) -> tuple[str, ...]:
+    """Name the outputs with boxes and scores. Raises UnsupportedModelError where the graph goes on
+    from there, so that they are none of its outputs.
+    """
+    names = dict.fromkeys((subject.detector.boxes.name, subject.detector.scores.name))
+    if {*names} <= {value.name for value in subject.model.proto.graph.output}:
+        return tuple(names)
+    message = f"{subject.model.path} shows no boxes and scores, by which a .ort file is compared"
+    raise UnsupportedModelError(message, remedy=hint("Leave {also=ort} out."))
+
+
 class DetectorFoundError(UnsupportedModelError):
     """The model is a detector, which the command that opened it as a classifier does not take."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(
             f"{subject.model.path} is a detector, which this command does not take yet",
-            remedy="inspect, unlearn and verify take detectors.",
+            remedy=DETECTOR_REMEDY,
         )
         self.subject = subject
 

@@ -1,7 +1,9 @@
 """unlearn on a detector, second half: train, write back, mask, verify, write."""
 
 import gc
-from typing import Any
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
 
@@ -12,28 +14,35 @@ from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.hints import word_all
-from nhle_onnx.release.report import render_json
 from nhle_onnx.unlearning.channel_mask import (
     list_own,
     mask_channels,
     resolve_channel_mask,
 )
-from nhle_onnx.values.detection import DetectionReport, Precision
+from nhle_onnx.values.detection import DetectionReport, Precision, ShownScene
 from nhle_onnx.values.request import Mask
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import compare_models, list_outside
 from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.companions import list_beside
+from nhle_onnx.workflows.detection.conversion import convert_detector
 from nhle_onnx.workflows.detection.gates import judge_precision, judge_promises
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.plan import DetectionPlan
+from nhle_onnx.workflows.detection.scenes import collect_scenes
 from nhle_onnx.workflows.detection.subject import summarize
 from nhle_onnx.workflows.file_facts import summarize_contents
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.training_result import TrainingResult, describe_method
 from nhle_onnx.workflows.unlearn import round_updates
+from nhle_onnx.workflows.unlearn_report import render_report
+
+if TYPE_CHECKING:
+    from nhle_onnx.runtime.session import Session
+    from nhle_onnx.values.outcomes import Role
 
 _MAX_GROWTH_BYTES = 4096
 
@@ -51,14 +60,23 @@ def carry_out_detection(plan: DetectionPlan, watch: Stopwatch) -> DetectionRepor
         files = split_files(free, model.places, settings.edited_path)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         after, unmasked = _measure(plan, edited, watch)
+        scenes = _collect(plan, edited)
+    with watch.stage("convert", "converting") if settings.also else nullcontext():
+        conversion = convert_detector(plan, edited)
     summary = summarize_contents(settings.edited_path, files)
     report = _make_report(plan, training, edited, (after, unmasked), summary, watch)
+    report = replace(
+        report,
+        checks=(*report.checks, *conversion.checks),
+        also=conversion.files,
+        scenes=scenes,
+    )
     watch.observer.start_stage("saving")
     companions = list_beside(
         settings.edited_path.parent, model, plan.subject.labels, plan.subject.preprocess
     )
     write_files(
-        files | companions | {settings.report_path: render_json(report).encode()},
+        files | conversion.contents | companions | render_report(settings, report),
         force=settings.force,
         commit_marker=settings.report_path,
     )
@@ -133,6 +151,16 @@ def _measure(
     answers = detect(subject, sessions, plan.evaluation, watch.report_samples)
     after, unmasked = (judge(subject, each, truth, plan.request) for each in answers)
     return after, unmasked
+
+
+def _collect(plan: DetectionPlan, edited: ModelProto) -> tuple[ShownScene, ...]:
+    """Return what a page shows of single images."""
+    settings, subject = plan.settings, plan.subject
+    if not has_page(settings.page):
+        return ()
+    after = open_reader(subject, settings.provider, settings.kernels, edited)
+    sessions: dict[Role, Session] = {"original": plan.session, "edited": after}
+    return collect_scenes(subject, sessions, plan.evaluation, plan.request, settings.shown)
 
 
 def _make_report(

@@ -1,11 +1,14 @@
 """verify on a detector: what it still detects of a class. Never imports torch."""
 
+from typing import TYPE_CHECKING
+
 from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
 from nhle_onnx.data.labels import parse_request
 from nhle_onnx.detection.restoring import restore_channels
-from nhle_onnx.errors import InputRefusedError, UnsupportedModelError, UsageError
+from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint, word_all
 from nhle_onnx.values.detection import DetectionVerifyReport, Precision
+from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import Changes, compare_models
@@ -13,8 +16,13 @@ from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, summarize_file
 from nhle_onnx.workflows.detection.gates import judge_precision
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
+from nhle_onnx.workflows.detection.scenes import collect_scenes
 from nhle_onnx.workflows.detection.subject import Subject, open_detector
 from nhle_onnx.workflows.observer import Stopwatch
+
+if TYPE_CHECKING:
+    from nhle_onnx.runtime.session import Session
+    from nhle_onnx.values.outcomes import Role
 
 _OTHER_GRAPH = "the graph itself differs from the baseline's, not only its weights"
 
@@ -43,6 +51,12 @@ def verify_detector(
     before, unmasked = found[1:] or (None, None)
     changes = compare_models(baseline.model.proto, subject.model.proto) if baseline else None
     notes = (*source.notes, *_describe(changes))
+    roles: dict[Role, Session] = dict(zip(("edited", "original"), sessions, strict=False))
+    scenes = (
+        collect_scenes(subject, roles, source, request, settings.shown)
+        if has_page(settings.page)
+        else ()
+    )
     return DetectionVerifyReport(
         tool=TOOL,
         model=summarize_file(subject.model),
@@ -63,14 +77,12 @@ def verify_detector(
         checks=word_checks(
             judge_precision(after, before, unmasked, settings.limits), settings.wording
         ),
+        scenes=scenes,
     )
 
 
 def _refuse_options(settings: VerifySettings) -> None:
-    """Raise UsageError or UnsupportedModelError for what detectors do not have yet."""
-    if settings.page:
-        message = "a report of a detector as a page is not supported yet"
-        raise UnsupportedModelError(message, remedy=hint("Leave {report} out."))
+    """Raise UsageError for what detectors do not have yet."""
     if settings.engine != "local" or len(settings.providers) > 1:
         message = "a detector is verified in this process, on one provider"
         raise UsageError(message, remedy=hint("Leave {engine=…} out, and give one {provider=…}."))

@@ -18,6 +18,7 @@ from nhle_onnx.release.page.tables import (
     tabulate_checks,
 )
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport
 from nhle_onnx.values.verdict import Check
@@ -74,7 +75,7 @@ def _say_images(outcomes: Outcomes) -> str:
     return f"Images and mistakes on this page are of {outcomes.images:,}{of_all} images."
 
 
-def list_run(report: AuditReport | UnlearnReport) -> dict[str, Any]:
+def list_run(report: AuditReport | UnlearnReport | DetectionReport) -> dict[str, Any]:
     """What was run, and where."""
     return {
         "command": report.command,
@@ -93,7 +94,7 @@ def describe_training(trajectory: Trajectory) -> Section:
     )
 
 
-def list_surroundings(report: AuditReport | UnlearnReport) -> dict[str, Any]:
+def list_surroundings(report: AuditReport | UnlearnReport | DetectionReport) -> dict[str, Any]:
     """Versions, and how long it took."""
     tool = {name_tool(report.tool): report.schema}
     return {**tool, **report.environment, **list_seconds(report.elapsed_s)}
