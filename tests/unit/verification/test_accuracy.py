@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from nhle_onnx.errors import NotFiniteError
+from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.verification.accuracy import claim_forgotten, measure_accuracy, predict_classes
+from nhle_onnx.verification.accuracy import (
+    claim_forgotten,
+    count_hits,
+    measure_accuracy,
+    predict_classes,
+    subtract,
+)
 from nhle_onnx.verification.finite import check_finite, name_model
 
 REQUEST = ForgetRequest(forget=(1, 3), num_classes=4)
@@ -50,3 +57,44 @@ def test_a_sample_that_is_not_finite_is_named(bad: float) -> None:
     message = "^m.onnx: features: sample 1 of 3 holds numbers that are not finite$"
     with pytest.raises(NotFiniteError, match=message), name_model(Path("m.onnx")):
         check_finite(values, "features", "do it")
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "expected"),
+    [(0.25, 1.0, -0.75), (0.0, 0.5, -0.5), (0.5, 0.0, 0.5),
+     (None, 0.5, None), (0.5, None, None), (None, None, None)],
+)  # fmt: skip
+def test_a_difference_takes_both(
+    after: float | None, before: float | None, expected: float | None
+) -> None:
+    assert subtract(after, before) == expected
+
+
+def test_an_answer_of_any_shape_is_its_scores_in_order() -> None:
+    outputs = np.zeros((3, 4, 1, 1), np.float32)
+    outputs[[0, 1, 2], [3, 0, 2]] = 1
+    assert predict_classes(outputs).tolist() == [3, 0, 2]
+
+
+def test_a_model_without_an_answer_is_no_model_that_forgot() -> None:
+    with pytest.raises(NotFiniteError) as caught:
+        predict_classes(np.float32([[1, 0], [np.inf, 0]]), first=5)
+    assert caught.value.reason == "its best score for sample 6 is inf: no class wins"
+    assert caught.value.remedy == (
+        "Check the model's weights and the preprocessing: nothing can be said of such answers."
+    )
+
+
+def test_the_remedy_is_kept_beside_the_name_of_the_model() -> None:
+    with pytest.raises(NotFiniteError) as caught, name_model(Path("m.onnx")):
+        check_finite(np.float32([[np.nan]]), "features", "Do it.")
+    assert caught.value.remedy == "Do it."
+
+
+def test_copies_are_counted_by_class() -> None:
+    classes, copies = np.array([0, 1, 1, 3]), np.array([1, 1])
+    found = count_hits(np.array([0, 1, 0, 3]), classes, 5, copies)
+    assert found == ClassCounts(
+        correct=(1, 1, 0, 1, 0), total=(1, 2, 0, 1, 0), copies=(0, 2, 0, 0, 0)
+    )
+    assert count_hits(classes, classes, 5).copies == (0,) * 5

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -123,3 +124,75 @@ def test_suppression_keeps_the_best_of_those_that_overlap() -> None:
 def test_a_box_that_only_overlaps_a_removed_one_stays() -> None:
     boxes = make_boxes([[0, 0, 10, 10], [3, 0, 13, 10], [6, 0, 16, 10]], [0, 0, 0], [0.9, 0.8, 0.7])
     assert suppress(boxes, 0.5).scores.tolist() == pytest.approx([0.9, 0.7])
+
+
+def measure(found: Sequence[Boxes], *truth: Boxes) -> list[float]:
+    measured = measure_precision(found, truth, 0)
+    assert measured is not None
+    return measured.tolist()
+
+
+@pytest.mark.parametrize(
+    ("height", "levels"), [(4.9, 0), (5, 1), (5.2, 1), (5.6, 2), (7.5, 6), (9.4, 9), (10, 10)]
+)
+def test_a_detection_is_right_up_to_the_overlap_that_it_has(height: float, levels: int) -> None:
+    truth = make_boxes([[0, 0, 10, 10]], [0])
+    found = make_boxes([[0, 0, 10, height]], [0], [0.9])
+    assert measure([found], truth) == [1.0] * levels + [0.0] * (10 - levels)
+
+
+def test_precision_at_a_recall_is_the_best_from_there_on() -> None:
+    """By hand: right, wrong and right for two boxes, so 1 up to half of them, and 2/3 beyond."""
+    truth = make_boxes([[0, 0, 10, 10], [20, 20, 30, 30]], [0, 0])
+    found = make_boxes(
+        [[20, 20, 30, 30], [50, 50, 60, 60], [0, 0, 10, 10]], [0, 0, 0], [0.5, 0.7, 0.9]
+    )
+    assert measure([found], truth) == pytest.approx([(51 + 50 * 2 / 3) / 101] * 10)
+
+
+@pytest.mark.parametrize(("order", "expected"), [((0, 1), 51 / 101), ((1, 0), 1.0)])
+def test_of_boxes_that_overlap_as_much_the_last_is_taken(
+    order: tuple[int, int], expected: float
+) -> None:
+    """The other detection overlaps one of both boxes alone, and may find it taken."""
+    corners = np.float32([[0, 2, 10, 12], [2, 0, 12, 10]])
+    truth = make_boxes(corners[[*order]], [0, 0])
+    found = make_boxes([[0, 0, 10, 10], [3, 0, 13, 10]], [0, 0], [0.9, 0.8])
+    assert measure([found], truth)[:4] == pytest.approx([expected] * 4)
+    assert measure([found], truth)[4:7] == pytest.approx([51 / 101 / 2] * 3)
+
+
+def test_detections_of_all_images_are_ranked_together_and_other_classes_do_not_count() -> None:
+    truth = make_boxes([[0, 0, 10, 10]], [0]), make_boxes([[0, 0, 10, 10]], [1])
+    found = (
+        make_boxes([[0, 0, 10, 10], [40, 40, 50, 50]], [0, 1], [0.5, 0.99]),
+        make_boxes([[0, 0, 10, 10]], [0], [0.6]),
+    )
+    assert measure(found, *truth) == [0.5] * 10
+    assert measure(found[:1], truth[0]) == [1.0] * 10
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(99, 0.01), (100, 0.0)])
+def test_a_hundred_detections_of_an_image_count(wrong: int, expected: float) -> None:
+    truth = make_boxes([[0, 0, 10, 10]], [0])
+    corners = [[0, 0, 10, 10], *([[50, 50, 60, 60]] * wrong)]
+    found = make_boxes(corners, [0] * (wrong + 1), [0.1, *([0.9] * wrong)])
+    assert measure([found], truth) == pytest.approx([expected] * 10)
+
+
+def test_each_image_has_its_detections() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        measure_precision([make_boxes([], [])], [make_boxes([[0, 0, 9, 9]], [0])] * 2, 0)
+
+
+@pytest.mark.parametrize("is_one_image", [True, False])
+def test_of_equal_scores_the_first_comes_first(*, is_one_image: bool) -> None:
+    corners = [[20 * place, 0, 20 * place + 10, 10] for place in range(40)]
+    truth = [make_boxes([each], [0]) for each in corners[:20]] + [make_boxes([], [])] * 20
+    found = [make_boxes([each], [0], [0.5]) for each in corners]
+    if is_one_image:
+        truth, found = (
+            [make_boxes(corners[:20], [0] * 20)],
+            [make_boxes(corners, [0] * 40, [0.5] * 40)],
+        )
+    assert measure(found, *truth) == [1.0] * 10

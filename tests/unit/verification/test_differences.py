@@ -12,6 +12,7 @@ from nhle_onnx.verification.differences import (
 )
 
 FLOAT = TensorProto.FLOAT
+LARGEST = float(np.finfo(np.float64).max)
 WEIGHT = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
@@ -110,12 +111,15 @@ def test_tensors(*, is_raw: bool) -> None:
         (WEIGHT, WEIGHT.astype(np.int8), {"kind": "another type or shape", "dtype": "int8"}),
         (np.float32(1), np.float32(-2), {"rows": ((0, 0),), "row_count": 1, "largest": 3.0}),
         (np.uint8([1, 200]), np.uint8([1, 0]), {"rows": ((1, 1),), "largest": 200.0}),
+        (np.float32([1, 1]), np.float32([1, 1.25]), {"changed_rows": 1, "largest": 0.25}),
+        (np.float32([[1]]), np.float32([[-np.inf]]), {"row_count": 1, "largest": LARGEST}),
         (np.float32([1, 1]), np.float32([np.nan, 2]), {"changed_rows": 2, "largest": 1.0}),
         (np.complex64([1j, 2]), np.complex64([4j, 2]), {"rows": ((0, 0),), "largest": 3.0}),
         (np.array([b"a", b"b"], object), np.array([b"a", b"c"], object),
          {"dtype": "string", "rows": ((1, 1),), "largest": None}),
     ],
-    ids=["shape", "type", "number", "unsigned", "NaN", "complex", "text"],
+    ids=["shape", "type", "number", "unsigned", "less than one", "infinity",
+         "NaN", "complex", "text"],
 )  # fmt: skip
 def test_a_tensor(old: np.ndarray, new: np.ndarray, expected: dict[str, object]) -> None:
     models = []
@@ -125,3 +129,13 @@ def test_a_tensor(old: np.ndarray, new: np.ndarray, expected: dict[str, object])
         models.append(model)
     (found,) = list_tensor_differences(*models)
     assert {name: getattr(found, name) for name in expected} == expected
+    assert found.name == "w"
+
+
+def test_an_empty_tensor_has_no_row_that_differs() -> None:
+    models = make_base(), make_base()
+    for text, model in zip(("before", "after"), models, strict=True):
+        model.graph.initializer[0].CopyFrom(numpy_helper.from_array(WEIGHT[:0], "w"))
+        model.graph.initializer[0].doc_string = text
+    (found,) = list_tensor_differences(*models)
+    assert (found.rows, found.changed_rows, found.largest) == ((), 0, 0.0)

@@ -209,6 +209,36 @@ def test_few_images_are_noted_with_what_they_leave_open() -> None:
     assert describe_evidence(judge, Counted(after=make_counts((0, 60), (30, 6000), (0, 60)))) == ()
 
 
+@pytest.mark.parametrize(("left", "is_noted"), [(10, True), (33, False)])
+def test_a_class_whose_loss_others_hide_is_named(left: int, *, is_noted: bool) -> None:
+    """A hundred classes: the mean of the others hides that one of them is gone."""
+    total = (40,) * 100
+    before = ClassCounts(correct=(36,) * 100, total=total)
+    after = replace(before, correct=(0, left, *(36,) * 98))
+    judge = Judge(request=ForgetRequest(forget=(0,), num_classes=100), limits=Limits())
+    checks, notes = judge.judge(Counted(before=before, after=after, unmasked=after))
+    (retained,) = (check for check in checks if check.name == "delta_acc_r")
+    assert retained.verdict == "passed"
+    note = (
+        "1 retained class lost more than all of them together may (95 % confidence): "
+        "1 (0.90 → 0.25)"
+    )
+    assert (note in notes) == is_noted
+
+
+def test_the_classes_that_lost_most_are_named_first() -> None:
+    total = (100,) * 9
+    before, after = (
+        ClassCounts(correct=correct, total=total) for correct in (total, (0, *range(80, 0, -10)))
+    )
+    terms = Terms(request=ForgetRequest(forget=(0,), num_classes=9), limits=Limits())
+    (note,) = describe_evidence(terms, Counted(before=before, after=after))
+    assert note.startswith("8 retained classes lost")
+    assert note.endswith(
+        ": 8 (1.00 → 0.10), 7 (1.00 → 0.20), 6 (1.00 → 0.30), 5 (1.00 → 0.40), 4 (1.00 → 0.50), …"
+    )
+
+
 def test_another_output_is_judged_under_its_name() -> None:
     judge = Judge(request=FEW, limits=Limits())
     found = judge.judge_output("output label.acc_f", make_counts((50, 100), (100, 100)))
@@ -310,3 +340,160 @@ def test_a_gate_is_one_function_and_its_name(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(judging, "GATES", (*judging.GATES, judge_images))
     checks = judge(FEW, Counted(after=make_counts((0, 9), (9, 9))), Limits())
     assert (checks[-1].name, checks[-1].verdict) == ("images", "failed")
+
+
+_NOTHING_BEFORE = (
+    "without baseline= nothing shows that the model ever knew the class, what the others lost, or "
+    "whether the class is gone from the features: give the model before it forgot"
+)
+
+
+def find_gaps(
+    counted: Counted,
+    request: ForgetRequest = FEW,
+    limits: Limits = Limits(),
+    labels: tuple[str, ...] = (),
+) -> dict[str, str]:
+    checks, _ = Judge(request=request, limits=limits, labels=labels).judge(counted)
+    return {check.name: check.gap for check in checks if check.gap}
+
+
+def test_gaps_without_the_original() -> None:
+    counted = Counted(after=make_counts((0, 60), (95, 100)))
+    assert find_gaps(counted) == {
+        **dict.fromkeys(("delta_acc_r", "unmasked.acc_f", "known_before"), _NOTHING_BEFORE),
+        "skill_after": "images of fewer than two classes cannot show that the model tells classes "
+        "apart: give data= with images of others",
+    }
+    found = find_gaps(replace(counted, misfit="the heads have other widths"))
+    assert found["unmasked.acc_f"] == "the heads have other widths"
+    assert "unmasked.acc_f" not in find_gaps(replace(counted, judges_features=False))
+
+
+def test_images_of_the_tuning_decide_nothing() -> None:
+    counts = make_counts((0, 60), (100, 100))
+    counted = Counted(
+        after=counts, before=make_counts((60, 60), (100, 100)), unmasked=counts, is_tuning=True
+    )
+    said = "these are the images that it was tuned on: give data= with other images"
+    names = ("after.acc_f", "delta_acc_r", "unmasked.acc_f", "known_before", "skill_before")
+    assert find_gaps(counted) == dict.fromkeys(names, said)
+    assert find_gaps(replace(counted, is_tuning=False)) == {}
+
+
+def test_the_gap_of_a_head_that_does_not_fit() -> None:
+    before, after = make_counts((200, 200), (99, 100)), make_counts((0, 200), (99, 100))
+    counted = Counted(before=before, after=after, unmasked=make_counts((0, 200), (49, 100)))
+    assert find_gaps(counted) == {
+        "unmasked.acc_f": "with the original's head only 0.490 of the retained images are "
+        "recognised, so that head does not fit these features and shows nothing: run an audit, "
+        "which makes one that does"
+    }
+    worse = replace(counted, after=make_counts((0, 200), (60, 100)))
+    assert "unmasked.acc_f" in find_gaps(worse)
+    nothing = find_gaps(replace(counted, unmasked=make_counts((0, 200), (0, 100))))
+    assert nothing["unmasked.acc_f"].startswith("with the original's head only 0.000 of")
+    several = Counted(
+        before=make_counts((200, 200), (200, 200), (100, 100)),
+        after=make_counts((0, 200), (0, 200), (100, 100)),
+        unmasked=make_counts((0, 200), (0, 200), (49, 100)),
+    )
+    assert [*find_gaps(several, MANY)] == ["unmasked.acc_f"]
+    half = make_counts((0, 200), (0, 200), (50, 100))
+    assert find_gaps(replace(several, unmasked=half), MANY) == {}
+
+
+_OF_CATS = " of 0 cat: %d %% may still be recognised (95 %% confidence)"
+
+
+@pytest.mark.parametrize(
+    ("counts", "copies", "said"),
+    [
+        ((0, 1), 0, f"only 1 test image{_OF_CATS % 95}; about 49 are enough{_ASKED}"),
+        ((0, 48), 0, f"only 48 different test images{_OF_CATS % 6}; about 49 are enough{_ASKED}"),
+        ((0, 60), 12, f"only 48 different test images{_OF_CATS % 6}; about 49 are enough{_ASKED}"),
+        ((0, 49), 0, None),
+        ((0, 60), 11, None),
+        ((3, 49), 0, f"only 49 different test images{_OF_CATS % 15}{_ASKED}"),
+        ((0, 0), 0, "there is no image of 0 cat to judge by: give data= with some"),
+    ],
+)
+def test_how_many_images_of_a_forgotten_class_are_enough(
+    counts: tuple[int, int], copies: int, said: str | None
+) -> None:
+    after = replace(make_counts(counts, (9, 9)), copies=(copies, 0))
+    assert find_gaps(Counted(after=after), labels=("cat", "dog")).get("after.acc_f") == said
+
+
+def test_the_gap_is_of_the_class_with_the_least_evidence() -> None:
+    gaps = find_gaps(Counted(after=make_counts((0, 60), (0, 20), (9, 9))), MANY)
+    said = "only 20 different test images of 1: 14 % may still be recognised (95 % confidence)"
+    assert gaps["after.acc_f"] == f"{said}; about 49 are enough{_ASKED}"
+    assert gaps["after.acc_f.worst_class"] == gaps["after.acc_f"]
+
+
+def test_a_bound_at_what_is_allowed_is_enough() -> None:
+    limits = Limits(max_acc_f=0.0, max_uncertainty=bound_share(0, 20))
+    counted = Counted(after=make_counts((0, 20), (9, 9)))
+    assert "after.acc_f" not in find_gaps(counted, limits=limits)
+    counted = Counted(before=make_counts((9, 9), (9, 10)), after=make_counts((0, 9), (8, 10)))
+    limits = Limits(max_acc_r_drop=0.0, max_uncertainty=-describe_change(0.9, 0.8, 10).bound)
+    assert "delta_acc_r" not in find_gaps(counted, limits=limits)
+
+
+def test_no_more_than_five_classes_are_named() -> None:
+    for count, names in ((5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4, …")):
+        request = ForgetRequest(forget=tuple(range(count)), num_classes=count + 1)
+        after = make_counts(*([(0, 0)] * count), (9, 9))
+        said = f"there is no image of {names} to judge by: give data= with some"
+        assert find_gaps(Counted(after=after), request)["after.acc_f"] == said
+
+
+def test_gaps_of_the_retained_classes() -> None:
+    before, after = make_counts((20, 20), (9, 10)), make_counts((0, 20), (8, 10))
+    lost = -describe_change(0.9, 0.8, 10).bound
+    assert find_gaps(Counted(before=before, after=after))["delta_acc_r"] == (
+        f"10 images of retained classes cannot rule out that {100 * lost:.1f} % of them are "
+        f"lost{_ASKED}"
+    )
+    unseen = Counted(before=before, after=make_counts((0, 20), (0, 0)))
+    for counted in (unseen, replace(unseen, before=None)):
+        assert find_gaps(counted)["delta_acc_r"] == (
+            "1 of 1 retained classes have no image to judge by (1): give data= with images of them"
+        )
+
+
+def test_the_change_is_of_all_retained_images_and_its_evidence_of_different_ones() -> None:
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    before = make_counts((20, 20), (10, 10), (15, 30))
+    after = replace(make_counts((0, 20), (9, 10), (9, 30)), copies=(0, 4, 6))
+    (check,) = (
+        check for check in judge(request, Counted(before=before, after=after), Limits())
+        if check.name == "delta_acc_r"
+    )  # fmt: skip
+    assert check.value == pytest.approx(18 / 40 - 25 / 40)
+    assert check.evidence == describe_change(25 / 40, 18 / 40, 30)
+
+
+@pytest.mark.parametrize(
+    ("hits", "left", "limit"), [(60, 60, 0.5), (60, 3, bound_share(0, 3)), (2, 60, 0.5)]
+)
+def test_a_class_was_known_if_more_was_recognised_than_may_be_left(
+    hits: int, left: int, limit: float
+) -> None:
+    counted = Counted(before=make_counts((hits, 60), (9, 9)), after=make_counts((0, left), (9, 9)))
+    checks = {check.name: check for check in judge(FEW, counted, Limits())}
+    known = checks["known_before"]
+    assert (known.value, known.limit) == (hits / 60, pytest.approx(limit))
+    assert known.evidence == describe_share(hits, 60, is_bad_high=False)
+    assert bool(known.gap) == (known.evidence.bound < limit)
+
+
+def test_of_several_classes_that_is_judged_which_was_known_least() -> None:
+    before, after = make_counts((60, 60), (30, 60), (9, 9)), make_counts((0, 60), (0, 60), (9, 9))
+    checks = {
+        check.name: check for check in judge(MANY, Counted(before=before, after=after), Limits())
+    }
+    assert checks["known_before"].value == 0.5
+    unseen = Counted(before=make_counts((60, 60), (0, 0), (9, 9)), after=after)
+    assert {c.name: c for c in judge(MANY, unseen, Limits())}["known_before"].value == 1.0

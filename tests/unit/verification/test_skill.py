@@ -14,3 +14,9 @@ def test_skill_is_nothing_for_one_answer_and_one_for_all_right(count: int, answe
     assert measure_skill([None, *constant]) == pytest.approx(0)
     assert measure_skill([1.0] * count) == pytest.approx(1)
     assert measure_skill([0.0] * count) < 0
+
+
+def test_one_class_shows_nothing_and_two_do() -> None:
+    assert measure_skill([]) is None
+    assert measure_skill([0.9, None]) is None
+    assert measure_skill([0.9, None, 0.7]) == pytest.approx(0.6)

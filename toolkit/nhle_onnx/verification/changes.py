@@ -1,6 +1,6 @@
 """What an edit changed in a model, and whether it was allowed to."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -66,32 +66,39 @@ def _strip(proto: ModelProto, added: Collection[str], original: ModelProto) -> b
     for _, tensor in list_tensors(stripped):
         for field in ("raw_data", "float_data", "int32_data"):
             tensor.ClearField(field)
-    _undo_added_bias(graph, added, GraphIndex(original).producers)
+    _undo_added_bias(graph, added, GraphIndex(original))
     content: bytes = stripped.SerializeToString(deterministic=True)
     return content
 
 
-def _undo_added_bias(
-    graph: GraphProto, added: Collection[str], originals: Mapping[str, NodeProto]
-) -> None:
+def _undo_added_bias(graph: GraphProto, added: Collection[str], original: GraphIndex) -> None:
     """Remove added tensors from their nodes, and Add nodes that were added for them."""
     for node in [node for node in graph.node if set(node.input) & set(added)]:
         kept = [name for name in node.input if name not in added]
-        original = originals.get(node.output[0])
-        if original is not None and original.op_type == node.op_type:
-            names = original.input[: len(node.input)]
-            padded = [*names, *node.input[len(names) :]]
-            kept = [
-                old if new in added else new
-                for old, new in zip(padded, node.input, strict=True)
-                if old not in added
-            ]
-            del node.input[:]
-            node.input.extend(kept)
-        elif node.op_type == "Add":
-            producer = next(other for other in graph.node if kept[0] in other.output)
+        was = next((original.producers.get(name) for name in node.output), None)
+        if was is not None and was.op_type == node.op_type:
+            kept = _put_back(node.input, added, was.input, original.tensors)
+        elif node.op_type == "Add" and (producer := _find_producer(graph, kept)):
             producer.output[0] = node.output[0]
             graph.node.remove(node)
-        else:
-            del node.input[:]
-            node.input.extend(kept)
+            continue
+        del node.input[:]
+        node.input.extend(kept)
+
+
+def _put_back(
+    inputs: Sequence[str], added: Collection[str], originals: Sequence[str], tensors: Container[str]
+) -> list[str]:
+    """Put the original's tensors back where added ones stand, and leave out what had no place."""
+    places = originals[: len(inputs)]
+    padded = [*places, *inputs[len(places) :]]
+    return [
+        old if new in added and (not old or old in tensors) else new
+        for old, new in zip(padded, inputs, strict=True)
+        if old not in added
+    ]
+
+
+def _find_producer(graph: GraphProto, names: Sequence[str]) -> NodeProto | None:
+    """Return the node whose first output is the one name that is left."""
+    return next((node for node in graph.node if [*node.output[:1]] == [*names] != []), None)
