@@ -1,4 +1,4 @@
-"""What each channel of a layer does: raise it, and see which scores rise.
+"""What each channel of a layer does: raise and lower it, and see which scores rise and fall.
 
 The graph behind the layers runs in ONNX Runtime, so any reshaping, decoding, sigmoid, softmax or
 product with an objectness is followed without knowing it.
@@ -35,7 +35,8 @@ class Effect(NamedTuple):
 def trace_channels(
     proto: ModelProto, layers: Sequence[ClassifierHead], scores: str, axis: int, feeds: Feeds
 ) -> tuple[Effect, ...]:
-    """Raise every channel of every layer, one after another.
+    """Raise every channel of every layer, one after another, and lower it as far: quantized logits
+    may end at zero, on one side.
 
     `feeds` has an example of each layer's logits, and of the model's input.
     """
@@ -48,13 +49,13 @@ def trace_channels(
         columns: npt.NDArray[np.float64] = np.moveaxis(computed[0], axis - 1, 0)
         return columns
 
-    base = run({})
     effects = []
     for layer in layers:
         for channel in range(feeds[layer.logits].shape[layer.logits_axis]):
-            raised = zeros[layer.logits].copy()
-            np.moveaxis(raised, layer.logits_axis, 0)[channel] = _RAISED
-            effects.append(_describe(layer, channel, run({layer.logits: raised}) - base))
+            moved = zeros[layer.logits].copy()
+            np.moveaxis(moved, layer.logits_axis, 0)[channel] = _RAISED
+            change = run({layer.logits: moved}) - run({layer.logits: -moved})
+            effects.append(_describe(layer, channel, change))
     return tuple(effects)
 
 
