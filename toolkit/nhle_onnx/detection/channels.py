@@ -15,7 +15,7 @@ from nhle_onnx.detection.layers import cut_tail, list_tail_inputs
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import ClassifierHead
 
-_RAISED = 2.0
+_STEP = 2.0
 _LEAST = 1e-4  # change of a score
 
 Flags = npt.NDArray[np.bool_]
@@ -52,10 +52,11 @@ def trace_channels(
     effects = []
     for layer in layers:
         for channel in range(feeds[layer.logits].shape[layer.logits_axis]):
-            moved = zeros[layer.logits].copy()
-            np.moveaxis(moved, layer.logits_axis, 0)[channel] = _RAISED
-            change = run({layer.logits: moved}) - run({layer.logits: -moved})
-            effects.append(_describe(layer, channel, change))
+            raised, lowered = (
+                run({layer.logits: _move(zeros[layer.logits], layer, channel, step)})
+                for step in (_STEP, -_STEP)
+            )
+            effects.append(_describe(layer, channel, raised - lowered))
     return tuple(effects)
 
 
@@ -77,6 +78,15 @@ def _open_tail(
         return computed
 
     return compute
+
+
+def _move(
+    logits: npt.NDArray[np.generic], layer: ClassifierHead, channel: int, step: float
+) -> npt.NDArray[np.generic]:
+    """Return a copy of logits with one channel at `step`."""
+    moved = logits.copy()
+    np.moveaxis(moved, layer.logits_axis, 0)[channel] = step
+    return moved
 
 
 def _describe(layer: ClassifierHead, channel: int, change: npt.NDArray[np.float64]) -> Effect:
