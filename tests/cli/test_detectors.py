@@ -17,6 +17,7 @@ from nhle_onnx.release.viewer.pages import list_pages
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.workflows.detection.subject import name_outputs, open_detector
+from support.boms import read_bom
 from support.detectors import EXTENT, Decoupled, export
 from support.runs import Nhle
 
@@ -114,7 +115,7 @@ def test_masking_alone_says_so(nhle: Nhle, detector: Path, scenes: Path, tmp_pat
     [
         (("--mask", "drop"), "a detector does not take --mask drop yet"),
         (("--scope", "all"), "a detector does not take --scope all yet"),
-        (("--bom", "bom.json"), "a detector does not take --bom yet"),
+        (("--anchors", "off"), "a detector does not take --anchors off yet"),
     ],
 )
 def test_options_without_a_meaning_yet_are_refused(
@@ -190,6 +191,7 @@ def test_a_patch_makes_the_same_detector_and_ort_file(
     nhle(
         *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
         *("--method", "cwm", "--force-unknown", "--out", edited, "--also", "ort"),
+        *("--bom", tmp_path / "bom.json"),
     )
     assert nhle("patch", "create", detector, edited, "--out", patch).code == 0
     assert nhle("patch", "apply", detector, patch, "--out", out).code == 0
@@ -201,6 +203,14 @@ def test_a_patch_makes_the_same_detector_and_ort_file(
     (file,) = report["also"]
     assert (file["images"], file["agreement"]) == (12, 1)
     assert file["largest_difference"] <= 0.01
+    model = read_bom((tmp_path / "bom.json").read_text("utf-8"))["metadata"]["component"]
+    assert model["description"] == "A detector that was made to forget class 1 hat."
+    metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    assert {
+        "type": "AP_F",
+        "value": "0.000000",
+        "slice": "forgotten classes, the edited model",
+    } in (metrics)
 
 
 def test_preprocessing_of_a_detector_is_not_tried(nhle: Nhle, detector: Path, scenes: Path) -> None:

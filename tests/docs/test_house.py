@@ -15,6 +15,7 @@ LATER = (
     "benchmarks/cuda/*.py",
     "benchmarks/runtimes.py",
     "studies/attackers.py",
+    "studies/conditions/*.py",
     "studies/detectors.py",
     "studies/exporters/**/*.py",
     "studies/saturation*.py",

@@ -15,6 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from nhle_onnx.values.report import TrainingStep
+from nhle_onnx.values.verdict import Check, conclude
 from studies import results
 from studies.datasets import Split
 from studies.strangers import build, command, courses
@@ -25,7 +26,7 @@ from studies.strangers.glyphs import Look, find_faces, list_texts, render
 from studies.strangers.page import describe, keeps_limits
 from studies.strangers.pictures import DATA, Data, compose_one, thin_out
 from studies.strangers.recipes import Recipe, Samples, scale_rate, spoil_labels, train_network
-from studies.strangers.run import Cell, Pool, draw_samples, list_cells
+from studies.strangers.run import Cell, Draw, Pool, draw_samples, list_cells, name_verdict
 from studies.strangers.table import STRANGERS, Exporter, Stranger
 from studies.tables import Row
 
@@ -172,7 +173,7 @@ def test_cells_cover_three_classes_in_three_draws() -> None:
 def test_samples_differ_by_draw_and_anchors_hold_no_forgotten_class() -> None:
     labels = np.arange(2000) % 10
     pool = Pool(np.arange(2000, dtype=np.float32)[:, None], labels)
-    first, again, other = (draw_samples(pool, Cell(4, seed)) for seed in (0, 0, 1))
+    first, again, other = (draw_samples(pool, Draw((4,), seed)) for seed in (0, 0, 1))
     assert np.array_equal(first.inputs, again.inputs)
     assert not np.array_equal(first.inputs, other.inputs)
     assert (first.labels[:16] == 4).all()
@@ -266,6 +267,23 @@ def test_final_half_is_not_measured_afresh(tmp_path: Path) -> None:
     )
     assert found.exit_code == 2
     assert "measured once" in found.output
+
+
+@pytest.mark.parametrize(
+    ("value", "gap", "verdict"),
+    [
+        (0.0, "", "PASSED"),
+        (0.0, "few images", "NOT JUDGED: acc_f, acc_r"),
+        (0.9, "few images", "FAILED: acc_f"),
+    ],
+)
+def test_verdict_names_the_gates_that_it_comes_from(value: float, gap: str, verdict: str) -> None:
+    checks = (
+        Check(name="acc_f", value=value, limit=0.1, better="lower", gap=gap),
+        Check(name="acc_r", value=0.0, limit=0.1, better="lower", gap=gap),
+    )
+    report: Any = SimpleNamespace(checks=checks, verdict=conclude(checks))
+    assert name_verdict(report) == verdict
 
 
 def make_row(**figures: object) -> Row:

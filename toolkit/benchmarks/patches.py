@@ -23,13 +23,13 @@ SIZE_LIMIT, STAGE_LIMIT, TIME_LIMIT = 1.05, 0.15, 2.0
 def patches(only: str | None, runs: int) -> None:
     """Measure patches of MobileNetV3-Small, and applying one to a model of 512 MiB."""
     rows = [row for row in read_rows(NAME) if only and row["part"] != only]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if only != "apply":
-            cases = list(product(MODELS, EDITS))
-            rows += [measure_size(folder, *case) for case in track(cases, description="sizes")]
-        if only != "sizes":
-            rows += measure_applying(folder, runs)
+    if only != "apply":
+        cases = track(list(product(MODELS, EDITS)), description="sizes")
+        with tempfile.TemporaryDirectory() as folder:
+            rows += [measure_size(Path(folder), *case) for case in cases]
+    if only != "sizes":
+        with tempfile.TemporaryDirectory() as folder:
+            rows += measure_applying(Path(folder), runs)
     publish(rows)
 
 

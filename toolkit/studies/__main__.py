@@ -8,6 +8,7 @@ from studies.attackers import attackers
 from studies.audit import audit
 from studies.classes import classes
 from studies.compare import compare
+from studies.conditions.command import conditions
 from studies.detectors import detectors
 from studies.exporters.command import exporters
 from studies.limits import limits
@@ -32,6 +33,7 @@ for command in (
     audit,
     classes,
     compare,
+    conditions,
     detectors,
     exporters,
     limits,

@@ -75,6 +75,7 @@ def measure_cell(folder: Path, cell: Row, work: Path) -> Row:
         "mAP_R before": before.map_r,
         "ΔmAP_R": report.delta_map_r,
         "still detected": f"{after.detected} of {after.objects}",
+        "unmasked detected": f"{unmasked.detected} of {unmasked.objects}",
         "steps": report.method["steps_run"],
         "seconds": round(sum(report.elapsed_s.values())),
         "verdict": report.verdict,

@@ -18,7 +18,7 @@ from nhle_onnx.training.budget import (
 )
 from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import TrainingStep
-from nhle_onnx.unlearning.finetune import TuningData, finetune, shows_few
+from nhle_onnx.unlearning.finetune import TuningData, add_made, count_missing, finetune
 from nhle_onnx.unlearning.pursuit import Finetuned, spread_within_steps
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
@@ -198,28 +198,58 @@ def test_it_ends_when_all_is_settled_and_else_when_it_was_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "few"),
-    [([0] * 20, True), ([0, 2] * 10, True), ([0, 2, 3] * 8, False), ([0], False), ([], False),
-     ([1] * 9, True), ([0, 1, 1, 1], True)],
-)  # fmt: skip
-def test_anchors_show_few_where_they_could_show_twice_as_many(
-    answers: list[int],
-    few: bool,  # noqa: FBT001
+    ("answers", "anchors", "missing"),
+    [
+        ([0, 2, 3, 4, 5] * 40, 200, 0),
+        ([0, 2, 3, 4, 5], 5, 0),
+        ([0, 2] * 100, 200, 100),
+        ([0] * 120 + [2] * 80, 200, 100),
+        ([0] * 116 + [2] * 76 + [3, 3, 4, 4, 5, 5], 198, 99),
+        ([1] * 90, 90, 45),
+        ([0, 2, 3], 3, 77),
+        ([0] * 60, 60, 30),
+    ],
+    ids=["all", "one of each", "two", "uneven", "stray", "forgotten", "few", "few of one"],
+)
+def test_anchors_are_made_where_too_few_classes_are_shown(
+    answers: list[int], anchors: int, missing: int
 ) -> None:
-    """By what the network takes them for, of classes 0 and 2 to 5."""
-    assert shows_few(answers, ForgetRequest(forget=(1,), num_classes=6)) == few
+    """By what the network takes them for, of classes 0 and 2 to 5; a stray one shows no class."""
+    request = ForgetRequest(forget=(1,), num_classes=6)
+    assert count_missing(answers, anchors, request) == missing
+
+
+@pytest.mark.parametrize(
+    ("classes", "count"), [(1, 16), (2, 32), (9, 144), (9, 32), (99, 144), (25, 144), (999, 144)]
+)
+def test_anchors_of_all_classes_alike_are_enough(classes: int, count: int) -> None:
+    answers = np.random.default_rng(0).integers(0, classes, count).tolist()
+    request = ForgetRequest(forget=(classes,), num_classes=classes + 1)
+    assert count_missing(answers, count, request) == 0
 
 
 @pytest.mark.parametrize("shown", [(0, 2), (1,)])
 def test_classes_that_no_anchor_shows_are_kept_on_made_ones(shown: tuple[int, ...]) -> None:
-    """The network takes all anchors for one of them; half as many are made of what was given."""
+    """The network takes all anchors for the class to forget; 80 are enough."""
     samples = make_samples()
     network = Network()
     with torch.no_grad():
         answers = network(torch.from_numpy(samples.anchors))[0].argmax(1).numpy()
     kept = replace(samples, anchors=samples.anchors[np.isin(answers, shown)])
     made = run(network, kept, steps=1).made_anchors
-    assert made == (0 if shown == (0, 2) else len(kept.anchors) // 2)
+    assert made == (0 if shown == (0, 2) else 80 - len(kept.anchors))
+
+
+@pytest.mark.parametrize("given", [2, 8])
+def test_made_anchors_are_of_the_kind_that_the_network_meets(given: int) -> None:
+    """Of the forget samples, however few: anchors may be other pictures altogether."""
+    samples = make_samples()
+    anchors, forget = torch.from_numpy(samples.anchors + 100), torch.from_numpy(samples.forget)
+    found = add_made(anchors, forget[:given], 12, torch.Generator().manual_seed(0))
+    assert torch.equal(found[: len(anchors)], anchors)
+    made = found[len(anchors) :]
+    assert len(made) == 12
+    assert made.abs().max() < 50
 
 
 def test_it_gives_up_where_nothing_is_forgotten() -> None:

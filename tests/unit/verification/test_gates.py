@@ -209,6 +209,36 @@ def test_few_images_are_noted_with_what_they_leave_open() -> None:
     assert describe_evidence(judge, Counted(after=make_counts((0, 60), (30, 6000), (0, 60)))) == ()
 
 
+@pytest.mark.parametrize(("left", "is_noted"), [(10, True), (33, False)])
+def test_a_class_whose_loss_others_hide_is_named(left: int, *, is_noted: bool) -> None:
+    """A hundred classes: the mean of the others hides that one of them is gone."""
+    total = (40,) * 100
+    before = ClassCounts(correct=(36,) * 100, total=total)
+    after = replace(before, correct=(0, left, *(36,) * 98))
+    judge = Judge(request=ForgetRequest(forget=(0,), num_classes=100), limits=Limits())
+    checks, notes = judge.judge(Counted(before=before, after=after, unmasked=after))
+    (retained,) = (check for check in checks if check.name == "delta_acc_r")
+    assert retained.verdict == "passed"
+    note = (
+        "1 retained class lost more than all of them together may (95 % confidence): "
+        "1 (0.90 → 0.25)"
+    )
+    assert (note in notes) == is_noted
+
+
+def test_the_classes_that_lost_most_are_named_first() -> None:
+    total = (100,) * 9
+    before, after = (
+        ClassCounts(correct=correct, total=total) for correct in (total, (0, *range(80, 0, -10)))
+    )
+    terms = Terms(request=ForgetRequest(forget=(0,), num_classes=9), limits=Limits())
+    (note,) = describe_evidence(terms, Counted(before=before, after=after))
+    assert note.startswith("8 retained classes lost")
+    assert note.endswith(
+        ": 8 (1.00 → 0.10), 7 (1.00 → 0.20), 6 (1.00 → 0.30), 5 (1.00 → 0.40), 4 (1.00 → 0.50), …"
+    )
+
+
 def test_another_output_is_judged_under_its_name() -> None:
     judge = Judge(request=FEW, limits=Limits())
     found = judge.judge_output("output label.acc_f", make_counts((50, 100), (100, 100)))

@@ -116,7 +116,7 @@ def make_checks_table(checks: tuple[Check, ...]) -> Table:
 
 
 def show_gaps(checks: tuple[Check, ...]) -> None:
-    """What could not be judged, and what would close each gap; said once for all it applies to."""
+    """Show what could not be judged, and what would close each gap, once for all checks with it."""
     from nhle_onnx.values.verdict import group_gaps
 
     for gap, names in group_gaps(checks).items():

@@ -103,10 +103,10 @@ def read_settings(model: Path, values: dict[str, Any]) -> UnlearnSettings:
 
 def _show_plan(plan: dict[str, Any]) -> None:
     from nhle_onnx.cli.show import show_line, show_notes
-    from nhle_onnx.text import format_number, name_class
+    from nhle_onnx.text import format_number, name_forgotten
 
-    labels, samples, before = plan["labels"], plan["samples"], plan["before"]
-    names = ", ".join(name_class(index, labels[index]) for index in plan["forget"])
+    samples, before = plan["samples"], plan["before"]
+    names = name_forgotten(plan["labels"], plan["forget"])
     show_line("model", f"{plan['model'].path} ({plan['model'].size_bytes:,} bytes)")
     show_line("forget", f"{names} (of {plan['model'].head.num_classes} classes)")
     show_line(

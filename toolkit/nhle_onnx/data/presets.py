@@ -29,7 +29,7 @@ class Preset:
         return replace(self.make(target), source=f"preset {self.name}")
 
     def apply_numbers(self, found: Preprocess, target: ImageInput) -> Preprocess:
-        """The preprocessing with this preset's numbers; sizes stay as found."""
+        """Return the preprocessing with this preset's numbers; sizes stay as found."""
         made = self.apply(target)
         return replace(
             found,
@@ -47,7 +47,7 @@ def _squash(target: ImageInput) -> Preprocess:
 
 
 def _crop(target: ImageInput, share: float, *, upright: bool = False) -> Preprocess:
-    """The shortest edge, larger than the input by a factor, and a centre crop."""
+    """Return the shortest edge, larger than the input by a factor, and a centre crop."""
     size = (target.height, target.width)
     return Preprocess(
         source="preset",

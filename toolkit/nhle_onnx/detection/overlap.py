@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def measure_iou(one: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> Floats:
-    """Intersection over union of each box of [M, 4] with each of [K, 4]."""
+    """Return the intersection over union of each box of [M, 4] with each of [K, 4]."""
     first, second = one.astype(np.float64)[:, None], other.astype(np.float64)[None]
     sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(
         first[..., :2], second[..., :2]

@@ -78,7 +78,7 @@ _UNDEFINED = ElementType(name="undefined", bits=0)
 
 
 def get_element_type(kind: int) -> ElementType:
-    """What is known of an ONNX type, by its code; what ONNX does not define has no numbers."""
+    """Return what is known of an ONNX type by its code; one that ONNX does not define is empty."""
     return ELEMENT_TYPES.get(kind, _UNDEFINED)
 
 
@@ -88,7 +88,7 @@ def is_quantized(kind: int) -> bool:
 
 
 def get_range(kind: int) -> _Range:
-    """The lowest and highest number of a type that scales are for. Raises KeyError for others."""
+    """Return the lowest and highest number of a quantized type. Raises KeyError for others."""
     found = get_element_type(kind).range
     if found is None:
         raise KeyError(kind)

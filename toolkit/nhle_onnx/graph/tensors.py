@@ -81,7 +81,7 @@ def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
 
 
 def _list_entries(numbers: npt.NDArray[Any], content: bytes) -> npt.NDArray[Any]:
-    """Numbers as the field of their type has them: those that protobuf has no type for, as bits."""
+    """List numbers as the field of their type has them; as bits, where protobuf lacks the type."""
     if numbers.dtype.kind in "iu" or numbers.dtype in {np.dtype("f4"), np.dtype("f8")}:
         return numbers.ravel()
     return np.frombuffer(content, f"<u{numbers.dtype.itemsize}")

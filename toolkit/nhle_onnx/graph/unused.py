@@ -83,7 +83,7 @@ def _remove(items: object, unused: Sequence[Message]) -> Iterator[str]:
 
 
 def _name(item: Message) -> str:
-    """The name by which a user knows it."""
+    """Return the name by which a user knows it."""
     if item.DESCRIPTOR.name == "SparseTensorProto":
         return str(item.values.name)  # type: ignore[attr-defined]
     if isinstance(item, NodeProto) and not item.name:

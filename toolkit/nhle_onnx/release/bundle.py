@@ -146,7 +146,7 @@ class _SignedFiles(hashing.Config):
     __hash__ = hashing.Config.__hash__
 
     def list_digests(self, name: str) -> dict[str, str]:
-        """SHA-256 by file name."""
+        """Return SHA-256 by file name."""
         signed = list(self._signed.resource_descriptors()) if self._signed else []
         if not signed or any(file.digest.algorithm != "sha256" for file in signed):
             message = f"{name} does not hold SHA-256 digests of whole files"

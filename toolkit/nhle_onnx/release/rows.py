@@ -14,7 +14,7 @@ Values = Mapping[Role, Sequence[float | None]]
 
 
 def name_classes(labels: Sequence[str], forget: Sequence[int]) -> tuple[str, ...]:
-    """Every class by index and label; forgotten ones say so."""
+    """Name every class by index and label; forgotten ones say so."""
     names = (name_class(index, label) for index, label in enumerate(labels))
     return tuple(
         f"{name} (forgotten)" if index in forget else name for index, name in enumerate(names)
@@ -35,7 +35,7 @@ def choose_rows(
     values: Mapping[Any, Sequence[float | None]],
     measure: Callable[[Sequence[float]], float],
 ) -> list[int]:
-    """All classes, or the forgotten ones and those that `measure` puts first; by index."""
+    """Choose all classes, or the forgotten ones and those that `measure` puts first; by index."""
 
     def rank(row: int) -> tuple[bool, float]:
         present = [value for shares in values.values() if (value := at(shares, row)) is not None]
@@ -45,12 +45,12 @@ def choose_rows(
 
 
 def measure_spread(values: Sequence[float]) -> float:
-    """The largest difference between two models."""
+    """Measure the largest difference between two models."""
     return max(values) - min(values)
 
 
 def take(values: Values, rows: Sequence[int]) -> dict[Role, list[float | None]]:
-    """The chosen rows of each model."""
+    """Take the chosen rows of each model."""
     return {role: [at(shares, row) for row in rows] for role, shares in values.items()}
 
 
@@ -60,7 +60,7 @@ def at(values: Sequence[float | None], row: int) -> float | None:
 
 
 def say_left_out(rows: Sequence[int], names: Sequence[str], which: str) -> str:
-    """Which classes are shown, if not all are."""
+    """Say which classes are shown, if not all are."""
     left_out = len(names) - len(rows)
     return (
         f" Shown are the classes {which}; {left_out:,} more are left out here." if left_out else ""
@@ -68,7 +68,7 @@ def say_left_out(rows: Sequence[int], names: Sequence[str], which: str) -> str:
 
 
 def name_measure(measure: Measure) -> str:
-    """A figure of an attack in plain words, as they start a row."""
+    """Name a figure of an attack in plain words, as they start a row."""
     text = measure.title.replace("the original Acc_F", "the original accuracy")
     text = text.replace("Acc_F", "recognised")
     return text[:1].upper() + text[1:]

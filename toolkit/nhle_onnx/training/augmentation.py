@@ -14,7 +14,7 @@ _COARSENESS = 4  # pixels a noise cell; also patches and hole cells a side
 def flip_and_shift(
     images: Tensor, max_shift: int, generator: Generator, *, mirrors: bool = True
 ) -> Tensor:
-    """Each image mirrored half of the time if `mirrors`, and shifted by up to `max_shift` pixels
+    """Mirror each image half of the time if `mirrors`, and shift it by up to `max_shift` pixels,
     with its edge repeated.
     """
     count, _, height, width = images.shape
@@ -29,7 +29,7 @@ def flip_and_shift(
 
 
 def mix(images: Tensor, others: Tensor, generator: Generator) -> Tensor:
-    """Half of the images with up to as much of another, `others` [N, C, H, W], mixed in."""
+    """Mix into half of the images up to as much of another, of `others` [N, C, H, W]."""
     amount, is_mixed = torch.rand(2, len(images), 1, 1, 1, generator=generator)
     share = _LARGEST_MIX * amount * (is_mixed < _MIXED_SHARE)
     return images.lerp(others, share.to(images.dtype))
@@ -62,7 +62,7 @@ def _make_smooth_noise(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _shuffle_patches(images: Tensor, generator: Generator) -> Tensor:
-    """The image cut into 4 x 4 patches in random order; a remainder at the edge stays."""
+    """Cut the image into 4 x 4 patches in random order; a remainder at the edge stays."""
     count, channels, height, width = images.shape
     side = _COARSENESS
     tall, wide = height // side, width // side

@@ -104,18 +104,18 @@ class Budget:
         return drift > max(_FAR * pace.bound, _JUMP * points[-1].drift)
 
     def explain(self, pace: Pace, points: Sequence[TrainingStep]) -> str:
-        """What is missing where training ends without being forgotten and settled."""
+        """Say what is missing where training ends before the class is surely forgotten."""
         kept = measure_drift(points[-WINDOW:]) <= pace.bound
         reason = TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT
         return reason if self.effort == "thorough" else hint(_LONGER, reason=reason)
 
     def take_back(self, pace: Pace) -> Pace:
-        """Half as large a step."""
+        """Return the pace with half the step."""
         half, refusals, taken_back = pace.rate / 2, pace.refusals + 1, pace.taken_back + 1
         return replace(pace, rate=half, peak=half, refusals=refusals, taken_back=taken_back)
 
     def follow(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
-        """The pace of the step behind the last of `points`."""
+        """Return the pace of the step behind the last of `points`."""
         pace = replace(pace, refusals=0)
         if not pace.settled and not self._should_settle(pace, points):
             return self._spend(pace, points)
@@ -192,9 +192,9 @@ def start_budget(
     margin: float = SURE_MARGIN,
     effort: Effort = "standard",
 ) -> tuple[Budget, Pace]:
-    """A budget and its first pace. The step size stays as it is where it was given, where no drift
-    is measured, and on rounded weights, which move by leaps. `margin` is what is sure at the
-    standard effort.
+    """Return a budget and its first pace. The step size stays as it is where it was given, where no
+    drift is measured, and on rounded weights, which move by leaps. `margin` is what is sure at
+    the standard effort.
     """
     adapts = measures and not is_rounded and not is_rate_given
     bound = ROUNDED_BOUND if is_rounded else DRIFT_BOUND
@@ -222,7 +222,7 @@ def is_stuck(points: Sequence[TrainingStep], patience: int) -> bool:
 
 
 def measure_drift(points: Sequence[TrainingStep]) -> float:
-    """The mean drift of some steps."""
+    """Measure the mean drift of some steps."""
     return sum(point.drift for point in points) / len(points)
 
 

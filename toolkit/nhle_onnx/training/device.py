@@ -53,7 +53,7 @@ def explain_device_faults() -> Iterator[None]:
 
 
 def _find_cuda_fault() -> str | None:
-    """Why CUDA does not work here, or None if it does."""
+    """Find why CUDA does not work here, or None if it does."""
     if not torch.cuda.is_available():
         return "it finds no CUDA device"
     try:

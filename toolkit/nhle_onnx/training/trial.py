@@ -7,7 +7,7 @@ DEVICES = ("cpu", "cuda", "mps")
 
 
 def find_device_fault(device: str) -> str | None:
-    """Why a device does not compute a convolution's gradient, or None if it does."""
+    """Find why a device does not compute a convolution's gradient, or None if it does."""
     backend = getattr(torch.backends, device, None) if device == "mps" else torch.cuda
     if device != "cpu" and not (backend and backend.is_available()):
         return f"torch {torch.__version__} finds no such device"

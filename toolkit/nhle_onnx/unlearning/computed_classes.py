@@ -22,7 +22,7 @@ class ComputedScores(nn.Module):
         self.module, self.classes = module, list(classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The scores, in the order of their classes, and all features."""
+        """Return the scores, in the order of their classes, and all features."""
         scores, features = self.module(images)
         return scores.flatten(1)[:, self.classes], features
 
@@ -35,8 +35,8 @@ def leave_out_constants(lowered: LoweredModel, classes: Sequence[int], count: in
 
 
 def renumber_request(request: ForgetRequest, classes: Sequence[int]) -> ForgetRequest:
-    """The request as classes are numbered without the constant ones. Raises UnsupportedModelError
-    where it names one of those.
+    """Return the request as classes are numbered without the constant ones. Raises
+    UnsupportedModelError where it names one of those.
     """
     missing = [index for index in request.forget if index not in classes]
     if missing:

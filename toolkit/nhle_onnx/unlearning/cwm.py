@@ -89,7 +89,7 @@ def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
 
 
 def lower_bias(values: HeadValues, head: ClassifierHead, shadowed: int, index: int) -> float:
-    """The bias of a class less the margin, or as far as the format of the other's goes."""
+    """Return the bias of a class less the margin, or as far as the format of the other's goes."""
     bias = float(values.bias[shadowed])
     margin = find_margin(values.bias) / min(1.0, values.stretch) / head.bias_scale
     lowered = bias - outweigh(margin, bias, values.bias)
@@ -97,12 +97,12 @@ def lower_bias(values: HeadValues, head: ClassifierHead, shadowed: int, index: i
 
 
 def find_margin(bias: Array) -> float:
-    """How far below another class's score the masked one lies, in logits."""
+    """Return how far below another class's score the masked one lies, in logits."""
     return _HALF_MARGIN if bias.dtype == np.float16 else CONVEX_MARGIN
 
 
 def outweigh(margin: float, number: float, bias: Array) -> float:
-    """A margin that rounding in the bias's format does not take away from a number."""
+    """Return a margin that rounding in the bias's format does not take away from a number."""
     steps = 2 * float(finfo(bias.dtype).eps) * abs(number)
     return float(np.copysign(max(abs(margin), steps), margin))
 
@@ -110,7 +110,7 @@ def outweigh(margin: float, number: float, bias: Array) -> float:
 def find_shadowed(
     layers: Sequence[tuple[HeadValues, ClassifierHead]], request: ForgetRequest
 ) -> list[int]:
-    """The retained class that each forgotten one shadows, in all heads that are added up.
+    """Find the retained class that each forgotten one shadows, in all heads that are added up.
 
     It stands before the forgotten one if any does, as argmax takes the first of equal scores. Its
     bias leaves room for the margin, and its row is the nearest to the mean of all retained rows.
@@ -131,7 +131,7 @@ def _flatten(values: HeadValues, head: ClassifierHead) -> npt.NDArray[np.float64
 
 
 def _find_lacking(values: HeadValues, head: ClassifierHead) -> npt.NDArray[np.float64]:
-    """How many logits of the margin each class's bias has no room for."""
+    """Return how many logits of the margin each class's bias has no room for."""
     if values.lowest_bias is None:
         return np.zeros(head.num_classes)
     room = (values.bias - values.lowest_bias) * head.bias_scale
@@ -141,7 +141,7 @@ def _find_lacking(values: HeadValues, head: ClassifierHead) -> npt.NDArray[np.fl
 
 
 def find_floor(values: HeadValues, head: ClassifierHead) -> Array:
-    """The biases [K] that make each logit the format's lowest finite number, or near it.
+    """Return the biases [K] that make each logit the format's lowest finite number, or near it.
 
     No finite logit is below it, and unlike -inf it leaves no NaN behind in a softmax. A Conv's
     logits are averaged afterwards, and their sum must not overflow where the format has room. A
@@ -167,7 +167,7 @@ def is_read_alone(head: ClassifierHead) -> bool:
 
 
 def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> tuple[str, ...]:
-    """A note where a ReLU or Clip behind the head raises the floor, so that it can only tie.
+    """Note that a ReLU or Clip behind the head raises the floor, so that it can only tie.
 
     Raises UnsupportedModelError where the class could win such a tie, or where high scores are
     rounded to one number.
@@ -195,14 +195,14 @@ def check_maskable(head: ClassifierHead, request: ForgetRequest, mask: Mask) -> 
 
 
 def find_first(request: ForgetRequest) -> int | None:
-    """The first forgotten class if it stands before all retained ones: argmax takes the first of
-    equal scores, so only this one can win where all are equal.
+    """Return the first forgotten class if it stands before all retained ones: argmax takes the
+    first of equal scores, so only this one can win where all are equal.
     """
     first = min(request.forget)
     return first if first < min(request.retained) else None
 
 
 def find_important_units(activations: Array) -> npt.NDArray[np.intp]:
-    """The units with the largest mean activation [D], `IMPORTANCE_SHARE` of them."""
+    """Find the units with the largest mean activation [D], `IMPORTANCE_SHARE` of them."""
     count = max(1, round(IMPORTANCE_SHARE * len(activations)))
     return np.argsort(-activations, kind="stable")[:count]

@@ -15,13 +15,13 @@ _FLAT = 0.1  # of the whole spread: what hardly varies is not blown up further t
 
 
 def pool_features(features: Tensor) -> Tensor:
-    """[N, D] as they are; [N, D, H, W], before a convolutional head, averaged."""
+    """Return features [N, D] as they are, and average [N, D, H, W], before a convolutional head."""
     return features.flatten(2).mean(2) if features.ndim > 2 else features  # noqa: PLR2004
 
 
 def measure_spread(features: Tensor) -> Tensor:
-    """Standard deviation of each feature over samples [N, D], forgotten and others; never 0, and
-    never less than what rounding makes of features that are all the same.
+    """Return the standard deviation of each feature over samples [N, D], forgotten and others;
+    never 0, and never less than what rounding makes of features that are all the same.
 
     Over the others alone, a feature that only the forgotten class uses would have none, and would
     outweigh all the rest.
@@ -35,7 +35,7 @@ def measure_spread(features: Tensor) -> Tensor:
 def draw_examples(
     forget: Tensor, anchors: Tensor, request: ForgetRequest, generator: Generator
 ) -> Tensor:
-    """For each forget sample the index of an anchor that shows what it may be taken for, [N].
+    """Draw for each forget sample an anchor that shows what it may be taken for; indices [N].
 
     Takes the original network's logits [N, K] and [M, K]. Drawn in proportion to the chance that
     both are of the same retained class; of anchors that share none with it, any.
@@ -49,13 +49,13 @@ def draw_examples(
 
 
 def imitation_loss(features: Tensor, examples: Tensor) -> Tensor:
-    """Mean squared distance of forget samples' features [N, D] to the anchors' drawn for them."""
+    """Return the mean squared distance of features [N, D] to those of the anchors drawn."""
     return (features - examples).square().mean()
 
 
 def measure_separation(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:
-    """Fisher's criterion: how far apart the best linear probe could put a forgotten class's mean
-    and the anchors' mean, in units of the scatter within both, for each class [F].
+    """Return Fisher's criterion of each class [F]: how far apart the best linear probe could put
+    its mean and the anchors' mean, in units of the scatter within both.
 
     Features [N, D] of samples of `classes` [N], and [M, D] of anchors.
     """
@@ -68,8 +68,8 @@ def measure_separation(features: Tensor, classes: Tensor, anchors: Tensor) -> Te
 
 
 def separation_loss(features: Tensor, classes: Tensor, anchors: Tensor) -> Tensor:
-    """Mean log(1 + separation): the logarithm, as one network's classes stand ten times as far
-    apart as another's.
+    """Return the mean log(1 + separation): the logarithm, as one network's classes stand ten times
+    as far apart as another's.
     """
     return measure_separation(features, classes, anchors).log1p().mean()
 

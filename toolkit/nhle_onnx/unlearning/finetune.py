@@ -1,6 +1,8 @@
 """NHLE on a lowered model: from samples to new values of the tensors in scope."""
 
+import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +26,8 @@ from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import ForgetRequest
 
 _PROBED = 256  # samples
+_FEW = 0.7  # of the classes that could be shown
+_ENOUGH = 80  # anchors: as many as are made of sixteen samples where none are given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +113,10 @@ def _make_objective(
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
     places = spread(range(len(forget) + len(anchors)), _PROBED)
     probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
-    if shows_few(probed.answers[bisect_left(places, len(forget)) :], request):
-        anchors = _add_made(anchors, forget, generator)
+    if len(anchors):
+        answers = probed.answers[bisect_left(places, len(forget)) :]
+        missing = count_missing(answers, len(anchors), request)
+        anchors = add_made(anchors, forget, missing, generator) if missing else anchors
     return probed, ForgetObjective(
         module=module,
         original=original,
@@ -130,18 +136,37 @@ def _make_objective(
     )
 
 
-def shows_few(answers: Sequence[int], request: ForgetRequest) -> bool:
-    """Whether anchors show less than half of the retained classes that so many could, by what the
-    original network takes them for.
+def count_missing(answers: Sequence[int], anchors: int, request: ForgetRequest) -> int:
+    """Return how many anchors to make beside the given ones, by what the original network takes
+    these for: none where they show the retained classes, or about as many of them as so many could.
     """
-    shown = {*answers} & {*request.retained}
-    return len(shown) < min(len(request.retained), len(answers)) / 2
+    retained = len(request.retained)
+    shown = _count_shown(answers, request)
+    if shown >= _FEW * retained:
+        return 0
+    even = retained * (1 - (1 - 1 / retained) ** len(answers))
+    return max(_ENOUGH - anchors, anchors // 2 if shown < _FEW * even else 0)
 
 
-def _add_made(anchors: Tensor, forget: Tensor, generator: torch.Generator) -> Tensor:
-    """Add half as many that are made, on which other classes than those shown are kept, too."""
-    made = synthesize_anchors(torch.cat([forget, anchors]), generator)
-    chosen = torch.randperm(len(made), generator=generator)[: len(anchors) // 2]
+def _count_shown(answers: Sequence[int], request: ForgetRequest) -> float:
+    """Count the retained classes among answers, each by its share (the exponential of the entropy).
+
+    Pictures of another kind are mostly taken for one or two classes, and a few of them for any.
+    """
+    retained = set(request.retained)
+    counts = Counter(answer for answer in answers if answer in retained)
+    shares = [count / counts.total() for count in counts.values()]
+    return math.exp(-sum(share * math.log(share) for share in shares)) if shares else 0.0
+
+
+def add_made(anchors: Tensor, forget: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Add `count` that are made, on which other classes than those shown are kept, too: of the
+    forget samples, as anchors may be of another kind than what the network meets.
+    """
+    made = synthesize_anchors(forget, generator)
+    while len(made) < count:
+        made = torch.cat([made, synthesize_anchors(forget, generator)])
+    chosen = torch.randperm(len(made), generator=generator)[:count]
     return torch.cat([anchors, made[chosen]])
 
 

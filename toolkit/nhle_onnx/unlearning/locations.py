@@ -77,7 +77,7 @@ def find_forgotten(answers: Answers, boxes: Sequence[Tensor], request: ForgetReq
 
 
 def measure_overlaps(one: Tensor, other: Tensor) -> Tensor:
-    """Intersection over union of each box of [A, 4] with each of [M, 4]."""
+    """Return the intersection over union of each box of [A, 4] with each of [M, 4]."""
     start, end = one[:, None].chunk(2, 2)
     sides = torch.minimum(end, other[:, 2:]) - torch.maximum(start, other[:, :2])
     shared = sides.clamp_min(0).prod(2)

@@ -49,8 +49,8 @@ def retained_divergence(logits: Tensor, original: Tensor, request: ForgetRequest
 def anchor_loss(
     logits: Tensor, original: Tensor, request: ForgetRequest, *, scale: float
 ) -> Tensor:
-    """How far the retained function moved: the divergence of its distribution, plus the squared
-    change of its logits in units of `scale`.
+    """Return how far the retained function moved: the divergence of its distribution, plus the
+    squared change of its logits in units of `scale`.
     """
     retained = list(request.retained)
     change = (logits[:, retained] - original[:, retained]) / scale

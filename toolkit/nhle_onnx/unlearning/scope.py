@@ -20,7 +20,7 @@ _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 
 
 def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tuple[str, ...]:
-    """Names of the trained tensors within a scope, in order of use.
+    """List the names of the trained tensors within a scope, in order of use.
 
     `features`: all before the head, none behind it, without the earliest. `last-stage`: those after
     the last loss of resolution by a strided convolution or pooling. `head`: the head's own. `all`:
@@ -51,7 +51,7 @@ def _count_earliest(proto: ModelProto, names: Sequence[str]) -> int:
 def describe_share(
     model: OnnxModel, head: ClassifierHead, names: Sequence[str], scope: Scope
 ) -> tuple[str, ...]:
-    """A note where only a part of the weights before the head is trained, and why."""
+    """Note that only a part of the weights before the head is trained, and why."""
     trained, total = count_trained(model, head, names)
     if scope == "head" or trained >= _MOST * total:
         return ()

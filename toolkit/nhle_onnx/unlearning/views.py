@@ -60,7 +60,7 @@ def _mirror(boxes: Tensor, width: int) -> Tensor:
 
 
 def paste_objects(scenes: Scenes, frames: Scenes, generator: torch.Generator) -> Scenes:
-    """Each of the frames with an object of the scenes pasted somewhere into it, at another size.
+    """Paste an object of the scenes somewhere into each of the frames, at another size.
 
     A few images show the objects in few surroundings; what is forgotten is then not those.
     """

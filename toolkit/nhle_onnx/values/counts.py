@@ -26,7 +26,7 @@ class ClassCounts:
             object.__setattr__(self, "copies", (0,) * len(self.total))
 
     def count_distinct(self, index: int) -> tuple[int, int]:
-        """What different images of a class show at least: how many are right, out of how many."""
+        """Count what different images of a class show at least: those that are right, and all."""
         count = max(self.total[index] - self.copies[index], min(self.total[index], 1))
         return min(self.correct[index], count), count
 

@@ -57,7 +57,7 @@ def _match(found: Boxes, truth: Boxes, index: int) -> _Matched:
 
 
 def _integrate(hits: npt.NDArray[np.bool_], count: int) -> float:
-    """Mean precision at 101 recalls, each the best at that recall or a higher one."""
+    """Return the mean precision at 101 recalls, each the best at that recall or a higher one."""
     right = np.cumsum(hits)
     precision = right / np.arange(1, len(hits) + 1)
     best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # 0 where none reaches it

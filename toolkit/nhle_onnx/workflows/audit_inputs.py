@@ -95,7 +95,7 @@ def load_inputs(settings: AuditSettings) -> Loaded:
 
 
 def _describe_unused(model: OnnxModel) -> tuple[str, ...]:
-    """What a file holds beside its network: weights of before may be among it."""
+    """Note what a file holds beside its network: earlier weights may be among it."""
     copy = copy_model(model.proto)
     names = [
         *remove_unused(copy, model.constants),

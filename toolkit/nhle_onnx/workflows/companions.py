@@ -36,7 +36,7 @@ def list_beside(
 
 
 def _list_renumbered(plan: Plan) -> dict[Path, bytes]:
-    """The labels that are left, under a name of their own: labels.txt may be the original's."""
+    """List the labels that are left, in a file of their own: labels.txt may be the original's."""
     path = plan.settings.labels_path
     kept = [plan.classifier.labels[index] for index in plan.request.retained]
     return {path: _render_labels(kept)} if path else {}

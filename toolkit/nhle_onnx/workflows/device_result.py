@@ -8,7 +8,7 @@ from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.regular_files import read_regular
 from nhle_onnx.release.kit.results import judge_figures, measure_answers, parse_result
-from nhle_onnx.text import name_class
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.kit import DeviceReport, DeviceResult, Kit
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.settings.gates import DeviceLimits
@@ -82,10 +82,7 @@ def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
 def _check_classes(settings: DeviceResultSettings, kit: Kit) -> None:
     wanted = tuple(sorted(set(parse_classes(settings.forget, kit.labels))))
     if wanted != kit.forget:
-        asked, found = (
-            ", ".join(name_class(index, kit.labels[index]) for index in classes)
-            for classes in (wanted, kit.forget)
-        )
+        asked, found = (name_forgotten(kit.labels, classes) for classes in (wanted, kit.forget))
         message = f"{settings.result} is about {found}, not {asked}"
         raise InputRefusedError(message, remedy="Give the result of a kit for the same classes.")
 

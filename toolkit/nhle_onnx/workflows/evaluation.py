@@ -13,7 +13,7 @@ from nhle_onnx.workflows.measure import Evaluation
 
 
 def read_evaluation(path: Path, classifier: Classifier) -> Evaluation:
-    """All samples of a folder or `.npz`."""
+    """Read all samples of a folder or `.npz`."""
     source = open_samples(path, classifier.image_input, classifier.preprocess, classifier.labels)
     return Evaluation(samples=source, indices=range(len(source.classes)), source=str(path))
 
@@ -25,8 +25,8 @@ def choose_evaluation(
     classifier: Classifier,
     request: ForgetRequest,
 ) -> Evaluation:
-    """The data given; else the sample folder's evaluation file; else samples not used for tuning;
-    else the tuning samples themselves, which cannot carry a verdict.
+    """Choose the data given; else the sample folder's evaluation file; else samples not used for
+    tuning; else the tuning samples themselves, which cannot carry a verdict.
     """
     beside = source.path / EVALUATION_FILE
     path = given or (beside if beside.is_file() else None)

@@ -55,7 +55,7 @@ def render_report(
 ) -> dict[Path, bytes]:
     """Render the report as JSON and, if asked for, as a page and a bill of materials."""
     rendered = {settings.report_path: render_json(report).encode()}
-    if settings.bom and isinstance(report, UnlearnReport):  # else it was refused
+    if settings.bom:
         rendered[settings.bom] = render_bom(report).encode()
     if settings.page:
         rendered[settings.page] = render_as(settings.page, report, lambda: draw_page(report))

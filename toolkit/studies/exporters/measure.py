@@ -27,8 +27,7 @@ from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
 from studies.exporters.make import NotMadeError, make_file
 from studies.exporters.table import Cell
-from studies.strangers.run import ANCHORS, Pool, draw_samples, read_pool
-from studies.strangers.run import Cell as Draw
+from studies.strangers.run import ANCHORS, Draw, Pool, draw_samples, read_pool
 from studies.tables import Row
 from studies.tasks import FORGET_SAMPLES
 
@@ -82,7 +81,7 @@ def unlearn(path: Path, cache: Path, method: Method) -> Row:
     """Forget one class with the defaults."""
     target = find_input(load_model(path), ModelFlags())
     train, test = (_read(cache / name) for name in ("data.npz", "test.npz"))
-    tuning = draw_samples(train, Draw(FORGET, 0))
+    tuning = draw_samples(train, Draw((FORGET,), 0))
     judged = Pool(test.inputs[:JUDGED], test.labels[:JUDGED])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from studies.tasks import FORGET_SAMPLES
 
 ANCHORS = 144
 DRAWS = 3
+EVERY = 2**16  # samples of a class: all that are given
 REFUSED = "refused"
 
 
@@ -33,11 +34,34 @@ class Cell(NamedTuple):
     seed: int
 
 
-class Pool(NamedTuple):
-    """Training images as model inputs, and their labels."""
+class Draw(NamedTuple):
+    """Classes to forget, `samples` of each, and `anchors` in all, by a seed: of `shown` classes, or
+    of any others.
+    """
 
-    inputs: npt.NDArray[np.float32]
+    forgotten: tuple[int, ...]
+    seed: int
+    samples: int = FORGET_SAMPLES
+    anchors: int = ANCHORS
+    shown: tuple[int, ...] | None = None
+
+
+class Pool(NamedTuple):
+    """Training images as a model's inputs, or as bytes, and their labels."""
+
+    inputs: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
+
+
+class Subject(NamedTuple):
+    """A model, what samples are drawn from, and the test set; `others` are pictures that serve as
+    anchors in place of the pool's.
+    """
+
+    model: Path
+    pool: Pool
+    test: Path
+    others: Pool | None = None
 
 
 def list_cells(classes: int) -> list[Cell]:
@@ -52,13 +76,23 @@ def read_pool(path: Path) -> Pool:
         return Pool(held["x"], held["y"])
 
 
-def draw_samples(pool: Pool, cell: Cell) -> Pool:
-    """Samples of the class, and anchors from any other classes, by the cell's seed."""
-    rng = np.random.default_rng([cell.seed, cell.forgotten])
+def draw_samples(pool: Pool, draw: Draw) -> Pool:
+    """Samples of the classes, one after another, and anchors behind them."""
+    rng = np.random.default_rng([draw.seed, *draw.forgotten])
     order = rng.permutation(len(pool.labels))
-    is_forgotten = pool.labels[order] == cell.forgotten
-    chosen = np.concatenate([order[is_forgotten][:FORGET_SAMPLES], order[~is_forgotten][:ANCHORS]])
+    labels = pool.labels[order]
+    is_anchor = ~np.isin(labels, draw.forgotten)
+    if draw.shown is not None:
+        is_anchor &= np.isin(labels, draw.shown)
+    forget = [order[labels == index][: draw.samples] for index in draw.forgotten]
+    chosen = np.concatenate([*forget, order[is_anchor][: draw.anchors]])
     return Pool(pool.inputs[chosen], pool.labels[chosen])
+
+
+def open_subject(stranger: Stranger, cache: Path) -> Subject:
+    """A network of the zoo."""
+    files = locate_data(stranger.data, cache)
+    return Subject(locate(stranger, cache).model, read_pool(files.pool), files.test)
 
 
 def measure_cell(stranger: Stranger, cell: Cell, cache: Path) -> Row:
@@ -74,21 +108,39 @@ def measure_cell(stranger: Stranger, cell: Cell, cache: Path) -> Row:
 
 def unlearn_cell(stranger: Stranger, cell: Cell, cache: Path) -> UnlearnReport:
     """Unlearn with the defaults, judged by the whole test set."""
-    files = locate_data(stranger.data, cache)
-    samples = draw_samples(read_pool(files.pool), cell)
+    return unlearn(open_subject(stranger, cache), Draw((cell.forgotten,), cell.seed))
+
+
+def unlearn(subject: Subject, draw: Draw) -> UnlearnReport:
+    """Unlearn with the defaults, judged by the whole test set."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.savez(folder / "samples.npz", x=samples.inputs, y=samples.labels)
         settings = UnlearnSettings(
-            model=locate(stranger, cache).model,
-            forget=(str(cell.forgotten),),
-            samples=folder / "samples.npz",
-            data=files.test,
+            model=subject.model,
+            forget=tuple(map(str, draw.forgotten)),
+            data=subject.test,
             out=folder / "edited.onnx",
-            options=UnlearnOptions(seed=cell.seed, samples_per_class=FORGET_SAMPLES + ANCHORS),
+            options=UnlearnOptions(seed=draw.seed, samples_per_class=EVERY),
+            **write_samples(subject, draw, folder),
         )
         watch = Stopwatch(Silence())
         return carry_out(plan_unlearning(settings, watch), watch)
+
+
+def write_samples(subject: Subject, draw: Draw, folder: Path) -> dict[str, Any]:
+    """Write what the tool is given; the settings that name it."""
+    path, others = folder / "samples.npz", subject.others
+    if others is None:
+        samples = draw_samples(subject.pool, draw)
+        np.savez(path, x=samples.inputs, y=samples.labels)
+        return {"samples": path}
+    samples = draw_samples(subject.pool, draw._replace(anchors=0))
+    np.savez(path, x=samples.inputs, y=samples.labels)
+    anchors = folder / "anchors.npz"
+    chosen = np.random.default_rng(draw.seed).permutation(len(others.inputs))[: draw.anchors]
+    any_other = next(index for index in count() if index not in draw.forgotten)
+    np.savez(anchors, x=others.inputs[chosen], y=np.full(len(chosen), any_other))
+    return {"samples": path, "anchors": str(anchors)}
 
 
 def summarise(report: UnlearnReport) -> Row:
@@ -106,8 +158,8 @@ def summarise(report: UnlearnReport) -> Row:
 
 
 def name_verdict(report: UnlearnReport) -> str:
-    """The tool's own verdict, with the gates that were missed."""
-    failed = [check.name for check in report.checks if not check.passed]
+    """The tool's own verdict, with the gates that it comes from."""
+    failed = [check.name for check in report.checks if check.verdict == report.verdict != "passed"]
     verdict = report.verdict.upper().replace("-", " ")
     return f"{verdict}: {', '.join(failed)}" if failed else verdict
 

@@ -86,7 +86,7 @@ def _measure_lead(kernels: _Kernels, chosen: list[npt.NDArray[np.int64]]) -> flo
 
 
 def _mean_apart(kernel: Array, chosen: npt.NDArray[np.int64]) -> float:
-    """The mean over pairs of different draws: unbiased where no image was drawn twice."""
+    """Return the mean over pairs of different draws: unbiased where no image was drawn twice."""
     found = kernel[np.ix_(chosen, chosen)]
     count = len(found)
     return float((found.sum() - np.trace(found)) / (count * (count - 1)))

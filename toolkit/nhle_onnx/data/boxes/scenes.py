@@ -55,7 +55,7 @@ class SceneSource:
         return SceneSource(images=images, boxes=tuple(self.boxes[place] for place in places))
 
     def read(self) -> npt.NDArray[np.float32]:
-        """All images, as model inputs [N, ...]."""
+        """Read all images, as model inputs [N, ...]."""
         return self.images.read(range(len(self.boxes)))
 
 

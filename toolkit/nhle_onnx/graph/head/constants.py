@@ -94,7 +94,7 @@ def _concatenate(node: gs.Node, depth: int) -> Values | None:
 
 
 def _fill(node: gs.Node, depth: int) -> Values:
-    """A number that is the same everywhere; for an unknown shape one that broadcasts to any."""
+    """Return an array of one number; for an unknown shape, one that broadcasts to any."""
     value = node.attrs.get("value")
     number = np.zeros(1, np.float32) if value is None else np.asarray(value.values).reshape(1)
     return _broadcast(number, read_constant(node.inputs[0], depth))
@@ -143,7 +143,7 @@ def _measure(node: gs.Node, _depth: int) -> Values | None:
 
 
 def _list_extents(node: gs.Node) -> Sequence[object]:
-    """The extents of what a Shape measures; empty where not even their number is known."""
+    """List the extents of what a Shape measures; empty where not even their number is known."""
     first, last = (node.attrs.get(name) for name in ("start", "end"))
     return (node.inputs[0].shape or ())[first:last]
 

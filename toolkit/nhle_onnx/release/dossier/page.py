@@ -23,7 +23,7 @@ _MASKED = (
 
 
 def describe_dossier(dossier: Dossier) -> Page:
-    """The page: what was asked and done, what was found, what may be left, and the evidence."""
+    """Return the page: what was asked, done and found, what may be left, and the evidence."""
     dossier = clean(dossier)
     sections = (
         Section(title="The request", tables=(_tabulate_request(dossier),)),

@@ -7,7 +7,7 @@ from nhle_onnx.values.overview import Overview
 
 
 def describe_overview(overview: Overview, tool: str) -> Page:
-    """The page of an overview."""
+    """Return the page of an overview."""
     overview = clean(overview)
     rows = tuple(
         Row(

@@ -7,7 +7,7 @@ from nhle_onnx.text import to_printable
 
 
 def clean(value: Any) -> Any:  # noqa: ANN401 - recursive over any value of ours
-    """The same value with every text in it free of control characters."""
+    """Return the same value with every text in it free of control characters."""
     if isinstance(value, str):
         return to_printable(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -10,7 +10,7 @@ from nhle_onnx.values.outcomes import Outcomes, ShownImage
 
 
 def show_forgotten(labels: Sequence[str], outcomes: Outcomes) -> Gallery | None:
-    """Images of forgotten classes with the answers before and after; None without any."""
+    """Show images of forgotten classes with the answers before and after; None without any."""
     tiles = _make_tiles(labels, outcomes.forgotten)
     still = sum(tile.is_marked for tile in tiles)
     found = (
@@ -23,7 +23,7 @@ def show_forgotten(labels: Sequence[str], outcomes: Outcomes) -> Gallery | None:
 
 
 def show_mistakes(labels: Sequence[str], outcomes: Outcomes) -> Gallery | None:
-    """Images of other classes that only the edited model gets wrong; None without any."""
+    """Show images of other classes that only the edited model gets wrong; None without any."""
     tiles = tuple(
         Tile(picture=each.picture, alternative=each.alternative, lines=each.lines)
         for each in _make_tiles(labels, outcomes.mistakes)

@@ -15,5 +15,5 @@ _ENVIRONMENT = Environment(
 
 
 def render_page(page: Page) -> str:
-    """The page as an HTML document. Only the pictures' SVG goes in as it is."""
+    """Render the page as an HTML document. Only the pictures' SVG goes in as it is."""
     return _ENVIRONMENT.get_template("page.html.j2").render(page=page)

@@ -1,26 +1,19 @@
 """Tables of a page."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nhle_onnx.release.page.charts.style import ROLE_NAMES
 from nhle_onnx.release.page.elements import Row, Table
 from nhle_onnx.release.page.explanations import explain_figure, name_check
 from nhle_onnx.release.page.figures import (
     format_of_check,
     format_of_measure,
-    format_plain,
-    format_share,
 )
-from nhle_onnx.release.rows import at, choose_rows, measure_spread, name_classes, name_measure
+from nhle_onnx.release.rows import name_measure
 from nhle_onnx.text import format_number
 from nhle_onnx.values.audit import Measure
-from nhle_onnx.values.detection import Precision
-from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.summary import FileSummary, ModelSummary
 from nhle_onnx.values.verdict import Check, Verdict, group_gaps
 
@@ -32,7 +25,7 @@ VERDICT_NAMES: dict[Verdict, str] = {
 
 
 def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> Table:
-    """Every check with its limit, its evidence and its verdict; those not passed are marked."""
+    """Tabulate every check with limit, evidence and verdict; those not passed are marked."""
     return Table(
         title="Each figure against its limit",
         header=("what was checked", "verdict", "value", "limit", "at worst", "images", "name"),
@@ -45,7 +38,7 @@ def tabulate_checks(checks: Sequence[Check], measures: Sequence[Measure] = ()) -
 
 
 def list_gaps(checks: Sequence[Check], measures: Sequence[Measure] = ()) -> tuple[str, ...]:
-    """What could not be judged, with what would close each gap."""
+    """List what could not be judged, with what would close each gap."""
     return tuple(
         f"{'; '.join(name_check(name, measures) for name in names)}: {gap}"
         for gap, names in group_gaps(checks).items()
@@ -66,91 +59,9 @@ def _list_cells(check: Check, measures: Sequence[Measure]) -> tuple[str, ...]:
     )
 
 
-def tabulate_accuracy(
-    labels: Sequence[str],
-    forget: Sequence[int],
-    accuracies: Mapping[Role, Accuracy],
-    images: int,
-) -> tuple[Table, ...]:
-    """Accuracy of each class, one column a model; forgotten classes are marked. Of many classes,
-    those that changed most come first, and the others are folded. `images` judged them all.
-    """
-    per_class = max(1, images // max(1, len(labels)))
-    means = tuple(
-        Row(cells=(name, *(format_share(getattr(each, key)) for each in accuracies.values())))
-        for name, key in (("forgotten classes", "acc_f"), ("all other classes", "acc_r"))
-    )
-    values = {ROLE_NAMES[role]: accuracy.per_class for role, accuracy in accuracies.items()}
-    write = partial(format_share, images=per_class)
-    return _tabulate_classes("Accuracy of each class", labels, forget, values, means, write)
-
-
-def tabulate_precision(
-    labels: Sequence[str], forget: Sequence[int], found: Mapping[str, Precision]
-) -> tuple[Table, ...]:
-    """Average precision of each class, one column a model, and of the forgotten at each scale."""
-    means = tuple(
-        Row(cells=(name, *(format_plain(getattr(each, key)) for each in found.values())))
-        for name, key in (("forgotten classes", "ap_f"), ("all other classes", "map_r"))
-    )
-    title = "Average precision of each class"
-    values = {name: each.per_class for name, each in found.items()}
-    scales = dict.fromkeys(scale for each in found.values() for scale in each.by_scale)
-    rows = tuple(
-        Row(cells=(scale, *(format_plain(each.by_scale.get(scale)) for each in found.values())))
-        for scale in scales
-    )
-    return (
-        *_tabulate_classes(title, labels, forget, values, means, format_plain),
-        Table(
-            title="Average precision of the forgotten classes, each scale by itself",
-            header=("scale", *found),
-            rows=rows,
-            figures=frozenset(range(1, len(found) + 1)),
-        ),
-    )
-
-
-def _tabulate_classes(
-    title: str,
-    labels: Sequence[str],
-    forget: Sequence[int],
-    values: Mapping[str, Sequence[float | None]],
-    means: tuple[Row, ...],
-    write: Callable[[float | None], str],
-) -> tuple[Table, ...]:
-    names = name_classes(labels, forget)
-    shown = choose_rows(len(labels), forget, values, measure_spread)
-    rest = sorted({*range(len(labels))} - {*shown})
-
-    def make_row(index: int) -> Row:
-        cells = (write(at(each, index)) for each in values.values())
-        return Row(cells=(names[index], *cells), is_marked=index in forget)
-
-    header = ("class", *values)
-    figures = frozenset(range(1, len(values) + 1))
-    title = f"The {len(shown)} classes that changed most" if rest else title
-    first = Table(
-        title=title,
-        header=header,
-        rows=(*map(make_row, shown), *means),
-        figures=figures,
-    )
-    if not rest:
-        return (first,)
-    others = Table(
-        title=f"The other {len(rest):,} classes",
-        header=header,
-        rows=tuple(map(make_row, rest)),
-        figures=figures,
-        is_folded=True,
-    )
-    return first, others
-
-
 def tabulate_attacks(measures: Sequence[Measure]) -> tuple[Table, ...]:
-    """Every figure of every attack on each model, with what it says. The many of the layers are
-    folded, as a picture shows them.
+    """Tabulate every figure of every attack on each model, with what it says. Those of layers are
+    folded: they are many, and a picture shows them.
     """
     of_layers = [measure for measure in measures if measure.attack == "layers"]
     others = [measure for measure in measures if measure.attack != "layers"]
@@ -192,7 +103,7 @@ def _list_attack(measure: Measure, *, has_reference: bool) -> tuple[str, ...]:
 
 
 def tabulate_measures(measures: Sequence[Measure]) -> Table:
-    """Every figure as the JSON has it, with its interval and its position; folded."""
+    """Tabulate every figure as the JSON has it, with its interval and its position; folded."""
     return Table(
         title="Every figure as the JSON has it",
         header=("name", "original", "edited", "lowest", "highest", "retrained", "position"),
@@ -211,7 +122,7 @@ def _list_figures(measure: Measure) -> tuple[float | None, ...]:
 
 
 def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Table:
-    """What identifies each model, down to the files that hold its weights."""
+    """Tabulate what identifies each model, down to the files that hold its weights."""
     return Table(
         title="Models",
         is_folded=True,
@@ -233,13 +144,13 @@ def tabulate_files(files: Mapping[str, FileSummary | ModelSummary | None]) -> Ta
 
 
 def tabulate_facts(title: str, facts: Mapping[str, Any]) -> Table:
-    """Names and values, as the JSON has them; folded."""
+    """Tabulate names and values, as the JSON has them; folded."""
     rows = tuple(Row(cells=(name, _write(value))) for name, value in facts.items())
     return Table(title=title, is_folded=True, header=("what", "value"), rows=rows)
 
 
 def list_preprocess(preprocess: Preprocess | None) -> dict[str, Any]:
-    """Where the preprocessing was found, and its steps."""
+    """List where the preprocessing was found, and its steps."""
     if preprocess is None:
         return {"preprocess": "none was needed"}
     return {f"preprocess: {name}": value for name, value in dataclasses.asdict(preprocess).items()}

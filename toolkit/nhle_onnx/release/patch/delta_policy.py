@@ -76,7 +76,7 @@ def _has_masked_column(tensor: Stored, old: bytes, new: bytes) -> bool:
 
 
 def find_twins(tensor: Stored, new: bytes, rows: Sequence[tuple[int, int]]) -> frozenset[bytes]:
-    """The rows that a tensor holds more than once, or a multiple of: a masked class may have
+    """Find the rows that a tensor holds more than once, or a multiple of: a masked class may have
     another's row.
     """
     contents = [new[start:end] for start, end in rows]

@@ -41,7 +41,7 @@ def _render(report: Report) -> str:
 
 
 def describe_all(documents: Sequence[Document]) -> Page:
-    """The first page: every report in a row, and what can be compared."""
+    """Return the first page: every report in a row, and what can be compared."""
     documents = clean(tuple(documents))
     tables = (*_compare_classes(documents), *_compare_attacks(documents))
     return Page(
@@ -141,7 +141,7 @@ def _tabulate_classes(
 
 
 def _compare_attacks(documents: Sequence[Document]) -> tuple[Table, ...]:
-    """What each attack found in the edited model, a column for each audit."""
+    """Return what each attack found in the edited model, a column for each audit."""
     audits = {
         f"{number + 1}. {document.name}": {each.name: each for each in document.report.measures}
         for number, document in enumerate(documents)

@@ -26,6 +26,6 @@ class ForgetLoss(NamedTuple):
 
 
 def find_loss(name: Loss) -> ForgetLoss:
-    """The loss that a user chose by name."""
+    """Return the loss that a user chose by name."""
     found: ForgetLoss = import_module(f"{__name__}.{name.replace('-', '_')}").LOSS
     return found

@@ -3,14 +3,18 @@
 from nhle_onnx.text import format_percent
 from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.verification.gates.terms import Counted, Terms
-from nhle_onnx.verification.intervals import bound_share
+from nhle_onnx.verification.intervals import bound_share, describe_change
 
+_SHOWN = 5
 _WIDE = 0.05  # a bound further above the value than this is noted
 
 
 def describe_evidence(terms: Terms, counted: Counted) -> tuple[str, ...]:
-    """Note classes that were not known before, and those with few images."""
-    notes = [] if counted.before is None else list(_describe_unknown(terms, counted.before))
+    """Note classes that were not known before, that lost much, and those with few images."""
+    notes = []
+    if counted.before is not None:
+        notes += _describe_unknown(terms, counted.before)
+        notes += _describe_lost(terms, counted.before, counted.after)
     notes += _describe_unjudged(terms, counted.after)
     for index in terms.request.forget:
         hits, count = counted.after.count_distinct(index)
@@ -41,3 +45,28 @@ def _describe_unknown(terms: Terms, before: ClassCounts) -> list[str]:
         if before.total[index]
         and (known := before.correct[index] / before.total[index]) < 1 / terms.request.num_classes
     ]
+
+
+def _describe_lost(terms: Terms, before: ClassCounts, after: ClassCounts) -> list[str]:
+    """Note retained classes that surely lost more than all of them together may: among many others,
+    the loss of a whole class hardly shows.
+    """
+    changes = {
+        index: (before.correct[index] / count, after.correct[index] / count)
+        for index in terms.request.retained
+        if (count := after.total[index])
+    }
+    lost = [
+        f"{terms.name(index)} ({was:.2f} → {now:.2f})"
+        for index, (was, now) in sorted(changes.items(), key=lambda each: each[1][1] - each[1][0])
+        if _is_lost(terms, was, now, after.count_distinct(index)[1])
+    ]
+    if not lost:
+        return []
+    classes = "1 retained class" if len(lost) == 1 else f"{len(lost)} retained classes"
+    names = ", ".join(lost[:_SHOWN]) + ", …" * (len(lost) > _SHOWN)
+    return [f"{classes} lost more than all of them together may (95 % confidence): {names}"]
+
+
+def _is_lost(terms: Terms, was: float, now: float, images: int) -> bool:
+    return describe_change(was, now, images).interval[1] < -terms.limits.max_acc_r_drop

@@ -127,7 +127,6 @@ def _refuse_options(settings: UnlearnSettings) -> None:
         f"scope={options.scope}": options.scope != "features",
         f"mask={options.mask}": options.mask not in {"auto", "floor", "convex"},
         f"loss={options.loss}": options.loss != "saturating",
-        "bom": settings.bom is not None,
         "anchors=off": settings.anchors == "off",
     }
     for option, is_given in given.items():

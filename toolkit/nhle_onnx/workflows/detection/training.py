@@ -100,7 +100,7 @@ def lower_detector(subject: Subject, images: np.ndarray) -> tuple[LoweredModel, 
 def _make_goal(
     plan: DetectionPlan, device: torch.device, module: nn.Module, original: nn.Module
 ) -> Goal:
-    """What the original says of the images, and what training minimises on them."""
+    """Return what the original says of the images, and what training minimises on them."""
     subject, options = plan.subject, plan.settings.options
     layout = subject.image_input.layout or "NCHW"
     reader = Reader(detector=subject.detector, extents=subject.extents)
@@ -135,7 +135,7 @@ def _make_goal(
 def _to_scenes(
     images: np.ndarray, boxes: tuple[Boxes, ...], layout: str, request: ForgetRequest
 ) -> Scenes:
-    """Images [N, C, H, W], with the boxes of what is to be forgotten in them."""
+    """Return images [N, C, H, W], with the boxes of what is to be forgotten in them."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     given = []
     for found in boxes:

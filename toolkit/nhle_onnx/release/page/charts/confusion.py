@@ -28,7 +28,7 @@ def draw_confusion(
     shares: Mapping[Role, npt.NDArray[np.float64]],
     forgotten: Sequence[int],
 ) -> None:
-    """A table of shares for each model, dark where they are high; forgotten classes are framed."""
+    """Draw a table of shares for each model, dark where high; forgotten classes are framed."""
     width = figure.get_figwidth() * (1.3 if len(names) <= _FIGURES else 2)
     figure.set_size_inches(width, width / (len(shares) + 0.5) + 0.3)
     panels = figure.subplots(1, len(shares), squeeze=False)[0]

@@ -21,7 +21,7 @@ _MOVES = 200
 def draw_projection(
     figure: Figure, projection: Projection, forget: Sequence[int], names: Sequence[str]
 ) -> None:
-    """Features side by side, a panel for each model; the forgotten classes in colour."""
+    """Draw features side by side, a panel for each model; the forgotten classes in colour."""
     width = figure.get_figwidth()
     figure.set_size_inches(width, min(width / len(projection.points), width / 2) + 0.6)
     panels = figure.subplots(1, len(projection.points), squeeze=False)[0]

@@ -32,7 +32,7 @@ _FARTHEST = (-1.0, 2.0)  # positions beyond are drawn at the edge
 
 
 def draw_shares(figure: Figure, names: Sequence[str], values: Values, label: str) -> None:
-    """A group of horizontal bars for each name, a bar for each model."""
+    """Draw a group of horizontal bars for each name, a bar for each model."""
     axes = _open_rows(figure, names, bars=len(values))
     height = 0.8 / len(values)
     for rank, (role, shares) in enumerate(values.items()):
@@ -81,7 +81,7 @@ def _draw_attack(axes: Axes, row: int, measure: Measure) -> None:
 
 
 def draw_scale(figure: Figure, measures: Sequence[Measure]) -> None:
-    """A dot for each measure between the original, 0, and the retrained model, 1."""
+    """Draw a dot for each measure between the original, 0, and the retrained model, 1."""
     axes = _open_rows(figure, [name_measure(measure) for measure in measures], bars=2)
     positions = [measure.position or 0.0 for measure in measures]
     shown = np.clip(positions, *_FARTHEST)

@@ -33,7 +33,7 @@ def add_legend(figure: Figure, axes: Axes) -> None:
 
 
 def wrap(name: str) -> str:
-    """A long title on several lines."""
+    """Write a long title on several lines."""
     return "\n".join(textwrap.wrap(name, _LONGEST_NAME, max_lines=3, placeholder="…"))
 
 

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from nhle_onnx.release.page.attack_verdicts import (
+    answer_attacks,
+    compare_with_retrained,
+    explain_attacks,
+)
 from nhle_onnx.release.page.cleaning import clean
 from nhle_onnx.release.page.content.sections import (
     Trajectory,
@@ -32,12 +37,7 @@ from nhle_onnx.release.page.tables import (
     tabulate_files,
     tabulate_measures,
 )
-from nhle_onnx.release.page.verdicts import (
-    answer_attacks,
-    compare_with_retrained,
-    explain_attacks,
-    judge_audit,
-)
+from nhle_onnx.release.page.verdicts import judge_audit
 from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Projection
 
@@ -45,7 +45,7 @@ from nhle_onnx.values.audit import AuditReport, Projection
 def describe_audit(
     report: AuditReport, projection: Projection | None, trajectory: Trajectory
 ) -> Page:
-    """The page of an audit: can the class be brought back, how do we know, what is left? The
+    """Return the page of an audit: can the class be brought back, how do we know, what is left? The
     trajectory is from the edited model's `report.json`, or empty.
     """
     report = clean(report)

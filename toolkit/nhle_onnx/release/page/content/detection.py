@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nhle_onnx.release.page.class_tables import tabulate_precision
 from nhle_onnx.release.page.cleaning import clean
 from nhle_onnx.release.page.content.sections import (
     describe_checks,
@@ -15,12 +16,7 @@ from nhle_onnx.release.page.content.sections import (
 )
 from nhle_onnx.release.page.elements import Page, Section, Table
 from nhle_onnx.release.page.galleries import show_scenes
-from nhle_onnx.release.page.tables import (
-    list_preprocess,
-    tabulate_facts,
-    tabulate_files,
-    tabulate_precision,
-)
+from nhle_onnx.release.page.tables import list_preprocess, tabulate_facts, tabulate_files
 from nhle_onnx.release.page.verdicts import judge_detection
 from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport

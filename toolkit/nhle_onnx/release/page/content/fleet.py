@@ -20,7 +20,7 @@ _JOB_HEADER = ("job", "status", "forgotten", "other classes", "original head", "
 
 
 def describe_fleet(report: FleetReport) -> Page:
-    """The page of a fleet: every job, those that did not pass first."""
+    """Return the page of a fleet: every job, those that did not pass first."""
     report = clean(report)
     jobs = sorted(report.jobs, key=lambda job: -job.exit_code)
     rows = tuple(Row(cells=_list_job(job), is_marked=job.status != "passed") for job in jobs)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from nhle_onnx.release.page.class_tables import tabulate_accuracy
 from nhle_onnx.release.page.elements import Gallery, Picture, Section
 from nhle_onnx.release.page.galleries import show_forgotten, show_mistakes
 from nhle_onnx.release.page.pictures.answers import (
@@ -12,11 +13,7 @@ from nhle_onnx.release.page.pictures.answers import (
     picture_flows,
 )
 from nhle_onnx.release.page.pictures.training import picture_trajectory
-from nhle_onnx.release.page.tables import (
-    list_gaps,
-    tabulate_accuracy,
-    tabulate_checks,
-)
+from nhle_onnx.release.page.tables import list_gaps, tabulate_checks
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport
 from nhle_onnx.values.outcomes import Outcomes, Role
@@ -35,7 +32,7 @@ def describe_checks(checks: Sequence[Check]) -> Section:
 def describe_forgotten(
     labels: Sequence[str], forget: Sequence[int], outcomes: Outcomes | None
 ) -> Section:
-    """Images that were forgotten, and what they are taken for now."""
+    """Describe the images that were forgotten, and what they are taken for now."""
     title = "What was forgotten"
     if outcomes is None:
         return Section(title=title)
@@ -54,7 +51,7 @@ def describe_answers(
     images: int,
     outcomes: Outcomes | None,
 ) -> Section:
-    """The accuracy of every class, the worst mistakes, and which classes are confused."""
+    """Describe the accuracy of every class, the worst mistakes, and which classes are confused."""
     title = "What the models answer"
     if not accuracies:
         return Section(title=title)
@@ -76,7 +73,7 @@ def _say_images(outcomes: Outcomes) -> str:
 
 
 def list_run(report: AuditReport | UnlearnReport | DetectionReport) -> dict[str, Any]:
-    """What was run, and where."""
+    """List what was run, and where."""
     return {
         "command": report.command,
         "seed": report.seed,

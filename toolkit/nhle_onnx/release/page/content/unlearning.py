@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def describe_unlearning(report: UnlearnReport) -> Page:
-    """The page of an edit: what `unlearn` measured."""
+    """Return the page of an edit: what `unlearn` measured."""
     report = clean(report)
     named = (report.labels, report.forget)
     before_and_after: dict[Role, Accuracy] = {"original": report.before, "edited": report.after}
