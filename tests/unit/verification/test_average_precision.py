@@ -188,11 +188,12 @@ def test_each_image_has_its_detections() -> None:
 @pytest.mark.parametrize("is_one_image", [True, False])
 def test_of_equal_scores_the_first_comes_first(*, is_one_image: bool) -> None:
     corners = [[20 * place, 0, 20 * place + 10, 10] for place in range(45)]
-    scores = [0.5] * 40 + [0.4] * 5
-    truth = [make_boxes(corners[:20], [0] * 20)]
+    scores = [0.4] * 5 + [0.5] * 40
+    truth = [make_boxes(corners[5:25], [0] * 20)]
     found = [make_boxes(corners, [0] * 45, scores)]
     if not is_one_image:
-        truth = [make_boxes([each], [0]) for each in corners[:20]] + [make_boxes([], [])] * 25
+        truth = [make_boxes([], []) for _ in corners]
+        truth[5:25] = [make_boxes([each], [0]) for each in corners[5:25]]
         found = [
             make_boxes([each], [0], [score]) for each, score in zip(corners, scores, strict=True)
         ]
