@@ -187,12 +187,14 @@ def test_each_image_has_its_detections() -> None:
 
 @pytest.mark.parametrize("is_one_image", [True, False])
 def test_of_equal_scores_the_first_comes_first(*, is_one_image: bool) -> None:
-    corners = [[20 * place, 0, 20 * place + 10, 10] for place in range(40)]
-    truth = [make_boxes([each], [0]) for each in corners[:20]] + [make_boxes([], [])] * 20
-    found = [make_boxes([each], [0], [0.5]) for each in corners]
-    if is_one_image:
-        truth, found = (
-            [make_boxes(corners[:20], [0] * 20)],
-            [make_boxes(corners, [0] * 40, [0.5] * 40)],
-        )
+    corners = [[20 * place, 0, 20 * place + 10, 10] for place in range(45)]
+    scores = [0.4] * 5 + [0.5] * 40
+    truth = [make_boxes(corners[5:25], [0] * 20)]
+    found = [make_boxes(corners, [0] * 45, scores)]
+    if not is_one_image:
+        truth = [make_boxes([], []) for _ in corners]
+        truth[5:25] = [make_boxes([each], [0]) for each in corners[5:25]]
+        found = [
+            make_boxes([each], [0], [score]) for each, score in zip(corners, scores, strict=True)
+        ]
     assert measure(found, *truth) == [1.0] * 10

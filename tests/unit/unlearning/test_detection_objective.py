@@ -1,0 +1,138 @@
+"""What training minimises on a detector, by hand: three locations, of which one is forgotten."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nhle_onnx.unlearning.detection_objective import DetectionObjective
+from nhle_onnx.unlearning.locations import Reader
+from nhle_onnx.unlearning.views import Scenes
+from nhle_onnx.values.detector import BoxTensor, ClassLayer, Detector, ScoreTensor
+from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.request import ForgetRequest
+
+HEAD = ClassifierHead(
+    op="Conv", node="head", weight="w", bias="b", bias_scale=1.0, class_axis=0, num_classes=3,
+    feature_dim=2, features="h", logits="z", scores="z", is_clamped=False, output="z",
+    logits_axis=1,
+)  # fmt: skip
+DETECTOR = Detector(
+    layers=(ClassLayer(head=HEAD, extents=(1, 3), start=0, step=1),),
+    scores=ScoreTensor(name="s", axis=2, columns=(0, 1, 2)),
+    boxes=BoxTensor(name="b", axis=2, form="corners", is_relative=False),
+    num_classes=3,
+    competes=False,
+    suppresses=False,
+)
+BOXES = [[90.0, 90, 94, 94], [80, 80, 84, 88], [70, 70, 74, 78]]  # far from all objects
+SCORES = [[0.1, 0.8, 0.1], [0.6, 0.1, 0.2], [0.0, 0.0, 0.02]]
+LOGITS = [[1.0, 5.0, -1.0], [2.0, -2.0, 0.0], [-4.0, -4.0, -3.0]]
+DRIFT = 0.6 + 0.02  # what the locations that are not forgotten weigh
+
+
+class Fixed(nn.Module):
+    """Says the same of every image, and remembers the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes, self.scores = torch.tensor(BOXES), torch.tensor(SCORES)
+        self.logits = torch.tensor(LOGITS, requires_grad=True)
+        self.features = torch.tensor([[1.0, 2], [3, 4], [0, 1]])
+        self.seen = torch.zeros(0)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        self.seen = images
+        count = len(images)
+        maps = [
+            each.T[None, :, None].repeat(count, 1, 1, 1) for each in (self.logits, self.features)
+        ]
+        return [each[None].repeat(count, 1, 1) for each in (self.boxes, self.scores)] + maps
+
+
+def make_objective(edited: Fixed) -> DetectionObjective:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(5, 1, 12, 12, generator=generator)
+    boxes = tuple(torch.tensor([[2.0, 2, 8, 8, 1]]) for _ in range(5))
+    return DetectionObjective(
+        module=edited, original=Fixed(), reader=Reader(detector=DETECTOR, extents=(99, 99)),
+        request=ForgetRequest(forget=(1,), num_classes=3), loss="saturating",
+        forget=Scenes(images[:3], boxes[:3]), anchors=Scenes(images, boxes), scale=2.0,
+        mirrors=False, max_shift=0, batch_size=4, layout="NCHW", device=torch.device("cpu"),
+        generator=generator,
+    )  # fmt: skip
+
+
+def test_a_network_that_did_not_change_drifts_nowhere() -> None:
+    losses = make_objective(Fixed())()
+    assert (losses.drift, losses.retain.item()) == (0.0, 0.0)
+    assert losses.forget_margin == losses.win_margin == pytest.approx((5 - 0) / 2)
+    assert losses.forget.item() > 0
+    assert losses.alignment.item() > 0
+
+
+def test_only_the_logit_of_the_class_is_pushed_down() -> None:
+    edited = Fixed()
+    (gradient,) = torch.autograd.grad(make_objective(edited)().forget, edited.logits)
+    assert gradient[0, 1] > 0
+    gradient[0, 1] = 0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("place", "drift", "retain"), [(0, 0, 1), (1, 0.6 / DRIFT, 0), (2, 0.02 / DRIFT, 0)]
+)
+@pytest.mark.parametrize("what", ["boxes", "logits", "scores"])
+def test_a_change_counts_by_what_the_location_showed(
+    what: str, place: int, drift: float, retain: float
+) -> None:
+    """At the forgotten location a quarter, and of its other classes alone."""
+    edited = Fixed()
+    with torch.no_grad():
+        if what == "boxes":
+            edited.boxes[place, 0] += 1
+            size = 4 if place == 0 else 6
+            change = 4 * (1 / size) ** 2 / 4
+        elif what == "logits":
+            edited.logits[place, 2] += 3
+            edited.logits[place, 1] += 7  # the forgotten class is free
+            change = 0.25 * (3 / 2) ** 2 / 2
+        else:
+            was = edited.scores[place, 2].item()
+            edited.scores[place, 2], edited.scores[place, 1] = 0.5, 0.77
+            coins = [torch.distributions.Bernoulli(torch.tensor(each)) for each in (was, 0.5)]
+            change = 0.5 * torch.distributions.kl_divergence(*coins).item()
+    losses = make_objective(edited)()
+    assert losses.drift == pytest.approx(change * drift, rel=1e-3)
+    assert losses.retain.item() == pytest.approx(change * (drift + retain / 4), rel=1e-3)
+
+
+def test_a_batch_is_of_scenes_to_forget_and_of_frames_with_pasted_objects() -> None:
+    edited = Fixed()
+    objective = make_objective(edited)
+    objective()
+    assert edited.seen.shape == (3 + 4, 1, 12, 12)
+    scenes = [image.flatten().tolist() for image in objective.forget.images]
+    assert sorted(image.flatten().tolist() for image in edited.seen[:3]) == sorted(scenes)
+    frames = [image.flatten().tolist() for image in objective.anchors.images]
+    assert sum(image.flatten().tolist() in frames for image in edited.seen[3:5]) == 0
+    replace(objective, layout="NHWC")()
+    assert edited.seen.shape == (7, 12, 12, 1)
+
+
+def test_few_locations_are_not_compared() -> None:
+    edited = Fixed()
+    objective = make_objective(edited)
+    original = objective.original
+    assert isinstance(original, Fixed)
+    original.scores[2, 2] = 0.05  # nothing is background now
+    assert objective().alignment.item() == 0
+
+
+def test_features_like_those_of_the_background_are_what_training_wants() -> None:
+    edited, far = Fixed(), Fixed()
+    edited.features[0] = edited.features[2]
+    far.features[0] = torch.tensor([9.0, -9.0])
+    was, now, further = (make_objective(each)().alignment.item() for each in (Fixed(), edited, far))
+    assert 0 <= now < was < further
