@@ -126,8 +126,9 @@ def _write_body(rows: list[Row]) -> str:
         "with background, torch's newer exporter; `models/recipes/ssdlite_scenes.py`). In INT8, "
         "their convolutions are quantized (QDQ, per channel). 16 images show the class, the other "
         "samples (about 90) are frames without it; 300 other scenes judge. Average precision is "
-        "COCO's, over overlaps from .5 to .95; `unmasked` is measured with the original class "
-        f"channels.\n\n{make_table(shown)}\n\n"
+        "COCO's, over overlaps from .5 to .95, and counts detections from a score of .001; "
+        "`unmasked` is measured with the original class channels, and `detected` counts objects "
+        f"found with a score of at least .05.\n\n{make_table(shown)}\n\n"
         f"{sum(met)} of {len(rows)} rows meet the limits that were aimed at ({limits}). ΔmAP_R: "
         f"mean {sum(changes) / len(changes):+.4f}, worst {min(changes):+.4f}.{_say_missing(rows)}"
     )

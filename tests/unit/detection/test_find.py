@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
@@ -206,3 +206,28 @@ def test_maps_that_are_not_decoded_are_refused(tmp_path: Path) -> None:
 def test_nothing_is_detected_where_no_score_is_high() -> None:
     boxes, scores = np.zeros((1, 5, 4), np.float32), np.full((1, 5, 2), 1e-4, np.float32)
     assert len(list_detections(Answers(boxes, scores))[0].scores) == 0
+
+
+def test_quantized_logits_that_end_at_zero_are_followed(
+    forms: dict[str, Path], tmp_path: Path
+) -> None:
+    """The range of a coarse scale's logits has no positive number where none was seen."""
+    proto = onnx.load(forms["decoupled"])
+    place, node = next(
+        (place, node)
+        for place, node in enumerate(proto.graph.node)
+        if node.op_type == "Conv" and "classes.1" in node.input[1]
+    )
+    name, node.output[0] = node.output[0], "logits"
+    numbers = {"step": np.float32(8 / 255), "highest": np.uint8(255)}
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(np.array(value), key) for key, value in numbers.items()
+    )
+    for offset, (kind, given, result) in enumerate(
+        [("QuantizeLinear", "logits", "stored"), ("DequantizeLinear", "stored", name)], 1
+    ):
+        proto.graph.node.insert(place + offset, helper.make_node(kind, [given, *numbers], [result]))
+    onnx.save(proto, tmp_path / "model.onnx")
+    _, detector = find(tmp_path / "model.onnx")
+    assert [layer.extents for layer in detector.layers] == [(4, 4), (2, 2)]
+    assert detector.num_classes == CLASSES

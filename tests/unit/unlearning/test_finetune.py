@@ -228,6 +228,37 @@ def test_anchors_of_all_classes_alike_are_enough(classes: int, count: int) -> No
     assert count_missing(answers, count, request) == 0
 
 
+@pytest.mark.parametrize(
+    ("classes", "answers"), [(2, [0] * 16), (3, [0] * 16), (4, [0, 1] * 16), (4, [0, 1, 3] * 16)]
+)
+def test_none_are_made_where_few_classes_are_known_at_all(classes: int, answers: list[int]) -> None:
+    """They would hold the class where it is: a network of scikit-learn's kept 0.47 of it."""
+    assert (
+        count_missing(
+            answers, len(answers), ForgetRequest(forget=(classes - 1,), num_classes=classes)
+        )
+        == 0
+    )
+
+
+def test_of_features_no_pictures_are_made() -> None:
+    """A shuffled or half hidden row would be the row, which is to be forgotten."""
+    samples = make_samples()
+    network = Network()
+    with torch.no_grad():
+        answers = network(torch.from_numpy(samples.anchors))[0].argmax(1).numpy()
+    rows = replace(samples, anchors=samples.anchors[answers == 1])
+    target = replace(make_input(), layout=None, features=(1, 4, 4))
+    lowered = LoweredModel(
+        module=network, parameter_of=dict(network.named_parameters()), quantized=frozenset()
+    )
+    found = finetune(
+        lowered, NAMES, rows, REQUEST, UnlearnOptions(steps=1), target,
+        device=torch.device("cpu"), on_step=lambda _: None,
+    )  # fmt: skip
+    assert found.made_anchors == 0
+
+
 @pytest.mark.parametrize("shown", [(0, 2), (1,)])
 def test_classes_that_no_anchor_shows_are_kept_on_made_ones(shown: tuple[int, ...]) -> None:
     """The network takes all anchors for the class to forget; 80 are enough."""

@@ -1,4 +1,4 @@
-"""What each channel of a layer does: raise it, and see which scores rise.
+"""What each channel of a layer does: raise and lower it, and see which scores rise and fall.
 
 The graph behind the layers runs in ONNX Runtime, so any reshaping, decoding, sigmoid, softmax or
 product with an objectness is followed without knowing it.
@@ -15,7 +15,7 @@ from nhle_onnx.detection.layers import cut_tail, list_tail_inputs
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.model import ClassifierHead
 
-_RAISED = 2.0
+_STEP = 2.0
 _LEAST = 1e-4  # change of a score
 
 Flags = npt.NDArray[np.bool_]
@@ -35,7 +35,8 @@ class Effect(NamedTuple):
 def trace_channels(
     proto: ModelProto, layers: Sequence[ClassifierHead], scores: str, axis: int, feeds: Feeds
 ) -> tuple[Effect, ...]:
-    """Raise every channel of every layer, one after another.
+    """Raise every channel of every layer, one after another, and lower it as far: quantized logits
+    may end at zero, on one side.
 
     `feeds` has an example of each layer's logits, and of the model's input.
     """
@@ -48,13 +49,14 @@ def trace_channels(
         columns: npt.NDArray[np.float64] = np.moveaxis(computed[0], axis - 1, 0)
         return columns
 
-    base = run({})
     effects = []
     for layer in layers:
         for channel in range(feeds[layer.logits].shape[layer.logits_axis]):
-            raised = zeros[layer.logits].copy()
-            np.moveaxis(raised, layer.logits_axis, 0)[channel] = _RAISED
-            effects.append(_describe(layer, channel, run({layer.logits: raised}) - base))
+            raised, lowered = (
+                run({layer.logits: _move(zeros[layer.logits], layer, channel, step)})
+                for step in (_STEP, -_STEP)
+            )
+            effects.append(_describe(layer, channel, raised - lowered))
     return tuple(effects)
 
 
@@ -76,6 +78,15 @@ def _open_tail(
         return computed
 
     return compute
+
+
+def _move(
+    logits: npt.NDArray[np.generic], layer: ClassifierHead, channel: int, step: float
+) -> npt.NDArray[np.generic]:
+    """Return a copy of logits with one channel at `step`."""
+    moved = logits.copy()
+    np.moveaxis(moved, layer.logits_axis, 0)[channel] = step
+    return moved
 
 
 def _describe(layer: ClassifierHead, channel: int, change: npt.NDArray[np.float64]) -> Effect:

@@ -198,7 +198,7 @@ def _list_considerations(report: Report) -> Fields:
     ]
     considerations: Fields = {
         "technicalLimitations": [
-            f"Objects of {names} are not detected."
+            f"Objects of {names} are not detected as such; they may be as another class."
             if isinstance(report, DetectionReport)
             else f"An image of {names} is assigned another class.",
             "Anyone with labelled images of a forgotten class can train it into the model again.",

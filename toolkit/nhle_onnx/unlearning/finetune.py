@@ -27,6 +27,7 @@ from nhle_onnx.values.request import ForgetRequest
 
 _PROBED = 256  # samples
 _FEW = 0.7  # of the classes that could be shown
+_LEAST = 1.5  # classes that must be missing
 _ENOUGH = 80  # anchors: as many as are made of sixteen samples where none are given
 
 
@@ -113,7 +114,7 @@ def _make_objective(
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
     places = spread(range(len(forget) + len(anchors)), _PROBED)
     probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
-    if len(anchors):
+    if len(anchors) and target.layout:  # of what is no picture, none can be made
         answers = probed.answers[bisect_left(places, len(forget)) :]
         missing = count_missing(answers, len(anchors), request)
         anchors = add_made(anchors, forget, missing, generator) if missing else anchors
@@ -138,11 +139,13 @@ def _make_objective(
 
 def count_missing(answers: Sequence[int], anchors: int, request: ForgetRequest) -> int:
     """Return how many anchors to make beside the given ones, by what the original network takes
-    these for: none where they show the retained classes, or about as many of them as so many could.
+    these for: none where they show the retained classes, of few all but one, or about as many as so
+    many could. A made picture may not be taken for those few either, which is at odds with
+    forgetting what it was made of.
     """
     retained = len(request.retained)
     shown = _count_shown(answers, request)
-    if shown >= _FEW * retained:
+    if shown > min(_FEW * retained, retained - _LEAST):
         return 0
     even = retained * (1 - (1 - 1 / retained) ** len(answers))
     return max(_ENOUGH - anchors, anchors // 2 if shown < _FEW * even else 0)

@@ -74,12 +74,15 @@ def _make_frame(
     boxes: Sequence[ShownBox],
 ) -> Frame:
     found = ", ".join(f"{labels[box.index]} {box.score:.2f}" for box in boxes) or "nothing"
+    others = [box for box in boxes if box.index not in forget]
+    forgotten = [box for box in boxes if box.index in forget]
     return Frame(
         alternative=f"Image {scene.index} with the boxes {name} forgetting: {found}",
         lines=(name, found),
         outlines=(
             *(_outline(box, "true") for box in scene.true),
-            *(_outline(box, "forgotten" if box.index in forget else "other") for box in boxes),
+            *(_outline(box, "other") for box in others),
+            *(_outline(box, "forgotten") for box in forgotten),  # last, so that none hides them
         ),
     )
 
