@@ -136,3 +136,15 @@ def test_features_like_those_of_the_background_are_what_training_wants() -> None
     far.features[0] = torch.tensor([9.0, -9.0])
     was, now, further = (make_objective(each)().alignment.item() for each in (Fixed(), edited, far))
     assert 0 <= now < was < further
+
+
+def test_the_first_class_is_forgotten_as_any_other() -> None:
+    edited = Fixed()
+    with torch.no_grad():
+        edited.boxes[1, 0] += 1
+    request = ForgetRequest(forget=(0,), num_classes=3)
+    losses = replace(make_objective(edited), request=request)()
+    assert losses.drift == 0
+    assert losses.retain.item() == pytest.approx((1 / 6) ** 2 / 4, rel=1e-3)
+    assert losses.forget_margin == pytest.approx((2 - -1) / 2)
+    assert losses.alignment.item() > 0

@@ -53,9 +53,9 @@ def test_a_location_shows_the_class_that_it_is_surest_of(
 
 
 def test_a_location_shows_the_object_that_its_box_covers_most() -> None:
-    """By its overlaps: 1, 0.5, 0.41 and 0.39 with one object, and more with a second one."""
+    """By its overlaps: 1, 0.5, 0.4 and 0.39 with one object, and more with a second one."""
     boxes = torch.tensor(
-        [[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4.1], [0, 0, 10, 3.9], [21, 20, 30, 30]]
+        [[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4], [0, 0, 10, 3.9], [21, 20, 30, 30]]
     )
     answers = Answers(torch.stack([boxes, boxes]), torch.zeros(2, 5, 3))
     given = torch.tensor([[0.0, 0, 10, 10, 2], [20, 20, 30, 30, 1]])
