@@ -23,7 +23,8 @@ WORK = ROOT / ".cache" / NAME
 SURVIVORS = ROOT / "tests" / "mutation" / "survivors.toml"
 LIMIT = 0.90
 CAUGHT = frozenset({"killed", "timeout", "caught by type check"})
-SKIPPED = frozenset({"not checked", "skipped"})
+UNCHECKED = "not checked"
+SKIPPED = frozenset({UNCHECKED, "skipped"})
 PACKAGES = ("unlearning", "graph", "release", "verification")
 BODY = """
 `caught`: mutants that make a test fail or hang. `explained`: survivors with a reason in
@@ -111,6 +112,10 @@ def _list_statuses(package: str) -> dict[str, str]:
 
 def _summarize(package: str, chosen: Sequence[str], mutants: int) -> dict[str, Any]:
     statuses = _list_statuses(package)
+    unchecked = sum(statuses.get(name, UNCHECKED) == UNCHECKED for name in chosen)
+    if unchecked:
+        message = f"{package}: {unchecked} of {len(chosen)} mutants were not tested; nothing counts"
+        raise click.ClickException(message)
     tested = [name for name in chosen if statuses[name] not in SKIPPED]
     counts = Counter(statuses[name] for name in tested)
     caught = sum(counts[status] for status in CAUGHT)
