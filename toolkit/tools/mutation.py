@@ -29,6 +29,7 @@ PACKAGES = ("unlearning", "graph", "release", "verification")
 BODY = """
 `caught`: mutants that make a test fail or hang. `explained`: survivors with a reason in
 `tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
+`tests`: the unit tests that ran; those of whole commands (tests/cli) and of promises never do.
 Packages with `sampled` below `mutants` were measured on a sample, drawn with the command's seed:
 the share of all mutants lies between `at_least` and `at_most` with a confidence of 95 % (Wilson's
 interval). The command below measured the packages that it names; other rows are of earlier runs.
@@ -66,7 +67,8 @@ def mutation(
         if sample and sample < len(chosen):
             chosen = random.Random(seed).sample(chosen, sample)  # noqa: S311 - not a secret
         _run(processes, *(name for name in chosen if names[name] not in CAUGHT))
-        rows[package] = _summarize(package, chosen, len(names))
+        ran = "the package's own" if own_tests else "of all four packages"
+        rows[package] = {**_summarize(package, chosen, len(names)), "tests": ran}
         found = list(rows.values())
         write_results(NAME, "Which changes the tests notice", f"{make_table(found)}\n{BODY}", found)
     click.echo(make_table(list(rows.values())))
