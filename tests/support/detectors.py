@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nhle_onnx.values.model import ClassifierHead
+
 CLASSES = 3
 EXTENT = 32
 STRIDES = (8, 16)
@@ -156,3 +158,12 @@ def export(network: nn.Module, path: Path, outputs: Sequence[str] = ("output0",)
     )
     path.with_name("labels.txt").write_text("cup\nhat\nkey\n", "utf-8")
     return path
+
+
+def make_class_head(*, num_classes: int, feature_dim: int) -> ClassifierHead:
+    """A convolution that gives classes, as the channels of one scale."""
+    return ClassifierHead(
+        op="Conv", node="head", weight="w", bias="b", bias_scale=1.0, class_axis=0,
+        num_classes=num_classes, feature_dim=feature_dim, features="h", logits="z", scores="z",
+        is_clamped=False, output="z", logits_axis=1,
+    )  # fmt: skip

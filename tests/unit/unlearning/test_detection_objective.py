@@ -10,14 +10,10 @@ from nhle_onnx.unlearning.detection_objective import DetectionObjective
 from nhle_onnx.unlearning.locations import Reader
 from nhle_onnx.unlearning.views import Scenes
 from nhle_onnx.values.detector import BoxTensor, ClassLayer, Detector, ScoreTensor
-from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest
+from support.detectors import make_class_head
 
-HEAD = ClassifierHead(
-    op="Conv", node="head", weight="w", bias="b", bias_scale=1.0, class_axis=0, num_classes=3,
-    feature_dim=2, features="h", logits="z", scores="z", is_clamped=False, output="z",
-    logits_axis=1,
-)  # fmt: skip
+HEAD = make_class_head(num_classes=3, feature_dim=2)
 DETECTOR = Detector(
     layers=(ClassLayer(head=HEAD, extents=(1, 3), start=0, step=1),),
     scores=ScoreTensor(name="s", axis=2, columns=(0, 1, 2)),

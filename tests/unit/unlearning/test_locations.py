@@ -18,8 +18,8 @@ from nhle_onnx.unlearning.locations import (
     weigh,
 )
 from nhle_onnx.values.detector import BoxTensor, ClassLayer, Detector, ScoreTensor
-from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.request import ForgetRequest
+from support.detectors import make_class_head
 
 REQUEST = ForgetRequest(forget=(1,), num_classes=3)
 
@@ -68,11 +68,7 @@ def test_a_location_counts_as_much_as_its_best_score_and_never_nothing() -> None
     assert weigh(answers).tolist() == [pytest.approx([0.7, 0.01, 0.02])]
 
 
-HEAD = ClassifierHead(
-    op="Conv", node="head", weight="w", bias="b", bias_scale=1.0, class_axis=0, num_classes=2,
-    feature_dim=3, features="h", logits="z", scores="z", is_clamped=False, output="z",
-    logits_axis=1,
-)  # fmt: skip
+HEAD = make_class_head(num_classes=2, feature_dim=3)
 DETECTOR = Detector(
     layers=(
         ClassLayer(head=HEAD, extents=(1, 2), start=0, step=1),

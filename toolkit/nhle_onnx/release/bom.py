@@ -89,21 +89,21 @@ def _describe_model(reference: str, file: FileSummary | ModelSummary) -> Fields:
 
 
 def _describe_converted(file: ConvertedFile) -> Fields:
-    name = PurePath(file.path).name
     return {
         "type": _MODEL,
-        "bom-ref": f"{file.format} {name}",
-        "name": name,
+        "bom-ref": _refer_to(file),
+        "name": PurePath(file.path).name,
         "description": f"The edited model in the .{file.format} format.",
         "hashes": _hash(file.sha256),
     }
 
 
 def _list_dependencies(report: Report) -> list[Fields]:
-    return [
-        {"ref": f"{file.format} {PurePath(file.path).name}", "dependsOn": ["edited"]}
-        for file in report.also
-    ]
+    return [{"ref": _refer_to(file), "dependsOn": ["edited"]} for file in report.also]
+
+
+def _refer_to(file: ConvertedFile) -> str:
+    return f"{file.format} {PurePath(file.path).name}"
 
 
 def _hash(sha256: str) -> list[Fields]:

@@ -105,6 +105,7 @@ def make_report(
     checks, notes = _judge(plan, masked, measured, edited.size_bytes)
     after = compute_accuracy(measured.after, plan.request)
     other_kernels = _compare_kernels(plan, measured, after)
+    notes = (*masked.notes, *plan.notes, *notes, *describe_kernels(other_kernels))
     report = UnlearnReport(
         tool=TOOL,
         environment=list_environment(),
@@ -129,16 +130,7 @@ def make_report(
         added_tensors=measured.changes.added,
         trajectory=training.points,
         elapsed_s=watch.elapsed_s,
-        notes=word_all(
-            (
-                *masked.notes,
-                *plan.notes,
-                *notes,
-                *describe_kernels(other_kernels),
-                *conversion.notes,
-            ),
-            settings.wording,
-        ),
+        notes=word_all((*notes, *conversion.notes), settings.wording),
         also=conversion.files,
         outcomes=measured.outcomes,
         checks=word_checks((*checks, *conversion.checks), settings.wording),

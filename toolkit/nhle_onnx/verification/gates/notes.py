@@ -2,10 +2,9 @@
 
 from nhle_onnx.text import format_percent
 from nhle_onnx.values.counts import ClassCounts
-from nhle_onnx.verification.gates.terms import Counted, Terms
+from nhle_onnx.verification.gates.terms import Counted, Terms, join_first
 from nhle_onnx.verification.intervals import bound_share, describe_change
 
-_SHOWN = 5
 _WIDE = 0.05  # a bound further above the value than this is noted
 
 
@@ -64,8 +63,9 @@ def _describe_lost(terms: Terms, before: ClassCounts, after: ClassCounts) -> lis
     if not lost:
         return []
     classes = "1 retained class" if len(lost) == 1 else f"{len(lost)} retained classes"
-    names = ", ".join(lost[:_SHOWN]) + ", …" * (len(lost) > _SHOWN)
-    return [f"{classes} lost more than all of them together may (95 % confidence): {names}"]
+    return [
+        f"{classes} lost more than all of them together may (95 % confidence): {join_first(lost)}"
+    ]
 
 
 def _is_lost(terms: Terms, was: float, now: float, images: int) -> bool:

@@ -51,9 +51,13 @@ class Terms:
 
     def list_names(self, classes: Sequence[int]) -> str:
         """Name the first of several classes."""
-        names = ", ".join(map(self.name, classes[:_SHOWN]))
-        return f"{names}, …" if len(classes) > _SHOWN else names
+        return join_first([self.name(index) for index in classes])
 
     def name(self, index: int) -> str:
         """Name a class."""
         return name_class(index, self.labels[index]) if self.labels else str(index)
+
+
+def join_first(texts: Sequence[str]) -> str:
+    """Join the first of several texts, and say that there are more."""
+    return ", ".join(texts[:_SHOWN]) + ", …" * (len(texts) > _SHOWN)

@@ -7,7 +7,8 @@ from nhle_onnx.data.labels import parse_request
 from nhle_onnx.detection.restoring import restore_channels
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.hints import hint, word_all
-from nhle_onnx.values.detection import DetectionVerifyReport, Precision
+from nhle_onnx.values.detection import DetectionVerifyReport, Precision, ShownScene
+from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.shared import has_page
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.accuracy import subtract
@@ -21,6 +22,8 @@ from nhle_onnx.workflows.detection.subject import Subject, open_detector
 from nhle_onnx.workflows.observer import Stopwatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nhle_onnx.runtime.session import Session
     from nhle_onnx.values.outcomes import Role
 
@@ -51,12 +54,7 @@ def verify_detector(
     before, unmasked = found[1:] or (None, None)
     changes = compare_models(baseline.model.proto, subject.model.proto) if baseline else None
     notes = (*source.notes, *_describe(changes))
-    roles: dict[Role, Session] = dict(zip(("edited", "original"), sessions, strict=False))
-    scenes = (
-        collect_scenes(subject, roles, source, request, settings.shown)
-        if has_page(settings.page)
-        else ()
-    )
+    checks = judge_precision(after, before, unmasked, settings.limits)
     return DetectionVerifyReport(
         tool=TOOL,
         model=summarize_file(subject.model),
@@ -74,11 +72,23 @@ def verify_detector(
         changed_tensors=(*changes.changed, *changes.added) if changes else None,
         elapsed_s=watch.elapsed_s,
         notes=word_all(notes, settings.wording),
-        checks=word_checks(
-            judge_precision(after, before, unmasked, settings.limits), settings.wording
-        ),
-        scenes=scenes,
+        checks=word_checks(checks, settings.wording),
+        scenes=_collect(settings, subject, sessions, source, request),
     )
+
+
+def _collect(
+    settings: VerifySettings,
+    subject: Subject,
+    sessions: "Sequence[Session]",
+    source: SceneSource,
+    request: ForgetRequest,
+) -> tuple[ShownScene, ...]:
+    """Collect scenes for a page, if one was asked for, by the model and its baseline."""
+    if not has_page(settings.page):
+        return ()
+    roles: dict[Role, Session] = dict(zip(("edited", "original"), sessions, strict=False))
+    return collect_scenes(subject, roles, source, request, settings.shown)
 
 
 def _refuse_options(settings: VerifySettings) -> None:

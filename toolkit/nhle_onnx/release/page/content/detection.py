@@ -9,8 +9,8 @@ from nhle_onnx.release.page.content.sections import (
     describe_training,
     drop_empty,
     keep,
+    list_judged,
     list_run,
-    list_seconds,
     list_surroundings,
     name_tool,
 )
@@ -62,17 +62,7 @@ def _list_provenance(report: Report) -> tuple[Table, ...]:
         )
     return (
         tabulate_files({"model": report.model, "baseline": report.baseline}),
-        tabulate_facts(
-            "What was run",
-            {
-                "provider": report.provider,
-                "sums of 8-bit products": report.kernels,
-                "images": report.samples,
-                **list_preprocess(report.preprocess),
-                name_tool(report.tool): report.schema,
-                **list_seconds(report.elapsed_s),
-            },
-        ),
+        tabulate_facts("What was run", {"provider": report.provider, **list_judged(report)}),
     )
 
 

@@ -13,11 +13,11 @@ from nhle_onnx.release.page.pictures.answers import (
     picture_flows,
 )
 from nhle_onnx.release.page.pictures.training import picture_trajectory
-from nhle_onnx.release.page.tables import list_gaps, tabulate_checks
+from nhle_onnx.release.page.tables import list_gaps, list_preprocess, tabulate_checks
 from nhle_onnx.values.audit import AuditReport
-from nhle_onnx.values.detection import DetectionReport
+from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
 from nhle_onnx.values.outcomes import Outcomes, Role
-from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport
+from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
 
 Part = TypeVar("Part", Picture, Gallery)
@@ -80,6 +80,17 @@ def list_run(report: AuditReport | UnlearnReport | DetectionReport) -> dict[str,
         "provider": report.provider,
         "sums of 8-bit products": report.kernels,
         "device": report.device,
+    }
+
+
+def list_judged(report: VerifyReport | DetectionVerifyReport) -> dict[str, Any]:
+    """List on what a model was verified, and how long it took."""
+    return {
+        "sums of 8-bit products": report.kernels,
+        "images": report.samples,
+        **list_preprocess(report.preprocess),
+        name_tool(report.tool): report.schema,
+        **list_seconds(report.elapsed_s),
     }
 
 

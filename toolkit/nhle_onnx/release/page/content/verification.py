@@ -8,12 +8,11 @@ from nhle_onnx.release.page.content.sections import (
     describe_checks,
     describe_forgotten,
     drop_empty,
-    list_seconds,
+    list_judged,
     name_tool,
 )
 from nhle_onnx.release.page.elements import Page, Section
 from nhle_onnx.release.page.tables import (
-    list_preprocess,
     tabulate_facts,
     tabulate_files,
 )
@@ -48,11 +47,7 @@ def describe_verification(report: VerifyReport) -> Page:
                         "What was run",
                         {
                             "providers": [each.provider for each in report.providers],
-                            "sums of 8-bit products": report.kernels,
-                            "images": report.samples,
-                            **list_preprocess(report.preprocess),
-                            name_tool(report.tool): report.schema,
-                            **list_seconds(report.elapsed_s),
+                            **list_judged(report),
                         },
                     ),
                 ),
