@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -220,6 +221,18 @@ def test_the_script_needs_numpy_and_onnxruntime_only(kit: Made, tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_an_interrupted_script_shows_no_traceback(kit: Made, tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text(
+        "def __getattr__(name):\n    raise KeyboardInterrupt\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(kit.folder / "verify.py")], capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "interrupted: nothing was written\n")
+    assert not (tmp_path / "device-result.json").exists()
+
+
 def test_the_script_in_a_fresh_environment(kit: Made, tmp_path: Path) -> None:
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
