@@ -220,7 +220,6 @@ def test_the_script_needs_numpy_and_onnxruntime_only(kit: Made, tmp_path: Path) 
     assert (done.returncode, "pip install numpy onnxruntime" in done.stderr) == (4, True)
 
 
-@pytest.mark.slow
 def test_an_interrupted_script_shows_no_traceback(kit: Made, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text(
         "def __getattr__(name):\n    raise KeyboardInterrupt\n"
@@ -233,6 +232,7 @@ def test_an_interrupted_script_shows_no_traceback(kit: Made, tmp_path: Path) -> 
     assert not (tmp_path / "device-result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_script_in_a_fresh_environment(kit: Made, tmp_path: Path) -> None:
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
