@@ -224,10 +224,11 @@ def test_an_interrupted_script_shows_no_traceback(kit: Made, tmp_path: Path) -> 
     (tmp_path / "onnxruntime.py").write_text(
         "def __getattr__(name):\n    raise KeyboardInterrupt\n"
     )
+    command = [sys.executable, str(kit.folder / "verify.py")]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, str(kit.folder / "verify.py")], capture_output=True, text=True, check=False,
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (130, "interrupted: nothing was written\n")
     assert not (tmp_path / "device-result.json").exists()
 
