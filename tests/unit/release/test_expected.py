@@ -1,0 +1,14 @@
+"""Documents as a person last read them: no word of them changes unnoticed."""
+
+import pytest
+
+from support.expected import DOCUMENTS, FOLDER
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_says_what_it_said(name: str) -> None:
+    assert DOCUMENTS[name]() == (FOLDER / name).read_text("utf-8")
+
+
+def test_no_expected_document_is_left_over() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {*DOCUMENTS}
