@@ -2,16 +2,25 @@
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import onnx
 import pytest
+from cryptography.hazmat.primitives import serialization
 from onnx import numpy_helper
 
+from nhle_onnx.errors import UsageError
 from nhle_onnx.release.sidecars import list_sidecars
-from nhle_onnx.release.signature import check_signature, name_signature, sign_files
+from nhle_onnx.release.signature import (
+    check_signature,
+    fingerprint,
+    name_signature,
+    sign_contents,
+    sign_files,
+)
 from nhle_onnx.values.signature import SigningKey, TrustedKey
-from support.assertions import assert_refuses
+from support.assertions import assert_refuses, assert_told
 from support.graphs import make_model, make_node, place_outside
 from support.shipped import LENET
 from support.signing_keys import write_keys, write_texts
@@ -161,3 +170,27 @@ def test_what_holds_weights_of_what(folder: Path) -> None:
     assert_refuses(
         lambda: list_sidecars(folder / "pipe"), "pipe cannot be read: it is not a regular file"
     )
+
+
+def test_contents_are_signed_before_they_are_written(folder: Path, keys: Path) -> None:
+    key = SigningKey(private_key=keys / "encrypted", password="secret")  # noqa: S106 - a test's
+    contents = {"b.txt": b"b.txt", "a.txt": b"a.txt"}
+    (folder / "s.sig").write_bytes(sign_contents(contents, key))
+    trusted = TrustedKey(public_key=keys / "public")
+    signed = check_signature([folder / "a.txt"], folder / "s.sig", trusted)
+    assert [file.name for file in signed] == ["a.txt", "b.txt"]
+    public = serialization.load_pem_public_key((keys / "public").read_bytes())
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    content = public.public_bytes(serialization.Encoding.DER, form)
+    assert fingerprint(key) == hashlib.sha256(content).hexdigest()
+
+
+def test_without_the_extra_nothing_is_signed(
+    folder: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "nhle_onnx.release.bundle", raising=False)
+    monkeypatch.setitem(sys.modules, "model_signing", None)
+    with pytest.raises(UsageError) as caught:
+        sign_files([folder / "a.txt"], folder / "s.sig", SigningKey(private_key=keys / "private"))
+    assert_told(caught.value, "signatures need a package that is not installed: model_signing")
+    assert caught.value.remedy == "In a clone of nhle-onnx: `pip install '.[sign]'`."
