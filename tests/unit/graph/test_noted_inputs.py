@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from nhle_onnx.graph.inputs import (
-    changed_input,
     check_inputs,
     is_input,
     is_special,
@@ -16,7 +15,7 @@ from nhle_onnx.graph.inputs import (
     watch_inputs,
 )
 from nhle_onnx.graph.regular_files import read_regular
-from support.assertions import assert_refuses, assert_told
+from support.assertions import assert_refuses
 
 
 @pytest.fixture
@@ -74,19 +73,25 @@ def test_samples_that_change_are_noticed(file: Path) -> None:
 
 
 def test_samples_that_changed_end_a_command(file: Path) -> None:
-    with pytest.raises(type(changed_input(""))) as caught, remember_inputs():
+    @remember_inputs()
+    def use() -> None:
         watch_inputs([file])
         file.unlink()
-    assert_told(caught.value, f"{file} was changed by another process while it was in use")
-    assert caught.value.remedy == "Run this again when no other process writes the file."
+
+    error = assert_refuses(use, f"{file} was changed by another process while it was in use")
+    assert error.remedy == "Run this again when no other process writes the file."
     check_inputs()  # nothing is remembered any more
 
 
 def test_an_error_of_the_command_itself_comes_first(file: Path) -> None:
-    with pytest.raises(KeyError), remember_inputs():
+    @remember_inputs()
+    def use() -> None:
         watch_inputs([file])
         file.unlink()
         raise KeyError
+
+    with pytest.raises(KeyError):
+        use()
 
 
 def test_results_are_as_private_as_all_models(file: Path) -> None:
