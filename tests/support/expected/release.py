@@ -1,8 +1,4 @@
-"""Documents of fixed reports, compared with files that were read through once.
-
-Where a change of words is meant, `python -m support.expected` writes them anew: read the difference
-before it is committed.
-"""
+"""Documents of fixed reports: pages, summaries, cards and a bill of materials."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -23,13 +19,11 @@ from nhle_onnx.text import escape_json
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.verdict import Check, Evidence
-from support import TESTS
 from support.detection_reports import DETECTED, DETECTION_VERIFIED
 from support.device_reports import DEVICE, KIT
 from support.dossiers import make_dossier, make_masking
 from support.reports import AUDIT, EDIT, FLEET, HOSTILE, VERIFICATION
 
-FOLDER = TESTS / "files" / "expected"
 REPORTS: Mapping[str, Report | FleetReport] = {
     "unlearn": EDIT,
     "unlearn of a detector": DETECTED,
@@ -113,7 +107,3 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "masked.card.md": lambda: render_card(MASKED),
     "detector.bom.json": lambda: escape_json(render_bom(DETECTED)),
 }
-
-if __name__ == "__main__":
-    for name, render in DOCUMENTS.items():
-        (FOLDER / name).write_text(render(), "utf-8")
