@@ -163,11 +163,12 @@ def test_whole_numbers_move_by_their_spread_about_a_mean() -> None:
     """Weights that count from a zero point would otherwise leap."""
     network = Network()
     network.body.weight.data += 1
-    spread = network.body.weight.detach().std(correction=0).item()
-    for quantized, size in (((), np.hypot(spread, 1)), ((network.body.weight,), spread)):
+    weight = network.body.weight.detach()
+    sizes = weight.square().mean().sqrt().item(), weight.std(correction=0).item()
+    for quantized, size in zip(((), (network.body.weight,)), sizes, strict=True):
         resistance = Resistance(
             network, read_rows(network), REQUEST, most_steps=1, quantized=quantized
         )
         measure(resistance)
-        moved = resistance._attacker.module.body.weight - network.body.weight
+        moved = resistance._attacker.module.body.weight - weight
         assert moved.abs().max().item() == pytest.approx(5e-3 * size, rel=0.02)
