@@ -97,6 +97,11 @@ def test_the_gates_of_a_device() -> None:
         "after.acc_f": "not-judged", "delta_acc_r": "passed", "known_before": "not-judged",
         "skill_before": "passed", "agreement": "failed",
     }  # fmt: skip
+    assert [(each.name, each.limit) for each in judged[:2]] == [
+        ("after.acc_f", 0.5), ("delta_acc_r", -0.25),
+    ]  # fmt: skip
+    generous = dataclasses.replace(limits, max_uncertainty=1.0)
+    assert judge_figures(kit, figures, generous)[0][0].verdict == "passed"
     alone = make_kit(None, classes=(0,) * 8)
     judged, _ = judge_accuracy(alone, measure_answers(alone, EXPECTED), limits)
     assert {check.verdict for check in judged} == {"not-judged"}
