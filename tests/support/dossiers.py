@@ -13,7 +13,9 @@ from support.reports import AUDIT, EDIT, HOSTILE, TOOL
 EVIDENCE = Evidence(images=1200, interval=(0.0, 0.0212), bound=0.0154)
 KEPT = Check(name="after.acc_f", value=0.0, limit=0.02, better="lower", evidence=EVIDENCE)
 OPEN = Check(name="skill_before", value=None, limit=0.1, better="higher", gap="no image is left")
-OWN = Check(name="probe.recall", value=0.5, limit=0.75, better="lower")  # a limit of the user's
+CHANGE = replace(KEPT, name="delta_acc_r")
+OWN = Check(name="probe.recall", value=0.5, limit=0.75, better="lower")  # of the user
+UNKNOWN = replace(OPEN, name="known_before")
 FILES = (
     BoundFile(
         role="original", name="original.onnx", sha256="a" * 64, size_bytes=None,
@@ -30,9 +32,12 @@ FILES = (
 FINDINGS = (
     Finding(
         source="unlearn", verdict="passed", meaning="at most 1.5 % may still be recognised",
-        checks=(KEPT,), notes=("a note", f"a note of {HOSTILE}\x1b"),
+        checks=(KEPT, CHANGE), notes=("a note", f"a note of {HOSTILE}\x1b"),
     ),
-    Finding(source="audit", verdict="not-judged", meaning="not enough", checks=(OPEN, KEPT, OWN)),
+    Finding(
+        source="audit", verdict="not-judged", meaning="not enough",
+        checks=(OPEN, KEPT, OWN, UNKNOWN),
+    ),
 )  # fmt: skip
 PATCH = Manifest(
     tool=TOOL,

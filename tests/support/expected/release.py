@@ -14,16 +14,26 @@ from nhle_onnx.release.meaning import Report
 from nhle_onnx.release.page.elements import Page, Table
 from nhle_onnx.release.push.card import render_card
 from nhle_onnx.release.viewer.documents import Document
+from nhle_onnx.release.viewer.documents import Report as Shown
 from nhle_onnx.release.viewer.pages import describe_all
 from nhle_onnx.text import escape_json
-from nhle_onnx.values.fleet import FleetReport
+from nhle_onnx.values.fleet import FleetReport, JobResult
 from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.verdict import Check, Evidence
 from support.detection_reports import DETECTED, DETECTION_VERIFIED
 from support.device_reports import DEVICE, KIT
 from support.dossiers import make_dossier, make_masking
-from support.reports import AUDIT, EDIT, FLEET, HOSTILE, VERIFICATION
+from support.reports import AUDIT, EDIT, FLEET, HOSTILE, LABELS, RECORD, VERIFICATION
 
+_JOB = JobResult(
+    name="a", model="a.onnx", forget=("3", "4"), status="failed", exit_code=1, record=RECORD
+)
+INTERRUPTED = replace(
+    FLEET,
+    interrupted=True,
+    counts={"not-judged": 1, "failed": 1},
+    jobs=(_JOB, replace(_JOB, name="b", status="not-judged", exit_code=6, kept=True)),
+)
 REPORTS: Mapping[str, Report | FleetReport] = {
     "unlearn": EDIT,
     "unlearn of a detector": DETECTED,
@@ -33,12 +43,14 @@ REPORTS: Mapping[str, Report | FleetReport] = {
     "kit": KIT,
     "device": DEVICE,
     "fleet": FLEET,
+    "an interrupted fleet": INTERRUPTED,
+    "a fleet of nothing": replace(FLEET, jobs=(), counts={}),
 }
 # each verdict, with and without evidence, and texts that would be markup
 MIXED = replace(
     VERIFICATION,
     labels=("cat", "<b>dog</b>", "3", "Dress"),
-    notes=("a note", f"of {HOSTILE} by @team, _so_ to say: 1 * 2"),
+    notes=("a note", f'of {HOSTILE} by @team, _so_ to say: "1 * 2"'),
     elapsed_s={"load": 0.25, "measure": 61.5},
     checks=(
         Check(name="after.acc_f", value=0.25, limit=0.01, better="lower",
@@ -78,6 +90,7 @@ def outline(page: Page) -> str:
 
 
 def _list_rows(table: Table) -> Iterator[str]:
+    assert table.figures <= {*range(len(table.header))}
     yield f"### {table.title}"
     yield " | ".join(
         f"{name} (figures)" if column in table.figures else name
@@ -91,14 +104,28 @@ def _list_rows(table: Table) -> Iterator[str]:
 def _view() -> str:
     documents = [Document(name=f"{name}.json", report=it) for name, it in REPORTS.items()  # type: ignore[arg-type]
                  if it not in (KIT, DEVICE)]  # fmt: skip
-    again = replace(AUDIT, measures=AUDIT.measures[1:3], accuracies={}, labels=EDIT.labels)
-    return outline(describe_all([*documents, Document(name="again.json", report=again)]))
+    again: dict[str, Shown] = {
+        "an audit without images": replace(AUDIT, measures=AUDIT.measures[1:3], accuracies={}),
+        "an audit of one model": replace(AUDIT, measures=(), accuracies={"edited": EDIT.after}),
+        "verify without a baseline": replace(VERIFICATION, before=None, labels=("a", *LABELS[1:])),
+        "verify without other images": replace(
+            VERIFICATION, before=replace(EDIT.before, acc_r=None)
+        ),
+        "verify without retained images": replace(
+            VERIFICATION, after=replace(EDIT.after, acc_r=None)
+        ),
+    }
+    more = [Document(name=f"{name}.json", report=report) for name, report in again.items()]
+    return outline(describe_all([*documents, *more]))
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "overviews.txt": lambda: "\n".join(write(make_overview(each)) for each in REPORTS.values()),
     "report.md": lambda: render_markdown(make_overview(MIXED)),
     "report.xml": lambda: render_junit(make_overview(MIXED)),
+    "nothing.txt": lambda: outline(
+        describe_overview(make_overview(REPORTS["a fleet of nothing"]), "nhle-onnx 1")
+    ),
     "report.txt": lambda: outline(describe_overview(make_overview(MIXED), "nhle-onnx 1")),
     "viewer.txt": _view,
     "dossier.txt": lambda: outline(describe_dossier(make_dossier())),

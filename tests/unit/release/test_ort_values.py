@@ -135,7 +135,7 @@ def make_two_outputs(*scales: float) -> ModelProto:
     return make_model(nodes, {"x": ("n", 1, 2, 2)}, outputs, constants)
 
 
-def test_detectors_agree_where_every_number_does() -> None:
+def test_detectors_agree_where_every_number_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three images, the third has numbers that differ: in one of two outputs."""
     model, other = make_two_outputs(1.0, 1.0), make_two_outputs(1.0, 1.02)
     images = (
@@ -150,3 +150,18 @@ def test_detectors_agree_where_every_number_does() -> None:
     assert found.largest_difference == pytest.approx(0.02, rel=1e-3)
     same = compare_detectors(convert_to_ort(model), model, ("y0", "y1"), images, target, 3)
     assert same == Comparison(images=4, agreement=1.0, largest_difference=0.0)
+    monkeypatch.setattr("nhle_onnx.release.ort_format.MAX_DIFFERENCE", 0.0)
+    same = compare_detectors(convert_to_ort(model), model, ("y0", "y1"), images, target, 3)
+    assert same.agreement == 1.0
+
+
+@pytest.mark.parametrize(("name", "difference"), [("y0", 0.0), ("y1", 0.02), ("inner", 0.0)])
+def test_an_inner_tensor_is_compared_by_the_first_output(name: str, difference: float) -> None:
+    """A .ort file has no other than its outputs."""
+    model, other = make_two_outputs(1.0, 1.0), make_two_outputs(1.0, 1.02)
+    images = np.ones((2, 1, 2, 2), np.float32)
+    target = ImageInput(
+        name="x", dtype="float32", batch=None, channels=1, height=2, width=2, layout="NCHW"
+    )
+    found = compare_with_onnx(convert_to_ort(other), model, name, images, target, 3)
+    assert found.largest_difference == pytest.approx(difference, rel=1e-3)

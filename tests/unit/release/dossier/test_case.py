@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nhle_onnx.release.dossier.case import read_case
+from nhle_onnx.release.dossier.case import _refuse, read_case
 from support.assertions import assert_refuses
 
 TEXT = """[request]
@@ -56,6 +56,11 @@ def test_a_wrong_key_is_named(old: str, new: str, reason: str, case: Path) -> No
     case.write_text(TEXT.replace(old, new), "utf-8")
     error = assert_refuses(lambda: read_case(case), str(case), reason)
     assert error.remedy == "See the annotated example in docs/how-to/dossier.md."
+
+
+def test_content_of_no_key_is_named() -> None:
+    error = _refuse(Path("a.toml"), {"loc": (), "msg": "no"})
+    assert error.reason == "a.toml: its content: no"
 
 
 def test_a_case_that_is_not_there(case: Path) -> None:
