@@ -180,6 +180,11 @@ CONTRADICTIONS: dict[str, tuple[Document, str]] = {
         {"expected": (3, *EXPECTED[1:])}, "its kit.json has classes outside the model's 3"
     ),
     "other answers": ({"expected": (1, *EXPECTED[1:])}, "its kit.json has figures of the host"),
+    "a class without a figure": (
+        {"host": dataclasses.replace(
+            make_kit().host, before=Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0, None)))},
+        "its kit.json has figures of the host",
+    ),
     "figures of two classes": (
         {"host": dataclasses.replace(
             make_kit().host, before=Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0)))},
