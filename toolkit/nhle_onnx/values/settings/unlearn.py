@@ -27,8 +27,8 @@ class UnlearnSettings:
     samples: Annotated[
         Path | None,
         Option(
-            "Image folder, or .npz with x and y, to tune by.",
-            otherwise="found beside MODEL",
+            "Image folder, tars, Parquet, or .npz with x and y, to tune by.",
+            otherwise="calibration_samples, here or near MODEL",
             group=Group.IMAGES,
         ),
     ] = None
