@@ -95,6 +95,16 @@ def test_any_size_goes_in() -> None:
         assert ShadowNetwork(3, 4)(torch.zeros(2, 3, *sides))[1].shape == (2, 256)
 
 
+def test_large_images_are_averaged_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shadow then sees no more than what is seen at that size."""
+    monkeypatch.setattr("nhle_onnx.auditing.shadows._LARGEST", 4)
+    large = draw_images()
+    small = large.reshape(len(large), 1, 4, 2, 4, 2).mean((3, 5))
+    small *= large.std() / small.std()  # as deviations have one unit
+    first, second = (train_shadow(make_context(each), 0) for each in (large, small))
+    np.testing.assert_allclose(first.answers.scores, second.answers.scores, atol=0.2)
+
+
 def test_too_few_images_or_none_at_all_are_named() -> None:
     context = make_context()
     with pytest.raises(CannotRunError, match="100 of the attacker's images"):
