@@ -97,7 +97,8 @@ def test_any_size_goes_in() -> None:
 
 def test_large_images_are_averaged_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shadow then sees no more than what is seen at that size."""
-    monkeypatch.setattr("nhle_onnx.auditing.shadows._LARGEST", 4)
+    monkeypatch.setattr(shadows, "_LARGEST", 4)
+    monkeypatch.setattr(shadows, "STEPS", 3)
     large = draw_images()
     small = large.reshape(len(large), 1, 4, 2, 4, 2).mean((3, 5))
     small *= large.std() / small.std()  # as deviations have one unit
