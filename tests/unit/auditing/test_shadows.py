@@ -139,6 +139,17 @@ def judge(edited: float, found: tuple[float, ...]) -> Verdict:
     return check.verdict
 
 
+def test_a_figure_that_was_not_measured_is_no_gate() -> None:
+    row = Measure(
+        attack="quantization", name="quantization.int8.acc_f", title="", original=0.9,
+        edited=None, reference=None,
+    )  # fmt: skip
+    named = [check.name for check in judge_attacks(make_context(), (row,), (), Limits())[1]]
+    assert row.name not in named
+    measured = judge_attacks(make_context(), (replace(row, edited=0.0),), (), Limits())[1]
+    assert row.name in [check.name for check in measured]
+
+
 @pytest.mark.parametrize(
     ("edited", "found", "verdict"),
     [
