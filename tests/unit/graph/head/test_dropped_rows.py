@@ -132,7 +132,7 @@ def test_more_of_the_best_than_are_left(tmp_path: Path) -> None:
         proto.graph.initializer.append(numpy_helper.from_array(np.int64([count]), "k"))
         model = load(proto, tmp_path)
         if is_refused:
-            with pytest.raises(UnsupportedModelError, match="TopK v needs all 5"):
+            with pytest.raises(UnsupportedModelError, match="TopK that computes v, i needs all 5"):
                 drop_classes(model.proto, find_head(model), (1,))
         else:
             drop_classes(model.proto, find_head(model), (1,))
