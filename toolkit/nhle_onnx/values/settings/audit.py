@@ -80,9 +80,7 @@ class AuditSettings:
         Path | None,
         Option("The report.json of `unlearn`, to show the course of training.", group=Group.MODEL),
     ] = None
-    limits: Annotated[
-        Limits, Nested(group=Group.LIMITS, only=("max_acc_f", "max_acc_r_drop", "max_uncertainty"))
-    ] = Limits()
+    limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
     device: Annotated[Device, Option("Where the attacker trains.", group=Group.PLACES)] = "auto"
