@@ -199,7 +199,7 @@ def test_every_report_has_its_page(folder: Path) -> None:
         (render_json(DETECTED).replace('"index": 0', '"index": 3'), "it names class 3 of 3"),
         (render_json(replace(DETECTED, forget=(4,), scenes=())), "it names class 4 of 3"),
         (render_json(replace(DETECTED, forget=(4,))), "it names class 4 of 3"),
-        ("[]", "it is no JSON object"),
+        ("[]", "it is not a JSON object"),
         ('{"schema": "x"}', "'x'"),
     ],
 )

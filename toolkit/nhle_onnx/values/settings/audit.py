@@ -67,8 +67,8 @@ class AuditSettings:
     shadows: Annotated[
         int | None,
         Option(
-            "How many small networks to train without the class, which say what any network shows "
-            "of it; auto is 3 where there is no reference and the effort is thorough, otherwise 0.",
+            "How many small networks to train without the class, to find what any network shows of "
+            "it; auto is 3 if the effort is thorough and no reference is given, otherwise 0.",
             at_least=0,
             none="auto",
             group=Group.METHOD,
