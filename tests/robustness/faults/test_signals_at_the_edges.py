@@ -75,3 +75,33 @@ def test_during_an_import_they_wait_for_its_end(tmp_path: Path, number: signal.S
     is_interrupt = number == signal.SIGINT
     assert code == (130 if is_interrupt else -number)
     assert errors.strip() == ("interrupted: nothing is half-written" if is_interrupt else "")
+
+
+MAKES_A_FILE = """
+import os, tempfile, time
+from nhle_onnx.cli import main
+
+def open_killed(*arguments, really=os.open):
+    descriptor = really(*arguments)
+    {kill}
+    return descriptor
+
+@main.cli.command()
+def probe():
+    os.open = open_killed
+    tempfile.gettempdir()  # writes and removes a file
+    time.sleep(60)
+
+main.main()
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_no_temporary_file_is_left(
+    tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    kill = f"os.kill(os.getpid(), {number.value})"
+    code, _ = run(tmp_path, ["-c", MAKES_A_FILE.format(kill=kill), "probe"])
+    assert code == (130 if number == signal.SIGINT else -number)
+    assert not list(tmp_path.iterdir())

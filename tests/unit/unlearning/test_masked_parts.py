@@ -187,3 +187,16 @@ def test_a_class_alone_in_its_layer_has_nothing_to_follow() -> None:
         "class 1 has a layer of its own, which computes no retained class"
     )
     assert caught.value.remedy == 'Use method="nhle", which trains the features.'
+
+
+@pytest.mark.parametrize("mask", ["convex", "zero", "floor"])
+def test_classes_that_not_every_layer_computes_are_masked_where_they_are(mask: Mask) -> None:
+    """The second layer computes no class 1 and 3; class 2 is masked in it all the same."""
+    layout = replace(SINGLE, parts=(replace(OTHER, rows=(1, -1, 0, -1)),))
+    for forget in ((1, 2), (2, 1)):
+        head = make_head(layout)
+        before = read_rows(head, layout.parts[0]).copy()
+        run_mask(head, mask, forget)
+        after = read_rows(head, layout.parts[0])
+        assert after[1:].tolist() == before[1:].tolist()
+        assert after[0].tolist() == (before[1].tolist() if mask == "convex" else [0.0] * D)

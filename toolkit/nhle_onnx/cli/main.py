@@ -26,7 +26,9 @@ _SOON_S = 0.01
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-_IMPORT = "<frozen importlib._bootstrap>"  # the file of the code that imports
+# An exception within an extension module's first lines is a crash; one within `tempfile`, between
+# the making of a file and the promise to remove it, leaves the file.
+_UNDISTURBED = frozenset({"importlib._bootstrap", "_frozen_importlib", "tempfile"})
 _ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
 
 
@@ -109,8 +111,8 @@ def _leave_signals() -> None:
 
 
 def _heed(number: int, frame: FrameType | None) -> None:
-    """Raise; but during an import only afterwards, as extension modules would end in a crash."""
-    if _is_importing(frame):
+    """Raise, once the modules that must not be disturbed have done their work."""
+    if _is_undisturbed(frame):
         _send_again(number)
     elif number == signal.SIGINT:
         raise KeyboardInterrupt
@@ -118,8 +120,8 @@ def _heed(number: int, frame: FrameType | None) -> None:
         raise Terminated(number)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame and frame.f_code.co_filename != _IMPORT:
+def _is_undisturbed(frame: FrameType | None) -> bool:
+    while frame and frame.f_globals.get("__name__") not in _UNDISTURBED:
         frame = frame.f_back
     return frame is not None
 

@@ -94,7 +94,7 @@ def _list_numbers(function: Callable[..., Any]) -> tuple[int, ...]:
 
 
 def move_to(value: object, other: object) -> object:
-    """Move a tensor to another's device; what is no tensor stays as it is."""
+    """Move a tensor to another's device; other values stay as they are."""
     if isinstance(value, Tensor) and isinstance(other, Tensor):
         return value.to(other.device, non_blocking=True)
     return value

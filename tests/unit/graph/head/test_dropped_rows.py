@@ -158,9 +158,9 @@ def test_a_tensor_that_another_layer_reads_is_not_cut(tmp_path: Path) -> None:
 )
 def test_names_in_the_metadata_follow(written: str, left: str, tmp_path: Path) -> None:
     proto = TAILS["temperature"]().build()
-    onnx.helper.set_model_props(proto, {"names": written, "author": "somebody"})
+    onnx.helper.set_model_props(proto, {"names": written, "author": written})
     model = load(proto, tmp_path)
     drop_classes(model.proto, find_head(model), (1,))
     assert {entry.key: entry.value for entry in model.proto.metadata_props} == {
-        "names": left, "author": "somebody",
+        "names": left, "author": written,
     }  # fmt: skip
