@@ -109,7 +109,8 @@ def measure_memory(place: Place) -> Iterator[Row]:
 def _unlearn(name: str, steps: int | None, folder: Path, place: Device) -> UnlearnReport:
     report = unlearn(
         ROOT / "models" / name / "model.onnx",
-        forget=_FORGET, samples=SAMPLES, provider=place, device=place, steps=steps,
+        forget=_FORGET, samples=SAMPLES, steps=steps, device=place,
+        provider="cpu" if place == "cpu" else "cuda",
         out=folder / f"{place}.onnx", force=True,
     )  # fmt: skip
     return cast("UnlearnReport", report)  # of a classifier
