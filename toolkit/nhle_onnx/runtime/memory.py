@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def give_back_memory() -> None:
-    """Give what is no longer used back to the system, before something else needs as much.
+    """Give unused memory back to the system, before something else needs as much.
 
     torch's modules refer to themselves, which keeps their weights until they are collected; and
     glibc keeps the pieces between those in use, unless it is asked.
