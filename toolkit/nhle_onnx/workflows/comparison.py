@@ -94,12 +94,10 @@ def _compare(baseline: Classifier, classifier: Classifier) -> Baseline:
         restored = Head(classifier.model.proto, classifier.head).restore(original)
         lost = Head(restored, classifier.head).find_lost(original)
         if lost is not None:
-            restored, misfit = (
-                None,
-                (
-                    f"the baseline's row of class {lost} does not fit the scale that quantization gave "
-                    "the masked one, so it cannot be put back: judge the file before quantization"
-                ),
+            restored = None
+            misfit = (
+                f"the baseline's row of class {lost} does not fit the scale that quantization gave "
+                "the masked one, so it cannot be put back: judge the file before quantization"
             )
     else:
         misfit = (
