@@ -8,7 +8,7 @@ import click
 
 
 class FiniteRange(click.FloatRange):
-    """A range that NaN is not in: it compares with no limit, and so would keep every one."""
+    """A range that refuses NaN, which no comparison with a limit would refuse."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -33,7 +33,7 @@ class Choice(click.Choice[str]):
 
 
 class FilePath(click.Path):
-    """A path, which is not empty: that would be the current folder."""
+    """A path that is not empty, as an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse a path."""

@@ -101,10 +101,10 @@ class DetectionObjective:
     def _measure_forgetting(
         self, logits: Tensor, original: Outputs, classes: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return each forgotten location's margin, in logit spreads, and the loss on some, drawn
-        in proportion to the original's score.
+        """Return each forgotten location's margin, in logit spreads, and the loss on some, drawn in
+        proportion to the original's score.
 
-        Only the class's own logit falls: another one that rose would be a false detection.
+        Only the class's own logit falls: raising another one would make a false detection.
         """
         is_forgotten = classes >= 0
         own, index = logits[is_forgotten], classes[is_forgotten]

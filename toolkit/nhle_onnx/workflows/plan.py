@@ -144,8 +144,8 @@ def can_resist(classifier: Classifier, tuning: TuningData) -> bool:
 def _check_model(
     settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Check all that can be checked without samples. Returns the tensors to train, and notes of
-    what share of the weights they are and of the mask.
+    """Check all that can be checked without samples. Returns the tensors to train, and notes on
+    their share of the weights and on the mask.
     """
     options = settings.options
     check_weights(classifier.model, classifier.head)

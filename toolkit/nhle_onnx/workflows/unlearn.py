@@ -45,7 +45,7 @@ from nhle_onnx.workflows.training_result import TrainingResult
 from nhle_onnx.workflows.unlearn_report import Measured, make_report, render_report
 
 _DIVERGED = hint("Give a smaller {lr}, fewer {steps}, {loss=saturating}, or another {mask}.")
-_MEND_INPUTS = "Mend the samples, or the preprocessing that made them."
+_MEND_INPUTS = "Correct the samples, or the preprocessing that made them."
 
 Array = npt.NDArray[np.float32]
 
