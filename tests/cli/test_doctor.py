@@ -50,9 +50,13 @@ def test_it_reads_well(nhle: Nhle, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(has_cuda_driver(), reason="this machine has what must be missing here")
-@pytest.mark.parametrize("flag", ["--provider", "--device"])
-def test_what_was_asked_for_and_does_not_work_is_an_exit_code(flag: str, nhle: Nhle) -> None:
-    result = nhle("doctor", flag, "cuda")
+@pytest.mark.parametrize(
+    ("flag", "place"), [("--provider", "cuda"), ("--device", "cuda"), ("--device", "cuda:1")]
+)
+def test_what_was_asked_for_and_does_not_work_is_an_exit_code(
+    flag: str, place: str, nhle: Nhle
+) -> None:
+    result = nhle("doctor", flag, place)
     assert result.code == 5
     assert result.out.endswith("FAILED\n")
     assert "no NVIDIA driver" in result.out

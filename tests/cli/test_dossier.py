@@ -227,7 +227,7 @@ def rewrite_kit(folder: Path, model: bytes = b"", text: bytes = b"") -> None:
         (append("edited.report.json"), "was made with another report"),
         (change_kit, "another digest than kit.json states"),
         (append("kit.zip"), None),
-        (lambda folder: rewrite_kit(folder, model=b" "), "which is no file of the case"),
+        (lambda folder: rewrite_kit(folder, model=b" "), "which is not in the case"),
         (lambda folder: rewrite_kit(folder, text=b"\n"), "is the result of another kit"),
         (replace_in("device.json", '"predictions": [', '"predictions": [9, '), "no result"),
         (replace_in("audit.json", '"verdict": "passed"', '"verdict": "failed"'), "its figures say"),

@@ -175,7 +175,7 @@ def describe_leaks(name: str, leaks: Mapping[Role, Leak]) -> list[Measure]:
         })
         for field, title in (
             ("balanced_accuracy", "members told from others (balanced accuracy)"),
-            ("true_alarms", "members found at 1 % false alarms"),
+            ("true_alarms", "members found at 1 % false positives"),
         )
     )  # fmt: skip
     edited = leaks["edited"]

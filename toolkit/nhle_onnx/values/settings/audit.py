@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import Device
+from nhle_onnx.values.places import DEVICES, Device
 from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
@@ -83,7 +83,9 @@ class AuditSettings:
     limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where the attacker trains.", group=Group.PLACES)] = "auto"
+    device: Annotated[
+        Device, Option("Where the attacker trains.", group=Group.PLACES, metavar=DEVICES)
+    ] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
     repeats: Annotated[
