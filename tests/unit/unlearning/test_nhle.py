@@ -16,6 +16,7 @@ from nhle_onnx.unlearning.losses.saturating import saturating_loss
 from nhle_onnx.unlearning.nhle import (
     anchor_loss,
     encode_negative_hot,
+    measure_win_margin,
     retained_divergence,
 )
 from nhle_onnx.values.request import ForgetRequest
@@ -136,3 +137,11 @@ def test_anchor_loss_is_divergence_and_change() -> None:
     change = ((now - original)[:, kept].numpy() / 3) ** 2
     loss = anchor_loss(now, original, request, scale=3.0)
     assert float(loss) == pytest.approx(divergence + change.mean())
+
+
+def test_a_class_wins_against_retained_ones_alone() -> None:
+    """Not against another one that is forgotten."""
+    request = ForgetRequest(forget=(0, 2), num_classes=4)
+    labels = encode_negative_hot(torch.tensor([0, 2]), request)
+    logits = torch.tensor([[5.0, 1.0, 9.0, 3.0], [5.0, 1.0, 2.0, 3.0]])
+    assert measure_win_margin(logits, labels).tolist() == [2.0, -1.0]

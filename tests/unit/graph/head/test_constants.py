@@ -17,7 +17,7 @@ TENSORS: Mapping[str, Array] = {
     "b": np.array([[0.5, 2.0, -1.5]], np.float32),
     "i": np.array([7, -7, 9], np.int64), "j": np.array([2, 2, -4], np.int64),
     "t": np.array([True, False, True]), "e2": np.array([2, 3], np.int64),
-    "e3": np.array([3, 2], np.int64), "one": np.array([1], np.int64),
+    "e3": np.array([3, 2], np.int64), "e1": np.array([3], np.int64), "one": np.array([1], np.int64),
     "two": np.array(2, np.int64), "low": np.array(-1, np.float32),
     "high": np.array(2, np.float32), "last": np.array([-1, 0], np.int64),
     "long": np.arange(6, dtype=np.int64).reshape(1, 2, 3), "a0": np.array([0], np.int64),
@@ -148,6 +148,25 @@ def chain(count: int) -> list[NodeProto]:
 def test_a_long_way_to_a_constant_is_not_gone() -> None:
     assert read(*chain(17)) is not None
     assert read(*chain(18)) is None
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        make_node("Concat", "u u", "v", axis=0), make_node("Gather", "u a0", "v"),
+        make_node("Gather", "i u", "v"), make_node("Tile", "u one", "v"),
+        make_node("Tile", "one u", "v"), make_node("Expand", "u e1", "v"),
+        make_node("Add", "u i", "v"), make_node("Cast", "u", "v", to=TensorProto.INT64),
+    ],
+    ids=lambda node: f"{node.op_type} {' '.join(node.input)}",
+)  # fmt: skip
+def test_the_way_counts_through_every_operator(node: NodeProto) -> None:
+    for count, is_known in ((3, True), (9, False)):
+        before = [f"before{index}" for index in range(count)]
+        after = [f"after{index}" for index in range(count)]
+        chains = [pairwise(["one", *before, "u"]), pairwise(["v", *after, "y"])]
+        nodes = [make_node("Identity", *pair) for each in chains for pair in each]
+        assert (read(node, *nodes) is not None) is is_known
 
 
 @pytest.mark.parametrize(

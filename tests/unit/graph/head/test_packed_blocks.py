@@ -51,6 +51,15 @@ def test_rows_of_several_blocks(inputs: str, added: str, bias: str | None, tmp_p
     np.testing.assert_allclose(Head(model.proto, head).read().weight, REAL, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(CLASSES * 2,), (CLASSES, 2)])
+def test_zero_points_that_are_real_numbers(shape: tuple[int, ...], tmp_path: Path) -> None:
+    points = RNG.uniform(0, 15, (CLASSES, 2)).astype(np.float32)
+    model = load(make("x w s p", p=points.reshape(shape)), tmp_path)
+    expected = ((NUMBERS - points.repeat(BLOCK, 1)) * SCALES.repeat(BLOCK, 1))[:, :WIDTH]
+    found = Head(model.proto, find_head(model)).read().weight
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("inputs", ["x w s", "x w s - - b"])
 def test_a_class_is_taken_out_with_its_blocks(inputs: str, tmp_path: Path) -> None:
     model = load(make(inputs), tmp_path)
