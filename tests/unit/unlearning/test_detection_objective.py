@@ -1,12 +1,13 @@
 """What training minimises on a detector, by hand: three locations, of which one is forgotten."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nhle_onnx.unlearning.detection_objective import DetectionObjective
+from nhle_onnx.unlearning.detection_objective import LEVEL, DetectionObjective
 from nhle_onnx.unlearning.locations import Reader
 from nhle_onnx.unlearning.views import Scenes
 from nhle_onnx.values.detector import BoxTensor, ClassLayer, Detector, ScoreTensor
@@ -29,14 +30,14 @@ DRIFT = 0.6 + 0.02  # what the locations that are not forgotten weigh
 
 
 class Fixed(nn.Module):
-    """Says the same of every image, and remembers the images."""
+    """Says the same of every image, unless bright ones excite it; remembers the images."""
 
     def __init__(self) -> None:
         super().__init__()
         self.boxes, self.scores = torch.tensor(BOXES), torch.tensor(SCORES)
         self.logits = torch.tensor(LOGITS, requires_grad=True)
         self.features = torch.tensor([[1.0, 2], [3, 4], [0, 1]])
-        self.seen = torch.zeros(0)
+        self.seen, self.excitement = torch.zeros(0), 0.0
 
     def forward(self, images: Tensor) -> list[Tensor]:
         self.seen = images
@@ -44,6 +45,7 @@ class Fixed(nn.Module):
         maps = [
             each.T[None, :, None].repeat(count, 1, 1, 1) for each in (self.logits, self.features)
         ]
+        maps[0] = maps[0] + images.mean() * self.excitement
         return [each[None].repeat(count, 1, 1) for each in (self.boxes, self.scores)] + maps
 
 
@@ -53,8 +55,8 @@ def make_objective(edited: Fixed) -> DetectionObjective:
     boxes = tuple(torch.tensor([[2.0, 2, 8, 8, 1]]) for _ in range(5))
     return DetectionObjective(
         module=edited, original=Fixed(), reader=Reader(detector=DETECTOR, extents=(99, 99)),
-        request=ForgetRequest(forget=(1,), num_classes=3), loss="saturating",
-        forget=Scenes(images[:3], boxes[:3]), anchors=Scenes(images, boxes), scale=2.0,
+        request=ForgetRequest(forget=(1,), num_classes=3), scale=2.0,
+        forget=Scenes(images[:3], boxes[:3]), anchors=Scenes(images, boxes),
         mirrors=False, max_shift=0, batch_size=4, layout="NCHW", device=torch.device("cpu"),
         generator=generator,
     )  # fmt: skip
@@ -63,7 +65,8 @@ def make_objective(edited: Fixed) -> DetectionObjective:
 def test_a_network_that_did_not_change_drifts_nowhere() -> None:
     losses = make_objective(Fixed())()
     assert (losses.drift, losses.retain.item()) == (0.0, 0.0)
-    assert losses.forget_margin == losses.win_margin == pytest.approx((5 - 0) / 2)
+    assert losses.forget_margin == pytest.approx((math.log(4) - LEVEL) / 2)
+    assert losses.win_margin == pytest.approx((math.log(4) + math.log(9)) / 2)  # 0.1 elsewhere
     assert losses.forget.item() > 0
     assert losses.alignment.item() > 0
 
@@ -87,9 +90,8 @@ def test_a_change_counts_by_what_the_location_showed(
     edited = Fixed()
     with torch.no_grad():
         if what == "boxes":
-            edited.boxes[place, 0] += 1
-            size = 4 if place == 0 else 6
-            change = 4 * (1 / size) ** 2 / 4
+            edited.boxes[place, 0] += 1  # of 4 pixels
+            change = 1 / 4
         elif what == "logits":
             edited.logits[place, 2] += 3
             edited.logits[place, 1] += 7  # the forgotten class is free
@@ -102,6 +104,49 @@ def test_a_change_counts_by_what_the_location_showed(
     losses = make_objective(edited)()
     assert losses.drift == pytest.approx(change * drift, rel=1e-3)
     assert losses.retain.item() == pytest.approx(change * (drift + retain / 4), rel=1e-3)
+
+
+def test_half_of_the_loss_is_on_what_is_left() -> None:
+    """At the third location the original hardly knows the class, and the edited one still does."""
+    edited = Fixed()
+    objective = make_objective(edited)
+    original = objective.original
+    assert isinstance(original, Fixed)
+    with torch.no_grad():
+        original.scores[2, 1], edited.scores[2, 1], edited.scores[0, 1] = 0.05, 0.5, 0.0
+    shares = torch.tensor([0.8 / 0.85, 0.05 / 0.85]) + torch.tensor([1e-4, 0.5]) / 0.5001
+    margins = (torch.tensor([1e-6, 0.5]).logit() - LEVEL) / 2
+    losses = torch.nn.functional.softplus(margins + 0.5)
+    expected = (shares / 2 * losses).sum().item()
+    assert objective().forget.item() == pytest.approx(expected, rel=0.15)
+
+
+def test_what_ranks_behind_false_detections_is_as_good_as_gone() -> None:
+    edited = Fixed()
+    margins = []
+    for elsewhere in (0.0, 0.1, 0.3):
+        with torch.no_grad():
+            edited.scores[0, 1], edited.scores[1:, 1] = 0.2, elsewhere
+        losses = make_objective(edited)()
+        margins.append(losses.win_margin)
+        assert losses.forget_margin == pytest.approx((math.log(0.2 / 0.8) - LEVEL) / 2)
+    expected = [math.log(0.25 / odds) / 2 for odds in (0.001 / 0.999, 1 / 9, 3 / 7)]
+    assert margins == pytest.approx(expected, rel=1e-4)
+
+
+def test_images_of_the_class_move_towards_what_is_left_of_it() -> None:
+    edited = Fixed()
+    objective = make_objective(edited)
+    scenes = Scenes(torch.rand(20, 1, 12, 12), (*[torch.ones(1, 5)] * 16, *[torch.ones(0, 5)] * 4))
+    assert torch.equal(objective.augment(scenes), scenes.images)  # nothing excites it
+    edited.excitement = -1.0
+    change = (objective.augment(scenes) - scenes.images).flatten(1)
+    moved = change.abs().amax(1) > 0
+    assert 3 <= moved[:16].sum() <= 13
+    assert not moved[16:].any()
+    assert (change[moved] < 0).all()
+    farthest = 0.6 * scenes.images.std()
+    assert (change.abs() <= farthest + 1e-6).all()
 
 
 def test_a_batch_is_of_scenes_to_forget_and_of_frames_with_pasted_objects() -> None:
@@ -141,6 +186,6 @@ def test_the_first_class_is_forgotten_as_any_other() -> None:
     request = ForgetRequest(forget=(0,), num_classes=3)
     losses = replace(make_objective(edited), request=request)()
     assert losses.drift == 0
-    assert losses.retain.item() == pytest.approx((1 / 6) ** 2 / 4, rel=1e-3)
-    assert losses.forget_margin == pytest.approx((2 - -1) / 2)
+    assert losses.retain.item() == pytest.approx(1 / 4 / 4, rel=1e-3)
+    assert losses.forget_margin == pytest.approx((math.log(0.6 / 0.4) - LEVEL) / 2)
     assert losses.alignment.item() > 0
