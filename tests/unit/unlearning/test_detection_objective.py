@@ -26,7 +26,8 @@ DETECTOR = Detector(
 BOXES = [[90.0, 90, 94, 94], [80, 80, 84, 88], [70, 70, 74, 78]]  # far from all objects
 SCORES = [[0.1, 0.8, 0.1], [0.6, 0.1, 0.2], [0.0, 0.0, 0.02]]
 LOGITS = [[1.0, 5.0, -1.0], [2.0, -2.0, 0.0], [-4.0, -4.0, -3.0]]
-DRIFT = 0.6 + 0.02  # what the locations that are not forgotten weigh
+FLOOR = 0.1 * (0.8 + 0.6 + 0.02) / 3
+DRIFT = 0.6 + 0.02 + 2 * FLOOR  # what the locations that are not forgotten weigh
 
 
 class Fixed(nn.Module):
@@ -80,7 +81,8 @@ def test_only_the_logit_of_the_class_is_pushed_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "drift", "retain"), [(0, 0, 1), (1, 0.6 / DRIFT, 0), (2, 0.02 / DRIFT, 0)]
+    ("place", "drift", "retain"),
+    [(0, 0, 1), (1, (0.6 + FLOOR) / DRIFT, 0), (2, (0.02 + FLOOR) / DRIFT, 0)],
 )
 @pytest.mark.parametrize("what", ["boxes", "logits", "scores"])
 def test_a_change_counts_by_what_the_location_showed(
@@ -132,6 +134,18 @@ def test_what_ranks_behind_false_detections_is_as_good_as_gone() -> None:
         assert losses.forget_margin == pytest.approx((math.log(0.2 / 0.8) - LEVEL) / 2)
     expected = [math.log(0.25 / odds) / 2 for odds in (0.001 / 0.999, 1 / 9, 3 / 7)]
     assert margins == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_batch_in_which_no_location_shows_the_class_asks_for_nothing() -> None:
+    """Its views may have left it out, and a detector that is told to go on may not know it."""
+    edited = Fixed()
+    objective = make_objective(edited)
+    assert isinstance(objective.original, Fixed)
+    objective.original.scores[:] = edited.scores[:] = 0.01
+    losses = objective()
+    assert (losses.forget.item(), losses.forget_margin, losses.drift) == (0, 0, 0)
+    (gradient,) = torch.autograd.grad(losses.forget, edited.logits)
+    assert not gradient.any()
 
 
 def test_images_of_the_class_move_towards_what_is_left_of_it() -> None:

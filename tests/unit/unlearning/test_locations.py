@@ -70,7 +70,15 @@ def test_a_location_shows_the_object_that_its_box_covers_most() -> None:
 
 def test_a_location_counts_as_much_as_its_best_score_and_never_nothing() -> None:
     answers = Answers(None, torch.tensor([[[0.2, 0.7], [0.0, 0.0], [0.02, 0.005]]]))
-    assert weigh(answers).tolist() == [pytest.approx([0.7, 0.01, 0.02])]
+    floor = 0.1 * 0.72 / 3
+    assert weigh(answers).tolist() == [pytest.approx([0.7 + floor, floor, 0.02 + floor])]
+
+
+def test_background_counts_no_more_on_a_map_of_thousands_of_locations() -> None:
+    scores = torch.zeros(1, 9000, 2)
+    scores[0, :3, 1] = 0.8
+    weights = weigh(Answers(None, scores))
+    assert (weights[0, 3:].sum() / weights.sum()).item() == pytest.approx(0.1 / 1.1, rel=1e-2)
 
 
 HEAD = make_class_head(num_classes=2, feature_dim=3)

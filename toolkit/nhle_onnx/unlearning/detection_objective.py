@@ -157,6 +157,8 @@ class DetectionObjective:
         known, left = (
             pick(outputs.answers.scores, classes).detach() for outputs in (original, edited)
         )
+        if not len(known):  # no view shows an object that the original knows
+            return edited.logits.new_zeros(1), edited.logits.sum() * 0
         shares = [known.clamp_min(KNOWN), left.clamp_min(_FAINTEST)]
         chances = torch.stack([share / share.sum() for share in shares]).sum(0).cpu()
         drawn = torch.multinomial(chances, _MOST, replacement=True, generator=self.generator)

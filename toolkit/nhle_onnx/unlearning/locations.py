@@ -16,7 +16,7 @@ from nhle_onnx.values.request import ForgetRequest
 
 COVERS = 0.4  # of overlap with a forgotten object
 KNOWN = 0.05  # score from which the original takes a location for a forgotten class
-_FLOOR = 0.01  # of a location that detects nothing
+_BACKGROUND_SHARE = 0.1  # of the weight of what is detected, spread over all locations
 _TINY = 1e-6
 
 
@@ -86,6 +86,8 @@ def measure_overlaps(one: Tensor, other: Tensor) -> Tensor:
 
 
 def weigh(answers: Answers) -> Tensor:
-    """Return the weight of each location [N, A]: its best score, and a little for background."""
-    weights: Tensor = answers.scores.amax(2).clamp_min(_FLOOR)
-    return weights
+    """Return the weight of each location [N, A]: its best score, and a little for background, as
+    much on thousands of locations as on a hundred.
+    """
+    best: Tensor = answers.scores.amax(2)
+    return best + _BACKGROUND_SHARE * best.mean()
