@@ -110,6 +110,74 @@ def test_masking_alone_says_so(nhle: Nhle, detector: Path, scenes: Path, tmp_pat
     assert "unmasked.ap_f" not in found.out
 
 
+@pytest.mark.parametrize(("needed", "code"), [(0.99, 3), (-1.0, 0)])
+def test_a_class_must_be_known_to_be_forgotten(
+    needed: float,
+    code: int,
+    nhle: Nhle,
+    detector: Path,
+    scenes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the average precision on images with boxes; anchors may be other images."""
+    monkeypatch.setattr("nhle_onnx.workflows.detection.plan.KNOWN", needed)
+    found = nhle(
+        *("unlearn", detector, "--forget", "hat", "--samples", scenes, "--data", scenes),
+        *("--method", "cwm", "--anchors", scenes, "--dry-run"),
+    )
+    assert found.code == code, found.err
+    if code:
+        assert "does not know hat: its average precision on these images is" in found.err
+        assert "--force-unknown" in found.err
+    else:
+        assert json.loads(found.out)["samples"]["anchors"] == 12
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "code", "reason"),
+    [
+        (
+            "unlearn",
+            ("--force-unknown", "--method", "nhle", "--steps", "2"),
+            6,
+            "nothing keeps the other classes unchanged",
+        ),
+        ("verify", (), 3, "nothing says which boxes the images in"),
+        ("verify", ("--engine", "ray"), 2, "a detector is verified in this process"),
+        ("verify", ("--provider", "cpu", "--provider", "cuda"), 2, "on one provider"),
+    ],
+)
+def test_images_without_boxes_do_not_do(
+    command: str, flags: tuple[object, ...], code: int, reason: str, nhle: Nhle, detector: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """They are judged by nothing, and show what the detector itself finds."""
+    Image.new("RGB", (EXTENT, EXTENT)).save(tmp_path / "a.png")
+    data = "--samples" if command == "unlearn" else "--data"
+    flags += ("--out", tmp_path / "x.onnx") if command == "unlearn" else ()
+    found = nhle(command, detector, "--forget", "hat", data, tmp_path, *flags)
+    assert found.code == code, found.err
+    assert reason in found.err + found.out
+
+
+def test_a_detector_of_one_batch_is_rehearsed(
+    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
+) -> None:
+    """Training takes more images at once than its graph does."""
+    proto = onnx.load(detector)
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    for name in ("labels.txt", "preprocessor_config.json"):
+        (tmp_path / name).write_bytes(detector.with_name(name).read_bytes())
+    onnx.save(proto, tmp_path / "model.onnx")
+    found = nhle(
+        *("unlearn", tmp_path / "model.onnx", "--forget", "hat", "--samples", scenes),
+        *("--method", "nhle", "--out", tmp_path / "x.onnx", "--force-unknown", "--dry-run"),
+    )
+    assert found.code == 0, found.err
+    assert not (tmp_path / "x.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

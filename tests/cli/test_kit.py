@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -217,6 +218,19 @@ def test_the_script_needs_numpy_and_onnxruntime_only(kit: Made, tmp_path: Path) 
     empty = [*command[:5], str(tmp_path / "none"), command[-1]]
     done = subprocess.run(empty, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, "pip install numpy onnxruntime" in done.stderr) == (4, True)
+
+
+def test_an_interrupted_script_shows_no_traceback(kit: Made, tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text(
+        "def __getattr__(name):\n    raise KeyboardInterrupt\n"
+    )
+    command = [sys.executable, str(kit.folder / "verify.py")]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted: nothing was written\n")
+    assert not (tmp_path / "device-result.json").exists()
 
 
 @pytest.mark.slow

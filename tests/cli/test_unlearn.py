@@ -182,6 +182,7 @@ def test_json_on_stdout_is_the_report(tmp_path: Path, nhle: Nhle) -> None:
 def test_a_failed_gate_is_exit_1_and_the_files_are_there(tmp_path: Path, nhle: Nhle) -> None:
     out = tmp_path / "o.onnx"
     result = nhle("unlearn", LENET, "--forget", 3, "--out", out, "--steps", 1)
+    assert "--steps ended training; without it, training ends when" in result.err
     assert result.code == 1
     assert result.out.splitlines()[-1] == "FAILED: unmasked.acc_f missed its limit"
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))

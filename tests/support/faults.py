@@ -156,8 +156,9 @@ def _check_ending(
     job: Job, code: int, errors: str, target: Target, *, was_done: bool
 ) -> Iterator[str]:
     """What is wrong with how the program ended."""
-    if "Traceback" in errors:
-        yield "a traceback was shown"
+    # the interpreter shows one of its own, where it has not reached the package yet
+    if "Traceback" in errors and "nhle_onnx" in errors:
+        yield f"a traceback was shown: {errors.strip().splitlines()[-1]}"
     if was_done and code != job.code:
         yield f"exit code {code}"
     if target == "child" and code not in {job.code, 3, -signal.SIGKILL}:

@@ -52,6 +52,9 @@ TENSORS: Mapping[str, Array] = {
     "shape4": i64(-1, CLASSES, 1, 1), "shape2": i64(0, CLASSES),
     "shape_in": i64(-1, FEATURES, 1),
     "shape_map": i64(0, 2, 1, 3),
+    "zeros": i64(0, 0, 1), "left": i64(0, -1), "ends": i64(-1, -2), "a12": i64(1, 2),
+    "gains": np.stack([SHIFT, GAIN]), "column3": SHIFT[:, None, None],
+    "given": f32(1, 2, 1, 2, 1)[:, None],
     "a0": i64(0), "a1": i64(1), "a2": i64(2), "a-1": i64(-1), "a23": i64(2, 3),
     "from1": i64(1), "to-1": i64(-1), "end": i64(2**31 - 1),
     "start": i64(0), "reversed": i64(-1), "before": i64(-(2**31)),
@@ -139,12 +142,19 @@ FACTORS: dict[str, Callable[[], Tail]] = {
     "times a negative number, twice": behind(n("Mul", "z minus", "u"), n("Neg", "u", "y")),
     "exponential of a constant": behind(n("Exp", "log", "s"), n("Mul", "z s", "y")),
     "a factor for each class": behind(n("Mul", "z gain", "y")),
+    "a temperature in an attribute": behind(
+        helper.make_node("Constant", [], ["k"], value_float=2.5), n("Div", "z k", "y")
+    ),
+    "a factor for each class, from a table": behind(
+        n("Gather", "gains at1", "g", axis=0), n("Mul", "z g", "y")
+    ),
     "temperature before softmax": behind(n("Div", "z t", "u"), n("Softmax", "u", "y")),
     "batch norm": behind(n("BatchNormalization", "z gain c mean variance", "y")),
 }  # fmt: skip
 SUMMANDS: dict[str, Callable[[], Tail]] = {
     "an offset": behind(n("Add", "z c", "y")),
     "an offset taken away": behind(n("Sub", "z c", "y")),
+    "taken away from an offset, and turned": behind(n("Sub", "c z", "u"), n("Neg", "u", "y")),
     "logit adjustment before softmax": behind(n("Sub", "z c", "u"), n("Softmax", "u", "y")),
     "a class masked by -inf": behind(n("Add", "z hides", "y"), kept=(0, 1, 3, 4)),
     "a class masked by Where": behind(n("Where", "is_kept z low", "y"), kept=(0, 1, 3, 4)),
@@ -166,6 +176,9 @@ FUNCTIONS: dict[str, Callable[[], Tail]] = {
     "tanh": behind(n("Tanh", "z", "y"), loses_ties=True),
     "hard sigmoid": behind(n("HardSigmoid", "z", "y", alpha=0.1), loses_ties=True),
     "leaky relu": behind(n("LeakyRelu", "z", "y", alpha=0.1)),
+    "relu, then a factor": behind(
+        n("Relu", "z", "u"), n("Mul", "u t", "y"), loses_ties=True
+    ),
     "softsign": behind(n("Softsign", "z", "y"), loses_ties=True),
     "exp": behind(n("Exp", "z", "y"), spread=1.5, loses_ties=True),
     "relu6": behind(n("Clip", "z zero six", "y"), loses_ties=True),
@@ -207,6 +220,29 @@ MOVES: dict[str, Callable[[], Tail]] = {
     ),
     "reshaped, then shifted": behind(
         n("Reshape", "z shape4", "u"), n("Squeeze", "u a23", "v0"), n("Add", "v0 c", "y")
+    ),
+    "reshaped by zeros": behind(
+        n("Reshape", "z zeros", "u"), n("Add", "u column", "y"), declared=("k", 1)
+    ),
+    "reshaped to what is left": behind(n("Reshape", "z left", "u"), n("Add", "u c", "y")),
+    "reshaped by measured extents": behind(
+        n("Unsqueeze", "z a2", "u"), n("Shape", "u", "s"), n("Abs", "s", "m"),
+        n("Reshape", "u m", "v0"), n("ReduceMean", "v0 a2", "y", keepdims=0),
+    ),
+    "unsqueezed, counted from the end": behind(
+        n("Unsqueeze", "z ends", "u"), n("Add", "u column3", "y"), declared=("k", 1, 1)
+    ),
+    "a point, squeezed": whole(
+        n("Conv", "x w4 b", "z"), n("Squeeze", "z", "u"), n("Add", "u c", "y"),
+        image=(FEATURES, 1, 1),
+    ),
+    "a map that has nothing to squeeze": whole(
+        n("Conv", "x w4 b", "z"), n("Squeeze", "z", "u"), n("Add", "u column3", "v0"),
+        n("GlobalAveragePool", "v0", "p"), n("Flatten", "p", "y"), image=(FEATURES, 2, 3),
+    ),
+    "every image sliced": behind(n("Slice", "z start end a0", "u"), n("Add", "u c", "y")),
+    "pooled over no axis": behind(
+        n("ReduceMean", "z", "u", noop_with_empty_axes=1), n("Add", "u c", "y")
     ),
     "background sliced away": behind(n("Slice", "z from1 end a1", "y"), classes=4),
     "last class sliced away": behind(n("Slice", "z start to-1 a-1", "y"), classes=4),
@@ -269,6 +305,13 @@ MOVES: dict[str, Callable[[], Tail]] = {
         *(n("Unsqueeze", f"g{index} a-1", f"u{index}") for index in range(3)),
         n("Concat", "u2 u0 u1", "y", axis=1), classes=3,
     ),
+    "classes of a point one by one": whole(
+        n("Conv", "x w4 b", "z"),
+        *(n("Gather", f"z at{index}", f"g{index}", axis=1) for index in range(3)),
+        *(n("Squeeze", f"g{index} a12", f"s{index}") for index in range(3)),
+        *(n("Unsqueeze", f"s{index} a1", f"u{index}") for index in range(3)),
+        n("Concat", "u2 u0 u1", "y", axis=1), classes=3, image=(FEATURES, 1, 1),
+    ),
     "joined with a class of zeros": behind(
         n("Shape", "z", "m", end=1), n("Concat", "m a1", "nk", axis=0),
         n("ConstantOfShape", "nk", "n1"), n("Concat", "n1 z", "y", axis=1),
@@ -299,6 +342,18 @@ HEADS: dict[str, Callable[[], Tail]] = {
         *unit("x", "h"), n("Clip", "lengths tiny", "lc"), n("Expand", "lc shape_w", "le"),
         n("Div", "w le", "u"), n("Transpose", "u", "ut", perm=[1, 0]), n("MatMul", "h ut", "z"),
         n("Mul", "z hundred", "y"),
+    ),
+    "cosine by squares": whole(
+        n("Pow", "w two", "q"), n("ReduceSum", "q a1", "s"), n("Sqrt", "s", "l"),
+        n("Div", "w l", "u"), n("Gemm", "x u b", "y", transB=1),
+    ),
+    "cosine by products": whole(
+        n("Mul", "w w", "q"), n("ReduceSum", "q a1", "s"), n("Pow", "s half", "l"),
+        n("Div", "w l", "u"), n("Gemm", "x u b", "y", transB=1, alpha=0.5),
+    ),
+    "rows of given lengths": whole(
+        n("ReduceL2", "w a1", "l"), n("Div", "w l", "u"), n("Mul", "u given", "g"),
+        n("Gemm", "x g b", "y", transB=1),
     ),
     "a cast before the bias": whole(
         n("Cast", "x", "xh", to=HALF), n("Cast", "wt", "wh", to=HALF), n("MatMul", "xh wh", "m"),
@@ -343,6 +398,17 @@ HEADS: dict[str, Callable[[], Tail]] = {
     "einsum": whole(n("Einsum", "x w", "y", equation="nd,kd->nk")),
     "einsum, the weight first": whole(
         n("Einsum", "wt x", "m", equation="dk,nd->nk"), n("Add", "m b", "y")
+    ),
+    "einsum of any images": whole(n("Einsum", "x w", "y", equation="...d,kd->...k")),
+    "einsum whose result is not given": whole(
+        n("Einsum", "x wt", "m", equation="bd,dk"), n("Add", "m b", "y")
+    ),
+    "a convolution with a bias, shifted": whole(
+        n("Conv", "x w4 b", "z"), n("Add", "z column3", "u"), n("Flatten", "u", "y"),
+        image=(FEATURES, 1, 1), declared=(CLASSES,),
+    ),
+    "the weight on the left, of columns": whole(
+        n("Unsqueeze", "x a2", "u"), n("MatMul", "w u", "m"), n("Squeeze", "m a2", "y")
     ),
     "the weight on the left": whole(
         n("Transpose", "x", "xt"), n("MatMul", "w xt", "m"), n("Add", "m column", "s"),

@@ -6,16 +6,7 @@ output as a frozen value. Only the standard library is imported until one is use
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-from nhle_onnx.errors import (
-    DeviceUnavailableError,
-    InputRefusedError,
-    NhleOnnxError,
-    TrainingDivergedError,
-    UnsupportedModelError,
-    UsageError,
-)
 from nhle_onnx.version import __version__
 
 # ONNX Runtime may come with a telemetry client, which looks up hosts and writes files in the user's
@@ -25,10 +16,19 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # take the cores from whatever else runs. This is how long GCC's wait where cores are short.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+TYPE_CHECKING = False  # the name that type checkers know; an import of typing takes milliseconds
 if TYPE_CHECKING:
     from nhle_onnx.api.commands import audit, inspect, unlearn, verify
     from nhle_onnx.api.modules import unlearn_module
     from nhle_onnx.api.patches import apply_patch, create_patch
+    from nhle_onnx.errors import (
+        DeviceUnavailableError,
+        InputRefusedError,
+        NhleOnnxError,
+        TrainingDivergedError,
+        UnsupportedModelError,
+        UsageError,
+    )
     from nhle_onnx.values.audit import AuditReport
     from nhle_onnx.values.report import UnlearnReport, VerifyReport
     from nhle_onnx.values.summary import InspectReport
@@ -56,8 +56,14 @@ __all__ = [
 
 _HOMES = {
     "AuditReport": "values.audit",
+    "DeviceUnavailableError": "errors",
+    "InputRefusedError": "errors",
     "InspectReport": "values.summary",
+    "NhleOnnxError": "errors",
+    "TrainingDivergedError": "errors",
     "UnlearnReport": "values.report",
+    "UnsupportedModelError": "errors",
+    "UsageError": "errors",
     "VerifyReport": "values.report",
     "apply_patch": "api.patches",
     "audit": "api.commands",

@@ -81,7 +81,7 @@ def _run(arguments: Sequence[str], folder: Path, shown: tuple[Path, Path]) -> No
         for number, path in enumerate(shown, 1):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         os.chdir(folder)
-        code = run(list(arguments), may_fork=True)
+        code = run(list(arguments), as_program=True)
     except BaseException:  # noqa: BLE001 - as the interpreter does for any
         traceback.print_exc()
     finally:

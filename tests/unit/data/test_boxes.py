@@ -63,7 +63,7 @@ def test_borders_move_boxes(tmp_path: Path) -> None:
 
 
 def test_a_polygon_is_enclosed(tmp_path: Path) -> None:
-    found = read(write(tmp_path, "one.txt", "0 .25 .25 .75 .5 .5 .75\n"))
+    found = read(write(tmp_path, "one.txt", "\n0 .25 .25 .75 .5 .5 .75\n \n"))
     assert found is not None
     np.testing.assert_allclose(found.corners, [[5, 5, 15, 15]])
 
@@ -82,11 +82,27 @@ def test_an_image_that_nothing_describes_has_no_boxes(tmp_path: Path) -> None:
     assert read(write(tmp_path, "other.json", "{}")) is None
 
 
+def test_a_place_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("")
+    for place, reason in ((tmp_path, "holds no images"), (tmp_path / "one.txt", "is not a folder")):
+        with pytest.raises(InputRefusedError, match=reason):
+            open_scenes(place, TARGET, SQUASHED, LABELS)
+
+
+def test_a_crop_by_shares_moves_no_boxes(tmp_path: Path) -> None:
+    cut = Preprocess(source="test", crop_share=(0.9, 0.9), size=(20, 20))
+    with pytest.raises(InputRefusedError, match="where boxes are not followed"):
+        read(write(tmp_path, "one.txt", WRITTEN["one.txt"]), cut)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
         ("one.txt", "9 .5 .5 .5 .5\n", "has class 9"),
         ("one.txt", "1 .5 x .5 .5\n", "is not what YOLO writes"),
+        ("one.txt", "1 .5 nan .5 .5\n", "is not what YOLO writes"),
+        ("one.txt", "1 .5 .5 .5 .5 .5 .5 .5\n", "a line has 7 numbers"),
+        ("boxes.json", json.dumps(COCO).replace("10", "Infinity", 1), "is not what COCO writes"),
         ("one.xml", VOC.replace("hat", "boat"), "does not have"),
         ("one.xml", "<annotation>", "is not what Pascal VOC writes"),
         ("boxes.json", json.dumps(COCO | {"annotations": [{}]}), "is not what COCO writes"),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from nhle_onnx.data.metadata import open_described
 from nhle_onnx.data.samples import open_samples, read_unlabelled
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.values.preprocess import Preprocess
@@ -79,6 +80,38 @@ def test_a_damaged_data_set_is_refused(damage: str, tmp_path: Path) -> None:
     (tmp_path / "saved" / damage).write_text("{")
     with pytest.raises(InputRefusedError):
         read(tmp_path / "saved")
+
+
+def test_a_data_set_without_rows_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "saved", make_table([0]).slice(0, 0), names=list(LABELS))
+    save(tmp_path / "none", names=list(LABELS))
+    parquet.write_table(make_table([0]).slice(0, 0), tmp_path / "x.parquet")
+    fill(tmp_path / "described", "file_name,label\n")
+    for name, reason in (
+        ("saved", "holds no rows"), ("x.parquet", "holds no rows"), ("none", "it lists no files"),
+        ("described", "lists no images"),
+    ):  # fmt: skip
+        with pytest.raises(InputRefusedError, match=reason):
+            read(tmp_path / name)
+
+
+def fill(folder: Path, table: str) -> None:
+    """A folder that a table describes."""
+    folder.mkdir()
+    (folder / "metadata.csv").write_text(table)
+    (folder / "a.png").write_bytes(encode(0))
+
+
+def test_samples_that_vanish_while_they_are_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at their form and their opening."""
+    with pytest.raises(InputRefusedError, match="no longer holds its metadata"):
+        open_described(tmp_path, TARGET, PREPROCESS, LABELS)
+    found = iter(["shards", None])
+    monkeypatch.setattr("nhle_onnx.data.samples.find_shards", lambda _: next(found))
+    with pytest.raises(InputRefusedError, match="no longer holds shards"):
+        read(tmp_path)
 
 
 def test_rows_without_a_class_or_an_image_are_refused(tmp_path: Path) -> None:

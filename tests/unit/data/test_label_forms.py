@@ -68,6 +68,7 @@ def test_every_form_is_read(form: str, tmp_path: Path) -> None:
         ("labels.json", "[1, 2]"),
         ("labels.csv", "wnid,words,colour\nn1,a,red\nn2,b,blue\n"),
         ("labels.csv", "0,a\n1\n"),
+        ("labels.csv", " , \n\n"),
         ("data.yaml", "nc: 2\n"),
         ("data.yaml", "names: *others\n"),
         ("labels.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:ab\n"),
@@ -100,6 +101,17 @@ def test_metadata_names_classes(
     model = load_model(lenet_copy)
     model.proto.metadata_props.add(key=key, value=value)
     assert find_labels(model, 2, None) == expected
+
+
+@pytest.mark.parametrize("labels", [None, [], "a\nb", {"0": "a"}])
+def test_a_report_without_labels_is_passed_over(labels: object, lenet_copy: Path) -> None:
+    model = load_model(lenet_copy)
+    report = {"edited": {"sha256": model.sha256}, "labels": labels}
+    lenet_copy.with_suffix(".report.json").write_text(json.dumps(report))
+    expected = lenet_copy.with_name("labels.txt").read_text().split("\n")
+    assert find_labels(model, 10, None)[:2] == tuple(expected[:2])
+    lenet_copy.with_suffix(".report.json").write_text(json.dumps(report | {"labels": ["a"] * 10}))
+    assert find_labels(model, 10, None) == ("a",) * 10
 
 
 def test_a_config_without_labels_is_passed_over(tmp_path: Path) -> None:

@@ -144,7 +144,14 @@ def test_nothing_is_guessed(lenet_copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"image_mean": "x"}', '{"image_mean": [0.5, 0.5], "image_std": [1]}']
+    "text",
+    [
+        "{",
+        "[]",
+        '{"image_mean": "x"}',
+        '{"image_mean": [0.5, 0.5], "image_std": [1]}',
+        '{"image_mean": [0.5], "fit": "contain", "pad_color": [900]}',
+    ],
 )
 def test_a_broken_sidecar_is_refused(lenet_copy: Path, text: str) -> None:
     lenet_copy.with_name("preprocessor_config.json").write_text(text)

@@ -143,8 +143,39 @@ def test_ultralytics_crops_squares_and_squashes_others() -> None:
             np.testing.assert_allclose(inputs, expected.transpose(2, 0, 1) / 255, atol=1e-6)
 
 
+def test_a_processor_may_be_described_inside_of_another() -> None:
+    """As processors of images and texts are saved."""
+    inner = {"image_processor_type": "ViTImageProcessor", "size": 24}
+    assert read({"processor_class": "X", "image_processor": inner}) == read(inner)
+
+
+def test_what_is_not_resized_keeps_its_size() -> None:
+    kept = {"do_resize": False, "size": 28, "crop_size": 24}
+    found = read({"image_processor_type": "MobileViTImageProcessor", **kept})
+    image = make_photo(40, 30, "RGB")
+    inputs = prepare_image(image, make_input(3, 24, 24), found)
+    expected = crop_centre(image, 24, 24)[..., ::-1].transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(inputs, expected, atol=1e-6)
+
+
+def test_ultralytics_puts_borders_around_what_a_detector_sees() -> None:
+    metadata = {"author": "Ultralytics", "task": "detect", "imgsz": "[24, 32]"}
+    found = ultralytics.parse(metadata, "here")
+    image = Image.new("RGB", (16, 6), (255, 0, 0))
+    inputs = prepare_image(image, make_input(3, 24, 32), found)
+    rows = (inputs[0] == 1).all(1)
+    assert rows.tolist() == [*[False] * 6, *[True] * 12, *[False] * 6]
+    np.testing.assert_allclose(inputs[:, ~rows], 114 / 255, atol=1e-6)
+
+
 @pytest.mark.parametrize(
-    "changes", [{"task": "pose"}, {"imgsz": "os.getcwd()"}, {"imgsz": "[1, 2, 3]"}]
+    "changes",
+    [
+        {"task": "pose"},
+        {"imgsz": "os.getcwd()"},
+        {"imgsz": "[1, 2, 3]"},
+        {"imgsz": f"[{' ' * 2**20}24, 24]"},
+    ],
 )
 def test_other_ultralytics_models_are_refused(changes: dict[str, str], lenet_copy: Path) -> None:
     lenet_copy.with_name("preprocessor_config.json").unlink()
@@ -237,6 +268,10 @@ def find(**flags: object) -> Preprocess | None:
     [
         ({"resize": "squash"}, {"size": (24, 24), "crop": (24, 24)}),
         ({"resize": "shortest"}, {"shortest_edge": 24, "crop": (24, 24)}),
+        (
+            {"resize": "shortest", "size": (24, 12)},
+            {"size": (24, 12), "fit": "cover", "crop": (24, 12), "shortest_edge": None},
+        ),
         ({"resize": "longest"}, {"size": (24, 24), "fit": "contain", "crop": (24, 24)}),
         ({"crop_pct": 0.95}, {"shortest_edge": 25, "crop": (24, 24)}),
         ({"crop_pct": 0.5, "resize": "squash"}, {"size": (48, 48), "crop": (24, 24)}),

@@ -1,10 +1,14 @@
 """Samples batch by batch: the same inputs as all at once, in order, in little memory."""
 
+import io
+import os
 import signal
 import subprocess
+import tarfile
 import tempfile
 import threading
 import tracemalloc
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -254,6 +258,29 @@ class Counting:
     def _prepare(self, fill: Fill, piece: list[int], prepared: Array) -> None:
         self.prepared.extend(piece)
         fill(prepared)
+
+
+def test_an_array_that_ends_early_is_refused(tmp_path: Path) -> None:
+    """Whatever the archive says of its size."""
+    path, stream = tmp_path / "short.npz", io.BytesIO()
+    np.save(stream, np.zeros((10, 4), np.float32))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", stream.getvalue()[:-16])
+        archive.infolist()[0].file_size += 16  # as the directory at the end then says
+    array = open_array(path, "x")
+    assert len(next(array.read_rows([range(9)]))) == 9
+    with pytest.raises(InputRefusedError, match="it is cut short"):
+        next(array.read_rows([range(10)]))
+
+
+def test_a_tar_that_is_cut_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("3/a.png", "3/b.png"):
+            archive.add(next(SAMPLES.rglob("*.png")), name)
+    source = open_lenet_samples(tmp_path / "a.tar")
+    os.truncate(tmp_path / "a.tar", 600)
+    with pytest.raises(InputRefusedError, match=r"b\.png is cut short"):
+        source.read([1])
 
 
 def test_closing_stops_the_threads() -> None:

@@ -13,15 +13,17 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
-from nhle_onnx.detection.reading import Answers, list_detections, read_answers
+from nhle_onnx.detection.reading import Answers, list_detections, read_answers, read_corners
 from nhle_onnx.detection.restoring import restore_channels
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.image_input import read_image_input
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.unlearning.channel_mask import mask_channels, resolve_channel_mask
-from nhle_onnx.values.detector import Detector
+from nhle_onnx.values.detector import BoxTensor, Detector
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.workflows.detection.subject import find_subject, name_outputs
 from support import detectors
 from support.detectors import CLASSES, EXTENT, export
 
@@ -201,6 +203,75 @@ def test_maps_that_are_not_decoded_are_refused(tmp_path: Path) -> None:
     assert not may_detect(model)
     with pytest.raises(UnsupportedModelError, match="not decoded boxes"):
         find_detector(model, read_image_input(model), knows)
+
+
+def test_boxes_may_be_written_with_the_top_first() -> None:
+    """As TensorFlow writes them, and NonMaxSuppression reads them."""
+    layout = BoxTensor(name="b", axis=2, form="corners-yx", is_relative=True)
+    found = read_corners(layout, np.float32([[[0.1, 0.2, 0.3, 0.4]]]), (10, 100))
+    np.testing.assert_allclose(found, [[[20, 1, 40, 3]]], rtol=1e-6)
+
+
+class Fixed(nn.Module):
+    """Boxes and scores that no layer computes."""
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = images.flatten(2)[:, :, :16].transpose(1, 2).sigmoid()
+        return torch.cat([rows, rows[..., :1]], 2), rows
+
+
+class Blind(detectors.Decoupled):
+    """The coarse scale sees no class."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found = super().forward(images)
+        return found * torch.cat([torch.ones(16), torch.zeros(4)])
+
+
+class Mixed(detectors.Decoupled):
+    """Locations in an order of their own."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images)[..., [0, 5, 3, *range(6, 20), 1, 4, 2]]
+
+
+@pytest.mark.parametrize(
+    ("make", "outputs", "reason"),
+    [
+        (Fixed, PAIR, "no layer computes the scores"),
+        (Blind, ("output0",), "was found at 16 of 20 locations"),
+        (Mixed, ("output0",), "are not anchors in order"),
+    ],
+)
+def test_what_is_computed_in_another_way_is_refused(
+    make: Callable[[], nn.Module], outputs: tuple[str, ...], reason: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    path = export(make(), tmp_path / "model.onnx", outputs)
+    with pytest.raises(UnsupportedModelError, match=reason):
+        find(path)
+    assert find_subject(load_model(path), ModelFlags()) is None
+
+
+def test_a_detector_beyond_doubt_is_named_with_what_is_in_the_way(tmp_path: Path) -> None:
+    path = with_suppression(export(Fixed(), tmp_path / "model.onnx", PAIR))
+    with pytest.raises(UnsupportedModelError, match="no layer computes the scores"):
+        find_subject(load_model(path), ModelFlags())
+
+
+def test_boxes_that_are_no_output_cannot_be_compared(forms: dict[str, Path]) -> None:
+    subject = find_subject(load_model(with_suppression(forms["competing"])), ModelFlags())
+    assert subject is not None
+    with pytest.raises(UnsupportedModelError, match="shows no boxes and scores"):
+        name_outputs(subject)
+
+
+def test_an_objectness_is_known_by_its_box(forms: dict[str, Path]) -> None:
+    """Also where nothing names the classes; one from a layer of its own stands alone."""
+    for form in ("fused", "objectness"):
+        model = load_model(forms[form])
+        detector = find_detector(model, read_image_input(model), lambda _: False)
+        assert (detector.scores.objectness, detector.num_classes) == (4, CLASSES)
 
 
 def test_nothing_is_detected_where_no_score_is_high() -> None:

@@ -41,6 +41,22 @@ def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     assert sorted(take_value(outcome) for outcome in outcomes) == list("abcd")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_processes_that_were_all_killed_lose_nothing_and_complain_of_nothing(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from support import jobs; from pathlib import Path;"
+        "from nhle_onnx.engines.processes import Processes;"
+        "work = {name: Path(sys.argv[2], name) for name in 'ab'};"
+        "print(*sorted(o.value for o in Processes(1).run(jobs.kill_all_once, work, 1)))"
+    )
+    command = [sys.executable, "-c", program, TESTS, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("a b\n", "")
+
+
 def test_each_failure_is_its_own() -> None:
     kinds = {name: name for name in ("lost", "fine", "refused", "crashed", "also fine")}
     with open_engine("processes", 2) as engine:

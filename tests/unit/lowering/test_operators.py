@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, defs, helper
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.module import lower_model
 from nhle_onnx.lowering.operators import OPERATORS, Operator
+from nhle_onnx.lowering.ops.linear import lay_out_channels_last
 from nhle_onnx.values.model import OnnxModel
 from support.graphs import make_model, make_node, run_model
 from support.node_cases import INAPPLICABLE, Case, list_cases, lower_case, run_case
@@ -217,3 +218,11 @@ def test_rows_of_one_operator_do_not_overlap() -> None:
     for opset in range(7, 26):
         served = [(row.domain, row.op_type) for row in OPERATORS if row.serves(opset)]
         assert len(served) == len(set(served))
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 2), (4, 3, 1, 1), (4, 1, 3, 3)])
+def test_a_kernel_laid_out_is_not_copied(shape: tuple[int, ...]) -> None:
+    kernel = torch.randn(shape)
+    laid_out = lay_out_channels_last(kernel)
+    assert laid_out.data_ptr() != kernel.data_ptr()
+    assert lay_out_channels_last(laid_out) is laid_out

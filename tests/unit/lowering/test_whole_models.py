@@ -51,9 +51,12 @@ def check_logits(network: nn.Module, name: str, exporter: str, path: Path) -> No
     export_example(network, make_images(name, 2), exporter, path)
     images = make_images(name, 3)
     expected = run_model(path, images.numpy())[0]
+    module = lower(path).module
     with torch.no_grad():
-        computed = lower(path).module(images).numpy()
+        computed = module(images).numpy()
     np.testing.assert_allclose(computed, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    # on this device nothing can be read, and so no shape is
+    assert module.to("meta")(images.to("meta")).shape == expected.shape
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,12 @@ import pytest
 
 from nhle_onnx.release.bom import render_bom
 from nhle_onnx.release.provenance import make_statement
-from nhle_onnx.release.report import read_trajectory, render_json, upgrade_report
+from nhle_onnx.release.report import (
+    read_trajectory,
+    render_json,
+    require_report_of,
+    upgrade_report,
+)
 from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.report import (
@@ -23,6 +29,7 @@ from nhle_onnx.values.report import (
     UnlearnReport,
     Unmasked,
 )  # fmt: skip
+from support.assertions import assert_refuses
 from support.boms import read_bom
 
 HEAD = ClassifierHead(
@@ -312,3 +319,14 @@ def test_a_report_of_the_first_version_can_still_be_read() -> None:
     assert (step.alignment_loss, step.forget_margin) == (0.125, -1.0)
     assert read_trajectory(second) == (step,)
     assert upgrade_report(second) == second
+
+
+def test_a_report_goes_with_one_model() -> None:
+    document = json.loads(render_json(make_report()))
+    require_report_of(Path("r.json"), document, Path("m.onnx"), digest("new"))
+    for other in (document | {"edited": None}, {}, [], None, document):
+        error = assert_refuses(
+            lambda other=other: require_report_of(Path("r"), other, Path("m.onnx"), digest("old")),
+            "r is the report of another model than m.onnx: the digests differ",
+        )
+        assert error.remedy == "Give the .report.json that was written with it."

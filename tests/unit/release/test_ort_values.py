@@ -16,12 +16,14 @@ from nhle_onnx.hints import word
 from nhle_onnx.release.ort_format import (
     Comparison,
     _measure_difference,
+    compare_detectors,
     compare_with_onnx,
     convert_to_ort,
 )
 from nhle_onnx.runtime.noise import make_noise
+from nhle_onnx.values.preprocess import ImageInput
 from support.assertions import assert_told
-from support.graphs import run_model
+from support.graphs import make_model, make_node, run_model
 from support.shipped import LENET
 
 
@@ -123,3 +125,43 @@ def test_a_comparison_counts_answers_and_differences() -> None:
     assert (found.images, found.agreement) == (40, pytest.approx(share))
     expected = (np.abs(scores[0] - scores[1]) / np.maximum(1, np.abs(scores[1]))).max()
     assert found.largest_difference == pytest.approx(expected, rel=1e-4)
+
+
+def make_two_outputs(*scales: float) -> ModelProto:
+    """Two outputs, each the input times a number."""
+    nodes = [make_node("Mul", f"x c{index}", f"y{index}") for index in range(2)]
+    constants = {f"c{index}": np.array(scale, np.float32) for index, scale in enumerate(scales)}
+    outputs = {f"y{index}": ("n", 1, 2, 2) for index in range(2)}
+    return make_model(nodes, {"x": ("n", 1, 2, 2)}, outputs, constants)
+
+
+def test_detectors_agree_where_every_number_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three images, the third has numbers that differ: in one of two outputs."""
+    model, other = make_two_outputs(1.0, 1.0), make_two_outputs(1.0, 1.02)
+    images = (
+        np.ones((4, 1, 2, 2), np.float32)
+        * np.array([0, 0.4, 1, 2], np.float32)[:, None, None, None]
+    )
+    target = ImageInput(
+        name="x", dtype="float32", batch=None, channels=1, height=2, width=2, layout="NCHW"
+    )
+    found = compare_detectors(convert_to_ort(other), model, ("y0", "y1"), images, target, 3)
+    assert (found.images, found.agreement) == (4, 0.5)
+    assert found.largest_difference == pytest.approx(0.02, rel=1e-3)
+    same = compare_detectors(convert_to_ort(model), model, ("y0", "y1"), images, target, 3)
+    assert same == Comparison(images=4, agreement=1.0, largest_difference=0.0)
+    monkeypatch.setattr("nhle_onnx.release.ort_format.MAX_DIFFERENCE", 0.0)
+    same = compare_detectors(convert_to_ort(model), model, ("y0", "y1"), images, target, 3)
+    assert same.agreement == 1.0
+
+
+@pytest.mark.parametrize(("name", "difference"), [("y0", 0.0), ("y1", 0.02), ("inner", 0.0)])
+def test_an_inner_tensor_is_compared_by_the_first_output(name: str, difference: float) -> None:
+    """A .ort file has no other than its outputs."""
+    model, other = make_two_outputs(1.0, 1.0), make_two_outputs(1.0, 1.02)
+    images = np.ones((2, 1, 2, 2), np.float32)
+    target = ImageInput(
+        name="x", dtype="float32", batch=None, channels=1, height=2, width=2, layout="NCHW"
+    )
+    found = compare_with_onnx(convert_to_ort(other), model, name, images, target, 3)
+    assert found.largest_difference == pytest.approx(difference, rel=1e-3)

@@ -2,19 +2,28 @@
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import onnx
 import pytest
+from cryptography.hazmat.primitives import serialization
 from onnx import numpy_helper
 
+from nhle_onnx.errors import UsageError
 from nhle_onnx.release.sidecars import list_sidecars
-from nhle_onnx.release.signature import check_signature, name_signature, sign_files
+from nhle_onnx.release.signature import (
+    check_signature,
+    fingerprint,
+    name_signature,
+    sign_contents,
+    sign_files,
+)
 from nhle_onnx.values.signature import SigningKey, TrustedKey
-from support.assertions import assert_refuses
+from support.assertions import assert_refuses, assert_told
 from support.graphs import make_model, make_node, place_outside
 from support.shipped import LENET
-from support.signing_keys import write_keys, write_texts
+from support.signing_keys import NAMES, Keys, rename_signed, write_keys, write_texts
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +147,12 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
 
 def test_what_holds_weights_of_what(folder: Path) -> None:
     """Each name once, as it is written; and whoever says .onnx is held to it."""
+    (folder / "no.name").write_bytes(save_model(folder / "m.onnx", "").read_bytes())
+    assert_refuses(lambda: list_sidecars(folder / "no.name"), "keeps weights in '', which lies")
+    nameless = onnx.load(folder / "m.onnx", load_external_data=False)
+    del nameless.graph.initializer[0].external_data[:]
+    (folder / "no.name").write_bytes(nameless.SerializeToString())
+    assert_refuses(lambda: list_sidecars(folder / "no.name"), "keeps weights in '', which lies")
     model = save_model(folder / "m.onnx", "w.bin", "./w.bin", "w.bin", "sub/v.bin")
     assert sorted(list_sidecars(model)) == ["sub/v.bin", "w.bin", "w.bin"]
     assert list_sidecars(LENET) == list_sidecars(folder / "a.txt") == ()
@@ -161,3 +176,62 @@ def test_what_holds_weights_of_what(folder: Path) -> None:
     assert_refuses(
         lambda: list_sidecars(folder / "pipe"), "pipe cannot be read: it is not a regular file"
     )
+
+
+def test_contents_are_signed_before_they_are_written(folder: Path, keys: Path) -> None:
+    key = SigningKey(private_key=keys / "encrypted", password="secret")  # noqa: S106 - a test's
+    contents = {"b.txt": b"b.txt", "a.txt": b"a.txt"}
+    (folder / "s.sig").write_bytes(sign_contents(contents, key))
+    trusted = TrustedKey(public_key=keys / "public")
+    signed = check_signature([folder / "a.txt"], folder / "s.sig", trusted)
+    assert [file.name for file in signed] == ["a.txt", "b.txt"]
+    public = serialization.load_pem_public_key((keys / "public").read_bytes())
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    content = public.public_bytes(serialization.Encoding.DER, form)
+    assert fingerprint(key) == hashlib.sha256(content).hexdigest()
+
+
+def test_without_the_extra_nothing_is_signed(
+    folder: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "nhle_onnx.release.bundle", raising=False)
+    monkeypatch.setitem(sys.modules, "model_signing", None)
+    with pytest.raises(UsageError) as caught:
+        sign_files([folder / "a.txt"], folder / "s.sig", SigningKey(private_key=keys / "private"))
+    assert_told(caught.value, "signatures need a package that is not installed: model_signing")
+    assert caught.value.remedy == "In a clone of nhle-onnx: `pip install '.[sign]'`."
+
+
+def test_a_signature_is_named_after_the_first_file(folder: Path) -> None:
+    assert name_signature([folder / "a.txt"]) == folder / "a.txt.sig"
+
+
+def test_names_that_leave_the_folder_do_not_fit(folder: Path, keys: Path) -> None:
+    signature = folder / "s.sig"
+    sign_files(
+        [folder / name for name in NAMES], signature, SigningKey(private_key=keys / "private")
+    )
+    (folder / "private.pem").write_bytes((keys / "private").read_bytes())
+    signature.write_bytes(rename_signed(signature.read_bytes(), "b.txt", "../b", Keys(folder)))
+    trusted = TrustedKey(public_key=keys / "public")
+    assert_refuses(
+        lambda: check_signature([folder / "a.txt"], signature, trusted),
+        f"{signature} does not fit: ../b lies outside the folder",
+    )
+
+
+def test_a_signed_file_that_cannot_be_read(
+    folder: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, signature = folder / "a.txt", folder / "s.sig"
+    sign_files([one], signature, SigningKey(private_key=keys / "private"))
+
+    def fail(_path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("nhle_onnx.release.signature.digest_regular", fail)
+    error = assert_refuses(
+        lambda: check_signature([one], signature, TrustedKey(public_key=keys / "public"))
+    )
+    assert error.reason == f"{one} cannot be read: Permission denied"
+    assert error.remedy == "Give the path of a readable file."

@@ -14,7 +14,9 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.release.viewer.documents import read_document, read_documents
 from nhle_onnx.release.viewer.pages import list_pages
 from nhle_onnx.release.viewer.server import PageServer
-from support.reports import AUDIT, EDIT, FLEET, HOSTILE, VERIFICATION
+from support.assertions import assert_refuses
+from support.detection_reports import DETECTED
+from support.reports import AUDIT, EDIT, FLEET, HOSTILE, OUTCOMES, VERIFICATION
 
 REPORTS = {"edit": EDIT, "verify": VERIFICATION, "audit": AUDIT, "fleet": FLEET}
 
@@ -145,8 +147,46 @@ def test_what_is_no_report_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_reports_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputRefusedError, match="there is no report"):
-        read_documents((tmp_path,))
+    other = tmp_path / "other"
+    other.mkdir()
+    error = assert_refuses(lambda: read_documents((tmp_path, other)))
+    assert error.reason == f"there is no report in {tmp_path}, {other}"
+    assert error.remedy == (
+        "Give a .report.json of `unlearn`, or the JSON output of `verify`, `audit` or `fleet`."
+    )
+
+
+def test_every_report_has_its_page(folder: Path) -> None:
+    pages = list_pages(read_documents((folder / "fleet.json", folder / "verify.json")))
+    assert list(pages) == ["", "report/0", "report/1"]
+    assert "broken" in pages["report/0"]()
+    assert "What attacks found" not in pages[""]()
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (render_json(replace(EDIT, forget=(10,))), "it names class 10 of 10"),
+        (render_json(EDIT).replace('"true": 8', '"true": 11'), "it names class 11 of 10"),
+        (
+            render_json(
+                replace(EDIT, outcomes=replace(OUTCOMES, confusion={"edited": ((0, 12, 1),)}))
+            ),
+            "it names class 12 of 10",
+        ),
+        (render_json(DETECTED).replace('"index": 0', '"index": 3'), "it names class 3 of 3"),
+        (render_json(replace(DETECTED, forget=(4,), scenes=())), "it names class 4 of 3"),
+        (render_json(replace(DETECTED, forget=(4,))), "it names class 4 of 3"),
+        ("[]", "it is no JSON object"),
+        ('{"schema": "x"}', "'x'"),
+    ],
+)
+def test_classes_that_are_not_there_are_named(document: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(document, "utf-8")
+    error = assert_refuses(lambda: read_document(path))
+    assert error.reason == f"{path} is not a report that can be shown: {reason}"
+    assert error.remedy.startswith("Give a .report.json of `unlearn`, or the JSON output of ")
 
 
 def test_reports_of_the_first_version_are_read(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nhle_onnx.unlearning.cwm import (
     find_floor,
     find_important_units,
     find_shadowed,
+    lower_bias,
     mask_classes,
     resolve_mask,
 )
@@ -177,13 +178,23 @@ def test_floor_goes_through_the_scale_of_the_bias(scale: float, factor: float) -
 def test_behind_a_clamp_the_mask_must_lose_the_tie() -> None:
     clamped = replace(make_head(), is_clamped=True)
     last = ForgetRequest(forget=(2, 3), num_classes=K)
-    (note,) = check_maskable(clamped, last, "floor")
-    assert "as class 0 stands before it" in note
-    with pytest.raises(UnsupportedModelError, match="class 0 wins") as caught:
-        check_maskable(clamped, REQUEST, "floor")
-    assert word(caught.value.remedy, "flags").startswith(
-        "Use --method nhle, which trains the features and is "
-    )
+    for mask in ("floor", "convex"):
+        assert check_maskable(clamped, last, mask) == (
+            (
+                "a ReLU, Clip or another function with a lower bound follows the head: the masked "
+                "score is that bound, which loses even a tie, as class 0 stands before it"
+            ),
+        )
+        with pytest.raises(UnsupportedModelError) as caught:
+            check_maskable(clamped, REQUEST, mask)
+        assert caught.value.reason == (
+            "a ReLU, Clip or another function with a lower bound follows the head, and class 0 "
+            "wins whenever all scores are clipped to that bound, being first"
+        )
+        assert word(caught.value.remedy, "flags") == (
+            "Use --method nhle, which trains the features and is judged by them, or --mask drop, "
+            "which takes the class's row out."
+        )
     assert check_maskable(clamped, REQUEST, "zero") == ()
     assert check_maskable(make_head(), REQUEST, "floor") == ()
 
@@ -191,8 +202,50 @@ def test_behind_a_clamp_the_mask_must_lose_the_tie() -> None:
 def test_a_shadow_behind_a_cap_is_refused() -> None:
     capped = replace(make_head(), is_capped=True)
     assert check_maskable(capped, REQUEST, "floor") == ()
-    with pytest.raises(UnsupportedModelError, match="rounds high scores to one number"):
+    with pytest.raises(UnsupportedModelError) as caught:
         check_maskable(capped, REQUEST, "convex")
+    assert caught.value.reason == (
+        "what follows the head rounds high scores to one number, so that the shadow of a class can "
+        "tie with it"
+    )
+    assert word(caught.value.remedy, "flags") == "Give --mask floor."
+
+
+@pytest.mark.parametrize(
+    ("kind", "bias", "lowest", "scale", "stretch", "expected"),
+    [
+        (np.float32, 4.0, None, 1.0, 1.0, -6.0),
+        (np.float32, 4.0, None, -2.0, 1.0, 9.0),
+        (np.float32, 4.0, None, 1.0, 0.5, -16.0),
+        (np.float32, 4.0, None, 1.0, 3.0, -6.0),
+        (np.float16, 4.0, None, 1.0, 1.0, -28.0),
+        (np.float32, 4.0, -3.0, 1.0, 1.0, -3.0),
+        (np.float32, 4.0, -7.0, 1.0, 1.0, -6.0),
+        (np.float32, 2.0**30, None, 1.0, 1.0, 2.0**30 - 2.0**8),
+        (np.float32, -(2.0**30), None, 1.0, 1.0, -(2.0**30) - 2.0**8),
+    ],
+)
+def test_a_bias_is_lowered_by_a_margin_in_logits(
+    kind: type, bias: float, lowest: float | None, scale: float, stretch: float, expected: float
+) -> None:
+    """As far as its format goes, and by no less than rounding there would take away."""
+    values = HeadValues(
+        weight=np.zeros((K, D), kind), bias=np.array([0, bias, 0, 0], kind), stretch=stretch,
+        lowest_bias=None if lowest is None else np.array([0, 0, lowest, 0]),
+    )  # fmt: skip
+    assert lower_bias(values, make_head(0, scale), 1, 2) == expected
+
+
+def test_a_class_without_room_for_the_margin_is_not_shadowed() -> None:
+    """The nearest, class 1, has room for 9 of 10 logits, in its own scale and stretch."""
+    values = HeadValues(weight=np.array([[9.0], [0], [0], [1]]), bias=np.zeros(K))
+    request = ForgetRequest(forget=(0,), num_classes=K)
+    for room, scale, stretch, expected in (
+        (9.0, 1.0, 1.0, 3), (10.0, 1.0, 1.0, 1), (5.0, 2.0, 1.0, 1), (4.9, 2.0, 1.0, 3),
+        (19.0, 1.0, 0.5, 3), (20.0, 1.0, 0.5, 1), (9.9, 1.0, 2.0, 3), (10.0, 1.0, 2.0, 1),
+    ):  # fmt: skip
+        narrow = replace(values, lowest_bias=np.array([0, -room, 0, -99]), stretch=stretch)
+        assert find_shadowed([(narrow, make_head(0, scale))], request) == [expected]
 
 
 def test_only_a_class_before_all_others_can_win_a_tie() -> None:

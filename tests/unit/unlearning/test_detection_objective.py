@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -203,3 +204,42 @@ def test_the_first_class_is_forgotten_as_any_other() -> None:
     assert losses.retain.item() == pytest.approx(1 / 4 / 4, rel=1e-3)
     assert losses.forget_margin == pytest.approx((math.log(0.6 / 0.4) - LEVEL) / 2)
     assert losses.alignment.item() > 0
+
+
+class Varied(Fixed):
+    """Features and logits that depend on the image, at two locations of background as well."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        boxes, scores, logits, features = super().forward(images)
+        means = images.mean((1, 2, 3))[:, None, None, None]
+        return [boxes, scores, logits * (1 + means), features * means.square() + means]
+
+
+def test_the_generator_decides_all() -> None:
+    """Whatever torch itself would draw: two classes of several locations are compared."""
+
+    def measure(number: int) -> list[float]:
+        torch.manual_seed(number)
+        edited = Varied()
+        objective = replace(
+            make_objective(edited), original=Varied(), mirrors=True, max_shift=2,
+            request=ForgetRequest(forget=(0, 1), num_classes=3),
+        )  # fmt: skip
+        losses = objective()
+        again = objective()
+        found = (losses.forget, losses.alignment, again.forget, again.alignment)
+        return [*(each.item() for each in found), edited.seen.sum().item(), again.win_margin]
+
+    assert measure(1) == measure(2)
+
+
+def test_forgotten_locations_count_by_what_the_original_made_of_them() -> None:
+    """Of scores .8 and .6: the loss is that of locations drawn in proportion to them."""
+    edited = Fixed()
+    objective = replace(make_objective(edited), request=ForgetRequest(forget=(0, 1), num_classes=3))
+    odds = torch.tensor([0.8, 0.6]).logit()
+    losses = torch.nn.functional.softplus((odds - LEVEL) / 2 + 0.5).tolist()
+    expected = (0.8 * losses[0] + 0.6 * losses[1]) / 1.4
+    found = np.mean([objective().forget.item() for _ in range(40)])
+    assert found == pytest.approx(expected, rel=0.02)
+    assert objective().forget_margin == pytest.approx((math.log(4) - LEVEL) / 2)

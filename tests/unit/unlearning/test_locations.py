@@ -20,6 +20,7 @@ from nhle_onnx.unlearning.locations import (
     Reader,
     find_forgotten,
     measure_overlaps,
+    spread,
     weigh,
 )
 from nhle_onnx.values.detector import BoxTensor, ClassLayer, Detector, ScoreTensor
@@ -170,3 +171,13 @@ def test_mirrored_images_agree_where_the_class_is_still_detected() -> None:
     assert measure_agreement(torch.full((1, 1, 2), 0.29), mirrored[:1, :1, :2]) == 0.0
     outputs = Outputs(Answers(None, scores), torch.rand(2, 3, 5), ())
     assert not probe_detector(outputs, Answers(None, mirrored), (8, 8)).mirrors
+
+
+@pytest.mark.parametrize(
+    ("axis", "shape"), [(1, (2, 3, 4, 5)), (-1, (2, 4, 5, 3)), (1, (2, 3, 20)), (-1, (2, 20, 3))]
+)
+def test_a_map_of_any_rank_has_a_row_for_each_location(axis: int, shape: tuple[int, ...]) -> None:
+    found = torch.arange(120.0).reshape(shape)
+    layer = replace(DETECTOR.layers[0], head=replace(HEAD, logits_axis=axis))
+    expected = found.movedim(axis, -1).reshape(2, 20, 3)
+    assert torch.equal(spread(layer, found), expected)

@@ -59,9 +59,10 @@ def score(head: Head) -> Array:
     generator = np.random.default_rng(1)
     scores = np.zeros((50, K))
     for part in head.layout.all_parts:
-        rows = read_rows(head, part) * np.array(part.row_scales or (1.0,) * K)[:, None]
+        rows = read_rows(head, part)
         if part.is_normalized:
             rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows * np.array(part.row_scales or (1.0,) * K)[:, None]
         bias = part.bias_scale * read(head.proto, f"{part.node}.b")
         logits = 9 * generator.normal(size=(50, D)) @ rows.T + bias
         for index, row in enumerate(part.rows):
@@ -85,22 +86,22 @@ def run_mask(
 
 
 @pytest.mark.parametrize(
-    ("layout", "margin"),
+    ("layout", "other", "margin"),
     [
-        (SINGLE, 10),
-        (SEVERAL, 20),
-        (replace(SINGLE, class_axis=1), 10),
-        (replace(SINGLE, op="Conv"), 10),
-        (replace(SINGLE, is_normalized=True), 10),
+        (SINGLE, 0, 10),
+        (SEVERAL, 0, 20),
+        (replace(SINGLE, class_axis=1), 0, 10),
+        (replace(SINGLE, op="Conv"), 0, 10),
+        (replace(SINGLE, is_normalized=True), 3, 10),
     ],
     ids=["one", "two", "columns", "convolution", "normalized"],
 )
 def test_a_masked_class_has_the_score_of_another_less_the_margin(
-    layout: ClassifierHead, margin: float
+    layout: ClassifierHead, other: int, margin: float
 ) -> None:
-    """Class 0, which alone has the same factor."""
+    """Class 0, which alone has the same factor; of rows of given lengths class 3."""
     after = run_mask(make_head(layout), "convex")
-    np.testing.assert_allclose(after[:, 2], after[:, 0] - margin, atol=1e-3)
+    np.testing.assert_allclose(after[:, 2], after[:, other] - margin, atol=1e-3)
 
 
 @pytest.mark.parametrize("scale", [-4.0, 0.5])
@@ -153,7 +154,7 @@ def test_a_zeroed_class_has_its_offset_alone() -> None:
     head = make_head(layout)
     run_mask(head, "zero")
     rows = read_rows(head, layout)
-    assert rows[3].tolist() == rows[2].tolist()
+    assert rows[3].tolist() == rows[1].tolist()
     assert read(head.proto, "one.b")[3] == 0
 
 
@@ -186,3 +187,16 @@ def test_a_class_alone_in_its_layer_has_nothing_to_follow() -> None:
         "class 1 has a layer of its own, which computes no retained class"
     )
     assert caught.value.remedy == 'Use method="nhle", which trains the features.'
+
+
+@pytest.mark.parametrize("mask", ["convex", "zero", "floor"])
+def test_classes_that_not_every_layer_computes_are_masked_where_they_are(mask: Mask) -> None:
+    """The second layer computes no class 1 and 3; class 2 is masked in it all the same."""
+    layout = replace(SINGLE, parts=(replace(OTHER, rows=(1, -1, 0, -1)),))
+    for forget in ((1, 2), (2, 1)):
+        head = make_head(layout)
+        before = read_rows(head, layout.parts[0]).copy()
+        run_mask(head, mask, forget)
+        after = read_rows(head, layout.parts[0])
+        assert after[1:].tolist() == before[1:].tolist()
+        assert after[0].tolist() == (before[1].tolist() if mask == "convex" else [0.0] * D)

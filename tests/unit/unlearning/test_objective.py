@@ -23,6 +23,7 @@ from nhle_onnx.unlearning.objective import (
     ForgetObjective,
     draw_partners,
 )
+from nhle_onnx.unlearning.resistance import Labelled, label
 from nhle_onnx.values.request import ForgetRequest
 
 
@@ -347,3 +348,52 @@ def test_hardening_lays_images_out_as_the_network_takes_them() -> None:
     labels = encode_negative_hot(objective.forget_classes, objective.request)
     assert objective.augment(images, labels).shape == images.shape
     assert shapes == [(2, 4, 5, 3)]
+
+
+class Recorder:
+    """In an attacker's place: always measures 0.5, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Labelled, Labelled, torch.Generator]] = []
+
+    def measure(self, known: Labelled, fresh: Labelled, generator: torch.Generator) -> torch.Tensor:
+        self.given.append((known, fresh, generator))
+        return torch.tensor(0.5)
+
+
+def test_what_an_attacker_would_learn_counts_with_the_alignment(plain: ForgetObjective) -> None:
+    recorder = Recorder()
+    plain.forget_classes[1] = 2
+    objective = replace(plain, request=ForgetRequest(forget=(1, 2), num_classes=3))
+    expected = measure_alignment(objective)
+    resisting = replace(
+        objective, resistance=recorder, layout="NHWC", module=Last(objective.module),
+        original=Last(objective.original), generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert resisting().alignment.item() == pytest.approx(expected + 6 * 0.5, rel=1e-4)
+    ((known, fresh, generator),) = recorder.given
+    images = torch.cat([plain.forget, plain.anchors]).permute(0, 2, 3, 1)
+    assert torch.equal(known.inputs, images)
+    with torch.no_grad():
+        logits = objective.original(images.permute(0, 3, 1, 2))[0]
+    assert torch.equal(known.answers, label(logits, plain.forget_classes, objective.request))
+    assert torch.equal(fresh.inputs, images[:3])
+    assert fresh.answers.tolist() == [[0, 1, 0], [0, 0, 1], [0, 1, 0]]
+    assert generator is resisting.generator
+
+
+def measure_alignment(objective: ForgetObjective) -> float:
+    return replace(objective, generator=torch.Generator().manual_seed(0))().alignment.item()
+
+
+class Last(nn.Module):
+    """The same network for images whose channels come last."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert images.shape[3] == 1
+        found: tuple[torch.Tensor, torch.Tensor] = self.module(images.permute(0, 3, 1, 2))
+        return found

@@ -108,3 +108,67 @@ def test_training_against_an_attacker_makes_the_class_slower_to_learn() -> None:
         measure(resistance, seed).backward()
         optimizer.step()
     assert attack() < 0.7 * before
+
+
+def test_an_attacker_of_one_step_is_as_his_formulas_say() -> None:
+    """Adam's first step moves each number by its rate, whatever the gradient; then the class wins
+    or loses by a margin of 1, and the network's numbers get the gradient at the attacker's.
+    """
+    network = Network()
+    rows = read_rows(network)
+    known, fresh = draw(16, 0), pick(draw(8, 100), 8)
+    attacker = copy.deepcopy(network).requires_grad_()
+    weight = torch.zeros(1, 6, requires_grad=True)
+    bias = torch.full((1,), float(rows.bias[[0, 2]].mean()), requires_grad=True)
+
+    def answer(inputs: Tensor) -> Tensor:
+        scores, features = attacker(inputs)
+        own = features @ weight.T + bias
+        return torch.cat([scores[:, :1], own, scores[:, 2:]], 1)
+
+    loss = torch.nn.functional.cross_entropy(answer(known.inputs), known.answers)
+    own = [*attacker.parameters(), weight, bias]
+    whole = [*own[:-2], *map(torch.from_numpy, rows)]
+    gradients = torch.autograd.grad(loss, own)
+    with torch.no_grad():
+        for number, gradient, measured in zip(own, gradients, whole, strict=True):
+            number.sub_(5e-3 * measured.square().mean().sqrt() * gradient.sign())
+    scores = answer(fresh.inputs)
+    margins = scores[:, 1] - scores[:, [0, 2]].amax(1)
+    expected = torch.nn.functional.softplus(margins + 1).mean()
+    found = make_resistance(network, 1).measure(known, fresh, torch.Generator().manual_seed(0))
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+    found.backward()
+    slopes = torch.autograd.grad(expected, list(attacker.body.parameters()))
+    for parameter, slope in zip(network.body.parameters(), slopes, strict=True):
+        torch.testing.assert_close(parameter.grad, slope, rtol=1e-3, atol=1e-6)
+
+
+def test_the_number_of_steps_is_drawn_up_to_the_most() -> None:
+    """By the generator: so many times the attacker looks at what he knows."""
+    network = Network()
+    resistance = make_resistance(network, 3)
+    seen: list[int] = []
+    resistance._attacker.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    counts = set()
+    for seed in range(20):
+        seen.clear()
+        measure(resistance, seed)
+        assert seen[-1] == 8
+        counts.add(seen.count(32))
+    assert counts == {1, 2, 3}
+
+
+def test_whole_numbers_move_by_their_spread_about_a_mean() -> None:
+    """Weights that count from a zero point would otherwise leap."""
+    network = Network()
+    network.body.weight.data += 1
+    weight = network.body.weight.detach()
+    sizes = weight.square().mean().sqrt().item(), weight.std(correction=0).item()
+    for quantized, size in zip(((), (network.body.weight,)), sizes, strict=True):
+        resistance = Resistance(
+            network, read_rows(network), REQUEST, most_steps=1, quantized=quantized
+        )
+        measure(resistance)
+        moved = resistance._attacker.module.body.weight - weight
+        assert moved.abs().max().item() == pytest.approx(5e-3 * size, rel=0.02)

@@ -1,5 +1,7 @@
 """Which tensors each scope trains, on networks whose layers are known by name."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -7,8 +9,10 @@ from onnx import helper
 
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
-from nhle_onnx.unlearning.scope import select_tensors
-from support.graphs import make_model
+from nhle_onnx.hints import word
+from nhle_onnx.unlearning.scope import count_trained, describe_share, select_tensors
+from nhle_onnx.values.model import ClassifierHead, OnnxModel
+from support.graphs import make_model, make_node
 from support.shipped import LENET, MOBILENET
 
 LENET_FEATURES = [
@@ -108,3 +112,56 @@ def test_the_head_of_a_model_without_a_bias_is_its_weight(tmp_path) -> None:  # 
     onnx.save(proto, path)
     model = load_model(path)
     assert select_tensors(model, find_head(model), "head") == ("w",)
+
+
+def load_layers(folder: Path, *, others: int) -> tuple[OnnxModel, ClassifierHead]:
+    """Four layers of 100 weights each; of the first ones, training does not know so many."""
+    names = [f"w{index}" for index in range(4)]
+    nodes, tensors = [], {"head": np.ones((3, 10), np.float32), "bias": np.ones(3, np.float32)}
+    for index, name in enumerate(names):
+        tensors[name] = np.arange(100, dtype=np.float32).reshape(10, 10)
+        read = f"{name}.read" if index < others else name
+        if index < others:
+            nodes.append(make_node("Neg" if index else "Abs", name, read))
+        nodes.append(make_node("MatMul", f"{names[index - 1]}.y {read}" if index else f"x {read}",
+                               f"{name}.y"))  # fmt: skip
+    nodes.append(make_node("Gemm", f"{names[-1]}.y head bias", "y", transB=1))
+    model = make_model(nodes, {"x": ["n", 10]}, {"y": ["n", 3]}, tensors)
+    onnx.save(model, folder / "layers.onnx")
+    loaded = load_model(folder / "layers.onnx")
+    return loaded, find_head(loaded)
+
+
+@pytest.mark.parametrize(
+    ("others", "names", "counted", "note"),
+    [
+        (0, ("w0", "w1", "w2", "w3"), (400, 400), None),
+        (0, ("w1", "w2", "w3", "head"), (300, 400), "(75 %): the others lie outside --scope"),
+        (1, ("w1", "w2", "w3"), (300, 400), "(75 %): w0 is read by Abs, which holds no weight"),
+        (2, ("w2", "w3", "bias"), (200, 400), "(50 %): w0 is read by Abs, which holds no weight"),
+        (4, (), (0, 400), "(0 %): w0 is read by Abs, which holds no weight that training knows"),
+    ],
+)
+def test_what_is_not_trained_is_told(
+    others: int, names: tuple[str, ...], counted: tuple[int, int], note: str | None, tmp_path: Path
+) -> None:
+    model, head = load_layers(tmp_path, others=others)
+    assert count_trained(model, head, names) == counted
+    notes = describe_share(model, head, names, "features")
+    begins = f"{counted[0]} of 400 weights before the head are trained "
+    assert [word(each, "flags").startswith(begins + str(note)) for each in notes] == (
+        [] if note is None else [True]
+    )
+    assert not any("XX" in each for each in notes)
+    assert describe_share(model, head, names, "head") == ()
+
+
+def test_a_part_that_hardly_counts_is_not_told(tmp_path: Path) -> None:
+    """Less than a twentieth."""
+    model, head = load_layers(tmp_path, others=0)
+    small = next(each for each in model.proto.graph.initializer if each.name == "w0")
+    for rows, is_told in ((1, False), (2, True)):
+        small.dims[:] = [rows, 10]
+        names = ("w1", "w2", "w3")
+        assert bool(describe_share(model, head, names, "all")) is is_told
+        assert count_trained(model, head, names) == (300, 300 + 10 * rows)

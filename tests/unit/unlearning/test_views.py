@@ -137,3 +137,13 @@ def test_scenes_are_chosen_and_joined_with_their_boxes() -> None:
     joined = scenes.choose([3, 1]).extend(scenes.choose([0]))
     assert [int(boxes[0, 4]) for boxes in joined.boxes] == [3, 1, 0]
     assert torch.equal(joined.images, scenes.images[[3, 1, 0]])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_objects_are_pasted_into_as_many_frames_as_there_are(count: int) -> None:
+    frames = make_scenes(*([[0, 0, 0, 0, 1]] * count))
+    view = draw_view(frames, 4, 1, seed(), mirrors=True)
+    assert (len(view.images), len(view.boxes)) == (count, count)
+    pasted = paste_objects(make_scenes([5, 4, 9, 8, 3]), view, seed())
+    assert [boxes.shape for boxes in pasted.boxes] == [(2, 5)] * count
+    assert pasted.images.shape == (count, 1, HEIGHT, WIDTH)

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -22,6 +23,12 @@ from nhle_onnx.version import __version__
 _USAGE = 2
 _INTERRUPTED = 130
 _SOON_S = 0.01
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+# An exception within an extension module's first lines is a crash; one within `tempfile`, between
+# the making of a file and the promise to remove it, leaves the file.
+_UNDISTURBED = frozenset({"importlib._bootstrap", "_frozen_importlib", "tempfile"})
 _ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
 
 
@@ -54,12 +61,9 @@ def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
     gc.set_threshold(_ALLOCATIONS)
     secure_streams()
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _terminate)
     sys.unraisablehook = _repeat_signal
     program = os.getpid()
-    code = run(may_fork=True)
+    code = run(as_program=True)
     # A forked child exits this way, without tearing down the interpreter. Also, an interrupt inside
     # exec() of a string (dataclasses, while torch is imported) would make the interpreter die of
     # the signal at its end, although it was caught.
@@ -72,36 +76,69 @@ def main() -> None:
     sys.exit(code)
 
 
-def run(arguments: list[str] | None = None, *, may_fork: bool = False) -> int:
+def run(arguments: list[str] | None = None, *, as_program: bool = False) -> int:
     """Run with the given arguments (by default the process's), and return the exit code.
 
-    Commands are isolated only if this process may fork, which needs it to have a single thread.
+    A program takes signals; and its commands are isolated, which needs it to have a single thread.
     """
     try:
+        if as_program:
+            _take_signals()
         with remember_inputs():
-            code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
+            code = cli.main(arguments, standalone_mode=False, obj={"may_fork": as_program})
         require_written()
     except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - 1 means a failed gate
         return _end(error)
     finally:
         close_log()
+        if as_program:
+            _leave_signals()
     return code if isinstance(code, int) else 0
 
 
-def _terminate(number: int, _frame: object) -> None:
-    raise Terminated(number)
+def _take_signals() -> None:
+    """Handle those that would end this process; others are ignored, as its parent wants."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+            signal.signal(number, _heed)
+
+
+def _leave_signals() -> None:
+    """Let signals end this process again: its outputs are in place, or removed."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _heed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _heed(number: int, frame: FrameType | None) -> None:
+    """Raise, once the modules that must not be disturbed have done their work."""
+    if _is_undisturbed(frame):
+        _send_again(number)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Terminated(number)
+
+
+def _is_undisturbed(frame: FrameType | None) -> bool:
+    while frame and frame.f_globals.get("__name__") not in _UNDISTURBED:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _repeat_signal(lost: "sys.UnraisableHookArgs") -> None:
     """Send a signal again that came where nothing can be raised, such as in `__del__`."""
-    from threading import Timer  # seldom needed
-
     request = lost.exc_value
     if isinstance(request, KeyboardInterrupt | Terminated):
-        number = getattr(request, "number", signal.SIGINT)
-        Timer(_SOON_S, os.kill, (os.getpid(), number)).start()
+        _send_again(getattr(request, "number", signal.SIGINT))
     else:
         sys.__unraisablehook__(lost)
+
+
+def _send_again(number: int) -> None:
+    from threading import Timer  # seldom needed
+
+    Timer(_SOON_S, os.kill, (os.getpid(), number)).start()
 
 
 def _end(error: BaseException) -> int:

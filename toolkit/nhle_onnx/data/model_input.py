@@ -75,4 +75,4 @@ def _read_config(path: Path) -> tuple[int, int] | None:
 
 
 def _is_extent(side: object) -> bool:
-    return isinstance(side, int) and 0 < side <= _MAX_EXTENT
+    return type(side) is int and 0 < side <= _MAX_EXTENT

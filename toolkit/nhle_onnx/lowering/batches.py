@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, numpy_helper
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.index import GraphIndex
@@ -36,7 +37,8 @@ class InBatches(nn.Module):
         filled = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
         batches = filled.unflatten(0, (-1, self.size))
         if self.in_one_pass:
-            outputs = torch.vmap(self.module)(batches)
+            with sdpa_kernel(SDPBackend.MATH):  # the others would take one batch after another
+                outputs = torch.vmap(self.module)(batches)
         else:
             parts = zip(*map(self.module, batches), strict=True)
             outputs = tuple(torch.stack(part) for part in parts)

@@ -21,9 +21,11 @@ from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.packed import Packing, list_packings, pack, unpack
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import is_float
+from nhle_onnx.lowering.fusing.fuse import fuse
 from nhle_onnx.lowering.node import Node, Value, with_shape
 from nhle_onnx.lowering.operators import Operator, find_operator
 from nhle_onnx.lowering.ops.quantized import round_weight
+from nhle_onnx.lowering.shape_arithmetic import keep_on_cpu
 from nhle_onnx.lowering.weights import list_weights
 from nhle_onnx.runtime.rounded_inputs import find_rounded_inputs
 from nhle_onnx.values.model import OnnxModel
@@ -52,11 +54,13 @@ class Packed(NamedTuple):
 class Recording:
     """A recorded graph, and the nodes of those requested outputs that depend on the input.
 
-    `parameter_of` maps the ONNX name of each trainable tensor to its parameter. Those in
-    `quantized` stand for integers, those in `packed` for numbers that share bytes.
+    `is_exact`: the last bit of each step matters. `parameter_of` maps the ONNX name of each
+    trainable tensor to its parameter. Those in `quantized` stand for integers, those in `packed`
+    for numbers that share bytes.
     """
 
     tracer: fx.Tracer
+    is_exact: bool
     parameter_of: Mapping[str, nn.Parameter]
     quantized: frozenset[str]
     packed: Mapping[str, Packed]
@@ -67,6 +71,9 @@ class Recording:
         graph = self.tracer.graph
         graph.output(result)
         graph.eliminate_dead_code()
+        if not self.is_exact:
+            fuse(graph, self.tracer.root)
+        keep_on_cpu(graph, self.tracer.root)
         return fx.GraphModule(self.tracer.root, graph, class_name="LoweredModel")
 
 
@@ -78,11 +85,13 @@ def record(model: OnnxModel, source: str, outputs: Sequence[str]) -> Recording:
     stored = _record_tensors(tracer, model, outputs)
     values: dict[str, Value | None] = {"": None, source: given.double() if is_double else given}
     values |= stored.values
-    _record_nodes(model, outputs, values, stored.types)
+    is_exact = finds_scales(model.proto)
+    _record_nodes(model, outputs, values, stored.types, is_exact=is_exact)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
     types, parameter_of = stored.types, stored.parameter_of
     return Recording(
         tracer=tracer,
+        is_exact=is_exact,
         parameter_of=parameter_of,
         quantized=frozenset(name for name in parameter_of if is_quantized(types[name])),
         packed=stored.packed,
@@ -157,9 +166,11 @@ def _record_nodes(
     outputs: Sequence[str],
     values: dict[str, Value | None],
     types: Mapping[str, int],
+    *,
+    is_exact: bool,
 ) -> None:
     """Compute or record every node on the way to `outputs`, and add what it gives to `values`."""
-    is_exact, blocks = finds_scales(model.proto), find_rounded_inputs(model.proto)
+    blocks = find_rounded_inputs(model.proto)
     for node in list_ancestors(model.proto.graph, outputs):
         if values.keys() >= set(node.output):
             continue

@@ -84,8 +84,7 @@ def compare_with_onnx(
     if not any(value.name == output for value in model.graph.output):
         output = model.graph.output[0].name
     computed, expected = (
-        session.run(output, images, target, batch_size)
-        for session in (_open(converted), open_session(model, "cpu", "default"))
+        session.run(output, images, target, batch_size) for session in _open_both(converted, model)
     )
     agreement = (predict_classes(computed) == predict_classes(expected)).mean()
     return Comparison(
@@ -106,13 +105,13 @@ def compare_detectors(
     """Do as `compare_with_onnx` for boxes and scores: for an image, two detectors agree where no
     number differs by more than is allowed.
     """
-    found = (
+    found = [
         session.run_several(outputs, images, target, batch_size)
-        for session in (_open(converted), open_session(model, "cpu", "default"))
-    )
+        for session in _open_both(converted, model)
+    ]
     differences = [
-        max(_measure_difference(*pair) for pair in zip(*both, strict=True))
-        for both in zip(*(zip(*each, strict=True) for each in found), strict=True)
+        max(map(_measure_difference, *([each[place] for each in several] for several in found)))
+        for place in range(len(images))
     ]
     return Comparison(
         images=len(images),
@@ -131,6 +130,10 @@ def _measure_difference(
     is_same = (computed == expected) | (np.isnan(computed) & np.isnan(expected))
     largest = np.where(is_same, 0.0, difference).max(initial=0.0)
     return float(np.nan_to_num(largest, nan=_LARGEST, posinf=_LARGEST))
+
+
+def _open_both(converted: bytes, model: ModelProto) -> tuple[Session, Session]:
+    return _open(converted), open_session(model, "cpu", "default")
 
 
 def _open(content: bytes) -> Session:

@@ -39,23 +39,23 @@ class Trajectory:
 class Stepper:
     """Parameters that an optimizer moves, at a multiple of each one's own rate."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        """The optimizer's rates are those of the multiple 1."""
+    def __init__(self, optimizer: torch.optim.Optimizer, *, undoes: bool) -> None:
+        """The optimizer's rates are those of the multiple 1; `undoes`: a step may be taken back."""
         self._optimizer = optimizer
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._parameters = [item for group in optimizer.param_groups for item in group["params"]]
-        self._before = [parameter.detach().clone() for parameter in self._parameters]
+        self._before = [item.detach().clone() for item in self._parameters] if undoes else []
 
     def step(self, loss: Tensor, rate: float) -> None:
         """Move against the loss's gradient. Raises FloatingPointError where that is no number."""
-        self._optimizer.zero_grad()
         loss.backward()
         for group, own in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * own
         with torch.no_grad():
-            for before, parameter in zip(self._before, self._parameters, strict=True):
+            for before, parameter in zip(self._before, self._parameters, strict=False):
                 before.copy_(parameter)
         self._optimizer.step()
+        self._optimizer.zero_grad()  # now, so that the next step's forward pass has their memory
         # finite only if each weight is; reads them once, and waits for the device once
         weights = torch.stack([weight.detach().sum() for weight in self._parameters])
         if not math.isfinite(weights.sum().item()):
@@ -82,7 +82,7 @@ def train(
     Raises TrainingDivergedError at the first step with a loss or a weight that is not finite;
     `objective` raises FloatingPointError where it cannot even compute one.
     """
-    stepper = Stepper(optimizer)
+    stepper = Stepper(optimizer, undoes=budget.adapts)
     points: list[TrainingStep] = []
     while len(points) < max_steps and pace.stop is None:
         step = len(points) + 1

@@ -1,5 +1,6 @@
 """What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -78,9 +79,12 @@ class ForgetObjective:
         forget = self._view(self.augment(forget, labels), self.generator)
         anchors, answers = self._view_anchors()
         original = join(self._ask_original(forget), answers)
+        count = len(forget)
+        examples = self._draw_examples(original.logits.tensor_split([count]))
+        resisted = self._resist(torch.cat([forget, anchors]), original.logits, classes)
+        # after the attacker's steps, whose activations need the memory of these
         edited = run(self.module, self._lay_out(torch.cat([forget, anchors])))
         require_finite(edited, "the model in training")
-        count = len(forget)
         forget_loss = self._measure_forget_loss(edited.logits, original.logits, labels)
         drift = retain_loss = alignment_loss = forget_loss.new_zeros(())
         if len(anchors):
@@ -89,10 +93,9 @@ class ForgetObjective:
             )
             kept = retained_divergence(edited.logits[:count], original.logits[:count], self.request)
             retain_loss = drift + FORGET_KEEP_WEIGHT * kept
-            alignment_loss = self._measure_alignment_loss(edited, original, classes)
-        if self.resistance:
-            known = torch.cat([forget, anchors]), label(original.logits, classes, self.request)
-            alignment_loss = alignment_loss + self._resist(self.resistance, *known)
+            alignment_loss = self._measure_alignment_loss(edited, original, classes, examples)
+        if resisted is not None:
+            alignment_loss = alignment_loss + resisted
         logits = edited.logits[:count].detach()
         return Losses(
             forget=forget_loss,
@@ -145,13 +148,17 @@ class ForgetObjective:
     def _lay_out(self, images: Tensor) -> Tensor:
         return to_inputs(images, self.layout, self.device)
 
-    def _resist(self, resistance: Resistance, images: Tensor, answers: Tensor) -> Tensor:
-        """Return what is left of the class after an attacker has learned these images."""
+    def _resist(self, images: Tensor, logits: Tensor, classes: Tensor) -> Tensor | None:
+        """Return what is left of the class after an attacker has learned these images, of which the
+        original says `logits`; None without an attacker.
+        """
+        if self.resistance is None:
+            return None
+        known = Labelled(self._lay_out(images), label(logits, classes, self.request))
         forget, classes = self._draw_forget()
         fresh = self._lay_out(self._view(forget, self.generator))
-        known = Labelled(self._lay_out(images), answers)
-        sure = functional.one_hot(classes, self.request.num_classes).to(answers)
-        loss = resistance.measure(known, Labelled(fresh, sure), self.generator)
+        sure = functional.one_hot(classes, self.request.num_classes).to(logits)
+        loss = self.resistance.measure(known, Labelled(fresh, sure), self.generator)
         return RESISTANCE_WEIGHT * loss
 
     def _measure_forget_loss(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
@@ -168,19 +175,25 @@ class ForgetObjective:
         )
         return loss * (count + len(found)) / count
 
+    def _draw_examples(self, parts: Sequence[Tensor]) -> Tensor | None:
+        """Draw examples among the anchors, by the original's logits of forget samples and anchors;
+        none where anchors show no class, and so are no example of another.
+        """
+        forget, anchors = parts
+        if self.synthesizes or not len(anchors):
+            return None
+        return draw_examples(forget, anchors, self.request, self.generator)
+
     def _measure_alignment_loss(
-        self, edited: Outputs, original: Outputs, classes: Tensor
+        self, edited: Outputs, original: Outputs, classes: Tensor, examples: Tensor | None
     ) -> Tensor:
         count = len(classes)
         spread = measure_spread(original.features)
         forget, anchors = (edited.features / spread).tensor_split([count])
         alignment_loss = SEPARATION_WEIGHT * separation_loss(forget, classes, anchors)
-        if not self.synthesizes:  # pictures that show no class are no example of another
-            chosen = draw_examples(
-                original.logits[:count], original.logits[count:], self.request, self.generator
-            )
-            examples = (original.features / spread)[count:][chosen]
-            alignment_loss = alignment_loss + IMITATION_WEIGHT * imitation_loss(forget, examples)
+        if examples is not None:
+            shown = (original.features / spread)[count:][examples]
+            alignment_loss = alignment_loss + IMITATION_WEIGHT * imitation_loss(forget, shown)
         return alignment_loss
 
     def _draw_forget(self) -> tuple[Tensor, Tensor]:

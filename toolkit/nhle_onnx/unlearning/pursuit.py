@@ -95,13 +95,17 @@ def spread_within_steps(quantized: Iterable[nn.Parameter], seed: int) -> None:
 
 
 def _prepare(module: nn.Module, trained: Iterable[nn.Parameter]) -> tuple[nn.Module, nn.Module]:
-    """Return the module with only `trained` to learn, and a frozen copy of it as it is."""
+    """Return the module with only `trained` to learn, and a frozen copy of it as it is, which
+    shares all that is not trained.
+    """
     # as the inputs are laid out, see `to_inputs`; torch's stubs lack this overload
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module.requires_grad_(requires_grad=False)
-    original = copy.deepcopy(module)
-    for parameter in trained:
-        parameter.requires_grad_()
+    learns = {id(parameter) for parameter in trained}
+    shared = [item for item in (*module.parameters(), *module.buffers()) if id(item) not in learns]
+    original = copy.deepcopy(module, {id(item): item for item in shared})
+    for parameter in module.parameters():
+        parameter.requires_grad_(id(parameter) in learns)
     return module, original
 
 

@@ -90,11 +90,22 @@ def _find_shadow(head: Head, rows: HeadRows, request: ForgetRequest, index: int)
         raise UnsupportedModelError(
             message, remedy=hint("Use {method=nhle}, which trains the features.")
         )
-    scales = np.array([part.places.scales for part in head.parts])
+    scales = np.array(
+        [
+            _list_scales(part) if part.layout.is_normalized else part.places.scales
+            for part in head.parts
+        ]
+    )
     same = [other for other in alike if (scales[:, other] == scales[:, index]).all()]
     alike = same or alike  # a row that need not be scaled is not rounded
     weight = rows.weight[alike]
     return alike[int(np.linalg.norm(weight - weight.mean(0), axis=1).argmin())]
+
+
+def _list_scales(part: Head) -> Array:
+    """List what each class's stored row is multiplied by, up to its score."""
+    scales: Array = part.places.scales * part.row_scales[part.places.rows, 0]
+    return scales
 
 
 def _copy_row(layer: _Layer, index: int, other: int) -> None:
@@ -103,17 +114,18 @@ def _copy_row(layer: _Layer, index: int, other: int) -> None:
     row, source = places.rows[index], places.rows[other]
     ratio = places.scales[other] / places.scales[index]
     gap = places.offsets[other] - places.offsets[index]
-    stretch = layer.head.row_scales
-    factor = ratio * float(stretch[source, 0] / stretch[row, 0])
-    layer.rows[row] = layer.rows[source] * layer.rows.dtype.type(_keep_length(layer, factor))
+    scales = _list_scales(layer.head)
+    factor = float(scales[other] / scales[index])
+    if layer.head.layout.is_normalized and abs(factor) != 1:
+        message = (
+            f"class {index} cannot have the row of class {other}: the graph divides rows by their "
+            "lengths, and multiplies them by other factors"
+        )
+        raise UnsupportedModelError(message, remedy=hint("Give {mask=floor}."))
+    layer.rows[row] = layer.rows[source] * layer.rows.dtype.type(factor)
     level = float(layer.bias[source] * ratio + gap / (scale * places.scales[index]))
     margin = _find_margin(layer, index) / (scale * places.scales[index])
     layer.bias[row] = level - outweigh(margin, level, layer.bias)
-
-
-def _keep_length(layer: _Layer, ratio: float) -> float:
-    """Return the factor of a row; where rows are divided by their lengths, its sign."""
-    return float(np.sign(ratio)) if layer.head.layout.is_normalized else ratio
 
 
 def _find_margin(layer: _Layer, index: int) -> float:

@@ -37,7 +37,14 @@ def draw_view(
         _move(image, boxes, max_shift, generator, mirrors=mirrors)
         for image, boxes in zip(chosen.images, chosen.boxes, strict=True)
     ]
-    return Scenes(torch.stack([image for image, _ in moved]), tuple(boxes for _, boxes in moved))
+    return _gather(moved, scenes)
+
+
+def _gather(views: Sequence[tuple[Tensor, Tensor]], source: Scenes) -> Scenes:
+    """Return images with their boxes as scenes; there may be none of the source's."""
+    if not views:
+        return source.choose([])
+    return Scenes(torch.stack([image for image, _ in views]), tuple(boxes for _, boxes in views))
 
 
 def _move(
@@ -76,7 +83,7 @@ def paste_objects(scenes: Scenes, frames: Scenes, generator: torch.Generator) ->
         _paste(frame, boxes, found[index], generator)
         for frame, boxes, index in zip(frames.images, frames.boxes, chosen, strict=True)
     ]
-    return Scenes(torch.stack([image for image, _ in pasted]), tuple(boxes for _, boxes in pasted))
+    return _gather(pasted, frames)
 
 
 def _paste(

@@ -22,6 +22,7 @@ from nhle_onnx.verification.accuracy import compute_accuracy, subtract
 from nhle_onnx.verification.changes import Changes, list_outside
 from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.verification.gates.terms import Counted
+from nhle_onnx.workflows.advice import advise
 from nhle_onnx.workflows.classifier import TOOL, list_environment, summarize_model
 from nhle_onnx.workflows.conversion import Conversion
 from nhle_onnx.workflows.masking import Masked
@@ -88,7 +89,8 @@ def _judge(
         Check(name=name, value=value, limit=limit, better="lower")
         for name, value, limit in promises
     )
-    return (*gates, *measured.checks, *checks), (*notes, *measured.notes)
+    advice = advise(gates, options)
+    return (*gates, *measured.checks, *checks), (*notes, *measured.notes, *advice)
 
 
 def make_report(

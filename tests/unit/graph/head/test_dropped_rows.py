@@ -15,7 +15,7 @@ from support.graphs import run_model
 from support.head_forms import draw_images
 from support.head_forms import load as load_form
 from support.quantized_forms import FORMS
-from support.tail_forms import TAILS, Tail, behind, load, n, whole
+from support.tail_forms import CLASSES, TAILS, Tail, behind, load, n, whole
 
 DROPPED = (
     "temperature", "temperature before softmax", "log of softmax", "log of sigmoid", "softplus",
@@ -95,6 +95,29 @@ def test_what_needs_the_class_is_named(case: str, tmp_path: Path) -> None:
         assert "--mask convex" in word(caught.value.remedy, "flags")
 
 
+def test_what_is_declared_behind_the_head_is_not_any_more(tmp_path: Path) -> None:
+    """As torch's exporter declares every tensor; the others stay declared."""
+    proto = TAILS["temperature before softmax"]().build()
+    for name, extent in (("z", 5), ("u", 5), ("x2", 6)):
+        proto.graph.value_info.append(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", extent])
+        )
+    model = load(proto, tmp_path)
+    drop_classes(model.proto, find_head(model), (1,))
+    onnx.checker.check_model(model.proto, full_check=True)
+    assert [value.name for value in model.proto.graph.value_info] == ["x2"]
+
+
+def test_a_model_too_large_to_check_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protobuf's checker takes at most 2 GB."""
+    model = load(TAILS["temperature"]().build(), tmp_path)
+    head = find_head(model)
+    monkeypatch.setattr("nhle_onnx.graph.head.drop.MAX_PROTO_BYTES", 10)
+    monkeypatch.setattr(onnx.checker, "check_model", lambda *_, **__: pytest.fail("was checked"))
+    drop_classes(model.proto, head, (1,))
+    assert run_model(model.proto, TAILS["temperature"]().draw())[0].shape[1] == CLASSES - 1
+
+
 def test_a_choice_is_left(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="a single class would be left"):
         drop(TAILS["temperature"](), (0, 1, 2, 3), tmp_path)
@@ -109,7 +132,7 @@ def test_more_of_the_best_than_are_left(tmp_path: Path) -> None:
         proto.graph.initializer.append(numpy_helper.from_array(np.int64([count]), "k"))
         model = load(proto, tmp_path)
         if is_refused:
-            with pytest.raises(UnsupportedModelError, match="TopK v needs all 5"):
+            with pytest.raises(UnsupportedModelError, match="TopK that computes v, i needs all 5"):
                 drop_classes(model.proto, find_head(model), (1,))
         else:
             drop_classes(model.proto, find_head(model), (1,))
@@ -135,9 +158,9 @@ def test_a_tensor_that_another_layer_reads_is_not_cut(tmp_path: Path) -> None:
 )
 def test_names_in_the_metadata_follow(written: str, left: str, tmp_path: Path) -> None:
     proto = TAILS["temperature"]().build()
-    onnx.helper.set_model_props(proto, {"names": written, "author": "somebody"})
+    onnx.helper.set_model_props(proto, {"names": written, "author": written})
     model = load(proto, tmp_path)
     drop_classes(model.proto, find_head(model), (1,))
     assert {entry.key: entry.value for entry in model.proto.metadata_props} == {
-        "names": left, "author": "somebody",
+        "names": left, "author": written,
     }  # fmt: skip

@@ -3,6 +3,7 @@ them as it did on its own.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,9 @@ from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.graph.tensors import list_tensors
 from nhle_onnx.values.model import ClassifierHead
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.workflows.masking import mask_head
 from support.graphs import run_model
 from support.head_forms import (
     BIAS,
@@ -38,7 +42,7 @@ from support.head_forms import (
     load,
     node,
 )
-from support.quantized_forms import FORMS
+from support.quantized_forms import FORMS, I8, NUMBERS, ONE_STEP, qdq
 from support.runs import Nhle, unlearn
 from support.shipped import EVALUATION, LENET, copy_sidecars
 
@@ -121,6 +125,55 @@ def test_restoring_a_head_gives_the_originals_scores(name: str, tmp_path: Path) 
     restored = Head(masked, layout).restore(Head(original.proto, layout))
     atol = 1.01 * form.step or 1e-5  # a number at a tie may go to the other side
     np.testing.assert_allclose(score(restored, layout, images), expected, atol=atol)
+
+
+def make_sum() -> Form:
+    """Two heads, of features and of a function of them, that are added up."""
+    return Form(
+        nodes=[
+            node("Tanh", "x", "h"), node("Gemm", "x w b", "z", transB=1),
+            node("Gemm", "h v", "u", transB=1), node("Add", "z u", "y"),
+        ],
+        tensors={"w": WEIGHT, "v": WEIGHT[::-1].copy(), "b": BIAS}, op="Gemm",
+    )  # fmt: skip
+
+
+def make_one() -> Form:
+    """The same as one head of all features side by side."""
+    return Form(
+        nodes=[
+            node("Tanh", "x", "h"), node("Concat", "x h", "f", axis=1),
+            node("Gemm", "f w b", "y", transB=1),
+        ],
+        tensors={"w": np.hstack([WEIGHT, WEIGHT[::-1]]), "b": BIAS}, op="Gemm",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edited", "baseline"),
+    [
+        (make_sum, make_one),
+        (make_one, make_sum),
+        (FORMS["qdq-per-class"], lambda: qdq(NUMBERS // 4, ONE_STEP, I8(5), 0)),
+        (FORMS["qdq"], FORMS["qdq-per-class"]),
+    ],
+)
+def test_a_head_takes_the_rows_of_another_form(
+    edited: Callable[[], Form], baseline: Callable[[], Form], tmp_path: Path
+) -> None:
+    """As one that was fused, or quantized in another way, since the class was forgotten."""
+    form, images = edited(), draw_images(edited())
+    ours, theirs = (load(each(), tmp_path) for each in (edited, baseline))
+    original = Head(theirs.proto, find_head(theirs))
+    expected = run_model(theirs.proto, images)[0]
+    mask_head(
+        ours.proto, find_head(ours), ForgetRequest(forget=(1,), num_classes=CLASSES),
+        UnlearnOptions(),
+    )  # fmt: skip
+    assert np.abs(run_model(ours.proto, images)[0] - expected).max() > 1
+    restored = Head(ours.proto, find_head(ours)).restore(original)
+    found = run_model(restored, images)[0]
+    np.testing.assert_allclose(found, expected, atol=1.5 * form.step or 1e-5)
 
 
 factors = st.sampled_from([-4.0, -1.0, -0.5, 0.25, 1.0, 3.0])

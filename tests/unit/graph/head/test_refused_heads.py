@@ -117,6 +117,27 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         lambda: layer(node("Gemm", "x w b", "z"), node("Exp", "z", "e"), node("Div", "e b", "y")),
         "Gemm /z is followed by Div /y, which weights the classes behind Exp",
     ),
+    "a window of whole numbers": (
+        lambda: Form(
+            nodes=FORMS["qlinear-conv"]().nodes,
+            tensors={
+                **FORMS["qlinear-conv"]().tensors,
+                "w": np.ones((CLASSES, FEATURES, 3, 3), np.int8),
+            },
+            op="", image=(FEATURES, 3, 3), declared=(CLASSES, 1, 1),
+        ),
+        "QLinearConv /r has no constant weight matrix",
+    ),
+    "integers whose scales are one constant": (
+        lambda: Form(
+            nodes=[
+                *dynamic(has_bias=False).nodes[:2],
+                node("Cast", "i", "f", to=TensorProto.FLOAT), node("Mul", "f ws", "y"),
+            ],
+            tensors=dict(dynamic(has_bias=False).tensors), op="",
+        ),
+        "has no constant weight matrix with a constant scale",
+    ),
     "groups of whole numbers": (
         lambda: quantized("qlinear-conv", "QLinearConv", group=2),
         "QLinearConv /r is not a plain layer: transA, or groups",

@@ -9,6 +9,7 @@ import torch
 from onnx import ModelProto, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.head.drop import drop_classes
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
@@ -18,7 +19,7 @@ from nhle_onnx.unlearning.scope import describe_share, select_tensors
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
-from support.graphs import Array, make_model, run_model
+from support.graphs import Array, keep_used, make_model, run_model
 from support.head_forms import BIAS, CLASSES, FEATURES, RNG, WEIGHT, Form, draw_images, load, node
 
 STEPS = {
@@ -75,6 +76,56 @@ def test_rows_of_a_rounded_head_are_cut(steps: str, tmp_path: Path) -> None:
     drop_classes(smaller, find_head(model), (1,))
     was, now = (run_model(each, draw_images(make(steps)))[0] for each in (model.proto, smaller))
     np.testing.assert_array_equal(now, np.delete(was, 1, 1))
+
+
+def test_without_a_zero_point_no_weight_is_below_0(tmp_path: Path) -> None:
+    """Whole numbers are unsigned then, by the definition of QuantizeLinear."""
+    form = make("tensor")
+    for each in form.nodes[2:4]:
+        del each.input[2:]
+    model = load(
+        replace(form, tensors={k: v for k, v in form.tensors.items() if k != "p"}), tmp_path
+    )
+    layout = find_head(model)
+    assert Head(model.proto, layout).element_type.name == "uint8"
+    edited = copy_model(model.proto)
+    mask_head(edited, layout, ForgetRequest(forget=(1,), num_classes=CLASSES), UnlearnOptions())
+    (was,), (now,) = (run_model(each, draw_images(form)) for each in (model.proto, edited))
+    kept = [0, 2, 3]
+    assert (was.argmax(1) == 1).any()
+    np.testing.assert_array_equal(now[:, kept], was[:, kept])
+    assert not (now.argmax(1) == 1).any()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("on_left", [False, True])
+def test_the_first_class_is_read_one_step_lower(moved: bool, on_left: bool, tmp_path: Path) -> None:  # noqa: FBT001 - parameters
+    """Where scores are all rounded to the same number; but not where classes lie along another
+    axis than the last.
+    """
+    nodes = [
+        node("Gemm", "x w b", "z", transB=1), node("QuantizeLinear", "z os op", "zq"),
+        node("DequantizeLinear", "zq os op", "d"), node("Identity", "d", "y"),
+    ]  # fmt: skip
+    if on_left:
+        nodes[0] = node("MatMul", "w xt", "z")
+        nodes = [node("Transpose", "x", "xt"), *nodes[:-1], node("Transpose", "d", "y")]
+    elif not moved:
+        nodes = nodes[:-1]
+        nodes[-1].output[0] = "y"
+    tensors = {"w": WEIGHT, "b": BIAS, "os": np.float32(0.05), "op": np.int8(3)}
+    form = Form(nodes=nodes, tensors=keep_used(tensors, nodes), op="")
+    model = load(form, tmp_path)
+    edited, head = copy_model(model.proto), find_head(model)
+    request = ForgetRequest(forget=(0,), num_classes=CLASSES)
+    if on_left:
+        with pytest.raises(UnsupportedModelError, match="class 0 wins whenever all scores"):
+            mask_head(edited, head, request, UnlearnOptions())
+        return
+    mask_head(edited, head, request, UnlearnOptions())
+    images = np.full((1, FEATURES), -1e4, np.float32) * np.sign(WEIGHT.sum(0))
+    images = np.concatenate([images, -images, 0 * images, draw_images(form)])
+    assert not (run_model(edited, images)[0].argmax(1) == 0).any()
 
 
 def test_a_rounded_bias_is_refused(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import find_head, list_other_heads
 from nhle_onnx.graph.head.head import Head, average_features
 from nhle_onnx.graph.subgraph import expose_tensors, with_output
+from nhle_onnx.hints import word
 from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.options import UnlearnOptions
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.workflows.masking import mask_head
 from support.graphs import Array, run_model
-from support.tail_forms import TAILS, Tail, load, n
+from support.tail_forms import CLASSES, TAILS, Tail, load, n
 
 LEAKY = frozenset({"leaky relu", "parametric relu"})
 
@@ -31,11 +32,16 @@ def score(proto: ModelProto, tail: Tail) -> Array:
     return scores.reshape(len(scores), -1).astype(np.float64)
 
 
-def mask(model: OnnxModel, forget: tuple[int, ...], classes: int) -> ModelProto:
+def mask(
+    model: OnnxModel,
+    forget: tuple[int, ...],
+    classes: int,
+    options: UnlearnOptions = UnlearnOptions(method="cwm"),
+) -> ModelProto:
     edited = ModelProto()
     edited.CopyFrom(model.proto)
     request = ForgetRequest(forget=forget, num_classes=classes)
-    mask_head(edited, find_head(model), request, UnlearnOptions(method="cwm"))
+    mask_head(edited, find_head(model), request, options)
     onnx.checker.check_model(edited, full_check=True)
     return edited
 
@@ -109,6 +115,34 @@ def test_rows_are_what_the_scores_are_computed_with(name: str, tmp_path: Path) -
     np.testing.assert_allclose(
         score(restored, tail), score(model.proto, tail), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (n("Mul", "u lengths", "g"), n("Gemm", "x g b", "y", transB=1)),
+        (n("Gemm", "x u b", "z", transB=1), n("Mul", "z gain", "y")),
+    ],
+)
+def test_a_row_of_a_length_of_its_own_has_no_shadow(
+    nodes: tuple[onnx.NodeProto, ...], tmp_path: Path
+) -> None:
+    """As PyTorch's weight_norm gives it: a row of another length can only have the lowest bias."""
+    tail = Tail(nodes=(n("ReduceL2", "w a1", "l"), n("Div", "w l", "u"), *nodes))
+    model = load(tail.build(), tmp_path)
+    with pytest.raises(UnsupportedModelError, match="class 1 cannot have the row of class") as told:
+        mask(model, (1,), CLASSES)
+    assert "--mask floor" in word(told.value.remedy, "flags")
+    edited = mask(model, (1,), CLASSES, UnlearnOptions(method="cwm", mask="floor"))
+    assert not (score(edited, tail).argmax(1) == 1).any()
+
+
+def test_constants_beyond_any_list_of_classes_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nhle_onnx.graph.head.constants._LARGEST", CLASSES - 1)
+    with pytest.raises(UnsupportedModelError, match="y comes from Mul /y"):
+        find_head(load(TAILS["a factor for each class"]().build(), tmp_path))
 
 
 @pytest.mark.parametrize("name", ["temperature", "an offset", "mean of two heads"])

@@ -32,36 +32,13 @@ from nhle_onnx.release.kit.results import (
 )
 from nhle_onnx.release.kit.vendored import read_manifest, read_web_file
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.kit import HostFigures, Kit, KitImages, KitModel
+from nhle_onnx.values.kit import Kit
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits
+from support.kits import CLASSES, EXPECTED, make_kit
 
-CLASSES = (0, 0, 1, 1, 2, 2, 2, 2)
-EXPECTED = (0, 2, 0, 2, 2, 2, 2, 0)
-DIGEST = "0" * 64
-BEFORE = Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0, 0.5))
 Document = dict[str, Any]
-
-
-def make_kit(before: Accuracy | None = BEFORE, **changes: object) -> Kit:
-    kit = Kit(
-        tool={"name": "t"},
-        model=KitModel(file="model/m.onnx", sha256=DIGEST, size_bytes=4, sidecars={}),
-        output="y",
-        images=KitImages(
-            file="images.bin", sha256=DIGEST, input="x", dtype="float32", shape=(1, 2, 2), batch=1
-        ),
-        labels=("cat", "dog", "owl"), forget=(1,), classes=CLASSES, expected=EXPECTED,
-        host=HostFigures(
-            runtime="r", provider="CPU", before=before,
-            after=Accuracy(acc_f=None, acc_r=None, per_class=()),
-        ),
-        limits=DeviceLimits(),
-    )  # fmt: skip
-    after = measure_answers(kit, EXPECTED).after
-    host = dataclasses.replace(kit.host, after=after)
-    return dataclasses.replace(kit, **({"host": host} | changes))
 
 
 def write_result(kit: Kit, answers: tuple[int, ...] = EXPECTED) -> Document:
@@ -120,6 +97,11 @@ def test_the_gates_of_a_device() -> None:
         "after.acc_f": "not-judged", "delta_acc_r": "passed", "known_before": "not-judged",
         "skill_before": "passed", "agreement": "failed",
     }  # fmt: skip
+    assert [(each.name, each.limit) for each in judged[:2]] == [
+        ("after.acc_f", 0.5), ("delta_acc_r", -0.25),
+    ]  # fmt: skip
+    generous = dataclasses.replace(limits, max_uncertainty=1.0)
+    assert judge_figures(kit, figures, generous)[0][0].verdict == "passed"
     alone = make_kit(None, classes=(0,) * 8)
     judged, _ = judge_accuracy(alone, measure_answers(alone, EXPECTED), limits)
     assert {check.verdict for check in judged} == {"not-judged"}
@@ -198,6 +180,11 @@ CONTRADICTIONS: dict[str, tuple[Document, str]] = {
         {"expected": (3, *EXPECTED[1:])}, "its kit.json has classes outside the model's 3"
     ),
     "other answers": ({"expected": (1, *EXPECTED[1:])}, "its kit.json has figures of the host"),
+    "a class without a figure": (
+        {"host": dataclasses.replace(
+            make_kit().host, before=Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0, None)))},
+        "its kit.json has figures of the host",
+    ),
     "figures of two classes": (
         {"host": dataclasses.replace(
             make_kit().host, before=Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0)))},

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 
 from nhle_onnx.data.labels import explain_class, find_class
@@ -19,7 +20,9 @@ class Written:
     is_relative: bool = False
 
     def add(self, corners: Corners, index: int) -> None:
-        """Append one box."""
+        """Append one box. Raises ValueError where a side is not finite."""
+        if not all(map(isfinite, corners)):
+            raise ValueError(f"a box reaches from {corners[:2]} to {corners[2:]}")
         self.corners.append(corners)
         self.classes.append(index)
 

@@ -163,12 +163,16 @@ _READ: Mapping[str, Callable[[gs.Node, int], Values | None]] = {
 }
 
 
-def read_integers(node: gs.Node, attribute: str, position: int) -> tuple[int, ...] | None:
-    """Return an operator's whole numbers: an attribute in older operator sets, or an input."""
+def read_integers(
+    node: gs.Node, attribute: str, position: int, absent: tuple[int, ...] | None = None
+) -> tuple[int, ...] | None:
+    """Return an operator's whole numbers: an attribute in older operator sets, or an input.
+    `absent` if it has neither, and None if they are not constant.
+    """
     if attribute in node.attrs:
         return tuple(int(each) for each in np.atleast_1d(node.attrs[attribute]))
     if position >= len(node.inputs) or node.inputs[position].is_empty():
-        return None
+        return absent
     values = read_constant(node.inputs[position])
     return None if values is None else tuple(int(each) for each in values.ravel())
 

@@ -4,7 +4,7 @@ softsign. Each is recognised at its last node.
 
 import onnx_graphsurgeon as gs
 
-from nhle_onnx.graph.head.constants import is_constant, read_constant
+from nhle_onnx.graph.head.constants import is_constant, read_constant, read_integers
 
 _LIMITING = frozenset({"Clip", "Expand", "Max"})
 _REDUCED = frozenset({"ReduceSum", "ReduceL1", "ReduceL2"})
@@ -25,11 +25,14 @@ def find_normalized(node: gs.Node) -> gs.Tensor | None:
         return left if reduced.op in _SHARED else None
     if reduced.op not in _REDUCED:
         return None
-    if not is_softmax(node):
-        return left
-    exponent: gs.Tensor = left.inputs[0].inputs[0]
-    inner = find_normalized(exponent.inputs[0]) if exponent.inputs else None
-    return exponent if inner is None else inner
+    return left.inputs[0].inputs[0] if is_softmax(node) else left
+
+
+def list_reduced_axes(node: gs.Node) -> tuple[int, ...]:
+    """List the axes over which such a node finds what it divides by, or subtracts; none for all."""
+    divisor = node.inputs[1]
+    reduced = _skip_limits(divisor) if node.op == "Div" else divisor.inputs[0]
+    return read_integers(reduced, "axes", 1) or ()
 
 
 def _skip_limits(divisor: gs.Tensor) -> gs.Node | None:

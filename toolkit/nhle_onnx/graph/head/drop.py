@@ -13,6 +13,7 @@ from nhle_onnx.graph.quant_params import list_class_scales
 from nhle_onnx.graph.subgraph import list_behind
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint
+from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead
 
 Values = npt.NDArray[np.generic]
@@ -129,7 +130,7 @@ def _check_node(index: GraphIndex, node: NodeProto, count: int, left: int) -> No
 
 
 def _name(node: NodeProto) -> str:
-    return f"{node.op_type} {node.name or node.output[0]}"
+    return describe_node(node.op_type, node.name, node.output)
 
 
 def _declare(proto: ModelProto, behind: set[str], own: set[str], count: int, left: int) -> None:

@@ -147,9 +147,10 @@ class Head:
         layout, places = self.layout, self.places
         weight, bias = self.read()
         moved = np.moveaxis(weight.astype(np.float64), layout.class_axis, 0)
-        rows = moved.reshape(len(moved), layout.feature_dim) * self.row_scales
+        rows = moved.reshape(len(moved), layout.feature_dim)
         if layout.is_normalized:
             rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-30)
+        rows = rows * self.row_scales
         scales = np.where(places.is_there, places.scales, 0.0)
         biases = bias.astype(np.float64) * layout.bias_scale
         return HeadRows(

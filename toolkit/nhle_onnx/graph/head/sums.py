@@ -113,8 +113,6 @@ def concatenate(trails: list[Trail], tensor: gs.Tensor) -> Trail | str:
                 parts[same] = _unite(parts[same], wide)
     heads = [part for part in parts if part.head is not _NOTHING]
     constants = sum((part.offsets for part in parts if part.head is _NOTHING), np.zeros(starts[-1]))
-    if not heads:
-        return "joins constants only"
     heads[0] = replace(heads[0], offsets=heads[0].offsets + constants)
     first = next(trail for trail in trails if _has_head(trail))
     return replace(

@@ -5,7 +5,7 @@ function returns the trail behind its node, or how the node ends the order, as t
 sentence that begins with the head.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -113,7 +113,12 @@ def normalize(trail: Trail, *, tensor: str, node: gs.Node | None = None) -> Trai
     )  # fmt: skip
 
 
-def _normalize(node: gs.Node, trail: Trail) -> Trail:
+def _normalize(node: gs.Node, trail: Trail) -> Trail | str:
+    axis = int(node.attrs.get("axis", -1))
+    place = trail.count_from_end(axis)
+    is_alone = place is not None and trail.shape is not None and trail.shape[place] == 1
+    if not (is_alone or trail.shares_along((axis,))):
+        return f"is followed by {name_node(node)} along another axis than the classes'"
     return normalize(trail, tensor=node.inputs[0].name, node=node)
 
 
@@ -129,26 +134,36 @@ def _pool(node: gs.Node, trail: Trail) -> Trail | str:
     """Take the mean, sum or maximum of each class's map of scores, or of several heads."""
     if node.op in _SAME_RANK or node.op.startswith("QLinear"):
         return _thaw(node, replace(trail, is_pooled=True))
-    axes = read_integers(node, "axes", 1)
-    if axes is None or trail.axis is None:
-        return _thaw(node, replace(trail, is_pooled=True, axis=None))
-    if any(trail.counts_classes_along(axis) for axis in axes):
+    axes = read_integers(node, "axes", 1, absent=())
+    if axes is None:
+        return f"is followed by {name_node(node)}, whose axes are not constant"
+    if not axes and node.attrs.get("noop_with_empty_axes", 0):
+        return _pass(node, trail)
+    if not axes or any(trail.counts_classes_along(axis) for axis in axes):
         return f"is followed by {name_node(node)}, which reduces the classes to one"
     places = [trail.count_from_end(axis) for axis in axes]
-    keeps = bool(node.attrs.get("keepdims", 1))
-    behind = sum(place is not None and place > trail.axis for place in places)
-    axis = None if None in places else trail.axis if keeps else trail.axis + behind
-    pooled = replace(trail, is_pooled=True, axis=axis)
-    if trail.stacked is not None:
-        if trail.stacked not in places:
-            return f"is stacked with others, and followed by {name_node(node)}"
-        share = 1 / len(trail.parts) if node.op == "ReduceMean" else 1.0
-        averaged = scale(
-            replace(pooled, stacked=None, is_pooled=trail.is_pooled),
-            np.full(trail.num_classes, share), node.op,
-        )  # fmt: skip
-        return averaged if isinstance(averaged, str) else _thaw(node, averaged)
-    return _thaw(node, pooled)
+    pooled = replace(trail, is_pooled=True, axis=_find_axis_behind(node, trail, places))
+    return _thaw(node, pooled) if trail.stacked is None else _add_up(node, trail, pooled, places)
+
+
+def _find_axis_behind(node: gs.Node, trail: Trail, places: Sequence[int | None]) -> int | None:
+    """Find the axis of the classes behind a node that reduces others."""
+    if trail.axis is None or None in places:
+        return None
+    behind = sum(place in range(trail.axis + 1, 0) for place in places)
+    return trail.axis if node.attrs.get("keepdims", 1) else trail.axis + behind
+
+
+def _add_up(
+    node: gs.Node, trail: Trail, pooled: Trail, places: Sequence[int | None]
+) -> Trail | str:
+    """Add up stacked heads, or average them."""
+    if trail.stacked not in places:
+        return f"is stacked with others, and followed by {name_node(node)}"
+    share = 1 / len(trail.parts) if node.op == "ReduceMean" else 1.0
+    shares = np.full(trail.num_classes, share)
+    added = scale(replace(pooled, stacked=None, is_pooled=trail.is_pooled), shares, node.op)
+    return added if isinstance(added, str) else _thaw(node, added)
 
 
 def _thaw(node: gs.Node, trail: Trail) -> Trail:

@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 
 from nhle_onnx.graph.head.constants import read_constant, read_integers
 from nhle_onnx.graph.head.names import name_node
+from nhle_onnx.graph.head.shapes import Shape
 from nhle_onnx.graph.head.sums import take
 from nhle_onnx.graph.head.trail import Indices, Trail
 
@@ -63,17 +64,22 @@ def _find_declared(node: gs.Node, trail: Trail) -> int | None:
 
 def squeeze(node: gs.Node, trail: Trail) -> Trail | str:
     """Count the axis of the classes without those of length 1."""
-    axes = read_integers(node, "axes", 1)
+    axes = read_integers(node, "axes", 1, absent=())
     if trail.axis is None:
         return trail
-    if axes is None:
-        return replace(trail, axis=-1)
-    places = [trail.count_from_end(axis) for axis in axes]
-    if None in places or trail.axis in places:
+    if axes == ():
+        return replace(trail, axis=-1 - _count_long(trail.shape, trail.axis))
+    places = [trail.count_from_end(axis) for axis in axes or ()]
+    if axes is None or None in places or trail.axis in places:
         return replace(trail, axis=None)
     return replace(
         trail, axis=trail.axis + sum(place is not None and place > trail.axis for place in places)
     )
+
+
+def _count_long(shape: Shape | None, axis: int) -> int:
+    """Count the axes behind one that have more than one place, as far as that is known."""
+    return sum(isinstance(extent, int) and extent > 1 for extent in (shape or ())[axis:][1:])
 
 
 def unsqueeze(node: gs.Node, trail: Trail) -> Trail | str:
@@ -100,10 +106,11 @@ def unsqueeze(node: gs.Node, trail: Trail) -> Trail | str:
 def slice_classes(node: gs.Node, trail: Trail) -> Trail | str:
     """Keep a range of classes."""
     starts, ends = read_integers(node, "starts", 1), read_integers(node, "ends", 2)
-    if starts is None or ends is None:
-        return f"is followed by {name_node(node)}, whose ends are not constant"
-    axes = read_integers(node, "axes", 3) or tuple(range(len(starts)))
-    steps = read_integers(node, "steps", 4) or (1,) * len(starts)
+    count = len(starts or ())
+    axes = read_integers(node, "axes", 3, absent=tuple(range(count)))
+    steps = read_integers(node, "steps", 4, absent=(1,) * count)
+    if starts is None or ends is None or axes is None or steps is None:
+        return f"is followed by {name_node(node)}, whose range is not constant"
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if trail.counts_classes_along(axis):
             last = None if step < 0 and end < -trail.num_classes else end

@@ -8,12 +8,14 @@ from nhle_onnx.graph.head.names import name_node
 from nhle_onnx.graph.head.sums import hide, scale, shift
 from nhle_onnx.graph.head.trail import Floats, Trail
 
+_ONE_FOR_EACH = "one finite constant for each class"
+
 
 def multiply(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Multiply by a constant."""
     factors = lay_along_classes(operand, trail)
     if factors is None or not np.isfinite(factors).all():
-        return f"is followed by {name_node(node)}, whose factor is not constant"
+        return f"is followed by {name_node(node)}, whose factor is not {_ONE_FOR_EACH}"
     return scale(trail, factors, name_node(node))
 
 
@@ -21,7 +23,7 @@ def divide(node: gs.Node, trail: Trail, operand: gs.Tensor) -> Trail | str:
     """Divide by a constant, as a temperature does."""
     divisors = lay_along_classes(operand, trail)
     if divisors is None or not np.isfinite(divisors).all() or not divisors.all():
-        return f"is followed by {name_node(node)}, whose divisor is not constant"
+        return f"is followed by {name_node(node)}, whose divisor is not {_ONE_FOR_EACH}, or 0"
     return scale(trail, 1 / divisors, name_node(node))
 
 
@@ -29,7 +31,7 @@ def shift_by(node: gs.Node, trail: Trail, operand: gs.Tensor, sign: float = 1) -
     """Add a constant, such as a mask of classes, or subtract it."""
     amounts = lay_along_classes(operand, trail)
     if amounts is None or np.isnan(amounts).any() or (sign * amounts == np.inf).any():
-        return f"is followed by {name_node(node)}, whose operand is not constant"
+        return f"is followed by {name_node(node)}, whose operand is not {_ONE_FOR_EACH}"
     return shift(trail, sign * amounts, name_node(node))
 
 

@@ -42,14 +42,11 @@ def lower_by_a_step(index: GraphIndex, head: ClassifierHead, classes: Collection
     return True
 
 
-def _find_last(index: GraphIndex, head: ClassifierHead) -> NodeProto | None:
+def _find_last(index: GraphIndex, head: ClassifierHead) -> NodeProto:
     """Return the node that computes the scores, but for what only moves them."""
-    producers, node, name = index.producers, None, head.scores
-    while name in producers:
-        node = producers[name]
-        if node.op_type not in _PASSING:
-            break
-        name = node.input[0]
+    node = index.producers[head.scores]
+    while node.op_type in _PASSING:
+        node = index.producers[node.input[0]]
     return node
 
 

@@ -14,6 +14,7 @@ from nhle_onnx.graph.head.decomposed import (
     is_softmax,
     is_softplus,
     is_softsign,
+    list_reduced_axes,
 )
 from nhle_onnx.graph.head.names import name_layer, name_node
 from nhle_onnx.graph.head.patterns.registry import read_layer
@@ -66,17 +67,10 @@ class Tracer:
         )
 
     def _follow(self, tensor: gs.Tensor, node: gs.Node, depth: int) -> Found:
-        normalized = find_normalized(node)
-        if normalized is not None:
-            inner = self.trace(normalized, depth)
-            if isinstance(inner, str):
-                return inner
-            if inner.is_positive or is_softmax(node) or not divides_by_sum(node):
-                is_share = node.op == "Div" and (inner.is_positive or is_softmax(node))
-                divided = normalize(inner, tensor=normalized.name)
-                return replace(
-                    divided, is_positive=is_share, is_normalized=is_share or node.op == "Sub"
-                )
+        if (normalized := find_normalized(node)) is not None:
+            divided = self._normalize(node, normalized, depth)
+            if divided is not None:
+                return divided
         if node.op == "Conv" and node.inputs[0].shape is None:  # its window may fill its map
             node.inputs[0].shape = self._shapes.find(node.inputs[0])
         head = read_layer(node, tensor)
@@ -88,6 +82,23 @@ class Tracer:
         if node.op not in TAIL:
             return head
         return self._then(node.inputs[0], depth, partial(TAIL[node.op], node))
+
+    def _normalize(self, node: gs.Node, normalized: gs.Tensor, depth: int) -> Found | None:
+        """Follow scores that are divided by, or lowered by, a number of all; None if they could
+        change their order.
+        """
+        inner = self.trace(normalized, depth)
+        if isinstance(inner, str):
+            return inner
+        if not inner.shares_along(list_reduced_axes(node)):
+            reason = f"is followed by {name_node(node)} along another axis than the classes'"
+            return _blame(reason, inner)
+        is_softmax_part = is_softmax(node)
+        if divides_by_sum(node) and not (inner.is_positive or is_softmax_part):
+            return None
+        is_share = node.op == "Div" and (inner.is_positive or is_softmax_part)
+        divided = normalize(inner, tensor=normalized.name)
+        return replace(divided, is_positive=is_share, is_normalized=is_share or node.op == "Sub")
 
     @property
     def _joins(self) -> Mapping[str, Callable[[gs.Node, gs.Tensor, int], Found | None]]:
@@ -196,7 +207,12 @@ class Tracer:
         if isinstance(inner, str):
             return inner
         place = next(index for index, each in enumerate(node.outputs) if each is tensor)
-        sizes = read_integers(node, "split", 1) or _share(inner.num_classes, len(node.outputs))
+        equal = _share(inner.num_classes, len(node.outputs))
+        sizes = read_integers(node, "split", 1, absent=equal)
+        if sizes is None:
+            return _blame(
+                f"is followed by {name_node(node)}, whose lengths are not constant", inner
+            )
         return _take_range(node, inner, sizes, place)
 
     def _take_part(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:

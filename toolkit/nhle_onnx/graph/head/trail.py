@@ -4,7 +4,7 @@ While a tensor is a sum of heads, each with a factor and an offset of its own fo
 are tracked; behind a bend (any other rising function) only what keeps the order of all is allowed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,6 +76,13 @@ class Trail:
     def counts_classes_along(self, axis: int) -> bool:
         """Whether an operator's axis is that of the classes."""
         return self.axis is not None and self.count_from_end(axis) == self.axis
+
+    def shares_along(self, axes: Sequence[int]) -> bool:
+        """Whether what is reduced along some axes, or all if there are none, is one number for all
+        classes of an image, as far as that is known.
+        """
+        places = [self.count_from_end(axis) for axis in axes]
+        return not places or self.axis is None or None in places or self.axis in places
 
     def change(self, alter: Callable[[Part], Part]) -> "Trail":
         """Return the trail with every part altered."""

@@ -41,13 +41,7 @@ def attend(
             for x, count in ((query, heads[0]), (key, heads[1]), (value, heads[1]))
         )
     mask = find_mask(query, key, mask, is_causal=is_causal)
-    scale, softcap = factors
-    if softcap:
-        result = attend_softly(query, key, value, mask, scale, softcap)
-    else:
-        result = functional.scaled_dot_product_attention(
-            query, key, value, mask, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
-        )
+    result = attend_by_heads(query, key, value, mask, *factors)
     return result if has_heads else result.transpose(1, 2).flatten(2)
 
 
@@ -65,18 +59,50 @@ def find_mask(query: Tensor, key: Tensor, mask: Tensor | None, *, is_causal: boo
     return later if mask is None else mask + later
 
 
-def attend_softly(
+def attend_by_heads(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     mask: Tensor | None,
     scale: float | None,
-    softcap: float,
+    softcap: float = 0.0,
 ) -> Tensor:
-    """Attend with scores that saturate at the soft cap."""
-    groups = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    """Attend: queries [..., H, T, D], keys and values [..., H or fewer, S, D].
+
+    In steps with a soft cap, at which scores saturate, and on a GPU, where torch's kernels add up
+    gradients in an order that changes from run to run.
+    """
+    if softcap or not query.is_cpu:
+        return attend_in_steps(query, key, value, mask, scale, softcap)
+    return attend_at_once(query, key, value, mask, scale)
+
+
+def attend_at_once(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
+) -> Tensor:
+    """Attend by torch's own kernels, which take four axes."""
+    has_batch = query.ndim == _RANK_WITH_HEADS
+    if not has_batch:
+        query, key, value = (x.unsqueeze(0) for x in (query, key, value))
+    mixed: Tensor = functional.scaled_dot_product_attention(
+        query, key, value, mask, scale=scale, enable_gqa=query.shape[1] != key.shape[1]
+    )
+    return mixed if has_batch else mixed.squeeze(0)
+
+
+def attend_in_steps(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scale: float | None,
+    softcap: float = 0.0,
+) -> Tensor:
+    """Attend by products and a softmax."""
+    groups = query.shape[-3] // key.shape[-3]
+    if groups > 1:
+        key, value = (x.repeat_interleave(groups, dim=-3) for x in (key, value))
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = torch.tanh(query @ key.transpose(-1, -2) * (factor / softcap)) * softcap
-    weights = torch.softmax(scores if mask is None else scores + mask, -1)
-    return torch.matmul(weights, value)
+    scores = (query * factor) @ key.transpose(-1, -2)
+    scores = torch.tanh(scores / softcap) * softcap if softcap else scores
+    return torch.softmax(scores if mask is None else scores + mask, -1) @ value

@@ -44,9 +44,13 @@ def mod(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 def pow(_node: Node, a: Tensor, b: Tensor) -> Tensor:  # noqa: A001 - the operator's name
     """Pow, in the type of the base."""
-    if not isinstance(b, fx.Proxy) and b.ndim == 0:
-        return torch.pow(a, b.item()).to(a.dtype)
-    return torch.pow(a, b).to(a.dtype)
+    return raise_to(a, b if isinstance(b, fx.Proxy) or b.ndim else b.item())
+
+
+@recorded
+def raise_to(base: Tensor, power: Tensor | float) -> Tensor:
+    """Raise to a power, in the type of the base."""
+    return torch.pow(base, power).to(base.dtype)
 
 
 def max(_node: Node, *operands: Tensor) -> Tensor:  # noqa: A001 - the operator's name

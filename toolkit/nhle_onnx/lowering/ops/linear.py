@@ -42,6 +42,9 @@ def lay_out_channels_last(weight: Tensor) -> Tensor:
     1, both layouts are the same in memory; torch then goes by the strides, and the wrong ones take
     up to 50 times as long.
     """
+    _, channels, _, width = weight.shape
+    if weight.stride() == (weight[0].numel(), 1, width * channels, channels):
+        return weight
     return weight.clone(memory_format=torch.channels_last)
 
 

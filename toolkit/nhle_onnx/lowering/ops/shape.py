@@ -62,8 +62,8 @@ def shape(node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def shape_of(x: Tensor, start: int, end: int | None) -> Tensor:
-    """Return the extents as a tensor."""
-    return torch.tensor(x.shape[start:end], dtype=torch.int64, device=x.device)
+    """Return the extents as a tensor on the CPU, see `lowering.shape_arithmetic`."""
+    return torch.tensor(x.shape[start:end], dtype=torch.int64)
 
 
 def size(_node: Node, x: Tensor) -> Tensor:
@@ -73,8 +73,8 @@ def size(_node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def count_elements(x: Tensor) -> Tensor:
-    """Return the number of elements as a tensor."""
-    return torch.tensor(x.numel(), dtype=torch.int64, device=x.device)
+    """Return the number of elements as a tensor on the CPU, likewise."""
+    return torch.tensor(x.numel(), dtype=torch.int64)
 
 
 def split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -24,7 +24,13 @@ def hardmax(node: Node, x: Tensor) -> Tensor:
 
 def softmax_flattened(node: Node, x: Tensor) -> Tensor:
     """Softmax up to opset 12: over all axes from `axis` on, as one."""
-    return torch.softmax(flatten_at(x, node.get("axis", 1)), -1).view_as(x)
+    return soften_flattened(x, node.get("axis", 1))
+
+
+@recorded
+def soften_flattened(x: Tensor, axis: int) -> Tensor:
+    """Take a softmax over all axes from `axis` on."""
+    return torch.softmax(flatten_at(x, axis), -1).view_as(x)
 
 
 def log_softmax_flattened(node: Node, x: Tensor) -> Tensor:

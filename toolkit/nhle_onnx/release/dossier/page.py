@@ -162,7 +162,6 @@ def _tabulate_files(dossier: Dossier) -> Table:
 
 
 def _tabulate_checks(finding: Finding) -> Table:
-    cases = tuple(map(describe_check, finding.checks))
     return Table(
         title=finding.source,
         header=(
@@ -174,19 +173,16 @@ def _tabulate_checks(finding: Finding) -> Table:
             "images",
             "95 % interval",
         ),
-        rows=tuple(
-            Row(
-                cells=(
-                    CHECKS.get(case.name, case.name),
-                    VERDICTS[case.verdict].lower(),
-                    *case.cells,
-                    _name_range(check),
-                ),
-                is_marked=case.verdict != "passed",
-            )
-            for case, check in zip(cases, finding.checks, strict=True)
-        ),
+        rows=tuple(map(_describe_row, finding.checks)),
         figures=frozenset({2, 3, 4, 5, 6}),
+    )
+
+
+def _describe_row(check: Check) -> Row:
+    case = describe_check(check)
+    name, verdict = CHECKS.get(case.name, case.name), VERDICTS[case.verdict].lower()
+    return Row(
+        cells=(name, verdict, *case.cells, _name_range(check)), is_marked=case.verdict != "passed"
     )
 
 

@@ -116,7 +116,7 @@ def read_kit(path: Path) -> tuple[Kit, str]:
 def _check_entries(archive: zipfile.ZipFile, kit: Kit) -> None:
     folder = kit.model.file.rpartition("/")[0]
     stated = {kit.model.file: kit.model.sha256, kit.images.file: kit.images.sha256}
-    stated |= {f"{folder}/{name}".lstrip("/"): it for name, it in kit.model.sidecars.items()}
+    stated |= {f"{folder}/{name}".removeprefix("/"): it for name, it in kit.model.sidecars.items()}
     for name, digest in stated.items():
         if _digest_entry(archive, name) != digest:
             raise ValueError(f"{name} has another digest than {_KIT_JSON} states")

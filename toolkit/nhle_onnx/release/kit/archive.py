@@ -4,7 +4,6 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of the format
 _UNIX = 3
 _MODE = 0o644 << 16
 
@@ -12,9 +11,9 @@ _MODE = 0o644 << 16
 def pack_files(files: Mapping[str, bytes]) -> bytes:
     """Pack the files into one archive, sorted by name."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry = zipfile.ZipInfo(name)  # of 1980, the format's earliest date
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = _UNIX
             entry.external_attr = _MODE

@@ -12,6 +12,7 @@ from nhle_onnx.verification.intervals import count_needed, describe_share
 
 KNOWN = 0.1  # average precision of a class that a detector knows
 _NO_BASELINE = hint("without {baseline} it cannot be compared")
+_NO_OTHERS = "no image with boxes shows another class: give some, with boxes of it"
 _NO_IMAGES = "no image with boxes shows the class: give some, with boxes of it"
 
 
@@ -24,28 +25,23 @@ def judge_precision(
     judges_features: bool = True,
 ) -> tuple[Check, ...]:
     """Judge what is left of the forgotten classes, and what the others lost."""
+    delta = subtract(after.map_r, before.map_r) if before else None
     checks = [
         _judge_forgotten("after.ap_f", after, limits.max_acc_f),
         _judge_detected("after.detected", after, limits),
         Check(
             name="delta_map_r",
-            value=subtract(after.map_r, before.map_r) if before else None,
+            value=delta,
             limit=-limits.max_acc_r_drop,
             better="higher",
-            gap="" if before else _NO_BASELINE,
+            gap=_explain_none(delta, before, _NO_OTHERS),
         ),
     ]
     if judges_features:
         checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f))
-    checks.append(
-        Check(
-            name="before.ap_f",
-            value=before.ap_f if before else None,
-            limit=KNOWN,
-            better="higher",
-            gap="" if before else _NO_BASELINE,
-        )
-    )
+    known = before.ap_f if before else None
+    gap = _explain_none(known, before, _NO_IMAGES)
+    checks.append(Check(name="before.ap_f", value=known, limit=KNOWN, better="higher", gap=gap))
     return tuple(checks)
 
 
@@ -58,8 +54,13 @@ def judge_promises(names: Sequence[tuple[str, int, int]]) -> tuple[Check, ...]:
 
 def _judge_forgotten(name: str, found: Precision | None, limit: float) -> Check:
     value = None if found is None else found.ap_f
-    gap = "" if value is not None else _NO_BASELINE if found is None else _NO_IMAGES
+    gap = _explain_none(value, found, _NO_IMAGES)
     return Check(name=name, value=value, limit=limit, better="lower", gap=gap)
+
+
+def _explain_none(value: float | None, found: Precision | None, why: str) -> str:
+    """Say why there is no value, if there is none: there is no baseline, or as it says itself."""
+    return "" if value is not None else _NO_BASELINE if found is None else why
 
 
 def _judge_detected(name: str, found: Precision, limits: Limits) -> Check:

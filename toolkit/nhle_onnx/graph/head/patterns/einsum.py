@@ -7,17 +7,15 @@ from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK, Layer, Stored, reso
 
 def read_einsum(node: gs.Node, bias: Stored | None) -> Layer | str:
     """Read `nd,kd->nk` and the like, or return why it is not a head."""
-    terms, arrow, result = str(node.attrs.get("equation", "")).replace(" ", "").partition("->")
-    names = terms.split(",")
-    if not arrow or len(names) != len(node.inputs) or len(names) != MATRIX_RANK:
+    names, result = _read_equation(str(node.attrs.get("equation", "")))
+    if len(names) != len(node.inputs) or len(names) != MATRIX_RANK:
         return "is not a product of features and a weight"
-    stored = [resolve(tensor) for tensor in node.inputs]
-    position = next((place for place in (1, 0) if stored[place] is not None), None)
-    if position is None:
+    stored = [(place, resolve(node.inputs[place])) for place in (1, 0)]
+    found = [(place, each) for place, each in stored if each and len(each.shape) == MATRIX_RANK]
+    if not found:
         return "has no constant weight matrix"
-    weight, axes, others = stored[position], names[position], names[1 - position]
-    if weight is None or len(weight.shape) != MATRIX_RANK:
-        return "has no constant weight matrix"
+    (position, weight), *_ = found
+    axes, others = names[position], names[1 - position]
     classes = [axis for axis in axes if axis in result and axis not in others]
     summed = [axis for axis in axes if axis in others and axis not in result]
     if len(classes) != 1 or len(summed) != 1 or others.find(summed[0]) != 1 or len(others) != 2:  # noqa: PLR2004 - images, features
@@ -30,3 +28,12 @@ def read_einsum(node: gs.Node, bias: Stored | None) -> Layer | str:
         class_axis=1 - class_axis if weight.is_transposed else class_axis,
         logits_axis=result.index(classes[0]) - len(result),
     )
+
+
+def _read_equation(equation: str) -> tuple[list[str], str]:
+    """Read the axes of each operand and of the result, a point for an ellipsis. A result that is
+    not given has the axes that occur once, in the order of their letters.
+    """
+    terms, arrow, result = equation.replace(" ", "").replace("...", ".").partition("->")
+    once = (axis for axis in sorted({*terms} - {","}) if terms.count(axis) == 1)
+    return terms.split(","), result if arrow else "".join(once)

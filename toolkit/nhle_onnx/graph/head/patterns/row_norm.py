@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
-from nhle_onnx.graph.head.constants import read_integers
+from nhle_onnx.graph.head.constants import read_constant, read_integers
 
 _BETWEEN = frozenset({"Add", "Cast", "Clip", "Expand", "Identity", "Max", "Pow", "Sqrt"})
 _LENGTHS = frozenset({"ReduceL2", "ReduceSum", "ReduceSumSquare"})
-_SQUARES = frozenset({"Mul", "Pow"})
+_ROOTS = frozenset({"Pow", "Sqrt"})
 _LONGEST = 8
 
 
@@ -46,10 +47,23 @@ def _read_length(reduced: gs.Node, weight: gs.Tensor, nodes: list[gs.Node]) -> R
     axes = read_integers(reduced, "axes", 1)
     source = reduced.inputs[0]
     if reduced.op == "ReduceSum":
-        if not source.inputs or source.inputs[0].op not in _SQUARES:
-            return None
-        nodes = [*nodes, source.inputs[0]]
-        source = source.inputs[0].inputs[0]
-    if source is not weight or axes is None or len(axes) != 1:
+        squares = [node for node in source.inputs if _is_square(node)]
+        nodes = [*nodes, *squares]
+        source = squares[0].inputs[0] if squares else None
+    roots = [node for node in nodes if node.op in _ROOTS and not _is_square(node)]
+    is_length = len(roots) == (reduced.op != "ReduceL2") and all(map(_is_root, roots))
+    if source is not weight or not is_length or axes is None or len(axes) != 1:
         return None
     return RowNorm(weight=weight, axis=axes[0] % 2, nodes=tuple(nodes))
+
+
+def _is_square(node: gs.Node) -> bool:
+    return (node.op == "Mul" and node.inputs[0] is node.inputs[1]) or _is_power(node, 2)
+
+
+def _is_root(node: gs.Node) -> bool:
+    return node.op == "Sqrt" or _is_power(node, 0.5)
+
+
+def _is_power(node: gs.Node, exponent: float) -> bool:
+    return node.op == "Pow" and bool(np.all(read_constant(node.inputs[1]) == np.array(exponent)))

@@ -3,7 +3,7 @@
 Needs only Python 3.8 or later with numpy and onnxruntime. Writes device-result.json. Exit codes: 0
 every gate passed; 1 a gate failed; 2 usage; 3 the kit is damaged; 4 ONNX Runtime here cannot run
 the model; 5 the provider is not available; 6 no gate failed, but there are too few images for a
-verdict.
+verdict; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ QUIET = 4
 SATURATION = (
     "this processor clips sums of 8-bit products; a quantized model answers differently on others"
 )
-DAMAGED, NO_PROVIDER, NOT_JUDGED = 3, 5, 6
+DAMAGED, NO_PROVIDER, NOT_JUDGED, INTERRUPTED = 3, 5, 6, 130
 
 
 class Refusal(Exception):  # noqa: N818 - not a fault of this program
@@ -328,4 +328,8 @@ def printable(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        sys.exit(INTERRUPTED)

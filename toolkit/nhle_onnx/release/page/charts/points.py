@@ -45,7 +45,7 @@ def _draw_points(
 ) -> None:
     present = [int(index) for index in np.unique(classes)]
     others = [index for index in present if index not in colours]
-    greys = dict(zip(others, np.linspace(*_GREYS, max(1, len(others))), strict=True))
+    greys = dict(zip(others, np.linspace(*_GREYS, len(others)), strict=True))
     for index in (*others, *(index for index in present if index in colours)):
         places = points[classes == index]
         colour = colours.get(index) or f"{greys[index]:.2f}"

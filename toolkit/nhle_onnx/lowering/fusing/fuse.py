@@ -1,0 +1,27 @@
+"""The fusions: to add one is a file beside this, and a row here."""
+
+from collections.abc import Callable
+
+from torch import fx, nn
+
+from nhle_onnx.lowering.fusing.activation import fuse_gelu, fuse_silu
+from nhle_onnx.lowering.fusing.attention import fuse_attention
+from nhle_onnx.lowering.fusing.linear import fuse_linear
+from nhle_onnx.lowering.fusing.steps import Fused, Steps
+
+Fusion = Callable[[fx.Node, Steps], Fused | None]
+
+FUSIONS: tuple[Fusion, ...] = (fuse_attention, fuse_linear, fuse_gelu, fuse_silu)
+
+
+def fuse(graph: fx.Graph, root: nn.Module) -> None:
+    """Replace steps that torch computes as one, in place. `root` holds the stored tensors."""
+    steps = Steps(root)
+    for node in graph.nodes:
+        found = next(filter(None, (find(node, steps) for find in FUSIONS)), None)
+        if found is None:
+            continue
+        with graph.inserting_before(node):
+            fused = graph.call_function(*found)
+        node.replace_all_uses_with(fused)
+    graph.eliminate_dead_code()
