@@ -174,8 +174,9 @@ class DetectionObjective:
         count = min(len(is_forgotten), len(elsewhere))
         if not count:
             return 0.0
-        once = elsewhere.detach().topk(count).values[-1].clamp(LEAST_SCORE, 1 - _TINY)
-        return (once.logit().item() - LEVEL) / self.scale
+        score = elsewhere.detach().topk(count).values[-1].clamp(LEAST_SCORE, 1 - _TINY)
+        once: float = score.logit().item()
+        return (once - LEVEL) / self.scale
 
     def _measure_change(self, edited: Outputs, original: Outputs, weights: Tensor) -> Tensor:
         """Return how far boxes and retained scores moved, as a mean weighted by `weights` [N, A]:
