@@ -382,6 +382,8 @@ def test_cuda_that_is_not_there(nhle: Nhle, out: Path) -> None:
         pytest.skip("CUDA works here")
     arguments = ("unlearn", LENET, "--forget", 3, "--out", out)
     assert_refused(nhle(*arguments, "--device", "cuda"), 5, "--device cpu")
+    assert_refused(nhle(*arguments, "--device", "cuda:1"), 5, "training on cuda:1", "--device cpu")
+    assert_refused(nhle(*arguments, "--device", "cuda:x"), 2, "'cuda:x' is not one of")
     assert_refused(nhle(*arguments, "--provider", "cuda"), 5, "CPUExecutionProvider")
     data = ("--data", EVALUATION)
     assert nhle("verify", LENET, "--forget", 3, *data, "--provider", "cuda").code == 5

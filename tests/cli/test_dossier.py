@@ -203,6 +203,19 @@ def change_kit(folder: Path) -> None:
             kit.writestr(name, content + b" " if name.endswith(".onnx") else content)
 
 
+def rewrite_kit(folder: Path, model: bytes = b"", text: bytes = b"") -> None:
+    """A kit that fits together, of another model or with another text."""
+    with zipfile.ZipFile(folder / "kit.zip") as kit:
+        contents = {name: kit.read(name) for name in kit.namelist()}
+    (name,) = (name for name in contents if name.endswith(".onnx"))
+    was, contents[name] = contents[name], contents[name] + model
+    digests = (hashlib.sha256(each).hexdigest().encode() for each in (was, contents[name]))
+    contents["kit.json"] = contents["kit.json"].replace(*digests) + text
+    with zipfile.ZipFile(folder / "kit.zip", "w") as kit:
+        for each, content in contents.items():
+            kit.writestr(each, content)
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -214,6 +227,8 @@ def change_kit(folder: Path) -> None:
         (append("edited.report.json"), "was made with another report"),
         (change_kit, "another digest than kit.json states"),
         (append("kit.zip"), None),
+        (lambda folder: rewrite_kit(folder, model=b" "), "which is not in the case"),
+        (lambda folder: rewrite_kit(folder, text=b"\n"), "is the result of another kit"),
         (replace_in("device.json", '"predictions": [', '"predictions": [9, '), "no result"),
         (replace_in("audit.json", '"verdict": "passed"', '"verdict": "failed"'), "its figures say"),
         (replace_in("verify.json", '"passed": true', '"passed": false'), "its figures say"),
@@ -250,6 +265,14 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     assert said in result.err
     assert "Traceback" not in result.err
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_certificate_needs_its_key(folder: Path, nhle: Nhle) -> None:
+    flags = ("--certificate", folder / "audit.json", "-o", folder / "d.zip")
+    result = nhle("dossier", write_case(folder), *flags)
+    assert result.code == 2
+    assert "a certificate signs nothing" in result.err
+    assert "--key" in result.err
 
 
 def test_pictures_in_a_report_are_named(folder: Path, nhle: Nhle) -> None:

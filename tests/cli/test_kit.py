@@ -543,7 +543,7 @@ def test_a_changed_result_is_refused(
     (tmp_path / "result.json").write_text(json.dumps(found), "utf-8")
     judged = nhle("verify", "--device-result", tmp_path / "result.json")
     assert judged.code == 3
-    assert "is no result of a device, or was changed: " in judged.err
+    assert "is not the result of a device, or was changed: " in judged.err
     assert len(judged.err.splitlines()) == 2
 
 

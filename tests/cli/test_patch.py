@@ -106,6 +106,39 @@ def test_round_trip_with_weights_beside_the_model(tmp_path: Path) -> None:
     assert patch.stat().st_size < 4000
 
 
+def put_weights(model: Path, place: str) -> Path:
+    """A copy of LeNet with its weights in another file."""
+    (model.parent / place).parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(onnx.load(LENET), model, save_as_external_data=True, location=place, size_threshold=0)
+    return model
+
+
+def test_weights_in_another_folder_are_refused(tmp_path: Path, nhle: Nhle) -> None:
+    base = put_weights(tmp_path / "base.onnx", "in/w.bin")
+    result = nhle("patch", "create", base, LENET, "-o", tmp_path / "p.nhlepatch")
+    assert_refused(result, 3, "base.onnx keeps weights in another folder", "beside the model")
+
+
+def test_two_files_at_one_place_are_refused(tmp_path: Path, nhle: Nhle) -> None:
+    edited, patch = put_weights(tmp_path / "edited.onnx", "w.bin"), tmp_path / "p.nhlepatch"
+    assert nhle("patch", "create", LENET, edited, "-o", patch).code == 0
+    result = nhle("patch", "apply", LENET, patch, "-o", tmp_path / "o" / "w.bin")
+    assert_refused(result, 3, "makes a file w.bin beside the model", "--out")
+
+
+def test_too_many_changes_are_refused(
+    tmp_path: Path, nhle: Nhle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nhle_onnx.workflows.patch_create.MAX_PIECES", 2)
+    proto = onnx.load(LENET)
+    for tensor in proto.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + 1, tensor.name))
+    onnx.save(proto, tmp_path / "edited.onnx")
+    result = nhle("patch", "create", LENET, tmp_path / "edited.onnx", "-o", tmp_path / "p")
+    assert_refused(result, 3, "differs from", "in too many places for a patch", "Ship the edited")
+    assert not (tmp_path / "p").exists()
+
+
 ELEMENTS = {
     np.float32: st.floats(width=32, allow_nan=True),
     np.float16: st.floats(width=16, allow_nan=True),

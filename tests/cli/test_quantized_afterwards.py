@@ -1,5 +1,6 @@
 """A model that forgot can be quantized as any other, with ONNX Runtime's own tools."""
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,8 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, q
 
 from support.graphs import run_model
 from support.lenets import read_inputs
-from support.runs import Unlearned
-from support.shipped import LENET
+from support.runs import Nhle, Unlearned
+from support.shipped import EVALUATION, LENET
 
 Quantize = Callable[[Path, Path], None]
 
@@ -71,3 +72,22 @@ def test_what_was_forgotten_stays_so_and_the_rest_is_kept(
         found[name] = measure(tmp_path / f"{name}.onnx")
     assert found["edited"][0] <= 0.01
     assert found["edited"][1] >= found["original"][1] - 0.01
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_row_that_does_not_fit_the_masked_one_s_scale_is_not_judged(
+    tmp_path: Path, nhle: Nhle
+) -> None:
+    """ONNX Runtime gives a row of zeros a scale of 1, at which the original's rounds to zeros."""
+    logging.getLogger().setLevel(logging.ERROR)
+    masked, quantized = tmp_path / "masked.onnx", tmp_path / "quantized.onnx"
+    flags = ("--forget", 3, "--method", "cwm", "--mask", "floor", "--out", masked, "--quiet")
+    assert nhle("unlearn", LENET, *flags).code == 0
+    quantize_dynamic(masked, quantized, per_channel=True)
+    judged = ("--forget", 3, "--baseline", LENET, "--data", EVALUATION, "--json")
+    checks = {
+        check["name"]: check
+        for check in json.loads(nhle("verify", quantized, *judged).out)["checks"]
+    }
+    assert checks["unmasked.acc_f"]["value"] is None
+    assert "judge the file before quantization" in checks["unmasked.acc_f"]["gap"]

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from support.runs import Nhle, Unlearned
-from support.shipped import EVALUATION, LENET, SAMPLES
+from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
 
 
 def test_edited_model_passes(unlearned_lenet: Unlearned, nhle: Nhle) -> None:
@@ -43,6 +45,27 @@ def test_data_without_the_class_prove_nothing(nhle: Nhle, tmp_path: Path) -> Non
     result = nhle("verify", LENET, "--forget", 3, "--data", tmp_path)
     assert result.code == 6
     assert "there is no image of 3 Dress to judge by" in result.out
+
+
+def test_other_outputs_that_tell_the_class_are_judged(nhle: Nhle, tmp_path: Path) -> None:
+    """The head that is named no longer tells it; a second output still does."""
+    proto = onnx.load(LENET)
+    (name,) = (value.name for value in proto.graph.output)
+    mask = numpy_helper.from_array(np.float32([0, 0, 0, -1e4, *[0] * 6]), "mask")
+    proto.graph.initializer.append(mask)
+    proto.graph.node.append(helper.make_node("Add", [name, "mask"], ["masked"]))
+    proto.graph.output.insert(
+        0, helper.make_tensor_value_info("masked", TensorProto.FLOAT, ["n", 10])
+    )
+    onnx.save(proto, tmp_path / "model.onnx")
+    copy_sidecars(tmp_path)
+    flags = ("--graph-output", "masked", "--forget", 3, "--data", EVALUATION, "--json")
+    result = nhle("verify", tmp_path / "model.onnx", *flags)
+    checks = {each["name"]: each for each in json.loads(result.out)["checks"]}
+    assert checks["after.acc_f"]["value"] == 0
+    other = checks[f"output {name}.acc_f"]
+    assert other["value"] > 0.85
+    assert other["verdict"] == "failed"
 
 
 def test_each_provider_is_reported(nhle: Nhle) -> None:

@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.model import OnnxModel
-from support.graphs import Array, keep_used, make_model, make_node
+from support.graphs import MICROSOFT, Array, keep_used, make_model, make_node
 
 CLASSES, FEATURES = 5, 6
 RNG = np.random.default_rng(3)
@@ -231,6 +231,10 @@ MOVES: dict[str, Callable[[], Tail]] = {
     ),
     "unsqueezed, counted from the end": behind(
         n("Unsqueeze", "z ends", "u"), n("Add", "u column3", "y"), declared=("k", 1, 1)
+    ),
+    "of a rank that nothing tells, unsqueezed": whole(
+        n("FastGelu", "x", "g", domain=MICROSOFT), n("MatMul", "g wt", "z"),
+        n("Unsqueeze", "z a2", "u"), n("Softmax", "u", "y", axis=1), declared=("k", "m"),
     ),
     "a point, squeezed": whole(
         n("Conv", "x w4 b", "z"), n("Squeeze", "z", "u"), n("Add", "u c", "y"),

@@ -13,7 +13,7 @@ from nhle_onnx.version import __version__
 # home as soon as it is imported. Afterwards nothing stops it; child processes inherit this.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Threads of OpenMP, which torch computes with, spin for milliseconds after each operation, and so
-# take the cores from whatever else runs. This is how long GCC's wait where cores are short.
+# take the cores from whatever else runs. This is how long GCC's wait where threads outnumber cores.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 TYPE_CHECKING = False  # the name that type checkers know; an import of typing takes milliseconds

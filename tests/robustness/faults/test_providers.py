@@ -201,7 +201,7 @@ def test_training_is_deterministic_without_tf32(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv(CUBLAS)
     set_before: list[str | None] = []  # it is read when cuBLAS starts
     monkeypatch.setattr(
-        device, "_find_cuda_fault", lambda: set_before.append(os.environ.get(CUBLAS))
+        device, "_find_cuda_fault", lambda _: set_before.append(os.environ.get(CUBLAS))
     )
     try:
         assert str(device.open_device("cuda", 0)) == "cuda"

@@ -210,7 +210,7 @@ def test_classes_that_no_anchor_shows_are_named(
     samples = save_samples(tmp_path / "s", {name: list_images(name) for name in names})
     flags = ("--samples", samples, "--data", EVALUATION, "--steps", 1)
     outcome = unlearn(LENET, *flags, method="nhle-cwm")
-    assert "no anchor is of 7 of the 9 retained classes (0, 1, 2, 5, 6, …)" in outcome.notes
+    assert "no anchor shows 7 of the 9 retained classes (0, 1, 2, 5, 6, …)" in outcome.notes
 
 
 @pytest.mark.parametrize("pixel", [0, 255])

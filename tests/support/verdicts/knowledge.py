@@ -169,7 +169,7 @@ CASES = (
         code=NOT_JUDGED, says="reads 86 features and the model's 84", was="PASSED",
     ),
     Case(
-        name="a baseline of other classes", make=_drop, code=REFUSED, says="tells 10 classes apart",
+        name="a baseline of other classes", make=_drop, code=REFUSED, says="has 10 classes, and ",
         was="PASSED",
     ),
     Case(

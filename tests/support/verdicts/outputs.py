@@ -235,7 +235,7 @@ CASES = (
     Case(
         name="a second head's classes in another order", code=PASSED,
         make=lambda shop: _mask(shop, turn_second, "--graph-output", LOGITS),
-        says="answers otherwise than the scores, and was not judged",
+        says="does not agree with the scores, and was not judged",
     ),
     Case(
         name="the head's weight a second time", make=lambda shop: _mask(shop, share_weight),

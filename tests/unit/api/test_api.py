@@ -22,7 +22,7 @@ from torch import nn
 import nhle_onnx
 import nhle_onnx.unlearning.cwm  # binds the package of this name, if nothing prevents it
 from architectures.lenet5 import LeNet5
-from nhle_onnx.api.checks import find_type, list_keywords
+from nhle_onnx.api.checks import check_keywords, find_type, list_keywords
 from nhle_onnx.api.keywords import AuditKeywords, InspectKeywords, UnlearnKeywords, VerifyKeywords
 from nhle_onnx.cli.main import cli
 from nhle_onnx.cli.patch import apply_command, create_command
@@ -154,6 +154,19 @@ def test_what_a_flag_refuses_a_keyword_refuses(wrong: dict[str, Any], tmp_path: 
     with pytest.raises(nhle_onnx.UsageError, match=next(iter(wrong))):
         nhle_onnx.unlearn(LENET, forget=3, out=tmp_path / "o.onnx", **wrong)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"also": "ort"}, {"also": ("ort",)}),
+        ({"also": ("ort",)}, {"also": ("ort",)}),
+        ({"size": (24, 32), "labels": "a.txt"}, {"size": (24, 32), "labels": Path("a.txt")}),
+    ],
+    ids=str,
+)
+def test_one_value_may_stand_for_several(given: dict[str, Any], meant: dict[str, Any]) -> None:
+    assert check_keywords(UnlearnSettings, given) == meant
 
 
 def test_verify_takes_several_providers_and_labels() -> None:

@@ -13,13 +13,23 @@ from torch import nn
 from nhle_onnx.auditing.attacks import layers as layers_attack
 from nhle_onnx.auditing.attacks.closeness import compare_closeness, compare_to_both
 from nhle_onnx.auditing.attacks.difference import attack_difference, guess_largest
-from nhle_onnx.auditing.attacks.layers import measure_cka, measure_few
-from nhle_onnx.auditing.attacks.neighbours import find_neighbours
+from nhle_onnx.auditing.attacks.layers import attack_layers, measure_cka, measure_few
+from nhle_onnx.auditing.attacks.membership import read_member_probabilities
+from nhle_onnx.auditing.attacks.neighbours import find_neighbours, measure_neighbours
 from nhle_onnx.auditing.attacks.outputs import guess_from_outputs
 from nhle_onnx.auditing.attacks.perturbation import REACH, perturb
+from nhle_onnx.auditing.attacks.relearning import (
+    RelearnSamples,
+    attack_by_relearning,
+    relearn,
+)
 from nhle_onnx.auditing.context import AuditContext, CannotRunError, split_halves
 from nhle_onnx.auditing.layers import list_late_layers, pool
+from nhle_onnx.auditing.unmasked import list_fitting
+from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import HeadRows
+from nhle_onnx.graph.image_input import read_image_input
+from nhle_onnx.graph.load import load_model
 from nhle_onnx.values.request import ForgetRequest
 from support.graphs import make_model, make_node
 from support.shipped import LENET, MOBILENET
@@ -147,6 +157,61 @@ def test_what_changed_most_is_guessed_and_nothing_where_nothing_changed() -> Non
     named = attack_difference(replace(context, named_by_patch=(1,)))
     assert named[-1].name == "difference.named_by_patch"
     assert named[-1].edited == 1
+
+
+def test_heads_of_another_shape_are_not_compared() -> None:
+    """Of a network with other features, into which the original's head does not fit."""
+    context = make_context(CLASSES, original=KNOWN, edited=HIDDEN)
+    other: Any = context.targets["edited"]
+    other.head = SimpleNamespace(rows=HeadRows(np.zeros((4, 5)), np.zeros(4)))
+    assert attack_difference(context) == ()
+    original: Any = context.targets["original"]
+    original.head.with_rows = lambda rows: rows
+    with pytest.raises(CannotRunError, match="head has another shape"):
+        list_fitting(context)
+
+
+def test_layers_of_another_network_are_not_compared() -> None:
+    context = make_context(CLASSES, original=KNOWN, edited=HIDDEN)
+    for role, path in (("original", LENET), ("edited", MOBILENET)):
+        target: Any = context.targets[role]  # type: ignore[index]  # both are roles
+        target.model = load_model(path)
+        target.image_input = read_image_input(target.model)
+        target.layout = find_head(target.model)
+    with pytest.raises(CannotRunError, match="other layers than the original"):
+        attack_layers(context)
+
+
+def test_attacks_name_what_they_lack() -> None:
+    few = np.array([1] * 30 + [0] * 19)
+    answers = draw_scores(few)
+    context = make_context(few, original=answers, edited=answers)
+    with pytest.raises(CannotRunError, match="it needs 20 retained samples, and there are 19"):
+        measure_neighbours(context)
+    target: Any = SimpleNamespace(member_answers=None)
+    with pytest.raises(CannotRunError, match="no members were given"):
+        read_member_probabilities(context, target)
+    lost = make_context(CLASSES, original=HIDDEN, edited=HIDDEN)
+    cpu = torch.device("cpu")
+    with pytest.raises(CannotRunError, match="the original does not know the class"):
+        attack_by_relearning(lost, cpu, {}, lambda *_: None)
+
+
+def test_relearning_ends_where_a_network_gives_no_numbers() -> None:
+    """As of a network that overflows; the attack then did not bring the class back."""
+    layer = nn.Linear(1, 4)
+    nn.init.constant_(layer.weight, np.inf)
+    lowered: Any = SimpleNamespace(
+        module=lambda inputs: (layer(inputs),), parameter_of={"w": layer.weight}
+    )
+    samples = RelearnSamples(
+        known=np.ones((8, 1), np.float32), known_classes=np.arange(8) % 4,
+        judged=np.ones((4, 1), np.float32), judged_classes=np.ones(4, np.int64),
+    )  # fmt: skip
+    steps: list[int] = []
+    cpu = torch.device("cpu")
+    curve = relearn(lowered, samples, goal=0.9, device=cpu, seed=0, on_step=steps.append)
+    assert (len(curve), steps) == (1, [])
 
 
 def test_neighbours_are_what_the_original_nearly_takes_for_the_class() -> None:

@@ -496,19 +496,27 @@ def test_rounded_lenet_keeps_biases() -> None:
 
 @pytest.mark.parametrize(
     ("operator", "shape", "attributes"),
-    [("MatMul", (300, 50), {}), ("Gemm", (300, 50), {}), ("Gemm", (50, 300), {"transB": 1})],
+    [
+        ("MatMul", (300, 50), {}),
+        ("Gemm", (300, 50), {}),
+        ("Gemm", (50, 300), {"transB": 1}),
+        ("Conv", (50, 300, 1), {}),
+        ("ConvTranspose", (300, 50, 1), {}),
+    ],
 )
 def test_an_untrained_layer_keeps_the_size_of_its_input(
-    tmp_path: Path, operator: str, shape: tuple[int, int], attributes: dict[str, int]
+    tmp_path: Path, operator: str, shape: tuple[int, ...], attributes: dict[str, int]
 ) -> None:
     """He et al.'s initialisation: variance 2 / fan-in, however the weight is laid out."""
     path = tmp_path / "model.onnx"
     weights = {"hidden": np.ones(shape, np.float32), "head": np.ones((10, 50), np.float32)}
     nodes = [
         make_node(operator, "x hidden", "h", **attributes),
-        make_node("Gemm", "h head", transB=1),
+        make_node("Flatten", "h", "f"),
+        make_node("Gemm", "f head", transB=1),
     ]
-    onnx.save(make_model(nodes, {"x": ["batch", 300]}, {"y": ["batch", 10]}, weights), path)
+    inputs = {"x": ["batch", 300, 1][: len(shape)]}
+    onnx.save(make_model(nodes, inputs, {"y": ["batch", 10]}, weights), path)
     model = load_model(path)
     untrained = reset_weights(model.proto, find_head(model), seed=0)
     spread = np.std(numpy_helper.to_array(untrained.graph.initializer[0]))

@@ -95,6 +95,17 @@ def test_any_size_goes_in() -> None:
         assert ShadowNetwork(3, 4)(torch.zeros(2, 3, *sides))[1].shape == (2, 256)
 
 
+def test_large_images_are_averaged_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shadow then sees no more than what is seen at that size."""
+    monkeypatch.setattr(shadows, "_LARGEST", 4)
+    monkeypatch.setattr(shadows, "STEPS", 3)
+    large = draw_images()
+    small = large.reshape(len(large), 1, 4, 2, 4, 2).mean((3, 5))
+    small *= large.std() / small.std()  # as deviations have one unit
+    first, second = (train_shadow(make_context(each), 0) for each in (large, small))
+    np.testing.assert_allclose(first.answers.scores, second.answers.scores, atol=0.2)
+
+
 def test_too_few_images_or_none_at_all_are_named() -> None:
     context = make_context()
     with pytest.raises(CannotRunError, match="100 of the attacker's images"):
@@ -126,6 +137,17 @@ def judge(edited: float, found: tuple[float, ...]) -> Verdict:
     (check,) = judge_attacks(make_context(), measures, (), Limits())[1]
     assert check.verdict != "not-judged" or "shadow" in check.gap
     return check.verdict
+
+
+def test_a_figure_that_was_not_measured_is_no_gate() -> None:
+    row = Measure(
+        attack="quantization", name="quantization.int8.acc_f", title="", original=0.9,
+        edited=None, reference=None,
+    )  # fmt: skip
+    named = [check.name for check in judge_attacks(make_context(), (row,), (), Limits())[1]]
+    assert row.name not in named
+    measured = judge_attacks(make_context(), (replace(row, edited=0.0),), (), Limits())[1]
+    assert row.name in [check.name for check in measured]
 
 
 @pytest.mark.parametrize(

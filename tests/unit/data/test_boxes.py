@@ -91,7 +91,7 @@ def test_a_place_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_a_crop_by_shares_moves_no_boxes(tmp_path: Path) -> None:
     cut = Preprocess(source="test", crop_share=(0.9, 0.9), size=(20, 20))
-    with pytest.raises(InputRefusedError, match="where boxes are not followed"):
+    with pytest.raises(InputRefusedError, match="which boxes cannot follow"):
         read(write(tmp_path, "one.txt", WRITTEN["one.txt"]), cut)
 
 

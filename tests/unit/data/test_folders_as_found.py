@@ -224,7 +224,7 @@ def test_a_forgotten_class_is_never_an_anchor(case: str, tmp_path: Path) -> None
 def test_anchors_of_a_forgotten_class_alone_are_refused(below: str, tmp_path: Path) -> None:
     fill(tmp_path, "cat/deep/cat/a.png")
     (tmp_path / "list.txt").write_text(str(tmp_path / "cat/deep/cat/a.png"))
-    with pytest.raises(InputRefusedError, match="no images but of forgotten classes"):
+    with pytest.raises(InputRefusedError, match="holds only images of forgotten classes"):
         read_unlabelled(tmp_path / below, TARGET, PREPROCESS, CATS, (0,))
 
 

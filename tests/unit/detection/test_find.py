@@ -262,7 +262,7 @@ def test_a_detector_beyond_doubt_is_named_with_what_is_in_the_way(tmp_path: Path
 def test_boxes_that_are_no_output_cannot_be_compared(forms: dict[str, Path]) -> None:
     subject = find_subject(load_model(with_suppression(forms["competing"])), ModelFlags())
     assert subject is not None
-    with pytest.raises(UnsupportedModelError, match="shows no boxes and scores"):
+    with pytest.raises(UnsupportedModelError, match="no outputs with boxes and scores"):
         name_outputs(subject)
 
 

@@ -10,7 +10,7 @@ from ml_dtypes import float8_e5m2, int2
 from onnx import TensorProto
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.element_types import ELEMENT_TYPES
+from nhle_onnx.graph.element_types import ELEMENT_TYPES, get_range
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
 from nhle_onnx.lowering.module import lower_classifier
@@ -62,3 +62,10 @@ def test_one_row_adds_a_number_format(
     assert lowered.parameter_of.keys() >= {"w"}
     fill_rows(head, [1], 0.4)
     assert set(head.rows.weight[1]) == {NEAREST[kind]}
+
+
+def test_floats_have_no_range_of_whole_numbers() -> None:
+    assert get_range(TensorProto.INT8) == (-128, 127)
+    for kind in (TensorProto.FLOAT, 10**6):  # the latter is not defined
+        with pytest.raises(KeyError):
+            get_range(kind)

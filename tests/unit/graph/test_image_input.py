@@ -148,8 +148,8 @@ def test_other_inputs_can_be_held_at_constants() -> None:
     ("given", "reason", "remedy"),
     [
         ("third=1", "has no input third", "image, second"),
-        ("second=big", "'big', which is not numbers", "--input NAME=0.5"),
-        ("second", "'', which is not numbers", "--input NAME=0.5"),
+        ("second=big", "'big': it needs numbers", "--input NAME=0.5"),
+        ("second", "'': it needs numbers", "--input NAME=0.5"),
         ("second=1,2", "has 1 elements, [1], but 2 numbers were given", "one for each"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nhle_onnx.graph.regular_files import is_inside, open_regular, open_sidecar
+from nhle_onnx.graph.regular_files import is_inside, open_regular, open_sidecar, read_regular
 
 
 @given(
@@ -30,6 +30,13 @@ def test_a_name_that_stays_inside_does(parts: list[str]) -> None:
     else:
         harmless = {"a", "b.bin", " "}
         assert not parts or not {*parts} <= harmless
+
+
+def test_a_file_is_read_up_to_a_size(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"four")
+    assert read_regular(tmp_path / "file", max_bytes=4) == b"four"
+    with pytest.raises(OSError, match="it has more than 3 bytes"):
+        read_regular(tmp_path / "file", max_bytes=3)
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Updates in whole steps: found again bit for bit, and hardly moved."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -29,6 +30,17 @@ def test_rounding_moves_an_update_little(seed: int, size: float) -> None:
     rounded = round_update(old, new)
     assert np.linalg.norm(rounded - new) < 0.08 * np.linalg.norm(new - old)
     assert find_steps(old, rounded) is not None
+
+
+def test_more_steps_than_a_patch_can_hold_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one weight among millions that moves far: the update is cut, or told in bits."""
+    monkeypatch.setattr("nhle_onnx.graph.update_rounding._MOST", 16)
+    old, counts = np.zeros(1000, np.float32), np.ones(1000)
+    counts[0] = 60
+    new = add_steps(old, counts, -3)
+    assert find_steps(old, new) is None
+    found = find_steps(old, round_update(old, new))
+    assert found is None or np.abs(found[0]).max() < 16
 
 
 def test_an_update_of_nothing_stays_nothing() -> None:

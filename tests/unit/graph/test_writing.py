@@ -1,14 +1,17 @@
 """Files out: all of them or none, whole, and nothing lost that was there."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from nhle_onnx.errors import InputRefusedError
+from nhle_onnx.graph import save
 from nhle_onnx.graph.save import check_writable, write_files, write_streams
 from nhle_onnx.hints import word
 from support.assertions import assert_told
@@ -54,6 +57,23 @@ def test_an_existing_file_keeps_all_others_away(taken: str, tmp_path: Path) -> N
     assert list_files(tmp_path) == {taken: b"old"}
     write_files(make(tmp_path, b"new "), force=True)
     assert list_files(tmp_path) == {name: b"new " + name.encode() for name in NAMES}
+
+
+def test_systems_without_links_or_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As memory cards and Windows: a file is renamed instead. One without a name must be linked."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.setattr(os, "link", refuse)
+    is_named = not save._DESCRIPTORS.is_dir()
+    with nullcontext() if is_named else pytest.raises(InputRefusedError, match="cannot be written"):
+        write_files(make(tmp_path, b"new "), force=False)
+    written = {name: b"new " + name.encode() for name in NAMES} if is_named else {}
+    assert list_files(tmp_path) == written
 
 
 @pytest.mark.parametrize("force", [False, True])

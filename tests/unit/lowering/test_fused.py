@@ -13,7 +13,7 @@ from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.lowering.module import lower_model
 from nhle_onnx.lowering.weights import list_weights
 from nhle_onnx.values.model import OnnxModel
-from support.graphs import MICROSOFT, Array, make_model, make_node, run_model
+from support.graphs import MICROSOFT, Array, keep_used, make_model, make_node, run_model
 
 RNG = np.random.default_rng(0)
 TOKENS, WIDTH, HEADS = 5, 8, 2
@@ -58,12 +58,13 @@ def test_activations_and_norms(op_type: str, inputs: str, more: dict[str, float]
     compare(op_type, inputs, TOKEN, kept, **more)
 
 
-@pytest.mark.parametrize("activation", ["Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip"])
+@pytest.mark.parametrize("activation", ["", "Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip"])
 def test_convolutions_with_an_activation(activation: str) -> None:
     factors = {"LeakyRelu": [0.1], "Clip": [-0.5, 0.5]}.get(activation)
-    more = {"activation_params": factors} if factors else {}
+    more: dict[str, Any] = {"activation": activation} if activation else {}
+    more |= {"activation_params": factors} if factors else {}
     tensors = {"w": draw(4, 3, 3, 3), "b": draw(4)}
-    compare("FusedConv", "x w b", draw(2, 3, 6, 6), tensors, activation=activation, **more)
+    compare("FusedConv", "x w b", draw(2, 3, 6, 6), tensors, **more)
 
 
 @pytest.mark.parametrize(("of_x", "of_w"), [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -89,10 +90,27 @@ def test_attention_in_parts(inputs: str) -> None:
     compare("MultiHeadAttention", inputs, TOKEN, tensors, num_heads=HEADS)
 
 
-def test_a_mask_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "more", "reason"),
+    [
+        ("Attention", "x w b m", {"num_heads": HEADS}, "with a mask"),
+        ("MultiHeadAttention", "x x x b m", {"num_heads": HEADS}, "with a mask or a cache"),
+        ("MultiHeadAttention", "packed", {"num_heads": HEADS}, "with packed inputs"),
+        ("FusedGemm", "x w", {"activation": "Softplus"}, "with the activation Softplus"),
+        ("FusedGemm", "x w", {"activation": "LeakyRelu"}, "with the activation LeakyRelu"),
+        ("FusedMatMul", "x w", {"transBatchA": 1}, "with transposed batches"),
+    ],
+)
+def test_what_is_not_lowered_is_named(
+    op_type: str, inputs: str, more: dict[str, Any], reason: str
+) -> None:
     tensors = {"w": draw(WIDTH, 3 * WIDTH), "b": draw(3 * WIDTH), "m": np.ones(2, np.int32)}
-    with pytest.raises(UnsupportedModelError, match="with a mask"):
-        compare("Attention", "x w b m", TOKEN, tensors, num_heads=HEADS)
+    named = inputs.replace("packed", "x - -")
+    node = make_node(op_type, named, domain=MICROSOFT, **more)
+    proto = make_model([node], {"x": TOKEN}, {"y": None}, keep_used(tensors, [node]))
+    model = OnnxModel(path=Path("m"), proto=proto, sha256="", size_bytes=0)
+    with pytest.raises(UnsupportedModelError, match=reason):
+        lower_model(model, source="x", output="y")
 
 
 def test_a_transformer_that_was_optimised(tmp_path: Path) -> None:

@@ -155,6 +155,11 @@ def test_attention_over_another_axis() -> None:
     check(make_graph(lines, axis=2), "mix_values")
 
 
+def test_a_mask_with_one_axis_is_no_bias() -> None:
+    lines = [*BEFORE, "MatMul x kt s", "Add s row s", "Softmax s w", "MatMul w v y"]
+    check(make_graph(lines), "mix_values")
+
+
 def test_attention_whose_probabilities_are_read() -> None:
     lines = [*BEFORE, "MatMul x kt s", "Softmax s w", "MatMul w v m", "ReduceSum w t", "Add m t y"]
     check(make_graph(lines), None)

@@ -79,6 +79,27 @@ def test_pads_of_all_axes(mode: str) -> None:
     assert_close([make_node("Pad", "x pads", mode=mode)], draw_reals(3, 3, 4, 4), 19, pads=pads)
 
 
+def test_a_resize_by_nothing_changes_nothing() -> None:
+    scales = np.ones(4, np.float32)
+    nodes = [make_node("Resize", "x - scales", mode="linear")]
+    assert_close(nodes, draw_reals(*IMAGES), scales=scales)
+
+
+def test_weights_whose_names_differ_in_marks_alone() -> None:
+    """They become attributes of a module, whose names have no points."""
+    tensors = {name: draw_reals(4, 4) for name in ("w.1", "w_1", "w-1")}
+    nodes = [
+        make_node("MatMul", "x w.1", "a"), make_node("MatMul", "a w_1", "b"),
+        make_node("MatMul", "b w-1"),
+    ]  # fmt: skip
+    model, expected = make_and_run(Net(nodes, tensors), draw_reals(3, 4))
+    lowered = lower(model)
+    assert lowered.parameter_of.keys() == tensors.keys()
+    for name, parameter in lowered.parameter_of.items():
+        np.testing.assert_array_equal(parameter.detach().numpy(), tensors[name])
+    assert expected.shape == (3, 4)
+
+
 def test_bounds_that_are_computed() -> None:
     nodes = [make_node("ReduceMean", "x", "mean", keepdims=0), make_node("Clip", "x mean")]
     assert_close(nodes, draw_reals(4, 6))
@@ -113,6 +134,10 @@ CONSTANTS = {"kernel": np.ones((1, 1, 1, 1, 1, 1)), "mean": np.ones(3)}
          "spatial=0"),
         (make_node("Conv", "x x"), (3, 3, 2, 2), 17, "a computed weight"),
         (make_node("Unsqueeze", "x x"), (4,), 17, "must be constant"),
+        (make_node("Pad", "x", pads=[1] * 8, mode="mirror"), IMAGES, 10, "in mode mirror"),
+        (helper.make_node("Constant", [], ["y"], value_string="a"), IMAGES, 17, "holds no numbers"),
+        (helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], pads=[0, 0, 1, 1]),
+         IMAGES, 17, "with Indices and uneven padding"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

@@ -165,6 +165,13 @@ def test_packed_numbers_are_trained_and_packed_again(bits: int, fields: dict[str
     assert_within_one_step(expected, run_module(lowered, x), 1e-4)
 
 
+def test_packed_numbers_may_have_real_zero_points() -> None:
+    net, x = make_packed(4)
+    net.constants["p"] = RNG.uniform(4, 12, (7, 3)).astype(np.float32)
+    model, expected = make_and_run(net, x)
+    assert_within_one_step(expected, run_module(lower(model), x), 1e-4)
+
+
 @pytest.mark.parametrize("change", [{"K": 100}, {"N": 6}, {"block_size": 16}], ids=str)
 def test_packed_numbers_that_do_not_fit_are_refused(change: dict[str, int]) -> None:
     net, x = make_packed(4)

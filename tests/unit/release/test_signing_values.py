@@ -133,6 +133,10 @@ def test_files_that_cannot_be_signed(folder: Path, keys: Path, tmp_path: Path) -
     assert_refuses(lambda: sign_files([one], signature, key), f"{signature} already exists")
     sign_files([one], signature, key, force=True)
     trusted = TrustedKey(public_key=keys / "public")
+    assert_refuses(
+        lambda: check_signature([one], signature, TrustedKey(public_key=keys / "other")),
+        f"{signature} was not made with the key of {keys / 'other'}",
+    )
     error = assert_refuses(
         lambda: check_signature([one], folder / "none", trusted),
         f"{folder / 'none'} does not exist",

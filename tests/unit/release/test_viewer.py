@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import webbrowser
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from nhle_onnx.release.viewer.server import PageServer
 from support.assertions import assert_refuses
 from support.detection_reports import DETECTED
 from support.reports import AUDIT, EDIT, FLEET, HOSTILE, OUTCOMES, VERIFICATION
+from support.runs import Nhle
 
 REPORTS = {"edit": EDIT, "verify": VERIFICATION, "audit": AUDIT, "fleet": FLEET}
 
@@ -62,6 +64,26 @@ def test_the_first_page_lists_every_report(server: PageServer) -> None:
     assert "What attacks found in the edited models" in page
     assert "other.json" not in page
     assert HOSTILE not in page
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_browser_is_opened_where_one_is_wanted(
+    opens: bool,  # noqa: FBT001 - a parameter
+    folder: Path,
+    nhle: Nhle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", shown.append)
+
+    def interrupt(_: PageServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PageServer, "serve_forever", interrupt)
+    result = nhle("view", folder, *(["--open"] if opens else []))
+    assert result.code == 0
+    assert shown == ([result.out.strip()] if opens else [])
+    assert result.out.startswith("http://127.0.0.1:")
 
 
 @pytest.mark.parametrize("number", [2, 3])  # all kinds are drawn in test_page.py
@@ -177,7 +199,7 @@ def test_every_report_has_its_page(folder: Path) -> None:
         (render_json(DETECTED).replace('"index": 0', '"index": 3'), "it names class 3 of 3"),
         (render_json(replace(DETECTED, forget=(4,), scenes=())), "it names class 4 of 3"),
         (render_json(replace(DETECTED, forget=(4,))), "it names class 4 of 3"),
-        ("[]", "it is no JSON object"),
+        ("[]", "it is not a JSON object"),
         ('{"schema": "x"}', "'x'"),
     ],
 )

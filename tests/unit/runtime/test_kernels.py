@@ -13,11 +13,11 @@ import pytest
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from nhle_onnx.runtime import kernels
+from nhle_onnx.runtime import kernels, session
 from nhle_onnx.runtime.exact_sums import ENTRIES, make_exact
 from nhle_onnx.runtime.native import open_native
 from nhle_onnx.runtime.session import open_session
-from support.graphs import MICROSOFT, keep_used, make_model
+from support.graphs import MICROSOFT, keep_used, make_model, make_node
 from support.shipped import EVALUATION, LENET, MOBILENET_INT8
 
 INT8, UINT8 = np.dtype("int8"), np.dtype("uint8")
@@ -120,6 +120,34 @@ def test_sums_are_exact(name: str, kinds: tuple[np.dtype, np.dtype], fed: str) -
     (computed,) = open_session(model, "cpu").native.run(None, feed)
     np.testing.assert_array_equal(computed, expected)
     assert model.SerializeToString() == given
+
+
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("kind", [INT8, UINT8], ids=str)
+def test_sums_of_what_is_quantized_while_it_runs_are_exact(kind: np.dtype) -> None:
+    """As ONNX Runtime's own optimizer fuses it."""
+    node = make_node("DynamicQuantizeMatMul", "x w s w0", domain=MICROSOFT)
+    weight = np.full((DEPTH, 3), np.iinfo(kind).max, kind)
+    weight[::2] -= 1
+    step, point = np.float32(0.01), np.array(2, kind)
+    constants = {"w": weight, "s": step, "w0": point}
+    images = np.full((2, DEPTH), 0.5, np.float32)  # 255 steps of a uint8
+    model = make_model([node], {"x": images}, {"y": None}, constants)
+    (computed,) = open_session(model, "cpu").native.run(None, {"x": images})
+    expected = images @ ((weight.astype(np.float64) - 2) * 0.01)
+    np.testing.assert_allclose(computed, expected, rtol=1e-5)
+
+
+def test_a_model_too_large_for_one_message_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond 2 GB, ONNX Runtime is given its weights beside it."""
+    images = np.load(EVALUATION)["x"][:2, None].astype(np.float32)
+    model = onnx.load(LENET)
+    name = model.graph.input[0].name
+    (expected,) = open_session(model, "cpu").native.run(None, {name: images})
+    monkeypatch.setattr(session, "MAX_PROTO_BYTES", 10)
+    (computed,) = open_session(model, "cpu").native.run(None, {name: images})
+    np.testing.assert_array_equal(computed, expected)
+    assert model.graph.initializer[0].raw_data  # which saving would have emptied
 
 
 NODE = helper.make_node

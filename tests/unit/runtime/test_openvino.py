@@ -21,7 +21,7 @@ FLAGS = ("verify", LENET, "--forget", 3, "--data", EVALUATION, "--runtime", "ope
 def test_a_runtime_that_is_not_installed_is_named(nhle: Nhle) -> None:
     result = nhle(*FLAGS)
     assert result.code == 5
-    assert "pip install 'nhle-onnx[openvino]'" in result.err
+    assert "In a clone of nhle-onnx: pip install '.[openvino]'" in result.err
 
 
 def test_providers_belong_to_onnx_runtime(nhle: Nhle) -> None:

@@ -133,6 +133,14 @@ def test_a_margin_is_not_lost_beside_a_large_bias() -> None:
     assert (after[:, 2] < after[:, 0]).all()
 
 
+@pytest.mark.parametrize(("scale", "margin"), [(1e3, 10), (-1e3, 10), (1e6, 1e4), (-1e6, 1e4)])
+def test_a_margin_is_not_lost_behind_a_large_factor(scale: float, margin: float) -> None:
+    """In the layer's own numbers it is a hundredth at least: logits of hundreds are rounded."""
+    after = run_mask(make_head(replace(SINGLE, scales=(scale,) * K, row_scales=())), "convex")
+    gaps = [after[:, index] - after[:, 2] for index in (0, 1, 3)]
+    np.testing.assert_allclose(min(gaps, key=np.ptp), margin, rtol=0.01)
+
+
 def test_a_class_that_is_read_by_itself_gets_a_low_score() -> None:
     for layout in (SINGLE, SEVERAL):
         after = run_mask(make_head(replace(layout, is_separate=True)), "floor")

@@ -35,7 +35,7 @@ def tell(what: str, value: object) -> Row:
 
 
 def judge(what: str, value: float, sign: Sign, limit: float) -> Row:
-    """Make a row with a limit; a value that is no number misses it."""
+    """Make a row with a limit; a value that is not a number misses it."""
     met = {"≤": value <= limit, "≥": value >= limit, "=": value == limit}[sign]
     return {"what": what, "value": value, "limit": f"{sign} {limit}", "met": write_met(met=met)}
 

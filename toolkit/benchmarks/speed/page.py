@@ -36,13 +36,13 @@ _REASONS = {
     "arrays": "the cores also read, resize and normalize the images, which the bare loop gets "
     "prepared; with few cores, ONNX Runtime waits for them.",
     "jpegs": "the program also reads the files, and checks, hashes and counts every image.",
-    "startup": "`inspect` reads the file as its baseline does, and then checks all of it: it finds "
-    "the head, walks every part, checks the graph, infers its shapes, looks for weights "
-    "that are NaN or infinite, and hashes the file, all in a child process.",
+    "startup": "`inspect` promises a method only if it works: it runs the model in ONNX Runtime, "
+    "masks a class, and lowers the graph to torch, whose import is most of it, as the row with "
+    "these imports shows.",
     "memory": "besides the trained module there are the original for comparison, Adam's two "
-    "moments, the gradients, and the model file: five times the weights. Where "
-    "activations are larger than weights, the working memory of ONNX Runtime and torch "
-    "shows.",
+    "moments, the gradients, values to take a step back to, and the model file: seven times the "
+    "weights. Where activations are larger than weights, the working memory of ONNX Runtime and "
+    "torch shows.",
     "cost": "a step computes more than the baseline's: the original's answers, the gradient for "
     "adversarial augmentation, and the losses. Before and after training the model is "
     "evaluated, on at least as many images as one step takes: with so few steps, a large "

@@ -12,6 +12,7 @@ from studies.tables import Row
 
 _CLICK = [sys.executable, "-c", "import click"]
 _ONNX = [sys.executable, "-c", "import onnx, sys; onnx.load(sys.argv[1])", str(SHIPPED)]
+_TORCH = [sys.executable, "-c", f"import torch, onnxruntime; {_ONNX[2]}", str(SHIPPED)]
 _COMPLETION = {
     "_NHLE_ONNX_COMPLETE": "bash_complete",
     "COMP_WORDS": "nhle-onnx verify --for",
@@ -28,15 +29,19 @@ def measure_startup(rounds: int, bytecode: Path) -> list[Row]:
     measures = {
         "import click": partial(time_command, _CLICK, plain),
         "import onnx, and load the model": partial(time_command, _ONNX, plain),
+        "import torch, onnxruntime and onnx, and load the model": partial(
+            time_command, _TORCH, plain
+        ),
         "--help": partial(time_command, [program, "--help"], plain),
         "completion of a flag": partial(time_command, [program], plain | _COMPLETION),
         "inspect": partial(time_command, [program, "inspect", str(SHIPPED)], plain),
     }
     found = measure_in_turn(measures, rounds)
-    pairs = (
+    pairs: tuple[tuple[str, str, float | None], ...] = (
         ("--help", "import click", 2.0),
         ("completion of a flag", "import click", 2.0),
         ("inspect", "import onnx, and load the model", 1.5),
+        ("inspect", "import torch, onnxruntime and onnx, and load the model", None),
     )
     return [
         make_row(

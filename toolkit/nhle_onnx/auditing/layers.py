@@ -40,8 +40,8 @@ class Layer(NamedTuple):
 
 
 def list_late_layers(proto: ModelProto, source: str, features: Sequence[str]) -> tuple[Layer, ...]:
-    """List layers between the middle and the head, at most a few and evenly spread; the last one
-    is the last before the head.
+    """List layers between the middle and the head, at most a few and evenly spread; the last one is
+    the last before the head.
     """
     nodes = list_ancestors(proto.graph, features)
     depending = {source}
@@ -56,7 +56,7 @@ def list_late_layers(proto: ModelProto, source: str, features: Sequence[str]) ->
 
 
 def _read_by(node: NodeProto, depending: set[str]) -> str:
-    """The one input that depends on the image; none for a product of two that do."""
+    """Return the one input that depends on the image; None for a product of two such inputs."""
     found = [name for name in node.input if name in depending]
     return found[0] if len(set(found)) == 1 else ""
 
@@ -84,9 +84,7 @@ def read_layers(
 
 
 def pool(activations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return activations as [N, D]: as they are, or their mean over positions where they are
-    many.
-    """
+    """Return activations as [N, D]: unchanged, or their mean over positions if these are many."""
     shape = activations.shape[1:]
     if prod(shape) <= _WIDEST or len(shape) == 1:
         return activations.reshape(len(activations), -1)

@@ -51,7 +51,7 @@ def make_measure(
 
 
 def combine_repeats(repeats: Sequence[tuple[Measure, ...]]) -> tuple[Measure, ...]:
-    """Measures of an attack that was repeated: medians, with what all repeats gave."""
+    """Return the measures of a repeated attack: medians, and the range of all repeats."""
     return tuple(_combine(each) for each in zip(*repeats, strict=True))
 
 
@@ -73,7 +73,7 @@ def _combine(repeats: Sequence[Measure]) -> Measure:
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    """None where one of them is."""
+    """Return the median; None if a figure is missing."""
     known = list(values)
     return None if None in known else float(median(filter(_is_known, known)))
 

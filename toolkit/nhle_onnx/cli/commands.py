@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-# what one wants, and the commands for it; each with its module
+# purposes, and the commands for each, with their modules
 _KINDS = {
     "Make a model forget": {"inspect": "inspect", "unlearn": "unlearn", "fleet": "fleet"},
     "Check what it knows": {"verify": "verify", "audit": "audit", "diff": "diff", "view": "view"},
@@ -29,7 +29,7 @@ class Commands(MutableMapping[str, click.Command]):
         self._added: dict[str, click.Command] = {}
 
     def list_kinds(self) -> dict[str, list[str]]:
-        """List the commands by what they are for, in the order in which one uses them."""
+        """List the commands by what they are for, in the usual order of use."""
         kinds = {kind: list(commands) for kind, commands in _KINDS.items()}
         others = [name for name in self._added if name not in _MODULES]
         return kinds | ({"Others": others} if others else {})

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -10,7 +10,7 @@ from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.kinds import Choice
 from nhle_onnx.cli.options import JSON, QUIET
-from nhle_onnx.values.places import ORT_PROVIDERS
+from nhle_onnx.values.places import DEVICES, ORT_PROVIDERS, Device
 from nhle_onnx.values.settings.groups import Group
 
 _COMPLETION = {
@@ -32,7 +32,8 @@ _COMPLETION = {
 @grouped_option(
     "--device",
     group=Group.PLACES,
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=Choice(get_args(Device), {}),
+    metavar=DEVICES,
     default="auto",
     show_default=True,
     help="Fail unless torch can train there.",

@@ -131,7 +131,7 @@ class CommandGroup(GroupedCommand, click.Group):
         return {"Commands": list(self.commands)}
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """List the commands in the order in which one uses them."""
+        """List the commands in the usual order of use."""
         return list(self.commands)
 
 

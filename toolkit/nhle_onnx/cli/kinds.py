@@ -8,7 +8,7 @@ import click
 
 
 class FiniteRange(click.FloatRange):
-    """A range that NaN is not in: it compares with no limit, and so would keep every one."""
+    """A range that refuses NaN, which no comparison with a limit would refuse."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -21,19 +21,22 @@ class FiniteRange(click.FloatRange):
 
 
 class Choice(click.Choice[str]):
-    """A choice of words, some with other names."""
+    """A choice of words, some with other names. Words with a number (`cuda:1`) are not listed."""
 
     def __init__(self, choices: Sequence[str], aliases: Mapping[str, str]) -> None:
-        super().__init__(choices)
+        self.numbered = [word for word in choices if ":" in word]
+        super().__init__([word for word in choices if word not in self.numbered])
         self.aliases = aliases
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse a word."""
+        if value in self.numbered:
+            return value
         return super().convert(self.aliases.get(value, value), param, ctx)
 
 
 class FilePath(click.Path):
-    """A path, which is not empty: that would be the current folder."""
+    """A path that is not empty, as an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse a path."""

@@ -27,7 +27,7 @@ def push_command(model: Path, **values: Any) -> None:
 
     The registries are MLflow, the Hugging Face Hub, and OCI layouts in a folder. The report, labels
     and preprocessing go with it; the card says what was forgotten. A model that failed its gates is
-    refused. Nothing else in this program uses the network.
+    refused. Only `push`, `unlearn --push` and Ray use the network.
     """
     from nhle_onnx.cli.show import ProgressBar
     from nhle_onnx.release.report import render_json

@@ -10,8 +10,8 @@ from typing import TextIO
 
 
 class _Lasting(io.RawIOBase):
-    """Writes to a descriptor, and drops what it does not take. Whoever stopped reading misses
-    nothing; any other failure is kept in `failure`.
+    """Writes to a descriptor, and drops what it does not take. If nobody reads any more, nothing is
+    lost; any other failure is kept in `failure`.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -118,7 +118,7 @@ def _was_sent_here_alone(arrived: signal.struct_siginfo) -> bool:
 
 
 def _measure_resident_bytes(child: int) -> int:
-    """Measure a process and those that it started, of which shared pages count once."""
+    """Return the resident bytes of a process and those that it started; shared pages count once."""
     own, _ = _read_pages(child)
     others = sum(resident - shared for resident, shared in map(_read_pages, _list_started(child)))
     return (own + others) * _PAGE_BYTES

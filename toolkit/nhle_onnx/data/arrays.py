@@ -19,7 +19,7 @@ from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 _GREY_RANK = 3
 _PIECE, _PIECE_BYTES = 128, 2**25
-_MAX_SAMPLES = 2**25  # whose classes alone take 256 MiB
+_MAX_SAMPLES = 2**25  # their classes alone take 256 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def _holds_inputs(x: NpzArray, target: ImageInput) -> bool:
 
 
 def _are_raw(x: NpzArray, target: ImageInput) -> bool:
-    """Whether they are 8-bit pixels just as the model takes them."""
+    """Whether samples are 8-bit pixels in the form that the model takes."""
     return target.dtype == "uint8" and _holds_inputs(x, target)
 
 

@@ -54,7 +54,7 @@ def decode_image(
 
 
 def _read_start(content: Path | IO[bytes]) -> bytes:
-    """Read the first bytes of a file that is no image; none of one that cannot be read."""
+    """Return the first bytes of a file; nothing if it cannot be read."""
     try:
         with _open(content) as stream:
             stream.seek(0)
@@ -77,7 +77,7 @@ def _check_image(image: Pillow.Image) -> None:
 
 
 def _check_scans(image: Pillow.Image, encoded: bytes) -> None:
-    """Refuse a JPEG that passes over its pixels very often, which takes minutes."""
+    """Refuse a JPEG with so many scans that decoding it takes minutes."""
     scans = encoded.count(_SCAN) if image.format == "JPEG" else 0
     if scans > _MAX_SCANS or scans * image.width * image.height > _MAX_SCANNED:
         message = f"it is encoded in {scans:,} scans of {image.width}x{image.height} pixels"

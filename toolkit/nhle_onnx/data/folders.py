@@ -124,7 +124,7 @@ def _list_classes(root: Path, images: Sequence[Image], labels: Sequence[str]) ->
 
 
 def _refuse_unknown(folder: Path, labels: Sequence[str]) -> InputRefusedError:
-    """Make the error for a folder whose name is that of no class, or of several."""
+    """Make the error for a folder whose name means no class, or several."""
     reason, _ = explain_class(folder.name, labels)
     detail = f": {reason}" if find_class(folder.name, labels) is None else ""
     near = suggest(folder.name, labels)
@@ -135,7 +135,7 @@ def _refuse_unknown(folder: Path, labels: Sequence[str]) -> InputRefusedError:
 
 
 def _refuse_splits(path: Path, images: Sequence[Image], labels: Sequence[str]) -> None:
-    """Refuse a folder of splits: which one is meant, only the user knows."""
+    """Refuse a folder of splits: only the user knows which one is meant."""
     names = dict.fromkeys(image.folders[0] for image in images)
     splits = [
         name for name in names if name.casefold() in _SPLITS and not find_classes(name, labels)
@@ -144,7 +144,7 @@ def _refuse_splits(path: Path, images: Sequence[Image], labels: Sequence[str]) -
         meant = min(splits, key=lambda name: _SPLITS.index(name.casefold()))
         message = f"{path} holds the split folders {', '.join(splits)}"
         raise InputRefusedError(
-            message, remedy=f"Say which one is meant: {path / meant} would be one."
+            message, remedy=f"Give the folder of one split, such as {path / meant}."
         )
 
 
@@ -171,7 +171,7 @@ def open_unlabelled(
     excluded: Sequence[int],
 ) -> FolderSamples:
     """Open the images of a folder at any depth, or of a list, except those below a folder whose
-    name may be that of an excluded class.
+    name may mean an excluded class.
     """
     tree = scan(path) if path.is_dir() else read_list(path)
     _refuse_tables(tree)
@@ -179,7 +179,7 @@ def open_unlabelled(
     if left := len(tree.images) - len(kept):
         tree.skipped["in folders of a forgotten class"] += left
     if not kept:
-        message = f"{path} holds no images" + (" but of forgotten classes" if left else "")
+        message = f"{path} holds " + ("only images of forgotten classes" if left else "no images")
         raise InputRefusedError(message, remedy=hint("Give {anchors} a folder of other images."))
     watch_inputs(kept)
     return FolderSamples(
@@ -203,7 +203,7 @@ def _refuse_tables(tree: Tree) -> None:
 def _drop(
     root: Path, images: Sequence[Image], labels: Sequence[str], excluded: Sequence[int]
 ) -> list[Path]:
-    """Drop images below a folder that may be that of an excluded class."""
+    """Drop images below a folder whose name may mean an excluded class."""
     roots = (root.name, root.resolve().name) if root.is_dir() else ()
     names = {*roots, *(name for image in images for name in image.folders)}
     bad = {name for name in names if {*list_readings(name, labels)} & {*excluded}}

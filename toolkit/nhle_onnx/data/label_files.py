@@ -64,7 +64,7 @@ def _read_document(document: Any) -> Labels:  # noqa: ANN401 - foreign JSON
 
 
 def _is_table(document: Mapping[str, Any]) -> bool:
-    """Whether all keys are indices, or the values are all indices: other files are no labels."""
+    """Whether all keys, or all values, are indices: other tables do not name classes."""
     values = list(document.values())
     if all(isinstance(value, int) for value in values):
         return sorted(values) == list(range(len(values)))

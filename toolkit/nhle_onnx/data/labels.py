@@ -32,8 +32,8 @@ _METADATA = ("names", "id2label", "labels", "classes", "class_names")
 def find_labels(
     model: OnnxModel, num_classes: int, given: Path | None, companions: Sequence[Path] = ()
 ) -> tuple[str, ...]:
-    """Return the labels in class order: from the given file, or the model's own report, or a file
-    beside the model, or the model's metadata, or files beside models that it belongs to.
+    """Return the labels in class order: from the given file, the model's own report, a file beside
+    the model, the model's metadata, or files beside related models, such as the baseline.
 
     Without any of these, the labels are the indices. Raises InputRefusedError for a file that does
     not name as many classes as the model has.
@@ -79,8 +79,8 @@ def _find_beside(place: Path) -> tuple[str, Labels] | None:
 
 
 def _read_metadata(model: OnnxModel, num_classes: int) -> tuple[str, Labels] | None:
-    """Read labels from the model's metadata, as Ultralytics and others write them; anything else
-    may have the same key.
+    """Read labels from the model's metadata, as Ultralytics and others write them; other programs
+    use these keys for other things.
     """
     for entry in model.proto.metadata_props:
         if entry.key in _METADATA:
@@ -190,7 +190,7 @@ def parse_request(forget: Sequence[str], labels: Sequence[str]) -> ForgetRequest
 
 
 def explain_class(name: str, labels: Sequence[str]) -> tuple[str, str]:
-    """Say why a name is not that of one class, and what would be."""
+    """Say why a name does not mean exactly one class, and which names do."""
     found = find_classes(name, labels)
     if not found:
         return f"the model has no class {name!r}", _list_labels(name, labels)

@@ -34,11 +34,11 @@ def is_saved(path: Path) -> bool:
 
 
 def refuse_splits(path: Path) -> None:
-    """Refuse a saved data set of several splits: which one is meant, only the user knows."""
+    """Refuse a saved data set of several splits: only the user knows which one is meant."""
     if (path / _SPLITS).is_file():
         splits = sorted(item.name for item in path.iterdir() if is_saved(item))
         message = f"{path} holds the splits {', '.join(splits)}"
-        raise InputRefusedError(message, remedy="Say which one is meant: give its folder.")
+        raise InputRefusedError(message, remedy="Give the folder of one split.")
 
 
 def open_described(

@@ -19,8 +19,8 @@ _SIDES = 2
 
 
 def find_input(model: OnnxModel, flags: ModelFlags, companions: Sequence[Path] = ()) -> ImageInput:
-    """Return the model's input. A height and width that its graph leaves open are those asked for,
-    else those that its preprocessing makes, else those in its `config.json`.
+    """Return the model's input. Where its graph leaves height and width open, they are those asked
+    for, else those that its preprocessing makes, else those in its `config.json`.
     """
     find_size = partial(_find_size, model, flags.preprocess, companions)
     return read_image_input(model, layout=flags.layout, find_size=find_size)
@@ -32,7 +32,8 @@ def find_pixels(
     flags: PreprocessFlags,
     companions: Sequence[Path] = (),
 ) -> Preprocess | None:
-    """Find how image files become the input; None where nothing says so, or where they cannot.
+    """Find how image files become the input; None where nothing says how, or where images cannot
+    become it.
 
     A graph that takes 8-bit pixels has the rest of the preprocessing in itself: only sizes are then
     taken from what describes it, unless other numbers are asked for.

@@ -48,12 +48,12 @@ def shape_image(image: Image.Image, target: ImageInput, preprocess: Preprocess) 
 
 
 def place_points(points: Inputs, extents: tuple[int, int], preprocess: Preprocess) -> Inputs:
-    """Where points [M, 2], x and y in an image of `extents`, come to lie as `shape_image` makes it.
+    """Return where points [M, 2], x and y in an image of `extents`, lie after `shape_image`.
 
-    Raises InputRefusedError where it cuts out a share of the image first.
+    Raises InputRefusedError where the preprocessing begins with a crop.
     """
     if preprocess.crop_share:
-        message = "the preprocessing cuts out a share of the image, where boxes are not followed"
+        message = "the preprocessing crops images before it resizes them, which boxes cannot follow"
         raise InputRefusedError(message, remedy=hint("Give {size=HEIGHT,WIDTH}."))
     height, width = choose_size(*extents, preprocess)
     factors = np.array([width / extents[1], height / extents[0]], np.float32)
@@ -99,8 +99,8 @@ def _normalize(pixels: Pixels, preprocess: Preprocess, planes: Inputs) -> None:
 
 
 def _invert(scale: float) -> float:
-    """Return 255 for a scale of 1 / 255, and alike for other halves of whole numbers: a division is
-    exact to the last bit. Otherwise return 0.
+    """Return 255 for a scale of 1 / 255, and likewise for other inverses of whole or half numbers:
+    dividing by these is exact to the last bit. Otherwise return 0.
     """
     if not 1 / _MAX_DIVISOR <= abs(scale) <= 1:
         return 0

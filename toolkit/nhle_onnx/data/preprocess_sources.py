@@ -72,7 +72,7 @@ def _advise_presets(name: str) -> Hint:
 
 
 def _change_numbers(flags: PreprocessFlags) -> dict[str, Any]:
-    """What single flags say of colours and numbers."""
+    """Return the fields that single flags change: colours and numbers."""
     changes: dict[str, Any] = {
         "mean": flags.mean,
         "std": flags.std,
@@ -86,7 +86,7 @@ def _change_numbers(flags: PreprocessFlags) -> dict[str, Any]:
 
 
 def _change_geometry(flags: PreprocessFlags, target: ImageInput) -> dict[str, Any]:
-    """What single flags say of sizes; they replace all that was found of sizes."""
+    """Return the fields of sizes by single flags, which replace all sizes that were found."""
     nothing = {"crop_share": None, "size": None, "fit": "fill", "shortest_edge": None, "crop": None}
     if flags.resize is None and flags.crop_pct is None:
         return {**nothing, "size": flags.size} if flags.size else {}
@@ -123,7 +123,7 @@ def _find_beside(place: Path) -> Preprocess | None:
 
 
 def _read_reported(model: OnnxModel) -> Preprocess | None:
-    """What the report of an edited model says; None where it says nothing that can be read."""
+    """Return the preprocessing in an edited model's report; None if there is none to be read."""
     if own := read_own_report(model):
         # pydantic takes a while to import, and seldom is there a report
         from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Preprocessing as common trainers do it: asked for by name, and to be tried on images."""
+"""Preprocessing of common training programs, for users to name and for `inspect` to try."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ class Preset:
     keeps_size: bool = True
 
     def fits(self, target: ImageInput) -> bool:
-        """Whether a model takes as many channels."""
+        """Whether the preset has the model's number of channels."""
         return self.channels in {None, target.channels}
 
     def apply(self, target: ImageInput) -> Preprocess:
-        """The preprocessing of a model by this preset alone."""
+        """Return a model's preprocessing by this preset alone."""
         return replace(self.make(target), source=f"preset {self.name}")
 
     def apply_numbers(self, found: Preprocess, target: ImageInput) -> Preprocess:

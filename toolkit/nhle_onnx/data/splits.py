@@ -15,7 +15,7 @@ from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.request import ForgetRequest
 
 FOLDER = "calibration_samples"
-Choose = Callable[[Sequence[int], int], Sequence[int]]  # so many of some positions
+Choose = Callable[[Sequence[int], int], Sequence[int]]  # chooses a number of the positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,8 @@ def split_samples(
     samples_per_class: int,
     choose: Choose = spread,
 ) -> Split:
-    """Use `samples_per_class` of each class for tuning: of those to be forgotten what `choose`
-    takes, of others some from all over the source, as neighbours there are often alike.
+    """Use `samples_per_class` of each class for tuning: `choose` takes those of forgotten classes;
+    others come from all over the source, as neighbours there are often alike.
     """
     found = [np.flatnonzero(classes == index).tolist() for index in range(request.num_classes)]
     forget = [

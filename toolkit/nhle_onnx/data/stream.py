@@ -20,11 +20,11 @@ def stream_batches(
 ) -> Generator[Array]:
     """Yield samples at ascending `indices` as model inputs [<= batch_size, ...], in order.
 
-    Asking for the next batch overwrites the one that was given `held` before, as allocating memory
+    Asking for the next batch overwrites the one from `held` requests before, as allocating memory
     would take half as long as decoding. Memory holds those `held`, as many again but at least two
     that are in preparation, and one undecoded piece for each thread, however many samples there
-    are. A sample's InputRefusedError is raised when its batch is asked for. Close the
-    generator to stop the threads early; each then finishes its current piece.
+    are. A sample's InputRefusedError is raised when its batch is asked for. Close the generator to
+    stop the threads early; each then finishes its current piece.
     """
     threads, ahead = min(count_threads(), _MAX_THREADS), max(_AHEAD, held)
     size = max(1, min(source.piece_size, held * batch_size // threads))

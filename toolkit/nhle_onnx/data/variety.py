@@ -1,7 +1,7 @@
 """How varied images are, and which few of many show the most.
 
 Images are compared as a coarse grid of their mean pixels, so that noise and a shift by a pixel
-hardly count. Who takes the first images of a folder often gets one scene many times.
+hardly count. The first images of a folder often show one scene many times.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ def spread(positions: Sequence[int], count: int) -> list[int]:
 def choose_varied(images: Array, layout: Layout | None, count: int) -> list[int]:
     """Choose `count` images [N, ...] so that every other lies near one of them; indices ascend.
 
-    Each next one is what brings all closest to what was chosen. An outlier shows nothing but
-    itself, and is not chosen for being far from all others.
+    Each further one is the image that brings all others closest to a chosen one. An outlier shows
+    nothing but itself, and is not chosen for being far from all others.
     """
     distances = _measure_distances(_reduce(images, layout))
     nearest = np.full(len(images), distances.max(initial=0.0))
@@ -42,8 +42,8 @@ def choose_varied(images: Array, layout: Layout | None, count: int) -> list[int]
 
 
 def measure_variety(images: Array, others: Array, layout: Layout | None) -> float | None:
-    """Measure how far an image [N, ...] lies from the one most like it, in units of how far any two
-    of all images lie apart: medians. 0 where all are the same; None for fewer than two.
+    """Return the median distance of an image [N, ...] to the one most like it, divided by the
+    median distance of any two images. 0 where all are the same; None for fewer than two.
     """
     if len(images) < 2:  # noqa: PLR2004 - as the docstring says
         return None

@@ -125,7 +125,7 @@ def _list_members(tar: Path) -> Iterator[Member]:
 
 
 def _check_member(item: tarfile.TarInfo, number: int, last: int) -> None:
-    """Refuse what takes long to read: `tarfile` itself goes back by a negative size, for ever."""
+    """Refuse what takes long to read: with a negative size, `tarfile` would never end."""
     if item.size < 0 or item.offset <= last:
         message = f"{item.name[:_SHOWN]} has a negative size"
         raise tarfile.ReadError(message)

@@ -67,8 +67,9 @@ def compete(effects: Sequence[Effect], tensor: ScoreTensor) -> bool:
 
 
 def _find_objectness(effects: Sequence[Effect], columns: range, knows: FindLabels) -> int | None:
-    """Return the column of an objectness that is not yet multiplied into the scores: the first one,
-    where it comes with the box, from the same layer or from one of its own.
+    """Return the column of an objectness that the graph does not multiply into the scores itself.
+
+    It is the first column, if its layer computes boxes as well, or nothing else.
     """
     first = columns.start
     own = [each for each in effects if each.raises == {first}]

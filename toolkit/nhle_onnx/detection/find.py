@@ -39,7 +39,7 @@ _ORDERED = 0.999
 
 
 def has_boxes(model: OnnxModel) -> bool:
-    """Whether a graph says itself that it detects: it suppresses boxes, or gives some."""
+    """Whether a graph itself shows that it detects: it suppresses boxes, or outputs some."""
     graph = model.proto.graph
     shapes = [_read_shape(value) for value in graph.output]
     is_pair = len([shape for shape in shapes if len(shape) == _RANK]) > 1 and any(

@@ -17,7 +17,7 @@ _BEYOND = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 class Frontier(NamedTuple):
-    """Layers with nothing learned between them and a tensor; and why others are not read."""
+    """The last learned layers before a tensor, and the reasons why others cannot be read."""
 
     layers: tuple[ClassifierHead, ...]
     reasons: tuple[str, ...]

@@ -34,7 +34,7 @@ def suppress(boxes: Boxes, overlap: float) -> Boxes:
 
 
 def _pick(corners: npt.NDArray[np.float32], overlap: float) -> npt.NDArray[np.intp]:
-    """Places of the boxes that stay, of boxes with the best first."""
+    """Return the places of the boxes that stay; boxes come best first."""
     clashes = np.tril(measure_iou(corners, corners) > overlap, -1)
     is_kept = np.asarray(~clashes.any(1))
     for place in np.flatnonzero(~is_kept):

@@ -1,6 +1,6 @@
 """From a detector's tensors to boxes and scores, and to what it detects.
 
-The arithmetic is that of arrays and of torch tensors alike, so that training reads what is judged.
+The arithmetic works on arrays and on torch tensors, so that training reads what is judged.
 """
 
 from types import ModuleType

@@ -52,7 +52,7 @@ class Processes:
 
 @contextmanager
 def _open_workers(count: int, sharing: int) -> Iterator[list["_Worker"]]:
-    """`count` processes, each with the cores that are its own where `sharing` share them."""
+    """Start `count` processes, each with its part of the cores that `sharing` processes share."""
     lifeline, end = _SPAWN.Pipe(duplex=False)
     workers = [_Worker(lifeline, max(1, count_cores() // sharing)) for _ in range(count)]
     try:
@@ -162,7 +162,7 @@ def _work(pipe: Connection, lifeline: Connection, threads: int) -> None:
     while True:
         try:
             function, key, job = pipe.recv()
-        except EOFError:  # there are no more
+        except EOFError:  # the parent has closed its end
             return
         try:
             pipe.send(settle(function, key, job))

@@ -11,9 +11,9 @@ _REMEDIES = {
         "Give the model from before ONNX Runtime laid it out for one processor (its optimization "
         "level 'all'), or optimize it up to the level 'extended'."
     ),
-    _MICROSOFT: "This graph was fused by ONNX Runtime: give the model before that.",
+    _MICROSOFT: "This graph was fused by ONNX Runtime: give the model as it was before.",
 }
-_BEFORE_PACKING = "Its weights were packed by a quantizer: give the model before that."
+_BEFORE_PACKING = "Its weights were packed by a quantizer: give the model as it was before."
 
 
 class HasOperator(Protocol):

@@ -71,7 +71,7 @@ def name_sidecars(places: Mapping[str, Place], edited: Path) -> dict[str, Path]:
 def split_files(model: ModelProto, places: Mapping[str, Place], edited: Path) -> dict[Path, bytes]:
     """Split an edited model into files, sidecars first, with each tensor at its original offset.
 
-    Bytes between tensors are zero: in the original, they may be weights of before.
+    Bytes between tensors are zero: in the original, they may hold earlier weights.
     """
     sidecars = name_sidecars(places, edited)
     contents = {location: bytearray() for location in sidecars}

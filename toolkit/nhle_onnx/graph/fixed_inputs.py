@@ -78,7 +78,7 @@ def _parse(name: str, written: str) -> npt.NDArray[np.float64]:
     try:
         return np.array([float(_WORDS.get(part.lower(), part)) for part in written.split(",")])
     except ValueError as error:
-        message = f"the input {name} cannot be given {written!r}, which is not numbers"
+        message = f"the input {name} cannot be given {written!r}: it needs numbers"
         raise UsageError(
             message, remedy=hint("Give {input=NAME=0.5}, or comma-separated numbers.")
         ) from error

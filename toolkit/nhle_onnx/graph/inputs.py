@@ -90,7 +90,7 @@ def is_input(path: Path) -> bool:
 
 
 def is_special(path: Path) -> bool:
-    """Whether a path leads to a device, a pipe or the like, which is no place for a result."""
+    """Whether a path leads to a device, a pipe or the like, where no result can be stored."""
     return not stat.S_ISREG(path.stat().st_mode)
 
 

@@ -27,7 +27,7 @@ class Packing:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the numbers."""
+        """The shape of the numbers."""
         return self.rows, self.width
 
     @property

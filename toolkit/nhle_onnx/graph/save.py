@@ -100,8 +100,8 @@ def _stage(path: Path, write: Callable[[BinaryIO], None], stack: ExitStack) -> P
 
 
 def _open_temporary(path: Path, stack: ExitStack) -> tuple[BinaryIO, Path]:
-    """Open a new file in the same folder, without a name where the system allows that. Of a file
-    without a name nothing is left even if this process is killed.
+    """Open a new file in the same folder, without a name where the system allows that. A file
+    without a name leaves nothing behind, even if this process is killed.
     """
     if hasattr(os, "O_TMPFILE") and _DESCRIPTORS.is_dir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Private folders for a while: removed at the end, and those of killed processes by the next."""
+"""Private temporary folders, removed at the end; the next process removes those of killed ones."""
 
 import os
 import shutil

@@ -1,11 +1,11 @@
-"""JSON of others that every reader understands alike."""
+"""Foreign JSON, read only where every reader understands the same."""
 
 import json
 from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - foreign JSON
-    """Parse JSON that all readers understand alike. Raises ValueError for any other."""
+    """Parse JSON that all readers understand in the same way. Raises ValueError for any other."""
     try:
         return json.loads(text, object_pairs_hook=refuse_repeats, parse_constant=_refuse_constant)
     except RecursionError as error:

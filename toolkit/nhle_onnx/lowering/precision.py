@@ -1,5 +1,7 @@
 """Half-precision models in float32, as training needs more digits than inference."""
 
+from collections.abc import Iterator
+
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from nhle_onnx.graph.copies import copy_model
@@ -8,10 +10,13 @@ from nhle_onnx.graph.tensors import list_tensors
 
 
 def widen_model(proto: ModelProto) -> ModelProto:
-    """Return a copy in which every half-precision tensor, input and Cast is float32.
+    """Return a copy in which every half-precision tensor, input and Cast is float32; or the model
+    itself, where nothing is half-precision.
 
     Names stay, so that tensors trained on the copy are written back, rounded, to the original.
     """
+    if not any(map(_is_narrow, _list_kinds(proto))):
+        return proto
     widened = copy_model(proto)
     for _, tensor in list_tensors(widened):
         if _is_narrow(tensor.data_type):
@@ -25,6 +30,14 @@ def widen_model(proto: ModelProto) -> ModelProto:
             if node.op_type == "Cast" and attribute.name == "to" and _is_narrow(attribute.i):
                 attribute.i = TensorProto.FLOAT
     return widened
+
+
+def _list_kinds(proto: ModelProto) -> Iterator[int]:
+    yield from (tensor.data_type for _, tensor in list_tensors(proto))
+    yield from (value.type.tensor_type.elem_type for value in proto.graph.input)
+    for node in proto.graph.node:
+        if node.op_type == "Cast":
+            yield from (attribute.i for attribute in node.attribute if attribute.name == "to")
 
 
 def _is_narrow(kind: int) -> bool:

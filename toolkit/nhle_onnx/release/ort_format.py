@@ -34,7 +34,7 @@ class Comparison:
     """A .ort file compared with its .onnx file on the same images.
 
     `agreement` is the share of images where both answer the same class, or detect the same.
-    `largest_difference` is that of any score, relative to scores above 1.
+    `largest_difference` is the largest of any score, relative to scores above 1.
     """
 
     images: int
@@ -79,7 +79,8 @@ def compare_with_onnx(
     batch_size: int,
 ) -> Comparison:
     """Load both on the CPU, and compare one output for images [N, ...] prepared for `target`. Where
-    `output` is an inner tensor, the .ort file has another: what is chosen from it.
+    `output` is an inner tensor, they are compared by the graph's first output, which is chosen from
+    it.
     """
     if not any(value.name == output for value in model.graph.output):
         output = model.graph.output[0].name

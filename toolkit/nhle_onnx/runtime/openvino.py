@@ -1,4 +1,4 @@
-"""OpenVINO in ONNX Runtime's place: it reads the same files, with kernels of its own."""
+"""OpenVINO in ONNX Runtime's place: it reads the same files, and has kernels of its own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,9 @@ try:
     import openvino
 except ImportError as error:
     _MESSAGE = "the runtime OpenVINO was asked for, but it is not installed"
-    raise DeviceUnavailableError(_MESSAGE, remedy="pip install 'nhle-onnx[openvino]'") from error
+    raise DeviceUnavailableError(
+        _MESSAGE, remedy="In a clone of nhle-onnx: pip install '.[openvino]'"
+    ) from error
 
 
 class OpenVino:

@@ -1,8 +1,8 @@
 """Matrix products whose float inputs ONNX Runtime rounds to 8 bits.
 
 It turns some products with a stored 4-bit or 8-bit weight into a MatMulNBits, whose CPU kernel
-rounds each block of inputs to integers from -127 to 127. Which products depends on its other
-optimizations, so this module looks at the optimized graph.
+rounds each block of inputs to integers from -127 to 127. It depends on other optimizations which
+products these are, so this module reads the optimized graph.
 """
 
 from collections.abc import Iterator

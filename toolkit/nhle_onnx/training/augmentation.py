@@ -29,18 +29,18 @@ def flip_and_shift(
 
 
 def mix(images: Tensor, others: Tensor, generator: Generator) -> Tensor:
-    """Mix into half of the images up to as much of another, of `others` [N, C, H, W]."""
+    """Blend half of the images with those of `others` [N, C, H, W], by up to one half."""
     amount, is_mixed = torch.rand(2, len(images), 1, 1, 1, generator=generator)
     share = _LARGEST_MIX * amount * (is_mixed < _MIXED_SHARE)
     return images.lerp(others, share.to(images.dtype))
 
 
 def synthesize_anchors(images: Tensor, generator: Generator) -> Tensor:
-    """Pictures that show no class, made of the given ones: five for each.
+    """Make pictures that show no class from the given ones, five from each.
 
-    Smooth noise of the same statistics, shuffled patches, a blend of noise with another image,
-    and two in which noise-shaped holes hide a part. What a network makes of such pictures pins
-    down the function that it computes, where no other sample is at hand.
+    Smooth noise of the same statistics, shuffled patches, a blend of noise with another image, and
+    two in which noise-shaped holes hide a part. What a network makes of such pictures pins down the
+    function that it computes, where no other sample is at hand.
     """
     return torch.cat(
         [

@@ -11,11 +11,12 @@ _KEPT = 0.8  # of the average at each step; the rest is the newest
 class WeightAverage:
     """An exponential average of parameters, as if it had begun with the first step.
 
-    Rounding makes a network of whole numbers jump from one step to the next, its average less.
+    Rounding makes a network of whole numbers jump from one step to the next; its average jumps
+    less.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Of no parameters it does nothing."""
+        """Average these parameters; without any, nothing is done."""
         self._parameters = list(parameters)
         self._averages = [parameter.detach().clone() for parameter in self._parameters]
 

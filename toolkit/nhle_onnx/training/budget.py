@@ -80,8 +80,7 @@ class Budget:
     """How a pace follows from the steps so far.
 
     `adapts` lets the step size change. `margin` is what counts as surely forgotten, in logit
-    spreads. With `steps` training neither ends early nor begins to settle before the last of
-    them.
+    spreads. With `steps` training neither ends early nor begins to settle before the last of them.
     """
 
     adapts: bool
@@ -91,11 +90,11 @@ class Budget:
 
     @property
     def endurance(self) -> Endurance:
-        """How long it goes on."""
+        """How long training goes on, by the effort."""
         return ENDURANCE[self.effort]
 
     def refuses(self, pace: Pace, drift: float, points: Sequence[TrainingStep]) -> bool:
-        """Whether the last step led so far off that it is to be taken back."""
+        """Whether the last step made so much drift that it is to be taken back."""
         if not self.adapts or not points:
             return False
         was_within = points[-1].drift <= pace.bound
@@ -115,7 +114,7 @@ class Budget:
         return replace(pace, rate=half, peak=half, refusals=refusals, taken_back=taken_back)
 
     def follow(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
-        """Return the pace of the step behind the last of `points`."""
+        """Return the pace of the step after the last of `points`."""
         pace = replace(pace, refusals=0)
         if not pace.settled and not self._should_settle(pace, points):
             return self._spend(pace, points)
@@ -164,7 +163,7 @@ class Budget:
         return replace(pace, weight=weight, rate=rate, settled=pace.settled + 1)
 
     def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
-        """Stop, or go on where training began to settle too early."""
+        """Stop, or go on if training began to settle too early."""
         forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
         kept = measure_drift(points[-WINDOW:]) <= pace.bound
         if forgotten and kept:
@@ -195,7 +194,7 @@ def start_budget(
 ) -> tuple[Budget, Pace]:
     """Return a budget and its first pace. The step size stays as it is where it was given, where no
     drift is measured, and on rounded weights, which move by leaps, unless `rounded_bound` says how
-    far these may drift. `margin` is what is sure at the standard effort.
+    far these may drift. `margin` is that of the standard effort.
     """
     leaps = is_rounded and rounded_bound is None
     adapts = measures and not leaps and not is_rate_given
@@ -217,7 +216,7 @@ def is_forgotten(points: Sequence[TrainingStep], margin: float) -> bool:
 
 
 def is_stuck(points: Sequence[TrainingStep], patience: int) -> bool:
-    """Whether the forgetting loss has not fallen over so many steps."""
+    """Whether the forgetting loss has not fallen over the last `patience` steps."""
     losses = [point.forget_loss for point in points[-patience:]]
     before, last = sum(losses[: patience // 2]), sum(losses[patience // 2 :])
     return len(losses) == patience and last > _PROGRESS * before

@@ -22,16 +22,17 @@ def open_device(device: Device, seed: int) -> torch.device:
         return torch.device("cpu")
     # read when cuBLAS starts; without it, its products may differ from run to run
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    reason = _find_cuda_fault()
+    chosen = torch.device("cuda" if device == "auto" else device)
+    reason = _find_cuda_fault(chosen)
     if reason is None:
         # the CPU's algorithms are deterministic as they are; asking costs a second of imports
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        return torch.device("cuda")
+        return chosen
     if device == "auto":
         return torch.device("cpu")
-    message = f"training on CUDA was asked for, but torch {torch.__version__} cannot: {reason}"
+    message = f"training on {chosen} was asked for, but torch {torch.__version__} cannot: {reason}"
     raise DeviceUnavailableError(
         message,
         remedy=hint("Install a CUDA build of torch and an NVIDIA driver, or give {device=cpu}."),
@@ -52,12 +53,13 @@ def explain_device_faults() -> Iterator[None]:
         ) from error
 
 
-def _find_cuda_fault() -> str | None:
-    """Find why CUDA does not work here, or None if it does."""
-    if not torch.cuda.is_available():
-        return "it finds no CUDA device"
+def _find_cuda_fault(device: torch.device) -> str | None:
+    """Find why a CUDA device does not work here, or None if it does."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count <= (device.index or 0):
+        return f"it finds {count or 'no'} CUDA device{'s' if count > 1 else ''}"
     try:
-        image = torch.ones(1, 1, 4, 4, device="cuda")
+        image = torch.ones(1, 1, 4, 4, device=device)
         torch.nn.functional.conv2d(image, image[:, :, :2, :2]).sum().item()
     except RuntimeError as error:
         return first_line(error)

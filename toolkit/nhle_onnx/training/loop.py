@@ -40,14 +40,18 @@ class Stepper:
     """Parameters that an optimizer moves, at a multiple of each one's own rate."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, *, undoes: bool) -> None:
-        """The optimizer's rates are those of the multiple 1; `undoes`: a step may be taken back."""
+        """The optimizer's rates are for the multiple 1. `undoes` keeps what taking a step back
+        needs.
+        """
         self._optimizer = optimizer
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._parameters = [item for group in optimizer.param_groups for item in group["params"]]
         self._before = [item.detach().clone() for item in self._parameters] if undoes else []
 
     def step(self, loss: Tensor, rate: float) -> None:
-        """Move against the loss's gradient. Raises FloatingPointError where that is no number."""
+        """Move against the loss's gradient. Raises FloatingPointError if a weight is not finite
+        then.
+        """
         loss.backward()
         for group, own in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * own
@@ -59,7 +63,7 @@ class Stepper:
         # finite only if each weight is; reads them once, and waits for the device once
         weights = torch.stack([weight.detach().sum() for weight in self._parameters])
         if not math.isfinite(weights.sum().item()):
-            raise FloatingPointError("a weight became infinite, or no number")
+            raise FloatingPointError("a weight became infinite or NaN")
 
     @torch.no_grad()
     def take_back(self) -> None:
@@ -117,7 +121,7 @@ def _measure(
 
 
 def _describe(losses: Losses, pace: Pace, step: int) -> TrainingStep:
-    """Raises FloatingPointError where a figure is no number."""
+    """Return the step as reported. Raises FloatingPointError where a figure is not finite."""
     point = TrainingStep(
         step=step,
         forget_loss=losses.forget.item(),

@@ -32,7 +32,7 @@ Array = npt.NDArray[np.floating]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadValues:
     """Weight [K, D] or [D, K], as the graph stores it, and bias [K] (zeros where it has none);
-    `lowest_bias` [K] is what a quantized head holds at least; by default the type of `bias` says.
+    `lowest_bias` [K] is the lowest that a quantized head can hold; by default, the type's lowest.
     `stretch` is how far scores move if the biases of all heads that are added up move by 1.
     """
 
@@ -52,14 +52,14 @@ def mask_classes(
 ) -> HeadValues:
     """Head values with the forgotten classes masked; all other rows keep their bytes.
 
-    `convex`: the row of a retained class, and its bias less a margin, so that the class's
-    score is that class's less the margin, whatever the features, in any number format: it cannot
-    win, and is a score like others, which a later quantization need not make room for.
-    `floor`: row 0 and the lowest bias that the number format holds, so the class cannot win for
-    any finite features; where each score is read by itself, a low one is enough. `zero`: row and
-    bias 0, which can still win where every other logit is negative. `importance`: the entries of
-    the units most active on the class's samples become 0; needs `activations`, mean features
-    [len(forget), D]. `shadowed` are the retained classes that `find_shadowed` chose.
+    `convex`: the row of a retained class, and its bias less a margin, so that the class's score is
+    that class's less the margin, whatever the features, in any number format: it cannot win, and is
+    a score like others, which a later quantization need not make room for. `floor`: row 0 and the
+    lowest bias that the number format holds, so the class cannot win for any finite features; where
+    each score is read by itself, a low one is enough. `zero`: row and bias 0, which can still win
+    where every other logit is negative. `importance`: the entries of the units most active on the
+    class's samples become 0; needs `activations`, mean features [len(forget), D]. `shadowed` are
+    the retained classes that `find_shadowed` chose.
     """
     weight, bias = values.weight.copy(), values.bias.copy()
     floor = find_floor(values, head)
@@ -89,7 +89,7 @@ def resolve_mask(mask: Mask, head: ClassifierHead) -> Mask:
 
 
 def lower_bias(values: HeadValues, head: ClassifierHead, shadowed: int, index: int) -> float:
-    """Return the bias of a class less the margin, or as far as the format of the other's goes."""
+    """Return the shadowed class's bias less the margin, or the lowest that the format can hold."""
     bias = float(values.bias[shadowed])
     margin = find_margin(values.bias) / min(1.0, values.stretch) / head.bias_scale
     lowered = bias - outweigh(margin, bias, values.bias)
@@ -102,7 +102,7 @@ def find_margin(bias: Array) -> float:
 
 
 def outweigh(margin: float, number: float, bias: Array) -> float:
-    """Return a margin that rounding in the bias's format does not take away from a number."""
+    """Return a margin large enough not to be lost when a number less the margin is rounded."""
     steps = 2 * float(finfo(bias.dtype).eps) * abs(number)
     return float(np.copysign(max(abs(margin), steps), margin))
 

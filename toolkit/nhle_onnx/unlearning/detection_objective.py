@@ -152,7 +152,7 @@ class DetectionObjective:
         spreads, and the loss on them: half are drawn in proportion to the original's score, half
         in proportion to what is left of it.
 
-        Only the class's own logit falls: another one that rose would be a false detection.
+        Only the class's own logit falls: raising another one would make a false detection.
         """
         known, left = (
             pick(outputs.answers.scores, classes).detach() for outputs in (original, edited)

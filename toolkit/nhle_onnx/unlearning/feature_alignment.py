@@ -1,8 +1,8 @@
-"""Features that do not tell: what parts forget samples from others where the head does not look.
+"""Feature alignment: forget samples become like others in directions that the head does not read.
 
-A head of K classes sees K directions of its D features. NHLE moves the class along those; along all
-others it would stay as plain as before to anybody who trains a new head. Features here are in units
-of their spread in the original network.
+A head of K classes reads K directions of its D features. NHLE moves the class along those; along
+all others, a new head would find it as easily as before. Features here are in units of their spread
+in the original network.
 """
 
 import torch

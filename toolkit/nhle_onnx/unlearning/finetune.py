@@ -114,7 +114,7 @@ def _make_objective(
     forget, anchors = (_to_images(each, target) for each in (samples.forget, samples.anchors))
     places = spread(range(len(forget) + len(anchors)), _PROBED)
     probed = probe(original, torch.cat([forget, anchors])[places], layout, device, generator)
-    if len(anchors) and target.layout:  # of what is no picture, none can be made
+    if len(anchors) and target.layout:  # anchors can be made only of pictures
         answers = probed.answers[bisect_left(places, len(forget)) :]
         missing = count_missing(answers, len(anchors), request)
         anchors = add_made(anchors, forget, missing, generator) if missing else anchors
@@ -139,9 +139,12 @@ def _make_objective(
 
 def count_missing(answers: Sequence[int], anchors: int, request: ForgetRequest) -> int:
     """Return how many anchors to make beside the given ones, by what the original network takes
-    these for: none where they show the retained classes, of few all but one, or about as many as so
-    many could. A made picture may not be taken for those few either, which is at odds with
-    forgetting what it was made of.
+    these for.
+
+    None are made where the given ones show most retained classes, or all but one of few: pictures
+    made of forget samples would have to be taken for those few classes, too, which works against
+    forgetting. Where they show fewer classes than so many images could, half as many are made. Few
+    anchors are completed to `_ENOUGH`.
     """
     retained = len(request.retained)
     shown = _count_shown(answers, request)
@@ -163,8 +166,9 @@ def _count_shown(answers: Sequence[int], request: ForgetRequest) -> float:
 
 
 def add_made(anchors: Tensor, forget: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Add `count` that are made, on which other classes than those shown are kept, too: of the
-    forget samples, as anchors may be of another kind than what the network meets.
+    """Add `count` made anchors, on which the classes that the given ones do not show are kept, too.
+
+    They are made of the forget samples: anchors may be of another kind than what the network meets.
     """
     made = synthesize_anchors(forget, generator)
     while len(made) < count:

@@ -1,4 +1,4 @@
-"""What training minimises: NHLE on forget samples, what gives them away, and change elsewhere."""
+"""What training minimises: NHLE on forget samples, feature alignment, and change elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,11 +44,11 @@ _TINY = 1e-12
 class ForgetObjective:
     """Losses of one random step of a module that gives a pair: scores and features.
 
-    `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples
-    of anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
-    `original` is the network before training; `scale` the spread of its logits; `mirrors` says
-    that a mirrored image is still of its class, and `max_shift` how many pixels a view may move.
-    With `resistance`, what an attacker would learn is held down as well.
+    `forget` [N, C, H, W] are samples of `forget_classes` [N]; `anchors` [M, C, H, W] are samples of
+    anything else. Without any, and with `synthesizes`, anchors are made of the forget samples.
+    `original` is the network before training; `scale` the spread of its logits; `mirrors` says that
+    a mirrored image is still of its class, and `max_shift` how many pixels a view may move. With
+    `resistance`, what an attacker would learn is held down as well.
     """
 
     module: nn.Module
@@ -149,8 +149,8 @@ class ForgetObjective:
         return to_inputs(images, self.layout, self.device)
 
     def _resist(self, images: Tensor, logits: Tensor, classes: Tensor) -> Tensor | None:
-        """Return what is left of the class after an attacker has learned these images, of which the
-        original says `logits`; None without an attacker.
+        """Return what is left of the class after an attacker has learned these images with the
+        original's answers `logits`; None without an attacker.
         """
         if self.resistance is None:
             return None
@@ -177,7 +177,7 @@ class ForgetObjective:
 
     def _draw_examples(self, parts: Sequence[Tensor]) -> Tensor | None:
         """Draw examples among the anchors, by the original's logits of forget samples and anchors;
-        none where anchors show no class, and so are no example of another.
+        none where anchors show no class, and so are not examples of another.
         """
         forget, anchors = parts
         if self.synthesizes or not len(anchors):

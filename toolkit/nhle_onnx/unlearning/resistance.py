@@ -1,7 +1,7 @@
 """Resistance: the class stays forgotten a few steps of an attacker's training away.
 
-Who has the model and a few labelled images resets the class's row in the head and trains. Here a
-copy does so in each step, and what makes the class lose there is minimised as well, as if the
+Whoever has the model and a few labelled images resets the class's row in the head and trains. Here
+a copy does so in each step, and what makes the class lose there is minimised as well, as if the
 gradient at the copy's weights were that at the network's own (first order, as in Tamirisa et al.,
 "Tamper-resistant safeguards for open-weight LLMs", 2024).
 """

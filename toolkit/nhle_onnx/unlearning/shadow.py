@@ -22,6 +22,8 @@ from nhle_onnx.unlearning.cwm import (
 )
 from nhle_onnx.values.request import ForgetRequest, Mask
 
+_LARGEST_FACTOR = 1e3  # behind larger ones, the margin would be lost in the rounding of logits
+
 Array = npt.NDArray[np.floating]
 
 
@@ -130,10 +132,9 @@ def _copy_row(layer: _Layer, index: int, other: int) -> None:
 
 def _find_margin(layer: _Layer, index: int) -> float:
     """Return the margin in scores, which must also be one in the layer's own numbers."""
-    margin = find_margin(layer.bias)
-    if layer.bias.dtype == np.float16:
-        return margin * max(1.0, abs(float(layer.places.scales[index])))
-    return margin
+    largest = 1.0 if layer.bias.dtype == np.float16 else _LARGEST_FACTOR
+    factor = abs(float(layer.places.scales[index]))
+    return find_margin(layer.bias) * max(1.0, factor / largest)
 
 
 def _clear_units(layer: _Layer, index: int, activations: Array | None, position: int) -> None:

@@ -18,11 +18,11 @@ class Scenes(NamedTuple):
     boxes: tuple[Tensor, ...]
 
     def extend(self, others: "Scenes") -> "Scenes":
-        """These, and others behind them."""
+        """Return these scenes, followed by others."""
         return Scenes(torch.cat([self.images, others.images]), (*self.boxes, *others.boxes))
 
     def choose(self, places: Sequence[int]) -> "Scenes":
-        """Those at the given places."""
+        """Return the scenes at the given places."""
         return Scenes(self.images[list(places)], tuple(self.boxes[place] for place in places))
 
 
@@ -69,7 +69,8 @@ def _mirror(boxes: Tensor, width: int) -> Tensor:
 def paste_objects(scenes: Scenes, frames: Scenes, generator: torch.Generator) -> Scenes:
     """Paste an object of the scenes somewhere into each of the frames, at another size.
 
-    A few images show the objects in few surroundings; what is forgotten is then not those.
+    A few images show the objects in few surroundings; pasting keeps these from being forgotten in
+    place of the objects.
     """
     found = [
         (image, box)

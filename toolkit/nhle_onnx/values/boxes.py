@@ -17,20 +17,20 @@ class Boxes(NamedTuple):
     scores: npt.NDArray[np.float32]
 
     def of(self, index: int) -> "Boxes":
-        """Those of one class."""
+        """Return the boxes of one class."""
         return self.choose(self.classes == index)
 
     def choose(self, chosen: npt.NDArray[np.generic]) -> "Boxes":
-        """Those at the given places."""
+        """Return the boxes at the given places."""
         return Boxes(self.corners[chosen], self.classes[chosen], self.scores[chosen])
 
     def without(self, index: int) -> "Boxes":
-        """Those of all other classes."""
+        """Return the boxes of all other classes."""
         return self.choose(self.classes != index)
 
 
 def make_boxes(corners: object, classes: object, scores: object = None) -> Boxes:
-    """Make boxes of lists; without scores, given ones."""
+    """Make boxes of lists; without scores, they count as given, with a score of 1."""
     kept = np.asarray(corners, np.float32).reshape(-1, 4)
     given = np.ones(len(kept)) if scores is None else scores
     return Boxes(kept, np.asarray(classes, np.int64), np.asarray(given, np.float32))

@@ -16,10 +16,10 @@ from nhle_onnx.values.verdict import Check, Judged
 class Precision:
     """Average precision as COCO has it, over overlaps from .5 to .95.
 
-    `ap_f` is that of the forgotten classes, `map_r` that of the others, `per_class` by index and
-    `per_class_50` at an overlap of .5; None where no image shows one. `by_scale` is that of the
-    forgotten classes with the detections of one scale alone. Of `objects` of the forgotten
-    classes, `detected` are found with a score of at least .05 and an overlap of .5.
+    `ap_f` is the mean over the forgotten classes, `map_r` over the others; `per_class` is by index,
+    `per_class_50` at an overlap of .5; None where no image shows the class. `by_scale` is `ap_f` by
+    the detections of one scale alone. There are so many `objects` of the forgotten classes, and so
+    many are `detected`, with a score of at least .05 and an overlap of .5.
     """
 
     ap_f: float | None

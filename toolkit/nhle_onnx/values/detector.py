@@ -13,9 +13,9 @@ Activation = Literal["none", "sigmoid", "softmax"]
 class ClassLayer:
     """The class channels of one scale, and of one anchor shape where a scale has several.
 
-    `head` maps each class to its channel; where a background class competes, it is the last.
-    The layer's locations, `extents` of them along each axis of its map, have the scores of the
-    anchors from `start` in steps of `step`.
+    `head` maps each class to its channel; where a background class competes, it is the last. The
+    layer's locations, `extents` of them along each axis of its map, have the scores of the anchors
+    from `start` in steps of `step`.
     """
 
     head: ClassifierHead
@@ -25,7 +25,7 @@ class ClassLayer:
 
     @property
     def anchors(self) -> slice:
-        """Which anchors its locations are, in their order."""
+        """The anchors of its locations, in their order."""
         count = 1
         for extent in self.extents:
             count *= extent
@@ -75,5 +75,5 @@ class Detector:
 
     @property
     def has_background(self) -> bool:
-        """Whether a class for what shows none competes with the others."""
+        """Whether a background class competes with the others."""
         return any(layer.head.num_classes > self.num_classes for layer in self.layers)

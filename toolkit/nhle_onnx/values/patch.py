@@ -75,8 +75,8 @@ class MadeFile(PatchedFile):
 class PatchedTensor(_Part):
     """A changed tensor: changed rows (first and last of each run), the new digest, and encoding.
 
-    There is no digest of what was `before`, except in older patches: of a bias vector, where one
-    number was masked, it gives that number back to whoever tries all of them.
+    Only older patches have a digest of what was `before`. If one number of a bias was masked, such
+    a digest gives it back to anyone who tries all numbers.
     """
 
     name: str

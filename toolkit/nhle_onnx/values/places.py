@@ -10,5 +10,11 @@ ORT_PROVIDERS: Final[Mapping[str, Provider]] = {
     "CPUExecutionProvider": "cpu",
     "CUDAExecutionProvider": "cuda",
 }
-Device = Literal["auto", "cpu", "cuda"]
+# fmt: off
+Device = Literal[
+    "auto", "cpu", "cuda",
+    "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7",
+]
+# fmt: on
+DEVICES: Final = "auto|cpu|cuda[:N]"  # as help writes them
 Runtime = Literal["onnxruntime", "openvino"]

@@ -14,8 +14,8 @@ from nhle_onnx.values.verdict import Check, Judged
 class Accuracy:
     """Fractions of evaluation samples whose class wins the argmax over all outputs.
 
-    `acc_f` over the forgotten, `acc_r` over the retained classes, `per_class` by index; None
-    where there is no sample.
+    `acc_f` over the forgotten, `acc_r` over the retained classes, `per_class` by index; None where
+    there is no sample.
     """
 
     acc_f: float | None
@@ -27,8 +27,8 @@ class Accuracy:
 class SampleSummary:
     """How many samples served for what, and where they came from.
 
-    `variety` says how much the forget samples differ, of the class with the least: how far the
-    one most like each lies, in units of how far any two samples lie apart.
+    `variety` says how much the forget samples differ: the median distance of a sample to the one
+    most like it, divided by the median distance of any two; of the class where it is least.
     """
 
     forget: int
@@ -64,7 +64,7 @@ class ConvertedFile:
     """The edited model in another format, compared with it on `images` from `source`.
 
     `agreement` is the share of images where both answer the same class, or detect the same.
-    `largest_difference` is that of any score, in units of the score where that is above 1.
+    `largest_difference` is the largest of any score, relative to scores above 1.
     """
 
     format: Literal["ort"]
@@ -82,11 +82,11 @@ class TrainingStep:
     """One step of training: the losses on the forget samples' scores, on what is to be retained,
     and on features that are to align with those of other classes.
 
-    `forget_margin` is the largest margin by which a forget sample's class stands above the mean
-    of the retained ones, in logit spreads; `win_margin` the largest above the best of them.
+    `forget_margin` is the largest margin by which a forget sample's class stands above the mean of
+    the retained ones, in logit spreads; `win_margin` the largest above the best of them.
     `retain_loss` is weighted by `retain_weight`; `drift` is its part on the anchors, without that
-    weight; `step_size` is the fraction of each tensor's
-    magnitude, or the learning rate, by which the step then moved the weights.
+    weight; `step_size` is the fraction of each tensor's magnitude, or the learning rate, by which
+    the step then moved the weights.
     """
 
     step: int

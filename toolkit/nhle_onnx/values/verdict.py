@@ -85,7 +85,7 @@ def conclude(checks: Sequence[Check]) -> Verdict:
 
 
 def group_gaps(checks: Sequence[Check]) -> dict[str, list[str]]:
-    """Return what could not be judged: names of checks by their gap, which several may share."""
+    """Return the names of the checks that could not be judged, by their gap."""
     gaps: dict[str, list[str]] = {}
     for check in checks:
         if check.verdict == "not-judged":

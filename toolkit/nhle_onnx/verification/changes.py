@@ -53,8 +53,8 @@ def _is_same(tensor: TensorProto, other: TensorProto) -> bool:
 
 
 def _strip(proto: ModelProto, added: Collection[str], original: ModelProto) -> bytes:
-    """Return the model without its tensors' values and without added tensors: where one stands in
-    place of another of the original's, with that one.
+    """Return the model without its tensors' values and without added tensors: an added one that
+    replaces one of the original's becomes that one again.
     """
     stripped = copy_model(proto)
     undo_step(stripped)

@@ -50,8 +50,8 @@ Run = Callable[[AuditContext, Tools], tuple[Measure, ...]]
 
 
 class Attack(NamedTuple):
-    """An attack, whether what it finds hangs on which samples the attacker holds, and from which
-    effort on it is made.
+    """An attack, whether its result varies with the attacker's samples, and the least effort that
+    includes it.
     """
 
     run: Run

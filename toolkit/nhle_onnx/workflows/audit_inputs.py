@@ -118,7 +118,7 @@ def _read_patch(
     models = (classifiers["original"].model, classifiers["edited"].model)
     for model, file in zip(models, (manifest.base[0], manifest.result[0]), strict=True):
         if file.sha256 != model.sha256:
-            message = f"{settings.patch} is not for {model.path}: its digest is another"
+            message = f"{settings.patch} is not for {model.path}: the digests differ"
             raise InputRefusedError(
                 message, remedy=hint("Give {patch} the patch from {baseline} to the edited model.")
             )
@@ -179,7 +179,7 @@ def read_model(
         )  # fmt: skip
     except CannotRunError as error:
         message = f"{classifier.model.path}: {error}"
-        raise NotFiniteError(message, remedy="Nothing can be said of such a model.") from error
+        raise NotFiniteError(message, remedy="Check the model's weights.") from error
 
 
 def _check_outputs(settings: AuditSettings, classifier: Classifier) -> None:
@@ -206,7 +206,9 @@ def _check_independent(targets: Mapping[Role, Target]) -> None:
         return
     for role in ("original", "edited"):
         if np.array_equal(reference.answers.scores, targets[role].answers.scores):
-            message = f"{reference.model.path} answers exactly as the {role} model: it is the same"
+            message = (
+                f"{reference.model.path} answers exactly as the {role} model: they are the same"
+            )
             raise InputRefusedError(
                 message,
                 remedy=hint("Give {reference} a model that was trained without the class."),

@@ -88,7 +88,7 @@ def require_same_task(original: Classifier, other: Classifier, role: str) -> Non
     ours, theirs = len(original.labels), len(other.labels)
     if ours != theirs:
         message = (
-            f"{other.model.path} tells {theirs} classes apart, {original.model.path} {ours}: one "
+            f"{other.model.path} has {theirs} classes, and {original.model.path} has {ours}: one "
             "was not made from the other"
         )
         raise InputRefusedError(message, remedy=f"Give a {role} of the same classes.")
@@ -96,7 +96,8 @@ def require_same_task(original: Classifier, other: Classifier, role: str) -> Non
     if shapes[0] != shapes[1]:
         sizes = ["x".join(map(str, shape)) for shape in shapes]
         message = (
-            f"{other.model.path} takes images of {sizes[1]}, {original.model.path} of {sizes[0]}: "
+            f"{other.model.path} takes images of {sizes[1]}, "
+            f"and {original.model.path} of {sizes[0]}: "
             "one was not made from the other"
         )
         raise InputRefusedError(message, remedy=f"Give a {role} of the same input.")

@@ -92,6 +92,13 @@ def _compare(baseline: Classifier, classifier: Classifier) -> Baseline:
     elif ours == theirs:
         original = Head(baseline.model.proto, baseline.head)
         restored = Head(classifier.model.proto, classifier.head).restore(original)
+        lost = Head(restored, classifier.head).find_lost(original)
+        if lost is not None:
+            restored = None
+            misfit = (
+                f"the baseline's row of class {lost} does not fit the scale that quantization gave "
+                "the masked one, so it cannot be put back: judge the file before quantization"
+            )
     else:
         misfit = (
             f"the baseline's head reads {theirs} features and the model's {ours}, so it cannot be "

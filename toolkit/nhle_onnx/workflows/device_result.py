@@ -24,7 +24,7 @@ _CLIPPED = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResultSettings:
     """What the user asked. `model` is the one that the device should have run, `forget` the classes
-    that its kit should be about; each unless it is not given.
+    that its kit should be about; each if given.
     """
 
     result: Path
@@ -73,7 +73,7 @@ def _read_result(path: Path) -> tuple[DeviceResult, Kit]:
     except OSError as error:
         raise refuse_unreadable(path, error, "Check the path of the result.") from error
     except ValueError as error:
-        message = f"{path} is no result of a device, or was changed: {error}"
+        message = f"{path} is not the result of a device, or was changed: {error}"
         raise InputRefusedError(
             message, remedy="Run the kit on the device again, and copy its result as it is."
         ) from error

@@ -58,7 +58,7 @@ def _try_devices(device: Device) -> tuple[Trial, ...]:
             is_needed=name in {"cpu", device},
             fault=fault,
         )
-        for name in DEVICES
+        for name in dict.fromkeys((*DEVICES, *({device} - {"auto"})))
     )
 
 

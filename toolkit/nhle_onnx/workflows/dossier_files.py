@@ -99,5 +99,5 @@ def _find_shipped(path: Path, model: KitModel, shipped: tuple[BoundFile, ...]) -
     for file in shipped:
         if (file.sha256, file.sidecars) == (model.sha256, model.sidecars):
             return file.name
-    message = f"{path} is about a model with SHA-256 {model.sha256}, which is no file of the case"
+    message = f"{path} is about a model with SHA-256 {model.sha256}, which is not in the case"
     raise InputRefusedError(message, remedy=TOGETHER)

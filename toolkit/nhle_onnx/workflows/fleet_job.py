@@ -147,7 +147,7 @@ def _digest_anchors(anchors: str) -> str | None:
 
 
 def _digest_output(path: Path) -> str:
-    """Digest what an earlier run wrote. It is no input, and may be written anew."""
+    """Digest what an earlier run wrote. It is not an input, and may be replaced."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -225,10 +224,6 @@ def _predict(classifier: Classifier, inputs: _KitInputs) -> npt.NDArray[np.int64
 
 def _read_model(classifier: Classifier) -> dict[str, bytes]:
     """Read the model's files unchanged, by their names in the kit."""
-    for place in classifier.model.sidecars:
-        if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts:
-            message = f"{classifier.model.path} keeps weights outside its folder, in {place}"
-            raise InputRefusedError(message, remedy="Put them beside the model.")
     model, *sidecars = read_model_files(classifier.model).items()
     beside = {f"{MODEL_FOLDER}/{name}": content for name, content in sidecars}
     return {_name_model(classifier): model[1]} | beside

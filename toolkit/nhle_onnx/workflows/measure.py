@@ -34,14 +34,14 @@ OnBatch = Callable[[int, int], None]
 
 
 def ignore_batch(done: int, total: int) -> None:
-    """Nobody listens."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The samples at ascending `indices`, which are read each time they are measured.
 
-    `is_tuning` says that these are the samples tuned on, for want of others.
+    `is_tuning` says that these are the tuning samples, as there are no others.
     """
 
     samples: SampleSource
@@ -62,8 +62,8 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A session, the output that the model ships, the input that it takes, and what to call it.
-    For `dropped` classes it has no outputs.
+    """A session, the output that the model ships, the input that it takes, and what to call it. For
+    `dropped` classes it has no outputs.
     """
 
     path: Path
@@ -106,8 +106,8 @@ def count_classes(
 ) -> tuple[ClassCounts, ...]:
     """Count what each model gets right, class by class, in one pass over the samples.
 
-    The counts of parts of the samples add up to those of all. `on_batch` hears how many samples
-    are done, and how many there are. Images whose `digest_images` is in `left_out` do not count.
+    The counts of parts of the samples add up to those of all. `on_batch` hears how many samples are
+    done, and how many there are. Images whose `digest_images` is in `left_out` do not count.
     """
     with ThreadPoolExecutor(1) as runner:
         counting = runner.submit(
@@ -115,7 +115,7 @@ def count_classes(
         )
         try:
             return counting.result()
-        except BaseException:  # an interrupt, which ONNX Runtime would hear after its batch alone
+        except BaseException:  # an interrupt, which ONNX Runtime would notice only after the batch
             for model in models:
                 model.session.stop()
             raise
@@ -215,7 +215,7 @@ def insert_dropped(
 
 
 def describe_suspicion(before: Accuracy) -> tuple[str, ...]:
-    """Note that the model as given does badly: something is wrong before we begin."""
+    """Note that the model as given has a low accuracy: something is wrong before training."""
     known = [value for value in before.per_class if value is not None]
     mean = sum(known) / len(known) if known else 1.0
     if mean >= _SUSPICIOUS:

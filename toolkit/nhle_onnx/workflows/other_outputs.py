@@ -48,7 +48,7 @@ def judge_other_outputs(
             counts = count_hits(answers, classes, judge.request.num_classes)
             checks.append(judge.judge_output(f"output {name}.acc_f", counts))
         else:
-            notes.append(f"the output {name} answers otherwise than the scores, and was not judged")
+            notes.append(f"the output {name} does not agree with the scores, and was not judged")
     return tuple(checks), tuple(notes)
 
 
@@ -83,7 +83,7 @@ def _is_ranking(rows: npt.NDArray[np.generic]) -> bool:
 
 
 def _is_whole(rows: npt.NDArray[np.generic]) -> bool:
-    """Whether floats are whole numbers that are no less than 0, as indices are."""
+    """Whether floats are whole numbers from 0 on, as indices are."""
     if rows.dtype.kind != "f":
         return False
     wide = rows.astype(np.float64)

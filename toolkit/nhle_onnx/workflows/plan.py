@@ -45,7 +45,8 @@ from nhle_onnx.workflows.tuning_data import TuningData, gather_tuning_data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that was found and decided; `counted` are the correct answers of the given model.
+    """Everything that was found and decided; `counted` are the correct answers of the given model,
+    as ONNX Runtime's `provider` computes them.
 
     `tuned` are the digests of tuning images, which do not count in evaluation.
     """
@@ -57,7 +58,7 @@ class Plan:
     tuning: TuningData
     evaluation: Evaluation
     samples: SampleSummary
-    session: Session
+    provider: str
     counted: ClassCounts
     tuned: frozenset[int] = frozenset()
     before_by_other_kernels: Accuracy | None = None
@@ -117,7 +118,7 @@ def plan_unlearning(settings: UnlearnSettings, watch: Stopwatch) -> Plan:
         tuning=tuning,
         evaluation=evaluation,
         samples=replace(samples, eval=sum(counts[0].total)),
-        session=session,
+        provider=session.provider,
         counted=counts[0],
         tuned=tuned,
         before_by_other_kernels=compute_accuracy(counts[1], request) if counts[1:] else None,
@@ -144,8 +145,8 @@ def can_resist(classifier: Classifier, tuning: TuningData) -> bool:
 def _check_model(
     settings: UnlearnSettings, classifier: Classifier, request: ForgetRequest
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Check all that can be checked without samples. Returns the tensors to train, and notes of
-    what share of the weights they are and of the mask.
+    """Check all that can be checked without samples. Returns the tensors to train, and notes on
+    their share of the weights and on the mask.
     """
     options = settings.options
     check_weights(classifier.model, classifier.head)

@@ -67,8 +67,8 @@ def describe_unshown(classes: Classes, request: ForgetRequest) -> tuple[str, ...
     if not unshown or not len(classes):
         return ()
     note = hint(
-        "no anchor is of {count} of the {all} retained classes ({names}): training sees least what "
-        "these lose; add images of them to {samples}",
+        "no anchor shows {count} of the {all} retained classes ({names}): training hardly sees "
+        "what these lose; add images of them to {samples}",
         count=len(unshown),
         all=len(request.retained),
         names=_list_some(unshown),

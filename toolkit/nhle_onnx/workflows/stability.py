@@ -31,9 +31,9 @@ def steady(
 ) -> tuple[Classifier, tuple[str, ...]]:
     """Return the classifier as it must be run to be judged, with a note if that is one by one.
 
-    Runs a few images [N, ...] at once, again, and each by itself. Raises UnsupportedModelError
-    if the same images get other answers each time, or if images change each other's answers and
-    the graph fixes the batch size.
+    Runs a few images [N, ...] at once, again, and each by itself. Raises UnsupportedModelError if
+    the same images get other answers each time, or if images change each other's answers and the
+    graph fixes the batch size.
     """
     images = images[:TRIED]
     if not len(images):
@@ -43,7 +43,7 @@ def steady(
     first, again = (_run(session, classifier, images, target) for _ in range(2))
     if _differs(first, again):
         message = (
-            f"{classifier.model.path} gives other answers each time that it is given the same "
+            f"{classifier.model.path} gives different answers each time that it is given the same "
             "images: something in it is random"
         )
         raise UnsupportedModelError(message, remedy=_REMEDY)
@@ -59,7 +59,7 @@ def steady(
 
 
 def is_alone(classifier: Classifier, other: Classifier) -> bool:
-    """Whether a classifier was found to need running one by one, as `other` does not."""
+    """Whether only one of two classifiers must be run image by image."""
     return classifier.image_input.batch != other.image_input.batch
 
 

@@ -14,6 +14,7 @@ from nhle_onnx.lowering.batches import lower_for_any_batch
 from nhle_onnx.lowering.module import LoweredModel, lower_classifier
 from nhle_onnx.lowering.parity import check_parity
 from nhle_onnx.lowering.precision import widen_model
+from nhle_onnx.runtime.memory import give_back_memory
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.training.device import explain_device_faults, open_device
 from nhle_onnx.training.effort import ENDURANCE
@@ -38,6 +39,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_plan(plan)
+    give_back_memory()
     classes = classifier.head.computed_classes
     request = renumber_request(plan.request, classes)
     report_step = follow_steps(watch.observer, find_step_limit(options))

@@ -1,4 +1,4 @@
-"""Preprocessing tried on labelled images: as found, and as common trainers do it."""
+"""Preprocessing tried on labelled images: as found, and by common presets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

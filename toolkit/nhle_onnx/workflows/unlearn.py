@@ -1,6 +1,5 @@
 """unlearn, second half: train, write back, mask, verify, write."""
 
-import gc
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,6 +22,7 @@ from nhle_onnx.graph.tensors import list_tensors, read_tensors, replace_tensors
 from nhle_onnx.graph.unused import remove_unused, without_unused
 from nhle_onnx.graph.update_rounding import round_update
 from nhle_onnx.hints import hint
+from nhle_onnx.runtime.memory import give_back_memory
 from nhle_onnx.runtime.session import open_session
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import UnlearnReport
@@ -45,7 +45,7 @@ from nhle_onnx.workflows.training_result import TrainingResult
 from nhle_onnx.workflows.unlearn_report import Measured, make_report, render_report
 
 _DIVERGED = hint("Give a smaller {lr}, fewer {steps}, {loss=saturating}, or another {mask}.")
-_MEND_INPUTS = "Mend the samples, or the preprocessing that made them."
+_MEND_INPUTS = "Correct the samples, or the preprocessing that made them."
 
 Array = npt.NDArray[np.float32]
 
@@ -60,13 +60,15 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
     training = _train(plan, watch)
     with watch.stage("edit", "writing the weights back and masking the head"):
         trained, removed = _write_back(plan, training)
+        training = replace(training, tensors={})  # the graph has them now
         edited, masked = _mask(plan, trained)
-        model, path = plan.classifier.model, plan.settings.edited_path
-        files = split_files(free_inputs(edited, model.constants), model.places, path)
+        give_back_memory()
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
+    model, path = plan.classifier.model, plan.settings.edited_path
+    files = split_files(free_inputs(edited, model.constants), model.places, path)
     summary = summarize_contents(path, files)
     report = replace(
         make_report(plan, training, masked, measured, conversion, summary, watch), removed=removed
@@ -99,7 +101,7 @@ def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
     training = train_features(plan, watch)
-    gc.collect()  # torch's modules refer to themselves, which keeps their weights
+    give_back_memory()
     return training
 
 
@@ -115,11 +117,13 @@ def _write_back(plan: Plan, training: TrainingResult) -> tuple[ModelProto, tuple
 
 
 def _mask(plan: Plan, trained: ModelProto) -> tuple[ModelProto, Masked]:
-    """Return a copy of the trained model with masked head, and how it was masked."""
+    """Mask the head of the trained model, or of a copy where classes are dropped: the whole head is
+    measured as well. Return it, and how it was masked.
+    """
     options = plan.settings.options
     if not options.masks:
         return trained, Masked()
-    edited = copy_model(trained)
+    edited = copy_model(trained) if plan.dropped else trained
     activations = _read_activations(plan, edited) if options.mask == "importance" else None
     return edited, mask_head(edited, plan.classifier.head, plan.request, options, activations)
 
@@ -156,14 +160,15 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
 def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwatch) -> Measured:
     classifier, settings = plan.classifier, plan.settings
     smaller = replace(classifier, dropped=plan.dropped)
-    restored = _restore(classifier, trained if plan.dropped else edited)
+    whole = trained if plan.dropped else edited
     provider, kernels = settings.provider, settings.kernels
     models = [
         load_classifier(smaller, provider, kernels, edited),
-        load_classifier(classifier, provider, kernels, restored),
+        load_classifier(classifier, provider, kernels, _restore(classifier, whole)),
     ]
     if plan.before_by_other_kernels:
         models.append(load_classifier(smaller, provider, name_other(kernels), edited))
+    give_back_memory()  # what ONNX Runtime read the models from
     try:
         counts = count_classes(
             models,

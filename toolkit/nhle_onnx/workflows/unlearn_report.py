@@ -120,7 +120,7 @@ def make_report(
         samples=plan.samples,
         preprocess=plan.classifier.preprocess,
         method=_describe_method(plan, training),
-        provider=plan.session.provider,
+        provider=plan.provider,
         kernels=settings.kernels,
         device=training.device,
         before=plan.before,
@@ -175,7 +175,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "preprocess": plan.classifier.preprocess,
         "method": settings.options,
         "tensors": plan.names,
-        "provider": plan.session.provider,
+        "provider": plan.provider,
         "before": plan.before,
         "would_write": [str(path) for path in settings.outputs],
         "notes": word_all(

@@ -108,6 +108,15 @@ def test_the_others_keep_their_scores(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(after[:, kept], before[:, kept])
 
 
+def test_a_bias_that_goes_no_lower_is_refused(tmp_path: Path) -> None:
+    """The class would have the very score of another one, and may come before it."""
+    form = FORMS["qlinear-add"]()
+    lowest = {**form.tensors, "b": np.full(CLASSES, -128, np.int8)}
+    model = load(replace(form, tensors=lowest), tmp_path)
+    with pytest.raises(UnsupportedModelError, match="is the lowest that the head's format holds"):
+        check_mask(model.proto, find_head(model), forget(1), UnlearnOptions())
+
+
 @pytest.mark.parametrize("name", [name for name in FORMS if name.startswith(("q", "dyn", "pack"))])
 def test_whole_numbers_are_copied_with_their_scales(name: str, tmp_path: Path) -> None:
     """So that the class lies a margin below another one, exactly."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ml_dtypes import bfloat16
@@ -95,6 +95,10 @@ def draw_layer(count: int) -> st.SearchStrategy[Sequence[tuple[Array, Array]]]:
     return st.lists(st.tuples(weights, biases), min_size=1, max_size=count)
 
 
+@example(  # a margin of ten scores is 1e-5 of these logits of 264
+    np.full((N, D), 4, np.float32), [(np.full((D, K), 22, np.float32), np.zeros(K, np.float32))],
+    [Step("Mul", [np.array([100.0])])] * 3, Step("Identity"), np.float32, range(K), 1,
+)  # fmt: skip
 @given(
     arrays(np.float32, (N, D), elements=NUMBERS),
     draw_layer(2),

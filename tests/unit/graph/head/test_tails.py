@@ -137,6 +137,12 @@ def test_a_row_of_a_length_of_its_own_has_no_shadow(
     assert not (score(edited, tail).argmax(1) == 1).any()
 
 
+def test_importance_is_of_a_single_layer(tmp_path: Path) -> None:
+    model = load(TAILS["mean of two heads"]().build(), tmp_path)
+    with pytest.raises(UnsupportedModelError, match="the importance mask is for a single layer"):
+        mask(model, (1,), CLASSES, UnlearnOptions(method="cwm", mask="importance"))
+
+
 def test_constants_beyond_any_list_of_classes_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

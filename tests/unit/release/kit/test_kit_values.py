@@ -30,7 +30,7 @@ from nhle_onnx.release.kit.results import (
     parse_kit,
     parse_result,
 )
-from nhle_onnx.release.kit.vendored import read_manifest, read_web_file
+from nhle_onnx.release.kit.vendored import read_manifest, read_runner, read_web_file
 from nhle_onnx.release.report import render_json
 from nhle_onnx.values.kit import Kit
 from nhle_onnx.values.report import Accuracy
@@ -185,6 +185,11 @@ CONTRADICTIONS: dict[str, tuple[Document, str]] = {
             make_kit().host, before=Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0, None)))},
         "its kit.json has figures of the host",
     ),
+    "more than all images": (
+        {"host": dataclasses.replace(
+            make_kit().host, before=Accuracy(acc_f=1.5, acc_r=0.5, per_class=(0.5, 1.5, 0.5)))},
+        "its kit.json has figures of the host",
+    ),
     "figures of two classes": (
         {"host": dataclasses.replace(
             make_kit().host, before=Accuracy(acc_f=1.0, acc_r=0.5, per_class=(0.5, 1.0)))},
@@ -280,6 +285,9 @@ def test_all_files_of_a_kit_know_its_digest(contents: dict[str, bytes]) -> None:
         assert b"{{" not in contents[name]
     assert contents["onnxruntime-web/LICENSE"] == read_web_file("LICENSE")
     compile(contents["verify.py"], "verify.py", "exec")
+    parts = "\n".join(map(read_runner, ("judge.js", "node.js"))).encode().splitlines()
+    lines = zip(parts, contents["verify.mjs"].splitlines(), strict=True)
+    assert all(line == part or b"{{" in part for part, line in lines)
     text = contents["index.html"].decode()
     blocks = dict(re.findall(r'data-name="([^"]+)">\s*([^<]*?)\s*<', text))
     expected = {"kit.json": contents["kit.json"], **DATA} | {

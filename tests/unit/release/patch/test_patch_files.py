@@ -14,6 +14,7 @@ from nhle_onnx.release.patch import container
 from nhle_onnx.release.patch.apply import apply_patch, check_base
 from nhle_onnx.release.patch.container import Container, open_patch, pack
 from nhle_onnx.release.patch.differences import split_counts
+from nhle_onnx.release.patch.pieces import join_pieces
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.workflows.diff import compare_files
 from nhle_onnx.workflows.patch_apply import describe_patch
@@ -145,6 +146,45 @@ def test_a_base_that_differs_where_nothing_is_read_is_another(tmp_path: Path) ->
         apply_patch(open_patch(patch), base, out)
     assert_told(caught.value, f"{base} is not the model that {patch} is for")
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"source": 9}, "names a file that the base does not have"),
+        ({"offset": 2**30}, "changes numbers that the base does not hold"),
+        ({"offset": 0}, "does not produce the promised file"),
+    ],
+)
+def test_pieces_that_the_base_does_not_have(
+    change: dict[str, int], reason: str, patched: Container, tmp_path: Path
+) -> None:
+    """Of a header that nobody wrote by this program."""
+    (made,) = patched.manifest.result
+    wrong = [
+        each._replace(**change) if each.kind in {"sum", "delta"} else each for each in made.pieces
+    ]
+    manifest = patched.manifest.model_copy(
+        update={"result": (made.model_copy(update={"pieces": tuple(wrong)}),)}
+    )
+    with pytest.raises(InputRefusedError, match=reason):
+        apply_patch(
+            patched._replace(manifest=manifest), tmp_path / "base.onnx", tmp_path / "out.onnx"
+        )
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_file_without_bytes_is_made(patched: Container, tmp_path: Path) -> None:
+    """As weights beside a model may be, after an edit."""
+    (made,) = patched.manifest.result
+    digest = hashlib.sha256(b"").hexdigest()
+    empty = made.model_copy(
+        update={"name": "w.bin", "pieces": (), "sha256": digest, "size_bytes": 0}
+    )
+    manifest = patched.manifest.model_copy(update={"result": (made, empty)})
+    apply_patch(patched._replace(manifest=manifest), tmp_path / "base.onnx", tmp_path / "out.onnx")
+    assert (tmp_path / "w.bin").read_bytes() == b""
+    assert [*join_pieces(())] == []
 
 
 def test_what_a_patch_does_not_say_is_found_by_diff(patched: Container, tmp_path: Path) -> None:

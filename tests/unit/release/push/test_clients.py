@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from nhle_onnx.release.push.choose import parse_target, push_package
 from nhle_onnx.release.push.hugging_face import push_hugging_face
 from nhle_onnx.release.push.mlflow_run import push_mlflow
 from nhle_onnx.values.push import Package, Pushed, Target
+from nhle_onnx.values.report import Unmasked
 from support.assertions import assert_refuses, assert_told
 from support.reports import EDIT, TOOL
 
@@ -135,6 +137,15 @@ def test_a_run_holds_options_figures_and_files(
         ("set_terminated", "r"),
     ]
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_figure_that_was_not_measured_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Tracking(is_known=True)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=lambda: client))
+    report = replace(EDIT, unmasked=Unmasked(acc_f=None))
+    push_mlflow("forgetting", replace(PACKAGE, report=report))
+    logged = [call[2] for call in client.calls if call[0] == "log_metric"]
+    assert logged == ["before.acc_f", "before.acc_r", "after.acc_f", "after.acc_r", "delta_acc_r"]
 
 
 @pytest.mark.parametrize(("words", "told"), [("no\n  way", "no way"), ("", "OSError")])

@@ -82,7 +82,7 @@ def measure_balanced_accuracy(scores: Array, is_member: npt.NDArray[np.bool_]) -
 
 
 def measure_true_alarms(scores: Array, is_member: npt.NDArray[np.bool_]) -> float:
-    """Return the share of members found at a threshold that at most 1 % of the others exceed."""
+    """Return the true positive rate at a threshold that at most 1 % of the others exceed."""
     others = np.sort(scores[~is_member])[::-1]
     allowed = int(FALSE_ALARMS * len(others))
     return float((scores[is_member] > others[allowed]).mean())
@@ -175,7 +175,7 @@ def describe_leaks(name: str, leaks: Mapping[Role, Leak]) -> list[Measure]:
         })
         for field, title in (
             ("balanced_accuracy", "members told from others (balanced accuracy)"),
-            ("true_alarms", "members found at 1 % false alarms"),
+            ("true_alarms", "members found at 1 % false positives"),
         )
     )  # fmt: skip
     edited = leaks["edited"]

@@ -11,7 +11,8 @@ from nhle_onnx.values.audit import Measure
 
 def guess_from_outputs(scores: npt.NDArray[np.float32], count: int) -> tuple[int, ...]:
     """Return the `count` classes that are answered least: the guess of someone who has images of
-    all classes, without labels. Of classes that are never answered, those that come least near.
+    all classes, without labels. Of classes that are never answered, the one whose highest
+    probability is lowest comes first.
     """
     answered = np.bincount(scores.argmax(1), minlength=scores.shape[1])
     nearest = to_probabilities(scores).max(0)

@@ -30,7 +30,7 @@ def attack_by_revival(
     """Attack by training on a few retained samples; no sample of the class is used."""
     values: dict[Role, float] = {}
     for role, proto in list_fitting(context).items():
-        if role == "original":  # it knows the class without
+        if role == "original":  # it knows the class without training
             continue
         lowered = lower_target(context, role, proto, device)
         own = {

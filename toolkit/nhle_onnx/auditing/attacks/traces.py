@@ -9,7 +9,7 @@ from nhle_onnx.graph.head.head import HeadRows
 from nhle_onnx.values.audit import Measure
 
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution, in standard deviations
-_FARTHEST = 1e6  # a floor mask lies farther out than a report needs to say
+_FARTHEST = 1e6  # a floor mask lies farther out than this, which says enough
 
 
 def measure_outliers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -22,14 +22,14 @@ from nhle_onnx.values.boxes import Boxes, make_boxes
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 
 Read = Callable[[Path, Sequence[Path], Sequence[str]], Mapping[Path, Written]]
-# To read boxes that are written otherwise, write a file and add a row.
+# To read another format of boxes, write a file and add a row.
 READERS: dict[str, Read] = {"coco": read_coco, "yolo": read_yolo, "voc": read_voc}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneSource:
-    """Images below a folder; `boxes` are those of each in pixels of the model's input, None where
-    nothing says what it shows.
+    """Images below a folder, with the `boxes` of each in pixels of the model's input; None for an
+    image that nothing describes.
     """
 
     images: FolderSamples
@@ -37,16 +37,16 @@ class SceneSource:
 
     @property
     def path(self) -> Path:
-        """Where they come from."""
+        """The folder of the images."""
         return self.images.path
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out."""
+        """What was left out, for the report."""
         return self.images.notes
 
     def choose(self, places: Sequence[int]) -> "SceneSource":
-        """Those at the given places."""
+        """Return the images at the given places."""
         images = replace(
             self.images,
             files=tuple(self.images.files[place] for place in places),

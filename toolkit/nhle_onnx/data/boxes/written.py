@@ -28,8 +28,8 @@ class Written:
 
 
 def find_label(file: Path, name: str, labels: Sequence[str]) -> int:
-    """Return the class that a file names. Raises InputRefusedError where the model has none such,
-    or several.
+    """Return the class that a file names. Raises InputRefusedError unless the model has exactly one
+    such class.
     """
     index = find_class(name, labels)
     if index is None:

@@ -48,7 +48,7 @@ def read_edge(fields: Fields, defaults: Defaults) -> dict[str, Any]:
 
 
 def finish(fields: Fields, defaults: Defaults, **geometry: Any) -> Preprocess:  # noqa: ANN401
-    """Add rescaling and normalization to the geometry, which counts unless resizing is off."""
+    """Add rescaling and normalization to the geometry; without resizing, only its crop counts."""
     if not fields.take_flag("do_resize", default=True):
         geometry = {"crop": geometry.get("crop")}
     resample = fields.take_resample("resample", defaults.resample)

@@ -22,8 +22,10 @@ def parse(metadata: Mapping[str, str], source: str) -> Preprocess:
     """
     task = metadata.get("task", "classify")
     if task not in _TASKS:
-        message = f"{source} says task = {task}: the model is no classifier, and no detector"
-        raise InputRefusedError(message, remedy="Give a model that was trained to classify.")
+        message = f"{source} says task = {task}: the model is neither a classifier nor a detector"
+        raise InputRefusedError(
+            message, remedy="Give a model that was trained to classify or to detect."
+        )
     height, width = _read_size(metadata["imgsz"])
     if task == "detect":
         return Preprocess(
@@ -56,7 +58,7 @@ def _read_size(text: str) -> tuple[int, int]:
 
 
 def read_literal(text: str) -> object:
-    """Read a Python literal, in which form Ultralytics writes lists and names."""
+    """Read a Python literal: Ultralytics writes lists and names in this form."""
     if len(text) > _MAX_TEXT:
         raise ValueError(f"a literal has {len(text):,} characters")
     try:

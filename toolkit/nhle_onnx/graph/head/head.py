@@ -20,6 +20,8 @@ from nhle_onnx.values.model import ClassifierHead
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 _UINT4_BITS = 4
+_MOST_LOST = 0.5  # of a row's length; four bits round less of it away
+_TINY = 1e-30
 _ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
@@ -213,6 +215,15 @@ class Head:
         for part, rows in zip(head.parts, original.parts, strict=True):
             part.write_rows(rows.own_rows)
         return restored
+
+    def find_lost(self, original: "Head") -> int | None:
+        """Find the class whose row this head has lost most of, or None where it has the original's:
+        the scale of a quantized row that was masked may have no room for it.
+        """
+        rows, theirs = self.rows.weight, original.rows.weight
+        lengths = np.linalg.norm(theirs, axis=1)
+        shares = np.linalg.norm(rows - theirs, axis=1) / np.maximum(lengths, _TINY)
+        return int(shares.argmax()) if shares.max() > _MOST_LOST else None
 
 
 def average_features(

@@ -115,8 +115,8 @@ def normalize(trail: Trail, *, tensor: str, node: gs.Node | None = None) -> Trai
 
 def _normalize(node: gs.Node, trail: Trail) -> Trail | str:
     axis = int(node.attrs.get("axis", -1))
-    place = trail.count_from_end(axis)
-    is_alone = place is not None and trail.shape is not None and trail.shape[place] == 1
+    place, shape = trail.count_from_end(axis), trail.shape
+    is_alone = place is None or shape is None or shape[place] == 1
     if not (is_alone or trail.shares_along((axis,))):
         return f"is followed by {name_node(node)} along another axis than the classes'"
     return normalize(trail, tensor=node.inputs[0].name, node=node)

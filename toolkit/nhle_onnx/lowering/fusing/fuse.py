@@ -17,11 +17,9 @@ FUSIONS: tuple[Fusion, ...] = (fuse_attention, fuse_linear, fuse_gelu, fuse_silu
 def fuse(graph: fx.Graph, root: nn.Module) -> None:
     """Replace steps that torch computes as one, in place. `root` holds the stored tensors."""
     steps = Steps(root)
-    for node in graph.nodes:
-        found = next(filter(None, (find(node, steps) for find in FUSIONS)), None)
-        if found is None:
-            continue
-        with graph.inserting_before(node):
-            fused = graph.call_function(*found)
-        node.replace_all_uses_with(fused)
-    graph.eliminate_dead_code()
+    for find in FUSIONS:  # attention first: a mask that is added may look like a bias
+        for node in graph.nodes:
+            if found := find(node, steps):
+                with graph.inserting_before(node):
+                    node.replace_all_uses_with(graph.call_function(*found))
+        graph.eliminate_dead_code()

@@ -65,7 +65,7 @@ def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
     command = _COMMANDS[kind]
     try:
         document = parse_json(content)
-        json.dumps(document, allow_nan=False)  # an infinity is no figure
+        json.dumps(document, allow_nan=False)  # an infinity is not a figure
         _refuse_detector(path, document["schema"])
         _check_schema(kind, document["schema"])
         document = upgrade_report(document)

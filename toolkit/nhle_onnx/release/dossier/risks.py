@@ -91,8 +91,8 @@ def _list_attacks(audit: AuditReport | None) -> Iterator[str]:
         return
     if audit.reference is None:
         yield (
-            "The audit had no model that was retrained without the class, so it cannot tell what "
-            "any model would give away from what this one does."
+            "The audit had no model that was retrained without the class, so it cannot tell which "
+            "of its findings any model would show."
         )
     for measure in audit.measures:
         if measure.position is not None and measure.position < _HALF_WAY:

@@ -7,7 +7,7 @@ from nhle_onnx.text import to_line
 from nhle_onnx.values.overview import Case, Overview
 from nhle_onnx.values.verdict import Verdict
 
-# what was not judged is an error, as a test is that could not run: it must not look passed
+# what was not judged is an error, like a test that could not run: it must not look passed
 _ELEMENTS: dict[Verdict, str] = {"failed": "failure", "not-judged": "error"}
 
 

@@ -16,8 +16,8 @@ _NO_REFERENCE = (
 _SHADOWS = (
     "No retrained model was given for comparison. Small networks that never saw the class, its "
     "shadows, stand in for one. What they show of the class, any network would show. Where the "
-    "edited model shows more, it cannot be concluded whether a retrained model would, as that is "
-    "stronger than they are. How fast a retrained model would relearn the class, they cannot tell."
+    "edited model shows more, it cannot be concluded whether a retrained model would show as much: "
+    "it is stronger than they are. Nor can they tell how fast it would relearn the class."
 )
 
 # what the best attacks found, by the name of the figure

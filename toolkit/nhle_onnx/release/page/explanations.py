@@ -45,15 +45,15 @@ _FIGURES: Mapping[str, str] = {
     "it again.",
     "relearning.ain": "Steps of relearning, divided by those of a model that never saw the class; "
     "1 is as slow as that model.",
-    "membership.true_alarms": "How many images of the training set an attacker finds who may be "
-    "wrong about 1 % of the others. Guessing finds 1 %.",
+    "membership.true_alarms": "How many images of the training set an attacker finds, if at "
+    "most 1 % of the other images may be taken for members. Guessing finds 1 %.",
     "membership": "An attacker tries to tell images of the training set from others by the model's "
     "answers. A coin gets 50 %.",
     "divergence.zrf": "How much the answers to forgotten images resemble those of an untrained "
     "network.",
     "divergence.js_to_reference": "How far the answers to forgotten images are from those of the "
     "retrained model; 0 is equal.",
-    "quantization": "The weights are rounded, as for a smaller device. Forgetting that hangs on "
+    "quantization": "The weights are rounded, as for a smaller device. Forgetting that depends on "
     "tiny changes of the weights would be undone.",
     "traces.outlier": "How far the row of the class stands out in the head, which would tell a "
     "reader of the file which class was removed.",

@@ -13,7 +13,7 @@ _SHARES = re.compile(
 _YES_OR_NO = re.compile(r"\.(guessed|named)")
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %
 _SOME = 1000
-_LEAST = 0.001  # less than this is nothing that a person weighs
+_LEAST = 0.001  # a smaller difference means nothing to a reader
 
 
 def format_share(value: float | None, images: int | None = None) -> str:

@@ -60,7 +60,7 @@ def _read_index(folder: Path) -> Fields:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return empty
     try:
-        # not by `open_regular`: these are no inputs, and are written anew
+        # not by `open_regular`: these are not inputs, and are written anew
         if json.loads((folder / "oci-layout").read_bytes()) == _LAYOUT:
             index: Fields = json.loads((folder / "index.json").read_bytes())
             if isinstance(index["manifests"], list):

@@ -52,7 +52,7 @@ class Document:
 
 def read_documents(paths: Sequence[Path]) -> tuple[Document, ...]:
     """Read reports, and all reports that lie in folders. Raises InputRefusedError where a file is
-    no report, and where there is none at all.
+    not a report, or where no report was found.
     """
     found = tuple(document for path in paths for document in _read(path))
     if not found:
@@ -88,7 +88,7 @@ def read_document(path: Path) -> Document:
 def _parse(text: str) -> dict[str, Any]:
     document = parse_json(text)
     if not isinstance(document, dict):
-        raise TypeError("it is no JSON object")
+        raise TypeError("it is not a JSON object")
     return document
 
 

@@ -1,4 +1,4 @@
-"""A server of pages on this machine alone. Whoever knows its address may read them, nobody else."""
+"""A server of pages on this machine alone. Only those who know its address can read them."""
 
 import secrets
 from collections.abc import Callable, Mapping

@@ -15,7 +15,8 @@ from nhle_onnx.values.request import Loss
 
 
 class ForgetLoss(NamedTuple):
-    """A loss of logits [N, K] and negative-hot labels [N, K], and what lowers it at a given rate.
+    """A loss of logits [N, K] and negative-hot labels [N, K], and the optimizer that lowers it at a
+    given rate.
 
     `measure` also takes the `scale`, which is the spread of the network's logits, and a `margin`:
     how many such spreads below the mean retained logit the class is to end.

@@ -1,4 +1,4 @@
-"""NHLE that ends: ours."""
+"""Our own loss: NHLE that ends."""
 
 import torch
 from torch import Tensor

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import Device
+from nhle_onnx.values.places import DEVICES, Device
 from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
@@ -67,8 +67,8 @@ class AuditSettings:
     shadows: Annotated[
         int | None,
         Option(
-            "How many small networks to train without the class, which say what any network shows "
-            "of it; auto is 3 where there is no reference and the effort is thorough, otherwise 0.",
+            "How many small networks to train without the class, to find what any network shows of "
+            "it; auto is 3 if the effort is thorough and no reference is given, otherwise 0.",
             at_least=0,
             none="auto",
             group=Group.METHOD,
@@ -80,12 +80,12 @@ class AuditSettings:
         Path | None,
         Option("The report.json of `unlearn`, to show the course of training.", group=Group.MODEL),
     ] = None
-    limits: Annotated[
-        Limits, Nested(group=Group.LIMITS, only=("max_acc_f", "max_acc_r_drop", "max_uncertainty"))
-    ] = Limits()
+    limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where the attacker trains.", group=Group.PLACES)] = "auto"
+    device: Annotated[
+        Device, Option("Where the attacker trains.", group=Group.PLACES, metavar=DEVICES)
+    ] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0
     repeats: Annotated[

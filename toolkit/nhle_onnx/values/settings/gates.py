@@ -16,7 +16,7 @@ _MaxAccRDrop = Annotated[
 _MaxUncertainty = Annotated[
     float,
     Option(
-        "How far beyond its limit a figure may still lie with 95 % confidence and pass: smaller "
+        "How far beyond its limit a figure's 95 % bound may lie and still pass: a smaller number "
         "needs more images.",
         at_least=0,
         at_most=1,

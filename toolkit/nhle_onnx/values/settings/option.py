@@ -40,10 +40,9 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nested:
-    """How nested settings are offered: in which group, and which of them if not all."""
+    """In which group nested settings are offered."""
 
     group: Group | None = None
-    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +84,7 @@ def list_options(settings: type, group: Group | None = None) -> Iterator[OptionF
         kind, marks = _split(field)
         if isinstance(kind, type) and is_dataclass(kind):
             nested = next((mark for mark in marks if isinstance(mark, Nested)), Nested())
-            for each in list_options(kind, nested.group or group):
-                if not nested.only or each.name in nested.only:
-                    yield each
+            yield from list_options(kind, nested.group or group)
         for option in marks:
             if isinstance(option, Option):
                 inner, is_optional = _split_none(kind)

@@ -16,7 +16,9 @@ Forget = Annotated[
         group=Group.FORGET,
     ),
 ]
-JudgeData = Annotated[Path, Option("Image folder, or .npz with x and y.", group=Group.IMAGES)]
+JudgeData = Annotated[
+    Path, Option("Image folder, tars, Parquet, or .npz with x and y.", group=Group.IMAGES)
+]
 Baseline = Annotated[Path | None, Option("The model before forgetting.", group=Group.MODEL)]
 RunsOn = Annotated[
     Provider, Option("Where ONNX Runtime runs.", group=Group.PLACES, aliases=ORT_PROVIDERS)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.values.places import Device
+from nhle_onnx.values.places import DEVICES, Device
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -27,8 +27,8 @@ class UnlearnSettings:
     samples: Annotated[
         Path | None,
         Option(
-            "Image folder, or .npz with x and y, to tune by.",
-            otherwise="found beside MODEL",
+            "Image folder, tars, Parquet, or .npz with x and y, to tune by.",
+            otherwise="calibration_samples, here or near MODEL",
             group=Group.IMAGES,
         ),
     ] = None
@@ -62,7 +62,9 @@ class UnlearnSettings:
     limits: Annotated[Limits, Nested(group=Group.LIMITS)] = Limits()
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
-    device: Annotated[Device, Option("Where torch trains.", group=Group.PLACES)] = "auto"
+    device: Annotated[
+        Device, Option("Where torch trains.", group=Group.PLACES, metavar=DEVICES)
+    ] = "auto"
     out: Annotated[
         Path | None,
         Option(

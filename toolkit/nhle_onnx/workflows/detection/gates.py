@@ -11,7 +11,7 @@ from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.intervals import count_needed, describe_share
 
 KNOWN = 0.1  # average precision of a class that a detector knows
-_NO_BASELINE = hint("without {baseline} it cannot be compared")
+_NO_BASELINE = hint("without {baseline} there is no model to compare with")
 _NO_OTHERS = "no image with boxes shows another class: give some, with boxes of it"
 _NO_IMAGES = "no image with boxes shows the class: give some, with boxes of it"
 
@@ -59,7 +59,7 @@ def _judge_forgotten(name: str, found: Precision | None, limit: float) -> Check:
 
 
 def _explain_none(value: float | None, found: Precision | None, why: str) -> str:
-    """Say why there is no value, if there is none: there is no baseline, or as it says itself."""
+    """Say why a value is missing: there is no baseline, or `why`; empty if there is a value."""
     return "" if value is not None else _NO_BASELINE if found is None else why
 
 
@@ -84,6 +84,6 @@ def _explain_few(evidence: Evidence, limits: Limits) -> str:
         return ""
     return hint(
         f"{evidence.images} objects cannot rule out that {format_percent(evidence.bound)} of them "
-        f"are still detected: some {count_needed(allowed)} would do; give more, or a larger "
+        f"are still detected: about {count_needed(allowed)} are enough; give more, or a larger "
         "{max_uncertainty}"
     )

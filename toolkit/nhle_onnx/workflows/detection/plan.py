@@ -189,8 +189,8 @@ def _see(source: SceneSource, subject: Subject, session: Session) -> list[Boxes]
 def _split(
     seen: Sequence[Boxes], request: ForgetRequest, count: int
 ) -> tuple[list[int], list[int], list[int]]:
-    """Return which images are forgotten, which are anchors, and which show the class but are more
-    than are used. A detection counts from a score at which the class is surely shown.
+    """Return the images to forget, the anchors, and further images that show the class. A detection
+    counts from a score at which the class is surely shown.
     """
     shown = [np.isin(boxes.classes[boxes.scores >= _CLEAR], request.forget).any() for boxes in seen]
     own = [place for place, is_shown in enumerate(shown) if is_shown]

@@ -51,7 +51,7 @@ def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
     """Find what a loaded detector consists of. Raises UnsupportedModelError."""
     target = find_input(model, flags)
     if target.layout is None:
-        raise UnsupportedModelError(f"{model.path} is a detector whose input is no image")
+        raise UnsupportedModelError(f"{model.path} is a detector whose input is not an image")
 
     def knows(count: int) -> bool:
         try:
@@ -72,12 +72,12 @@ def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
 
 def name_outputs(subject: Subject) -> tuple[str, ...]:
     """Name the outputs with boxes and scores. Raises UnsupportedModelError where the graph goes on
-    from there, so that they are none of its outputs.
+    from there, so that they are not among its outputs.
     """
     names = dict.fromkeys((subject.detector.boxes.name, subject.detector.scores.name))
     if {*names} <= {value.name for value in subject.model.proto.graph.output}:
         return tuple(names)
-    message = f"{subject.model.path} shows no boxes and scores, by which a .ort file is compared"
+    message = f"{subject.model.path} has no outputs with boxes and scores to compare a .ort file by"
     raise UnsupportedModelError(message, remedy=hint("Leave {also=ort} out."))
 
 
@@ -93,7 +93,7 @@ class DetectorFoundError(UnsupportedModelError):
 
 
 def find_subject(model: OnnxModel, flags: ModelFlags) -> Subject | None:
-    """Return a loaded model as a detector; None where it is none.
+    """Return a loaded model as a detector; None if it is not one.
 
     Raises UnsupportedModelError for one that is a detector beyond doubt, and cannot be read.
     """

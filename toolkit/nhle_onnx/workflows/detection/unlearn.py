@@ -1,6 +1,5 @@
 """unlearn on a detector, second half: train, write back, mask, verify, write."""
 
-import gc
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.tensors import replace_tensors
 from nhle_onnx.hints import word_all
+from nhle_onnx.runtime.memory import give_back_memory
 from nhle_onnx.unlearning.channel_mask import (
     list_own,
     mask_channels,
@@ -116,7 +116,7 @@ def _train(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.detection.training import train_detector  # noqa: PLC0415
     training = train_detector(plan, watch)
-    gc.collect()  # torch's modules refer to themselves, which keeps their weights
+    give_back_memory()
     return training
 
 

@@ -60,7 +60,7 @@ def spread(places: Points, extent: Points) -> Points:
     """Move places [N, 2] of labels apart until none covers another; `extent` [2] is the panel's."""
     room = np.where(extent > 0, extent, 1.0) * _LABEL
     moved = places.astype(np.float64) / room
-    moved += np.arange(len(moved))[:, None] * 1e-6  # equal places part, too
+    moved += np.arange(len(moved))[:, None] * 1e-6  # labels at equal places move apart, too
     for _ in range(_MOVES):
         apart = moved[:, None] - moved[None]
         distance = np.linalg.norm(apart, axis=-1)

@@ -41,10 +41,10 @@ def _compare_clouds(report: AuditReport) -> str:
         return "The verdict above says what the attacks made of it."
     if report.reference is None:
         return (
-            "A cloud that lies apart is no contradiction to the verdict: no attack found more of "
+            "A cloud that lies apart does not contradict the verdict: no attack found more of "
             "the class than is allowed."
         )
     return (
-        "A cloud that lies apart is no contradiction to the verdict: a model that never saw the "
+        "A cloud that lies apart does not contradict the verdict: a model that never saw the "
         "class may set it apart as well, as the retrained one shows."
     )

@@ -22,7 +22,9 @@ def measure(objects: int, detected: int) -> Precision:
 def test_what_no_image_shows_is_not_judged_and_says_so() -> None:
     nothing = replace(measure(0, 0), map_r=None)
     told = {check.name: check.gap for check in judge_precision(nothing, nothing, None, Limits())}
-    assert told.pop("unmasked.ap_f") == str(hint("without {baseline} it cannot be compared"))
+    assert told.pop("unmasked.ap_f") == str(
+        hint("without {baseline} there is no model to compare with")
+    )
     assert told.pop("delta_map_r").startswith("no image with boxes shows another class")
     assert {gap.partition(":")[0] for gap in told.values()} == {
         "no image with boxes shows the class"

@@ -1,0 +1,16 @@
+"""Memory that is free but still held by this process."""
+
+import ctypes
+import gc
+from contextlib import suppress
+
+
+def give_back_memory() -> None:
+    """Give unused memory back to the system, before something else needs as much.
+
+    torch's modules refer to themselves, which keeps their weights until they are collected; and
+    glibc keeps the pieces between those in use, unless it is asked.
+    """
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # another C library has no such call
+        ctypes.CDLL(None).malloc_trim(0)
