@@ -83,9 +83,9 @@ def measure_cell(folder: Path, cell: Row, work: Path) -> Row:
 
 
 def _list_cells(folders: dict[str, Path]) -> Iterator[Row]:
-    for name in CLASSES:
+    for each in folders:
         for form in FORMATS:
-            yield from ({"network": each, "format": form, "class": name} for each in folders)
+            yield from ({"network": each, "format": form, "class": name} for name in CLASSES)
 
 
 def _prepare(folder: Path, cell: Row, work: Path) -> Path:

@@ -14,6 +14,7 @@ from nhle_onnx.training.budget import (
     DRIFT_BOUND,
     FIRST_RATE,
     FIRST_WEIGHT,
+    FIXED_RATE,
     FORGOTTEN,
     HEAVIEST,
     LARGEST_RATE,
@@ -280,6 +281,18 @@ def test_a_rate_that_was_given_stays() -> None:
     budget, pace = start_budget(steps=None, measures=True, is_rounded=False, is_rate_given=True)
     assert (budget.adapts, pace.rate) == (False, 1.0)
     assert {each.rate for each in go_on([point(-1.0)] * 40, budget)} == {FIRST_RATE}
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"), [(None, (False, 0.1, FIXED_RATE)), (0.04, (True, 0.04, FIRST_RATE))]
+)
+def test_steps_on_rounded_weights_adapt_where_their_drift_is_bounded(
+    bound: float | None, expected: tuple[bool, float, float]
+) -> None:
+    budget, pace = start_budget(
+        steps=None, measures=True, is_rounded=True, is_rate_given=False, rounded_bound=bound
+    )
+    assert (budget.adapts, pace.bound, pace.rate) == expected
 
 
 def run(drifts: Sequence[float], weight: nn.Parameter, steps: int) -> Trajectory:

@@ -1,5 +1,6 @@
 """A detector's locations: which show a forgotten object, and how much each of them counts."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,11 @@ import torch
 
 from nhle_onnx.detection.overlap import measure_iou
 from nhle_onnx.detection.reading import Answers
-from nhle_onnx.unlearning.detection_objective import measure_divergence, measure_shift
+from nhle_onnx.unlearning.detection_objective import (
+    measure_divergence,
+    measure_log_odds,
+    measure_loss_of_overlap,
+)
 from nhle_onnx.unlearning.detector_probing import measure_agreement, probe_detector
 from nhle_onnx.unlearning.locations import (
     Outputs,
@@ -32,12 +37,12 @@ def test_overlaps_are_those_of_the_judge() -> None:
         for count in (30, 20)
         for start in [generator.uniform(0, 9, (count, 2))]
     )
-    found = measure_overlaps(torch.from_numpy(one), torch.from_numpy(other))
+    found = measure_overlaps(torch.from_numpy(one)[:, None], torch.from_numpy(other))
     np.testing.assert_allclose(found, measure_iou(one, other), atol=1e-5)
     points = torch.zeros(1, 4)
-    assert measure_overlaps(points, points).tolist() == [[0.0]]
+    assert measure_overlaps(points, points).tolist() == [0.0]
     crossed = torch.tensor([[5.0, 5, 0, 0]])
-    assert measure_overlaps(crossed, torch.tensor([[0.0, 0, 5, 5]])).tolist() == [[0.0]]
+    assert measure_overlaps(crossed, torch.tensor([[0.0, 0, 5, 5]])).tolist() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,15 @@ def test_a_location_shows_the_object_that_its_box_covers_most() -> None:
 
 def test_a_location_counts_as_much_as_its_best_score_and_never_nothing() -> None:
     answers = Answers(None, torch.tensor([[[0.2, 0.7], [0.0, 0.0], [0.02, 0.005]]]))
-    assert weigh(answers).tolist() == [pytest.approx([0.7, 0.01, 0.02])]
+    floor = 0.1 * 0.72 / 3
+    assert weigh(answers).tolist() == [pytest.approx([0.7 + floor, floor, 0.02 + floor])]
+
+
+def test_background_counts_no_more_on_a_map_of_thousands_of_locations() -> None:
+    scores = torch.zeros(1, 9000, 2)
+    scores[0, :3, 1] = 0.8
+    weights = weigh(Answers(None, scores))
+    assert (weights[0, 3:].sum() / weights.sum()).item() == pytest.approx(0.1 / 1.1, rel=1e-2)
 
 
 HEAD = make_class_head(num_classes=2, feature_dim=3)
@@ -109,10 +122,19 @@ def test_the_divergence_of_scores_is_that_of_coins() -> None:
     assert measure_divergence(sure, 1 - sure).item() == pytest.approx(27.6, abs=0.2)
 
 
-def test_a_shift_is_measured_in_sizes_of_the_original_box() -> None:
+def test_a_box_that_moves_loses_overlap_and_an_empty_one_has_none_to_lose() -> None:
     original = torch.tensor([[[0.0, 0, 10, 30], [5.0, 5, 5, 5]]])
-    moved = original + torch.tensor([[[2.0, 0, 0, 4], [1.0, 1, 1, 1]]])
-    assert measure_shift(moved, original)[0].tolist() == pytest.approx([20 / 400 / 4, 1.0])
+    moved = original + torch.tensor([[[2.0, 0, 0, 0], [1.0, 1, 1, 1]]])
+    assert measure_loss_of_overlap(moved, original)[0].tolist() == pytest.approx([0.2, 0.0])
+    assert not measure_loss_of_overlap(original, original).any()
+
+
+def test_log_odds_are_those_of_the_score_and_move_as_the_logit_does() -> None:
+    logits = torch.tensor([5.0, -30.0], requires_grad=True)
+    odds = measure_log_odds(torch.tensor([0.75, 0.0]), logits)
+    assert odds.tolist() == pytest.approx([math.log(3), -13.8], abs=0.1)
+    (gradient,) = torch.autograd.grad(odds.sum(), logits)
+    assert gradient.tolist() == [1.0, 1.0]
 
 
 def make_outputs(*scores: list[float], logits: list[list[float]]) -> Outputs:
@@ -131,7 +153,7 @@ def test_the_scale_is_the_spread_of_the_logits(
     outputs = make_outputs(*scores, logits=[[2.0, 0.0], [-1.0, -7.0], [10.0, 0.0]])
     probe = probe_detector(outputs, outputs.answers, (100, 64))
     assert probe.scale == pytest.approx(float(np.std(expected, ddof=1)))
-    assert (probe.answers, probe.margin, probe.max_shift) == ((), 0.0, 5)
+    assert (probe.answers, probe.margin, probe.max_shift) == ((), 0.25, 5)
     assert probe.mirrors == (scores[0][0] == 0.3)
     assert probe_detector(outputs, outputs.answers, (9, 5)).max_shift == 1
     flat = make_outputs(*scores, logits=[[1.0, 1.0]] * 3)

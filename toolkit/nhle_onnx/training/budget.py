@@ -190,13 +190,15 @@ def start_budget(
     is_rate_given: bool,
     margin: float = SURE_MARGIN,
     effort: Effort = "standard",
+    rounded_bound: float | None = None,
 ) -> tuple[Budget, Pace]:
     """Return a budget and its first pace. The step size stays as it is where it was given, where no
-    drift is measured, and on rounded weights, which move by leaps. `margin` is that of the standard
-    effort.
+    drift is measured, and on rounded weights, which move by leaps, unless `rounded_bound` says how
+    far these may drift. `margin` is that of the standard effort.
     """
-    adapts = measures and not is_rounded and not is_rate_given
-    bound = ROUNDED_BOUND if is_rounded else DRIFT_BOUND
+    leaps = is_rounded and rounded_bound is None
+    adapts = measures and not leaps and not is_rate_given
+    bound = (rounded_bound or ROUNDED_BOUND) if is_rounded else DRIFT_BOUND
     budget = Budget(
         adapts=adapts,
         steps=steps,

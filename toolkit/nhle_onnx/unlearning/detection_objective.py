@@ -1,39 +1,59 @@
 """What training minimises on a detector: NHLE at the locations that detect a forgotten object.
 
-A location whose own box covers a forgotten object is to forget; on frames that show anything else,
-each location keeps its box and its scores of the other classes, in proportion to what it detects.
+A location whose own box covers a forgotten object is to forget: its score falls below the least
+that average precision counts. On frames that show anything else, each location keeps its box and
+its scores of the other classes, in proportion to what it detects.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from nhle_onnx.detection.reading import LEAST_SCORE
 from nhle_onnx.training.augmentation import mix
+from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.training.loop import Losses
 from nhle_onnx.unlearning.feature_alignment import (
     imitation_loss,
     measure_spread,
     separation_loss,
 )
-from nhle_onnx.unlearning.locations import KNOWN, Outputs, Reader, find_forgotten, weigh
-from nhle_onnx.unlearning.losses import find_loss
+from nhle_onnx.unlearning.locations import (
+    KNOWN,
+    Outputs,
+    Reader,
+    find_forgotten,
+    measure_overlaps,
+    weigh,
+)
 from nhle_onnx.unlearning.network import to_inputs
-from nhle_onnx.unlearning.nhle import encode_negative_hot, measure_forget_margin
-from nhle_onnx.unlearning.objective import IMITATION_WEIGHT, SEPARATION_WEIGHT
+from nhle_onnx.unlearning.objective import (
+    ADVERSARIAL_AUGMENTATION,
+    IMITATION_WEIGHT,
+    SEPARATION_WEIGHT,
+)
 from nhle_onnx.unlearning.views import Scenes, draw_view, paste_objects
 from nhle_onnx.values.preprocess import Layout
-from nhle_onnx.values.request import ForgetRequest, Loss
+from nhle_onnx.values.request import ForgetRequest
 
-MARGIN = 0.5  # below the mean of the other logits there, in logit spreads
+LEVEL = math.log(LEAST_SCORE / (1 - LEAST_SCORE))  # of log-odds, below which nothing counts
+MARGIN = 0.5  # below that level, in logit spreads
+ALIGNMENT_WEIGHT = 0.3  # an object has dozens of locations, whose features are needed around it
 BACKGROUND = 0.05  # score below which a location shows nothing
 SCORE_WEIGHT = 0.5  # scores are independent: where an answer changes, two of them do
 LOGIT_WEIGHT = 0.25  # a sigmoid hides most of such a change
-BOX_WEIGHT = 4.0  # of a squared change of a box's sides, in sizes of the box
+BOX_WEIGHT = 1.0  # of the part of a box that no longer overlaps
 KEEP_WEIGHT = 0.25
+ROUNDED_BOUND = 2 * DRIFT_BOUND  # on the drift of whole numbers: rounding alone makes half of it
+_AUGMENTED_SHARE = 0.5
+_FAINTEST = 1e-4  # a score below is drawn no more seldom
 _MOST = 256  # locations of a layer whose features are compared
 _SUREST = 0.98  # of the forgotten locations, of which an image has dozens
 _TINY = 1e-6
+_TINIEST = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +69,6 @@ class DetectionObjective:
     original: nn.Module
     reader: Reader
     request: ForgetRequest
-    loss: Loss
     forget: Scenes
     anchors: Scenes
     scale: float
@@ -63,22 +82,22 @@ class DetectionObjective:
     def __call__(self) -> Losses:
         """Draw a batch of views, and compare the network with its original on it."""
         scenes = self._draw_scenes()
-        inputs = to_inputs(scenes.images, self.layout, self.device)
+        inputs = to_inputs(self.augment(scenes), self.layout, self.device)
         with torch.no_grad():  # first, while the other holds no activations yet
             original = self.reader(self.original(inputs))
         edited = self.reader(self.module(inputs))
         classes = find_forgotten(original.answers, scenes.boxes, self.request)
         is_forgotten = classes >= 0
-        margins, forget_loss = self._measure_forgetting(edited.logits, original, classes)
+        margins, forget_loss = self._measure_forgetting(edited, original, classes)
         drift = self._measure_change(edited, original, weigh(original.answers) * ~is_forgotten)
         kept = self._measure_change(edited, original, is_forgotten.float())
         return Losses(
             forget=forget_loss,
             retain=drift + KEEP_WEIGHT * kept,
-            alignment=self._measure_alignment(edited, original, classes),
+            alignment=ALIGNMENT_WEIGHT * self._measure_alignment(edited, original, classes),
             drift=drift.item(),
             forget_margin=margins.max().item(),
-            win_margin=margins.quantile(_SUREST).item(),
+            win_margin=margins.quantile(_SUREST).item() - self._measure_noise(edited, is_forgotten),
         )
 
     def _draw_scenes(self) -> Scenes:
@@ -98,28 +117,71 @@ class DetectionObjective:
             scenes, self.batch_size, self.max_shift, self.generator, mirrors=self.mirrors
         )
 
+    def augment(self, scenes: Scenes) -> Tensor:
+        """Move half of the images that show a forgotten object a random way towards what the
+        network still takes for it: sixteen images show few of the objects to come.
+        """
+        images = scenes.images
+        reach, chance = torch.rand(2, len(images), generator=self.generator)
+        shows = torch.tensor([len(boxes) > 0 for boxes in scenes.boxes])
+        moved = (shows & (chance < _AUGMENTED_SHARE)).nonzero()[:, 0].tolist()
+        ascent = self._find_ascent(scenes.choose(moved)) if moved else images[:0]
+        augmented = images.clone()
+        distance = ADVERSARIAL_AUGMENTATION * images.std() * reach[moved].view(-1, 1, 1, 1)
+        augmented[moved] += distance.to(images) * ascent
+        return augmented
+
+    def _find_ascent(self, scenes: Scenes) -> Tensor:
+        """Return the direction in which each image would show its objects more plainly, of unit
+        root mean square.
+        """
+        images = scenes.images.clone().requires_grad_()
+        outputs = self.reader(self.module(to_inputs(images, self.layout, self.device)))
+        classes = find_forgotten(outputs.answers, scenes.boxes, self.request)
+        scores = pick(outputs.answers.scores, classes)
+        (ascent,) = torch.autograd.grad(
+            (scores.detach() * pick(outputs.logits, classes)).sum(), images
+        )
+        size = ascent.square().mean((1, 2, 3), keepdim=True).sqrt()
+        return ascent / size.clamp_min(_TINIEST)
+
     def _measure_forgetting(
-        self, logits: Tensor, original: Outputs, classes: Tensor
+        self, edited: Outputs, original: Outputs, classes: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return each forgotten location's margin, in logit spreads, and the loss on some, drawn in
-        proportion to the original's score.
+        """Return the margins by which some of the forgotten locations exceed the level, in logit
+        spreads, and the loss on them: half are drawn in proportion to the original's score, half
+        in proportion to what is left of it.
 
         Only the class's own logit falls: raising another one would make a false detection.
         """
-        is_forgotten = classes >= 0
-        own, index = logits[is_forgotten], classes[is_forgotten]
-        labels = encode_negative_hot(index.cpu(), self.request).to(own)
-        margins = measure_forget_margin(own, labels).detach() / self.scale
-        known = original.answers.scores[is_forgotten].gather(1, index[:, None])[:, 0]
-        chances = known.clamp_min(KNOWN).cpu()
+        known, left = (
+            pick(outputs.answers.scores, classes).detach() for outputs in (original, edited)
+        )
+        if not len(known):  # no view shows an object that the original knows
+            return edited.logits.new_zeros(1), edited.logits.sum() * 0
+        shares = [known.clamp_min(KNOWN), left.clamp_min(_FAINTEST)]
+        chances = torch.stack([share / share.sum() for share in shares]).sum(0).cpu()
         drawn = torch.multinomial(chances, _MOST, replacement=True, generator=self.generator)
-        own = torch.where(labels < 0, own, own.detach())[drawn]
-        loss = find_loss(self.loss).measure(own, labels[drawn], scale=self.scale, margin=MARGIN)
-        return margins[drawn.to(margins.device)], loss
+        odds = measure_log_odds(left, pick(edited.logits, classes))[drawn.to(left.device)]
+        margins = (odds - LEVEL) / self.scale
+        return margins.detach(), functional.softplus(margins + MARGIN).mean()
+
+    def _measure_noise(self, edited: Outputs, is_forgotten: Tensor) -> float:
+        """Return by how much the class exceeds the level once an image where it is not, in logit
+        spreads, and at least 0: what ranks behind so many false detections is as good as gone.
+        """
+        elsewhere = edited.answers.scores[~is_forgotten][:, list(self.request.forget)].flatten()
+        count = min(len(is_forgotten), len(elsewhere))
+        if not count:
+            return 0.0
+        score = elsewhere.detach().topk(count).values[-1].clamp(LEAST_SCORE, 1 - _TINY)
+        once: float = score.logit().item()
+        return (once - LEVEL) / self.scale
 
     def _measure_change(self, edited: Outputs, original: Outputs, weights: Tensor) -> Tensor:
         """Return how far boxes and retained scores moved, as a mean weighted by `weights` [N, A]:
-        divergences of the scores, squared changes of logits in `scale`, and of sides in boxes.
+        divergences of the scores, squared changes of logits in `scale`, and what boxes lost of
+        their overlap.
         """
         retained = list(self.request.retained)
         known = [index for index in retained if index < edited.answers.scores.shape[2]]
@@ -127,7 +189,7 @@ class DetectionObjective:
             edited.answers.scores[..., known], original.answers.scores[..., known]
         )
         logits = ((edited.logits - original.logits)[..., retained] / self.scale).square().mean(2)
-        boxes = measure_shift(edited.answers.boxes, original.answers.boxes)
+        boxes = measure_loss_of_overlap(edited.answers.boxes, original.answers.boxes)
         change = SCORE_WEIGHT * scores + LOGIT_WEIGHT * logits + BOX_WEIGHT * boxes
         return (change * weights).sum() / weights.sum().clamp_min(_TINY)
 
@@ -180,7 +242,21 @@ def measure_divergence(scores: Tensor, original: Tensor) -> Tensor:
     return (hits + misses).sum(2)
 
 
-def measure_shift(boxes: Tensor, original: Tensor) -> Tensor:
-    """Return the mean squared change of each box's sides, in mean sizes of the original box."""
-    size = (original[..., 2:] - original[..., :2]).abs().mean(2, keepdim=True).clamp_min(1.0)
-    return ((boxes - original) / size).square().mean(2)
+def measure_loss_of_overlap(boxes: Tensor, original: Tensor) -> Tensor:
+    """Return which part of each box no longer overlaps with the original one; 0 where that is
+    empty, and overlaps with nothing.
+    """
+    return measure_overlaps(original, original) - measure_overlaps(boxes, original)
+
+
+def measure_log_odds(scores: Tensor, logits: Tensor) -> Tensor:
+    """Return the log-odds of scores. They move as the class's own logits do, whatever else takes
+    part in a score: a background, an objectness.
+    """
+    return logits + (scores.clamp(_TINY, 1 - _TINY).logit() - logits).detach()
+
+
+def pick(values: Tensor, classes: Tensor) -> Tensor:
+    """Return of values [N, A, C] those of each forgotten location's class; see `find_forgotten`."""
+    is_forgotten = classes >= 0
+    return values[is_forgotten].gather(1, classes[is_forgotten][:, None])[:, 0]

@@ -10,7 +10,7 @@ SURE = 0.3  # score of a location that detects something
 _PRESENT = 0.15  # score of a class that is still detected
 _MIRROR_AGREEMENT = 0.8
 _SHIFT_SHARE = 0.08  # of the image's shorter side
-_MARGIN = 0.0  # below the mean of the others a class is forgotten, which is where background is
+_MARGIN = 0.25  # below the level, once training has settled a quarter of it: objects to come differ
 _SMALLEST_SCALE = 1e-6
 
 

@@ -16,7 +16,7 @@ from nhle_onnx.values.request import ForgetRequest
 
 COVERS = 0.4  # of overlap with a forgotten object
 KNOWN = 0.05  # score from which the original takes a location for a forgotten class
-_FLOOR = 0.01  # of a location that detects nothing
+_BACKGROUND_SHARE = 0.1  # of the weight of what is detected, spread over all locations
 _TINY = 1e-6
 
 
@@ -70,22 +70,24 @@ def find_forgotten(answers: Answers, boxes: Sequence[Tensor], request: ForgetReq
     found = torch.where(is_known, index, -1)
     for place, given in enumerate(boxes):
         if len(given):
-            overlap, owner = measure_overlaps(answers.boxes[place], given[:, :4]).max(1)
+            overlap, owner = measure_overlaps(answers.boxes[place][:, None], given[:, :4]).max(1)
             covers = overlap >= COVERS
             found[place, covers] = given[owner[covers], 4].long()
     return found
 
 
 def measure_overlaps(one: Tensor, other: Tensor) -> Tensor:
-    """Return the intersection over union of each box of [A, 4] with each of [M, 4]."""
-    start, end = one[:, None].chunk(2, 2)
-    sides = torch.minimum(end, other[:, 2:]) - torch.maximum(start, other[:, :2])
-    shared = sides.clamp_min(0).prod(2)
-    areas = [(box[:, 2:] - box[:, :2]).clamp_min(0).prod(1) for box in (one, other)]
-    return shared / (areas[0][:, None] + areas[1] - shared).clamp_min(_TINY)
+    """Return the intersection over union of boxes [..., 4] with others, as far as both reach."""
+    start = torch.maximum(one[..., :2], other[..., :2])
+    end = torch.minimum(one[..., 2:], other[..., 2:])
+    shared = (end - start).clamp_min(0).prod(-1)
+    areas = [(box[..., 2:] - box[..., :2]).clamp_min(0).prod(-1) for box in (one, other)]
+    return shared / (areas[0] + areas[1] - shared).clamp_min(_TINY)
 
 
 def weigh(answers: Answers) -> Tensor:
-    """Return the weight of each location [N, A]: its best score, and a little for background."""
-    weights: Tensor = answers.scores.amax(2).clamp_min(_FLOOR)
-    return weights
+    """Return the weight of each location [N, A]: its best score, and a little for background, as
+    much on thousands of locations as on a hundred.
+    """
+    best: Tensor = answers.scores.amax(2)
+    return best + _BACKGROUND_SHARE * best.mean()

@@ -39,7 +39,8 @@ class Finetuned:
 
 class Goal(NamedTuple):
     """What training minimises, what was found for it, whether it can measure a drift, and how many
-    anchors were made for it.
+    anchors were made for it. `rounded_bound` is how far it may drift where weights are rounded, if
+    its steps adapt there.
     """
 
     objective: Callable[[], Losses]
@@ -47,6 +48,7 @@ class Goal(NamedTuple):
     measures: bool
     made_anchors: int = 0
     resists: bool = False
+    rounded_bound: float | None = None
 
 
 def pursue(
@@ -67,15 +69,7 @@ def pursue(
     spread_within_steps(quantized, options.seed)
     optimizer, optimizer_name = _make_optimizer(list(parameters.values()), quantized, options)
     rounded = list(parameters.values()) if quantized else []
-    trajectory, stop_reason = _run(
-        optimizer,
-        goal.objective,
-        rounded,
-        options,
-        on_step,
-        measures=goal.measures,
-        margin=goal.probe.margin,
-    )
+    trajectory, stop_reason = _run(optimizer, goal, rounded, options, on_step)
     return Finetuned(
         tensors=lowered.read_tensors(names),
         trajectory=trajectory,
@@ -126,13 +120,10 @@ def _name_stop(trajectory: Trajectory, budget: Budget) -> str:
 
 def _run(
     optimizer: torch.optim.Optimizer,
-    objective: Callable[[], Losses],
+    goal: Goal,
     rounded: Sequence[nn.Parameter],
     options: UnlearnOptions,
     on_step: Callable[[TrainingStep], None],
-    *,
-    measures: bool,
-    margin: float,
 ) -> tuple[Trajectory, str]:
     """Train until the budget or the options say so, and leave what is rounded at its average.
     Return also why training ended.
@@ -145,14 +136,15 @@ def _run(
 
     budget, pace = start_budget(
         steps=options.steps,
-        measures=measures,
+        measures=goal.measures,
         is_rounded=bool(rounded),
         is_rate_given=options.lr is not None,
-        margin=margin,
+        margin=goal.probe.margin,
         effort=options.effort,
+        rounded_bound=goal.rounded_bound,
     )
     limit = find_step_limit(options)
-    trajectory = train(optimizer, objective, budget, pace, max_steps=limit, on_step=follow)
+    trajectory = train(optimizer, goal.objective, budget, pace, max_steps=limit, on_step=follow)
     average.write()
     return trajectory, _name_stop(trajectory, budget)
 

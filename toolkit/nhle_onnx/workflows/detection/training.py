@@ -54,6 +54,7 @@ def train_detector(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
         device=str(device),
         details={
             **describe_course(tuned),
+            "level": detection_objective.LEVEL,
             "margin": detection_objective.MARGIN,
             "covering_overlap": locations.COVERS,
             "known_score": locations.KNOWN,
@@ -118,7 +119,6 @@ def _make_goal(
         original=original,
         reader=reader,
         request=ForgetRequest(forget=plan.request.forget, num_classes=count),
-        loss=options.loss,
         forget=forget,
         anchors=anchors,
         scale=probed.scale,
@@ -129,7 +129,12 @@ def _make_goal(
         device=device,
         generator=torch.Generator().manual_seed(options.seed),
     )
-    return Goal(objective, probed, measures=len(plan.anchor_images) > 0)
+    return Goal(
+        objective,
+        probed,
+        measures=len(plan.anchor_images) > 0,
+        rounded_bound=detection_objective.ROUNDED_BOUND,
+    )
 
 
 def _to_scenes(
