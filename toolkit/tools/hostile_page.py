@@ -127,7 +127,8 @@ def _describe_kills(rows: Sequence[Row]) -> str:
     signals = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return (
         f"## Kills\n\n`python -m tools faults` says how. Kills by signal: {signals}. All but "
-        f"SIGKILL leave no temporary files either.\n\n{make_table(table)}"
+        "SIGKILL leave no temporary files either. A traceback that Python shows before it has "
+        f"reached this package's first line does not count.\n\n{make_table(table)}"
     )
 
 
