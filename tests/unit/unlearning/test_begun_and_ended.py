@@ -104,7 +104,7 @@ def test_training_is_begun_as_the_options_and_the_goal_say(
     assert asked == [
         {
             "steps": 2, "measures": True, "is_rounded": bool(quantized), "is_rate_given": True,
-            "margin": 0.75, "effort": "fast",
+            "margin": 0.75, "effort": "fast", "rounded_bound": None,
         }
     ]  # fmt: skip
     module, original = told
