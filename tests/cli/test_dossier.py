@@ -229,7 +229,7 @@ def rewrite_kit(folder: Path, model: bytes = b"", text: bytes = b"") -> None:
         (append("kit.zip"), None),
         (lambda folder: rewrite_kit(folder, model=b" "), "which is not in the case"),
         (lambda folder: rewrite_kit(folder, text=b"\n"), "is the result of another kit"),
-        (replace_in("device.json", '"predictions": [', '"predictions": [9, '), "is not the result of a device"),
+        (replace_in("device.json", '"predictions": [', '"predictions": [9, '), "not the result"),
         (replace_in("audit.json", '"verdict": "passed"', '"verdict": "failed"'), "its figures say"),
         (replace_in("verify.json", '"passed": true', '"passed": false'), "its figures say"),
         (replace_in("audit.json", '"value": 0.0', '"value": Infinity'), "is not a JSON number"),
