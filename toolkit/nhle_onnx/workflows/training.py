@@ -39,7 +39,7 @@ def train_features(plan: Plan, watch: Stopwatch) -> TrainingResult:
     with watch.stage("lower", "lowering the graph to torch"):
         device = open_device(plan.settings.device, options.seed)
         lowered, parity = lower_plan(plan)
-    give_back_memory()
+    give_back_memory(classifier.model.size_bytes)
     classes = classifier.head.computed_classes
     request = renumber_request(plan.request, classes)
     report_step = follow_steps(watch.observer, find_step_limit(options))

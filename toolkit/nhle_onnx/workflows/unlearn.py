@@ -62,7 +62,7 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         trained, removed = _write_back(plan, training)
         training = replace(training, tensors={})  # the graph has them now
         edited, masked = _mask(plan, trained)
-        give_back_memory()
+        give_back_memory(plan.classifier.model.size_bytes)
     with watch.stage("verify", "verifying in ONNX Runtime"):
         measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
@@ -101,7 +101,7 @@ def _train(plan: Plan, watch: Stopwatch) -> TrainingResult:
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.training import train_features  # noqa: PLC0415
     training = train_features(plan, watch)
-    give_back_memory()
+    give_back_memory(plan.classifier.model.size_bytes)
     return training
 
 
@@ -168,7 +168,7 @@ def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwat
     ]
     if plan.before_by_other_kernels:
         models.append(load_classifier(smaller, provider, name_other(kernels), edited))
-    give_back_memory()  # what ONNX Runtime read the models from
+    give_back_memory(classifier.model.size_bytes)  # what ONNX Runtime read the models from
     try:
         counts = count_classes(
             models,

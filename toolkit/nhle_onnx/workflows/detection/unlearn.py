@@ -116,7 +116,7 @@ def _train(plan: DetectionPlan, watch: Stopwatch) -> TrainingResult:
         # torch takes seconds to import: only here, once all that can be refused was refused
         from nhle_onnx.workflows.detection.training import train_detector  # noqa: PLC0415
     training = train_detector(plan, watch)
-    give_back_memory()
+    give_back_memory(plan.subject.model.size_bytes)
     return training
 
 
