@@ -10,7 +10,7 @@ from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.kinds import Choice
 from nhle_onnx.cli.options import JSON, QUIET
-from nhle_onnx.values.places import DEVICES, ORT_PROVIDERS, Device
+from nhle_onnx.values.places import DEVICE_METAVAR, ORT_PROVIDERS, Device
 from nhle_onnx.values.settings.groups import Group
 
 _COMPLETION = {
@@ -33,7 +33,7 @@ _COMPLETION = {
     "--device",
     group=Group.PLACES,
     type=Choice(get_args(Device), {}),
-    metavar=DEVICES,
+    metavar=DEVICE_METAVAR,
     default="auto",
     show_default=True,
     help="Fail unless torch can train there.",

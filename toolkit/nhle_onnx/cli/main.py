@@ -6,13 +6,13 @@ import io
 import os
 import signal
 import sys
-from types import FrameType
 
 import click
 
 from nhle_onnx.cli.commands import Commands
 from nhle_onnx.cli.groups import CommandGroup
 from nhle_onnx.cli.log import close_log, log
+from nhle_onnx.cli.signals import Terminated, leave_signals, repeat_signal, take_signals
 from nhle_onnx.cli.streams import require_written, secure_streams
 from nhle_onnx.errors import InputRefusedError, NhleOnnxError
 from nhle_onnx.graph.inputs import remember_inputs
@@ -22,22 +22,7 @@ from nhle_onnx.version import __version__
 
 _USAGE = 2
 _INTERRUPTED = 130
-_SOON_S = 0.01
-_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-# An exception within an extension module's first lines is a crash; one within `tempfile`, between
-# the making of a file and the promise to remove it, leaves the file.
-_UNDISTURBED = frozenset({"importlib._bootstrap", "_frozen_importlib", "tempfile"})
 _ALLOCATIONS = 100_000  # objects between two garbage collections; imports make hardly any garbage
-
-
-class Terminated(BaseException):
-    """A signal asks this process to end, which it does after removing what it left for a while."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 @click.group(
@@ -61,7 +46,7 @@ def main() -> None:
     """Run, and exit with the documented code. A user's mistake shows no traceback."""
     gc.set_threshold(_ALLOCATIONS)
     secure_streams()
-    sys.unraisablehook = _repeat_signal
+    sys.unraisablehook = repeat_signal
     program = os.getpid()
     code = run(as_program=True)
     # A forked child exits this way, without tearing down the interpreter. Also, an interrupt inside
@@ -83,7 +68,7 @@ def run(arguments: list[str] | None = None, *, as_program: bool = False) -> int:
     """
     try:
         if as_program:
-            _take_signals()
+            take_signals()
         with remember_inputs():
             code = cli.main(arguments, standalone_mode=False, obj={"may_fork": as_program})
         require_written()
@@ -92,53 +77,8 @@ def run(arguments: list[str] | None = None, *, as_program: bool = False) -> int:
     finally:
         close_log()
         if as_program:
-            _leave_signals()
+            leave_signals()
     return code if isinstance(code, int) else 0
-
-
-def _take_signals() -> None:
-    """Handle those that would end this process; others are ignored, as its parent wants."""
-    for number in _SIGNALS:
-        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
-            signal.signal(number, _heed)
-
-
-def _leave_signals() -> None:
-    """Let signals end this process again: its outputs are in place, or removed."""
-    for number in _SIGNALS:
-        if signal.getsignal(number) is _heed:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _heed(number: int, frame: FrameType | None) -> None:
-    """Raise, once the modules that must not be disturbed have done their work."""
-    if _is_undisturbed(frame):
-        _send_again(number)
-    elif number == signal.SIGINT:
-        raise KeyboardInterrupt
-    else:
-        raise Terminated(number)
-
-
-def _is_undisturbed(frame: FrameType | None) -> bool:
-    while frame and frame.f_globals.get("__name__") not in _UNDISTURBED:
-        frame = frame.f_back
-    return frame is not None
-
-
-def _repeat_signal(lost: "sys.UnraisableHookArgs") -> None:
-    """Send a signal again that came where nothing can be raised, such as in `__del__`."""
-    request = lost.exc_value
-    if isinstance(request, KeyboardInterrupt | Terminated):
-        _send_again(getattr(request, "number", signal.SIGINT))
-    else:
-        sys.__unraisablehook__(lost)
-
-
-def _send_again(number: int) -> None:
-    from threading import Timer  # seldom needed
-
-    Timer(_SOON_S, os.kill, (os.getpid(), number)).start()
 
 
 def _end(error: BaseException) -> int:

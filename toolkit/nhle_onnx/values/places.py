@@ -16,5 +16,5 @@ Device = Literal[
     "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7",
 ]
 # fmt: on
-DEVICES: Final = "auto|cpu|cuda[:N]"  # as help writes them
+DEVICE_METAVAR: Final = "auto|cpu|cuda[:N]"  # as help writes them
 Runtime = Literal["onnxruntime", "openvino"]

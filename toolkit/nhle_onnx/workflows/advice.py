@@ -21,14 +21,11 @@ _LONGER = "{reason}, and so does {effort=thorough}, which takes several times as
 def advise(checks: Sequence[Check], options: UnlearnOptions) -> tuple[str, ...]:
     """Return notes that say how failed gates could be kept; none where nothing was trained."""
     failed = {check.name for check in checks if check.verdict == "failed"} if options.trains else ()
-    is_known = "unmasked.acc_f" in failed
-    return (
-        *([_lengthen(options)] if is_known else []),
-        *([_LOST] if "delta_acc_r" in failed else []),
-    )
+    advice = {"unmasked.acc_f": _help_forgetting(options), "delta_acc_r": _LOST}
+    return tuple(text for name, text in advice.items() if name in failed)
 
 
-def _lengthen(options: UnlearnOptions) -> str:
+def _help_forgetting(options: UnlearnOptions) -> str:
     if options.steps is not None:
         return _CUT_SHORT
     return _KNOWN if options.effort == "thorough" else hint(_LONGER, reason=_KNOWN)

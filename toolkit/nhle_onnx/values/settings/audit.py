@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from nhle_onnx.hints import Wording
-from nhle_onnx.values.places import DEVICES, Device
+from nhle_onnx.values.places import DEVICE_METAVAR, Device
 from nhle_onnx.values.request import Effort
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
@@ -84,7 +84,7 @@ class AuditSettings:
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
     device: Annotated[
-        Device, Option("Where the attacker trains.", group=Group.PLACES, metavar=DEVICES)
+        Device, Option("Where the attacker trains.", group=Group.PLACES, metavar=DEVICE_METAVAR)
     ] = "auto"
     batch_size: BatchSize = 256
     seed: Seed = 0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nhle_onnx.hints import Wording
 from nhle_onnx.values.options import UnlearnOptions
-from nhle_onnx.values.places import DEVICES, Device
+from nhle_onnx.values.places import DEVICE_METAVAR, Device
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.model import ModelFlags
@@ -63,7 +63,7 @@ class UnlearnSettings:
     provider: RunsOn = "auto"
     kernels: UsesKernels = "exact"
     device: Annotated[
-        Device, Option("Where torch trains.", group=Group.PLACES, metavar=DEVICES)
+        Device, Option("Where torch trains.", group=Group.PLACES, metavar=DEVICE_METAVAR)
     ] = "auto"
     out: Annotated[
         Path | None,

@@ -1,0 +1,67 @@
+"""Signals that ask this process to end: they become exceptions, where these do no harm."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+_SOON_S = 0.01
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+# An exception within an extension module's first lines is a crash; one within `tempfile`, between
+# the making of a file and the promise to remove it, leaves the file.
+_INDIVISIBLE = frozenset({"importlib._bootstrap", "_frozen_importlib", "tempfile"})
+
+
+class Terminated(BaseException):
+    """A signal asks this process to end, which it does after removing what it left for a while."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def take_signals() -> None:
+    """Handle the signals that would end this process; others stay ignored, as its parent wants."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+            signal.signal(number, _heed)
+
+
+def leave_signals() -> None:
+    """Let signals end this process again: its outputs are in place, or removed."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _heed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _heed(number: int, frame: FrameType | None) -> None:
+    """Raise, once the modules that must not be disturbed have done their work."""
+    if _is_indivisible(frame):
+        _send_again(number)
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Terminated(number)
+
+
+def _is_indivisible(frame: FrameType | None) -> bool:
+    while frame and frame.f_globals.get("__name__") not in _INDIVISIBLE:
+        frame = frame.f_back
+    return frame is not None
+
+
+def repeat_signal(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again that came where nothing can be raised, such as in `__del__`."""
+    request = lost.exc_value
+    if isinstance(request, KeyboardInterrupt | Terminated):
+        _send_again(getattr(request, "number", signal.SIGINT))
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _send_again(number: int) -> None:
+    from threading import Timer  # seldom needed
+
+    Timer(_SOON_S, os.kill, (os.getpid(), number)).start()
