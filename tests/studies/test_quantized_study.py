@@ -18,16 +18,8 @@ from studies.__main__ import main
 from studies.dequantize import dequantize, find_integers
 from studies.formats import BLOCK, FORMATS, quantize
 from studies.quantized import count_kinds, measure_cell
-from studies.quantized_page import (
-    DEQUANTIZED,
-    FLOAT_FIRST,
-    PARITY,
-    ROUTES,
-    TOOL,
-    describe,
-    publish,
-    publish_pictures,
-)
+from studies.quantized_page import describe, publish, publish_pictures
+from studies.quantized_rows import DEQUANTIZED, FLOAT_FIRST, PARITY, ROUTES, TOOL
 from studies.quantized_subjects import Cell, make_given, open_shipped
 from studies.tables import Row
 

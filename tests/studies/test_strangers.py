@@ -19,8 +19,9 @@ from nhle_onnx.values.verdict import Check, conclude
 from studies import results
 from studies.datasets import Split
 from studies.strangers import build, command, courses
+from studies.strangers.blocks import ACTIVATIONS, NORMS
 from studies.strangers.build import get_shape, is_built, locate
-from studies.strangers.families import ACTIVATIONS, FAMILIES, NORMS
+from studies.strangers.families import FAMILIES
 from studies.strangers.families import build as make_network
 from studies.strangers.glyphs import Look, find_faces, list_texts, render
 from studies.strangers.page import describe, keeps_limits

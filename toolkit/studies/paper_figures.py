@@ -32,14 +32,12 @@ from studies.paper_tables import (
     NOT_MEASURED,
     SEPARABILITY,
     Source,
-    describe_pairs,
-    describe_source,
     explain_absence,
     format_cell,
     measure_run,
     name_figures,
 )
-from studies.paper_text import PAIRS, RATES
+from studies.paper_text import PAIRS, RATES, describe_pairs, describe_source
 from studies.plots import save_picture
 from studies.tables import Row, make_table
 

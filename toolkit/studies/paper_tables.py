@@ -24,22 +24,22 @@ from studies.paper_methods import (
 )
 from studies.paper_text import (
     BASELINES,
-    CLAIMS,
     NAMED,
-    OPEN_POINTS,
+    NOT_GIVEN,
     PAIRS,
     PUBLISHED,
     RUNS,
     Kind,
     Pair,
     Published,
+    describe_pairs,
+    describe_source,
 )
 from studies.results import write_results
 from studies.tables import FRACTION, Row, group_rows, make_table, write_spread
 
 ACCURACY = ("Acc_F before", "Acc_F", "Acc_R before", "Acc_R", "ΔAcc_R")
 SEPARABILITY = ("D_inter", "D_intra", "Ratio_D")
-NOT_GIVEN = "not in our text"
 NOT_MEASURED = "not measured"
 NOT_FINITE = "not finite"
 
@@ -235,20 +235,3 @@ def describe_methods(key: str) -> str:
     baselines = " and ".join(BASELINES.get(key, ()))
     published = f" {baselines}: published figures only; they are not run here." if baselines else ""
     return f"{recipe}, then the mask. {ours}. {anchored}.{published}"
-
-
-def describe_pairs(key: str) -> str:
-    """Say which rows are the paper's."""
-    named = ", ".join(f"{pair.dataset} with {pair.network}" for pair in NAMED.get(key, ()))
-    return f"Pairs that the text names for its {key}: {named or 'none'}; the others are our choice."
-
-
-def describe_source(key: str) -> str:
-    """Return what the paper says about a table or figure, and what it leaves open."""
-    points = "\n".join(f"- **{name}**: {choice}" for name, choice in OPEN_POINTS.items())
-    return (
-        f"## What the paper says\n\n{CLAIMS[key]}\n\nThis is the body text of Wang et al., "
-        "Scientific Reports 16, 11879 (2026). We had it without the tables and the figures; where "
-        f"it gives no number, the page says `{NOT_GIVEN}`.\n\n"
-        f"## What the paper leaves open, and what we did\n\n{points}"
-    )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Kind = Literal["single", "several"]
+NOT_GIVEN = "not in our text"
 
 
 class Pair(NamedTuple):
@@ -124,3 +125,20 @@ OPEN_POINTS: Mapping[str, str] = {
     "what is measured on what": "All on the test images. Distances are Euclidean, between "
     "centroids of the classifier's input.",
 }
+
+
+def describe_pairs(key: str) -> str:
+    """Say which rows are the paper's."""
+    named = ", ".join(f"{pair.dataset} with {pair.network}" for pair in NAMED.get(key, ()))
+    return f"Pairs that the text names for its {key}: {named or 'none'}; the others are our choice."
+
+
+def describe_source(key: str) -> str:
+    """Return what the paper says about a table or figure, and what it leaves open."""
+    points = "\n".join(f"- **{name}**: {choice}" for name, choice in OPEN_POINTS.items())
+    return (
+        f"## What the paper says\n\n{CLAIMS[key]}\n\nThis is the body text of Wang et al., "
+        "Scientific Reports 16, 11879 (2026). We had it without the tables and the figures; where "
+        f"it gives no number, the page says `{NOT_GIVEN}`.\n\n"
+        f"## What the paper leaves open, and what we did\n\n{points}"
+    )

@@ -1,6 +1,4 @@
-"""Unlearning on quantized models: parity, the tool's results, and two alternatives
-through floats.
-"""
+"""Unlearning on quantized models: parity, the tool's results, and two ways through floats."""
 
 import tempfile
 from collections import Counter
@@ -19,25 +17,11 @@ from nhle_onnx.verification.changes import compare_models
 from studies.formats import FORMATS
 from studies.options import fresh_option
 from studies.pace import compare_pace
-from studies.quantized_page import (
-    DEQUANTIZED,
-    FLOAT_FIRST,
-    KEY,
-    NAME,
-    PARITY,
-    TOOL,
-    describe,
-    publish,
-    publish_pictures,
-)
+from studies.quantized_page import NAME, describe, publish, publish_pictures
 from studies.quantized_parity import measure_parity
 from studies.quantized_routes import ROUTES
-from studies.quantized_subjects import (
-    NETWORKS,
-    Cell,
-    make_given,
-    open_shipped,
-)
+from studies.quantized_rows import KEY, PARITY, TOOL
+from studies.quantized_subjects import NETWORKS, Cell, make_given, open_shipped
 from studies.results import ROOT, resume
 from studies.tables import Row, get_key
 
@@ -68,8 +52,8 @@ NAMED_KINDS = {
     "--route",
     "routes",
     multiple=True,
-    type=click.Choice([TOOL, FLOAT_FIRST, DEQUANTIZED]),
-    default=[TOOL, FLOAT_FIRST, DEQUANTIZED],
+    type=click.Choice(list(ROUTES)),
+    default=list(ROUTES),
     show_default=True,
     help="How it forgets: the tool on the quantized file, or in floats before it is quantized.",
 )

@@ -1,34 +1,34 @@
 """The page of `quantized`: parity, a verdict on each limit, the formats, the routes, pictures."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from statistics import fmean, median
 
 from studies import results
 from studies.classes import LIMITS
 from studies.formats import BLOCK, FORMATS
 from studies.plots import Strips, draw_strips
-from studies.results import write_results
-from studies.tables import (
-    Row,
-    Verdict,
-    add_others,
-    make_table,
-    pick_rows,
-    tabulate_verdicts,
+from studies.quantized_parity import describe_parity
+from studies.quantized_rows import (
+    KEY,
+    LEAST_DELTA,
+    PARITY,
+    ROUTES,
+    SIZE_BYTES,
+    TOOL,
+    count_kept,
+    keeps,
+    list_formats,
+    list_measured,
+    list_networks,
+    reduce_to,
 )
+from studies.results import write_results
+from studies.tables import Row, Verdict, add_others, make_table, pick_rows, tabulate_verdicts
 
 NAME = "quantized"
-KEY = ("kind", "network", "format", "forget")
-PARITY = "parity"
-TOOL, FLOAT_FIRST, DEQUANTIZED = ROUTES = ("tool", "float-first", "dequantized")
-SIZE_BYTES = 4096  # in either direction
-LATENCY = (0.95, 1.05)
 PACE = ("latency", "given again")
-FLOAT_STEP = 1e-3  # of the largest logit, if the output has no scale
-COMPARED = ("lowered", *(ITSELF := ("unoptimized", "nudged")))
-
-LEAST_DELTA = LIMITS["delta_acc_r"] - 1e-9  # a difference of two shares is rounded
+LATENCY = (0.95, 1.05)
 
 
 def publish(rows: Sequence[Row]) -> None:
@@ -70,49 +70,6 @@ def describe(rows: Sequence[Row]) -> str:
         parts.append(describe_verdicts(pick_rows(rows, kind=TOOL)))
     parts += [describe_network(rows, network) for network in list_networks(rows)]
     return "\n\n".join(filter(None, parts))
-
-
-def describe_parity(rows: Sequence[Row]) -> str:
-    """Describe parity, beside the differences of ONNX Runtime from itself."""
-    if not rows:
-        return ""
-    measured = list_measured(rows)
-    floats = ", ".join(dict.fromkeys(row["format"] for row in measured if row["float output"]))
-    note = f" ({FLOAT_STEP:g} of the largest logit for {floats})" if floats else ""
-    as_near = sum(
-        row["lowered"]["within"] >= min(row[name]["within"] for name in ITSELF) for row in measured
-    )
-    agreements = [row["lowered"]["agreement"] for row in measured]
-    least = f" The least agreement is {min(agreements):.4f}." if agreements else ""
-    return (
-        "## The same logits as ONNX Runtime\n\n"
-        f"{make_table([tabulate_parity(row) for row in rows])}\n\n"
-        "Agreement on the winning class · share of logits within one step · largest difference in "
-        f"steps; a step is the scale of the output{note}, which the table gives as a share of the "
-        "largest logit. `lowered` is the torch module that is trained, against ONNX Runtime. "
-        "Beside it is ONNX Runtime against itself: `unoptimized` with graph optimizations "
-        "switched off, `nudged` with every float that the model stores moved to the next one "
-        "below or above.\n\n"
-        "The remaining differences are roundings of floats that are summed in another order. One "
-        "of them can move a value between two steps to the other step, and later layers pass this "
-        f"on; with 16 bits, a step is as small as a rounding. In {as_near} of {len(measured)} "
-        "models, the lowered module's share within a step is at least the lower of ONNX Runtime's "
-        f"two shares against itself.{least}"
-    )
-
-
-def tabulate_parity(row: Row) -> Row:
-    """Make a line of the parity table."""
-    line: Row = {"network": row["network"], "format": row["format"]}
-    if row["refused"]:
-        return line | {"accuracy": row["refused"], "step": "-"} | dict.fromkeys(COMPARED, "-")
-    line |= {"accuracy": row["accuracy"], "step": f"{row['step'] / row['largest logit']:.1e}"}
-    for name in COMPARED:
-        found = row[name]
-        line[name] = " · ".join(
-            (f"{found['agreement']:.4f}", f"{found['within']:.4f}", f"{found['largest']:.2f}")
-        )
-    return line
 
 
 def describe_verdicts(rows: Sequence[Row]) -> str:
@@ -252,34 +209,12 @@ def compare_routes(rows: Sequence[Row], name: str) -> Row:
     return line
 
 
-def reduce_to(
-    function: Callable[[Iterable[float]], float], rows: Sequence[Row], column: str
-) -> float | str:
-    """Reduce a column to one figure, or a dash where nothing was measured."""
-    return function(row[column] for row in rows) if rows else "-"
-
-
 def describe_changes(rows: Sequence[Row]) -> str:
     """Describe the maximum number of changed tensors of each kind."""
     most: Counter[str] = Counter()
     for row in rows:
         most |= Counter(row["changed"])
     return ", ".join(f"{number} {kind}" for kind, number in sorted(most.items())) or "-"
-
-
-def keeps(row: Row) -> bool:
-    """Whether a cell keeps every limit."""
-    return not row["refused"] and (
-        row["Acc_F"] <= LIMITS["acc_f"]
-        and row["unmasked"] <= LIMITS["unmasked"]
-        and row["ΔAcc_R"] >= LEAST_DELTA
-        and abs(row["bytes"]) <= SIZE_BYTES
-    )
-
-
-def count_kept(rows: Sequence[Row]) -> str:
-    """Count the cells that keep every limit, of all."""
-    return f"{sum(map(keeps, rows))}/{len(rows)}"
 
 
 def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]:
@@ -294,22 +229,6 @@ def group(rows: Sequence[Row], column: str) -> dict[str, dict[str, list[float]]]
         for route in ROUTES
         if pick_rows(rows, kind=route)
     }
-
-
-def list_measured(rows: Sequence[Row]) -> list[Row]:
-    """List rows that neither the tool nor the quantizer refused."""
-    return [row for row in rows if not row["refused"]]
-
-
-def list_formats(rows: Sequence[Row]) -> list[str]:
-    """List the rows' formats, in the order of the table."""
-    found = {row["format"] for row in rows}
-    return [name for name in FORMATS if name in found]
-
-
-def list_networks(rows: Sequence[Row]) -> list[str]:
-    """List the networks of the rows."""
-    return list(dict.fromkeys(row["network"] for row in rows if row["kind"] in ROUTES))
 
 
 def name_picture(network: str) -> str:

@@ -1,6 +1,6 @@
 """A lowered quantized model compared with ONNX Runtime, and ONNX Runtime compared with itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.tensors import is_float, list_tensors, read_tensors, replace_tensors
 from nhle_onnx.lowering.module import lower_model
 from studies.pace import open_one_thread
-from studies.quantized_page import FLOAT_STEP
+from studies.quantized_rows import list_measured
 from studies.quantized_subjects import Cell, make_given, open_shipped, write_model
-from studies.tables import Row
+from studies.tables import Row, make_table
 
 PARITY_IMAGES, BATCH = 1000, 50
+FLOAT_STEP = 1e-3  # of the largest logit, if the output has no scale
+COMPARED = ("lowered", *(ITSELF := ("unoptimized", "nudged")))
 ROUNDING = 1e-3  # of a step, as a difference of one step is itself a rounded float
 
 Array = npt.NDArray[np.float32]
@@ -106,3 +108,46 @@ def compare_logits(computed: Array, expected: Array, step: float) -> dict[str, f
         "within": float((distance <= 1 + ROUNDING).mean()),
         "largest": float(distance.max()),
     }
+
+
+def describe_parity(rows: Sequence[Row]) -> str:
+    """Describe parity, beside the differences of ONNX Runtime from itself."""
+    if not rows:
+        return ""
+    measured = list_measured(rows)
+    floats = ", ".join(dict.fromkeys(row["format"] for row in measured if row["float output"]))
+    note = f" ({FLOAT_STEP:g} of the largest logit for {floats})" if floats else ""
+    as_near = sum(
+        row["lowered"]["within"] >= min(row[name]["within"] for name in ITSELF) for row in measured
+    )
+    agreements = [row["lowered"]["agreement"] for row in measured]
+    least = f" The least agreement is {min(agreements):.4f}." if agreements else ""
+    return (
+        "## The same logits as ONNX Runtime\n\n"
+        f"{make_table([tabulate_parity(row) for row in rows])}\n\n"
+        "Agreement on the winning class · share of logits within one step · largest difference in "
+        f"steps; a step is the scale of the output{note}, which the table gives as a share of the "
+        "largest logit. `lowered` is the torch module that is trained, against ONNX Runtime. "
+        "Beside it is ONNX Runtime against itself: `unoptimized` with graph optimizations "
+        "switched off, `nudged` with every float that the model stores moved to the next one "
+        "below or above.\n\n"
+        "The remaining differences are roundings of floats that are summed in another order. One "
+        "of them can move a value between two steps to the other step, and later layers pass this "
+        f"on; with 16 bits, a step is as small as a rounding. In {as_near} of {len(measured)} "
+        "models, the lowered module's share within a step is at least the lower of ONNX Runtime's "
+        f"two shares against itself.{least}"
+    )
+
+
+def tabulate_parity(row: Row) -> Row:
+    """Make a line of the parity table."""
+    line: Row = {"network": row["network"], "format": row["format"]}
+    if row["refused"]:
+        return line | {"accuracy": row["refused"], "step": "-"} | dict.fromkeys(COMPARED, "-")
+    line |= {"accuracy": row["accuracy"], "step": f"{row['step'] / row['largest logit']:.1e}"}
+    for name in COMPARED:
+        found = row[name]
+        line[name] = " · ".join(
+            (f"{found['agreement']:.4f}", f"{found['within']:.4f}", f"{found['largest']:.2f}")
+        )
+    return line

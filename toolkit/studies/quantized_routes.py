@@ -27,7 +27,7 @@ from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
 from studies.dequantize import dequantize
 from studies.formats import FORMATS, quantize
-from studies.quantized_page import DEQUANTIZED, FLOAT_FIRST, TOOL
+from studies.quantized_rows import DEQUANTIZED, FLOAT_FIRST, TOOL
 from studies.quantized_subjects import (
     EVALUATION,
     SAMPLES,

@@ -6,8 +6,8 @@ import numpy as np
 
 from recipes.fashion_mnist import EXTENT, LABELS
 from studies.datasets import Split
+from studies.strangers.blocks import Network, Shape
 from studies.strangers.build import convert, export, open_pictures
-from studies.strangers.families import Network, Shape
 from studies.strangers.recipes import Recipe, Samples, train_network
 from studies.strangers.run import Pool, Subject
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recipes.training import measure_accuracy
 from studies.datasets import Dataset, Split
-from studies.strangers.families import Shape
+from studies.strangers.blocks import Shape
 from studies.strangers.pictures import DATA, make_dataset
 from studies.strangers.recipes import Samples, train_network
 from studies.strangers.table import Exporter, Stranger

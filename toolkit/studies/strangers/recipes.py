@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nhle_onnx.training.augmentation import flip_and_shift
-from studies.strangers.families import Network, Shape, build
+from studies.strangers.blocks import Network, Shape
+from studies.strangers.families import build
 
 _TEMPERATURE = 4.0  # of a teacher's answers
 _RISE = 0.1  # of a one-cycle schedule

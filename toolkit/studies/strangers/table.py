@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from studies.strangers.families import Network
+from studies.strangers.blocks import Network
 from studies.strangers.recipes import Recipe
 
 Half = Literal["development", "final"]
