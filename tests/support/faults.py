@@ -124,7 +124,7 @@ def count_kills(kills: Sequence[Kill]) -> list[dict[str, Any]]:
             {
                 "command": job,
                 "kills": sum(not kill.was_done for kill in own),
-                "done before": sum(kill.was_done for kill in own),
+                "finished before": sum(kill.was_done for kill in own),
                 "outputs absent": states["absent"],
                 "whole": states["whole"],
                 "whole, unsealed": states["incomplete"],

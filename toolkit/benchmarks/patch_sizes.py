@@ -38,8 +38,8 @@ def measure_size(folder: Path, kind: str, edit: str) -> Row:
     )  # fmt: skip
     report = json.loads(done.stdout)
     ours = pack(folder, base, edited, deltas=True)
-    measured = {tool: measure(folder, base, edited) for tool, measure in PEERS.items()}
-    peers = [size for size in measured.values() if size is not None]
+    measured = {tool: measure(folder, base, edited) for tool, measure in OTHERS.items()}
+    others = [size for size in measured.values() if size is not None]
     header = measure_header(folder / "ours.nhlepatch")
     return {
         "part": "sizes",
@@ -54,8 +54,8 @@ def measure_size(folder: Path, kind: str, edit: str) -> Row:
         "header": header,
         "no deltas": pack(folder, base, edited, deltas=False),
         "of the model": ours / edited.stat().st_size,
-        "to the best peer": ours / min(peers) if peers else None,
-        "without header": (ours - header) / min(peers) if peers else None,
+        "to the best other": ours / min(others) if others else None,
+        "without header": (ours - header) / min(others) if others else None,
     }
 
 
@@ -101,13 +101,13 @@ def _run(
 ) -> int | None:
     if shutil.which(program) is None:
         return None
-    out = folder / f"peer.{program}"
+    out = folder / f"other.{program}"
     command = [program, *map(str, flags), *before, str(out)]
     subprocess.run(command, check=True, capture_output=True)
     return out.stat().st_size
 
 
-PEERS: Mapping[str, Callable[[Path, Path, Path], int | None]] = {
+OTHERS: Mapping[str, Callable[[Path, Path, Path], int | None]] = {
     "bsdiff4": run_bsdiff,
     "xdelta3 -9 -S lzma": run_xdelta,
     "zstd -19 --patch-from": run_zstd,

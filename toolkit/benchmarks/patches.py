@@ -60,15 +60,17 @@ def describe_sizes(rows: list[Row]) -> str:
         {key: "not installed" if value is None else value for key, value in row.items()}
         for row in rows
     ]
-    compared = [row for row in rows if row["to the best peer"] is not None]
-    within = sum(row["to the best peer"] <= SIZE_LIMIT for row in compared)
+    compared = [row for row in rows if row["to the best other"] is not None]
+    within = sum(row["to the best other"] <= SIZE_LIMIT for row in compared)
     stage = next(row for row in rows if (row["model"], row["edit"]) == ("float32", "last-stage"))
     return (
         "## Sizes\n\n"
         f"`unlearn --forget {FORGOTTEN}` on the shipped MobileNetV3-Small, in float32 and INT8, "
-        "and the patch from the file as given to the edited one. Bytes; `header` is the part of "
-        "ours for digests, names and offsets, which other tools do not store; `no deltas` "
-        f"stores new values only.\n\n{make_table(shown)}\n\n"
+        "and the patch from the file as given to the edited one, in bytes. `header`: the part of "
+        "ours for digests, names and offsets, which other tools do not store. `no deltas`: ours "
+        "with new values only. `of the model`: ours relative to the model's file. `to the best "
+        "other`: ours relative to the smallest patch of the other tools. `without header`: the "
+        f"same without our header.\n\n{make_table(shown)}\n\n"
         f"{within} of {len(compared)} patches are at most {SIZE_LIMIT} of the best other tool's. "
         "Where only the head changed, a patch's digests are larger than another tool's "
         "whole patch, which verifies nothing: SHA-256 of both files, of the tensors before and "

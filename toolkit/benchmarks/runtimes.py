@@ -52,7 +52,7 @@ const shape = process.argv.slice(7).map(Number);
 @click.option("--format", "formats", multiple=True, type=click.Choice(_FORMATS), default=_FORMATS)
 def runtimes(networks: tuple[str, ...], formats: tuple[str, ...]) -> None:
     """Forget a class in the shipped float models, convert them, and compare what runtimes answer.
-    Packages of Node are found as `require` finds them.
+    Node's packages must be where `require` finds them.
     """
     rows = [
         row
@@ -65,8 +65,9 @@ def runtimes(networks: tuple[str, ...], formats: tuple[str, ...]) -> None:
     body = (
         f"`unlearn MODEL --forget {_FORGET}` on the shipped float models, converted by ONNX "
         "Runtime's own tools, on the 2,000 shipped evaluation images. `agreement` is the share of "
-        f"images that get the same class as in {_REFERENCE} with exact sums, which judges. Each "
-        "runtime has its defaults: on processors with matrix units, OpenVINO computes in bfloat16."
+        f"images that get the same class as in {_REFERENCE} with exact sums, which decides in the "
+        "commands. Each runtime has its defaults: on processors with matrix units, OpenVINO "
+        "computes in bfloat16."
         f"\n\n{make_table(rows)}\n\nAcc_F ≤ {LIMIT} in {kept} of {len(measured)} rows that ran."
     )
     write_results(NAME, "Edited models in other runtimes", body, rows)

@@ -30,10 +30,7 @@ RUNS = 3  # the fastest one counts
 FEW, MANY = 200, 2000  # images
 FEW_JOBS, MANY_JOBS = 10, 5010
 IMAGES, FLEET = 10**9, 10**5  # of the plan
-BLOCK, SUMMED = (
-    1024,
-    256,
-)  # images for each tally, tallies for each sum: as in workflows/counting_ray.py
+BLOCK, SUMMED = 1024, 256  # images in a tally, tallies in a sum: as in workflows/counting_ray.py
 CORES = (64, 1024)
 
 
@@ -76,9 +73,7 @@ def write_images(folder: Path, count: int) -> Path:
 
 
 def measure_images(engine: str, few: Path, many: Path) -> list[Row]:
-    """Measure the seconds of verify on a running engine, for a thousand images and for
-    the start.
-    """
+    """Measure the seconds of verify on a running engine: for a thousand images, and its start."""
 
     def verify(data: Path) -> None:
         model = ROOT / "models" / MODELS[1] / "model.onnx"
@@ -135,9 +130,7 @@ def measure_seconds(
 
 
 def measure_fleet(model: str, out: Path) -> list[Row]:
-    """Measure the processor seconds of a job and of finding it finished, and the bytes that it
-    writes.
-    """
+    """Measure a job's processor seconds, those of finding it finished, and the bytes it writes."""
     settings = UnlearnSettings(
         model=ROOT / "models" / model / "model.onnx",
         forget=("3",),

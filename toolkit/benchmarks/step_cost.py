@@ -27,7 +27,7 @@ from architectures.examples import export_example, make_example
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.lowering.module import lower_model
 from studies.results import write_results
-from studies.tables import make_table
+from studies.tables import make_table, write_met
 
 NETWORK = "mobilenetv3-large"
 BATCH, SIDE = 32, 64
@@ -42,9 +42,7 @@ WARM_UP = 3
 @click.option("--runs", type=click.IntRange(15), default=21, show_default=True)
 @click.option("--processes", type=click.IntRange(1), default=3, show_default=True)
 def step_cost(runs: int, processes: int) -> None:
-    """Time steps of the lowered and the original MobileNetV3-Large, alternating; then measure
-    memory.
-    """
+    """Time steps of the lowered and of the original MobileNetV3-Large; then measure memory."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         export_both(folder)
@@ -52,12 +50,12 @@ def step_cost(runs: int, processes: int) -> None:
             layout: time_in_turn(folder, layout, runs)
             for layout in track(FORMATS, description="timing")
         }
-        weighings = list(product((ORIGINAL, *LOWERED), FORMATS, range(processes)))
-        weights: dict[tuple[str, str], list[float]] = {}
-        for kind, layout, _ in track(weighings, description="weighing"):
-            weights.setdefault((kind, layout), []).append(weigh(kind, layout, folder))
+        cases = list(product((ORIGINAL, *LOWERED), FORMATS, range(processes)))
+        peaks: dict[tuple[str, str], list[float]] = {}
+        for kind, layout, _ in track(cases, description="measuring memory"):
+            peaks.setdefault((kind, layout), []).append(run_alone(kind, layout, folder))
     rows = [
-        make_row(kind, layout, seconds[layout], weights) for kind in LOWERED for layout in FORMATS
+        make_row(kind, layout, seconds[layout], peaks) for kind in LOWERED for layout in FORMATS
     ]
     table = make_table(rows)
     write_results("step_cost", "Cost of a training step", describe(table, runs, processes), rows)
@@ -121,8 +119,8 @@ def time_in_turn(folder: Path, layout: str, runs: int) -> dict[str, list[float]]
     return seconds
 
 
-def weigh(kind: str, layout: str, folder: Path) -> float:
-    """Return the MiB that one module's steps add to its process at their peak."""
+def run_alone(kind: str, layout: str, folder: Path) -> float:
+    """Return what `measure_peak` finds in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.step_cost", kind, layout, str(folder)]
     result = subprocess.run(command, check=True, capture_output=True)
     added: float = json.loads(result.stdout)
@@ -130,7 +128,7 @@ def weigh(kind: str, layout: str, folder: Path) -> float:
 
 
 def measure_peak(kind: str, layout: str, folder: Path) -> float:
-    """Measure the MiB above those of the process with the module built. Linux only."""
+    """Measure the MiB that steps add, at their peak, to a process with the module. Linux only."""
     step = make_step(kind, layout, folder)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
@@ -151,12 +149,12 @@ def make_row(
     kind: str,
     layout: str,
     seconds: dict[str, list[float]],
-    weights: dict[tuple[str, str], list[float]],
+    peaks: dict[tuple[str, str], list[float]],
 ) -> dict[str, Any]:
     """Make a row for one lowered module in one memory format."""
     pairs = zip(seconds[kind], seconds[ORIGINAL], strict=True)
     ratio = statistics.median(ours / original for ours, original in pairs)
-    original, lowered = (statistics.median(weights[name, layout]) for name in (ORIGINAL, kind))
+    original, lowered = (statistics.median(peaks[name, layout]) for name in (ORIGINAL, kind))
     is_met = ratio <= TIME_LIMIT and lowered / original <= MEMORY_LIMIT
     return {
         "export": LOWERED[kind],
@@ -167,7 +165,7 @@ def make_row(
         "original MiB": round(original, 1),
         "lowered MiB": round(lowered, 1),
         "memory ratio": lowered / original,
-        "met": "yes" if is_met else "NO",
+        "met": write_met(met=is_met),
     }
 
 

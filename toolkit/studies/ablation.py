@@ -43,7 +43,7 @@ PROBED = 4000  # test images, half of them to train the new head
 class Variant:
     """One change of the default.
 
-    `constants` are (module, name, value) to replace; `first` is applied to the network before.
+    `constants` are (module, name, value) to replace; `first` changes the network before.
     """
 
     name: str
@@ -83,10 +83,10 @@ VARIANTS = (
     _fix("margin 2", objective, "MARGIN", 2.0),
     _fix("drift bound 0.005", budget, "DRIFT_BOUND", 0.005),
     _fix("drift bound 0.08", budget, "DRIFT_BOUND", 0.08),
-    _fix("forget samples not hardened", objective, "ADVERSARIAL_AUGMENTATION", 0.0),
-    _fix("all of them hardened", objective, "_AUGMENTED_SHARE", 1.0),
-    _fix("hardened twice as far", objective, "ADVERSARIAL_AUGMENTATION", 1.2),
-    Variant(name="features not blurred", constants=(_NO_SEPARATION, _NO_IMITATION)),
+    _fix("no adversarial augmentation", objective, "ADVERSARIAL_AUGMENTATION", 0.0),
+    _fix("adversarial augmentation of all forget samples", objective, "_AUGMENTED_SHARE", 1.0),
+    _fix("adversarial augmentation twice as far", objective, "ADVERSARIAL_AUGMENTATION", 1.2),
+    Variant(name="neither separation nor imitation", constants=(_NO_SEPARATION, _NO_IMITATION)),
     Variant(name="no separation", constants=(_NO_SEPARATION,)),
     Variant(name="no imitation", constants=(_NO_IMITATION,)),
     _fix("separation weight 1", objective, "SEPARATION_WEIGHT", 1.0),
@@ -152,11 +152,11 @@ def publish(rows: Sequence[dict[str, Any]]) -> None:
     tables = make_sections({key: summarise(part) for key, part in groups.items()})
     body = (
         f"Fashion-MNIST, classes {', '.join(map(str, CLASSES))}; each seed draws {FORGET_SAMPLES} "
-        f"forget samples and {ANCHORS_PER_CLASS} unlabelled anchors a retained class; means over "
-        "`runs`, judged on the 10,000 test images. `unmasked` is Acc_F with the original "
+        f"forget samples and {ANCHORS_PER_CLASS} unlabelled anchors of each retained class; means "
+        "over `runs`, judged on the 10,000 test images. `unmasked` is Acc_F with the original "
         f"head, `probe` the recall of a new linear head on {PROBED} of the images. A run that "
-        "diverges is counted, but left out of the means. The default was not chosen from this "
-        f"table, but on training images.\n\n{tables}"
+        "diverges is counted, but left out of the means. The default was chosen on training "
+        f"images, not from this table.\n\n{tables}"
     )
     write_results(NAME, "What each part contributes", body, rows)
 
@@ -200,7 +200,7 @@ def measure_probe(network: nn.Module, test: TestData, index: int) -> float:
 
 @contextmanager
 def put_in_place(variant: Variant) -> Iterator[None]:
-    """Replace constants by the variant's for a while."""
+    """Replace constants with the variant's until the context ends."""
     patches = [mock.patch.object(*constant) for constant in variant.constants]
     for patch in patches:
         patch.start()

@@ -60,7 +60,7 @@ def after_quantization(
     with resume(NAME, fresh=fresh) as kept:
         done = {get_key(row, KEY) for row in kept.rows}
         cells = [cell for cell in product(networks, formats, classes) if cell not in done]
-        # all formats of an edited model in turn, as it is made only once
+        # all formats of an edited model in turn: it is then made only once
         for cell in track(sorted(cells, key=lambda each: (each[0], each[2])), description=NAME):
             kept.add(measure_cell(*cell))
         rows = sorted(kept.rows, key=lambda row: [str(value) for value in get_key(row, KEY)])
@@ -123,11 +123,11 @@ def publish(rows: Sequence[Row]) -> None:
     ]
     body = (
         "`unlearn MODEL --forget C` on the float model, then ONNX Runtime's own quantizer with its "
-        "defaults, on the 2,000 shipped evaluation images. `residual-kept` is a network of the "
-        "zoo of strangers, its batch norms left in the file. `before` is the original, "
-        "quantized alike; `unmasked` is Acc_F with the original head, in the format and in "
-        f"floats. Limits: Acc_F ≤ {LIMITS['Acc_F']}, ΔAcc_R ≥ {LIMITS['ΔAcc_R']}, unmasked at most "
-        f"{LIMITS['unmasked']} above that in floats.\n\n{make_table(measured)}\n\n"
+        "defaults, on the 2,000 shipped evaluation images. `residual-kept` is one of "
+        "[strangers' networks](strangers.md), exported with its batch norms. `before` is the "
+        "original in the same format; `unmasked` is Acc_F with the original head, in the format "
+        f"and in floats. Limits: Acc_F ≤ {LIMITS['Acc_F']}, ΔAcc_R ≥ {LIMITS['ΔAcc_R']}, unmasked "
+        f"at most {LIMITS['unmasked']} above that in floats.\n\n{make_table(measured)}\n\n"
         f"{add_others(count_kept(rows), missed)}"
     )
     write_results(NAME, "Forgotten in floats, quantized afterwards", body, rows)

@@ -123,9 +123,9 @@ def describe(rows: Sequence[Row]) -> str:
         f"Fashion-MNIST; `audit --effort thorough`, once, on the first {PER_CLASS} test images of "
         "each class (half for the attacker, half for measuring), beside a network retrained "
         f"without the class. {FORGET_SAMPLES} forget samples and {ANCHORS_PER_CLASS} unlabelled "
-        "anchors of each retained class, drawn by the seed. Means over `runs`; `worst` is the "
-        "largest distance of a run from its own retrained network's figure, which is the aim. "
-        "`seconds` are by the clock, in some runs on a machine that was busy with other work.\n\n"
+        "anchors of each retained class, drawn by the seed. Means over `runs`. Each figure "
+        "should be that of the retrained network; `worst` is a run's largest distance from it. "
+        "`seconds` are wall-clock time; some runs shared the machine with other work.\n\n"
         f"{tables}"
     )
 

@@ -100,9 +100,7 @@ def audit(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Audit each way to forget against a retrained network; rows that were measured before are
-    kept.
-    """
+    """Audit each way to forget beside a retrained network; rows measured before are kept."""
     dataset = load_dataset(DATASET, data_root)
     with resume(NAME, fresh=fresh) as kept:
         cells = list(product(range(seeds), map(int, classes), (*APPROACHES, RETRAINED)))
@@ -216,9 +214,9 @@ def describe(rows: Sequence[Row]) -> str:
         "Fashion-MNIST; `audit` with all 10,000 test images (half for the attacker, half for "
         f"measuring), {MEMBERS} training images of the class as members, and a network retrained "
         f"without the class as the reference. {FORGET_SAMPLES} forget samples, drawn by the seed; "
-        f"{ANCHORS_PER_CLASS} unlabelled anchors a retained class for `NHLE only` and `nhle-onnx`. "
-        "Means ± standard deviation over classes and seeds. The aim of each figure is the "
-        "retrained network's, not 0.\n\n"
+        f"{ANCHORS_PER_CLASS} unlabelled anchors of each retained class for `NHLE only` and "
+        "`nhle-onnx`. Means ± standard deviation over classes and seeds. Each figure should be "
+        "that of the retrained network, not 0.\n\n"
         f"{tables}"
     )
 

@@ -11,7 +11,7 @@ from studies.tables import Row
 
 
 def run_unlearn(model: Path, *options: str, out: Path) -> tuple[Row, dict[str, Any]]:
-    """The figures of a row, and the report that they are from; a gate may fail."""
+    """Return the figures of a row and the report behind them, whatever the verdict."""
     with contextlib.redirect_stdout(io.StringIO()):
         code = run(["unlearn", str(model), *options, "--out", str(out), "--quiet"])
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))

@@ -75,10 +75,7 @@ class Outcome(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--method", "methods", multiple=True, type=click.Choice((*CHOICES, UNDECIDED)), default=CHOICES,
-    help=(
-        "`undecided` is each baseline until it could not dominate over ten classes with three "
-        "draws."
-    ),
+    help="`undecided`: the baselines that may still dominate over ten classes with three draws.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
 @fresh_option
@@ -117,7 +114,7 @@ def compare(
 
 
 def read_classes(text: str) -> tuple[int, ...]:
-    """The inverse of `write_classes`."""
+    """Read classes as `write_classes` writes them."""
     try:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError as error:
@@ -142,9 +139,7 @@ def is_baseline(case: Case) -> bool:
 
 
 def is_wanted(case: Case, rows: Sequence[Row], limits: Sequence[Row]) -> bool:
-    """Whether a baseline has no more data than ours, and could dominate; rows are of
-    one network.
-    """
+    """Whether a baseline with no more data than ours could dominate; rows are of one network."""
     part = pick_rows(rows, data=case.data, method=case.method)
     groups = (group for group in LIMITED if is_within(Group(case.data), group))
     return any(is_undecided(part, limits, group) for group in groups)
@@ -173,7 +168,7 @@ def measure_case(classifier: Classifier, case: Case, cache: Path) -> Row:
 
 
 def carry_out(classifier: Classifier, case: Case, cache: Path) -> Outcome:
-    """Make the network of a case."""
+    """Forget as a case says."""
     if case.method == ORIGINAL:
         return Outcome(classifier.network, None)
     if case.method == RETRAINED:
@@ -190,7 +185,7 @@ def carry_out(classifier: Classifier, case: Case, cache: Path) -> Outcome:
 
 
 def draw_samples(classifier: Classifier, case: Case) -> Task:
-    """Draw the same samples for every method of a request and seed; groups get parts of them."""
+    """Draw the same samples for all methods of a request and seed; `restrict` then leaves some."""
     return draw_task(
         classifier.dataset,
         classifier.name,

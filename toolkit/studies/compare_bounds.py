@@ -1,4 +1,4 @@
-"""Which baselines could dominate over all classes and draws, whatever the unmeasured ones give."""
+"""Which baselines could dominate over all classes and draws, with the best in unmeasured cells."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -11,7 +11,7 @@ from studies.tables import Row
 DRAWS = 3
 REQUESTS = tuple(map(str, range(10)))
 CELLS = len(REQUESTS) * DRAWS
-LIMITED = {Group.FORGET: ALONE, Group.ANCHORS: WITH_ANCHORS}  # where `limits` keeps our cells
+LIMITED = {Group.FORGET: ALONE, Group.ANCHORS: WITH_ANCHORS}  # the data of our cells in `limits`
 _ROUNDING = 1e-9
 
 
@@ -39,7 +39,7 @@ def measure_ours(limits: Iterable[Row], group: Group) -> Means | None:
 
 
 def could_dominate(rows: Sequence[Row], ours: Means) -> bool:
-    """Whether a baseline's means may be no worse than ours, if it remembered nothing and kept
+    """Whether a baseline's means would be no worse than ours, if it remembered nothing and kept
     everything in the cells that `rows` lack.
     """
     cells = list_cells(rows)
@@ -51,8 +51,6 @@ def could_dominate(rows: Sequence[Row], ours: Means) -> bool:
 
 
 def is_undecided(rows: Sequence[Row], limits: Sequence[Row], group: Group) -> bool:
-    """Whether a baseline with these rows on one network may still dominate ours with the group's
-    data.
-    """
+    """Whether a baseline with these rows on one network may still dominate ours in the group."""
     ours = measure_ours(limits, group)
     return ours is None or could_dominate(rows, ours)

@@ -43,10 +43,9 @@ def describe(rows: Sequence[Row]) -> str:
         "among several classes), drawn by the seed; where its group has more data, also with the "
         f"same {ANCHORS_PER_CLASS} images of each retained class, without or with labels. It is "
         "measured on all test images. `unmasked` is Acc_F with the original head's weight and "
-        "bias. Means over classes and seeds, ± their standard deviation, of as many as `runs` "
-        "says: where that differs, methods had other classes, and the verdict alone compares like "
-        "with like. `s`: one run with the chosen setting; `tuning s`: all candidates and their "
-        "scoring.\n\n"
+        "bias. Means ± standard deviation over `runs` classes and seeds: where `runs` differs, so "
+        "do the classes, and only the verdict below compares methods on the same ones. `s`: one "
+        "run with the chosen setting; `tuning s`: all candidates and their scoring.\n\n"
         f"Every baseline gets the same budget: at most {CANDIDATES} settings, each a run of at "
         f"most {STEP_LIMIT} optimiser steps (the limit of `unlearn`). One rule chooses the best "
         "setting on tuning data: agreement with the original network's prediction among retained "
@@ -56,8 +55,8 @@ def describe(rows: Sequence[Row]) -> str:
         "NegGrad, UNSIR and JiT were chosen with a look at the test accuracy of a LeNet-5 trained "
         f"on 6,000 images, which can only favour the baselines.) `{OURS}` is the command `unlearn` "
         "with its defaults, on an ONNX export: nothing was tuned here, and it uses no labels of "
-        "retained samples, so it has no row of its own in the last group. That group, and the one "
-        "with anchors labelled by the original's predictions, have the methods that need labels. "
+        "retained samples, so it has no row of its own in the last group. Methods that need labels "
+        "are there and, with the original's predictions as labels of anchors, in the group before. "
         "Each baseline was written from its published formulas; its docstring in "
         "`toolkit/studies/baselines` says what is simplified. NG-IR, a baseline of the paper, is "
         "missing: no public source for it was found.\n\n"
@@ -68,9 +67,9 @@ def describe(rows: Sequence[Row]) -> str:
         f"{make_table(judge(rows, read_rows(LIMITS)))}\n\n"
         "A baseline with the same data or less dominates if its mean unmasked Acc_F and its mean "
         "Acc_R, over the requests and seeds that both have, are no worse than ours and one is "
-        f"better. `could be, of {CELLS} cells`: over each of ten classes with three draws. Ours "
-        f"are [all measured]({LIMITS}.md), a baseline's need not be: it is ruled out if it would "
-        "not dominate even with perfect results in all unmeasured cells.\n\n"
+        f"better. `could be, of {CELLS} cells`: baselines that may dominate over ten classes with "
+        f"three draws. Our cells are [all measured]({LIMITS}.md). Those of a baseline need not be: "
+        "it is ruled out if it would not dominate even with perfect results in the others.\n\n"
         f"{tables}"
     )
 
@@ -130,7 +129,7 @@ def _name_baselines(baselines: Sequence[Baseline], group: Group) -> str:
 
 def find_dominating(rows: Sequence[Row], group: Group) -> list[Baseline]:
     """Find baselines with the group's data or less that dominate ours; `rows` are of one network.
-    They are no worse on unmasked Acc_F and on Acc_R, and better on one of them.
+    They are no worse in unmasked Acc_F and in Acc_R, and better in one of them.
     """
     own = split_methods(rows).get((find_our_group(group), OURS), [])
     ours = {_get_draw(row): row for row in own}

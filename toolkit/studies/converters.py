@@ -67,8 +67,8 @@ def measure_module(convert: Callable[[], nn.Module], reference: Reference) -> di
 
 
 def backpropagate(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor | None:
-    """Return the cross-entropy's gradient for the images; parameters keep their own. Double
-    precision is used, where rounding moves hardly any pre-activation across a ReLU's kink.
+    """Return the cross-entropy's gradient for the images; parameters hold theirs in `grad`. In
+    double precision, rounding moves hardly any pre-activation across a ReLU's kink.
     """
     doubled = images.detach().double().requires_grad_()
     functional.cross_entropy(get_logits(module.double()(doubled)), labels).backward()
@@ -87,17 +87,15 @@ def get_logits(outputs: Any) -> Tensor:  # noqa: ANN401 - converters differ in w
 
 
 def compare_logits(computed: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """Return the largest difference, relative to the largest logit; infinite where
-    shapes differ.
-    """
+    """Return the largest difference, relative to the largest logit; infinite if shapes differ."""
     if computed.shape != expected.shape:
         return float("inf")
     return float(np.abs(computed - expected).max() / np.abs(expected).max())
 
 
 def compare_images(computed: Tensor | None, expected: Tensor) -> float:
-    """Do as `compare_norms`, for the median image. Folding batch normalisation rounds, which moves
-    a ReLU of one image in many across its kink.
+    """Return what `compare_norms` finds for the median image: folding batch normalisation rounds,
+    which moves a ReLU of one image in many across its kink.
     """
     if computed is None:
         return float("inf")
@@ -130,9 +128,7 @@ def stub_torchvision() -> None:
 
 
 def main(folder: Path) -> None:
-    """Print a JSON object with the row of each installed converter for each export in
-    the folder.
-    """
+    """Print as JSON the row of each installed converter for each export in the folder."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     installed = [name for name in OTHERS if importlib.util.find_spec(name)]

@@ -44,7 +44,7 @@ def _make_feeds(model: Path) -> Iterator[Feed]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder written by models/recipes/ssdlite_scenes.py; without it, the YOLO alone.",
 )
-@click.option("--most", type=int, help="Measure at most so many cells now.")
+@click.option("--most", type=int, help="Measure at most this many cells now.")
 @cache_option
 def detectors(ssdlite: Path | None, most: int | None, cache: Path) -> None:
     """Forget classes of detectors, and measure average precision."""
@@ -65,7 +65,7 @@ def measure_cell(folder: Path, cell: Row, work: Path) -> Row:
         model, forget=cell["class"], samples=SCENES, out=work / "forgotten.onnx", force=True
     )
     if not isinstance(report, DetectionReport):
-        message = f"{model} is no detector"
+        message = f"{model} is not a detector"
         raise TypeError(message)
     before, after, unmasked = report.before, report.after, report.unmasked
     return {
@@ -89,9 +89,7 @@ def _list_cells(folders: dict[str, Path]) -> Iterator[Row]:
 
 
 def _prepare(folder: Path, cell: Row, work: Path) -> Path:
-    """Return the model of a cell, quantized where it has 8 bits: its convolutions, each channel by
-    itself.
-    """
+    """Return the model of a cell; for INT8, its convolutions are quantized channel by channel."""
     source = folder / "model.onnx"
     if cell["format"] == "float":
         return source
@@ -124,8 +122,8 @@ def _write_body(rows: list[Row]) -> str:
         "shipped YOLO (`models/yolo_tiny_fashion_scenes`; anchor-free, sigmoid "
         "scores, TorchScript's exporter), and an SSDLite on MobileNetV3-Small (anchors, a softmax "
         "with background, torch's newer exporter; `models/recipes/ssdlite_scenes.py`). In INT8, "
-        "their convolutions are quantized (QDQ, per channel). 16 images show the class, the other "
-        "samples (about 90) are frames without it; 300 other scenes judge. Average precision is "
+        "their convolutions are quantized (QDQ, per channel). Samples are 16 images with the class "
+        "and about 90 without it; 300 other scenes are for evaluation. Average precision is "
         "COCO's, over overlaps from .5 to .95, and counts detections from a score of .001; "
         "`unmasked` is measured with the original class channels, and `detected` counts objects "
         f"found with a score of at least .05.\n\n{make_table(shown)}\n\n"

@@ -47,9 +47,7 @@ class Format:
 
 
 def quantize(chosen: Format, proto: ModelProto, calibration: Calibration) -> ModelProto:
-    """Quantize a copy of the model. Raises UnsupportedModelError where ONNX Runtime's quantizer
-    fails.
-    """
+    """Quantize a copy of the model. Raises UnsupportedModelError if the quantizer fails."""
     try:
         with _keep_quiet():
             return chosen.quantize(chosen.prepare(proto), calibration)

@@ -58,9 +58,7 @@ def limits(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Forget each class, and 0 with 4, on every network; rows that were measured
-    before are kept.
-    """
+    """Forget each class, and 0 with 4, on every network; rows measured before are kept."""
     with resume(NAME, fresh=fresh) as kept:
         done = {get_key(row, KEY) for row in kept.rows}
         for dataset_name, name in product(datasets, names):
@@ -80,7 +78,7 @@ def limits(
 
 
 def list_cells(seeds: int) -> list[Cell]:
-    """List cells seed by seed, so that the rows after an interrupt cover every class."""
+    """List cells seed by seed, so that an interrupted run has rows of every class."""
     return [
         Cell(forgotten, data, seed)
         for seed, forgotten, data in product(range(seeds), REQUESTS, LIMITS)

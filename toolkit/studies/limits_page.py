@@ -70,7 +70,7 @@ def publish_picture(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """Describe one kind of data: a table of the limits, and one of the networks."""
+    """Describe each kind of data: a table of the limits, and one of the networks."""
     parts = []
     for data, limit in LIMITS.items():
         chosen = pick_rows(rows, data=data)

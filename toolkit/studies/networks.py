@@ -102,8 +102,6 @@ def get_network(
 
 
 def _lay_out(network: nn.Module) -> nn.Module:
-    """Lay out tensors channels last, which is several times as fast where the last maps
-    are 1 x 1.
-    """
+    """Lay out tensors channels last: several times as fast where the last maps are 1 x 1."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
     return network

@@ -11,7 +11,7 @@ data_root_option = click.option(
     help="Folder with any of mnist, fashion_mnist, svhn, cifar-10-batches-bin, cifar-100-binary.",
 )
 fresh_option = click.option(
-    "--fresh", is_flag=True, help="Measure rows of this study again that were measured before."
+    "--fresh", is_flag=True, help="Also measure the rows that were measured before."
 )
 cache_option = click.option(
     "--cache",

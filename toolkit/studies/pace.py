@@ -29,9 +29,8 @@ def open_one_thread(proto: ModelProto, *, optimizes: bool = True) -> Any:  # noq
 
 
 def compare_pace(given: ModelProto, edited: ModelProto, image: Array) -> dict[str, float]:
-    """Return the latency of the edited model relative to the given one's, and of that to itself.
-    Each is the median ratio of runs next to each other, which other work on the machine disturbs
-    least.
+    """Return the latencies of the edited model and of the given one again, relative to the given
+    one's. Each is the median ratio of adjacent runs, which other work disturbs least.
     """
     times = time_in_turn((given, edited, given), image)
     itself, changed, again = times
@@ -43,10 +42,10 @@ def compare_pace(given: ModelProto, edited: ModelProto, image: Array) -> dict[st
 
 
 def time_in_turn(models: Sequence[ModelProto], image: Array) -> npt.NDArray[np.float64]:
-    """Return milliseconds of each model on one image, round by round, each round in another order.
+    """Return each model's milliseconds on one image, round by round, in a new order every round.
 
     Two sessions of one file differ by some percent, depending on where their memory lies. So each
-    model has several, opened in another order each time.
+    model has several, opened in a new order every time.
     """
     shuffle = random.Random(0).shuffle  # noqa: S311 - an order, no secret
     order = list(range(len(models)))

@@ -1,6 +1,4 @@
-"""The methods compared on the paper's tasks: its recipe, read as literally as possible, and the
-tool.
-"""
+"""The methods compared on the paper's tasks: its recipe, read literally, and the tool."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -116,9 +114,7 @@ def take_task(experiment: Experiment, kind: Kind, run: int, *, anchored: bool) -
 
 
 def finetune(task: Task, rate: float, loss: Loss, encode: Encoding) -> Edited:
-    """Train all parameters with plain SGD, in inference mode, until no forget sample gets its
-    class.
-    """
+    """Train everything by plain SGD, in inference mode, until no forget sample is recognised."""
     network = copy.deepcopy(task.network)
     request = ForgetRequest(forget=task.forgotten, num_classes=task.num_classes)
     targets = encode(task.forget_labels, request)
@@ -170,8 +166,8 @@ def measure(network: nn.Module, test: TestData, forgotten: tuple[int, ...]) -> M
 
 
 def _predict_classes(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Return the winning class of each sample [N, K], or -1. With a published rate, a network may
-    end up computing NaN only: it then recognises nothing.
+    """Return the winning class of each sample [N, K], or -1: with a published rate, a network may
+    end up computing only NaN, and then recognises nothing.
     """
     return np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1)
 

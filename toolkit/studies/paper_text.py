@@ -109,8 +109,7 @@ OPEN_POINTS: Mapping[str, str] = {
     "forget samples, which form one batch.",
     "the rate of the tables": "0.10, the lowest that Fig. 5 names.",
     "the number of steps": "As many as needed until no forget sample is assigned its own "
-    "class, at least 1, up to a limit. That reads the forget samples, which are training images, "
-    "and no test image.",
+    "class, at least 1, up to a limit. Only the forget samples decide, which are training images.",
     "what is trained": "All parameters, the head included.",
     "batch normalisation and dropout": "As in inference: 16 samples of one class would spoil the "
     "statistics.",

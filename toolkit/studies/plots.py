@@ -1,6 +1,4 @@
-"""Pictures of results, in colours that most people can tell apart; the same rows give the same
-bytes.
-"""
+"""Pictures of results, in colours that most people can tell apart; same rows, same bytes."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, product
@@ -53,7 +51,7 @@ def draw_strips(panels: Sequence[Strips], path: Path) -> None:
 
 
 class Course(NamedTuple):
-    """A value at each step, and the limit that it is to keep."""
+    """A value at each step, and its limit."""
 
     values: Sequence[float]
     limit: float | None = None

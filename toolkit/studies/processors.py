@@ -27,9 +27,7 @@ KEPT = ROOT / ".cache" / NAME
 MODEL = ROOT / "models" / "mobilenetv3_small_int8_fashion_mnist" / "model.onnx"
 DATA = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"
 FORGET = "3"
-HASWELL = (
-    "Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm"  # without features that QEMU lacks
-)
+HASWELL = "Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm"  # what QEMU lacks is off
 TESTS = (
     "tests/unit/runtime/test_kernels.py",
     "tests/unit/lowering/test_between_quantizers.py",
@@ -70,9 +68,7 @@ def _prepare_own() -> Path:
 
 
 def _prepare_haswell() -> Path:
-    """Prepare a Python under QEMU that names its wrapper as executable, so that children are
-    emulated.
-    """
+    """Prepare a Python under QEMU whose executable is its wrapper: children are emulated too."""
     folder = KEPT / "haswell"
     folder.mkdir(parents=True, exist_ok=True)
     wrapper = folder / "python"

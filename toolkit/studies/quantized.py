@@ -84,9 +84,7 @@ def quantized(
 def list_cells(
     kinds: Sequence[str], networks: Sequence[str], formats: Sequence[str], classes: Sequence[int]
 ) -> list[Cell]:
-    """List parity first, then class by class, so that the rows after an interrupt cover every
-    format.
-    """
+    """List parity, then class by class, so that an interrupted run has rows of every format."""
     parity = [Cell(PARITY, *model, None) for model in product(networks, formats)]
     routes = [kind for kind in kinds if kind != PARITY]
     runs = [
@@ -113,7 +111,7 @@ def measure_unlearning(cell: Cell, folder: Path) -> Row:
     given = make_given(cell.network, cell.format)
     outcome = ROUTES[cell.kind](cell, folder)
     changes = compare_models(given, outcome.edited)
-    # After requantization it is another network, about whose speed nothing is claimed.
+    # Nothing is claimed about the speed of a network that was quantized again.
     image = open_shipped(cell.network).evaluation.read([0])
     times = compare_pace(given, outcome.edited, image) if cell.kind == TOOL else {}
     return {

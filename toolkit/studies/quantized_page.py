@@ -1,4 +1,4 @@
-"""The page of `quantized`: parity, a verdict on each limit, the formats, the routes, pictures."""
+"""The page of `quantized`: parity, a verdict on each limit, formats, routes and pictures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def describe_verdicts(rows: Sequence[Row]) -> str:
         "`rescaled` counts cells where the mask changed the output's scales.\n\n"
         f"{verdicts}"
         f"{paced} of {len(measured)} edited models run at {low} to {high} of the latency of the "
-        "model as given (median of runs in turn, on one image and one thread); timed likewise, "
+        "model as given (median of alternating runs, on one image and one thread); timed likewise, "
         f"{noise} of {len(measured)} models as given do so against themselves. "
         f"{add_others(f'{count_kept(rows)} cells keep every limit.', missed)}"
     )

@@ -28,8 +28,8 @@ Array = npt.NDArray[np.float32]
 
 
 def measure_parity(cell: Cell, folder: Path) -> Row:
-    """Compare the lowered module with ONNX Runtime, and ONNX Runtime with itself. The latter runs
-    without optimizations, and with other roundings.
+    """Compare the lowered module with ONNX Runtime, and ONNX Runtime with itself: without
+    optimizations, and with other roundings.
     """
     subject, _, evaluation = open_shipped(cell.network)
     proto = make_given(cell.network, cell.format)
@@ -111,7 +111,7 @@ def compare_logits(computed: Array, expected: Array, step: float) -> dict[str, f
 
 
 def describe_parity(rows: Sequence[Row]) -> str:
-    """Describe parity, beside the differences of ONNX Runtime from itself."""
+    """Describe parity, beside ONNX Runtime's differences from itself."""
     if not rows:
         return ""
     measured = list_measured(rows)

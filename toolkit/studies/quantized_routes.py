@@ -1,6 +1,4 @@
-"""Three ways to a quantized model that has forgotten: the tool on its file, and two
-through floats.
-"""
+"""Three ways to a quantized model that has forgotten: the tool on its file, two through floats."""
 
 import tempfile
 import time

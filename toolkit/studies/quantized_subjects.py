@@ -22,7 +22,7 @@ NETWORKS = {
     "lenet5": "lenet5_fashion_mnist",
     "mobilenetv3-small": "mobilenetv3_small_fashion_mnist",
 }
-STRANGERS = ("residual-kept",)  # of the zoo, trained on the same data: `strangers build` makes them
+STRANGERS = ("residual-kept",)  # trained on the same data; `strangers build` makes them
 SAMPLES = ROOT / "calibration_samples" / "fashion_mnist"
 EVALUATION = SAMPLES / "evaluation.npz"
 SIDECARS = ("labels.txt", "preprocessor_config.json")

@@ -24,12 +24,12 @@ UNFINISHED = _CACHE / "nhle-onnx" / "studies" / "-".join(ROOT.parts[1:])  # of t
 
 
 class KeptRows:
-    """The rows of a study, each kept in a file as it comes."""
+    """The rows of a study; each is kept in a file as soon as it is added."""
 
     def __init__(self, path: Path, rows: Sequence[Row]) -> None:
         self.rows = [*rows]
         self._path = path
-        self._is_begun = False  # the first row that comes begins the file anew
+        self._is_begun = False  # the first row added replaces the file
 
     def add(self, row: Row) -> None:
         """Keep a row."""
@@ -44,10 +44,10 @@ class KeptRows:
 def resume(
     name: str, *, fresh: bool = False, chosen: Callable[[Row], bool] = lambda _: True
 ) -> Iterator[KeptRows]:
-    """The rows measured so far: those of a run that was ended early, else those published, as a
-    study's rows say all that they depend on. `fresh` leaves out those that are `chosen`.
+    """Yield the rows measured so far: those of an interrupted run, or else those published, as a
+    row names all that it depends on. `fresh` leaves out those that are `chosen`.
 
-    Within, publish them: on leaving without an error, those that were kept are dropped.
+    Publish them within the context: if it ends without an error, the kept copies are deleted.
     """
     path = UNFINISHED / f"{name}.jsonl"
     known = _parse_lines(path.read_text("ascii")) if path.is_file() else read_rows(name)
@@ -91,7 +91,7 @@ def read_processor() -> str:
 
 
 def _shorten(argument: str) -> str:
-    """Write a path as seen from the checkout: where that lies tells a reader nothing."""
+    """Write a path relative to the checkout, as a reader has another folder."""
     return os.path.relpath(argument, ROOT) if Path(argument).is_absolute() else argument
 
 
@@ -104,5 +104,5 @@ def _write_line(row: Row) -> str:
 
 
 def _parse_lines(text: str) -> list[Row]:
-    """A row a line; one without an end was cut off while it was written."""
+    """Parse a row from each line; a line without an end was cut off while it was written."""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]

@@ -45,7 +45,7 @@ def retraining(data_root: Path, forget: int, runs: int, epochs: int) -> None:
     retrained = time_epochs(data_root, forget, epochs) * RECIPE.training.epochs / epochs
     row = {
         "unlearn s": ours,
-        "of it training s": trained,
+        "training s": trained,
         "retrain s": retrained,
         "ratio": retrained / ours,
         "ratio of training": retrained / trained,
@@ -55,7 +55,7 @@ def retraining(data_root: Path, forget: int, runs: int, epochs: int) -> None:
     body = (
         f"MobileNetV3-Small on Fashion-MNIST, class {forget}. Seconds of the processor, so that "
         f"other work on the machine does not count; medians of {runs}. `unlearn`: the whole "
-        "command, from start to exit. `of it training`: lowering and training, to which the limit "
+        "command, from start to exit. `training`: lowering and training, to which the limit "
         "applies; the rest imports torch, and measures the model before and after. `retrain`: the "
         f"training loop of the shipped model's recipe ({RECIPE.training.epochs} epochs, {epochs} "
         "of them timed) on the images of the other classes, without loading them, evaluation and "
@@ -73,7 +73,7 @@ def time_command(forget: int) -> float:
         before = os.times()
         subprocess.run(command, check=True, capture_output=True)
         after = os.times()
-    return sum(after[2:4]) - sum(before[2:4])  # of children: theirs, and the system's for them
+    return sum(after[2:4]) - sum(before[2:4])  # of child processes, in user and in system mode
 
 
 def time_training(forget: int) -> float:

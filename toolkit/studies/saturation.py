@@ -83,7 +83,7 @@ def write_lite(folder: Path, exported: Path) -> None:
 
 
 def probe(key: str, folder: Path) -> dict[str, dict[str, float]]:
-    """The figures of each file on a processor."""
+    """Measure each file on a processor."""
     command = [str(BY_KEY[key].prepare()), str(_PROBE), str(folder)]
     variables = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -96,7 +96,7 @@ def probe(key: str, folder: Path) -> dict[str, dict[str, float]]:
 
 
 def make_row(key: str, own: dict[str, float], other: dict[str, float]) -> Row:
-    """A model's figures on both processors."""
+    """Make a row of a model's figures on both processors."""
     network, name = key.split(" ")
     return {
         "network": network,
@@ -109,7 +109,7 @@ def make_row(key: str, own: dict[str, float], other: dict[str, float]) -> Row:
 
 
 def count_moved(rows: Sequence[Row]) -> str:
-    """How many models answer otherwise where sums saturate, and whether exact sums agree."""
+    """Count models that answer differently where sums saturate, and those with equal exact sums."""
     moved = sum(row["without VNNI, default"] != row["without VNNI, exact"] for row in rows)
     equal = sum(row["here, exact"] == row["without VNNI, exact"] for row in rows)
     return (

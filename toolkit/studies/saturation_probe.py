@@ -20,7 +20,7 @@ _BATCH = 50
 
 
 def measure_file(path: Path, kernels: Kernels) -> float:
-    """The share of right answers; where scales are dynamic, images are run one by one."""
+    """Measure accuracy; where scales are dynamic, images are run one by one."""
     proto = onnx.load(path)
     is_dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in proto.graph.node)
     size = 1 if is_dynamic else _BATCH

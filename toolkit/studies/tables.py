@@ -10,7 +10,7 @@ Row = dict[str, Any]
 Key = tuple[Any, ...]
 FRACTION = ".4f"
 WIDEST = 9  # columns of a table
-_MOST_KEYS = 3  # columns that are said again in each part of a wide table
+_MOST_KEYS = 3  # columns that each part of a wide table repeats
 
 
 class Verdict(NamedTuple):

@@ -1,4 +1,4 @@
-"""Developers' tools: `python -m tools NAME`. They use the tests' hostile files, kills and cases."""
+"""Developers' tools, run by hand: `python -m tools NAME`. Some use the tests' hostile files."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether everybody can read the pages: axe-core, the console, and the width of a phone."""
+"""Whether everybody can read the pages: checks by axe-core, of the console, and of the width."""
 
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -21,16 +21,20 @@ _HOW_WIDE = "document.documentElement.scrollWidth - document.documentElement.cli
 
 
 @click.command("accessible")
-@click.option("--axe", type=click.Path(path_type=Path), help="axe.min.js; by default npm's newest.")
 @click.option(
-    "--work", type=click.Path(path_type=Path), help="Keep pages here, and use those there."
+    "--axe", type=click.Path(path_type=Path), help="axe.min.js.  [default: the newest of npm]"
 )
 @click.option(
-    "--site", type=click.Path(path_type=Path), help="A built site, whose pages are checked."
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Keep pages in this folder, and use those in it.",
+)
+@click.option(
+    "--site", type=click.Path(path_type=Path), help="Also check the pages of a built site."
 )
 def accessible(axe: Path | None, work: Path | None, site: Path | None) -> None:
-    """Run axe-core over every page, light and dark, desktop and phone. A violation is an error, as
-    is a message on the console, or a page that is wider than a phone.
+    """Run axe-core over every page, light and dark, desktop and phone. It is an error if a page
+    violates a rule, writes to the console, or is wider than the screen.
     """
     with open_folder(work) as folder:
         script = (axe or _fetch_axe(folder)).read_text("utf-8")
@@ -49,7 +53,7 @@ def accessible(axe: Path | None, work: Path | None, site: Path | None) -> None:
 
 
 def check_page(browser: Browser, url: str, form: Form, scheme: str, axe: str) -> list[str]:
-    """Return what axe-core finds on a page, and by how much it is too wide."""
+    """Return what axe-core finds on a page, and by how many pixels it is too wide."""
     browser.show(url, form, scheme)
     browser.stretch(form)
     browser.evaluate(f"{axe}; undefined")
@@ -65,7 +69,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def _open_site(folder: Path | None) -> Iterator[Mapping[str, str]]:
-    """Serve a built site, as its pages are written for, and name the address of every page."""
+    """Serve a built site, as its links need a server, and yield the address of every page."""
     if folder is None:
         yield {}
         return

@@ -1,4 +1,4 @@
-"""Chromium without a window, by its DevTools protocol."""
+"""Chromium without a window, driven by its DevTools protocol."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ _SECONDS = 120
 
 
 class Form(NamedTuple):
-    """How a page is looked at."""
+    """A screen or a sheet that a page is shown on."""
 
     name: str
     width: int
@@ -44,7 +44,7 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """A tab. `messages` are errors and warnings of the console."""
+    """A tab. `messages` are what the console says, and uncaught errors."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, socket: WebSocketClientConnection) -> None:
         self._loop = loop
@@ -53,7 +53,7 @@ class Browser:
         self.messages: list[str] = []
 
     def show(self, url: str, form: Form, scheme: str) -> None:
-        """Open a page as a form and a colour scheme have it."""
+        """Open a page in a form and a colour scheme."""
         self._call("Emulation.setDeviceMetricsOverride", width=form.width, height=900,
                    deviceScaleFactor=1, mobile=form.is_phone)  # fmt: skip
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -119,7 +119,7 @@ class Browser:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Start Chromium with a profile of its own, and end it again."""
+    """Start Chromium with a profile of its own, and end it when the context ends."""
     program = find_browser()
     if program is None:
         message = "Chromium is not installed"

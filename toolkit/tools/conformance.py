@@ -16,7 +16,7 @@ from tools.whole_models import whole_models
 
 
 @click.command()
-@click.option("--operators-only", is_flag=True, help="Leave out the whole-model table.")
+@click.option("--operators-only", is_flag=True, help="Leave out whole networks.")
 @click.option(
     "--others", type=click.Path(path_type=Path), help="A folder with the other converters."
 )
@@ -67,7 +67,7 @@ def describe_operators(rows: Sequence[dict[str, Any]], outcomes: Sequence[Outcom
     return (
         "Each case of the `onnx` package's backend tests that consists of one node of a supported "
         "operator: its first input is fed, the others are constants of the model, and every output "
-        "must agree in type, and in value within 0.001 of it (half precision: 0.002).\n\n"
+        "must have the expected type, and its values within 0.001 (half precision: 0.002).\n\n"
         f"**{summarize(rows, outcomes)}**\n\n{make_table(rows)}\n\n"
         f"## What does not pass\n\n{list_reasons(outcomes)}"
     )

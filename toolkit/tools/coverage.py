@@ -18,8 +18,8 @@ DATA = ROOT / ".cache" / NAME
 PACKAGE = "toolkit/nhle_onnx/"
 LIMIT = 0.95
 BODY = f"""
-`share`: of the branches, those that the tests take; all together, it must be {LIMIT} or more.
-Processes that the tests start, and those that these fork, count. Tests marked slow do not run.
+`share`: covered branches, of all; for the whole package it must be {LIMIT} or more. Processes
+that the tests start, and those that these fork, count. Tests marked slow do not run.
 """
 
 

@@ -23,7 +23,7 @@ CLASSES = ("0", "3", "6")
 
 @click.command()
 def digests() -> None:
-    """Print a line for each edited model, and for a patch and a kit's files of the last class."""
+    """Print digests of each edited model, and of the patch and kit of its last class."""
     with tempfile.TemporaryDirectory() as name:
         for folder in sorted((ROOT / "models").glob("*_fashion_mnist/model.onnx")):
             for forgotten in CLASSES:
@@ -37,9 +37,8 @@ def digests() -> None:
 def list_shipped(model: Path, edited: Path) -> Iterator[str]:
     """List digests of an edited model's patch, and of each file in its kit."""
     patch, kit = edited.with_suffix(".nhlepatch"), edited.with_suffix(".zip")
-    edited.with_suffix(
-        ".report.json"
-    ).unlink()  # the patch contains the report's digest, and the report contains seconds
+    # a patch has the digest of the report beside the model, and that has seconds in it
+    edited.with_suffix(".report.json").unlink()
     call("patch", "create", model, edited, "-o", patch)
     yield f"{digest(patch.read_bytes())} {patch.name}"
     beside = [
@@ -63,5 +62,5 @@ def call(*arguments: object) -> None:
 
 
 def digest(content: bytes) -> str:
-    """Return the start of a SHA-256."""
+    """Return the first digits of a SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]

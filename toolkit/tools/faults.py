@@ -1,4 +1,4 @@
-"""How often a killed command leaves something wrong: a page about many kills."""
+"""How often a killed command leaves something wrong: the page of many kills."""
 
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +15,20 @@ from support.fault_jobs import make_jobs
 from support.faults import Kill, count_kills, kill_jobs
 
 NAME = "faults"
+METHOD = (
+    "Each command is started on LeNet-5 in an empty folder (with `--force`: among the outputs of "
+    "another run) and killed: half of the kills are `SIGTERM`, `SIGHUP` or `SIGINT` to the process "
+    "that watches; half are `SIGKILL` to the process that watches, to the one that works, or to "
+    "both. Half come at any time of the run, half in its last quarter. A command that finished "
+    "before its kill (`finished before`) is started again, so that `kills` and `finished before` "
+    "add up to the number of runs.\n\n"
+    "After each run, killed or finished, every output must be absent or whole: the same bytes as "
+    "without a kill, a valid signature, or a report that describes the model beside it. Every "
+    "input must be unchanged, and no process may be left. By their outputs, the runs are `outputs "
+    "absent` (which includes commands without outputs), `whole`, or `whole, unsealed`: the report, "
+    "which is written last and seals the outputs, is missing, so that they do not count as "
+    "finished. `leftovers` are other files."
+)
 
 
 @click.command(NAME)
@@ -35,22 +49,10 @@ def faults(kills: int, seed: int) -> None:
 def describe(kills: Sequence[Kill], rows: Sequence[dict[str, Any]]) -> str:
     """Return the page."""
     found = sum(len(kill.faults) for kill in kills)
-    late = sum(kill.was_done for kill in kills)
     details = "\n".join(
         f"- {kill.job}, {kill.target}, after {kill.delay_s:.2f} s: {', '.join(kill.faults)}"
         for kill in kills
         if kill.faults
     )
-    return (
-        "Each command is started on LeNet-5 in an empty folder (with `--force`: among the outputs "
-        "of another run) and killed: half by `SIGTERM`, `SIGHUP` or `SIGINT` to the process that "
-        "watches, half by `SIGKILL`, alternately to both of its processes, the one that "
-        "watches, or the one that works. Half of the kills come anywhere in the run, half in its "
-        f"last quarter. {len(kills) - late} commands were killed; {late} more had finished "
-        "before.\n\n"
-        "Then every output must be absent or whole: the same bytes as without the kill, a valid "
-        "signature, or a report that describes the model beside it. Outputs without a report, "
-        "which is written last, are not finished. Every input must be unchanged, and no process "
-        "may be left.\n\n"
-        f"**{found} faults.**\n\n{make_table(rows)}" + (f"\n\n{details}" if details else "")
-    )
+    text = f"{METHOD}\n\n**{found} faults.**\n\n{make_table(rows)}"
+    return f"{text}\n\n{details}" if details else text

@@ -1,4 +1,4 @@
-"""The package's readers under atheris, which finds new inputs guided by coverage.
+"""The package's readers under atheris, which finds new inputs by the coverage that they add.
 
     python -m tools.guided READER FOLDER [libFuzzer's flags]
 

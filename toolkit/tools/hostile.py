@@ -1,6 +1,6 @@
-"""Hostile files: those of the catalogue, thousands of changed ones, and kills.
+"""Hostile files, named ones and thousands of changed ones, and killed commands.
 
-Every chunk of cases is one row; a second run measures missing rows.
+Every chunk of cases is one row; a further run measures only missing rows.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The page of docs/results about hostile files."""
+"""The page about hostile files and kills."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from studies.tables import Row, make_table, pick_rows
 from support.faults import Kill, count_kills
 from support.fuzzing.commands import MAX_MEMORY_MIB, MAX_SECONDS
+from tools.faults import METHOD
 
 TITLES = {
     "models": "Changed models",
@@ -79,7 +80,10 @@ def _describe_named(rows: Sequence[Row]) -> str:
         }
         for row in rows
     ]
-    return f"## Named hostile files\n\n{make_table(table)}"
+    return (
+        "## Named hostile files\n\n`tries` says what a file does, or is there to do, to a program "
+        f"that trusts it.\n\n{make_table(table)}"
+    )
 
 
 def _describe_chunks(title: str, rows: Sequence[Row]) -> str:
@@ -119,16 +123,12 @@ def _list_cases(title: str, cases: Sequence[Row]) -> list[str]:
 
 def _describe_kills(rows: Sequence[Row]) -> str:
     kills = [Kill(**{name: row[name] for name in row if name != "part"}) for row in rows]
-    table = [
-        {name: value for name, value in line.items() if name != "done before"}
-        for line in count_kills(kills)
-    ]
     counts = Counter(kill.signal for kill in kills if not kill.was_done)
     signals = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return (
-        f"## Kills\n\n`python -m tools faults` says how. Kills by signal: {signals}. All but "
-        "SIGKILL leave no temporary files either. A traceback that Python shows before it has "
-        f"reached this package's first line does not count.\n\n{make_table(table)}"
+        f"## Kills\n\n{METHOD}\n\nKills by signal: {signals}. Temporary files are "
+        "faults, too, unless the kill was SIGKILL. A traceback that Python shows before it has "
+        f"reached this package's first line does not count.\n\n{make_table(count_kills(kills))}"
     )
 
 

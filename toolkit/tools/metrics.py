@@ -1,6 +1,6 @@
 """The code's simplicity in figures: `python -m tools.metrics` prints them for this checkout.
 
-Another checkout: `git worktree add before REVISION`, then
+For another revision: `git worktree add before REVISION`, then
 `python -m tools.metrics --root before`.
 """
 

@@ -1,4 +1,4 @@
-"""Whether some test fails when the code is changed, with mutmut; see pyproject.toml."""
+"""Whether a test fails when the code is changed, by mutmut; see pyproject.toml."""
 
 import random
 import re
@@ -27,8 +27,9 @@ UNCHECKED = "not checked"
 SKIPPED = frozenset({UNCHECKED, "skipped"})
 PACKAGES = ("unlearning", "graph", "release", "verification")
 BODY = """
-`caught`: mutants that make a test fail or hang. `explained`: survivors with a reason in
-`tests/mutation/survivors.toml`, most because they compute the same; they do not count as caught.
+A mutant is one small change of the code. `caught`: mutants that make a test fail or hang.
+`explained`: survivors with a reason in `tests/mutation/survivors.toml`, which is most often that
+they compute the same; they do not count as caught.
 `tests`: the unit tests that ran; those of whole commands (tests/cli) and of promises never do.
 Packages with `sampled` below `mutants` were measured on a sample, drawn with the command's seed:
 the share of all mutants lies between `at_least` and `at_most` with a confidence of 95 % (Wilson's
@@ -41,7 +42,9 @@ interval). The command below measured the packages that it names; other rows are
 @click.option("--sample", type=click.IntRange(1), help="Mutants of each package.  [default: all]")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--processes", default=2, show_default=True)
-@click.option("--own-tests", is_flag=True, help="Run the packages' own tests only: in less time.")
+@click.option(
+    "--own-tests", is_flag=True, help="Run only the packages' own tests, which is faster."
+)
 @click.option("--again", is_flag=True, help="Continue the last run, and test its survivors again.")
 def mutation(
     packages: Sequence[str],

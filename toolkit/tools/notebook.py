@@ -30,7 +30,7 @@ def notebook() -> None:
 
 
 def run(document: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Run a notebook in this interpreter; times and versions are not kept."""
+    """Run a notebook in this interpreter, and remove times, versions and paths."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     folder = {"metadata": {"path": str(NOTEBOOK.parent.resolve())}}
     client = NotebookClient(document, timeout=600, kernel_name="python3", resources=folder)

@@ -45,9 +45,13 @@ forget = "Dress"
 
 @click.command("pictures")
 @click.option(
-    "--work", type=click.Path(path_type=Path), help="Keep pages here, and use those there."
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Keep pages in this folder, and use those in it.",
 )
-@click.option("--only-pages", is_flag=True, help="Leave README's picture, which needs MobileNet.")
+@click.option(
+    "--only-pages", is_flag=True, help="Leave out README's picture, which takes MobileNetV3."
+)
 def pictures(work: Path | None, *, only_pages: bool) -> None:
     """Make docs/pictures: README's picture, and every page at desktop, phone and print."""
     with open_folder(work) as folder:
@@ -91,7 +95,7 @@ def make_reports(folder: Path) -> None:
 
 @contextmanager
 def open_pages(folder: Path) -> Iterator[Mapping[str, str]]:
-    """Serve the viewer, and name the address of every page."""
+    """Serve the viewer, and yield the address of every page."""
     files = {path.stem: path.resolve().as_uri() for path in sorted(folder.glob("*.html"))}
     with PageServer(list_pages(read_documents((folder,)))) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
@@ -128,7 +132,7 @@ def _make_readme_picture(folder: Path) -> None:
 
 
 def _run(folder: Path, *arguments: str | Path) -> bytes:
-    """Run the program in a folder; a missed gate, or one that was not judged, is a result too."""
+    """Run the program in a folder; a verdict other than PASSED is a result, too."""
     command = [sys.executable, "-m", "nhle_onnx", *map(str, arguments), "--force", "--quiet"]
     if arguments[0] == "fleet":  # which resumes
         command.remove("--force")
@@ -141,7 +145,7 @@ def _run(folder: Path, *arguments: str | Path) -> bytes:
 
 @contextmanager
 def open_folder(work: Path | None) -> Iterator[Path]:
-    """Open the folder that keeps pages, or one for a while."""
+    """Open the folder that keeps pages, or a temporary one."""
     if work:
         work.mkdir(parents=True, exist_ok=True)
         yield work
@@ -151,6 +155,6 @@ def open_folder(work: Path | None) -> Iterator[Path]:
 
 
 def fail_on(messages: list[str]) -> None:
-    """End with an error where there is a message."""
+    """End with an error if there are messages."""
     if messages:
         raise click.ClickException("\n".join(messages))

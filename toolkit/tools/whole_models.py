@@ -1,4 +1,4 @@
-"""Whole networks from two exporters: whether they are lowered, and compute and learn the same."""
+"""Whole networks from two exporters: are they lowered, and do they compute and learn the same?"""
 
 import json
 import logging
@@ -120,9 +120,7 @@ def measure_exports(name: str, biases: str, folder: Path) -> Iterator[dict[str, 
 
 
 def measure_ours(path: Path, network: nn.Module, reference: Reference) -> dict[str, Any]:
-    """Measure as for other converters; gradients must also match for parameters that kept their
-    name.
-    """
+    """Measure as for other converters; gradients of parameters with kept names must match, too."""
     found: list[LoweredModel] = []
 
     def convert() -> nn.Module:

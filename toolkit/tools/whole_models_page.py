@@ -89,7 +89,7 @@ def describe(rows: Sequence[dict[str, Any]], table: str, exporters: str) -> str:
         "gradient's norm for the median image (folding batch normalisation rounds, which takes a "
         "ReLU of one image in many across its kink). `trained by`: trainable numbers in the "
         f"module of {COUNTED.replace('.', ' with ')} biases; exporters fold batch normalisation "
-        "into convolutions, and what only the auxiliary output needs is not lowered.\n\n"
+        "into convolutions, and layers that only the auxiliary output needs are not lowered.\n\n"
         f"{exporters}\n\n## What failed\n\n{list_failures(rows)}\n\n"
         "The other converters ran in a process of their own. Both import torchvision for detection "
         "operators; if it is not installed, an empty module replaces it, which no "

@@ -1,1 +1,1 @@
-"""What runs on a GPU, compared with the CPU: one script, whose steps cannot stop each other."""
+"""A GPU compared with the CPU, step by step; a step that fails does not stop the others."""

@@ -27,7 +27,7 @@ class _Part(NamedTuple):
     limit_s: float
 
 
-# in order of what would be missed most, were the time to run out
+# the most important first, as time may run out
 _STEPS = {
     "machine": _Part(machine.list_facts, 60),
     "providers": _Part(inference.compare_providers, 120),
@@ -47,12 +47,12 @@ _STEPS = {
 
 @click.command(_NAME)
 @click.option("--step", "chosen", type=click.Choice(list(_STEPS)), multiple=True)
-@click.option("--seconds", type=float, default=460, show_default=True, help="For all steps.")
+@click.option("--seconds", type=float, default=460, show_default=True, help="Of all steps.")
 @click.option("--dry-run", is_flag=True, help="Run on the CPU with little work; show the page.")
 @click.option("--rows", is_flag=True, help="Print the rows of one step alone, as JSON lines.")
 def cuda(*, chosen: tuple[str, ...], seconds: float, dry_run: bool, rows: bool) -> None:
     """Compare a GPU with the CPU, step by step, each in its own process. The page is written after
-    each step; what did not run says so. Where `--step` chooses, the page keeps the other steps.
+    each step, and says what did not run. With `--step`, it keeps the rows of the other steps.
     """
     place = Place("cpu" if dry_run else "cuda")
     names = chosen or tuple(_STEPS)

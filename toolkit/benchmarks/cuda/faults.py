@@ -1,7 +1,7 @@
-"""Failures in the middle: memory that is full, a card that is lost. None touches the card itself.
+"""Failures during work: full memory and a lost card. The card itself comes to no harm.
 
-Memory is taken by plain allocations of this process, which a step's own process gives back at its
-end; what breaks is this process's context alone.
+Memory is filled by plain allocations, which are freed when the step's process ends, and only the
+CUDA context of that process is broken.
 """
 
 import os
@@ -26,14 +26,14 @@ from studies.results import ROOT
 from studies.tables import Row, write_met
 
 _MODEL = ROOT / "models" / MODELS[0] / "model.onnx"
-_LEFT = 64 * 2**20  # bytes, of all the card's
-_FEW = 5e-4  # the share of the card that training may take: too little for it
-_MANY = 40_000  # images, whose activations need more than what is left
+_LEFT = 64 * 2**20  # bytes of the card that stay free
+_FEW = 5e-4  # share of the card's memory that training gets, which is too little
+_MANY = 40_000  # images, whose activations need more memory than is free
 _CODE = DeviceUnavailableError.exit_code
 
 
 def fill_memory(place: Place) -> Iterator[Row]:
-    """Hide the card, or leave no memory on it: the right error, and work goes on afterwards."""
+    """Hide the card, or fill its memory: the right error must come, and work then succeed."""
     yield from _hide_card(place)
     if place.is_dry:
         yield skip("full memory", "a dry run")
@@ -43,7 +43,7 @@ def fill_memory(place: Place) -> Iterator[Row]:
 
 
 def lose_card(place: Place) -> Iterator[Row]:
-    """Break CUDA's context in the middle of work, as a lost card does: the right error."""
+    """Break CUDA's context during work, as a lost card does: the error must be the right one."""
     if place.is_dry:
         yield skip("a lost card", "a dry run")
         return
@@ -51,7 +51,7 @@ def lose_card(place: Place) -> Iterator[Row]:
 
 
 def _hide_card(place: Place) -> Iterator[Row]:
-    """The card is gone for the program: it says so, and `auto` goes on without."""
+    """Hide the card from the program: it must say so, and `auto` must go on without a card."""
     hidden = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
     with tempfile.TemporaryDirectory() as folder:
         arguments = [str(_MODEL), "--forget", "3", "--quiet"]
@@ -104,7 +104,7 @@ def _fill_inference() -> Iterator[Row]:
 
 
 def _break_context() -> Iterator[Row]:
-    """An assertion on the device, after which CUDA refuses this process everything."""
+    """Fail an assertion on the device, after which CUDA refuses everything to this process."""
     classifier = find_model(MODELS[0])
     output, target = classifier.head.output, classifier.image_input
     session = open_session(classifier.model.proto, "cuda")
@@ -122,7 +122,7 @@ def _break_context() -> Iterator[Row]:
 
 
 def _take_memory() -> list[torch.Tensor]:
-    """Take the card's memory but for a little, in plain allocations."""
+    """Take nearly all of the card's memory, in plain allocations."""
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     return [torch.empty(max(free - _LEFT, 1), dtype=torch.uint8, device="cuda")]
@@ -134,7 +134,7 @@ def _expect(name: str, work: Callable[[], object]) -> Row:
         work()
     except DeviceUnavailableError as error:
         return tell(name, f"refused: {error}") | {"limit": "refused", "met": write_met(met=True)}
-    except Exception as error:  # noqa: BLE001 - any other is the finding
+    except Exception as error:  # noqa: BLE001 - any other error is a finding
         return fail(name, f"{type(error).__name__}: {error}")
     return fail(name, "went on, without an error")
 

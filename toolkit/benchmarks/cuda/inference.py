@@ -36,7 +36,7 @@ Array = npt.NDArray[np.float32]
 
 
 class _Limits(NamedTuple):
-    """The least share of equal answers, and the largest difference by the scores' deviation."""
+    """The least share of equal answers, and the largest difference in standard deviations."""
 
     agreement: float
     difference: float | None
@@ -44,7 +44,7 @@ class _Limits(NamedTuple):
 
 _FLOAT = _Limits(0.9995, 1e-3)
 _HALF = _Limits(0.99, 0.1)
-_INTEGERS = _Limits(0.97, None)  # sums round otherwise, and each rounding is a step
+_INTEGERS = _Limits(0.97, None)  # sums are rounded differently, and each rounding is a whole step
 
 
 class _Subject(NamedTuple):
@@ -75,7 +75,7 @@ def compare_providers(place: Place) -> Iterator[Row]:
 
 
 def measure_binding(place: Place) -> Iterator[Row]:
-    """Compare bound inputs and outputs, as the package has them, with plain runs."""
+    """Compare runs with bound inputs and outputs, as the package makes them, with plain runs."""
     classifier = find_model(MODELS[-1])
     images = _read_images(classifier, place)[:_BATCH]
     session = open_session(classifier.model.proto, place.name)
@@ -106,12 +106,12 @@ def measure_tf32(place: Place) -> Iterator[Row]:
     yield judge("our session: relative error", _measure_error(ours, exact), "≤", 1e-6)
     if not place.is_dry:
         options: list[Any] = [(CUDA, {"use_tf32": 1}), (CPU, {})]
-        blurred = open_native(model.SerializeToString(), options).run(None, {"rows": rows})[0]
-        yield tell("a session with TF32: relative error", _measure_error(blurred, exact))
+        coarse = open_native(model.SerializeToString(), options).run(None, {"rows": rows})[0]
+        yield tell("a session with TF32: relative error", _measure_error(coarse, exact))
 
 
 def compare_tensorrt(place: Place) -> Iterator[Row]:
-    """Compare TensorRT, which no command uses, with the CPU where it is installed."""
+    """Compare TensorRT, if it is installed, with the CPU; no command uses it."""
     fault = find_provider_fault(TENSORRT)
     if fault is not None:
         yield skip(TENSORRT, fault)
@@ -161,7 +161,7 @@ def _compare(
     same = float(np.mean(expected.argmax(1) == found.argmax(1)))
     apart = _differ(found, expected) / float(expected.std())
     yield judge(f"{subject.name}: same answers", same, "≥", subject.limits.agreement)
-    what = f"{subject.name}: largest difference of a score, by their deviation"
+    what = f"{subject.name}: largest difference of a score, in standard deviations"
     yield (
         tell(what, apart)
         if subject.limits.difference is None

@@ -1,4 +1,4 @@
-"""The card, the versions, and what truly computes."""
+"""The card, the versions, and the providers that really compute."""
 
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ CARD = "card"
 
 
 def list_facts(place: Place) -> Iterator[Row]:
-    """List the card, the versions, and what truly computes."""
+    """List the card, the versions, and the providers that really compute."""
     yield tell("onnxruntime", f"{ort.__version__}, CUDA {getattr(ort, 'cuda_version', '?')}")
     yield tell("torch", f"{torch.__version__}, CUDA {torch.version.cuda}")
     if not place.is_dry:

@@ -12,7 +12,7 @@ Sign = Literal["≤", "≥", "="]
 
 
 class Place(NamedTuple):
-    """The card, or the CPU in its stead with little work: a dry run."""
+    """The card; or in a dry run the CPU, with little work."""
 
     name: Literal["cuda", "cpu"]
 
@@ -57,7 +57,7 @@ def fail(what: str, reason: object) -> Row:
 
 
 def time_repeated(work: Callable[[], object], times: int) -> float:
-    """Return the seconds of one call, the mean of `times`, after one to warm up."""
+    """Return the mean seconds of `times` calls, after one to warm up."""
     work()
     _wait()
     start = time.perf_counter()

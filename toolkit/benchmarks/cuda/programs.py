@@ -18,7 +18,7 @@ _PATIENCE_S = 150
 
 
 class _Run(NamedTuple):
-    """An ended command. `report` is its JSON, empty where it printed none."""
+    """A command that has ended. `report` is the JSON that it printed, or empty."""
 
     code: int
     elapsed_s: float
@@ -27,7 +27,7 @@ class _Run(NamedTuple):
 
 
 def run_commands(place: Place) -> Iterator[Row]:
-    """Run `doctor`, `unlearn` and `verify` on the card; `verify` there and on the CPU at once."""
+    """Run `doctor`, `unlearn` and `verify` on the card; the last `verify` uses the CPU as well."""
     name = MODELS[place.choose(1, 0)]
     model = str(ROOT / "models" / name / "model.onnx")
     where = ["--provider", place.name]
@@ -56,7 +56,7 @@ def run_audit(place: Place) -> Iterator[Row]:
         yield from _show(_write_unlearn(model, out, place), 0)
         attack = ["audit", out, "--quiet", "--forget", "3", "--baseline", model]
         on_cpu = [*attack, "--data", str(EVALUATION), "--provider", "cpu", "--device", "cpu"]
-        code = _run(on_cpu).code  # its verdict, whatever that is
+        code = _run(on_cpu).code  # whatever the verdict is, the card must give the same
         yield from _show([*attack, "--data", str(EVALUATION), *where], code)
 
 

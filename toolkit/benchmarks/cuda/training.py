@@ -16,7 +16,7 @@ from architectures.examples import EXAMPLES, export_example, make_example, make_
 from architectures.vit import VisionTransformer
 from benchmarks.cuda.inference import MODELS, QUANTIZED, SAMPLES
 from benchmarks.cuda.place import Place, fail, judge, tell, time_repeated
-from benchmarks.speed.cost import weigh_step
+from benchmarks.speed.cost import measure_step_memory
 from benchmarks.speed.subjects import LARGE, VGG, Network, build_network, export_network
 from nhle_onnx.api.commands import unlearn
 from nhle_onnx.errors import first_line
@@ -32,14 +32,14 @@ _FORGET = 3
 _MIB = 2**20
 _BATCH = 32
 _VIT = partial(VisionTransformer, image_size=224, patch_size=16, dim=768, depth=12, heads=12)
-_STEP_LIMIT = 1.0  # by the original module's step
-_MEMORY_LIMIT = 4.0  # by weights and activations; cuDNN's working memory counts here
-_CLOSE = 1e-2  # a wrong operator's gradient is not near at all
+_STEP_LIMIT = 1.0  # relative to the original module's step
+_MEMORY_LIMIT = 4.0  # relative to weights and activations; cuDNN's working memory counts
+_CLOSE = 1e-2  # the gradient of a wrong operator is much farther off
 _FLOOR = 1e-3  # of the network's largest gradient: smaller ones are noise
 
 
 def compare_verdicts(place: Place) -> Iterator[Row]:
-    """Forget a class on the card and on the CPU: the same verdict, by figures that agree."""
+    """Forget a class on the card and on the CPU: verdicts and figures must agree."""
     steps = 2 if place.is_dry else None
     with tempfile.TemporaryDirectory() as folder:
         for name in (*MODELS, QUANTIZED)[: place.choose(3, 1)]:
@@ -97,7 +97,7 @@ def time_steps(place: Place) -> Iterator[Row]:
 
 
 def measure_memory(place: Place) -> Iterator[Row]:
-    """Measure the card's memory that `unlearn` takes at its peak, by weights and activations."""
+    """Measure the peak of the card's memory in `unlearn`, relative to weights and activations."""
     networks = (LARGE, VGG)[: place.choose(2, 0)]
     with tempfile.TemporaryDirectory() as folder:
         for network in networks:
@@ -130,7 +130,7 @@ def _compare_reports(name: str, ours: UnlearnReport, on_cpu: UnlearnReport) -> I
 
 
 def _compare_gradients(module: nn.Module, images: Tensor, place: Place) -> float:
-    """Return the largest difference of a gradient, by the largest gradient of its tensor."""
+    """Return the largest difference of a gradient, relative to the largest of its tensor."""
     on_cpu = _find_gradients(module, images)
     ours = _find_gradients(copy.deepcopy(module).to(place.name), images.to(place.name))
     least = _FLOOR * max(float(each.abs().max()) for each in on_cpu)
@@ -171,7 +171,7 @@ def _time_pair(
     )
     for kind, times in seconds.items():
         yield tell(f"{name}: ms a step, {kind}", 1e3 * sorted(times)[rounds // 2])
-    yield judge(f"{name}: a step, by the original's", pairs[rounds // 2], "≤", _STEP_LIMIT)
+    yield judge(f"{name}: a step, relative to the original's", pairs[rounds // 2], "≤", _STEP_LIMIT)
 
 
 def _make_step(module: nn.Module, images: Tensor) -> Callable[[], None]:
@@ -198,7 +198,7 @@ def _measure_peak(network: Network, folder: Path) -> Iterator[Row]:
     peak = (torch.cuda.max_memory_allocated() - before) / _MIB
     batch = report.samples.forget + report.samples.anchors
     images = torch.randn(batch, 3, network.side, network.side)
-    needed = weigh_step(build_network(network), images)
+    needed = measure_step_memory(build_network(network), images)
     yield tell(f"{network.title}: peak, MiB", peak)
     yield tell(f"{network.title}: weights and activations, MiB", needed)
-    yield judge(f"{network.title}: peak, by both", peak / needed, "≤", _MEMORY_LIMIT)
+    yield judge(f"{network.title}: peak, relative to these", peak / needed, "≤", _MEMORY_LIMIT)

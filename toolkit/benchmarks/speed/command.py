@@ -72,7 +72,7 @@ def _measure(
         few_path = write_arrays(dataset.train, few, folder / "few.npz")
         yield from throughput.measure_throughput(what, SHIPPED, many_path, rounds)
         yield throughput.measure_growth(
-            f"{what}, memory by that of {few}", SHIPPED, few_path, many_path
+            f"{what}, memory relative to that of {few}", SHIPPED, few_path, many_path
         )
     if part == "jpegs":
         what = f"`verify` of {images} JPEGs of 224x224 by MobileNetV3-Large"
@@ -81,7 +81,7 @@ def _measure(
         few_path = write_jpegs(dataset.train, few, _JPEG_SIDE, folder / "few")
         yield from throughput.measure_throughput(what, model, many_path, rounds)
         yield throughput.measure_growth(
-            f"{what}, memory by that of {few}", model, few_path, many_path
+            f"{what}, memory relative to that of {few}", model, few_path, many_path
         )
     if part == "startup":
         yield from startup.measure_startup(4 * rounds, folder / "bytecode")

@@ -25,7 +25,7 @@ _CODES = (0, 1)  # random weights have nothing to forget, so a gate fails
 _MIB = 2**20
 
 # The bare work: import torch, build two sessions, take the same steps on the original network.
-PEER = """
+BARE_WORK = """
 import sys
 import architectures
 import onnxruntime
@@ -46,9 +46,7 @@ for _ in range(steps):
 
 
 def measure_cost(network: Network, folder: Path, steps: int, rounds: int) -> list[Row]:
-    """Measure the whole command relative to the bare work, and its memory to weights and
-    activations.
-    """
+    """Measure the command relative to the bare work, and its memory to weights and activations."""
     model = export_network(network, folder / network.constructor)
     samples = copy_samples(folder / f"{network.constructor}_samples")
     out = folder / f"{network.constructor}.onnx"
@@ -59,34 +57,32 @@ def measure_cost(network: Network, folder: Path, steps: int, rounds: int) -> lis
     report = json.loads(out.with_suffix(".report.json").read_text("utf-8"))
     batch = report["samples"]["forget"] + report["samples"]["anchors"]
     numbers = map(str, (network.side, report["method"]["steps_run"], batch))
-    peer = [sys.executable, "-c", PEER, str(model), network.constructor, *numbers]
+    bare = [sys.executable, "-c", BARE_WORK, str(model), network.constructor, *numbers]
     found = measure_in_turn(
         {
             "ours": lambda: time_command(ours, ONE_THREAD, _CODES),
-            "peer": lambda: time_command(peer, ONE_THREAD),
+            "bare": lambda: time_command(bare, ONE_THREAD),
         },
         rounds,
     )
     held = measure_peak([*arguments], beyond_imports=True)
     images = torch.randn(batch, 3, network.side, network.side)
-    needed = weigh_step(build_network(network), images)
+    needed = measure_step_memory(build_network(network), images)
     return [
         make_row(
-            f"`unlearn --steps {steps}` of {network.title}, by bare steps",
-            statistics.median(found["ours"]), statistics.median(found["peer"]), "s",
-            take_median_ratio(found["ours"], found["peer"]), TIME_LIMIT,
+            f"`unlearn --steps {steps}` of {network.title}, relative to bare steps",
+            statistics.median(found["ours"]), statistics.median(found["bare"]), "s",
+            take_median_ratio(found["ours"], found["bare"]), TIME_LIMIT,
         ),
         make_row(
-            f"`unlearn` of {network.title}, peak memory by weights and activations",
+            f"`unlearn` of {network.title}, peak memory relative to weights and activations",
             held, needed, "MiB", held / needed, MEMORY_LIMIT,
         ),
     ]  # fmt: skip
 
 
-def weigh_step(module: nn.Module, images: torch.Tensor) -> float:
-    """Return the MiB of a module's parameters, and of the activations kept for the
-    backward pass.
-    """
+def measure_step_memory(module: nn.Module, images: torch.Tensor) -> float:
+    """Return the MiB of a module's parameters and of activations kept for the backward pass."""
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> Any:  # noqa: ANN401 - torch hands back what it is given

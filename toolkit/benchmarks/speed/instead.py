@@ -62,15 +62,13 @@ network = ConvertModel(onnx.load(file), experimental=True)  # which takes more t
 
 
 def measure_alternatives(dataset: Dataset, folder: Path, rounds: int) -> Iterator[Row]:
-    """Measure the command relative to DELETE on the network's code or on a converted file, and to
-    retraining.
-    """
+    """Measure the command relative to DELETE, on code or on a converted file, and to retraining."""
     ours = [sys.executable, "-m", "nhle_onnx", "unlearn", str(SHIPPED), "--force", "--quiet"]
     ours += ["--forget", str(_FORGOTTEN), "--out", str(folder / "instead.onnx")]
     names = {
         "original": f"{_STEPS} steps of DELETE on the original code, and export",
         "converted": f"{_STEPS} steps of DELETE on what onnx2pytorch makes of it, and export",
-        "retraining": f"training again ({RECIPE.training.epochs} epochs; reckoned)",
+        "retraining": f"training again ({RECIPE.training.epochs} epochs; calculated)",
     }
     measures: dict[str, Callable[[], float]] = {
         "ours": lambda: time_command(ours, ONE_THREAD, (0, 1)),
@@ -83,7 +81,7 @@ def measure_alternatives(dataset: Dataset, folder: Path, rounds: int) -> Iterato
     found = measure_in_turn(measures, rounds)
     for name in filter(measures.__contains__, names):
         yield make_row(
-            f"`unlearn` of MobileNetV3-Small, by {names[name]}",
+            f"`unlearn` of MobileNetV3-Small, relative to {names[name]}",
             statistics.median(found["ours"]), statistics.median(found[name]), "s",
             take_median_ratio(found["ours"], found[name]), None,
         )  # fmt: skip
@@ -95,9 +93,7 @@ def _run_delete(network: str, folder: Path) -> list[str]:
 
 
 def _time_retraining(dataset: Dataset) -> float:
-    """Return the seconds of the recipe's loop without the class, calculated from a part of an
-    epoch.
-    """
+    """Return the recipe's seconds without the class, calculated from a part of an epoch."""
     kept = (dataset.train.labels != _FORGOTTEN).nonzero()[0]
     chosen = kept[:_TIMED_IMAGES]
     spec = NETWORKS["mobilenetv3-small"]

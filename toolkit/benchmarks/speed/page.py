@@ -6,17 +6,17 @@ from benchmarks.speed import throughput
 from studies.tables import Row, make_table
 
 _METHOD = f"""\
-The tool and its baseline alternate, in a new order every round, after one warm-up round; each \
-ratio is the median over rounds (memory: from one run each). Limits are met or missed as measured \
-here, on a machine shared with other work.
+`ratio` is ours divided by the baseline's. Both alternate, in a new order every round, after one \
+warm-up round; each ratio is the median over rounds (memory: from one run each). Limits are met or \
+missed as measured here, on a machine shared with other work.
 
 **Throughput.** Images per second of the measuring stage, in this process; the row with loading \
-includes opening the model and making the report. Baselines: a loop of ONNX Runtime alone, with \
-its default options, and one in lanes (a thread for each core, each with its own batch), over \
-prepared images in memory; and, for JPEGs, Pillow alone on all cores. Batches of \
-{throughput.BATCH}. Where images are decoded, the bound is that of the two stages: the faster loop \
-and decoding, each on all cores, one after the other, which is what cores can do that never wait. \
-Memory is the peak of the resident set (VmHWM) of the whole program.
+includes opening the model and making the report. Baselines: a loop of ONNX Runtime alone over \
+prepared images in memory, with its default options; the same in lanes (a thread for each core, \
+each with its own batch); and, for JPEGs, Pillow alone on all cores. Batches of \
+{throughput.BATCH}. For JPEGs, the limit applies to two stages: the faster loop and decoding, one \
+after the other, each on all cores, which is what cores reach that never wait. Memory is the peak \
+of the resident set (VmHWM) of the whole program.
 
 **Start-up.** Whole processes, with compiled bytecode as after an installation. "import onnx" \
 includes loading the same model.
@@ -34,7 +34,7 @@ the shipped model's recipe without the class, calculated from a part of an epoch
 
 _REASONS = {
     "arrays": "the cores also read, resize and normalize the images, which the bare loop gets "
-    "prepared; with few cores, ONNX Runtime waits for them.",
+    "prepared; if there are few, ONNX Runtime waits for them.",
     "jpegs": "the program also reads the files, and checks, hashes and counts every image.",
     "startup": "`inspect` promises a method only if it works: it runs the model in ONNX Runtime, "
     "masks a class, and lowers the graph to torch, whose import is most of it, as the row with "

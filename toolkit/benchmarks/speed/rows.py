@@ -14,12 +14,10 @@ from studies.tables import Row, write_met
 
 
 def make_row(
-    what: str, ours: float, peer: float, unit: str, ratio: float, limit: float | None,
+    what: str, ours: float, baseline: float, unit: str, ratio: float, limit: float | None,
     better: Literal["lower", "higher"] = "lower",
 ) -> Row:  # fmt: skip
-    """Make a row of the table; `ratio` is the median over rounds of ours divided by the
-    baseline's.
-    """
+    """Make a row; `ratio` is the median over rounds of ours divided by the baseline's."""
     met = ""
     if limit is not None:
         met = write_met(met=ratio <= limit if better == "lower" else ratio >= limit)
@@ -27,7 +25,7 @@ def make_row(
     return {
         "what": what,
         "ours": ours,
-        "peer": peer,
+        "baseline": baseline,
         "unit": unit,
         "ratio": ratio,
         "limit": "" if limit is None else f"{sign} {limit}",
@@ -51,9 +49,9 @@ def measure_in_turn(
     return found
 
 
-def take_median_ratio(ours: list[float], peer: list[float]) -> float:
+def take_median_ratio(ours: list[float], baseline: list[float]) -> float:
     """Return the median over rounds, which other work on the machine disturbs least."""
-    return statistics.median(one / other for one, other in zip(ours, peer, strict=True))
+    return statistics.median(one / other for one, other in zip(ours, baseline, strict=True))
 
 
 # for both sides: threads that wait for each other suffer most from other work on the machine
@@ -95,9 +93,8 @@ except SystemExit as end:
 
 
 def measure_peak(arguments: list[str | Path], *, beyond_imports: bool = False) -> float:
-    """Measure the MiB of a program run at its peak (Linux). This is VmHWM, as ru_maxrss would be
-    the parent's if that is larger. `beyond_imports` subtracts the memory after importing
-    everything.
+    """Measure the MiB of a program run at its peak (Linux): VmHWM, as ru_maxrss is the parent's
+    where that is larger. `beyond_imports` subtracts the memory after all imports.
     """
     counted = "beyond imports" if beyond_imports else "all"
     command = [sys.executable, "-c", PEAK, counted, *map(str, arguments), "--no-isolation"]

@@ -45,9 +45,9 @@ def measure_startup(rounds: int, bytecode: Path) -> list[Row]:
     )
     return [
         make_row(
-            f"`{ours}`, by Python's `{peer}`",
-            statistics.median(found[ours]), statistics.median(found[peer]), "s",
-            take_median_ratio(found[ours], found[peer]), limit,
+            f"`{ours}`, relative to Python's `{bare}`",
+            statistics.median(found[ours]), statistics.median(found[bare]), "s",
+            take_median_ratio(found[ours], found[bare]), limit,
         )
-        for ours, peer, limit in pairs
+        for ours, bare, limit in pairs
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The subjects: images in both formats, and networks with random weights."""
+"""What is measured: images as arrays and as JPEGs, and networks with random weights."""
 
 import os
 import shutil

@@ -50,7 +50,7 @@ def measure_throughput(what: str, model: Path, data: Path, rounds: int) -> list[
     whole = statistics.median(count / seconds for seconds in elapsed_s[1:])
     bare = statistics.median(found["bare"])
     with_loading = make_row(
-        f"{what}, with loading the model, by the bare loop", whole, bare, "images/s",
+        f"{what}, with loading the model, relative to the bare loop", whole, bare, "images/s",
         whole / bare, None, "higher",
     )  # fmt: skip
     return [*_compare_loops(what, found), with_loading]
@@ -64,7 +64,7 @@ def measure_growth(what: str, model: Path, few: Path, many: Path) -> Row:
 
 
 def _run_verify(model: Path, data: Path, count: int, elapsed_s: list[float]) -> float:
-    """Images per second in the stage that measures; the seconds of the call go to `elapsed_s`."""
+    """Return images per second of the measuring stage; add the call's seconds to `elapsed_s`."""
     settings = VerifySettings(
         model=model, forget=("3",), data=data, flags=ModelFlags(), batch_size=BATCH
     )
@@ -77,8 +77,8 @@ def _run_verify(model: Path, data: Path, count: int, elapsed_s: list[float]) -> 
 def _make_bare_loop(
     classifier: Classifier, images: Array, count: int, lanes: int = 1
 ) -> Callable[[], float]:
-    """Make a loop of ONNX Runtime alone, on prepared images over and over: with its defaults, or in
-    several lanes of one thread each.
+    """Make a loop of ONNX Runtime alone that uses prepared images again and again: with its
+    defaults, or in several lanes of one thread each.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1 if lanes > 1 else 0
@@ -101,9 +101,7 @@ def _make_bare_loop(
 
 
 def _make_decoder(files: Sequence[Path], size: tuple[int, ...]) -> Callable[[], float]:
-    """Make a decoder with Pillow alone, one thread for each core: decode, resize, convert to
-    floats.
-    """
+    """Make a loop of Pillow alone, a thread for each core: decode, resize, convert to floats."""
 
     def decode(file: Path) -> float:
         with Image.open(file) as image:
@@ -122,8 +120,8 @@ def _make_decoder(files: Sequence[Path], size: tuple[int, ...]) -> Callable[[], 
 
 
 def _compare_loops(what: str, found: Mapping[str, list[float]]) -> Iterator[Row]:
-    """Compare ours with each loop; with files, the limit is that of inference and decoding, each
-    alone on all cores, one after the other: the best that cores can do that never wait.
+    """Compare ours with each loop. With files, the limit applies to two stages, inference and
+    decoding, one after the other, each on all cores: what cores reach that never wait.
     """
     ours, limit = found["ours"], None if "decoding" in found else LIMIT
     yield _compare(what, "bare loop", ours, found["bare"], limit)
@@ -136,9 +134,10 @@ def _compare_loops(what: str, found: Mapping[str, list[float]]) -> Iterator[Row]
 
 
 def _compare(
-    what: str, peer: str, ours: list[float], theirs: list[float], limit: float | None
+    what: str, baseline: str, ours: list[float], theirs: list[float], limit: float | None
 ) -> Row:
     return make_row(
-        f"{what}, by the {peer}", statistics.median(ours), statistics.median(theirs), "images/s",
+        f"{what}, relative to the {baseline}",
+        statistics.median(ours), statistics.median(theirs), "images/s",
         take_median_ratio(ours, theirs), limit, "higher",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Two runs of `unlearn` side by side, compared with one alone: threads that do not wait in turn."""
+"""Two runs of `unlearn` at a time, compared with one alone."""
 
 import statistics
 import sys
@@ -15,7 +15,7 @@ _MODEL = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"
 
 
 def measure_together(folder: Path, rounds: int) -> list[Row]:
-    """Measure both with as many threads as they start by themselves."""
+    """Measure with as many threads as each run starts: waiting ones must not slow the other run."""
     flags = ("--forget", "3", "--samples", str(SAMPLES), "--force", "--quiet")
 
     def run(name: str) -> float:
@@ -30,7 +30,7 @@ def measure_together(folder: Path, rounds: int) -> list[Row]:
     found = measure_in_turn({"alone": lambda: run("first"), "both": run_both}, rounds)
     return [
         make_row(
-            "two runs of `unlearn` of LeNet-5 at a time, by one alone",
+            "two runs of `unlearn` of LeNet-5 at a time, relative to one alone",
             statistics.median(found["both"]), statistics.median(found["alone"]), "s",
             take_median_ratio(found["both"], found["alone"]), LIMIT,
         )

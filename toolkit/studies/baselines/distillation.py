@@ -37,8 +37,7 @@ def delete(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def scrub(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """SCRUB (arXiv 2302.09880): away from the teacher on forget samples, towards it on retained
-    ones.
+    """SCRUB (arXiv 2302.09880): leave the teacher on forget samples, follow it on retained ones.
 
     Retained samples also follow their labels. Both directions alternate at first; later, only the
     second is used. Rounds of a few steps replace epochs, and fill the first half. Plain SGD is

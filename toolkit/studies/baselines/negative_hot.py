@@ -21,9 +21,7 @@ def nhle(task: Task, *, rate: float, steps: int) -> nn.Module:
 
 
 def simple_label(task: Task, *, rate: float, steps: int) -> nn.Module:
-    """Train with y(B) of Eq. 6, -1 at the class and 0 elsewhere; the gradient is p - y(B) (Table
-    5).
-    """
+    """Train with y(B) of Eq. 6, -1 at the class and 0 elsewhere (Table 5); gradient p - y(B)."""
     return _train(task, encode_plain_negative(task.forget_labels, _make_request(task)), rate, steps)
 
 

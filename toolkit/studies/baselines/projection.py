@@ -78,9 +78,7 @@ def find_directions(forget: Tensor, retained: Tensor, residual: str) -> Tensor:
 def measure_separability(
     features: Tensor, is_forget: Tensor, forget: Tensor, retained: Tensor
 ) -> float:
-    """Measure how well a nearest-prototype probe tells forgotten from retained samples. 0 is
-    chance, 1 is without errors.
-    """
+    """Measure how well the nearest prototype tells forgotten from retained samples: 0 is chance."""
     nearest = torch.cdist(features, torch.cat([forget, retained])).argmin(1) < len(forget)
     recalls = [
         (nearest[part] == is_forget[part]).double().mean() for part in (is_forget, ~is_forget)
@@ -95,9 +93,7 @@ def remove_directions(weight: Tensor, directions: Tensor, share: float) -> Tenso
 
 
 def _orthonormalise(rows: Tensor, scale: Tensor) -> Tensor:
-    """Return an orthonormal basis [D, R] of the rows' span, without parts negligible against
-    `scale`.
-    """
+    """Return an orthonormal basis [D, R] of the rows' span, without parts far below `scale`."""
     _, values, vectors = torch.linalg.svd(rows, full_matrices=False)
     basis: Tensor = vectors[values > _RANK_TOLERANCE * scale]
     return basis.T

@@ -71,9 +71,7 @@ def _measure_agreement(network: nn.Module, task: Task) -> float:
 
 
 def _get_retention_inputs(task: Task) -> Tensor:
-    """Return anchors or retained samples or, without either, anchors made from the
-    forget samples.
-    """
+    """Return anchors, or else retained samples, or else anchors made from the forget samples."""
     for inputs in (task.anchors, task.retained):
         if len(inputs):
             return inputs

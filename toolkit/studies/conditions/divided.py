@@ -1,4 +1,4 @@
-"""A network that was taught two names for one class: every other image of it has the second."""
+"""A network that learned two names for one class: every other image of it has the second."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ _SHAPE = Shape(SECOND + 1, 1, EXTENT)
 
 
 def divide(split: Split) -> Split:
-    """Images with the divided class's labels in turn the first and the second name."""
+    """Label the images of the divided class with the first and the second name in turn."""
     labels = split.labels.copy()
     labels[np.flatnonzero(labels == DIVIDED)[1::2]] = SECOND
     return Split(split.images, labels)
 
 
 def open_divided(cache: Path, folder: Path, first: int) -> Subject:
-    """The network, which is trained where the cache lacks it; `first` images of each class are what
-    samples are drawn from, and the test set is written to `folder`.
+    """Open the network, or train it if the cache lacks it. Samples are drawn from the first `first`
+    images of each class; the test set is written to `folder`.
     """
     pictures = open_pictures(DATA, Path(), cache)
     train, test = (convert(divide(split), _SHAPE) for split in (pictures.train, pictures.test))
@@ -40,7 +40,7 @@ def open_divided(cache: Path, folder: Path, first: int) -> Subject:
 
 
 def take_pool(train: Samples, first: int) -> Pool:
-    """The first images of each class."""
+    """Take the first images of each class."""
     labels = train.labels.numpy()
     chosen = [np.flatnonzero(labels == each)[:first] for each in range(_SHAPE.classes)]
     places = np.concatenate(chosen)

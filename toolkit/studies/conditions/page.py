@@ -1,4 +1,4 @@
-"""The page of `conditions`: a small table for each, what it shows, and what was not measured."""
+"""The page of `conditions`: a table for each, what it shows, and what was not measured."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
@@ -21,7 +21,7 @@ _INTRODUCTION = (
     "`unlearn` with no option where samples are few, classes many, anchors few or odd, several "
     "classes are forgotten at once, or a class is rare or nearly the same as another. Networks "
     "are the two shipped models and some of the development half of "
-    "[strangers' networks](strangers.md); where a table does not say otherwise, samples are "
+    "[strangers' networks](strangers.md). Where a table does not say otherwise, samples are "
     f"{FORGET_SAMPLES} images of the class and {ANCHORS} of others, drawn from the training "
     "images by the seed. Judged on the whole test set. `unmasked` is Acc_F with the original head "
     f"put back. A cell keeps the limits of this page with unmasked ≤ {MAX_UNMASKED} and "
@@ -38,17 +38,17 @@ _NOTES: Mapping[str, str] = {
         "one or two of each class, and some classes have none."
     ),
     "anchors": (
-        "Fewer anchors than usual, anchors of some of the retained classes alone, and pictures of "
-        "another kind altogether (digits, characters, composites, clothes), resized to the "
-        "network's input and given as `anchors=`."
+        "Fewer anchors than usual, anchors of only some retained classes, and pictures of another "
+        "kind altogether (digits, characters, composites, clothes), resized to the network's "
+        "input and given as `anchors=`."
     ),
     "several at once": (
-        "Two and five of ten classes, and twenty of a hundred, which are drawn by the seed."
+        "Two and five of ten classes, and twenty of a hundred that are drawn by the seed."
     ),
     "twins": (
-        "Four classes of Fashion-MNIST that networks and people confuse. What is left of one "
-        "without its own output is taken for another of them. And one class under two names: a "
-        "network of eleven classes, taught on every other image of trousers that it is the last."
+        "Four classes of Fashion-MNIST that networks and people confuse: without its own output, "
+        "an image of one is taken for another. And one class under two names: every other image "
+        "of trousers is labelled as an eleventh class, which is then forgotten."
     ),
     "rare classes": (
         "Networks trained on data in which each class is rarer than the one before: class 9 is "
@@ -63,7 +63,7 @@ def publish(rows: Sequence[Row], seeds: int) -> None:
 
 
 def describe(rows: Sequence[Row], seeds: int) -> str:
-    """The page's text."""
+    """Return the page's text."""
     parts = [_INTRODUCTION]
     for condition in CONDITIONS:
         chosen = pick_rows(rows, condition=condition)
@@ -74,7 +74,7 @@ def describe(rows: Sequence[Row], seeds: int) -> str:
 
 
 def describe_condition(rows: Sequence[Row]) -> str:
-    """Its settings side by side, classes with and without anchors apart, and each miss."""
+    """Compare its settings, classes with and without anchors, and list the cells that miss."""
     groups = group_rows(rows, "setting")
     tables = [make_table([{"setting": key} | summarise(part) for (key,), part in groups.items()])]
     apart = [
@@ -90,12 +90,12 @@ def describe_condition(rows: Sequence[Row]) -> str:
 
 
 def tabulate(rows: Sequence[Row]) -> list[str]:
-    """A table, if there is anything to show."""
+    """Return a table, if there is anything to show."""
     return [make_table(rows)] if rows else []
 
 
 def summarise(rows: Sequence[Row]) -> Row:
-    """Counts and figures of a setting; what was refused has no figures."""
+    """Return counts and figures of a setting; refused cells have no figures."""
     measured = [row for row in rows if row["unmasked"] is not None]
     kept = [row for row in rows if keeps_limits(row)]
     passed = [row for row in rows if row["verdict"] == "PASSED"]
@@ -119,7 +119,7 @@ def summarise(rows: Sequence[Row]) -> Row:
 
 
 def compare_parts(rows: Sequence[Row]) -> Row:
-    """What classes with and without anchors lost."""
+    """Compare what classes with and without anchors lost."""
     without = [row for row in rows if row[_WITHOUT] is not None]
     known = [row[_WITH] for row in without if row[_WITH] is not None]
     return {
@@ -132,7 +132,7 @@ def compare_parts(rows: Sequence[Row]) -> Row:
 
 
 def describe_miss(row: Row) -> Row:
-    """A cell beyond a limit of the page."""
+    """Describe a cell beyond a limit of the page."""
     classes = row["forget"].split(",")
     few = len(classes) <= _FEW
     network = f"{row['network']}, {row['others']}" if row["others"] else row["network"]
@@ -146,7 +146,7 @@ def describe_miss(row: Row) -> Row:
 
 
 def name_missing(condition: str, rows: Sequence[Row], seeds: int) -> str:
-    """Name the settings that were planned and not measured, or not in every draw."""
+    """Name the planned settings that were not measured, or not in every draw."""
     done = {get_key(row, KEY) for row in rows}
     planned = [name_case(condition, case) for case in list_cases(condition, seeds)]
     left = [row for row in planned if get_key(row, KEY) not in done]

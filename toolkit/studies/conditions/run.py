@@ -46,7 +46,7 @@ class Places(NamedTuple):
 
 
 def name_case(condition: str, case: Case) -> Row:
-    """The columns that name a row."""
+    """Return the columns that name a row."""
     return {
         "condition": condition,
         "setting": case.setting,
@@ -58,7 +58,7 @@ def name_case(condition: str, case: Case) -> Row:
 
 
 def measure_case(case: Case, places: Places) -> Row:
-    """The figures of a row."""
+    """Measure the figures of a row."""
     subject = open_network(case.network, places)
     if case.others:
         subject = subject._replace(others=open_others(case, places))
@@ -73,7 +73,7 @@ def measure_case(case: Case, places: Places) -> Row:
 
 
 def compare_classes(case: Case, subject: Subject, report: UnlearnReport) -> Row:
-    """What classes with and without anchors lost, each weighted by its test images."""
+    """Return what classes with and without anchors lost, each weighted by its test images."""
     samples = draw_samples(subject.pool, case.draw)
     count = len(report.labels)
     with np.load(subject.test) as held:
@@ -97,7 +97,7 @@ def _read(shares: Sequence[float | None]) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=2)
 def open_network(name: str, places: Places) -> Subject:
-    """A network of the zoo, or a shipped model, which reads images as bytes."""
+    """Open a network of the zoo, or a shipped model, which reads images as bytes."""
     if name == DIVIDED:
         return open_divided(*places, POOL)
     if name not in SHIPPED:
@@ -112,7 +112,7 @@ def open_network(name: str, places: Places) -> Subject:
 
 
 def open_others(case: Case, places: Places) -> Pool:
-    """Pictures of another data set as the network takes its own."""
+    """Prepare pictures of another data set as the network's own are prepared."""
     others = open_pictures(case.others, Path(), places.cache)
     chosen = take_first(others.train)
     if case.network in SHIPPED:
@@ -128,7 +128,7 @@ def open_others(case: Case, places: Places) -> Pool:
 
 
 def take_first(split: Split) -> Split:
-    """The first images of each class, as the zoo's pools have them."""
+    """Take the first images of each class, as in the zoo's pools."""
     classes = range(int(split.labels.max()) + 1)
     chosen = np.concatenate([np.flatnonzero(split.labels == each)[:POOL] for each in classes])
     return Split(split.images[chosen], split.labels[chosen])

@@ -1,4 +1,4 @@
-"""What is measured: one function a condition, which lists its cases."""
+"""What is measured: a function for each condition lists its cases."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
@@ -17,13 +17,13 @@ SEVERAL_EACH = 8  # as many as in the paper
 CLASSES = 10  # of the networks whose anchors vary
 MANY = 100
 AT_ONCE = 20
-FOUR = 4  # classes that anchors are of
-DIVIDED = "divided"  # eleven classes: half of the trousers are one of their own
+FOUR = 4  # classes with anchors
+DIVIDED = "divided"  # with eleven classes: half of the trousers are a class of their own
 TWINS = {0: "T-shirt/top", 2: "pullover", 4: "coat", 6: "shirt"}
 
 
 class Case(NamedTuple):
-    """A setting on a network; `others` names the data whose pictures serve as anchors, if any."""
+    """A setting on a network; `others` names another data set that anchors are from, if any."""
 
     setting: str
     network: str
@@ -32,14 +32,14 @@ class Case(NamedTuple):
 
 
 def vary_samples(seed: int) -> Iterator[Case]:
-    """From one to 64 forget samples."""
+    """Vary the number of forget samples from one to 64."""
     networks = (SHIPPED[0], "tutorial", "depthwise-hard-swish", SHIPPED[1])
     for network, samples, index in product(networks, SAMPLES, (0, 4)):
         yield Case(f"{samples} sample{'s' * (samples > 1)}", network, Draw((index,), seed, samples))
 
 
 def take_many_classes(seed: int) -> Iterator[Case]:
-    """Networks of a hundred classes or more, with one anchor a class or fewer."""
+    """Take networks of a hundred classes or more, with few anchors of each class, or none."""
     for stranger in STRANGERS:
         classes = DATA[stranger.data].classes
         if stranger.half == "development" and classes >= MANY:
@@ -49,7 +49,7 @@ def take_many_classes(seed: int) -> Iterator[Case]:
 
 
 def vary_anchors(seed: int) -> Iterator[Case]:
-    """Few anchors, those of some classes alone, and pictures of another kind."""
+    """Take few anchors, those of only some classes, and pictures of another kind."""
     networks = {
         SHIPPED[0]: ("mnist", "clutter-10"),
         "plain-decay": ("mnist", "clutter-10"),
@@ -68,7 +68,7 @@ def vary_anchors(seed: int) -> Iterator[Case]:
 
 
 def forget_several(seed: int) -> Iterator[Case]:
-    """Several classes at once."""
+    """Forget several classes at once."""
     for network, forgotten in product((SHIPPED[0], "tutorial"), ((0, 4), (0, 2, 4, 6, 8))):
         setting = f"{len(forgotten)} of {CLASSES}, {SEVERAL_EACH} samples each"
         yield Case(setting, network, Draw(forgotten, seed, SEVERAL_EACH))
@@ -80,7 +80,7 @@ def forget_several(seed: int) -> Iterator[Case]:
 
 
 def forget_twins(seed: int) -> Iterator[Case]:
-    """Classes that are nearly the same as others."""
+    """Forget classes that are nearly the same as others."""
     networks = (SHIPPED[0], "plain-decay", "mlp-tanh")
     for network, (index, name) in product(networks, TWINS.items()):
         yield Case(name, network, Draw((index,), seed))
@@ -88,7 +88,7 @@ def forget_twins(seed: int) -> Iterator[Case]:
 
 
 def forget_rare(seed: int) -> Iterator[Case]:
-    """The rarest classes of networks that were trained on few images of them."""
+    """Forget rare classes and the most frequent one, of networks trained on uneven data."""
     for network, index in product(("imbalanced", "residual-silu"), (9, 8, 0)):
         yield Case(f"class {index}", network, Draw((index,), seed))
 
@@ -104,7 +104,7 @@ CONDITIONS: Mapping[str, Callable[[int], Iterator[Case]]] = {
 
 
 def list_cases(condition: str, seeds: int) -> list[Case]:
-    """The cases of a condition, draw by draw."""
+    """List the cases of a condition, draw by draw."""
     return [case for seed in range(seeds) for case in CONDITIONS[condition](seed)]
 
 

@@ -19,7 +19,7 @@ from studies.tables import Key, Row, get_key
 @data_root_option
 @cache_option
 @click.option("--exporter", "chosen", multiple=True, type=click.Choice(EXPORTERS))
-@click.option("--network", "networks", multiple=True, help="These networks alone.")
+@click.option("--network", "networks", multiple=True, help="Only these networks.")
 @fresh_option
 def exporters(
     data_root: Path,
@@ -50,7 +50,7 @@ def exporters(
 
 
 def order_rows(rows: Sequence[Row]) -> list[Row]:
-    """Rows in the order of the table; those that it no longer has are left out."""
+    """Sort rows as in the table, and leave out those that it no longer has."""
     cells = (cell for route in ROUTES for cell in route.cells)
     order: dict[Key, int] = {cell: place for place, cell in enumerate(cells)}
     known = [row for row in rows if get_key(row, KEY) in order]

@@ -24,7 +24,7 @@ class NotMadeError(Exception):
 
 
 def prepare_data(cache: Path, root: Path) -> None:
-    """Keep Fashion-MNIST as networks take it: [N, 32, 32], normalised."""
+    """Write Fashion-MNIST as networks take it: [N, 32, 32], normalised."""
     if (cache / _TEST).is_file():
         return
     dataset = load_dataset("fashion_mnist", root)
@@ -34,14 +34,14 @@ def prepare_data(cache: Path, root: Path) -> None:
 
 
 def normalise(split: Split) -> np.ndarray:
-    """Images [N, 28, 28, 1] as [N, 32, 32], with a black border."""
+    """Normalise images [N, 28, 28, 1] to [N, 32, 32], with a black border."""
     pixels = np.pad(split.images[..., 0], ((0, 0), (_BORDER, _BORDER), (_BORDER, _BORDER)))
     scaled: np.ndarray = ((pixels / 255 - _MEAN) / _STD).astype(np.float32)
     return scaled
 
 
 def make_file(cell: Cell, cache: Path) -> Path:
-    """The file of a cell, with all others of its network if they are not in the cache."""
+    """Make the file of a cell, and all others of its network, unless the cache has them."""
     route = next(each for each in ROUTES if each.exporter == cell.exporter)
     path = run_route(route, cell.network, cache) / f"{cell.format}.onnx"
     if not path.is_file():
@@ -52,7 +52,7 @@ def make_file(cell: Cell, cache: Path) -> Path:
 
 
 def run_route(route: Route, network: str, cache: Path) -> Path:
-    """The folder of a network's files; what they are made from comes first."""
+    """Return the folder of a network's files; what they are made from is made first."""
     folder = cache / route.exporter.replace(" ", "-") / network
     if (folder / _MADE).is_file():
         return folder
@@ -71,7 +71,7 @@ def run_route(route: Route, network: str, cache: Path) -> Path:
 
 
 def prepare_environment(name: str, cache: Path) -> Path:
-    """A Python that has the packages of a list, made once for each state of the list."""
+    """Make a Python with the packages of a list, once for each version of the list."""
     if not name:
         return Path(sys.executable)
     packages = _HERE / f"{name}.txt"

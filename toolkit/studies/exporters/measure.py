@@ -55,7 +55,7 @@ def measure_cell(cell: Cell, cache: Path) -> Row:
 
 
 def describe_promise(path: Path) -> str:
-    """What `inspect` says."""
+    """Return what `inspect` says."""
     try:
         report = inspect_model(InspectSettings(model=path))
     except NhleOnnxError as error:
@@ -65,7 +65,7 @@ def describe_promise(path: Path) -> str:
 
 
 def forget(path: Path, cache: Path) -> Row:
-    """The figures of `unlearn`, and its verdict; or the reason of its refusal, and what masking
+    """Return the figures and verdict of `unlearn`; if it refuses, the reason, and what masking
     alone does.
     """
     refused: Row = {}
@@ -109,7 +109,7 @@ def _read(path: Path) -> Pool:
 
 
 def shape_inputs(images: npt.NDArray[np.float32], target: ImageInput) -> npt.NDArray[Any]:
-    """Images [N, 32, 32] as the input that a graph declares."""
+    """Turn images [N, 32, 32] into the input that a graph declares."""
     shaped = images.reshape(len(images), *target.sample_shape)
     if target.dtype not in _LOWEST:
         return shaped
@@ -120,7 +120,7 @@ def shape_inputs(images: npt.NDArray[np.float32], target: ImageInput) -> npt.NDA
 
 
 def summarise(report: UnlearnReport) -> Row:
-    """The figures of a row."""
+    """Return the figures of a row."""
     failed = [check.name for check in report.checks if not check.passed]
     return {
         "Acc_F before": report.before.acc_f,

@@ -13,13 +13,13 @@ from studies.tasks import FORGET_SAMPLES
 NAME = "exporters"
 KEY = ("exporter", "network", "format")
 _INTRODUCTION = (
-    "Small networks, trained for seconds on Fashion-MNIST (32 × 32), written by what people export "
-    f"with, and made to forget class {FORGET} by `unlearn` with its defaults: {FORGET_SAMPLES} "
+    "Small networks, trained for seconds on Fashion-MNIST (32 × 32) and exported with the tools "
+    f"that people use, forget class {FORGET} by `unlearn` with its defaults: {FORGET_SAMPLES} "
     f"samples of the class, {ANCHORS} unlabelled anchors, judged on {JUDGED:,} test images. "
-    "`inspect` is what it promised. `method` is the default, or `cwm` where the default is "
-    "refused. `unmasked` is Acc_F with the original head. `trained` is the share of the weights "
-    "before the head that was trained. `s` is processor time. Each exporter runs in an environment "
-    "of its own, made by the command from the lists in `toolkit/studies/exporters`."
+    "`inspect`: the methods that it promised. `method`: the default, or `cwm` where the default "
+    "is refused. `unmasked`: Acc_F with the original head. `trained`: the trained share of the "
+    "weights before the head. `s`: processor time. Each exporter runs in an environment of its "
+    "own, which the command makes from the lists in `toolkit/studies/exporters`."
 )
 
 
@@ -29,9 +29,9 @@ def publish(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The page's text."""
+    """Return the page's text."""
     listed = sum(len([*route.cells]) for route in ROUTES)
-    left = f"{listed - len(rows)} more files of the list have not been measured yet."
+    left = f"{listed - len(rows)} more files of the list are not measured yet."
     parts = [_INTRODUCTION, count_verdicts(rows), *([left] if listed > len(rows) else [])]
     measured = [row for row in rows if row["Acc_F"] is not None]
     for (exporter,), group in group_rows(measured, "exporter").items():
@@ -45,13 +45,13 @@ def describe(rows: Sequence[Row]) -> str:
 
 
 def count_verdicts(rows: Sequence[Row]) -> str:
-    """How many files passed, and how many did not."""
+    """Count the files by verdict."""
     counts = Counter(row["verdict"].partition(":")[0] for row in rows)
     return f"{len(rows)} files: {', '.join(f'{n} {name}' for name, n in counts.most_common())}."
 
 
 def list_reasons(title: str, rows: Sequence[Row]) -> list[str]:
-    """A section of rows with their reasons, if there are any."""
+    """Return a section of rows with their reasons, if there are any."""
     if not rows:
         return []
     table = make_table([{name: row[name] for name in (*KEY, "reason")} for row in rows])

@@ -17,10 +17,10 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The files that a program makes of each of some networks.
+    """The files that a program makes from each of some networks.
 
-    `environment` names a list of pinned packages beside this file; an empty one is this
-    environment. `given` is what the program reads; without `formats` it makes a folder for others.
+    `environment` names a list of pinned packages beside this file; if empty, this environment is
+    used. `given` is what the program reads. Without `formats` it makes a folder that others read.
     """
 
     exporter: str
@@ -32,7 +32,7 @@ class Route:
 
     @property
     def cells(self) -> Iterator[Cell]:
-        """Every file."""
+        """Its files."""
         return (
             Cell(self.exporter, network, name) for network in self.networks for name in self.formats
         )

@@ -1,4 +1,4 @@
-"""Networks as other people train them, to measure whether the tool's default travels."""
+"""Networks as other people train them: does the tool's default work on these, too?"""
 
 from pathlib import Path
 

@@ -50,13 +50,13 @@ class Network:
     hidden: int = 0
 
     def activate(self) -> nn.Module:
-        """A new activation."""
+        """Make a new activation."""
         return ACTIVATIONS[self.activation]()
 
     def convolve(
         self, before: int, after: int, kernel: int = 3, stride: int = 1, groups: int = 1
     ) -> nn.Sequential:
-        """Convolution and normalisation, without activation."""
+        """Make a convolution and its normalisation, without activation."""
         return nn.Sequential(
             nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups),
             NORMS[self.norm](after),
@@ -72,7 +72,7 @@ class Stacked(nn.Module):
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of images [N, C, H, W]."""
+        """Return logits of images [N, C, H, W]."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
 
@@ -87,13 +87,13 @@ class Residual(nn.Module):
         self.after = after
 
     def forward(self, features: Tensor) -> Tensor:
-        """The sum, activated."""
+        """Return the sum, activated."""
         out: Tensor = self.after(self.branch(features) + self.shortcut(features))
         return out
 
 
 class Squeeze(nn.Module):
-    """Channels weighed by what they hold on average (squeeze and excitation)."""
+    """Channels weighed by their means (squeeze and excitation)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -106,13 +106,13 @@ class Squeeze(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features [N, C, H, W]."""
+        """Return features [N, C, H, W]."""
         out: Tensor = features * self.weigh(features)
         return out
 
 
 class WindowBlock(nn.Module):
-    """A transformer block within windows of a map (Swin), which may be shifted by half of one.
+    """A transformer block within windows of a map (Swin), which may be shifted by half a window.
 
     A shift wraps around the edge, where Swin masks what does not belong together.
     """
@@ -124,7 +124,7 @@ class WindowBlock(nn.Module):
         self.block = EncoderBlock(dim, max(1, dim // 16), fused=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features [N, H, W, D]."""
+        """Return features [N, H, W, D]."""
         moved = features.roll((-self.shift, -self.shift), (1, 2)) if self.shift else features
         count, height, width, dim = moved.shape
         side = self.window
@@ -155,7 +155,7 @@ class Swin(nn.Module):
         self.classifier = nn.Linear(widths[-1], shape.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of images [N, C, H, W]."""
+        """Return logits of images [N, C, H, W]."""
         features = self.embed(images).permute(0, 2, 3, 1)
         for index, stage in enumerate(self.stages):
             if index:
@@ -167,7 +167,7 @@ class Swin(nn.Module):
 
 
 class MobileViTBlock(nn.Module):
-    """Attention among the pixels that hold one place in patches of 2 x 2, between convolutions."""
+    """Attention among pixels at the same place of 2 x 2 patches, between convolutions."""
 
     def __init__(self, network: Network, channels: int) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class MobileViTBlock(nn.Module):
         self.fuse = nn.Sequential(network.convolve(2 * channels, channels), network.activate())
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features [N, C, H, W]."""
+        """Return features [N, C, H, W]."""
         count, dim, height, width = features.shape
         rows, columns = height // 2, width // 2
         pixels = self.local(features).reshape(count, dim, rows, 2, columns, 2)

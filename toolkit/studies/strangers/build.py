@@ -20,14 +20,14 @@ from studies.strangers.pictures import DATA, make_dataset
 from studies.strangers.recipes import Samples, train_network
 from studies.strangers.table import Exporter, Stranger
 
-POOL = 200  # training images of a class that samples are drawn from
+POOL = 200  # training images of each class, from which samples are drawn
 _POOL_TOTAL = 20_000
 _POOL_PIXELS = 2**27
 _OPSET = 17
 
 
 class Files(NamedTuple):
-    """Where a network is."""
+    """The files of a network."""
 
     folder: Path
 
@@ -64,18 +64,18 @@ class DataFiles(NamedTuple):
 
 
 def locate(stranger: Stranger, cache: Path) -> Files:
-    """Where a network is kept."""
+    """Return where a network is kept."""
     return Files(cache / "networks" / stranger.name)
 
 
 def locate_data(name: str, cache: Path) -> DataFiles:
-    """Where a data set is kept; another definition of it has another place."""
+    """Return where a data set is kept; another definition of it has another place."""
     digest = hashlib.sha256(repr(DATA[name]).encode()).hexdigest()[:8]
     return DataFiles(cache / "data" / f"{name}.{digest}")
 
 
 def is_built(stranger: Stranger, cache: Path) -> bool:
-    """Whether the cache holds the network as the table has it."""
+    """Whether the cache holds the network that the table describes."""
     record = locate(stranger, cache).record
     return record.is_file() and json.loads(record.read_text("utf-8"))["stranger"] == describe(
         stranger
@@ -83,14 +83,14 @@ def is_built(stranger: Stranger, cache: Path) -> bool:
 
 
 def describe(stranger: Stranger) -> dict[str, Any]:
-    """A row of the table with its data set, as JSON has it."""
+    """Return a row of the table with its data set, as it reads after JSON."""
     row = {**asdict(stranger), "images": asdict(DATA[stranger.data])}
     described: dict[str, Any] = json.loads(json.dumps(row))
     return described
 
 
 def build_stranger(stranger: Stranger, root: Path, cache: Path) -> dict[str, Any]:
-    """Train, export, test; the record of it."""
+    """Train, export and test; return the record."""
     dataset = open_pictures(stranger.data, root, cache)
     shape = get_shape(stranger.data)
     first = stranger.recipe.pretrained_on
@@ -117,13 +117,13 @@ def build_stranger(stranger: Stranger, root: Path, cache: Path) -> dict[str, Any
 
 
 def get_shape(name: str) -> Shape:
-    """What a network for a data set takes and answers."""
+    """Return the images and classes of a network for a data set."""
     data = DATA[name]
     return Shape(data.classes, data.channels, data.extent)
 
 
 def open_pictures(name: str, root: Path, cache: Path) -> Dataset:
-    """A data set from the cache, or made and kept there, also as model inputs."""
+    """Open a data set from the cache; make it first, also as model inputs, if it is not there."""
     files = locate_data(name, cache)
     if not files.pictures.is_file():
         dataset = make_dataset(name, DATA[name], root)
@@ -136,7 +136,7 @@ def open_pictures(name: str, root: Path, cache: Path) -> Dataset:
 
 
 def write_inputs(dataset: Dataset, files: DataFiles) -> None:
-    """The test images, and the first of each class that is trained on, as networks take them."""
+    """Write test images, and the first training images of each class, as networks take them."""
     shape, statistics = get_shape(dataset.name), measure_statistics(dataset)
     room = _POOL_PIXELS // (shape.channels * shape.extent**2)
     most = max(1, min(POOL, min(_POOL_TOTAL, room) // shape.classes))
@@ -151,13 +151,13 @@ def write_inputs(dataset: Dataset, files: DataFiles) -> None:
 
 
 def measure_statistics(dataset: Dataset) -> tuple[float, float]:
-    """Mean and standard deviation of some training pixels, scaled to 0-1."""
+    """Return mean and standard deviation of some training pixels, scaled to 0-1."""
     pixels = dataset.train.images[:2000]
     return float(pixels.mean() / 255), float(pixels.std() / 255)
 
 
 def convert(split: Split, shape: Shape, statistics: tuple[float, float] = (0.5, 0.5)) -> Samples:
-    """Images [N, H, W, C] as inputs [N, C, H, W] of a shape, normalised."""
+    """Turn images [N, H, W, C] into inputs [N, C, H, W] of a shape, normalised."""
     mean, std = statistics
     images = torch.from_numpy(split.images).permute(0, 3, 1, 2)
     inputs = images.float().div_(255).sub_(mean).div_(std)
@@ -168,7 +168,7 @@ def convert(split: Split, shape: Shape, statistics: tuple[float, float] = (0.5, 
 
 
 def export(model: nn.Module, example: Tensor, exporter: Exporter, path: Path) -> None:
-    """Write ONNX with any number of images a batch."""
+    """Write ONNX that takes batches of any size."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, about its own exporters
         if exporter == "dynamo":

@@ -28,14 +28,14 @@ half_option = click.option(
     help="Which half of the networks.",
 )
 only_option = click.option(
-    "--only", multiple=True, type=click.Choice(NAMES), help="These networks alone."
+    "--only", multiple=True, type=click.Choice(NAMES), help="Only these networks."
 )
 draws_option = click.option(
     "--draws",
     type=click.IntRange(1, DRAWS),
     default=DRAWS,
     show_default=True,
-    help="How many draws of samples of each class.",
+    help="Draws of samples for each class.",
 )
 zoo_option = click.option(
     "--cache",
@@ -73,7 +73,7 @@ def build(data_root: Path, cache: Path, half: str, only: Sequence[str]) -> None:
 def run(cache: Path, half: str, only: Sequence[str], draws: int, fresh: bool) -> None:  # noqa: FBT001
     """Run the default on three classes of each network; rows measured before are kept."""
     if fresh and half == "final":
-        message = "the final half is measured once; only what an interrupt left out is added"
+        message = "the final half is measured once; only cells that are missing can be added"
         raise click.UsageError(message)
     chosen = choose(half, only)
     require_built(chosen, cache)
@@ -89,8 +89,8 @@ def run(cache: Path, half: str, only: Sequence[str], draws: int, fresh: bool) ->
 
 
 def plan_cells(chosen: Sequence[Stranger], draws: int) -> list[tuple[Stranger, Cell]]:
-    """Draw by draw and class by class, each over all networks: a run that is cut short has some
-    of every network.
+    """List cells draw by draw and class by class, over all networks: an interrupted run then has
+    some of every network.
     """
     listed = [
         (place, stranger, cell)
@@ -104,7 +104,7 @@ def plan_cells(chosen: Sequence[Stranger], draws: int) -> list[tuple[Stranger, C
 @strangers.command()
 @zoo_option
 def courses(cache: Path) -> None:
-    """Draw how training goes on three networks of the development half, for the page."""
+    """Draw, for the page, how three networks of the development half are trained."""
     require_built(
         [each for each in STRANGERS if each.name in {name for name, _ in SUBJECTS}], cache
     )
@@ -112,7 +112,7 @@ def courses(cache: Path) -> None:
 
 
 def require_built(chosen: Sequence[Stranger], cache: Path) -> None:
-    """Name what the cache lacks."""
+    """Raise a UsageError that names the networks that the cache lacks."""
     missing = [stranger.name for stranger in chosen if not is_built(stranger, cache)]
     if missing:
         message = f"not built yet, see `strangers build`: {', '.join(missing)}"
@@ -120,7 +120,7 @@ def require_built(chosen: Sequence[Stranger], cache: Path) -> None:
 
 
 def choose(half: str, only: Sequence[str]) -> list[Stranger]:
-    """The rows of a half, or some of them."""
+    """Choose the networks of a half, or some of them."""
     return [
         stranger
         for stranger in STRANGERS

@@ -20,7 +20,7 @@ class Subject(NamedTuple):
     forgotten: int
 
 
-# One that is easy, one whose steps are noisy, and one that does not forget within its bound
+# One that is easy, one with noisy steps, and one that does not forget within its drift bound
 SUBJECTS = (
     Subject("plain-dropout", 0),
     Subject("depthwise-hard-swish", 0),
@@ -29,7 +29,7 @@ SUBJECTS = (
 
 
 def draw(cache: Path) -> None:
-    """Forget a class of each network, and draw the courses of its training."""
+    """Forget a class of each network, and draw the course of training."""
     by_name = {stranger.name: stranger for stranger in STRANGERS}
     courses = {
         f"{name}, class {index}": trace(unlearn_cell(by_name[name], Cell(index, 0), cache))
@@ -40,7 +40,7 @@ def draw(cache: Path) -> None:
 
 
 def trace(report: UnlearnReport) -> Mapping[str, Course]:
-    """What training measured and set in each step, with the limits that it keeps to."""
+    """Return what training measured and set in each step, with its limits."""
     points, method = report.trajectory, report.method
     return {
         "surest sample's margin": Course(

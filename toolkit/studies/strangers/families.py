@@ -17,12 +17,12 @@ from studies.strangers.blocks import (
 
 
 def build(network: Network, shape: Shape) -> nn.Module:
-    """A new network."""
+    """Build a network with new weights."""
     return FAMILIES[network.family](network, shape)
 
 
 def build_mlp(network: Network, shape: Shape) -> nn.Module:
-    """Linear layers over the pixels."""
+    """Build linear layers over the pixels."""
     layers: list[nn.Module] = [nn.Flatten()]
     before = shape.channels * shape.extent**2
     for width in network.widths:
@@ -32,7 +32,7 @@ def build_mlp(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_lenet(network: Network, shape: Shape) -> nn.Module:
-    """Two convolutions of 5 x 5 with average pooling, two linear layers, as in 1998."""
+    """Build two 5 x 5 convolutions with average pooling and two linear layers, as in 1998."""
     first, second = network.widths
     side = (shape.extent // 2 - 4) // 2
     features = nn.Sequential(
@@ -45,7 +45,7 @@ def build_lenet(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_plain(network: Network, shape: Shape) -> nn.Module:
-    """Convolutions of 3 x 3, halved by max pooling after each width, as in VGG."""
+    """Build 3 x 3 convolutions with max pooling after each width, as in VGG."""
     layers: list[nn.Module] = []
     before, side = shape.channels, shape.extent
     for width in network.widths:
@@ -58,7 +58,7 @@ def build_plain(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_all_convolutional(network: Network, shape: Shape) -> nn.Module:
-    """A plain network whose head is a 1 x 1 convolution, pooled behind it, as in SqueezeNet."""
+    """Build a plain network whose head is a 1 x 1 convolution before pooling, as in SqueezeNet."""
     plain = build_plain(network, shape)
     features = plain.get_submodule("features")
     head = nn.Conv2d(network.widths[-1], shape.classes, 1)
@@ -66,7 +66,7 @@ def build_all_convolutional(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_residual(network: Network, shape: Shape) -> nn.Module:
-    """Basic blocks, halved by stride, as in ResNet."""
+    """Build basic blocks with strides, as in ResNet."""
     before, side, layers = _make_stem(network, shape)
     for stage, width in enumerate(network.widths):
         for index in range(network.depth):
@@ -85,7 +85,7 @@ def build_residual(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_depthwise(network: Network, shape: Shape) -> nn.Module:
-    """Inverted residuals around depthwise convolutions, as in MobileNet; V3's have `squeeze`."""
+    """Build inverted residuals, as in MobileNet; with hard-swish they have `Squeeze`, as in V3."""
     before, side, layers = _make_stem(network, shape, most=14)
     squeezes = network.activation == "hard-swish"
     for stage, width in enumerate(network.widths):
@@ -107,7 +107,7 @@ def build_depthwise(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_vit(network: Network, shape: Shape) -> nn.Module:
-    """A vision transformer of `depth` blocks, on eight patches a side."""
+    """Build a vision transformer of `depth` blocks, on 8 x 8 patches."""
     (dim,) = network.widths
     transformer = VisionTransformer(
         shape.classes, shape.extent, shape.extent // 8, dim, network.depth, max(1, dim // 16)
@@ -117,12 +117,12 @@ def build_vit(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_swin(network: Network, shape: Shape) -> nn.Module:
-    """Attention in shifted windows."""
+    """Build a network with attention in shifted windows."""
     return Swin(shape, network.widths, network.depth)
 
 
 def build_convnext(network: Network, shape: Shape) -> nn.Module:
-    """ConvNeXt, whose layer scale starts where a short training gets on."""
+    """Build a ConvNeXt with a larger initial layer scale, which a short training needs."""
     convnext = ConvNeXt(shape.classes, network.widths, (network.depth,) * len(network.widths))
     convnext.features[0] = nn.Conv2d(shape.channels, network.widths[0], 4, 4)
     for name, parameter in convnext.named_parameters():
@@ -132,7 +132,7 @@ def build_convnext(network: Network, shape: Shape) -> nn.Module:
 
 
 def build_mobilevit(network: Network, shape: Shape) -> nn.Module:
-    """Strided convolutions, then blocks of convolutions around attention."""
+    """Build strided convolutions, then blocks of convolutions around attention."""
     before, side, layers = _make_stem(network, shape, most=14)
     for width in network.widths[1:]:
         layers += [network.convolve(before, width, 3, 2), network.activate()]
@@ -142,7 +142,7 @@ def build_mobilevit(network: Network, shape: Shape) -> nn.Module:
 
 
 def _make_stem(network: Network, shape: Shape, most: int = 32) -> tuple[int, int, list[nn.Module]]:
-    """The first convolution, so strided that about `most` pixels a side go on."""
+    """Make the first convolution, with a stride that leaves about `most` pixels a side."""
     stride = max(1, shape.extent // most)
     kernel = 3 if stride <= 2 else stride + 1  # noqa: PLR2004 - wide enough to see each pixel
     first = network.widths[0]
@@ -153,7 +153,7 @@ def _make_stem(network: Network, shape: Shape, most: int = 32) -> tuple[int, int
 def _finish(
     network: Network, layers: list[nn.Module], channels: int, side: int, classes: int
 ) -> nn.Module:
-    """Pooled features, or all of them through a hidden layer, and a linear classifier."""
+    """Add pooling, or a hidden layer over all features, and a linear classifier."""
     if not network.hidden:
         layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         return Stacked(nn.Sequential(*layers), nn.Linear(channels, classes))

@@ -1,6 +1,6 @@
-"""Characters in the typefaces of this machine: plain, or in colour on textures like house numbers.
+"""Characters in this machine's typefaces: plain, or in colour on textures, like house numbers.
 
-Every image follows from the faces found and a seed.
+The typefaces and a seed determine every image.
 """
 
 from collections.abc import Sequence
@@ -35,13 +35,13 @@ class Look(NamedTuple):
 
 
 def find_faces(root: Path = FONTS) -> tuple[Path, ...]:
-    """Scalable typefaces in a folder, by name, so that every machine with them has one order."""
+    """Find the scalable typefaces in a folder, in the same order on every machine."""
     paths = [path for path in root.rglob("*") if path.suffix in {".ttf", ".otf"}]
     return tuple(sorted(paths, key=lambda path: path.name))
 
 
 def list_texts(count: int, faces: Sequence[Path]) -> list[str]:
-    """What each class shows."""
+    """List what each class shows."""
     if count == 1000:  # noqa: PLR2004 - letters of all alphabets that enough typefaces hold
         return [text for text in _LETTERS if len(find_able(text, faces)) >= _ENOUGH_FACES][:count]
     if count == 100:  # noqa: PLR2004 - numbers of two digits
@@ -51,13 +51,13 @@ def list_texts(count: int, faces: Sequence[Path]) -> list[str]:
 
 
 def find_able(text: str, faces: Sequence[Path]) -> list[Path]:
-    """The faces that draw every character of a text."""
+    """Find the faces that have every character of a text."""
     points = set(map(ord, text))
     return [face for face in faces if points <= _list_characters(face)]
 
 
 def render(texts: Sequence[str], faces: Sequence[Path], look: Look, count: int, seed: int) -> Split:
-    """`count` images [N, E, E, 1 or 3], classes in turn, each in a face drawn at random."""
+    """Render `count` images [N, E, E, 1 or 3], classes in turn, each in a random face."""
     rng = np.random.default_rng(seed)
     able = {text: find_able(text, faces) for text in texts}
     labels = np.arange(count) % len(texts)
@@ -68,7 +68,7 @@ def render(texts: Sequence[str], faces: Sequence[Path], look: Look, count: int, 
 def render_one(
     texts: Sequence[str], able: dict[str, list[Path]], label: int, look: Look, rng: Rng
 ) -> npt.NDArray[np.uint8]:
-    """One image of a class."""
+    """Render one image of a class."""
     text = texts[label]
     face = able[text][rng.integers(len(able[text]))]
     shape = _place(text, face, look.extent, 0, rng)
@@ -85,7 +85,7 @@ def render_one(
 
 
 def make_texture(extent: int, rng: Rng) -> Image.Image:
-    """Smooth patches of colour under grain."""
+    """Make smooth patches of colour under grain."""
     cells = int(rng.integers(1, 7))
     coarse = rng.integers(0, 256, 3) + rng.normal(0, 35, (cells, cells, 3))
     patches = Image.fromarray(coarse.clip(0, 255).astype(np.uint8)).resize((extent, extent))
@@ -94,7 +94,7 @@ def make_texture(extent: int, rng: Rng) -> Image.Image:
 
 
 def contrast_with(picture: Image.Image, rng: Rng) -> tuple[int, int, int]:
-    """A colour that stands out from a picture."""
+    """Choose a colour that stands out from a picture."""
     ground = np.asarray(picture).mean((0, 1))
     colours = rng.integers(0, 256, (8, 3))
     red, green, blue = colours[np.abs(colours - ground).sum(1).argmax()]
@@ -102,7 +102,7 @@ def contrast_with(picture: Image.Image, rng: Rng) -> tuple[int, int, int]:
 
 
 def _place(text: str, face: Path, extent: int, side: int, rng: Rng) -> Image.Image:
-    """A text as a mask, turned a little; a neighbour of `side` mostly beyond the edge."""
+    """Draw a text as a mask, turned a little; a neighbour on a `side` is mostly cut off."""
     glyph = _draw(text, face)
     height = rng.uniform(0.55, 0.85) * extent
     width = min(height * glyph.width / glyph.height, 0.9 * extent)
@@ -126,7 +126,7 @@ def _draw(text: str, face: Path) -> Image.Image:
 
 @cache
 def _list_characters(face: Path) -> frozenset[int]:
-    """The code points that a face has glyphs for."""
+    """List the code points that a face has glyphs for."""
     with TTFont(face, lazy=True) as font:
         return frozenset(font.getBestCmap() or ())
 

@@ -1,4 +1,4 @@
-"""The page of `strangers`: how far the default travels, network by network, and what it missed."""
+"""The page of `strangers`: how the default does on each network, and the cells that miss."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
@@ -17,14 +17,14 @@ MAX_UNMASKED = 0.02
 MIN_DELTA = -0.02
 _BY_NAME = {stranger.name: stranger for stranger in STRANGERS}
 _INTRODUCTION = (
-    f"`unlearn` with no option on {len(STRANGERS)} small networks that differ in what strangers' "
-    "networks differ in: recipe, architecture, data. Half of them, fixed before anything was "
+    f"`unlearn` with no option on {len(STRANGERS)} small networks that differ as other people's "
+    "networks do: in recipe, architecture and data. Half of them, fixed before anything was "
     "measured, are for development; the other half is for one final run. Three classes of each "
     f"network, up to {DRAWS} draws of {FORGET_SAMPLES} forget samples and {ANCHORS} unlabelled "
     "anchors of the other classes; judged on all test images. `unmasked` is Acc_F with the "
-    f"original head put back. A cell keeps the limits with unmasked ≤ {MAX_UNMASKED} and "
-    f"ΔAcc_R ≥ {MIN_DELTA}; the tool's own verdict is by the limits it has by default, on the "
-    "same images."
+    f"original head put back. A cell keeps the limits of this page with unmasked ≤ {MAX_UNMASKED} "
+    f"and ΔAcc_R ≥ {MIN_DELTA}; `verdict` is the tool's own, by its default limits, on the same "
+    "images."
 )
 _COURSES = (
     f"![Margin, drift, weight and step size of each step]({PICTURE})\n\n"
@@ -36,13 +36,14 @@ _COURSES = (
 _DEVELOPMENT = "The half that the method was developed on."
 _FINAL = (
     "The half that was kept aside: its recipes were fixed beforehand, each cell was run once, and "
-    "nothing was changed for what a cell showed. The first draw of the 23 networks that train "
-    "fastest came first; since then, where training settles within the drift's bound in vain, the "
-    "bound doubles, which exporters' networks had shown the need for, and the other cells came."
+    "nothing was changed because of a result. The first draw of the 23 networks that train "
+    "fastest was measured first. All other cells followed a change that exporters' networks had "
+    "called for: where training settles within the drift bound and has not forgotten, the bound "
+    "doubles."
 )
 _ORDERS: Mapping[Half, str] = {
-    "development": "first come those that the table has first",
-    "final": "first come those whose like in the other half trained fastest",
+    "development": "networks are measured in the table's order",
+    "final": "networks are measured first whose counterparts in the other half trained fastest",
 }
 _HALVES: Mapping[Half, str] = {"development": _DEVELOPMENT, "final": _FINAL}
 _FIGURES = (
@@ -65,7 +66,7 @@ def publish(rows: Sequence[Row]) -> None:
 
 
 def describe(rows: Sequence[Row]) -> str:
-    """The page's text; it says which half has been measured."""
+    """Return the page's text, which says which half was measured."""
     parts = [_INTRODUCTION, _COURSES]
     for half, note in _HALVES.items():
         chosen = [row for row in rows if _BY_NAME[row["network"]].half == half]
@@ -85,7 +86,7 @@ def name_missing(half: Half, rows: Sequence[Row]) -> str:
 
 
 def describe_half(rows: Sequence[Row]) -> str:
-    """All cells together, each network, and each cell that missed."""
+    """Describe all cells together, each network, and each cell that missed."""
     networks = [
         describe_network(_BY_NAME[name]) | summarise(part)
         for (name,), part in group_rows(rows, "network").items()
@@ -103,7 +104,7 @@ def describe_half(rows: Sequence[Row]) -> str:
 
 
 def describe_network(stranger: Stranger) -> Row:
-    """What it is."""
+    """Say what a network is."""
     return {
         "network": stranger.name,
         "kind": stranger.network.family,
@@ -112,7 +113,7 @@ def describe_network(stranger: Stranger) -> Row:
 
 
 def summarise(rows: Sequence[Row]) -> Row:
-    """Medians, the worst, and the share of cells within limits; what was refused is no figure."""
+    """Return medians, the worst, and the share of cells within limits; refusals have no figures."""
     measured = [row for row in rows if row["unmasked"] is not None]
     kept = sum(keeps_limits(row) for row in rows)
     summary: Row = {

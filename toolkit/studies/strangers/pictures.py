@@ -29,8 +29,8 @@ _ITEMS = 10  # classes of Fashion-MNIST
 class Data:
     """A data set of `train` and `test` images, [extent, extent, channels] each.
 
-    `rarest` is how often the last class occurs for each time that the first one does; those
-    between fall off exponentially.
+    `rarest` is the frequency of the last class relative to the first; those between fall off
+    exponentially.
     """
 
     origin: str
@@ -43,13 +43,13 @@ class Data:
 
 
 def make_dataset(name: str, data: Data, root: Path) -> Dataset:
-    """Both splits; `root` holds the folders of MNIST and Fashion-MNIST."""
+    """Make both splits; `root` holds the folders of MNIST and Fashion-MNIST."""
     train, test = ORIGINS[data.origin](data, root)
     return Dataset(name, data.classes, thin_out(train, data.rarest, data.classes), test)
 
 
 def thin_out(split: Split, rarest: float, classes: int) -> Split:
-    """A split in which each class is rarer than the one before it."""
+    """Leave out images, so that each class is rarer than the one before it."""
     counts = np.bincount(split.labels, minlength=classes)
     kept = (counts * rarest ** (np.arange(classes) / (classes - 1))).round()
     rank = np.zeros(len(split.labels), np.int64)
@@ -60,7 +60,7 @@ def thin_out(split: Split, rarest: float, classes: int) -> Split:
 
 
 def read_grey(origin: str, data: Data, root: Path) -> tuple[Split, Split]:
-    """MNIST or Fashion-MNIST, with two classes its coarse split, at the extent asked for."""
+    """Read MNIST or Fashion-MNIST at an extent; two classes are merged from its ten."""
     dataset = load_dataset(origin, root)
     train, test = (
         _convert(_take(split, count), origin, data)
@@ -70,7 +70,7 @@ def read_grey(origin: str, data: Data, root: Path) -> tuple[Split, Split]:
 
 
 def render_glyphs(data: Data, _root: Path) -> tuple[Split, Split]:
-    """Characters: bright on black where grey, on textures where in colour."""
+    """Render characters: grey ones on black, or coloured ones on textures."""
     faces = find_faces()
     texts = list_texts(data.classes, faces)
     look = Look(data.extent, textured=data.channels > 1)
@@ -81,8 +81,8 @@ def render_glyphs(data: Data, _root: Path) -> tuple[Split, Split]:
 
 
 def compose(data: Data, root: Path) -> tuple[Split, Split]:
-    """Several Fashion-MNIST items in colour on a texture; the large one is the class, with 100
-    classes together with the small one beside it.
+    """Compose Fashion-MNIST items in colour on a texture. The large one is the class; of 100
+    classes, the large and the small one together.
     """
     dataset = load_dataset("fashion_mnist", root)
     return (
@@ -92,7 +92,7 @@ def compose(data: Data, root: Path) -> tuple[Split, Split]:
 
 
 def compose_one(items: npt.NDArray[np.uint8], extent: int, rng: Rng) -> npt.NDArray[np.uint8]:
-    """The first item large, the others small and behind it."""
+    """Draw the first item large, and the others small and behind it."""
     picture = make_texture(extent, rng)
     for item in items[:0:-1]:
         small = rng.uniform(0.4, 0.55)
@@ -128,7 +128,7 @@ def _compose_split(split: Split, data: Data, count: int, seed: int) -> Split:
 
 
 def _take(split: Split, count: int) -> Split:
-    """The first `count`, in file order, which is random in both data sets."""
+    """Take the first `count`, in file order, which is random in both data sets."""
     return Split(split.images[:count], split.labels[:count])
 
 

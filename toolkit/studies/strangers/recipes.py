@@ -1,4 +1,4 @@
-"""How a stranger trains: one loop with what people turn on and off."""
+"""How a stranger trains: one loop, with the options that people use."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,14 +13,14 @@ from studies.strangers.blocks import Network, Shape
 from studies.strangers.families import build
 
 _TEMPERATURE = 4.0  # of a teacher's answers
-_RISE = 0.1  # of a one-cycle schedule
+_RISE = 0.1  # share of a one-cycle schedule in which the rate rises
 _LEAST = 1e-3
 _ZERO = 0.002  # a running loss that people call zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`steps` is the most that are taken; `to_zero` ends sooner, at zero loss.
+    """How a network is trained: in at most `steps`; `to_zero` ends sooner, at zero loss.
 
     `noise` is the share of labels that are drawn at random. A `teacher` is trained first, by the
     same recipe. `pretrained_on` names the data of a first training, after which the network gets
@@ -54,7 +54,7 @@ class Samples(NamedTuple):
 def train_network(
     network: Network, recipe: Recipe, shape: Shape, train: Samples, first: Samples | None = None
 ) -> nn.Module:
-    """A network in inference mode, trained by its recipe, on `first` before if given."""
+    """Train a network by its recipe, first on `first` if given; return it in inference mode."""
     torch.manual_seed(recipe.seed)
     teacher = None
     if recipe.teacher:
@@ -93,13 +93,13 @@ def fit(model: nn.Module, train: Samples, recipe: Recipe, teacher: nn.Module | N
 
 
 def spoil_labels(labels: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Labels; a share of them is drawn at random."""
+    """Replace a share of the labels with random ones."""
     random = torch.randint(int(labels.max()) + 1, labels.shape, generator=generator)
     return torch.where(torch.rand(labels.shape, generator=generator) < share, random, labels)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """What the recipe names."""
+    """Make the optimizer that the recipe names."""
     parameters, decay = model.parameters(), recipe.weight_decay
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
@@ -110,7 +110,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def scale_rate(recipe: Recipe, step: int) -> float:
-    """The share of `lr` at a step: all of it, or up for a tenth of the steps and down to 0."""
+    """Return the share of `lr` at a step: 1, or up for a tenth of the steps and then down to 0."""
     if recipe.schedule == "constant":
         return 1.0
     done = step / recipe.steps
@@ -118,7 +118,7 @@ def scale_rate(recipe: Recipe, step: int) -> float:
 
 
 class Batch(NamedTuple):
-    """Inputs, their labels, those that are mixed in, and how much is left of the first."""
+    """Inputs, their labels, those that are mixed in, and the share of the former."""
 
     inputs: Tensor
     labels: Tensor
@@ -127,7 +127,7 @@ class Batch(NamedTuple):
 
 
 def augment(samples: Samples, recipe: Recipe, generator: torch.Generator) -> Batch:
-    """Shifted, mirrored, and with mixup blended with each other."""
+    """Shift, mirror, and with mixup blend the samples."""
     inputs, labels = samples
     if recipe.shift or recipe.mirrors:
         inputs = flip_and_shift(inputs, recipe.shift, generator, mirrors=recipe.mirrors)
@@ -139,7 +139,7 @@ def augment(samples: Samples, recipe: Recipe, generator: torch.Generator) -> Bat
 def measure_loss(
     model: nn.Module, batch: Batch, recipe: Recipe, teacher: nn.Module | None
 ) -> Tensor:
-    """Cross-entropy, or the distance to a teacher's softened answers."""
+    """Measure the cross-entropy, or the distance to a teacher's softened answers."""
     logits = model(batch.inputs)
     if teacher:
         with torch.no_grad():

@@ -23,7 +23,7 @@ from studies.tasks import FORGET_SAMPLES
 
 ANCHORS = 144
 DRAWS = 3
-EVERY = 2**16  # samples of a class: all that are given
+EVERY = 2**16  # samples of a class: more than are ever given
 REFUSED = "refused"
 
 
@@ -35,8 +35,8 @@ class Cell(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Classes to forget, `samples` of each, and `anchors` in all, by a seed: of `shown` classes, or
-    of any others.
+    """Classes to forget, `samples` of each, and `anchors` in all, drawn by a seed from the classes
+    `shown`, or from all others.
     """
 
     forgotten: tuple[int, ...]
@@ -54,7 +54,7 @@ class Pool(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A model, what samples are drawn from, and the test set; `others` are pictures that serve as
+    """A model, the pool that samples are drawn from, and the test set. If given, `others` serve as
     anchors in place of the pool's.
     """
 
@@ -65,19 +65,19 @@ class Subject(NamedTuple):
 
 
 def list_cells(classes: int) -> list[Cell]:
-    """Three classes, spread over all (both, of two), draw by draw."""
+    """List three classes that are spread over all (or both of two), draw by draw."""
     spread = sorted({share * classes // 5 for share in (0, 2, 4)})
     return [Cell(index, seed) for seed, index in product(range(DRAWS), spread)]
 
 
 def read_pool(path: Path) -> Pool:
-    """What samples are drawn from."""
+    """Read the pool that samples are drawn from."""
     with np.load(path) as held:
         return Pool(held["x"], held["y"])
 
 
 def draw_samples(pool: Pool, draw: Draw) -> Pool:
-    """Samples of the classes, one after another, and anchors behind them."""
+    """Draw samples of the classes, one class after another, and then anchors."""
     rng = np.random.default_rng([draw.seed, *draw.forgotten])
     order = rng.permutation(len(pool.labels))
     labels = pool.labels[order]
@@ -90,13 +90,13 @@ def draw_samples(pool: Pool, draw: Draw) -> Pool:
 
 
 def open_subject(stranger: Stranger, cache: Path) -> Subject:
-    """A network of the zoo."""
+    """Open a network of the zoo."""
     files = locate_data(stranger.data, cache)
     return Subject(locate(stranger, cache).model, read_pool(files.pool), files.test)
 
 
 def measure_cell(stranger: Stranger, cell: Cell, cache: Path) -> Row:
-    """The row of a cell."""
+    """Measure the row of a cell."""
     row = {"network": stranger.name, "forget": cell.forgotten, "seed": cell.seed}
     start = time.process_time()
     try:
@@ -128,7 +128,7 @@ def unlearn(subject: Subject, draw: Draw) -> UnlearnReport:
 
 
 def write_samples(subject: Subject, draw: Draw, folder: Path) -> dict[str, Any]:
-    """Write what the tool is given; the settings that name it."""
+    """Write what the tool is given, and return the settings that name it."""
     path, others = folder / "samples.npz", subject.others
     if others is None:
         samples = draw_samples(subject.pool, draw)
@@ -144,7 +144,7 @@ def write_samples(subject: Subject, draw: Draw, folder: Path) -> dict[str, Any]:
 
 
 def summarise(report: UnlearnReport) -> Row:
-    """The figures of a row."""
+    """Return the figures of a row."""
     return {
         "Acc_F before": report.before.acc_f,
         "Acc_F": report.after.acc_f,
@@ -158,13 +158,13 @@ def summarise(report: UnlearnReport) -> Row:
 
 
 def name_verdict(report: UnlearnReport) -> str:
-    """The tool's own verdict, with the gates that it comes from."""
+    """Return the tool's own verdict, with the gates that led to it."""
     failed = [check.name for check in report.checks if check.verdict == report.verdict != "passed"]
     verdict = report.verdict.upper().replace("-", " ")
     return f"{verdict}: {', '.join(failed)}" if failed else verdict
 
 
 def refuse(error: NhleOnnxError) -> dict[str, Any]:
-    """The row of a request that the tool turns down, or cannot carry out."""
+    """Return the row of a request that the tool refuses, or cannot carry out."""
     figures = ("Acc_F before", "Acc_F", "unmasked", "Acc_R before", "ΔAcc_R", "steps", "CPU s")
     return {**dict.fromkeys(figures), "stop": str(error), "verdict": REFUSED}

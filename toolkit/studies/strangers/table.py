@@ -1,4 +1,4 @@
-"""The zoo: one row a network, each in the half that was fixed before anything was measured."""
+"""The zoo: a row for each network, in a half that was fixed before anything was measured."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,8 @@ Exporter = Literal["folded", "kept", "dynamo"]
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """A network, what it is trained on and how, and how it becomes ONNX: by torch's older exporter
-    with batch norms `folded` into convolutions or `kept`, or by the newer one.
+    """A network, its data and recipe, and its exporter: torch's older one with batch norms `folded`
+    into convolutions or `kept`, or the newer one, `dynamo`.
     """
 
     name: str
@@ -52,7 +52,7 @@ _attention = partial(_cycle, lr=2e-3, steps=600)
 D: Half = "development"
 F: Half = "final"
 
-# Two by two: a network in one half, and one that is like it and yet another in the other.
+# In pairs: a network of one half, and one of the other half that is similar, not the same.
 STRANGERS = (
     Stranger("plain-dropout", D, "mnist", _plain(dropout=0.25), _adam()),
     Stranger("plain-dropout-5", F, "fashion", _plain(dropout=0.5), _adam(steps=900)),

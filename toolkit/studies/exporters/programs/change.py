@@ -1,4 +1,4 @@
-"""An exported file, changed by the tools that people run on one."""
+"""An exported file, changed by the tools that people use."""
 
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from shared import Writers, make_files
 
 
 def list_writers(_: str, given: Path) -> Writers:
-    """Each tool with its defaults, and ONNX Runtime's optimizer at each level."""
+    """List each tool with its defaults, and ONNX Runtime's optimizer at each level."""
     proto = onnx.load(given)
     levels = ort.GraphOptimizationLevel
     return {

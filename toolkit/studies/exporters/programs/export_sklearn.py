@@ -31,7 +31,7 @@ def list_writers(name: str, given: Path) -> Writers:
     data = read_data(given)
     features = data.images[:TRAINED].reshape(TRAINED, -1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # few steps are meant
+        warnings.simplefilter("ignore")  # few steps are enough here
         network = _make(name).fit(features, data.labels[:TRAINED])
     write = partial(_write, network, features.shape[1])
     return {

@@ -15,7 +15,7 @@ EXPORTERS: Mapping[str, Exporter] = {"dynamo": "dynamo", "torchscript": "folded"
 
 
 def list_writers(name: str, given: Path) -> Writers:
-    """Read the network, and export it in as many ways."""
+    """Read the network, and list both exporters."""
     network = Scores(type(make_network(name)).from_pretrained(given)).eval()
     example = torch.zeros(2, 1, 32, 32)
     return {key: partial(export, network, example, kind) for key, kind in EXPORTERS.items()}

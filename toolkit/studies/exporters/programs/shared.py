@@ -44,6 +44,6 @@ def make_files(list_writers: Callable[[str, Path], Writers]) -> None:
 
 
 def describe(error: Exception) -> str:
-    """The first line of an error."""
+    """Return the type and the first line of an error."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:200]}"

@@ -58,13 +58,13 @@ class Scores(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores [N, K] of images [N, C, H, W]."""
+        """Return scores [N, K] of images [N, C, H, W]."""
         scores: Tensor = self.network(pixel_values=images).logits
         return scores
 
 
 def make_network(name: str) -> Any:  # noqa: ANN401 - transformers types little
-    """A network that knows nothing yet."""
+    """Make a network that is not trained yet."""
     prefix, settings = CONFIGURATIONS[name]
     config = getattr(transformers, f"{prefix}Config")(**settings)
     kind = f"{prefix}{_TWO_HEADS.get(name, _SLOW)}"
