@@ -32,8 +32,8 @@ def classes(seed: int) -> None:
     mean = sum(row["ΔAcc_R"] for row in rows) / len(rows)
     body = (
         "`unlearn MODEL --forget C` with no other option than the output, on the 2,000 shipped "
-        "evaluation images (test images used neither for training nor for unlearning). 16 images "
-        "of each class serve as forget samples and as anchors. `unmasked` is Acc_F with the "
+        "evaluation images (test images used neither for training nor for unlearning). Of each "
+        "class, 16 images serve as forget samples or as anchors. `unmasked` is Acc_F with the "
         f"original head. Limits: exit 0, Acc_F ≤ {LIMITS['acc_f']}, "
         f"ΔAcc_R ≥ {LIMITS['delta_acc_r']}, unmasked ≤ {LIMITS['unmasked']}.\n\n{table}\n\n"
         f"{met} of {len(rows)} rows meet every limit. ΔAcc_R: mean {mean:+.4f}, worst {worst:+.4f}."

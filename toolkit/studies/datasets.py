@@ -83,13 +83,13 @@ def _read_idx_split(folder: Path, name: str) -> Split:
 
 
 def _load_svhn(name: str, folder: Path) -> Dataset:
-    """Format 2, cropped digits (http://ufldl.stanford.edu/housenumbers)."""
+    """Read format 2, cropped digits (http://ufldl.stanford.edu/housenumbers)."""
     train, test = (_read(folder / f"{part}_32x32.mat", _parse_svhn) for part in ("train", "test"))
     return Dataset(name, 10, train, test)
 
 
 def _parse_svhn(path: Path) -> Split:
-    """`X` is [32, 32, 3, N], `y` [N, 1]."""
+    """Parse `X` [32, 32, 3, N] and `y` [N, 1]."""
     with path.open("rb") as file:  # given a path, loadmat reports what is missing less clearly
         content = loadmat(file)
     images = np.ascontiguousarray(content["X"].transpose(3, 0, 1, 2))
@@ -98,7 +98,7 @@ def _parse_svhn(path: Path) -> Split:
 
 
 def _load_cifar10(name: str, folder: Path) -> Dataset:
-    """Binary version (https://www.cs.toronto.edu/~kriz/cifar.html): one label byte a record."""
+    """Read the binary version (https://www.cs.toronto.edu/~kriz/cifar.html): 1 label byte."""
     parts = [
         _read(folder / f"data_batch_{index}.bin", lambda path: _parse_cifar(path, labels=1))
         for index in range(1, 6)
@@ -109,7 +109,7 @@ def _load_cifar10(name: str, folder: Path) -> Dataset:
 
 
 def _load_cifar100(name: str, folder: Path) -> Dataset:
-    """Binary version: a coarse and a fine label byte a record; the fine one counts."""
+    """Read the binary version: a coarse and a fine label byte a record; the fine one counts."""
     train, test = (
         _read(folder / f"{part}.bin", lambda path: _parse_cifar(path, labels=2))
         for part in ("train", "test")

@@ -138,7 +138,7 @@ def finetune_and_mask(task: Task, rate: float, loss: Loss) -> Edited:
 
 
 def mask_only(task: Task) -> Edited:
-    """CWM as published."""
+    """Run CWM as published."""
     return Edited(mask_head(task.network, task.forgotten, "zero"), 0)
 
 

@@ -116,9 +116,9 @@ OPEN_POINTS: Mapping[str, str] = {
     "CWM and the bias": "Row and bias of a forgotten class become 0, the plainest reading.",
     "several forgotten classes": "A sample's label is -1 at its own class, 0 at the other "
     "forgotten ones, and 1 spread over the retained classes.",
-    "what varies between the 30 runs": "Samples are taken in file order, so run r (from 0) takes "
-    "the r-th 8 of each class, and r as the seed; of 100 classes it also draws its own 20. The "
-    "trained network is the same. Tables 1, 2, 5, 6 and the figures are run 0.",
+    "what varies between the 30 runs": "Samples are taken in file order: run r (from 0) takes the "
+    "r-th 8 of each class, and has r as its seed; of 100 classes it draws its own 20 to forget. "
+    "The trained network is the same. Tables 1, 2, 5, 6 and the figures are run 0.",
     "networks and training": "Depths, widths and stems are in `models/architectures`; training "
     "(AdamW, label smoothing, flips and shifts, few epochs) in `models/recipes/training.py`.",
     "what is measured on what": "All on the test images. Distances are Euclidean, between "

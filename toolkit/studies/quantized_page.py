@@ -82,8 +82,7 @@ def describe_verdicts(rows: Sequence[Row]) -> str:
     return (
         "## The tool on the quantized file\n\n"
         "`unlearn MODEL --forget C` without other options, compared on all evaluation images with "
-        "the given quantized model. `unmasked` is Acc_F with the original head. "
-        "`rescaled` counts cells where the mask changed the output's scales.\n\n"
+        "the given quantized model. `unmasked` is Acc_F with the original head.\n\n"
         f"{verdicts}"
         f"{paced} of {len(measured)} edited models run at {low} to {high} of the latency of the "
         "model as given (median of alternating runs, on one image and one thread); timed likewise, "
@@ -192,7 +191,6 @@ def summarise(rows: Sequence[Row]) -> Row:
         "changed": describe_changes(measured),
         "same graph": "yes" if measured and all(row["same graph"] for row in measured) else "NO",
         **{column: reduce_to(median, measured, column) for column in PACE},
-        "rescaled": sum(row.get("rescaled", False) for row in measured),
         "kept": count_kept(rows),
     }
 

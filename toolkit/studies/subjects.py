@@ -1,4 +1,4 @@
-"""A trained network and its test data."""
+"""Trained networks with their test data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from studies.networks import NETWORKS, get_network, measure_statistics, prepare_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
-    """A trained network, its accuracy, and its test data."""
+    """A trained network, its data set, and its test data as inputs."""
 
     dataset: Dataset
     name: str
@@ -22,7 +22,7 @@ class Classifier:
 
 
 def open_classifier(dataset: Dataset, name: str, cache: Path) -> Classifier:
-    """Return the trained network and its test data."""
+    """Open a trained network and its test data; it is trained if the cache lacks it."""
     inputs = prepare_inputs(dataset.test.images, NETWORKS[name], measure_statistics(dataset))
     test = TestData(inputs, torch.from_numpy(dataset.test.labels))
     return Classifier(dataset, name, get_network(dataset, name, cache), test)

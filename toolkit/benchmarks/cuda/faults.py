@@ -33,7 +33,7 @@ _CODE = DeviceUnavailableError.exit_code
 
 
 def fill_memory(place: Place) -> Iterator[Row]:
-    """Hide the card, or fill its memory: the right error must come, and work then succeed."""
+    """Hide the card, or fill its memory; check the error, and that work goes on afterwards."""
     yield from _hide_card(place)
     if place.is_dry:
         yield skip("full memory", "a dry run")
@@ -43,7 +43,7 @@ def fill_memory(place: Place) -> Iterator[Row]:
 
 
 def lose_card(place: Place) -> Iterator[Row]:
-    """Break CUDA's context during work, as a lost card does: the error must be the right one."""
+    """Break CUDA's context during work, as a lost card does, and check the error."""
     if place.is_dry:
         yield skip("a lost card", "a dry run")
         return

@@ -39,7 +39,7 @@ _FLOOR = 1e-3  # of the network's largest gradient: smaller ones are noise
 
 
 def compare_verdicts(place: Place) -> Iterator[Row]:
-    """Forget a class on the card and on the CPU: verdicts and figures must agree."""
+    """Forget a class on the card and on the CPU, and compare verdicts and figures."""
     steps = 2 if place.is_dry else None
     with tempfile.TemporaryDirectory() as folder:
         for name in (*MODELS, QUANTIZED)[: place.choose(3, 1)]:

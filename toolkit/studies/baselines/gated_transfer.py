@@ -41,7 +41,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Images."""
+        """Return images [N, *shape]."""
         return cast("Tensor", self.layers(self.enter(codes).unflatten(1, self.start)))
 
 
@@ -52,7 +52,7 @@ def gated_transfer(task: Task, *, rate: float, threshold: float) -> nn.Module:
     on which the two networks differ (arXiv 2201.05629). No data is used at all.
 
     Simplified: the attention loss is left out, and the student has the step limit of all methods,
-    where the paper takes tens of thousands of batches. So it cannot work well here.
+    where the paper takes tens of thousands of batches. It cannot work well here.
     """
     student = reset_network(task.network, task.seed).train()  # it has no statistics to keep yet
     source = make_generator(task)

@@ -60,7 +60,7 @@ def restrict(task: Task, group: Group) -> Task:
 def _row(
     group: Group, name: str, unlearn: Callable[..., nn.Module], **values: tuple[float | str, ...]
 ) -> Method:
-    """A method that is tried with every combination of these values."""
+    """Make a method that is tried with every combination of these values."""
     grid = tuple(dict(zip(values, choice, strict=True)) for choice in product(*values.values()))
     return Method(name=name, group=group, unlearn=unlearn, settings=grid)
 

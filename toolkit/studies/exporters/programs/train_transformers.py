@@ -46,7 +46,7 @@ CONFIGURATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mobilenetv2": ("MobileNetV2", {**_IMAGE, "depth_multiplier": 0.35, "output_stride": 8}),
 }  # fmt: skip
 RECIPE = Recipe(optimizer="adamw", lr=3e-3, schedule="one-cycle", steps=300, batch=64)
-_SLOW = "ForImageClassification"
+_ONE_HEAD = "ForImageClassification"
 _TWO_HEADS = {"deit": "ForImageClassificationWithTeacher"}
 
 
@@ -67,7 +67,7 @@ def make_network(name: str) -> Any:  # noqa: ANN401 - transformers types little
     """Make a network that is not trained yet."""
     prefix, settings = CONFIGURATIONS[name]
     config = getattr(transformers, f"{prefix}Config")(**settings)
-    kind = f"{prefix}{_TWO_HEADS.get(name, _SLOW)}"
+    kind = f"{prefix}{_TWO_HEADS.get(name, _ONE_HEAD)}"
     return getattr(transformers, kind)(config)
 
 
