@@ -178,9 +178,9 @@ def describe(table: str, runs: int, processes: int) -> str:
         "every round; the median of the rounds' ratios. "
         f"Memory: what {WARM_UP} steps add, at their peak, to the resident set of a process with "
         f"the module, median of {processes} processes for each module.\n\nExporters fold batch "
-        "normalisation into the convolutions, which reduces computation and memory; the second export keeps "
-        "it (`training=PRESERVE`, no constant folding), so that both train the same tensors."
-        f"\n\n{table}\n\nLimits: time {TIME_LIMIT:.2f}, memory {MEMORY_LIMIT:.2f}."
+        "normalisation into the convolutions, which reduces computation and memory; the second "
+        "export keeps it (`training=PRESERVE`, no constant folding), so that both train the same "
+        f"tensors.\n\n{table}\n\nLimits: time {TIME_LIMIT:.2f}, memory {MEMORY_LIMIT:.2f}."
     )
 
 
