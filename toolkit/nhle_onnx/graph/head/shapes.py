@@ -28,7 +28,7 @@ class Shapes:
         try:
             graph = inference.infer_shapes(make_skeleton(self._proto), data_prop=True).graph
         except (RuntimeError, ValueError, inference.InferenceError):
-            return {}  # a model with operators that it does not know may be valid
+            return {}  # a model with operators that inference does not know may be valid
         return {
             value.name: tuple(
                 axis.dim_value if axis.HasField("dim_value") else None
