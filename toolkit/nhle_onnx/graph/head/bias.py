@@ -1,4 +1,4 @@
-"""Writing a head's bias, also where the graph has no separate one."""
+"""Writing a head's bias, also where the graph has none of its own."""
 
 import numpy as np
 import numpy.typing as npt

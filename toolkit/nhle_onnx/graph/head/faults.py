@@ -15,7 +15,7 @@ def find_tensor_fault(index: GraphIndex, head: ClassifierHead) -> str | None:
         fault = _find_missing(index, head.weight, head.weight_rounding)
         if fault is None and not fits_scales(index, head.weight, head.weight_rounding):
             return f"reads {head.weight}, whose scale or zero point does not fit it"
-    if fault is None and head.bias is not None:  # its lowest number must stand for its lowest value
+    if fault is None and head.bias is not None:  # its lowest integer must be its lowest value
         fault = _find_fault(index, head.bias, head.bias_quant_params, needs_positive=True)
     if fault is not None:
         return fault

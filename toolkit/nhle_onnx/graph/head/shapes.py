@@ -12,7 +12,7 @@ Shape = tuple[int | str | None, ...]
 
 
 class Shapes:
-    """The shapes of a graph's tensors: as declared or, if asked for others, as inferred."""
+    """The shapes of a graph's tensors, as declared or else inferred, once one is asked for."""
 
     def __init__(self, proto: ModelProto) -> None:
         self._proto = proto

@@ -35,10 +35,10 @@ def read_any_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
 
 def _fills_its_map(node: gs.Node, weight: Stored) -> bool:
     """Whether the window covers the whole map, so that each class has one score."""
-    is_bare = not any(node.attrs.get("pads", ())) and node.attrs.get("auto_pad", "NOTSET") in {
+    is_unpadded = not any(node.attrs.get("pads", ())) and node.attrs.get("auto_pad", "NOTSET") in {
         "NOTSET",
         "VALID",
     }
     is_dense = all(each == 1 for each in node.attrs.get("dilations", ()))
     shape = node.inputs[0].shape
-    return is_bare and is_dense and shape is not None and [*shape[2:]] == [*weight.shape[2:]]
+    return is_unpadded and is_dense and shape is not None and [*shape[2:]] == [*weight.shape[2:]]
