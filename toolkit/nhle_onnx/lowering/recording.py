@@ -55,8 +55,8 @@ class Recording:
     """A recorded graph, and the nodes of those requested outputs that depend on the input.
 
     `is_exact`: the last bit of each step matters. `parameter_of` maps the ONNX name of each
-    trainable tensor to its parameter. Those in `quantized` stand for integers, those in `packed`
-    for numbers that share bytes.
+    trainable tensor to its parameter. Tensors in `quantized` hold integers, those in `packed`
+    numbers that share bytes.
     """
 
     tracer: fx.Tracer
@@ -150,7 +150,7 @@ def _record_parameter(
     tensor: TensorProto,
     packed: Packed | None,
 ) -> Value:
-    """Record that a parameter is read; where it stands for integers, that it is rounded."""
+    """Record that a parameter is read and, if its tensor holds integers, rounded."""
     attribute = _to_free_attribute(tracer.root, name)
     tracer.root.register_parameter(attribute, parameter)
     weight = fx.Proxy(tracer.graph.get_attr(attribute), tracer)
@@ -169,7 +169,7 @@ def _record_nodes(
     *,
     is_exact: bool,
 ) -> None:
-    """Compute or record every node on the way to `outputs`, and add what it gives to `values`."""
+    """Compute or record every node on the way to `outputs`, and add its results to `values`."""
     blocks = find_rounded_inputs(model.proto)
     for node in list_ancestors(model.proto.graph, outputs):
         if values.keys() >= set(node.output):
@@ -211,7 +211,7 @@ def _load_function(operator: Operator) -> Callable[..., Value | tuple[Value, ...
 
 
 def _to_single(value: fx.Proxy) -> fx.Proxy:
-    """Record `round_double`."""
+    """Record a `round_double` of a value."""
     single: fx.Proxy = value.tracer.create_proxy("call_function", round_double, (value,), {})
     return single
 
