@@ -278,7 +278,7 @@ REFUSED: dict[str, Case] = {
         n("Einsum", "x w", "y", equation="nd,kd->kn"),
     ),
     "the weight on the left, of images on the last axis": case(
-        "has its weight on the left, of features with images on their last axis",
+        "has its weight on the left, and features with images on their last axis",
         n("Reshape", "x turned", "xr"), n("MatMul", "w xr", "m"), n("Transpose", "m", "y"),
         turned=i64(FEATURES, -1),
     ),

@@ -20,7 +20,7 @@ def find_trail_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead
     positions = [extent for extent in _read_shape(output)[1:] if extent > 1]
     faults = {
         describe_positions(positions): len(positions) > 1,
-        "is stacked with others, which no node adds up": trail.stacked is not None,
+        "is stacked with other scores, and no node adds them up": trail.stacked is not None,
         f"leads to {output.shape}, which is not one score for each class": (
             not _gives_one_score_a_class(trail, output.shape)
         ),
@@ -28,7 +28,7 @@ def find_trail_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead
             not counts_images_first
         ),
         "is added to itself": len(set(layers)) < len(layers),
-        "is added to scores that it computes the features of": len(parts) > 1
+        "is added to scores whose features it computes": len(parts) > 1
         and _feeds_another(output, parts),
         "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
         "gives two classes one row": any(map(_repeats_row, trail.parts)),

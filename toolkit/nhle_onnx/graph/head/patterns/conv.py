@@ -21,7 +21,7 @@ def read_any_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
     """Read a Conv of any kernel, which computes scores at each location of a map."""
     weight, own_bias = (resolve(tensor) for tensor in pick(node.inputs[1:], 2))
     if weight is None or weight.is_transposed or node.attrs.get("group", 1) != 1:
-        return "has no constant weight, or groups"
+        return "has groups, or a weight that is not constant"
     if added_bias is not None and (own_bias is not None or added_bias.shape[-2:] != (1, 1)):
         return "is followed by an Add that is not a bias"
     return Layer(

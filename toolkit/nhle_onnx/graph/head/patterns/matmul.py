@@ -15,7 +15,7 @@ def read_matmul(node: gs.Node, bias: Stored | None) -> Layer | str:
     if left is None or len(left.shape) != MATRIX_RANK:
         return "has no constant weight matrix on its right or left"
     if features is None:
-        return "has its weight on the left, of features with images on their last axis"
+        return "has its weight on the left, and features with images on their last axis"
     return Layer(
         features=features,
         weight=left,
