@@ -26,7 +26,7 @@ class ClassCounts:
             object.__setattr__(self, "copies", (0,) * len(self.total))
 
     def count_distinct(self, index: int) -> tuple[int, int]:
-        """Count the different images of a class: at most so many that are correct, and all."""
+        """Count the different images of a class: the most that can be correct, and all of them."""
         count = max(self.total[index] - self.copies[index], min(self.total[index], 1))
         return min(self.correct[index], count), count
 

@@ -14,9 +14,8 @@ from nhle_onnx.lowering.ops.attention import attend_by_heads
 from nhle_onnx.lowering.ops.elementwise import divide
 from nhle_onnx.lowering.ops.softmax import soften_flattened
 
-Changes = tuple[
-    tuple[str, Any], ...
-]  # the steps applied to scores, in order, each with its operand
+# The steps applied to scores, in order, each with its operand.
+Changes = tuple[tuple[str, Any], ...]
 
 _CHANGES: Mapping[str, Callable[..., Tensor]] = {
     "mul": operator.mul,

@@ -50,8 +50,8 @@ def gelu(node: Node, x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
-    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3; by definition otherwise, or where
-    the last bit matters, which then is ONNX Runtime's.
+    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3, otherwise by definition. Where the
+    last bit matters, the definition serves as well: it reproduces ONNX Runtime's.
     """
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
     if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID and not node.is_exact:
