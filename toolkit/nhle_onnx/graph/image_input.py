@@ -6,7 +6,7 @@ from dataclasses import replace
 from onnx import TensorProto, ValueInfoProto
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.dynamic_scales import computes_scales
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.first_layer import FirstLayer, find_first_layer
 from nhle_onnx.graph.fixed_inputs import list_inputs
@@ -129,7 +129,7 @@ def _make_input(
     layout: Layout | None,
     features: tuple[int, ...] = (),
 ) -> ImageInput:
-    needs_one_image = finds_scales(model.proto) or model.has_constant_batch
+    needs_one_image = computes_scales(model.proto) or model.has_constant_batch
     return ImageInput(
         name=value.name,
         dtype=get_element_type(value.type.tensor_type.elem_type).name,

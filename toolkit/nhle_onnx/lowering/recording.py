@@ -15,7 +15,7 @@ import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
-from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.dynamic_scales import computes_scales
 from nhle_onnx.graph.element_types import get_element_type, get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.packed import Packing, list_packings, pack, unpack
@@ -85,7 +85,7 @@ def record(model: OnnxModel, source: str, outputs: Sequence[str]) -> Recording:
     stored = _record_tensors(tracer, model, outputs)
     values: dict[str, Value | None] = {"": None, source: given.double() if is_double else given}
     values |= stored.values
-    is_exact = finds_scales(model.proto)
+    is_exact = computes_scales(model.proto)
     _record_nodes(model, outputs, values, stored.types, is_exact=is_exact)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
     types, parameter_of = stored.types, stored.parameter_of

@@ -92,7 +92,7 @@ class Tracer:
             return inner
         if not inner.shares_along(list_reduced_axes(node)):
             reason = f"is followed by {name_node(node)} along another axis than the classes'"
-            return _blame(reason, inner)
+            return _name_head(reason, inner)
         is_softmax_part = is_softmax(node)
         if divides_by_sum(node) and not (inner.is_positive or is_softmax_part):
             return None
@@ -121,7 +121,7 @@ class Tracer:
     def _then(self, tensor: gs.Tensor, depth: int, step: Callable[[Trail], Found]) -> Found:
         """Trace a tensor, then take one more step."""
         inner = self.trace(tensor, depth)
-        return inner if isinstance(inner, str) else _blame(step(inner), inner)
+        return inner if isinstance(inner, str) else _name_head(step(inner), inner)
 
     def _sum(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found | None:
         """Add a constant, or the scores of several heads."""
@@ -186,8 +186,8 @@ class Tracer:
             return None
         axis = int(node.attrs.get("axis", 0))
         if first.counts_classes_along(axis):
-            return _blame(concatenate(trails, tensor), first)
-        total = _blame(add(trails, tensor), first)
+            return _name_head(concatenate(trails, tensor), first)
+        total = _name_head(add(trails, tensor), first)
         place = first.count_from_end(axis)
         return total if isinstance(total, str) else replace(total, stacked=place)
 
@@ -212,7 +212,7 @@ class Tracer:
         equal = _split_evenly(inner.num_classes, len(node.outputs))
         sizes = read_integers(node, "split", 1, absent=equal)
         if sizes is None:
-            return _blame(
+            return _name_head(
                 f"is followed by {name_node(node)}, whose lengths are not constant", inner
             )
         return _take_range(node, inner, sizes, place)
@@ -235,16 +235,16 @@ class Tracer:
 
 
 def _add_up(node: gs.Node, trails: list[Trail], tensor: gs.Tensor) -> Found:
-    total = _blame(add(trails, tensor), trails[0])
+    total = _name_head(add(trails, tensor), trails[0])
     if isinstance(total, str) or node.op != "Mean":
         return total
-    return _blame(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
+    return _name_head(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
 
 
 def _take_range(node: gs.Node, trail: Trail, sizes: Sequence[int], place: int) -> Found:
     """Take one of the ranges into which a node splits the classes."""
     if not trail.counts_classes_along(int(node.attrs.get("axis", 0))):
-        return _blame(
+        return _name_head(
             f"is followed by {name_node(node)} along another axis than the classes'", trail
         )
     start = sum(sizes[: place % len(sizes)])
@@ -262,7 +262,7 @@ def _split_evenly(count: int, parts: int) -> tuple[int, ...]:
     return tuple(min(size, count - size * index) for index in range(parts))
 
 
-def _blame(found: Found, trail: Trail) -> Found:
+def _name_head(found: Found, trail: Trail) -> Found:
     """Begin a refusal with the name of the head; return a trail as it is."""
     if not isinstance(found, str):
         return found
