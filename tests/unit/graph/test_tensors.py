@@ -214,7 +214,7 @@ def test_steps_that_fit(scale: float, fits: bool, rises: bool) -> None:  # noqa:
     proto = hold(*(numpy_helper.from_array(values, name) for name, values in tensors.items()))
     params = QuantParams(scales=("s",), zero_point=None, axis=0)
     assert fits_quant_params(GraphIndex(proto), "w", params) is fits
-    assert fits_quant_params(GraphIndex(proto), "w", params, rises=True) is rises
+    assert fits_quant_params(GraphIndex(proto), "w", params, needs_positive=True) is rises
 
 
 def test_scales_are_multiplied() -> None:

@@ -1,4 +1,4 @@
-"""The types of numbers that tensors hold, and what is done with each: one row a type."""
+"""The types of numbers that tensors hold, with a row of facts for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ _Range = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElementType:
-    """A type of number: `bits` wide, and named so in reports.
+    """A type of number, `bits` wide; reports call it `name`.
 
-    `range` is set where a scale may turn its whole numbers into real ones. `is_trained` says that
-    its numbers are real ones, which training may change as they are; `is_real`, that a head may
-    hold them without a scale. `torch` is the type that PyTorch computes with, None where it has
-    none that holds them. Logits may depart from ONNX Runtime's by `tolerance`, relative to the
-    largest, where a head is stored in it.
+    `range` holds the lowest and highest integer of a type whose integers a scale may turn into real
+    numbers, otherwise None. `is_real`: a head may be stored in it without a scale. `is_trained`:
+    training may change its numbers directly. `torch` names the type that PyTorch computes with,
+    None if no type of PyTorch holds these numbers. With a head stored in this type, logits may
+    differ from ONNX Runtime's by `tolerance`, relative to the largest logit.
     """
 
     name: str
@@ -27,7 +27,7 @@ class ElementType:
     is_trained: bool = False
     is_complex: bool = False
     torch: str | None = None
-    tolerance: float = 1e-1  # a few steps of 8 bits: a number between two may go to either
+    tolerance: float = 1e-1  # a few steps of 8 bits: a number between two steps may round to either
 
 
 def _signed(bits: int) -> _Range:
@@ -78,12 +78,12 @@ _UNDEFINED = ElementType(name="undefined", bits=0)
 
 
 def get_element_type(kind: int) -> ElementType:
-    """Return what is known of an ONNX type by its code; one that ONNX does not define is empty."""
+    """Return the row of an ONNX type code; for a code that ONNX does not define, one of 0 bits."""
     return ELEMENT_TYPES.get(kind, _UNDEFINED)
 
 
 def is_quantized(kind: int) -> bool:
-    """Whether a scale may turn numbers of a type into real ones."""
+    """Whether a scale may turn a type's integers into real numbers."""
     return get_element_type(kind).range is not None
 
 

@@ -17,7 +17,7 @@ _BEFORE_PACKING = "Its weights were packed by a quantizer: give the model as it 
 
 
 class HasOperator(Protocol):
-    """A node, or what is known of one."""
+    """A node, or a record of one."""
 
     @property
     def op_type(self) -> str:
@@ -29,7 +29,9 @@ class HasOperator(Protocol):
 
 
 def find_remedy(nodes: Iterable[HasOperator], default: str) -> str:
-    """Return what to do about nodes that are in the way, or `default`."""
+    """Return what to do about unsupported nodes: advice on the tool that wrote them, if it is
+    known, otherwise `default`.
+    """
     found = (_advise(node) for node in nodes)
     return next(filter(None, found), default)
 

@@ -12,7 +12,7 @@ from nhle_onnx.values.model import Place
 
 CHECKSUM = "checksum"
 _NUMBER = re.compile(r"[0-9]{1,19}")
-_SHOWN = 40
+_SHOWN = 40  # characters of an invalid value
 
 
 def is_external(tensor: TensorProto) -> bool:

@@ -1,4 +1,4 @@
-"""The first layer that reads an input: it knows what the input's declaration may leave open."""
+"""The first layer that reads an input: its weight fixes axes that the input may leave open."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,35 +26,40 @@ _ALIASES = frozenset({"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstLayer:
-    """What the first layer says of the input: how many `channels` a convolution takes, or how many
-    numbers a matrix product takes in each row; 0 where it is not such a layer. `is_turned` says
-    that channels come last, and are moved to the front before it.
+    """What the first layer says of the input: the `channels` that a convolution takes, or the
+    `columns` of each row that a matrix product takes; 0 for the other kind of layer.
+    `is_channels_last`: the input has its channels last, and the graph moves them to the front.
     """
 
     channels: int = 0
     columns: int = 0
-    is_turned: bool = False
+    is_channels_last: bool = False
 
 
 def find_first_layer(proto: ModelProto, source: str) -> FirstLayer | None:
-    """Follow an input through what prepares it to the layer with the first weight."""
+    """Follow an input through its preprocessing to the first layer with a weight; None if there is
+    no such layer.
+    """
     index = GraphIndex(proto)
     waiting, seen = [(source, False)], {source}
     while waiting:
-        name, is_turned = waiting.pop(0)
+        name, is_channels_last = waiting.pop(0)
         for node in proto.graph.node:
             if name not in node.input:
                 continue
             if node.op_type in _WEIGHT_PLACES and (found := _read(index, node)):
                 channels, columns = found
-                return FirstLayer(channels=channels, columns=columns, is_turned=is_turned)
+                return FirstLayer(
+                    channels=channels, columns=columns, is_channels_last=is_channels_last
+                )
             if node.op_type in _PREPARING and seen.isdisjoint(node.output[:1]):
                 seen.update(node.output[:1])
-                waiting += [(output, is_turned or _turns(node)) for output in node.output[:1]]
+                is_last = is_channels_last or _moves_channels(node)
+                waiting += [(output, is_last) for output in node.output[:1]]
     return None
 
 
-def _turns(node: NodeProto) -> bool:
+def _moves_channels(node: NodeProto) -> bool:
     return any(
         attribute.name == "perm" and [*attribute.ints] == _TO_CHANNELS_FIRST
         for attribute in node.attribute

@@ -1,7 +1,7 @@
 """Inputs beside the image, held at constants that the user gave.
 
 Such a constant becomes an initializer with the input's name, which ONNX defines as the input's
-default. It is not a part of the file, and is taken out again before an edited model is written.
+default. The model's file does not hold it, so it is taken out before an edited model is written.
 """
 
 from collections.abc import Collection, Sequence

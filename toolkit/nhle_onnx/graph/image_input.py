@@ -6,7 +6,7 @@ from dataclasses import replace
 from onnx import TensorProto, ValueInfoProto
 
 from nhle_onnx.errors import UnsupportedModelError
-from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.dynamic_scales import computes_scales
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.first_layer import FirstLayer, find_first_layer
 from nhle_onnx.graph.fixed_inputs import list_inputs
@@ -31,9 +31,9 @@ def read_image_input(
 ) -> ImageInput:
     """Return the only graph input that is neither a weight nor a constant.
 
-    It has 4 axes for images, 2 or 3 for features. Axes that the graph leaves open are found in its
-    first layer, and an image's height and width by `find_size`. Raises UnsupportedModelError where
-    they are not found, and for other inputs.
+    It has 4 axes for images, 2 or 3 for features. Where the graph leaves axes open, its first layer
+    tells the number of channels or columns, and `find_size` an image's height and width. Raises
+    UnsupportedModelError where an axis stays open, and for other inputs.
     """
     value = _find_input(model)
     extents = _read_extents(value)
@@ -129,11 +129,11 @@ def _make_input(
     layout: Layout | None,
     features: tuple[int, ...] = (),
 ) -> ImageInput:
-    is_alone = finds_scales(model.proto) or model.has_constant_batch
+    needs_one_image = computes_scales(model.proto) or model.has_constant_batch
     return ImageInput(
         name=value.name,
         dtype=get_element_type(value.type.tensor_type.elem_type).name,
-        batch=_read_extents(value)[0] or (1 if is_alone else None),
+        batch=_read_extents(value)[0] or (1 if needs_one_image else None),
         channels=channels,
         height=height,
         width=width,
@@ -163,8 +163,8 @@ def describe_axes(value: ValueInfoProto) -> list[str]:
 
 
 def _guess_layout(extents: Sequence[int], first: FirstLayer | None = None) -> Layout:
-    """Guess by the channel count or, where no extent tells, by what the first layer reads."""
+    """Guess the layout by the channel count or, if all extents are open, by the first layer."""
     if not any(extents[1:]):
-        return "NHWC" if first and first.is_turned else "NCHW"
+        return "NHWC" if first and first.is_channels_last else "NCHW"
     is_channels_last = extents[3] in PICTURE_CHANNELS and extents[1] not in PICTURE_CHANNELS
     return "NHWC" if is_channels_last else "NCHW"

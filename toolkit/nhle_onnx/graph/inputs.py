@@ -1,4 +1,4 @@
-"""What a command has opened: no output takes its place, and samples do not change meanwhile."""
+"""Files that a command has opened: no output may replace them, and samples must not change."""
 
 import os
 import stat
@@ -13,8 +13,9 @@ from nhle_onnx.errors import InputRefusedError
 
 @dataclass(slots=True)
 class _Inputs:
-    """Files by device and inode, and files that are read again with what they were at first.
-    `allowed` are the permissions of all models: what is made of them gets no others.
+    """`opened` holds files by device and inode, `watched` a hash of each group of files that will
+    be read again. `allowed` are the permissions that all models have: files made from them get no
+    others.
     """
 
     opened: set[tuple[int, int]] = field(default_factory=set)
@@ -27,8 +28,8 @@ _CURRENT: ContextVar[_Inputs | None] = ContextVar("inputs", default=None)
 
 @contextmanager
 def remember_inputs() -> Iterator[None]:
-    """Remember what is opened from here on. At the end, raises InputRefusedError where samples were
-    changed since they were first read; so does `check_inputs` before.
+    """Remember what is opened from here on. At the end, raise InputRefusedError where samples were
+    changed since they were first read; `check_inputs` does the same earlier.
     """
     token = _CURRENT.set(_Inputs())
     try:
@@ -103,8 +104,8 @@ def _identify(file: Path) -> tuple[int, int] | None:
 
 
 def _describe(files: Sequence[Path]) -> int:
-    """Return a hash of identities, sizes and times: whoever restores one of the times changes the
-    other.
+    """Return a hash of identities, sizes and times: setting the time of modification back changes
+    the time of the last status change.
     """
     return hash(tuple(map(_describe_file, files)))
 

@@ -26,7 +26,7 @@ from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import OnnxModel, Place
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
-_ELEMENT_BYTES = 8  # of the widest element type
+_ELEMENT_BYTES = 8  # of the widest real type, double
 _REMEDY = "Export the model again, or copy the file again and compare its digest."
 _ORT_FORMAT = b"ORTM"
 
@@ -73,7 +73,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         message = f"{path} does not exist"
         raise InputRefusedError(message, remedy="Check the path of the model.") from error
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, and invalid names
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or an invalid name
         raise refuse_unreadable(path, error, "Give the path of a readable file.") from error
     if is_large:
         message = f"{path} is larger than 2 GiB, the limit of an ONNX file"

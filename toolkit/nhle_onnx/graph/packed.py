@@ -1,4 +1,4 @@
-"""Numbers of a few bits that MatMulNBits packs into bytes: row by row, the lowest bits first."""
+"""Numbers of a few bits, packed into bytes as MatMulNBits does: by rows, the lowest bits first."""
 
 from dataclasses import dataclass
 from math import prod
@@ -19,7 +19,7 @@ _WEIGHT = 1  # its input position
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """How a tensor's bytes hold rows of `width` numbers with `bits` each."""
+    """How a tensor's bytes hold `rows` of `width` numbers, each of `bits` bits."""
 
     rows: int
     width: int
@@ -36,13 +36,13 @@ class Packing:
         return 0, 2**self.bits - 1
 
     def fits(self, tensor: TensorProto) -> bool:
-        """Whether a tensor has as many bytes in as many rows."""
+        """Whether a tensor has this number of rows, and enough bytes in each."""
         has_room = prod(tensor.dims[1:]) * _BYTE >= self.width * self.bits > 0
         return tensor.data_type == TensorProto.UINT8 and tensor.dims[:1] == [self.rows] and has_room
 
 
 def list_packings(proto: ModelProto) -> dict[str, Packing]:
-    """Return how weights are packed, by name; those are left out that do not fit their operator."""
+    """Return the packing of each packed weight that fits its operator, by name."""
     tensors = GraphIndex(proto).tensors
     found: dict[str, Packing] = {}
     for node in proto.graph.node:
@@ -57,7 +57,7 @@ def list_packings(proto: ModelProto) -> dict[str, Packing]:
 
 
 def measure_sizes(proto: ModelProto) -> dict[str, int]:
-    """Count the numbers of each tensor, packed ones as those that they stand for."""
+    """Count the numbers of each tensor, by name; in a packed tensor, the numbers, not the bytes."""
     packings = list_packings(proto)
     return {
         name: prod(packings[name].shape if name in packings else tensor.dims)
@@ -66,7 +66,7 @@ def measure_sizes(proto: ModelProto) -> dict[str, int]:
 
 
 def unpack(stored: Numbers, bits: int, width: int) -> npt.NDArray[np.float64]:
-    """Return rows [N, width] of the numbers in bytes [N, ...]."""
+    """Return the numbers [N, width] in bytes [N, ...]."""
     content = stored.reshape(len(stored), -1, 1).astype(np.uint8)
     numbers = (content >> np.arange(0, _BYTE, bits, dtype=np.uint8)) & (2**bits - 1)
     rows: npt.NDArray[np.float64] = numbers.reshape(len(stored), -1)[:, :width].astype(np.float64)
@@ -74,7 +74,7 @@ def unpack(stored: Numbers, bits: int, width: int) -> npt.NDArray[np.float64]:
 
 
 def pack(numbers: Numbers, bits: int, stored: Numbers) -> npt.NDArray[np.float64]:
-    """Return the bytes of rows [N, width] in the shape of `stored`, whose padding stays."""
+    """Return numbers [N, width] as bytes in the shape of `stored`, with its padding."""
     size = stored[0].size * _BYTE // bits
     rows = unpack(stored, bits, size).astype(np.uint8)
     rows[:, : numbers.shape[1]] = numbers

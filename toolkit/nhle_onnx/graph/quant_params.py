@@ -46,28 +46,36 @@ def write_numbers(
 
 
 def fits_quant_params(
-    index: GraphIndex, name: str, params: QuantParams, *, rises: bool = False
+    index: GraphIndex, name: str, params: QuantParams, *, needs_positive: bool = False
 ) -> bool:
-    """Whether a tensor holds integers, and its zero point and scales fit its shape. No scale may be
-    0. With `rises`, all must be positive; block quantizers write negative ones.
+    """Whether a tensor holds integers, and its scales and zero point are valid and fit its shape.
+
+    No scale may be 0. With `needs_positive`, none may be negative either; block quantizers write
+    such scales.
     """
     is_whole = is_quantized(index.tensors[name].data_type)
-    return is_whole and fits_steps(index, name, params, rises=rises)
+    return is_whole and fits_scales(index, name, params, needs_positive=needs_positive)
 
 
-def fits_steps(index: GraphIndex, name: str, params: QuantParams, *, rises: bool = False) -> bool:
-    """Whether zero point and scales fit a tensor's shape, as `fits_quant_params` asks of them."""
+def fits_scales(
+    index: GraphIndex, name: str, params: QuantParams, *, needs_positive: bool = False
+) -> bool:
+    """Do as `fits_quant_params`, for a tensor of any type."""
     try:
         shape = _find_shape(index, name, params)
         scale, zero_point = _spread(index, params, shape)
         spread = np.broadcast_shapes(scale.shape, zero_point.shape, shape)
-        return spread == shape and _are_steps(scale if rises else np.abs(scale))
-    except (ValueError, IndexError, ZeroDivisionError):  # they do not broadcast to it
+        return spread == shape and _are_positive(scale if needs_positive else np.abs(scale))
+    except (
+        ValueError,
+        IndexError,
+        ZeroDivisionError,
+    ):  # the parameters do not broadcast to the shape
         return False
 
 
 def _find_shape(index: GraphIndex, name: str, params: QuantParams) -> tuple[int, ...]:
-    """Return the shape of a tensor's numbers, of packed ones without the padding."""
+    """Return the shape of a tensor's numbers; for packed ones, without the padding."""
     dims, width = (*index.tensors[name].dims,), params.packed_width
     if not params.packed_bits:
         return dims
@@ -76,7 +84,7 @@ def _find_shape(index: GraphIndex, name: str, params: QuantParams) -> tuple[int,
 
 
 def has_range(index: GraphIndex, params: QuantParams) -> bool:
-    """Whether there are a single constant scale and a single constant zero point."""
+    """Whether the scale is one positive constant and the zero point one constant."""
     tensors = index.tensors
     if not tensors.keys() >= {*params.scales, *filter(None, [params.zero_point])}:
         return False
@@ -84,12 +92,12 @@ def has_range(index: GraphIndex, params: QuantParams) -> bool:
         return False
     try:
         scale, zero_point = _spread(index, params, ())
-    except (ValueError, ZeroDivisionError):  # there are several, or there is none
+    except (ValueError, ZeroDivisionError):  # each has several numbers, or no number
         return False
-    return scale.size == zero_point.size == 1 and _are_steps(scale)
+    return scale.size == zero_point.size == 1 and _are_positive(scale)
 
 
-def _are_steps(scale: Reals) -> bool:
+def _are_positive(scale: Reals) -> bool:
     return bool(((scale > 0) & (scale < np.inf)).all())
 
 
@@ -110,9 +118,8 @@ def round_reals(index: GraphIndex, name: str, params: QuantParams, values: Numbe
 
 
 def list_class_scales(index: GraphIndex, head: ClassifierHead) -> Iterator[tuple[str, int]]:
-    """List a head's scales and zero points that have numbers for each class, and along which axis.
-
-    A scale that several classes share, as one for all or one for a block of classes, is left out.
+    """List the tensors of scales and zero points that have numbers for each class, with the axis
+    that counts classes. Those with one number for all classes or for a block of them are left out.
     """
     for name, params, axis in (
         (head.weight, head.weight_quant_params or head.weight_rounding, head.class_axis),
@@ -147,7 +154,7 @@ def _spread(index: GraphIndex, params: QuantParams, shape: tuple[int, ...]) -> t
 def _spread_packed(
     index: GraphIndex, params: QuantParams, shape: tuple[int, ...]
 ) -> tuple[Reals, Reals]:
-    """Do as `_spread` for packed rows, whose zero points may be packed as well."""
+    """Do as `_spread`, for packed rows, whose zero points may be packed as well."""
     rows, width = shape
     blocks = -(-width // params.block_size)
     scale = _read(index, params.scales[0]).reshape(rows, blocks)
@@ -165,6 +172,7 @@ def _spread_packed(
 
 
 def _lay_along(values: Reals, params: QuantParams, shape: tuple[int, ...]) -> Reals:
+    """Lay numbers out along the axis of `params`, so that they broadcast to a shape."""
     if values.size == 1:
         return values.reshape(())
     axis = params.axis % len(shape)

@@ -20,12 +20,12 @@ def open_regular(path: Path) -> BufferedReader:
     """
     try:
         return _open(path, path.stat(), _FLAGS)
-    except ValueError as error:  # a null in the name
+    except ValueError as error:  # a null character in the name
         raise OSError(errno.EINVAL, str(error)) from error
 
 
 def read_regular(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
-    """Read a whole file, once. Raises OSError as `open_regular`, and for a file that is larger."""
+    """Read a whole file, once. Raises OSError as `open_regular`, and for a file of more bytes."""
     with open_regular(path) as stream:
         content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -62,12 +62,12 @@ def open_sidecar(folder: Path, location: str) -> BufferedReader:
 
 
 def find_real_name(model: Path, location: str) -> str:
-    """Return the name, in the folder where a model's file lies, of a file that the model names.
+    """Return the name that a sidecar has in the folder where the model's file lies.
 
-    It is another one in a cache of downloads: there, a model and its weights are links into one
-    folder of files that are named by their content. Such a link is followed where the model is a
-    link as well, and both lead into the same folder: it reaches nothing that the model could not
-    name itself.
+    It differs from `location`, the name in the model, in a cache of downloads: there, a model and
+    its sidecars are links into one folder of files named by their content. A link to a sidecar is
+    followed only if the model is a link as well and both lead into the same folder: then it reaches
+    nothing that the model could not name itself.
     """
     folder = model.resolve().parent
     if not model.is_symlink() or not is_inside(location) or os.path.lexists(folder / location):

@@ -29,7 +29,7 @@ def check_writable(path: Path, *, force: bool) -> None:
 
 
 def refuse_input(path: Path) -> None:
-    """Refuse an output that would take the place of an input, or of a device, pipe or the like."""
+    """Refuse an output that would replace an input, or a device, pipe or the like."""
     if not path.exists():
         return
     if is_input(path):

@@ -19,8 +19,9 @@ _YOUNG_S = 60  # a folder just made may not be locked yet
 
 @contextmanager
 def open_scratch(parent: Path | None = None, name: str = _NAME) -> Iterator[Path]:
-    """Make a folder that only this user can read, by default where the system keeps such. It is
-    locked while this process lives, so that the next one knows which folders are left over.
+    """Make a folder that only this user can read, by default in the system's folder for temporary
+    files. It is locked while this process lives, so that the next process knows which folders are
+    left over.
     """
     place, prefix = parent or Path(tempfile.gettempdir()), f".{name}.scratch-"
     _sweep(place, prefix)

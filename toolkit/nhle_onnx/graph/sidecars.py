@@ -20,10 +20,10 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """A sidecar that was read; its digest covers exactly the bytes that the tensors hold.
+    """A sidecar that was read. Its digest is of the same read as the tensors' bytes.
 
-    `real_name` is its name in the folder where the model's file lies. `holds_more`: bytes that no
-    tensor takes are not all zero.
+    `real_name` is its name in the folder where the model's file lies. `holds_more`: some bytes that
+    belong to no tensor are not zero.
     """
 
     size_bytes: int
@@ -35,8 +35,7 @@ class Sidecar:
 def inline_weights(proto: ModelProto, model: Path, max_bytes: int) -> dict[str, Sidecar]:
     """Move weights from files in the model's folder into `proto`, and return the files by location.
 
-    Raises ValueError or OSError for files that do not fit the model, or
-    that exceed `max_bytes`.
+    Raises ValueError or OSError for files that do not fit the model, or that exceed `max_bytes`.
     """
     groups: dict[str, list[tuple[Place, TensorProto]]] = {}
     for tensor in list_all_tensors(proto):
@@ -64,7 +63,7 @@ def _read_sidecar(
         checksum = make_checksum()
         reader = _HashingReader(stream, [digest, checksum] if stated else [digest])
         for place, tensor in sorted(group, key=lambda each: each[0].offset):
-            length = _measure_span(place, tensor, reader.position, size)
+            length = _measure_length(place, tensor, reader.position, size)
             reader.skip(place.offset - reader.position)
             tensor.raw_data = reader.read(length)
             tensor.data_location = TensorProto.DEFAULT
@@ -80,9 +79,9 @@ def _read_sidecar(
     )
 
 
-def _measure_span(place: Place, tensor: TensorProto, end: int, size: int) -> int:
-    """Return the range of a tensor's bytes in a file of `size` bytes; `end` bytes are taken.
-    Raises ValueError where it does not fit the tensor's shape or the file.
+def _measure_length(place: Place, tensor: TensorProto, end: int, size: int) -> int:
+    """Return how many bytes of a file of `size` bytes a tensor takes; other tensors end at `end`.
+    Raises ValueError where this does not fit the tensor's shape or the file.
     """
     expected = count_bytes(tensor)
     length = size - place.offset if place.length is None else place.length

@@ -46,12 +46,12 @@ def list_excesses(skeleton: ModelProto, max_elements: int) -> Iterator[str]:
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")
     for axis in (axis for value in graph.input for axis in value.type.tensor_type.shape.dim):
-        axis.dim_value = max(axis.dim_value, 1)  # which clears an open axis
+        axis.dim_value = max(axis.dim_value, 1)  # a value in place of a symbol
     try:
         written_out = inliner.inline_local_functions(skeleton) if skeleton.functions else skeleton
         inferred = inference.infer_shapes(written_out, data_prop=True)
     except (RuntimeError, ValueError, inference.InferenceError):
-        return  # a model with operators that it does not know may be valid
+        return  # a model with operators that inference does not know may be valid
     for graph in list_graphs(inferred.graph):
         for value in (*graph.value_info, *graph.output):
             axes = value.type.tensor_type.shape.dim
@@ -70,7 +70,7 @@ def _copy_fields(source: Message, target: Message, *, except_for: set[str]) -> N
 
 
 def _read_large_constant(node: NodeProto) -> TensorProto | None:
-    """Return the tensor of a Constant node that is left out."""
+    """Return the tensor of a Constant node, if it is too large to be kept."""
     if node.op_type != "Constant" or len(node.output) != 1:
         return None
     tensors = [attribute.t for attribute in node.attribute if attribute.name == "value"]

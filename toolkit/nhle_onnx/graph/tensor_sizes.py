@@ -7,7 +7,7 @@ from onnx import TensorProto
 
 from nhle_onnx.graph.element_types import get_element_type
 
-_SHARING = frozenset({2, 4})  # bits: several numbers in an entry of one byte
+_SHARING = frozenset({2, 4})  # bits of types with several numbers in each entry
 
 
 def count_elements(extents: Iterable[int]) -> int:

@@ -31,8 +31,8 @@ def measure_bytes(proto: ModelProto) -> int:
 
 
 def make_blank(proto: ModelProto) -> ModelProto:
-    """Return a copy whose float matrices are zero: to try what does not depend on weights, without
-    writing them anywhere.
+    """Return a copy whose float matrices are zero, to try what does not depend on weights without
+    writing the weights anywhere.
     """
     blank = copy_model(proto)
     for _, tensor in list_tensors(blank):
@@ -81,7 +81,7 @@ def write_tensor(tensor: TensorProto, value: npt.NDArray[np.floating]) -> None:
 
 
 def _list_entries(numbers: npt.NDArray[Any], content: bytes) -> npt.NDArray[Any]:
-    """List numbers as the field of their type has them; as bits, where protobuf lacks the type."""
+    """List numbers as the field of their type holds them: as bits if protobuf lacks the type."""
     if numbers.dtype.kind in "iu" or numbers.dtype in {np.dtype("f4"), np.dtype("f8")}:
         return numbers.ravel()
     return np.frombuffer(content, f"<u{numbers.dtype.itemsize}")

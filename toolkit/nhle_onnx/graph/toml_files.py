@@ -1,4 +1,4 @@
-"""Reading TOML files of others."""
+"""Reading TOML files from others."""
 
 import re
 import tomllib

@@ -8,8 +8,6 @@ from google.protobuf.message import Message
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto
 
 Fields = Sequence[tuple[FieldDescriptor, Any]]
-
-
 _LEAVES = (TensorProto, TypeProto.Tensor)
 
 

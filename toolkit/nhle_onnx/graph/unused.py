@@ -1,4 +1,4 @@
-"""What a file holds beside the network that runs: copies of old weights may be among it."""
+"""Parts of a file that the network does not use, which may hold copies of old weights."""
 
 from collections.abc import Collection, Iterator, Sequence
 

@@ -13,9 +13,9 @@ _MOST = 2**15  # steps in either direction
 
 
 def round_update(old: Floats, new: Floats) -> Floats:
-    """Round new values so that their differences from the old ones are whole steps. A step is at
-    most a quarter of the update's root mean square. Rounding changes the update by a twentieth of
-    its size.
+    """Round new values so that their differences from the old ones are whole steps. A step is an
+    eighth to a quarter of the update's root mean square, so rounding changes the update by 4 to 7 %
+    of that.
     """
     exponent = _find_exponent(old, new)
     if exponent is None:

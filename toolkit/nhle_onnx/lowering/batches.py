@@ -16,7 +16,7 @@ from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.values.model import OnnxModel
 
 _TOLERANCE = 1e-3  # of the largest output
-_ROUNDED = 0.1
+_STEP_TOLERANCE = 0.1  # a last bit may decide to which quantized step a number is rounded
 
 
 class InBatches(nn.Module):
@@ -56,8 +56,8 @@ def lower_for_any_batch(
     """Lower a graph whose `source` takes `size` images of `shape`, for any number of images.
 
     Takes the graph as it is if it accepts more images; otherwise with the batch size freed in
-    Reshapes, where exporters write it; otherwise in `InBatches`, which is slower, most of all where
-    some operator does not take all batches in one pass.
+    Reshapes, where exporters write it. If neither computes the same, wraps it in `InBatches`, which
+    is slower, and slowest if an operator cannot take all batches in one pass.
     """
     images = _draw_images(3 * size, shape)
     lowered = lower(model)
@@ -69,8 +69,8 @@ def lower_for_any_batch(
     if _agree(batch_by_batch, freed.module, images):
         return freed
     in_one_pass = InBatches(lowered.module, size, in_one_pass=True)
-    # the same by definition, if it runs; but a last bit may round to another quantized step
-    is_possible = _agree(batch_by_batch, in_one_pass, images, tolerance=_ROUNDED)
+    # it computes the same by definition, but not every operator can run in one pass
+    is_possible = _agree(batch_by_batch, in_one_pass, images, tolerance=_STEP_TOLERANCE)
     return replace(lowered, module=in_one_pass if is_possible else batch_by_batch)
 
 

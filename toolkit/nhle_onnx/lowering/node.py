@@ -97,7 +97,7 @@ def with_shape(value: Value, shape: Sequence[int] | None) -> Value:
 
 
 def unpack(values: Sequence[Tensor], count: int) -> tuple[Tensor, ...]:
-    """Return the first items of a sequence, which may be known only at run time."""
+    """Return the first `count` items of a sequence, which may be known only at run time."""
     return tuple(values[index] for index in range(count))
 
 

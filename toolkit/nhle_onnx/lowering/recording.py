@@ -15,7 +15,7 @@ import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 
-from nhle_onnx.graph.dynamic_scales import finds_scales
+from nhle_onnx.graph.dynamic_scales import computes_scales
 from nhle_onnx.graph.element_types import get_element_type, get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.packed import Packing, list_packings, pack, unpack
@@ -55,8 +55,8 @@ class Recording:
     """A recorded graph, and the nodes of those requested outputs that depend on the input.
 
     `is_exact`: the last bit of each step matters. `parameter_of` maps the ONNX name of each
-    trainable tensor to its parameter. Those in `quantized` stand for integers, those in `packed`
-    for numbers that share bytes.
+    trainable tensor to its parameter. Tensors in `quantized` hold integers, those in `packed`
+    numbers that share bytes.
     """
 
     tracer: fx.Tracer
@@ -85,7 +85,7 @@ def record(model: OnnxModel, source: str, outputs: Sequence[str]) -> Recording:
     stored = _record_tensors(tracer, model, outputs)
     values: dict[str, Value | None] = {"": None, source: given.double() if is_double else given}
     values |= stored.values
-    is_exact = finds_scales(model.proto)
+    is_exact = computes_scales(model.proto)
     _record_nodes(model, outputs, values, stored.types, is_exact=is_exact)
     recorded = {name: value for name in outputs if isinstance(value := values[name], fx.Proxy)}
     types, parameter_of = stored.types, stored.parameter_of
@@ -150,7 +150,7 @@ def _record_parameter(
     tensor: TensorProto,
     packed: Packed | None,
 ) -> Value:
-    """Record that a parameter is read; where it stands for integers, that it is rounded."""
+    """Record that a parameter is read and, if its tensor holds integers, rounded."""
     attribute = _to_free_attribute(tracer.root, name)
     tracer.root.register_parameter(attribute, parameter)
     weight = fx.Proxy(tracer.graph.get_attr(attribute), tracer)
@@ -169,7 +169,7 @@ def _record_nodes(
     *,
     is_exact: bool,
 ) -> None:
-    """Compute or record every node on the way to `outputs`, and add what it gives to `values`."""
+    """Compute or record every node on the way to `outputs`, and add its results to `values`."""
     blocks = find_rounded_inputs(model.proto)
     for node in list_ancestors(model.proto.graph, outputs):
         if values.keys() >= set(node.output):
@@ -211,7 +211,7 @@ def _load_function(operator: Operator) -> Callable[..., Value | tuple[Value, ...
 
 
 def _to_single(value: fx.Proxy) -> fx.Proxy:
-    """Record `round_double`."""
+    """Record a `round_double` of a value."""
     single: fx.Proxy = value.tracer.create_proxy("call_function", round_double, (value,), {})
     return single
 

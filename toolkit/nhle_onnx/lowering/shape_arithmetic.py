@@ -1,6 +1,7 @@
 """Arithmetic on shapes, kept on the CPU whichever device the network is on.
 
-There its numbers are at hand; to read one from a device is to wait until all work so far is done.
+There its numbers can be read at once. Reading a number from a GPU waits until the GPU has done all
+work that it was given so far.
 """
 
 import inspect
@@ -18,14 +19,14 @@ _MOST = 64  # elements of a constant in such arithmetic
 
 
 def keep_on_cpu(graph: fx.Graph, root: nn.Module) -> None:
-    """Have steps that follow from shapes alone make their own constants, and move their results to
-    where other steps read them as tensors. `root` holds the stored tensors.
+    """Have steps that depend on shapes alone make their own constants, and move their results to
+    the device of the steps that read them as tensors. `root` holds the stored tensors.
     """
     shapes: set[fx.Node] = set()
     for node in graph.nodes:
         if node.target in _SOURCES:
             shapes.add(node)
-        elif _follows(node, shapes, root):
+        elif _follows_from_shapes(node, shapes, root):
             _write_constants(node, root)
             shapes.add(node)
         elif node.op.startswith("call") and not shapes.isdisjoint(node.all_input_nodes):
@@ -33,14 +34,14 @@ def keep_on_cpu(graph: fx.Graph, root: nn.Module) -> None:
     graph.eliminate_dead_code()
 
 
-def _follows(node: fx.Node, shapes: Collection[fx.Node], root: nn.Module) -> bool:
+def _follows_from_shapes(node: fx.Node, shapes: Collection[fx.Node], root: nn.Module) -> bool:
     """Whether a step reads shapes, and besides them only small constants."""
     inputs = [each for each in node.all_input_nodes if _find_constant(each, root) is None]
     return node.op.startswith("call") and bool(inputs) and set(shapes).issuperset(inputs)
 
 
 def _find_constant(node: fx.Node, root: nn.Module) -> Tensor | None:
-    """Return the small tensor that a step reads, where it is not trained."""
+    """Return the small, untrained tensor that a step reads; None for any other step."""
     stored = getattr(root, str(node.target)) if node.op == "get_attr" else None
     if not isinstance(stored, Tensor) or isinstance(stored, nn.Parameter):
         return None
@@ -60,7 +61,9 @@ def _write_constants(node: fx.Node, root: nn.Module) -> None:
 
 
 def _move_results(node: fx.Node, shapes: Collection[fx.Node]) -> None:
-    """Move what a step reads of shapes to its other inputs, except what it reads as numbers."""
+    """Move the shapes that a step reads to the device of its other inputs, except those that it
+    reads as numbers.
+    """
     other = next(each for each in node.all_input_nodes if each not in shapes)
     numbers = _list_numbers(node.target) if callable(node.target) else ()
 

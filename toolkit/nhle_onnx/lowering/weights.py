@@ -71,7 +71,7 @@ def check_operators(model: OnnxModel, output: str) -> None:
 
 
 def name_operators(nodes: Iterable[UnsupportedNode]) -> tuple[str, ...]:
-    """List the operators of nodes."""
+    """List the operators of nodes, sorted, each once and with its domain."""
     return tuple(sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in nodes}))
 
 
@@ -94,13 +94,11 @@ def list_unsupported_tensors(proto: ModelProto) -> Iterator[tuple[str, str]]:
 def list_weights(
     proto: ModelProto, opset: int, output: str, constants: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """List the names of the float weights on the way to `output`, in order of use.
-
-    `constants` are inputs that were given a value, which are not weights.
+    """List the names of the weights on the way to `output`, in order of use.
 
     Only inputs that hold weights by the operator's definition count. A scalar operand of plain
     arithmetic (the 3 and 6 of a hard swish) is a constant of the network, not a weight, and so is
-    an attention mask.
+    an attention mask. `constants` are inputs that the user gave a value for: not weights either.
     """
     tensors = {
         name: each for name, each in GraphIndex(proto).tensors.items() if name not in constants
@@ -120,8 +118,8 @@ def list_weights(
 
 
 def list_left_out(proto: ModelProto, opset: int, output: str) -> tuple[tuple[str, str], ...]:
-    """List constant matrices on the way to `output` that are no weights to `list_weights`, each
-    with the operator that reads it.
+    """List constant matrices on the way to `output` that `list_weights` leaves out, each with the
+    operator that reads it.
     """
     weights, tensors = {*list_weights(proto, opset, output)}, GraphIndex(proto).tensors
     return tuple(
@@ -164,7 +162,7 @@ def _is_finite(tensor: TensorProto) -> bool:
 
 
 def _is_product_of_scales(node: NodeProto, producers: dict[str, NodeProto]) -> bool:
-    """Whether an operand is the scale of a DynamicQuantizeLinear, so the other is a scale too."""
+    """Whether a node multiplies scales: one operand is the scale of a DynamicQuantizeLinear."""
     return node.op_type == "Mul" and any(
         name in producers
         and producers[name].op_type == "DynamicQuantizeLinear"

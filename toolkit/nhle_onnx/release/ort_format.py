@@ -34,7 +34,7 @@ class Comparison:
     """A .ort file compared with its .onnx file on the same images.
 
     `agreement` is the share of images where both answer the same class, or detect the same.
-    `largest_difference` is the largest of any score, relative to scores above 1.
+    `largest_difference` is that of any score, absolute up to 1, relative to larger scores.
     """
 
     images: int

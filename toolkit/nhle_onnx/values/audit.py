@@ -20,10 +20,10 @@ Curves = dict[Role, tuple[float, ...]]  # Acc_F after each step of relearning, o
 class Measure:
     """One figure of one attack, on each model.
 
-    An attack that varies is repeated: figures are medians, and `interval` holds what all repeats
-    gave for the edited model, with 95 % of bootstrap draws where it was drawn. `position` says
-    where the edited model stands between the original, 0, and the reference, 1; None without a
-    reference, or where the two are too close to tell. A figure above `cap` was not reached.
+    An attack that varies is repeated: figures are medians, and `interval` is the edited model's
+    range over all repeats, which includes each repeat's 95 % interval if it has one. `position`
+    says where the edited model stands between the original, 0, and the reference, 1; None without
+    a reference, or where the two are too close to tell. A figure above `cap` was not reached.
     `shadows` are the figures of shadow networks, if any were trained.
     """
 
@@ -41,8 +41,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """An attack that could not run. `leaves_gap` says that it should have, so that nothing is known
-    where it would have shown something.
+    """An attack that could not run. `leaves_gap` says that the verdict needs it: what it would have
+    shown is not known.
     """
 
     attack: str
@@ -52,8 +52,8 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSamples:
-    """How many samples served for what: the attacker's own, those that judge, and members of the
-    training set of the original.
+    """How many samples there are of each use: for the attacker, for measuring, and `members` of the
+    original's training set.
     """
 
     attack: int
@@ -64,8 +64,9 @@ class AuditSamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport(Judged):
-    """The whole of an audit. `flows` are the shares of forgotten samples that go to each class;
-    `curves` Acc_F after each step of relearning, from step 0; `outcomes` come with a page.
+    """The whole of an audit. `flows` are the shares of forgotten samples that are answered with
+    each class; `curves` are Acc_F after each step of relearning, from step 0. `outcomes` come with
+    a page.
     """
 
     schema: str = "nhle-onnx/audit/v1"

@@ -1,4 +1,4 @@
-"""Boxes in an image: given ones, and detected ones."""
+"""Boxes in an image: those given as true, and those detected."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Boxes(NamedTuple):
 
 
 def make_boxes(corners: object, classes: object, scores: object = None) -> Boxes:
-    """Make boxes of lists; without scores, they count as given, with a score of 1."""
+    """Make boxes from lists [M, 4], [M] and [M]; without scores, from true boxes of score 1."""
     kept = np.asarray(corners, np.float32).reshape(-1, 4)
     given = np.ones(len(kept)) if scores is None else scores
     return Boxes(kept, np.asarray(classes, np.int64), np.asarray(given, np.float32))

@@ -25,7 +25,7 @@ def count_threads() -> int:
 
 
 def count_lanes() -> int:
-    """Count the batches that are computed side by side. A lane waits for no other, so small
-    networks gain more from lanes than from several threads for a batch.
+    """Count the lanes: batches that are computed at the same time. No lane waits for another, so
+    small networks gain more from lanes than from several threads for a batch.
     """
     return min(count_threads(), _MAX_LANES)

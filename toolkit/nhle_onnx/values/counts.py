@@ -6,8 +6,8 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCounts:
-    """Samples by class index, [K]: `correct` out of `total`. `copies` of those show an image that
-    was counted before for the same class.
+    """Samples by class index, [K]: `correct` out of `total`, and how many of `total` are `copies`
+    of an image that was counted before for the same class.
 
     Integers, so that counts of parts of the samples add up to the counts of all, in any order.
     Raises ValueError for impossible counts.
@@ -26,12 +26,12 @@ class ClassCounts:
             object.__setattr__(self, "copies", (0,) * len(self.total))
 
     def count_distinct(self, index: int) -> tuple[int, int]:
-        """Count what different images of a class show at least: those that are right, and all."""
+        """Count the different images of a class: the most that can be correct, and all of them."""
         count = max(self.total[index] - self.copies[index], min(self.total[index], 1))
         return min(self.correct[index], count), count
 
     def __add__(self, other: Self) -> "ClassCounts":
-        """Return the counts of both sets of samples together; both must have the same classes."""
+        """Return the counts of two sets of samples together; both must have the same classes."""
         return ClassCounts(
             correct=_add(self.correct, other.correct),
             total=_add(self.total, other.total),

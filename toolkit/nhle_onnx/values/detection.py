@@ -14,12 +14,12 @@ from nhle_onnx.values.verdict import Check, Judged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """Average precision as COCO has it, over overlaps from .5 to .95.
+    """Average precision as COCO defines it, over overlaps from .5 to .95.
 
-    `ap_f` is the mean over the forgotten classes, `map_r` over the others; `per_class` is by index,
-    `per_class_50` at an overlap of .5; None where no image shows the class. `by_scale` is `ap_f` by
-    the detections of one scale alone. There are so many `objects` of the forgotten classes, and so
-    many are `detected`, with a score of at least .05 and an overlap of .5.
+    `ap_f` is the mean over the forgotten classes, `map_r` over the others. `per_class` is by index,
+    `per_class_50` the same at an overlap of .5; None where no image shows the class. `by_scale` is
+    `ap_f` from the detections of one scale alone. `objects` counts the objects of the forgotten
+    classes, `detected` those found with a score of at least .05 and an overlap of .5.
     """
 
     ap_f: float | None
@@ -42,7 +42,7 @@ class ShownBox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownScene:
-    """An image, the boxes that it is given, and those that each model detects.
+    """An image, its true boxes, and those that each model detects.
 
     `index` is its place among the images; `picture` is a `data:` address of a small copy, or empty.
     """

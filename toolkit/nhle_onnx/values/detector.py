@@ -14,8 +14,8 @@ class ClassLayer:
     """The class channels of one scale, and of one anchor shape where a scale has several.
 
     `head` maps each class to its channel; where a background class competes, it is the last. The
-    layer's locations, `extents` of them along each axis of its map, have the scores of the anchors
-    from `start` in steps of `step`.
+    layer's map has `extents` locations along its axes. Their scores are those of the anchors from
+    `start` on, in steps of `step`.
     """
 
     head: ClassifierHead
@@ -34,7 +34,7 @@ class ClassLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTensor:
-    """The tensor of scores, with three axes; classes lie along `axis`, one in each of `columns`.
+    """The tensor of scores, with three axes. Class k is at index `columns[k]` of `axis`.
 
     `activation` is what turns its numbers into scores. They are then multiplied by the column
     `objectness`, if there is one.
@@ -62,7 +62,7 @@ class BoxTensor:
 class Detector:
     """A one-stage detector, as its graph is read.
 
-    `competes`: a softmax makes classes compete at a location; otherwise each is read by itself.
+    `competes`: a softmax makes classes compete at a location; otherwise each score stands alone.
     `suppresses`: the graph itself removes overlapping boxes, behind the tensors that are read.
     """
 

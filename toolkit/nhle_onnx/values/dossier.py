@@ -10,7 +10,7 @@ Kind = Literal["erasure", "masking"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked, by whom it is kept, and when; dates as YYYY-MM-DD."""
+    """What was asked, on what legal basis, and when; dates as YYYY-MM-DD."""
 
     id: str
     received: str

@@ -48,7 +48,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan:
-    """What a run would do with a job: keep it, as it is done; run it; or refuse it, and why."""
+    """What a run would do with a job: keep its result, run it, or refuse it with a reason."""
 
     name: str
     model: str
@@ -88,7 +88,7 @@ class FleetReport:
 
     @property
     def verdict(self) -> Verdict:
-        """PASSED only if every job is done, and passed."""
+        """PASSED only if every job is finished and passed."""
         statuses = {job.status for job in self.jobs}
         if self.interrupted or not statuses <= {"passed", "not-judged"}:
             return "failed"

@@ -36,8 +36,8 @@ class KitModel:
 class KitImages:
     """Images as the model's input, one after the other, as little-endian numbers.
 
-    `input` names the graph's input. `shape` is one image's, without the batch axis; `batch` is the
-    graph's fixed batch size, otherwise 1: each image is repeated that often.
+    `input` names the graph's input. `shape` is one image's, without the batch axis. `batch` is the
+    graph's fixed batch size, otherwise 1: that many copies of an image fill a batch.
     """
 
     file: str
@@ -81,7 +81,7 @@ class Kit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitSamples:
-    """How many images went into a kit, out of how many."""
+    """How many images went into a kit, how many of forgotten classes, and out of how many."""
 
     kit: int
     forgotten: int

@@ -11,8 +11,8 @@ from onnx import ModelProto
 class Place:
     """Where an external tensor's bytes lie.
 
-    There are `length` bytes from `offset` on; if `length` is None, all to the end. `entries` are
-    its external_data as stored, in order.
+    It has `length` bytes from `offset` on; if `length` is None, all to the end of the file.
+    `entries` are its external_data as stored, in order.
     """
 
     location: str
@@ -62,9 +62,9 @@ class OnnxModel:
 class QuantParams:
     """How integers stand for real numbers: (number - zero point) · product of the scales.
 
-    Scales and zero point are names of tensors in the graph. One with several numbers has one for
-    each index of `axis`, or for each block of `block_size` indices. Where an operator packs rows of
-    `packed_width` numbers into bytes, each has `packed_bits`.
+    Scales and zero point are names of tensors in the graph. A tensor with several numbers has one
+    for each index of `axis`, or for each block of `block_size` indices. Where an operator packs
+    rows of `packed_width` numbers into bytes, each number has `packed_bits`.
     """
 
     scales: tuple[str, ...]
@@ -94,7 +94,7 @@ class ClassifierHead:
     whose scores are added to this one's.
 
     In a quantized model, quantization parameters say what a tensor's integers stand for; they are
-    None for floats. `weight_rounding` are those by which the graph rounds a weight of floats.
+    None for floats. By `weight_rounding`, the graph rounds a weight of floats on each run.
     `score_quant_params` are those by which the scores are rounded, nearest to the output first: no
     score can be below the lowest number of any of them.
     """
@@ -142,12 +142,12 @@ class ClassifierHead:
 
     @property
     def has_steps(self) -> bool:
-        """Whether whole numbers stand for its weight, or the graph rounds it to them."""
+        """Whether the weight is stored as integers, or the graph rounds it to integers."""
         return (self.weight_quant_params or self.weight_rounding) is not None
 
     @property
     def computed_classes(self) -> tuple[int, ...]:
-        """The classes whose scores a row computes; those of others are constants."""
+        """The classes with a row in some part; the scores of the others are constants."""
         return tuple(
             index
             for index in range(self.num_classes)

@@ -10,7 +10,7 @@ _COLOURS = {"passed": "#00664a", "failed": "#a8320a", "not-judged": "#5d5300"}
 
 
 def render_notebook(report: Any) -> str:  # noqa: ANN401 - any report with checks
-    """Render a report as a few lines of HTML, without styles of a page around it."""
+    """Render a report as a few lines of HTML, with inline styles alone."""
     title = report.verdict.replace("-", " ").upper()
     named = name_forgotten(report.labels, report.forget)
     heading = (

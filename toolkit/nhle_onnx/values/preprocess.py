@@ -47,8 +47,8 @@ class ImageInput:
 class Preprocess:
     """Steps from an 8-bit image to the model's input, in the order of the fields.
 
-    Turn the image as its EXIF orientation says (`upright`); crop to `crop_share` (height, width) of
-    the shorter side; resize to `size` (height, width), or so that the shorter side is
+    Turn the image upright, by its EXIF orientation (`upright`); crop to `crop_share` (height,
+    width) of the shorter side; resize to `size` (height, width), or so that the shorter side is
     `shortest_edge`; centre crop to `crop`, with borders of colour `pad` where the image is smaller;
     put the channels in order; `pixel · scale + offset`; subtract `mean`; divide by `std`.
 

@@ -1,4 +1,4 @@
-"""What was measured, and whether it is good enough. Fields are named as in the JSON."""
+"""The reports of `unlearn` and `verify`. Fields are named as in the JSON."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,10 +25,10 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleSummary:
-    """How many samples served for what, and where they came from.
+    """How many samples there are of each use, and where they came from.
 
     `variety` says how much the forget samples differ: the median distance of a sample to the one
-    most like it, divided by the median distance of any two; of the class where it is least.
+    most like it, divided by the median distance of any two; the lowest of all forgotten classes.
     """
 
     forget: int
@@ -49,9 +49,9 @@ class Unmasked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherKernels:
-    """Accuracies by the kernels that did not judge, where they answer otherwise on this machine.
+    """Accuracies by the other `kernels`, if these answer differently on this machine.
 
-    `accuracies` has the names that the report has for them; `reason` says why they differ.
+    `accuracies` are by their names in the report, such as `after`; `reason` says why they differ.
     """
 
     kernels: Kernels = "exact"
@@ -64,7 +64,7 @@ class ConvertedFile:
     """The edited model in another format, compared with it on `images` from `source`.
 
     `agreement` is the share of images where both answer the same class, or detect the same.
-    `largest_difference` is the largest of any score, relative to scores above 1.
+    `largest_difference` is that of any score, absolute up to 1, relative to larger scores.
     """
 
     format: Literal["ort"]
@@ -79,8 +79,8 @@ class ConvertedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStep:
-    """One step of training: the losses on the forget samples' scores, on what is to be retained,
-    and on features that are to align with those of other classes.
+    """One step of training, with its losses: on the forget samples' scores, on what is to be
+    retained, and on features that are to align with those of other classes.
 
     `forget_margin` is the largest margin by which a forget sample's class stands above the mean of
     the retained ones, in logit spreads; `win_margin` the largest above the best of them.

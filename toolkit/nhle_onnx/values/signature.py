@@ -17,7 +17,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """Whose signatures are accepted: a public key's, or those under a trusted root certificate."""
+    """What signatures must match: a public key, or trusted root certificates."""
 
     public_key: Path | None = None
     chain: tuple[Path, ...] = ()

@@ -7,7 +7,7 @@ from nhle_onnx.values.model import ClassifierHead
 from nhle_onnx.values.preprocess import Preprocess
 
 AS_FOUND = "as found"  # the name of a trial with no options
-_CLEARLY = 0.05  # accuracy
+_CLEAR_GAIN = 0.05  # in accuracy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class ModelSummary(FileSummary):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Options for preprocessing, and the mean accuracy over classes under what they ask for."""
+    """Options for preprocessing, and the mean accuracy over classes with them."""
 
     options: str
     accuracy: float
@@ -39,7 +39,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """Preprocessing tried on images, best first; `notes` say what of the samples was left out."""
+    """Preprocessing tried on images, best first; `notes` say which samples were left out."""
 
     images: int
     tried: tuple[Trial, ...]
@@ -47,16 +47,16 @@ class Trials:
 
     @property
     def proposal(self) -> Trial | None:
-        """What works clearly better than what was found; the user decides."""
+        """The best trial, if it is clearly better than preprocessing as found; the user decides."""
         found = next((each.accuracy for each in self.tried if each.options == AS_FOUND), 0.0)
         best = self.tried[0] if self.tried else None
-        return best if best and best.accuracy > found + _CLEARLY else None
+        return best if best and best.accuracy > found + _CLEAR_GAIN else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectReport:
-    """What `inspect` found. `head` is None where there is none, and `reasons` say why not; a
-    `detector` has class channels in its place.
+    """What `inspect` found. `head` is None if there is no head, and `reasons` say why; a detector
+    has a `detector` instead.
 
     `trials` are there if images were given on which the model could be run.
     """

@@ -40,7 +40,7 @@ class Check:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED for a missed limit, with any evidence; PASSED for a kept one only with enough."""
+        """FAILED if the limit is missed, with any evidence; PASSED if it is kept, with enough."""
         if self.value is not None and not self._is_kept(self.value):
             return "failed"
         return "not-judged" if self.value is None or self.gap else "passed"

@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[Callable[[], Tail], str]] = {
             n("Transpose", "x", "xt", perm=[0, 1]), n("MatMul", "wide xt", "m"),
             n("Transpose", "m", "y"), image=(12,),
         ),
-        "has its weight on the left, of features with images on their last axis",
+        "has its weight on the left, and features with images on their last axis",
     ),
 }  # fmt: skip
 

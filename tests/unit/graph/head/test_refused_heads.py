@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
             ],
             tensors={"u": SQUARE, "v": SQUARE[::-1].copy()}, op="", declared=(FEATURES,),
         ),
-        "is added to scores that it computes the features of",
+        "is added to scores whose features it computes",
     ),
     "a head twice": (
         lambda: layer(node("Gemm", "x w b", "z"), node("Neg", "z", "u"), node("Add", "z u", "y")),
@@ -83,7 +83,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
             node("Gemm", "x w b", "z"), node("MatMul", "x v", "u"),
             node("Concat", "z u", "y", axis=0), v=np.ascontiguousarray(WEIGHT.T),
         ),
-        "is stacked with others, which no node adds up",
+        "is stacked with other scores, and no node adds them up",
     ),
     "classes along the first axis": (
         lambda: Form(
@@ -198,7 +198,7 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
             tensors={"w": np.ones((CLASSES, FEATURES // 2, 1, 1), np.float32)},
             op="", image=(FEATURES, 1, 1),
         ),
-        "Conv /z has no constant weight, or groups",
+        "Conv /z has groups, or a weight that is not constant",
     ),
     "map of scores": (
         lambda: conv(node("Conv", "x w b", "y"), size=2, declared=("h", "w", "c")),

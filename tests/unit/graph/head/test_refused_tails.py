@@ -102,7 +102,7 @@ REFUSED: dict[str, Case] = {
         n("Concat", "q p", "y", axis=1),
     ),
     "images split": case(
-        "followed by the Split that computes p, q of other axes",
+        "followed by the Split that computes p, q along another axis than the classes'",
         helper.make_node("Split", ["z", "parts"], ["p", "q"], axis=0),
         n("Concat", "q p", "y", axis=1), parts=i64(100, 100),
     ),
@@ -164,15 +164,15 @@ REFUSED: dict[str, Case] = {
     ),
     # functions that fall, or differ between classes
     "a leak that falls": case(
-        "LeakyRelu /y, which does not rise",
+        "LeakyRelu /y, whose slope is not positive",
         n("LeakyRelu", "z", "y", alpha=-0.5),
     ),
     "slopes that fall": case(
-        "PRelu /y, whose slopes differ or do not rise",
+        "PRelu /y, whose slopes differ or are not positive",
         n("PRelu", "z minus", "y"),
     ),
     "slopes of each class": case(
-        "PRelu /y, whose slopes differ or do not rise",
+        "PRelu /y, whose slopes differ or are not positive",
         n("PRelu", "z gain", "y"),
     ),
     "a gain of each class": case(
@@ -278,7 +278,7 @@ REFUSED: dict[str, Case] = {
         n("Einsum", "x w", "y", equation="nd,kd->kn"),
     ),
     "the weight on the left, of images on the last axis": case(
-        "has its weight on the left, of features with images on their last axis",
+        "has its weight on the left, and features with images on their last axis",
         n("Reshape", "x turned", "xr"), n("MatMul", "w xr", "m"), n("Transpose", "m", "y"),
         turned=i64(FEATURES, -1),
     ),
@@ -303,7 +303,7 @@ REFUSED: dict[str, Case] = {
         n("ReduceMax", "w a1", "l"), n("Div", "w l", "u"), n("Gemm", "x u b", "y", transB=1),
     ),
     "a factor for each feature": case(
-        "scales each feature's weights by itself",
+        "multiplies each feature's weights by a factor of its own",
         n("Mul", "w each", "u"), n("Gemm", "x u b", "y", transB=1),
         each=np.arange(1, FEATURES + 1, dtype=np.float32)[None],
     ),

@@ -1,4 +1,4 @@
-"""Writing a head's bias, also where the graph has no separate one."""
+"""Writing a head's bias, also where the graph has none of its own."""
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,9 @@ def write_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.flo
         if is_whole and node.op_type not in _WITHOUT_BIAS:
             place = describe_node(node.op_type, node.name, node.output)
             message = f"{place} has no bias of its own to mask with"
-            raise UnsupportedModelError(message, remedy="Give the model from before quantization.")
+            raise UnsupportedModelError(
+                message, remedy="Give the model as it was before quantization."
+            )
         name = _add_bias(index, head, bias)
         if node.op_type == "Add":
             _replace_shared_operand(index, node, head, name)

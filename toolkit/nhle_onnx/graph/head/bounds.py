@@ -10,12 +10,12 @@ from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.quant_params import express_reals
 from nhle_onnx.values.model import QuantParams
 
-_HALVED_ABOVE = 2**16
+_HALVED_ABOVE = 2**16  # a higher limit is that of a 32-bit bias
 _NARROW = 8  # bits of a weight
 
 
 def find_lowest_score(head: Head) -> float | None:
-    """Return the lowest number to which scores are rounded; None if they are floats."""
+    """Return the lowest real number that rounded scores can hold; None if scores are floats."""
     found = (_read_lowest(head.index, params) for params in head.layout.score_quant_params)
     return max(found, default=None)
 

@@ -1,4 +1,4 @@
-"""Constants of a graph, also where a few nodes compute them, such as exp of a temperature, or half
+"""Constants of a graph, also those that a few nodes compute, such as exp of a temperature, or half
 of the number of classes.
 """
 
@@ -19,7 +19,7 @@ _SAME = frozenset({"Identity", "Cast", "Dropout"})
 
 
 def _divide(dividend: Values, divisor: Values) -> Values:
-    """Divide; whole numbers towards 0, as ONNX does."""
+    """Divide; integers are rounded towards 0, as in ONNX."""
     quotient: Values = np.divide(dividend, divisor)
     is_whole = dividend.dtype.kind in "iu"
     return np.trunc(quotient).astype(dividend.dtype) if is_whole else quotient
@@ -79,7 +79,7 @@ def _compute(node: gs.Node, depth: int) -> Values | None:
 
 
 def _attempt(compute: Callable[[], Values | None]) -> Values | None:
-    """Compute, or return None for a node that no kernel would run either."""
+    """Compute, or return None for an invalid node, which no kernel would run either."""
     try:
         return compute()
     except (ArithmeticError, LookupError, TypeError, ValueError):
@@ -101,7 +101,7 @@ def _fill(node: gs.Node, depth: int) -> Values:
 
 
 def _expand(node: gs.Node, depth: int) -> Values | None:
-    """Repeat whole numbers, which may be extents; others broadcast wherever they are used."""
+    """Repeat integers, which may be extents; other numbers broadcast wherever they are used."""
     values = read_constant(node.inputs[0], depth)
     if values is None or values.dtype.kind not in "iu":
         return values
@@ -109,7 +109,7 @@ def _expand(node: gs.Node, depth: int) -> Values | None:
 
 
 def _broadcast(values: Values, shape: Values | None) -> Values:
-    """Repeat values up to a shape, if that is known and no larger than what is read."""
+    """Repeat values up to a shape, if it is known and not too large to be read."""
     if shape is None:
         return values
     extents = np.broadcast_shapes(values.shape, tuple(int(extent) for extent in shape))
@@ -124,7 +124,7 @@ def _tile(node: gs.Node, depth: int) -> Values | None:
 
 
 def _gather(node: gs.Node, depth: int) -> Values | None:
-    """Some of a constant's elements, or of a shape's extents, as far as those are known."""
+    """Return some of a constant's elements, or of a shape's extents; None if one is unknown."""
     indices = read_constant(node.inputs[1], depth)
     source = node.inputs[0].inputs[0] if node.inputs[0].inputs else None
     if indices is None:
@@ -143,7 +143,7 @@ def _measure(node: gs.Node, _depth: int) -> Values | None:
 
 
 def _list_extents(node: gs.Node) -> Sequence[object]:
-    """List the extents of what a Shape measures; empty where not even their number is known."""
+    """List the extents that a Shape node gives, some of them open; empty if the rank is unknown."""
     first, last = (node.attrs.get(name) for name in ("start", "end"))
     return (node.inputs[0].shape or ())[first:last]
 
@@ -166,8 +166,8 @@ _READ: Mapping[str, Callable[[gs.Node, int], Values | None]] = {
 def read_integers(
     node: gs.Node, attribute: str, position: int, absent: tuple[int, ...] | None = None
 ) -> tuple[int, ...] | None:
-    """Return an operator's whole numbers: an attribute in older operator sets, or an input.
-    `absent` if it has neither, and None if they are not constant.
+    """Return integers that are an attribute in older operator sets and the input at `position` in
+    newer ones: `absent` if the node has neither, None if they are not constant.
     """
     if attribute in node.attrs:
         return tuple(int(each) for each in np.atleast_1d(node.attrs[attribute]))

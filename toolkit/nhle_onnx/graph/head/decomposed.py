@@ -13,7 +13,7 @@ _SHARED = frozenset({"ReduceMax", "ReduceMean", "ReduceLogSumExp", "ReduceMin"})
 
 def find_normalized(node: gs.Node) -> gs.Tensor | None:
     """Return the x of exp(x - max x) / sum exp(x - max x), as Keras exporters write a softmax, of
-    x - log sum exp x, and of x / sum x.
+    x - log sum exp x, or of x / sum x; None for any other node.
     """
     if node.op not in {"Div", "Sub"}:
         return None
@@ -29,14 +29,14 @@ def find_normalized(node: gs.Node) -> gs.Tensor | None:
 
 
 def list_reduced_axes(node: gs.Node) -> tuple[int, ...]:
-    """List the axes over which such a node finds what it divides by, or subtracts; none for all."""
+    """List the axes that a normalization's divisor or subtrahend reduces; () means all axes."""
     divisor = node.inputs[1]
     reduced = _skip_limits(divisor) if node.op == "Div" else divisor.inputs[0]
     return read_integers(reduced, "axes", 1) or ()
 
 
 def _skip_limits(divisor: gs.Tensor) -> gs.Node | None:
-    """Return the node that computes a divisor, before what keeps it above 0."""
+    """Return the node that computes a divisor, before the nodes that keep it above 0."""
     node: gs.Node | None = divisor.inputs[0] if divisor.inputs else None
     if node is not None and node.op in _LIMITING and node.inputs[0].inputs:
         return _skip_limits(node.inputs[0])
@@ -44,7 +44,7 @@ def _skip_limits(divisor: gs.Tensor) -> gs.Node | None:
 
 
 def divides_by_sum(node: gs.Node) -> bool:
-    """Whether a divisor could be below 0, if the scores could."""
+    """Whether a node divides by a plain sum, which is negative where negative scores prevail."""
     reduced = _skip_limits(node.inputs[1])
     return node.op == "Div" and reduced is not None and reduced.op == "ReduceSum"
 
@@ -78,5 +78,5 @@ def is_softsign(node: gs.Node) -> bool:
 
 
 def is_softmax(node: gs.Node) -> bool:
-    """Whether a node divides powers of e, as the last of a softmax in parts does."""
+    """Whether a node divides an Exp, as the last node of a softmax in parts does."""
     return node.op == "Div" and any(each.op == "Exp" for each in node.inputs[0].inputs)

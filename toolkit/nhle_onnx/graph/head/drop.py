@@ -19,7 +19,7 @@ from nhle_onnx.values.model import ClassifierHead
 Values = npt.NDArray[np.generic]
 _REMEDY = hint("Give {mask=convex}, which keeps the number of outputs.")
 _MAX_NAMES = 2**20
-_CHOICE = 2  # classes at least
+_MIN_CLASSES = 2
 # Operators that compute as many scores as they are given.
 _OF_ANY_COUNT = frozenset(
     {
@@ -43,14 +43,14 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     Raises UnsupportedModelError where a later node needs the number of classes.
     """
     count = head.num_classes
-    if count - len(classes) < _CHOICE:
+    if count - len(classes) < _MIN_CLASSES:
         message = "a single class would be left, which leaves nothing to choose"
         raise UnsupportedModelError(message, remedy=_REMEDY)
     if any(part.rows or len(part.row_scales) > 1 for part in head.all_parts):
-        message = "nodes around the head choose among its classes, or scale each by itself"
+        message = "nodes around the head choose among its classes, or scale each differently"
         raise UnsupportedModelError(message, remedy=_REMEDY)
     index = GraphIndex(proto)
-    own = _find_own(index, head)
+    own = _find_own_tensors(index, head)
     _check_readers(proto, head, own)
     behind = list_behind(proto.graph, {part.logits for part in head.all_parts})
     for node in proto.graph.node:
@@ -67,8 +67,8 @@ def drop_classes(proto: ModelProto, head: ClassifierHead, classes: Sequence[int]
     _check(proto)
 
 
-def _find_own(index: GraphIndex, head: ClassifierHead) -> dict[str, int]:
-    """Find the tensors with a number for each class, and their axes of classes."""
+def _find_own_tensors(index: GraphIndex, head: ClassifierHead) -> dict[str, int]:
+    """Return the axis that counts classes for each tensor with numbers for each class, by name."""
     own: dict[str, int] = {}
     for part in head.all_parts:
         own[part.weight] = part.class_axis
@@ -80,8 +80,8 @@ def _find_own(index: GraphIndex, head: ClassifierHead) -> dict[str, int]:
 
 
 def _cut(values: Values, classes: Sequence[int], axis: int, count: int) -> Values:
-    """Take the numbers of some classes out of a tensor, along an axis that counts classes or the
-    blocks of one class after another.
+    """Take the numbers of some classes out of a tensor. Its axis counts classes, or blocks: all
+    blocks of the first class, then those of the next.
     """
     if values.shape[axis] == count:
         return np.delete(values, [*classes], axis)
@@ -89,7 +89,7 @@ def _cut(values: Values, classes: Sequence[int], axis: int, count: int) -> Value
 
 
 def _count_packed(proto: ModelProto, resized: set[str], left: int) -> None:
-    """Write the number of rows where an operator that packs them counts them itself."""
+    """Write the new number of rows where an operator states it in an attribute."""
     for node in proto.graph.node:
         if node.op_type == "MatMulNBits" and node.input[1] in resized:
             (rows,) = (each for each in node.attribute if each.name == "N")
@@ -97,7 +97,7 @@ def _count_packed(proto: ModelProto, resized: set[str], left: int) -> None:
 
 
 def _check_readers(proto: ModelProto, head: ClassifierHead, own: Mapping[str, int]) -> None:
-    """Raise UnsupportedModelError where a tensor of the head serves another layer too."""
+    """Raise UnsupportedModelError where another layer reads a tensor of the head as well."""
     layers = _list_before(proto, {part.logits for part in head.all_parts}, {*own})
     for node in proto.graph.node:
         shared = {*own} & {*node.input}

@@ -1,4 +1,4 @@
-"""Which constants compute features alone, and so hold nothing of a class's row."""
+"""Which constants serve features alone, and so hold nothing of a class's row."""
 
 from onnx import ModelProto, NodeProto
 
@@ -8,8 +8,8 @@ from nhle_onnx.values.model import ClassifierHead
 
 
 def list_feature_tensors(proto: ModelProto) -> frozenset[str]:
-    """List the values that only the features of some head need: no part of any head, as its rows,
-    scales or biases, and nothing where no head is found.
+    """List the constants and values that only the features of heads depend on, never a head's own
+    rows, scales or biases. Without a head, the list is empty.
     """
     heads = list_heads(proto)
     features = {id(node): node for head in heads for node in _list_features(proto, head)}

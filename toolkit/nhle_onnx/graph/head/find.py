@@ -20,7 +20,7 @@ from nhle_onnx.hints import hint
 from nhle_onnx.text import describe_node
 from nhle_onnx.values.model import ClassifierHead, OnnxModel
 
-G_LOGGER.severity = G_LOGGER.CRITICAL  # it prints to stdout, which is reserved for results
+G_LOGGER.severity = G_LOGGER.CRITICAL  # it would print to stdout, which is reserved for results
 _REMEDY = "The output must be the scores of classes, from a Gemm, MatMul or 1x1 Conv layer."
 _CHOOSING = frozenset({"ArgMax", "TopK", "ZipMap"})
 _MOVING = dict.fromkeys(("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"), 0)
@@ -29,8 +29,8 @@ _MOVING["ArrayFeatureExtractor"] = 1  # scikit-learn's labels, by the index of t
 
 def find_head(model: OnnxModel, *, output: str | None = None) -> ClassifierHead:
     """Find the layers that compute the scores of the named output or inner tensor, or of the only
-    output with a head. Of an output that is only the best class, the scores that it is chosen from;
-    of scores under the names of classes, the scores.
+    output with a head. If an output holds only the best classes, or scores by the names of classes,
+    the scores are those that it is made from.
 
     Raises UnsupportedModelError with a reason for each output if no head is found, and UsageError
     if several outputs have heads and none was named.
@@ -73,7 +73,7 @@ def list_other_heads(model: OnnxModel, head: ClassifierHead) -> tuple[str, ...]:
 
 
 def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
-    """List the heads of all outputs, and of scores that an output is chosen from."""
+    """List the heads of all outputs, and of the scores from which an output takes the best."""
     graph, tracer = _open_graph(proto)
     chosen = [scores for tensor in graph.outputs if (scores := _find_chosen(tensor)) is not None]
     found = [_read_head(tracer, tensor) for tensor in (*graph.outputs, *chosen)]
@@ -81,7 +81,7 @@ def list_heads(proto: ModelProto) -> tuple[ClassifierHead, ...]:
 
 
 def _open_graph(proto: ModelProto) -> tuple[gs.Graph, Tracer]:
-    """Return the graph, with the shape of what it measures itself, and its tracer."""
+    """Return the graph, with the shapes that its Shape nodes measure, and a tracer for it."""
     graph, shapes = gs.import_onnx(proto), Shapes(proto)
     for node in graph.nodes:
         measured = node.inputs[0] if node.op == "Shape" else None
@@ -108,7 +108,9 @@ def _choose_tensors(model: OnnxModel, graph: gs.Graph, output: str | None) -> li
 
 
 def _find_chosen(tensor: gs.Tensor) -> gs.Tensor | None:
-    """Return the scores from which a tensor holds the best classes alone, or that it names."""
+    """Return the scores from which a tensor takes the best classes, or which it stores by the names
+    of classes; None for any other tensor.
+    """
     node = _find_producer(tensor)
     while node is not None and node.op in _MOVING and len(node.inputs) > _MOVING[node.op]:
         node = _find_producer(node.inputs[_MOVING[node.op]])
@@ -134,7 +136,7 @@ def _list_distinct(heads: list[ClassifierHead]) -> list[ClassifierHead]:
 
 
 def _read_head(tracer: Tracer, output: gs.Tensor) -> ClassifierHead | str:
-    """Return the head whose scores an output holds, or what stands in the way."""
+    """Return the head whose scores an output holds, or why it holds no scores."""
     trail = tracer.trace(output)
     if isinstance(trail, str):
         return trail
@@ -169,7 +171,7 @@ def _finish(part: Part) -> ClassifierHead:
 
 
 def _shorten(values: Floats, usual: float) -> tuple[float, ...]:
-    """Return one number where all are equal, and none where they are as usual."""
+    """Return one number where all are equal, and () where all are as usual."""
     if (values == values[0]).all():
         return () if values[0] == usual else (float(values[0]),)
     return tuple(values.tolist())

@@ -20,9 +20,9 @@ from nhle_onnx.values.model import ClassifierHead
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 _UINT4_BITS = 4
-_MOST_LOST = 0.5  # of a row's length; four bits round less of it away
+_MOST_LOST = 0.5  # of a row's length; rounding to 4 bits loses less
 _TINY = 1e-30
-_ROUNDING = {"QuantizeLinear", "DynamicQuantizeLinear"}
+_ROUNDING_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
 class HeadRows(NamedTuple):
@@ -43,7 +43,10 @@ class StoredHead(NamedTuple):
 
 
 class Places(NamedTuple):
-    """For each class [K]: its row, whether it has one, and factor and summand behind the layer."""
+    """For each class [K]: its row, whether it has one, and the factor and summand behind the layer.
+
+    A class without a row gets its summand alone.
+    """
 
     rows: npt.NDArray[np.int64]
     is_there: npt.NDArray[np.bool_]
@@ -83,20 +86,20 @@ class Head:
 
     @property
     def tolerance(self) -> float:
-        """How far scores may depart from ONNX Runtime's, relative to the largest."""
+        """How far scores may differ from ONNX Runtime's, relative to the largest."""
         own = self.element_type.tolerance
-        rounds = any(node.op_type in _ROUNDING for node in self.proto.graph.node)
+        rounds = any(node.op_type in _ROUNDING_OPERATORS for node in self.proto.graph.node)
         return max(own, get_element_type(TensorProto.INT8).tolerance) if rounds else own
 
     @property
     def parts(self) -> Iterator["Head"]:
-        """This layer, and those whose scores are added to its; each can be written in its turn."""
+        """This layer, and those whose scores are added to its, each as a head to read and write."""
         for layout in self.layout.all_parts:
             yield Head(self.proto, layout)
 
     @property
     def places(self) -> Places:
-        """Where each class is in this layer."""
+        """Which row of this layer each class has, and what is done to its score behind it."""
         layout = self.layout
         count = layout.num_classes
         rows = np.array(layout.rows or range(count), np.int64)
@@ -109,7 +112,7 @@ class Head:
 
     @property
     def row_scales(self) -> Floats:
-        """What each stored row [R] is multiplied by, as a column."""
+        """The factor of each stored row, as a column [R, 1]."""
         layout = self.layout
         count = self.index.tensors[layout.weight].dims[layout.class_axis]
         scales = np.broadcast_to(layout.row_scales or 1.0, count) * layout.weight_scale
@@ -137,7 +140,7 @@ class Head:
 
     @property
     def rows(self) -> HeadRows:
-        """Its effective weights and biases; the features of several heads lie side by side."""
+        """The effective weights and biases; the weights of several layers lie side by side."""
         found = [part.own_rows for part in self.parts]
         return HeadRows(
             np.hstack([each.weight for each in found]), np.sum([each.bias for each in found], 0)
@@ -145,7 +148,7 @@ class Head:
 
     @property
     def own_rows(self) -> HeadRows:
-        """The same of this layer alone."""
+        """The effective weights and biases of this layer alone."""
         layout, places = self.layout, self.places
         weight, bias = self.read()
         moved = np.moveaxis(weight.astype(np.float64), layout.class_axis, 0)
@@ -163,8 +166,8 @@ class Head:
     def with_rows(self, rows: HeadRows) -> ModelProto:
         """Return a copy of the model with these rows, in its own number format and scales.
 
-        Of several heads, each takes its features' weights, and the first that computes a class its
-        bias.
+        With several layers, each takes the weights of its own features, and the first that
+        computes a class takes its bias.
         """
         changed = copy_model(self.proto)
         parts = list(self.parts)
@@ -182,7 +185,7 @@ class Head:
         return changed
 
     def write_rows(self, rows: HeadRows) -> None:
-        """Write this layer's effective weights and biases, in place. Rows of no class stay."""
+        """Write this layer's effective weights and biases, in place. Unused rows stay."""
         layout, places = self.layout, self.places
         weight, bias = self.read()
         moved = np.moveaxis(weight, layout.class_axis, 0).copy()
@@ -196,8 +199,8 @@ class Head:
         self.write(np.moveaxis(moved, 0, layout.class_axis), biases)
 
     def restore(self, original: "Head") -> ModelProto:
-        """Return a copy of this model with the original's rows, and its scales where a class has
-        one of its own. What the copy then recognises of a forgotten class is in the features.
+        """Return a copy of this model with the original's rows, and its scales where each class has
+        its own. What the copy then recognises of a forgotten class is in the features.
         """
         restored = copy_model(self.proto)
         undo_step(restored)
@@ -217,8 +220,8 @@ class Head:
         return restored
 
     def find_lost(self, original: "Head") -> int | None:
-        """Find the class whose row this head has lost most of, or None where it has the original's:
-        the scale of a quantized row that was masked may have no room for it.
+        """Find the class whose row differs most from the original's, or None if all are close. The
+        scale of a masked, quantized row may be too small to hold the original's weights.
         """
         rows, theirs = self.rows.weight, original.rows.weight
         lengths = np.linalg.norm(theirs, axis=1)
@@ -229,7 +232,7 @@ class Head:
 def average_features(
     features: npt.NDArray[np.float32], layout: ClassifierHead
 ) -> npt.NDArray[np.float32]:
-    """Return features as [N, D]: the mean over a map or over positions."""
+    """Return features of any rank as [N, D], by their mean over a map or over positions."""
     if "Conv" in layout.op or layout.logits_axis != -1:
         pooled: npt.NDArray[np.float32] = features.reshape(
             len(features), layout.feature_dim, -1

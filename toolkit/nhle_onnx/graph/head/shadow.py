@@ -1,7 +1,7 @@
 """What a quantized head needs so that one class can be the shadow of another.
 
-Both then have the same whole numbers, scales and zero points. So any kernel computes the same sums
-for both, even one that saturates, and only their biases differ.
+Both then have the same integers, scales and zero points. So any kernel computes the same sums for
+both, even one that saturates, and only their biases differ.
 """
 
 import numpy as np
@@ -16,7 +16,8 @@ from nhle_onnx.graph.traversal import list_graphs
 def adopt_scales(head: Head, source: int, target: int) -> tuple[str, ...]:
     """Give class `target` the scales and zero points of class `source`, in place.
 
-    Returns the names of the tensors that changed. Those that serve other layers too stay.
+    Returns the names of the tensors that changed. Tensors that other layers read as well stay as
+    they are.
     """
     changed = []
     for name, axis in list_class_scales(head.index, head.layout):

@@ -12,7 +12,7 @@ Shape = tuple[int | str | None, ...]
 
 
 class Shapes:
-    """The shapes of a graph's tensors: as declared or, if asked for others, as inferred."""
+    """The shapes of a graph's tensors, as declared or else inferred, once one is asked for."""
 
     def __init__(self, proto: ModelProto) -> None:
         self._proto = proto
@@ -28,7 +28,7 @@ class Shapes:
         try:
             graph = inference.infer_shapes(make_skeleton(self._proto), data_prop=True).graph
         except (RuntimeError, ValueError, inference.InferenceError):
-            return {}  # a model with operators that it does not know may be valid
+            return {}  # a model with operators that inference does not know may be valid
         return {
             value.name: tuple(
                 axis.dim_value if axis.HasField("dim_value") else None

@@ -1,4 +1,8 @@
-"""Arithmetic on trails: scores multiplied, shifted, chosen, added up and joined, class by class."""
+"""Arithmetic on trails: scores multiplied, shifted, chosen, added up and joined, class by class.
+
+Where a step does not keep the order of the scores, a function returns how, as the end of a sentence
+that begins with the head.
+"""
 
 from dataclasses import replace
 
@@ -12,16 +16,16 @@ from nhle_onnx.values.model import ClassifierHead
 
 _LOWEST = -float(np.finfo(np.float32).max)
 _HOMOGENEOUS = frozenset({"Relu", "LeakyRelu"})  # f(a · z) = a · f(z) for a > 0
-_NOTHING = ClassifierHead(
+_NO_HEAD = ClassifierHead(
     op="", node="", weight="", bias=None, bias_scale=1.0, class_axis=0, num_classes=0,
     feature_dim=0, features="", logits="", scores="", is_clamped=False, output="",
 )  # fmt: skip
 
 
 def make_constant_trail(values: Floats, tensor: gs.Tensor, shapes: Shapes) -> Trail:
-    """Return the trail of classes whose scores are constants, which a graph adds to others."""
+    """Return the trail of classes with constant scores, which a graph joins to other classes."""
     part = Part(
-        head=_NOTHING,
+        head=_NO_HEAD,
         rows=np.full(len(values), NO_ROW),
         scales=np.ones(len(values)),
         offsets=values.clip(min=_LOWEST),
@@ -49,7 +53,7 @@ def scale(trail: Trail, factors: Floats, name: str) -> Trail | str:
 
 
 def negate(trail: Trail, name: str) -> Trail | str:
-    """Turn each class's score round."""
+    """Multiply each class's score by -1."""
     return scale(trail, np.full(trail.num_classes, -1.0), name)
 
 
@@ -72,7 +76,7 @@ def hide(trail: Trail, is_hidden: npt.NDArray[np.bool_], value: float) -> Trail:
 
 
 def take(trail: Trail, indices: Indices) -> Trail:
-    """Return the classes at some places, in their order."""
+    """Return the trail of the classes at `indices`, in that order."""
     taken = trail.change(
         lambda part: replace(
             part,
@@ -111,8 +115,8 @@ def concatenate(trails: list[Trail], tensor: gs.Tensor) -> Trail | str:
                 parts.append(wide)
             else:
                 parts[same] = _unite(parts[same], wide)
-    heads = [part for part in parts if part.head is not _NOTHING]
-    constants = sum((part.offsets for part in parts if part.head is _NOTHING), np.zeros(starts[-1]))
+    heads = [part for part in parts if part.head is not _NO_HEAD]
+    constants = sum((part.offsets for part in parts if part.head is _NO_HEAD), np.zeros(starts[-1]))
     heads[0] = replace(heads[0], offsets=heads[0].offsets + constants)
     first = next(trail for trail in trails if _has_head(trail))
     return replace(
@@ -141,11 +145,11 @@ def _merge(trails: list[Trail], tensor: gs.Tensor, parts: tuple[Part, ...], firs
 
 
 def _has_head(trail: Trail) -> bool:
-    return trail.parts[0].head is not _NOTHING
+    return trail.parts[0].head is not _NO_HEAD
 
 
 def _widen(part: Part, start: int, count: int) -> Part:
-    """Place a part's classes among others."""
+    """Place a part's classes from `start` on among `count` classes."""
     here = slice(start, start + len(part.rows))
     rows, scales, offsets = np.full(count, NO_ROW), np.ones(count), np.zeros(count)
     rows[here], scales[here], offsets[here] = part.rows, part.scales, part.offsets

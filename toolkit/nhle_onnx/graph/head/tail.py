@@ -1,8 +1,8 @@
 """What may stand between a head and its output: operators that keep the order of the scores.
 
-To allow another one, add a row to `TAIL`: an operator, and what it does to the scores. Such a
-function returns the trail behind its node, or how the node ends the order, as the end of a
-sentence that begins with the head.
+To allow another one, add a row to `TAIL`: an operator, and a function that follows scores through
+it. The function returns the trail behind its node, or how the node breaks the order, as the end of
+a sentence that begins with the head.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ _SAME_RANK = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Ma
 
 
 def _pass(node: gs.Node, trail: Trail) -> Trail:
-    """Each score stays, in its place."""
+    """Keep each score in its place."""
     if trail.is_frozen:
         return trail
     return replace(trail, limits=(*list_output_quant_params(node), *trail.limits))
@@ -48,7 +48,10 @@ def _bend(
     freezes: bool = True,
     is_positive: bool = False,
 ) -> Trail:
-    """A function that rises. At its ends it may round different scores to one number."""
+    """Apply a function that increases. At its ends, it may map different scores to one number: with
+    `clamps` at the lower end, with `caps` at the upper. With `freezes`, the head's scores are those
+    before it. `is_positive`: its results are never below 0.
+    """
     is_open = not trail.is_normalized
     return replace(
         trail,
@@ -61,25 +64,25 @@ def _bend(
     )
 
 
-_OPEN = frozenset({"LayerNormalization", "LpNormalization"})  # all scores may be below 0
+_SIGNED = frozenset({"LayerNormalization", "LpNormalization"})  # results of either sign
 _KEEP_SIGN = frozenset({"Tanh", "LeakyRelu", "Softsign", "Sqrt", "Elu"})
 
 
-def _leak(node: gs.Node, trail: Trail) -> Trail | str:
+def _bend_leaky(node: gs.Node, trail: Trail) -> Trail | str:
     if float(node.attrs.get("alpha", 0.01)) <= 0:
-        return f"is followed by {name_node(node)}, which does not rise"
+        return f"is followed by {name_node(node)}, whose slope is not positive"
     return _bend(node, trail, freezes=False)
 
 
-def _leak_by(node: gs.Node, trail: Trail) -> Trail | str:
+def _bend_by_slopes(node: gs.Node, trail: Trail) -> Trail | str:
     slopes = read_constant(node.inputs[1])
     if slopes is None or (slopes <= 0).any() or (slopes != slopes.ravel()[0]).any():
-        return f"is followed by {name_node(node)}, whose slopes differ or do not rise"
+        return f"is followed by {name_node(node)}, whose slopes differ or are not positive"
     return _bend(node, trail, freezes=False)
 
 
 def _clip(node: gs.Node, trail: Trail) -> Trail:
-    """Clip at either end, or at none."""
+    """Clip at one end, at both, or at neither."""
     limits = [node.attrs.get("min"), node.attrs.get("max")]
     for position, given in enumerate(node.inputs[1:3]):
         limits[position] = None if given.is_empty() else given
@@ -92,14 +95,16 @@ def _clip(node: gs.Node, trail: Trail) -> Trail:
 
 
 def _bend_positive(node: gs.Node, trail: Trail) -> Trail | str:
-    """A function of numbers above 0 alone: a masked score below would become NaN, and win."""
+    """Apply a function that is defined only above 0: it would make a lower, masked score NaN, which
+    wins.
+    """
     if not trail.is_positive:
         return f"is followed by {node.op}, which gives NaN where a score is below 0"
     return _bend(node, trail)
 
 
 def normalize(trail: Trail, *, tensor: str, node: gs.Node | None = None) -> Trail:
-    """Divide by, or subtract, a number that all classes share; `tensor` is what is normalised."""
+    """Divide by, or subtract, a number that all classes share. `tensor` names the scores before."""
     is_quantized = node is not None and node.op.startswith("QLinear")
     frozen = trail if trail.is_frozen else replace(
         trail,
@@ -108,8 +113,8 @@ def normalize(trail: Trail, *, tensor: str, node: gs.Node | None = None) -> Trai
     )  # fmt: skip
     name = node.op if node else "a softmax"
     return replace(
-        frozen, bend=name, is_frozen=True, is_normalized=name not in _OPEN,
-        is_positive=name not in {*_OPEN, "LogSoftmax"},
+        frozen, bend=name, is_frozen=True, is_normalized=name not in _SIGNED,
+        is_positive=name not in {*_SIGNED, "LogSoftmax"},
     )  # fmt: skip
 
 
@@ -147,7 +152,7 @@ def _pool(node: gs.Node, trail: Trail) -> Trail | str:
 
 
 def _find_axis_behind(node: gs.Node, trail: Trail, places: Sequence[int | None]) -> int | None:
-    """Find the axis of the classes behind a node that reduces others."""
+    """Find the axis of the classes behind a node that reduces other axes."""
     if trail.axis is None or None in places:
         return None
     behind = sum(place in range(trail.axis + 1, 0) for place in places)
@@ -167,7 +172,7 @@ def _add_up(
 
 
 def _thaw(node: gs.Node, trail: Trail) -> Trail:
-    """The scores are those behind this node."""
+    """Take the scores behind this node as the head's."""
     limits = list_output_quant_params(node)
     return replace(
         trail, is_frozen=False, scores=node.outputs[0].name, limits=(*limits, *trail.limits)
@@ -224,12 +229,12 @@ TAIL: Mapping[str, Step] = {
     "Hardmax": _normalize,
     "Identity": _pass,
     "LayerNormalization": _normalize_alike,
-    "LeakyRelu": _leak,
+    "LeakyRelu": _bend_leaky,
     "Log": _bend_positive,
     "LogSoftmax": _normalize,
     "LpNormalization": _normalize,
     "Neg": _negate,
-    "PRelu": _leak_by,
+    "PRelu": _bend_by_slopes,
     "QLinearAveragePool": _pool,
     "QLinearGlobalAveragePool": _pool,
     "QLinearSigmoid": _separate,

@@ -26,7 +26,7 @@ def flatten(_node: gs.Node, trail: Trail) -> Trail:
 
 
 def reshape(node: gs.Node, trail: Trail) -> Trail | str:
-    """Find the axis of the classes again; they must stay on one."""
+    """Find the axis of the classes in the new shape; they must stay on one axis."""
     target = read_integers(node, "shape", 1)
     if target is None:
         return replace(trail, axis=_find_declared(node, trail))
@@ -56,14 +56,14 @@ def describe_positions(extents: Sequence[int]) -> str:
 
 
 def _find_declared(node: gs.Node, trail: Trail) -> int | None:
-    """Find the axis with as many places as there are classes."""
+    """Find the only axis whose declared extent is the number of classes."""
     shape = trail.shapes.find(node.outputs[0]) or ()
     places = [place for place, extent in enumerate(shape) if place and extent == trail.num_classes]
     return places[0] - len(shape) if len(places) == 1 else None
 
 
 def squeeze(node: gs.Node, trail: Trail) -> Trail | str:
-    """Count the axis of the classes without those of length 1."""
+    """Count the axis of the classes without the removed axes of length 1."""
     axes = read_integers(node, "axes", 1, absent=())
     if trail.axis is None:
         return trail
@@ -78,12 +78,12 @@ def squeeze(node: gs.Node, trail: Trail) -> Trail | str:
 
 
 def _count_long(shape: Shape | None, axis: int) -> int:
-    """Count the axes behind one that have more than one place, as far as that is known."""
+    """Count the axes behind `axis` that are known to be longer than 1."""
     return sum(isinstance(extent, int) and extent > 1 for extent in (shape or ())[axis:][1:])
 
 
 def unsqueeze(node: gs.Node, trail: Trail) -> Trail | str:
-    """Count the axis of the classes with the new ones."""
+    """Count the axis of the classes with the new axes."""
     axes = read_integers(node, "axes", 1)
     if trail.axis is None and trail.num_classes == 1 and axes is not None and len(axes) == 1:
         new_axis = axes[0] if axes[0] < 0 or trail.shape is None else axes[0] - len(trail.shape) - 1
@@ -135,7 +135,7 @@ def gather(node: gs.Node, trail: Trail) -> Trail | str:
 
 
 def gather_nd(node: gs.Node, trail: Trail) -> Trail | str:
-    """Choose along the first axis, as exporters write the choice of a turned tensor's classes."""
+    """Choose along the first axis, as exporters choose classes of a transposed tensor."""
     chosen = read_constant(node.inputs[1])
     is_list = chosen is not None and chosen.ndim == 2 and chosen.shape[1] == 1  # noqa: PLR2004
     if not is_list or node.attrs.get("batch_dims", 0) or not trail.counts_classes_along(0):

@@ -36,7 +36,9 @@ def shift_by(node: gs.Node, trail: Trail, operand: gs.Tensor, sign: float = 1) -
 
 
 def choose(node: gs.Node, trail: Trail, constant: gs.Tensor, *, keeps: bool) -> Trail | str:
-    """Replace the scores of some classes by a constant; `keeps` says where the others stay."""
+    """Replace the scores of some classes by a constant. With `keeps`, scores stay where the node's
+    condition holds, otherwise where it does not.
+    """
     chosen = lay_along_classes(node.inputs[0], trail)
     values = lay_along_classes(constant, trail)
     if chosen is None or values is None:
@@ -49,7 +51,7 @@ def choose(node: gs.Node, trail: Trail, constant: gs.Tensor, *, keeps: bool) -> 
 
 
 def lay_along_classes(tensor: gs.Tensor, trail: Trail) -> Floats | None:
-    """Return a constant as one number for each class, [K], if that is what it broadcasts to."""
+    """Return a constant as one number for each class, [K], if it broadcasts along the classes."""
     values = read_constant(tensor)
     if values is None or values.dtype.kind not in "fiub":
         return None

@@ -1,4 +1,4 @@
-"""Scores that are all clipped to the same number: which class wins then."""
+"""Ties: where all scores are clipped to the same number, a forgotten class must not win."""
 
 from collections.abc import Collection
 
@@ -14,14 +14,14 @@ from nhle_onnx.values.model import ClassifierHead
 _BY_CLASS = ".by_class"  # ends the name of an output's scale or zero point, one for each class
 _PASSING = {"Dropout", "Flatten", "Identity", "Reshape", "Squeeze"}
 _INPUTS = 3  # of a DequantizeLinear with a zero point
-_FIRST_OPSET = 13  # from which on a DequantizeLinear may have a scale for each class
+_FIRST_OPSET = 13  # whose DequantizeLinear may have a scale for each class
 
 
 def lower_by_a_step(index: GraphIndex, head: ClassifierHead, classes: Collection[int]) -> bool:
-    """Read the rounded scores of some classes one step lower, in place.
+    """Read the rounded scores of some classes one step lower, in place, so that they lose a tie.
 
-    So they lose a tie of scores that are all clipped to the same number. The DequantizeLinear gets
-    a zero point for each class. Returns whether the scores end in one that can have it.
+    The last DequantizeLinear gets a zero point for each class. Returns whether there is one that
+    can have it.
     """
     ends = (_find_last(index, head), *(_find_behind(index, each.logits) for each in head.all_parts))
     node = next((node for node in ends if node is not None and _has_room(index, head, node)), None)
@@ -43,7 +43,7 @@ def lower_by_a_step(index: GraphIndex, head: ClassifierHead, classes: Collection
 
 
 def _find_last(index: GraphIndex, head: ClassifierHead) -> NodeProto:
-    """Return the node that computes the scores, but for what only moves them."""
+    """Return the node that computes the scores, before nodes that only move them."""
     node = index.producers[head.scores]
     while node.op_type in _PASSING:
         node = index.producers[node.input[0]]
@@ -51,7 +51,7 @@ def _find_last(index: GraphIndex, head: ClassifierHead) -> NodeProto:
 
 
 def _find_behind(index: GraphIndex, logits: str) -> NodeProto | None:
-    """Return the node that turns a layer's whole logits into real ones, if nothing behind it
+    """Return the node that turns a layer's integer logits into real numbers, if nothing behind it
     rounds them again.
     """
     node, name = None, logits
@@ -80,7 +80,7 @@ def _has_room(index: GraphIndex, head: ClassifierHead, node: NodeProto) -> bool:
 
 
 def undo_step(proto: ModelProto) -> None:
-    """Read all rounded scores by one scale and zero point again, in place."""
+    """Undo `lower_by_a_step`, in place: read all rounded scores by one scale and zero point."""
     known = {name for name, _ in list_tensors(proto)}
     for node in proto.graph.node:
         plain = [name.removesuffix(_BY_CLASS) for name in node.input[1:]]

@@ -1,4 +1,4 @@
-"""The walk from an output back to its heads, and forth again over what follows them."""
+"""From an output back to its heads, and forward again through the nodes that follow them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -38,14 +38,14 @@ Found = Trail | str
 
 
 class Tracer:
-    """Traces tensors of one graph; each is traced once."""
+    """Traces the tensors of one graph back to heads, each tensor once."""
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
         self._done: dict[str, Found] = {}
 
     def trace(self, tensor: gs.Tensor, depth: int = 0) -> Found:
-        """Return the trail from heads to `tensor`, or why there is none."""
+        """Return the trail from heads to `tensor`, or why it does not hold a head's scores."""
         if tensor.name not in self._done:
             self._done[tensor.name] = self._trace(tensor, depth)
         return self._done[tensor.name]
@@ -58,7 +58,7 @@ class Tracer:
         node = tensor.inputs[0]
         try:
             found = self._follow(tensor, node, depth + 1)
-        except _CONTRADICTIONS:  # of shapes and operands, which no kernel would take either
+        except _CONTRADICTIONS:  # between shapes and operands: no kernel would run the node
             found = f"{tensor.name} comes from {name_node(node)}, which is not a valid node"
         if isinstance(found, str):
             return found
@@ -84,15 +84,15 @@ class Tracer:
         return self._then(node.inputs[0], depth, partial(TAIL[node.op], node))
 
     def _normalize(self, node: gs.Node, normalized: gs.Tensor, depth: int) -> Found | None:
-        """Follow scores that are divided by, or lowered by, a number of all; None if they could
-        change their order.
+        """Follow scores that are divided by a number computed from all of them, or lowered by it;
+        None if that could change their order.
         """
         inner = self.trace(normalized, depth)
         if isinstance(inner, str):
             return inner
         if not inner.shares_along(list_reduced_axes(node)):
             reason = f"is followed by {name_node(node)} along another axis than the classes'"
-            return _blame(reason, inner)
+            return _name_head(reason, inner)
         is_softmax_part = is_softmax(node)
         if divides_by_sum(node) and not (inner.is_positive or is_softmax_part):
             return None
@@ -102,7 +102,9 @@ class Tracer:
 
     @property
     def _joins(self) -> Mapping[str, Callable[[gs.Node, gs.Tensor, int], Found | None]]:
-        """What follows nodes of several operands; None for one that keeps no order of scores."""
+        """How to follow nodes of several operands. The functions return None for a node that does
+        not keep the order of scores.
+        """
         return {
             "Add": self._sum,
             "Concat": self._concatenate,
@@ -117,9 +119,9 @@ class Tracer:
         }
 
     def _then(self, tensor: gs.Tensor, depth: int, step: Callable[[Trail], Found]) -> Found:
-        """Follow what leads to a tensor by a step."""
+        """Trace a tensor, then take one more step."""
         inner = self.trace(tensor, depth)
-        return inner if isinstance(inner, str) else _blame(step(inner), inner)
+        return inner if isinstance(inner, str) else _name_head(step(inner), inner)
 
     def _sum(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found | None:
         """Add a constant, or the scores of several heads."""
@@ -129,12 +131,12 @@ class Tracer:
         first = self.trace(node.inputs[0], depth)
         if isinstance(first, str):
             return first
-        others = [self._turn(node, each, depth) for each in node.inputs[1:]]
+        others = [self._trace_operand(node, each, depth) for each in node.inputs[1:]]
         trails = [first, *(each for each in others if not isinstance(each, str))]
         return _add_up(node, trails, tensor) if len(trails) == len(node.inputs) else None
 
-    def _turn(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found:
-        """Follow an operand after the first, which a Sub takes away."""
+    def _trace_operand(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found:
+        """Trace an operand after the first, which a Sub subtracts."""
         return self._then(
             tensor, depth, lambda trail: negate(trail, node.op) if node.op == "Sub" else trail
         )
@@ -142,7 +144,7 @@ class Tracer:
     def _shift(self, node: gs.Node, constant: int, depth: int) -> Found:
         amounts = node.inputs[constant]
         if node.op == "Sub" and constant == 0:
-            negated = self._turn(node, node.inputs[1], depth)
+            negated = self._trace_operand(node, node.inputs[1], depth)
             return negated if isinstance(negated, str) else shift_by(node, negated, amounts)
         sign = -1 if node.op == "Sub" else 1
         other = node.inputs[1 - constant]
@@ -172,7 +174,7 @@ class Tracer:
         return self._then(other, depth, lambda trail: choose(node, trail, constant, keeps=keeps))
 
     def _concatenate(self, node: gs.Node, tensor: gs.Tensor, depth: int) -> Found | None:
-        """Put classes side by side, or heads on top of each other."""
+        """Join classes, or stack heads that have the same classes."""
         trails: list[Trail] = []
         for each in node.inputs:
             found = self._join(each, int(node.attrs.get("axis", 0)), depth)
@@ -184,13 +186,13 @@ class Tracer:
             return None
         axis = int(node.attrs.get("axis", 0))
         if first.counts_classes_along(axis):
-            return _blame(concatenate(trails, tensor), first)
-        total = _blame(add(trails, tensor), first)
+            return _name_head(concatenate(trails, tensor), first)
+        total = _name_head(add(trails, tensor), first)
         place = first.count_from_end(axis)
         return total if isinstance(total, str) else replace(total, stacked=place)
 
     def _join(self, tensor: gs.Tensor, axis: int, depth: int) -> Found:
-        """Follow what is put beside other classes; it may be a constant for each image."""
+        """Trace classes that are joined to others; their scores may be constants."""
         values = read_constant(tensor)
         if values is None:
             return self.trace(tensor, depth)
@@ -207,16 +209,16 @@ class Tracer:
         if isinstance(inner, str):
             return inner
         place = next(index for index, each in enumerate(node.outputs) if each is tensor)
-        equal = _share(inner.num_classes, len(node.outputs))
+        equal = _split_evenly(inner.num_classes, len(node.outputs))
         sizes = read_integers(node, "split", 1, absent=equal)
         if sizes is None:
-            return _blame(
+            return _name_head(
                 f"is followed by {name_node(node)}, whose lengths are not constant", inner
             )
         return _take_range(node, inner, sizes, place)
 
     def _take_part(self, node: gs.Node, _tensor: gs.Tensor, depth: int) -> Found | None:
-        """Take a part of a sequence, into which exporters split what has an unknown extent."""
+        """Take a part of a sequence: exporters split a tensor into one if its extent is unknown."""
         sequence, place = node.inputs[0].inputs[0], read_constant(node.inputs[1])
         if sequence.op != "SplitToSequence" or place is None:
             return None
@@ -226,38 +228,42 @@ class Tracer:
         given = read_constant(sequence.inputs[1]) if len(sequence.inputs) > 1 else np.array(1)
         if given is None:
             return None
-        sizes = given if given.ndim else _cut(inner.num_classes, int(given))
+        sizes = given if given.ndim else _split_by_size(inner.num_classes, int(given))
         part = _take_range(sequence, inner, [int(size) for size in sizes], int(place))
         is_whole = len(sequence.inputs) > 1 or sequence.attrs.get("keepdims", 1)
         return part if is_whole or isinstance(part, str) else replace(part, axis=None)
 
 
 def _add_up(node: gs.Node, trails: list[Trail], tensor: gs.Tensor) -> Found:
-    total = _blame(add(trails, tensor), trails[0])
+    total = _name_head(add(trails, tensor), trails[0])
     if isinstance(total, str) or node.op != "Mean":
         return total
-    return _blame(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
+    return _name_head(scale(total, np.full(total.num_classes, 1 / len(trails)), node.op), total)
 
 
 def _take_range(node: gs.Node, trail: Trail, sizes: Sequence[int], place: int) -> Found:
     """Take one of the ranges into which a node splits the classes."""
     if not trail.counts_classes_along(int(node.attrs.get("axis", 0))):
-        return _blame(f"is followed by {name_node(node)} of other axes", trail)
+        return _name_head(
+            f"is followed by {name_node(node)} along another axis than the classes'", trail
+        )
     start = sum(sizes[: place % len(sizes)])
     return take(trail, np.arange(start, start + sizes[place]))
 
 
-def _cut(count: int, size: int) -> list[int]:
+def _split_by_size(count: int, size: int) -> list[int]:
+    """Return the sizes of parts of `size`; the last may be smaller."""
     return [min(size, count - start) for start in range(0, count, size)]
 
 
-def _share(count: int, parts: int) -> tuple[int, ...]:
+def _split_evenly(count: int, parts: int) -> tuple[int, ...]:
+    """Return the sizes of equal parts; the last may be smaller."""
     size = -(-count // parts)
     return tuple(min(size, count - size * index) for index in range(parts))
 
 
-def _blame(found: Found, trail: Trail) -> Found:
-    """Put the head before what ends its order."""
+def _name_head(found: Found, trail: Trail) -> Found:
+    """Begin a refusal with the name of the head; return a trail as it is."""
     if not isinstance(found, str):
         return found
     return f"{name_layer(trail.parts[0].head)} {found}"

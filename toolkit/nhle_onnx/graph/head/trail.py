@@ -1,7 +1,8 @@
 """What lies between heads and a tensor, as arithmetic on classes.
 
-While a tensor is a sum of heads, each with a factor and an offset of its own for each class, these
-are tracked; behind a bend (any other rising function) only what keeps the order of all is allowed.
+While a tensor is a sum of heads, each with a factor and an offset for each class, these are
+tracked. Behind a bend (any other increasing function), only steps that keep the order of all scores
+are allowed.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +23,8 @@ NO_ROW = -1  # of a class whose score a part does not compute
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A head's share in the scores: class k has `scales[k]` times its row `rows[k]`, plus
-    `offsets[k]`.
+    """One head's contribution to the scores: for class k, `scales[k]` times the score of row
+    `rows[k]`, plus `offsets[k]`.
     """
 
     head: ClassifierHead
@@ -35,12 +36,16 @@ class Part:
 @dataclass(frozen=True, kw_only=True)
 class Trail:
     """What was found on the way from heads to `tensor`, whose classes lie along `axis`, counted
-    from its last; None where that is not known.
+    from the last axis; None if that is not known.
 
     `scores` names the last tensor before a softmax or the like. `bend` is the operator behind which
-    scores are no sum of heads any more; `is_frozen` says that `scores` lies before it. `stacked` is
-    the axis along which several heads lie. `is_positive` says that no score is below 0.
-    `limits` are the quantization parameters that round the scores, nearest to the output first.
+    scores are no longer a sum of heads; `is_frozen` says that `scores` lies before it. `stacked` is
+    the axis along which several heads lie. `limits` are the quantization parameters that round the
+    scores, nearest to the output first.
+
+    `is_matrix`: each head gives one score for each class, without a map; `is_pooled`: a node
+    reduces the map. `is_normalized`: a softmax or the like came before. `is_positive`: no score is
+    below 0. `is_clamped`, `is_capped` and `is_separate` are those of `ClassifierHead`.
     """
 
     parts: tuple[Part, ...]
@@ -68,7 +73,7 @@ class Trail:
         return self.shapes.find(self.tensor)
 
     def count_from_end(self, axis: int) -> int | None:
-        """Turn an operator's axis into one that is counted from the last."""
+        """Convert an operator's axis to one counted from the last; None if the rank is unknown."""
         if axis < 0:
             return axis
         return None if self.shape is None else axis - len(self.shape)
@@ -78,8 +83,8 @@ class Trail:
         return self.axis is not None and self.count_from_end(axis) == self.axis
 
     def shares_along(self, axes: Sequence[int]) -> bool:
-        """Whether what is reduced along some axes, or all if there are none, is one number for all
-        classes of an image, as far as that is known.
+        """Whether a reduction along `axes`, () for all, gives one number for all classes of an
+        image. Unknown axes are taken to do so.
         """
         places = [self.count_from_end(axis) for axis in axes]
         return not places or self.axis is None or None in places or self.axis in places

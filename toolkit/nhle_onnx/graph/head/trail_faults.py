@@ -1,4 +1,4 @@
-"""What lies between heads and an output, and shows that it does not hold the scores of classes."""
+"""Signs, on the way from heads to an output, that it does not hold the scores of classes."""
 
 import math
 
@@ -11,14 +11,16 @@ from nhle_onnx.values.model import ClassifierHead
 
 
 def find_trail_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead]) -> str | None:
-    """Return why what was found is not a classifier's head, as the end of a sentence."""
+    """Return why a trail does not end in a classifier's scores, as the end of a sentence; None if
+    it does.
+    """
     layers = [part.logits for part in parts]
     rank = len(trail.shape or ()) or (MATRIX_RANK if trail.is_matrix else math.inf)
     counts_images_first = trail.axis is None or rank == 1 or trail.axis > -rank
     positions = [extent for extent in _read_shape(output)[1:] if extent > 1]
     faults = {
         describe_positions(positions): len(positions) > 1,
-        "is stacked with others, which no node adds up": trail.stacked is not None,
+        "is stacked with other scores, and no node adds them up": trail.stacked is not None,
         f"leads to {output.shape}, which is not one score for each class": (
             not _gives_one_score_a_class(trail, output.shape)
         ),
@@ -26,7 +28,7 @@ def find_trail_fault(trail: Trail, output: gs.Tensor, parts: list[ClassifierHead
             not counts_images_first
         ),
         "is added to itself": len(set(layers)) < len(layers),
-        "is added to scores that it computes the features of": len(parts) > 1
+        "is added to scores whose features it computes": len(parts) > 1
         and _feeds_another(output, parts),
         "has no class left": not all((part.rows != NO_ROW).any() for part in trail.parts),
         "gives two classes one row": any(map(_repeats_row, trail.parts)),
@@ -72,7 +74,7 @@ def _is_only_scaled(part: ClassifierHead) -> bool:
 
 
 def _gives_one_score_a_class(trail: Trail, shape: list[int | str] | None) -> bool:
-    """Judge by the output's declared shape or, where that is open, by layers and tail."""
+    """Judge by the output's declared shape or, if that is open, by the layers and the tail."""
     extents = list(shape or [])[1:]
     if extents and all(isinstance(extent, int) and extent > 0 for extent in extents):
         return math.prod(map(int, extents)) == trail.num_classes

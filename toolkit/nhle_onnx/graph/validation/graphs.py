@@ -24,7 +24,7 @@ def list_graph_faults(graph: GraphProto) -> Iterator[str]:
 
 
 def list_main_faults(graph: GraphProto) -> Iterator[str]:
-    """Yield what is wrong with the model's own graph beyond that."""
+    """Yield what is wrong with the model's main graph, besides what `list_graph_faults` finds."""
     if not graph.output:
         yield "has no output"
     elif not graph.input:

@@ -46,7 +46,7 @@ def _list_tensor_faults(tensor: TensorProto, max_elements: int) -> Iterator[str]
 
 
 def _list_content_faults(tensor: TensorProto, what: str) -> Iterator[str]:
-    """Yield what is wrong with the content: stored in two places, or not of the shape's size."""
+    """Yield what is wrong with the content: stored in two places, or not of the right size."""
     is_text = tensor.data_type == TensorProto.STRING
     is_outside = tensor.data_location == TensorProto.EXTERNAL
     entries = {name: len(getattr(tensor, name)) for name in _FIELDS}

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nhle_onnx.lowering.fusing.steps import Fused, Steps, in_both_orders
 
-_CLOSE = 1e-6  # relative: what float32 leaves of a constant
+_CLOSE = 1e-6  # relative: float32 rounds the constants
 _BY_ERF = {1: math.sqrt(1 / 2)}
 _BY_TANH = {1: math.sqrt(2 / math.pi), 3: 0.044715 * math.sqrt(2 / math.pi)}
 
@@ -31,9 +31,9 @@ def fuse_gelu(node: fx.Node, steps: Steps) -> Fused | None:
         for curve, one in in_both_orders(steps.read_inner(gate, "add")):
             if steps.find_number(one) != 1.0:
                 continue
-            if _reads(steps.read_inner(curve, "erf"), x, _BY_ERF, steps):
+            if _is_polynomial(steps.read_inner(curve, "erf"), x, _BY_ERF, steps):
                 return Fused(functional.gelu, (x,))
-            if _reads(steps.read_inner(curve, "tanh"), x, _BY_TANH, steps):
+            if _is_polynomial(steps.read_inner(curve, "tanh"), x, _BY_TANH, steps):
                 return Fused(gelu_by_tanh, (x,))
     return None
 
@@ -43,10 +43,10 @@ def gelu_by_tanh(x: Tensor) -> Tensor:
     return functional.gelu(x, approximate="tanh")
 
 
-def _reads(
+def _is_polynomial(
     arguments: Sequence[Any], x: object, expected: Mapping[int, float], steps: Steps
 ) -> bool:
-    """Whether the one argument is this polynomial in x."""
+    """Whether the only argument is a polynomial in x with the expected coefficients by power."""
     found = steps.find_polynomial(arguments[0], x) if arguments else {}
     return found.keys() == expected.keys() and all(
         math.isclose(found[power], factor, rel_tol=_CLOSE) for power, factor in expected.items()

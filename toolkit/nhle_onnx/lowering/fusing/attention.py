@@ -14,7 +14,8 @@ from nhle_onnx.lowering.ops.attention import attend_by_heads
 from nhle_onnx.lowering.ops.elementwise import divide
 from nhle_onnx.lowering.ops.softmax import soften_flattened
 
-Changes = tuple[tuple[str, Any], ...]  # what is done to scores in turn, and by what
+# The steps applied to scores, in order, each with its operand.
+Changes = tuple[tuple[str, Any], ...]
 
 _CHANGES: Mapping[str, Callable[..., Tensor]] = {
     "mul": operator.mul,
@@ -25,7 +26,7 @@ _CHANGES: Mapping[str, Callable[..., Tensor]] = {
     "to": Tensor.to,
 }
 _SCALES = frozenset({"mul", "div"})
-_SWAPPED = frozenset({"mul", "add"})  # operands come in either order
+_COMMUTATIVE = frozenset({"mul", "add"})
 _ORDER = {"mul": 0, "div": 0, "add": 1, "softmax": 2, "flattened softmax": 2}
 _RANKS = (3, 4)
 
@@ -43,14 +44,14 @@ def fuse_attention(node: fx.Node, steps: Steps) -> Fused | None:
 
 
 def _read_scores(value: object, steps: Steps) -> tuple[Any, Any, Changes] | None:
-    """Return queries and keys, and all that is done to their product until it is `value`."""
+    """Return queries, keys and the steps from their product to `value`; None for other values."""
     if product := steps.read_inner(value, "matmul"):
         queries, keys = product
         return queries, keys, ()
     name = steps.name(value)
     operands = steps.read_inner(value, name) if name in _CHANGES else ()
     orders = in_both_orders(operands)
-    for first, by in orders if name in _SWAPPED else orders[:1]:
+    for first, by in orders if name in _COMMUTATIVE else orders[:1]:
         if found := _read_scores(first, steps):
             queries, keys, changes = found
             number = steps.find_number(by) if name in _SCALES else None

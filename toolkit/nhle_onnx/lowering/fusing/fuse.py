@@ -1,4 +1,4 @@
-"""The fusions: to add one is a file beside this, and a row here."""
+"""The fusions. To add one, add a file beside this one and a row to `FUSIONS`."""
 
 from collections.abc import Callable
 

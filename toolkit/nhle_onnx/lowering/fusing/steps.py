@@ -1,4 +1,4 @@
-"""Recorded steps as arithmetic, whichever way they were recorded."""
+"""Recorded steps as arithmetic, however torch.fx recorded them."""
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +11,8 @@ from torch import fx, nn
 from nhle_onnx.lowering.ops.elementwise import divide, raise_to
 from nhle_onnx.lowering.ops.softmax import soften_flattened
 
-# A tensor that is known meets a proxy as a method call; two proxies as an operator. What is
-# `recorded` stands in the graph without its wrapper.
+# torch.fx records a method for a known tensor and a proxy, an operator for two proxies, and a
+# `recorded` function without its wrapper.
 _NAMES: dict[Any, str] = {
     operator.add: "add",
     "add": "add",
@@ -34,7 +34,7 @@ _PAIR = 2
 
 
 class Fused(NamedTuple):
-    """The step that replaces several: a function and its arguments."""
+    """The step that replaces several others: a function and its arguments."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -47,11 +47,11 @@ class Steps:
         self._root = root
 
     def name(self, value: object) -> str:
-        """Return what a step computes, or "" where it is none of these."""
+        """Return what a step computes, or "" if `_NAMES` does not list it."""
         return _NAMES.get(value.target, "") if isinstance(value, fx.Node) else ""
 
     def read(self, value: object, name: str) -> tuple[Any, ...]:
-        """Return what goes into a step of this name, or () where it is another."""
+        """Return the arguments of a step of this name, or () for any other value."""
         return value.args if isinstance(value, fx.Node) and self.name(value) == name else ()
 
     def read_inner(self, value: object, name: str) -> tuple[Any, ...]:
@@ -60,14 +60,14 @@ class Steps:
         return self.read(value, name) if is_inner else ()
 
     def find_tensor(self, value: object) -> torch.Tensor | None:
-        """Return the stored tensor that a step reads, trained or not."""
+        """Return the stored tensor that a step reads, trained or not; None for any other step."""
         if not isinstance(value, fx.Node) or value.op != "get_attr":
             return None
         tensor: torch.Tensor = getattr(self._root, str(value.target))
         return tensor
 
     def find_number(self, value: object) -> float | None:
-        """Return a constant of one element, which is not trained."""
+        """Return the number of an untrained constant with one element; None for any other value."""
         if isinstance(value, int | float):
             return float(value)
         tensor = self.find_tensor(value)
@@ -76,8 +76,8 @@ class Steps:
         return float(tensor)
 
     def find_factors(self, value: object) -> tuple[float, list[Any]]:
-        """Return the constant in a product, and its other factors; products inside count in parts.
-        What is divided by something else than a constant is no product.
+        """Return the constant factor of a product, and its other factors. Products inside it are
+        taken apart. A quotient whose divisor is not a constant gives 1 and no factors.
         """
         constant, others = 1.0, []
         for item, divides in self._list_factors(value):
@@ -107,7 +107,7 @@ class Steps:
             yield item, False
 
     def find_polynomial(self, value: object, x: object) -> dict[int, float]:
-        """Return the coefficients by their powers of x; none where it is no polynomial in x."""
+        """Return coefficients by power of x; {} if the value is not a polynomial in x."""
         if value is x:
             return {1: 1.0}
         number = self.find_number(value)
@@ -121,7 +121,7 @@ class Steps:
 
 
 def in_both_orders(operands: Sequence[Any]) -> tuple[Sequence[Any], ...]:
-    """Return two operands as they are and swapped, and nothing of more or fewer."""
+    """Return two operands as they are and swapped, or () for any other number of operands."""
     return (operands, operands[::-1]) if len(operands) == _PAIR else ()
 
 
@@ -142,7 +142,7 @@ def _divide(a: dict[int, float], b: dict[int, float]) -> dict[int, float]:
 
 
 def _raise(a: dict[int, float], b: dict[int, float]) -> dict[int, float]:
-    """Only x itself, and only to a small whole power."""
+    """Raise x itself to a small power; {} for other bases and powers."""
     power = b.get(0, 0.0)
     return {int(power): 1.0} if a == {1: 1.0} and [*b] == [0] and power in _POWERS else {}
 

@@ -8,7 +8,7 @@ from nhle_onnx.lowering.node import Node, recorded, to_constant
 
 _TORCH_HARD_SIGMOID = (round(1 / 6, 6), 0.5)
 _TORCH_SELU = (1.673263, 1.050701)
-_MASK_IS_BOOLEAN = 10  # of Dropout, since this opset
+_BOOLEAN_MASK_OPSET = 10  # since which Dropout's mask is boolean
 
 
 def clip(node: Node, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -30,7 +30,7 @@ def dropout(node: Node, x: Tensor, *inputs: Tensor | None) -> Tensor | tuple[Ten
         raise node.refuse("in training mode")
     if node.num_outputs == 1:
         return x
-    is_boolean = node.opset >= _MASK_IS_BOOLEAN
+    is_boolean = node.opset >= _BOOLEAN_MASK_OPSET
     return x, torch.ones_like(x, dtype=torch.bool if is_boolean else None)
 
 
@@ -50,8 +50,8 @@ def gelu(node: Node, x: Tensor) -> Tensor:
 
 
 def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
-    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3, else by definition. The definition
-    reproduces ONNX Runtime's last bit.
+    """HardSigmoid: torch's own for the slope 1/6 of MobileNetV3, otherwise by definition. Where the
+    last bit matters, the definition serves as well: it reproduces ONNX Runtime's.
     """
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
     if (round(alpha, 6), beta) == _TORCH_HARD_SIGMOID and not node.is_exact:
@@ -60,7 +60,7 @@ def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
 
 
 def hard_swish(node: Node, x: Tensor) -> Tensor:
-    """HardSwish, likewise."""
+    """HardSwish: torch's own, or by definition where the last bit matters."""
     if node.is_exact:
         return x * _clamp_line(x, 1 / 6, 0.5)
     return functional.hardswish(x)

@@ -15,9 +15,9 @@ def attention(
 ) -> Tensor:
     """Attention as in encoders, without the cache and the windows of text generation."""
     mask = inputs[0] if inputs else None
-    odd = [name for name, default in _PLAIN.items() if node.get(name, default) != default]
-    if odd or node.num_outputs > 1 or any(state is not None for state in inputs[1:]):
-        raise node.refuse(f"with {', '.join(odd) or 'a cache or a second output'}")
+    unsupported = [name for name, default in _PLAIN.items() if node.get(name, default) != default]
+    if unsupported or node.num_outputs > 1 or any(state is not None for state in inputs[1:]):
+        raise node.refuse(f"with {', '.join(unsupported) or 'a cache or a second output'}")
     heads = (node.get("q_num_heads", 0), node.get("kv_num_heads", 0))
     factors = (node.get("scale"), node.get("softcap", 0.0))
     return attend(query, key, value, mask, heads, factors, bool(node.get("is_causal", 0)))
@@ -69,8 +69,8 @@ def attend_by_heads(
 ) -> Tensor:
     """Attend: queries [..., H, T, D], keys and values [..., H or fewer, S, D].
 
-    In steps with a soft cap, at which scores saturate, and on a GPU, where torch's kernels add up
-    gradients in an order that changes from run to run.
+    Attends in steps if there is a soft cap, at which scores saturate, and on a GPU, where torch's
+    kernels add up gradients in an order that changes from run to run.
     """
     if softcap or not query.is_cpu:
         return attend_in_steps(query, key, value, mask, scale, softcap)

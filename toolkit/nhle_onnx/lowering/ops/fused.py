@@ -20,7 +20,7 @@ _ACTIVATIONS: Mapping[str, tuple[Callable[..., Tensor], int]] = {
     "Clip": (torch.clamp, 2),
 }
 _QUICK = 1.702  # QuickGelu's alpha
-_SMALL = 1e-12
+_EPSILON = 1e-12
 _SUM = 4  # outputs of a SkipLayerNormalization that gives the sum as well
 _BATCHED = ("transBatchA", "transBatchB")
 
@@ -53,9 +53,9 @@ def skip_layer_normalization(
     shift: Tensor | None = None,
     bias: Tensor | None = None,
 ) -> Tensor | tuple[Tensor | None, ...]:
-    """SkipLayerNormalization: of a sum, which may be an output too."""
+    """SkipLayerNormalization: normalizes a sum, which may be an output too."""
     total = x + skip if bias is None else x + skip + bias
-    result = normalize_layer(total, scale, shift, -1, node.get("epsilon", _SMALL))
+    result = normalize_layer(total, scale, shift, -1, node.get("epsilon", _EPSILON))
     return (result, None, None, total) if node.num_outputs == _SUM else result
 
 
@@ -83,7 +83,7 @@ def _activate(node: Node, x: Tensor) -> Tensor:
 
 
 def fused_matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    """FusedMatMul: of operands that are perhaps transposed, times alpha."""
+    """FusedMatMul: the product of operands, each perhaps transposed, times alpha."""
     if any(node.get(name, 0) for name in _BATCHED):
         raise node.refuse("with transposed batches")
     a = a.transpose(-1, -2) if node.get("transA", 0) else a
@@ -95,7 +95,7 @@ def fused_matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
 def attention(
     node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None, *others: Tensor | None
 ) -> Tensor:
-    """Attention: its queries, keys and values in one product, as encoders have it."""
+    """Attention as in encoders, with queries, keys and values from one product."""
     is_plain = not any(node.get(name, 0) for name in ("do_rotary", "qkv_hidden_sizes"))
     if not is_plain or node.num_outputs > 1 or any(other is not None for other in others):
         raise node.refuse("with a mask, a cache or rotary positions")

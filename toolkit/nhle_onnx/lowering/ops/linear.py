@@ -38,9 +38,9 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 @recorded
 def lay_out_channels_last(weight: Tensor) -> Tensor:
-    """Lay out a kernel as training lays out its parameters, channels last. With one channel, or 1 x
-    1, both layouts are the same in memory; torch then goes by the strides, and the wrong ones take
-    up to 50 times as long.
+    """Lay out a kernel as training lays out its parameters, channels last. With one channel, or a
+    kernel of 1 x 1, both layouts are the same in memory, and torch chooses its method by the
+    strides: the wrong ones take up to 50 times as long.
     """
     _, channels, _, width = weight.shape
     if weight.stride() == (weight[0].numel(), 1, width * channels, channels):

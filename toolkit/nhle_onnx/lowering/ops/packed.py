@@ -21,7 +21,7 @@ def mat_mul_n_bits(
     order: Tensor | None = None,
     bias: Tensor | None = None,
 ) -> Tensor:
-    """MatMulNBits, of rows of numbers that were packed; a scale for each block of a row."""
+    """MatMulNBits: `weight` holds rows of unpacked numbers; each block of a row has a scale."""
     rows, width, block = (int(node.get(name, 0)) for name in ("N", "K", "block_size"))
     blocks = -(-width // max(1, block))
     if order is not None or find_shape(weight) != (rows, width):
@@ -38,7 +38,9 @@ def mat_mul_n_bits(
 
 
 def _read_packed_points(node: Node, points: Tensor | None, rows: int, blocks: int) -> Tensor:
-    """Return the zero points [N, blocks]: packed as well, or real numbers, or else the middle."""
+    """Return the zero points [N, blocks], which are stored packed or as real numbers; by default,
+    the middle of the range.
+    """
     bits = int(node.get("bits", 4))
     if points is None:
         return torch.full((rows, blocks), 2.0 ** (bits - 1))

@@ -59,7 +59,7 @@ def pad_from_inside(x: Tensor, amounts: Ints, axes: tuple[int, ...] | None, mode
 
 
 def _find_sources(places: Tensor, extent: int, mode: str) -> Tensor:
-    """Return the index of the element at each place before, in and after an axis."""
+    """Return the index of the element that each place shows: before, in, or after an axis."""
     if mode == "edge":
         return places.clamp(0, extent - 1)
     if mode == "wrap":

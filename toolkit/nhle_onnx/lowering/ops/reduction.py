@@ -14,8 +14,8 @@ Dims = tuple[int, ...]
 def reduction(
     function: Callable[[Tensor, Dims, bool], Tensor],
 ) -> Callable[[Tensor, Ints, bool, bool], Tensor]:
-    """Make a reduction one step of the lowered module. Without listed axes it reduces all of them
-    or, with `noop`, none.
+    """Make a reduction one step of the lowered module. If no axes are listed, it reduces all axes
+    or, with `noop`, no axis.
     """
 
     @recorded
@@ -38,7 +38,7 @@ def sum_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as
 
 @reduction
 def mean_over(x: Tensor, dims: Dims, keeps: bool) -> Tensor:  # noqa: FBT001 - as torch's
-    """Mean."""
+    """Return the mean."""
     return torch.mean(x, dims, keeps)
 
 

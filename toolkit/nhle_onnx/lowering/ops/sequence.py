@@ -1,4 +1,4 @@
-"""Sequences, into which exporters split what has an extent that they do not know."""
+"""Sequences of tensors: exporters split a tensor into one where its extent is unknown."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from nhle_onnx.lowering.node import Ints, Node, recorded, to_ints, to_ints_if_kn
 
 
 def split_to_sequence(node: Node, x: Tensor, sizes: Tensor | None = None) -> Sequence[Tensor]:
-    """SplitToSequence: one size for all parts, or a size for each; without, parts of one."""
+    """SplitToSequence: one size for all parts, or a size for each; by default, parts of size 1."""
     axis, keeps = node.get("axis", 0), node.get("keepdims", 1)
     if sizes is None:
         return cut(x, [1], axis, is_alike=True) if keeps else take_apart(x, axis)
@@ -22,14 +22,14 @@ def sequence_at(_node: Node, parts: Sequence[Tensor], place: Tensor) -> Tensor:
 
 @recorded
 def cut(x: Tensor, sizes: Ints, axis: int, *, is_alike: bool) -> Sequence[Tensor]:
-    """Cut an axis into parts of one size (the last may be smaller), or of a size each."""
+    """Cut an axis into parts of one size (the last may be smaller), or of the given sizes."""
     extents = to_ints(sizes)
     return list(x.split(extents[0] if is_alike else extents, axis))
 
 
 @recorded
 def take_apart(x: Tensor, axis: int) -> Sequence[Tensor]:
-    """Take apart what lies along an axis, which vanishes."""
+    """Return the slices along an axis, without this axis."""
     return list(x.unbind(axis))
 
 

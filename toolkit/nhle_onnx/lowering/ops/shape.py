@@ -73,7 +73,7 @@ def size(_node: Node, x: Tensor) -> Tensor:
 
 @recorded
 def count_elements(x: Tensor) -> Tensor:
-    """Return the number of elements as a tensor on the CPU, likewise."""
+    """Return the number of elements as a tensor on the CPU, as `shape_of` does."""
     return torch.tensor(x.numel(), dtype=torch.int64)
 
 

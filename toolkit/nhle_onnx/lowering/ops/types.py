@@ -13,7 +13,7 @@ def read_dtype(node: Node, attribute: str, default: int) -> torch.dtype:
     target = node.get(attribute, default)
     kind = get_element_type(target)
     found: torch.dtype | None = getattr(torch, kind.torch) if kind.torch else None
-    if found is None or 8 * found.itemsize != kind.bits:  # a wider one does not round as it does
+    if found is None or 8 * found.itemsize != kind.bits:  # a wider type does not round as it would
         raise node.refuse(f"to {TensorProto.DataType.Name(target)}")
     return found
 

@@ -14,8 +14,8 @@ from nhle_onnx.values.settings.groups import Group
 class Option:
     """How a field is offered to the user.
 
-    `keyword` is its name where that differs from the field's, `old` one that still works, with a
-    note; help lists it in its `group`, or else in that of the settings that it belongs to.
+    `keyword` is its name where that differs from the field's, `old` a name that still works, with a
+    note. Help lists it in its `group`, or else in that of the settings that it belongs to.
     `at_least`, `at_most` and `above` bound a number; `counts` says how many numbers a list may
     have. `none` is the word for None, and `otherwise` says what a default of None does. With
     `is_place`, the text may be a path. `aliases` are further words for some of the choices.
@@ -47,7 +47,7 @@ class Nested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionField:
-    """An option with what its field adds: name, type (without None) and default."""
+    """An option with the name, type (without None) and default of its field."""
 
     option: Option
     name: str

@@ -41,8 +41,8 @@ class CreateSettings:
 class ApplySettings:
     """The settings of `patch apply`.
 
-    With a `trusted` key, the patch must be signed by it, in `signature`, by default the patch's
-    name and .sig.
+    With a `trusted` public key, the patch must be signed with its private key. `signature` is by
+    default the patch's name and .sig.
     """
 
     base: Path

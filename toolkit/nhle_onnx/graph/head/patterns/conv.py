@@ -21,7 +21,7 @@ def read_any_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
     """Read a Conv of any kernel, which computes scores at each location of a map."""
     weight, own_bias = (resolve(tensor) for tensor in pick(node.inputs[1:], 2))
     if weight is None or weight.is_transposed or node.attrs.get("group", 1) != 1:
-        return "has no constant weight, or groups"
+        return "has groups, or a weight that is not constant"
     if added_bias is not None and (own_bias is not None or added_bias.shape[-2:] != (1, 1)):
         return "is followed by an Add that is not a bias"
     return Layer(
@@ -35,10 +35,10 @@ def read_any_conv(node: gs.Node, added_bias: Stored | None) -> Layer | str:
 
 def _fills_its_map(node: gs.Node, weight: Stored) -> bool:
     """Whether the window covers the whole map, so that each class has one score."""
-    is_bare = not any(node.attrs.get("pads", ())) and node.attrs.get("auto_pad", "NOTSET") in {
+    is_unpadded = not any(node.attrs.get("pads", ())) and node.attrs.get("auto_pad", "NOTSET") in {
         "NOTSET",
         "VALID",
     }
     is_dense = all(each == 1 for each in node.attrs.get("dilations", ()))
     shape = node.inputs[0].shape
-    return is_bare and is_dense and shape is not None and [*shape[2:]] == [*weight.shape[2:]]
+    return is_unpadded and is_dense and shape is not None and [*shape[2:]] == [*weight.shape[2:]]

@@ -31,8 +31,8 @@ def read_einsum(node: gs.Node, bias: Stored | None) -> Layer | str:
 
 
 def _read_equation(equation: str) -> tuple[list[str], str]:
-    """Read the axes of each operand and of the result, a point for an ellipsis. A result that is
-    not given has the axes that occur once, in the order of their letters.
+    """Read the axes of each operand and of the result, with a point for an ellipsis. Without a
+    given result, it has the axes that occur once, in alphabetical order.
     """
     terms, arrow, result = equation.replace(" ", "").replace("...", ".").partition("->")
     once = (axis for axis in sorted({*terms} - {","}) if terms.count(axis) == 1)

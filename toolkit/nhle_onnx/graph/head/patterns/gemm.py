@@ -1,4 +1,4 @@
-"""Gemm with its alpha and beta, its weight on either side, stored either way."""
+"""Gemm with its alpha and beta, with the weight on either side, stored either way."""
 
 import onnx_graphsurgeon as gs
 
@@ -6,9 +6,9 @@ from nhle_onnx.graph.head.patterns.layer import (
     MATRIX_RANK,
     Layer,
     Stored,
+    find_image_rows,
     pick,
     resolve,
-    turn_features,
 )
 
 
@@ -49,5 +49,5 @@ def _find_features(node: gs.Node, *, is_left: bool) -> gs.Tensor | None:
     """Return the features [N, D], if images are on their first axis."""
     if is_left:
         second: gs.Tensor = node.inputs[1]
-        return second if node.attrs.get("transB", 0) else turn_features(second)
+        return second if node.attrs.get("transB", 0) else find_image_rows(second)
     return None if node.attrs.get("transA", 0) else node.inputs[0]

@@ -21,9 +21,9 @@ _ALIASES = frozenset({"Cast", "Identity", "Transpose", "QuantizeLinear", "Dequan
 class Stored:
     """A constant as the graph stores it: an initializer, or a Constant node's output.
 
-    `params` say what whole numbers stand for; `rounding`, by which floats are rounded each time.
-    The graph divides it by its lengths along `normalized_axis`, if there is one, and multiplies it
-    by constant `factors`, which broadcast to it.
+    `params` tell which real numbers its integers stand for; by `rounding`, the graph rounds floats
+    on each run. The graph divides it by its lengths along `normalized_axis`, if set, and multiplies
+    it by constant `factors`, which broadcast to it.
     """
 
     name: str
@@ -67,10 +67,10 @@ def pick(inputs: Sequence[gs.Tensor], count: int) -> list[gs.Tensor | None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """A node between a constant and its reader, and what it does."""
+    """A node between a constant and its reader: what it reads, and what it does."""
 
     source: gs.Tensor
-    turns: bool = False
+    transposes: bool = False
     rounds: bool = False
     params: QuantParams | None = None
     norm: RowNorm | None = None
@@ -88,13 +88,13 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
     shape = _read_shape(tensor)
     if tensor is None or shape is None:
         return None
-    if any(_fits_no_storage(step, steps[place:]) for place, step in enumerate(steps)):
+    if any(_has_other_scales(step, steps[place:]) for place, step in enumerate(steps)):
         return None
-    turns = [step.turns for step in steps]
+    transposes = [step.transposes for step in steps]
     params, rounding = _read_params(steps)
-    norms = [(step.norm, sum(turns[place:])) for place, step in enumerate(steps) if step.norm]
+    norms = [(step.norm, sum(transposes[place:])) for place, step in enumerate(steps) if step.norm]
     factors = [
-        step.factors.T if sum(turns[place:]) % 2 else step.factors
+        step.factors.T if sum(transposes[place:]) % 2 else step.factors
         for place, step in enumerate(steps)
         if step.factors is not None
     ]
@@ -105,23 +105,26 @@ def resolve(tensor: gs.Tensor | None) -> Stored | None:
     return Stored(
         name=tensor.name,
         shape=shape,
-        is_transposed=bool(sum(turns) % 2),
+        is_transposed=bool(sum(transposes) % 2),
         is_shared=len(others) > (0 if norms else 1),
         params=params,
         rounding=rounding,
-        normalized_axis=next(((norm.axis + turned) % 2 for norm, turned in norms), None),
+        normalized_axis=next(((norm.axis + count) % 2 for norm, count in norms), None),
         factors=next(iter(factors), None),
     )
 
 
-def _fits_no_storage(step: _Step, before: Sequence[_Step]) -> bool:
-    """Whether a step's scales are not those of the stored numbers: another axis, or other rows."""
+def _has_other_scales(step: _Step, before: Sequence[_Step]) -> bool:
+    """Whether a step's scales do not apply to the stored numbers, as nodes before it swap the axes
+    or change the rows.
+    """
+    swaps = any(each.transposes for each in before)
     changes = any(each.norm or each.factors is not None for each in before)
-    return bool(step.params and any(each.turns for each in before)) or (step.rounds and changes)
+    return bool(step.params and swaps) or (step.rounds and changes)
 
 
 def _read_params(steps: Sequence[_Step]) -> tuple[QuantParams | None, QuantParams | None]:
-    """Return what whole numbers stand for, and by which parameters floats are rounded."""
+    """Return the parameters of stored integers, and those by which the graph rounds floats."""
     params = rounding = None
     for step in steps:
         if step.rounds:
@@ -142,7 +145,7 @@ def _read_step(node: gs.Node) -> _Step | None:
     is_quantized = node.op == "DequantizeLinear"
     return _Step(
         source=node.inputs[0],
-        turns=node.op == "Transpose",
+        transposes=node.op == "Transpose",
         rounds=node.op == "QuantizeLinear",
         params=read_input_quant_params(node) if is_quantized else None,
     )
@@ -159,7 +162,9 @@ def _read_shape(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
 
 
 def _read_factors(node: gs.Node) -> tuple[gs.Tensor, Factors] | None:
-    """Return the matrix that a Mul or Div scales by a constant for each row or column."""
+    """Return the matrix that a Mul or Div scales by constants, and these factors, [R, 1] or [1, C];
+    None for any other node.
+    """
     if node.op not in {"Mul", "Div"}:
         return None
     weight, other = node.inputs
@@ -172,12 +177,14 @@ def _read_factors(node: gs.Node) -> tuple[gs.Tensor, Factors] | None:
     return weight, wide if node.op == "Mul" else 1 / wide
 
 
-def turn_features(tensor: gs.Tensor) -> gs.Tensor | None:
-    """Return features [N, D] that a node reads as [D, N], or [N, D, 1]; None for any other."""
+def find_image_rows(tensor: gs.Tensor) -> gs.Tensor | None:
+    """Return the features [N, D] behind a tensor [D, N], or a tensor [N, D, 1] itself: features
+    with images on the first axis; None for any other tensor.
+    """
     node = tensor.inputs[0] if tensor.inputs else None
     if node is not None and node.op == "Transpose" and [*node.attrs.get("perm", (1, 0))] == [1, 0]:
-        turned: gs.Tensor = node.inputs[0]
-        return turned
+        features: gs.Tensor = node.inputs[0]
+        return features
     if node is not None and node.op == "Unsqueeze":
         return tensor
     shape = tensor.shape

@@ -2,7 +2,7 @@
 
 import onnx_graphsurgeon as gs
 
-from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK, Layer, Stored, resolve, turn_features
+from nhle_onnx.graph.head.patterns.layer import MATRIX_RANK, Layer, Stored, find_image_rows, resolve
 
 
 def read_matmul(node: gs.Node, bias: Stored | None) -> Layer | str:
@@ -11,11 +11,11 @@ def read_matmul(node: gs.Node, bias: Stored | None) -> Layer | str:
     if right is not None and len(right.shape) == MATRIX_RANK:
         class_axis = 0 if right.is_transposed else 1
         return Layer(features=node.inputs[0], weight=right, bias=bias, class_axis=class_axis)
-    features = turn_features(node.inputs[1])
+    features = find_image_rows(node.inputs[1])
     if left is None or len(left.shape) != MATRIX_RANK:
         return "has no constant weight matrix on its right or left"
     if features is None:
-        return "has its weight on the left, of features with images on their last axis"
+        return "has its weight on the left, and features with images on their last axis"
     return Layer(
         features=features,
         weight=left,

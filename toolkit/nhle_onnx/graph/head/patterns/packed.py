@@ -1,4 +1,4 @@
-"""MatMulNBits, whose weight lies packed in bytes, a row for each class."""
+"""MatMulNBits, whose weight is packed into bytes, with a row for each class."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def read_packed(node: gs.Node, added_bias: Stored | None) -> Layer | str:
         return "has its features in another order, or two biases"
     rows, width = (int(node.attrs.get(name, 0)) for name in ("N", "K"))
     if weight.shape[:1] != (rows,) or width < 1:
-        return "says another size than its weight has"
+        return "states another size than its weight has"
     params = QuantParams(
         scales=(given[2].name,),
         zero_point=None if given[3] is None else given[3].name,

@@ -1,4 +1,4 @@
-"""Which pattern reads which operator, and what every head must fulfil.
+"""Which pattern reads which operator, and the conditions for every head.
 
 To add a form of head, write `patterns/NAME.py` and add a row to `PATTERNS`.
 """
@@ -46,7 +46,7 @@ _ADDED = 3  # input position of a QLinearAdd's second operand
 
 
 class Parts(NamedTuple):
-    """A layer, the node that multiplies, and the last one, which may be the Add of its bias."""
+    """A layer, the node that multiplies, and the layer's last node: the same, or a bias's Add."""
 
     layer: Layer
     node: gs.Node
@@ -54,8 +54,8 @@ class Parts(NamedTuple):
 
 
 def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
-    """Return the head whose logits are `tensor`, which `node` computes, perhaps the Add of its
-    bias; or why it is not a head.
+    """Return the head with the logits `tensor`, or why it is not a head. `node` computes `tensor`;
+    it may be the Add of a bias.
     """
     parts = read_parts(node, tensor)
     if isinstance(parts, str):
@@ -69,7 +69,7 @@ def read_layer(node: gs.Node, tensor: gs.Tensor) -> ClassifierHead | str:
 def read_parts(
     node: gs.Node, tensor: gs.Tensor, patterns: Mapping[str, Pattern] = PATTERNS
 ) -> Parts | str:
-    """Return the parts of the layer that computes `tensor`, or why there is none."""
+    """Return the parts of the layer that computes `tensor`, or why it is not a layer's result."""
     bias = None
     last = node
     if node.op in _ADDING:
@@ -122,7 +122,7 @@ def _list_row_scales(layer: Layer) -> tuple[float, ...]:
 
 
 def _skip_conversions(node: gs.Node) -> gs.Node:
-    """Return the node that is in the way, where it only stands behind one that passes scores on."""
+    """Return the node before Cast, Dropout and Identity, which a message names instead of them."""
     while node.op in _PASSING and node.inputs[0].inputs:
         node = node.inputs[0].inputs[0]
     return node
@@ -140,7 +140,7 @@ def _find_fault(layer: Layer) -> str | None:
     if layer.weight.normalized_axis == layer.class_axis:
         return "divides its weights by lengths along the classes"
     if layer.weight.factors is not None and layer.weight.factors.shape[1 - layer.class_axis] > 1:
-        return "scales each feature's weights by itself"
+        return "multiplies each feature's weights by a factor of its own"
     return None
 
 
@@ -157,7 +157,9 @@ def _fits_logits(bias: Stored, axis: int, num_classes: int) -> bool:
 
 
 def _split_add(node: gs.Node) -> tuple[Stored | None, gs.Node | None]:
-    """Return the constant operand of an Add, in either order, and the node of the other one."""
+    """Return the constant operand of an Add, in either order, and the node that computes the other
+    operand; None for both if there is no such pair.
+    """
     places = (0, 1) if node.op == "Add" else (0, _ADDED)
     for position, operand in enumerate(places):
         other = _skip_aliases(node.inputs[places[1 - position]])

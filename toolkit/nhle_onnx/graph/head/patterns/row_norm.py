@@ -10,12 +10,12 @@ from nhle_onnx.graph.head.constants import read_constant, read_integers
 _BETWEEN = frozenset({"Add", "Cast", "Clip", "Expand", "Identity", "Max", "Pow", "Sqrt"})
 _LENGTHS = frozenset({"ReduceL2", "ReduceSum", "ReduceSumSquare"})
 _ROOTS = frozenset({"Pow", "Sqrt"})
-_LONGEST = 8
+_LONGEST = 8  # nodes from the Div to the length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowNorm:
-    """The weight that is divided, along which of its two axes, and the nodes that do it."""
+    """A weight [R, C] that is divided by its lengths along `axis`, and the `nodes` that do it."""
 
     weight: gs.Tensor
     axis: int
@@ -23,7 +23,7 @@ class RowNorm:
 
 
 def find_row_norm(node: gs.Node) -> RowNorm | None:
-    """Return what an LpNormalization, or the Div of x by its lengths, divides; else None."""
+    """Return what an LpNormalization divides, or a Div of x by its lengths; None for others."""
     if node.op == "LpNormalization":
         axis = int(node.attrs.get("axis", -1))
         is_length = node.attrs.get("p", 2) == 2  # noqa: PLR2004 - of Euclid
