@@ -42,7 +42,7 @@ def _make_feeds(model: Path) -> Iterator[Feed]:
 @click.option(
     "--ssdlite",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder written by models/recipes/ssdlite_scenes.py; without it, the YOLO alone.",
+    help="Folder written by models/recipes/ssdlite_scenes.py; without it, only YOLO.",
 )
 @click.option("--most", type=int, help="Measure at most this many cells now.")
 @cache_option

@@ -49,7 +49,7 @@ _STEPS = {
 @click.option("--step", "chosen", type=click.Choice(list(_STEPS)), multiple=True)
 @click.option("--seconds", type=float, default=460, show_default=True, help="Of all steps.")
 @click.option("--dry-run", is_flag=True, help="Run on the CPU with little work; show the page.")
-@click.option("--rows", is_flag=True, help="Print the rows of one step alone, as JSON lines.")
+@click.option("--rows", is_flag=True, help="Only print the rows of one step, as JSON lines.")
 def cuda(*, chosen: tuple[str, ...], seconds: float, dry_run: bool, rows: bool) -> None:
     """Compare a GPU with the CPU, step by step, each in its own process. The page is written after
     each step, and says what did not run. With `--step`, it keeps the rows of the other steps.

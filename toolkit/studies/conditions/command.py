@@ -24,7 +24,7 @@ from studies.tables import Row, get_key
     multiple=True,
     type=click.Choice(list(CONDITIONS)),
     default=list(CONDITIONS),
-    help="These conditions alone.",
+    help="Only these conditions.",
 )
 @click.option(
     "--network",
@@ -32,7 +32,7 @@ from studies.tables import Row, get_key
     multiple=True,
     type=click.Choice(NETWORKS),
     default=NETWORKS,
-    help="These networks alone.",
+    help="Only these networks.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True)
 @fresh_option
@@ -44,7 +44,7 @@ def conditions(
     fresh: bool,  # noqa: FBT001
 ) -> None:
     """Forget with few samples, odd anchors, many classes, several at once, rare ones and twins;
-    rows that were measured before are kept.
+    rows measured before are kept.
     """
 
     def is_chosen(row: Row) -> bool:

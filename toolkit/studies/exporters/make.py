@@ -46,8 +46,8 @@ def make_file(cell: Cell, cache: Path) -> Path:
     path = run_route(route, cell.network, cache) / f"{cell.format}.onnx"
     if not path.is_file():
         reason = path.with_suffix(".txt")
-        told = reason.read_text("utf-8") if reason.is_file() else "no file was written"
-        raise NotMadeError(_COLOUR.sub("", told))
+        message = reason.read_text("utf-8") if reason.is_file() else "no file was written"
+        raise NotMadeError(_COLOUR.sub("", message))
     return path
 
 

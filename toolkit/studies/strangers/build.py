@@ -1,4 +1,4 @@
-"""The zoo as files: data as model inputs, networks as ONNX with their recipes beside them."""
+"""The zoo as files: data as model inputs, and networks as ONNX, each with its recipe."""
 
 import hashlib
 import json

@@ -51,7 +51,7 @@ _TWO_HEADS = {"deit": "ForImageClassificationWithTeacher"}
 
 
 class Scores(nn.Module):
-    """A network that returns its scores alone."""
+    """A network that returns only its scores."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
