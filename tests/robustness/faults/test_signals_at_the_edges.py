@@ -27,10 +27,15 @@ def listen() -> None:
 
 
 def run(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
-    """The exit code and the errors of a program that finds its modules in the folder first."""
+    """The exit code and the errors of a program that finds its modules in the folder first.
+
+    Its coverage is not measured: to save it, coverage.py would handle the signals itself.
+    """
+    path = os.pathsep.join([str(folder), *filter(None, sys.path)])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)])},
+        env=kept | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,

@@ -83,7 +83,7 @@ def test_training_is_begun_as_the_options_and_the_goal_say(
 
     def make_goal(module: nn.Module, original: nn.Module) -> Goal:
         told.extend([module, original])
-        return Goal(measure, PROBE, measures=True, made_anchors=4, resists=True)
+        return Goal(measure, PROBE, measures=True, made_anchors=4, resists=True, loosest=0.07)
 
     def measure() -> Losses:
         zero = network.second.new_zeros(())
@@ -104,7 +104,7 @@ def test_training_is_begun_as_the_options_and_the_goal_say(
     assert asked == [
         {
             "steps": 2, "measures": True, "is_rounded": bool(quantized), "is_rate_given": True,
-            "margin": 0.75, "effort": "fast", "rounded_bound": None,
+            "margin": 0.75, "effort": "fast", "loosest": 0.07, "rounded_bound": None,
         }
     ]  # fmt: skip
     module, original = told

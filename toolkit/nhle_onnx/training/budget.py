@@ -80,12 +80,14 @@ class Budget:
     """How a pace follows from the steps so far.
 
     `adapts` lets the step size change. `margin` is what counts as surely forgotten, in logit
-    spreads. With `steps` training neither ends early nor begins to settle before the last of them.
+    spreads, and `loosest` the largest drift that may be allowed where less leaves the class known.
+    With `steps` training neither ends early nor begins to settle before the last of them.
     """
 
     adapts: bool
     steps: int | None = None
     margin: float = SURE_MARGIN
+    loosest: float = LOOSEST
     effort: Effort = "standard"
 
     @property
@@ -175,7 +177,7 @@ class Budget:
             pace,
             weight=_limit(pace.weight / 2 if kept else pace.weight * 2),
             rate=rate,
-            bound=max(pace.bound, min(2 * pace.bound, LOOSEST)) if kept else pace.bound,
+            bound=max(pace.bound, min(2 * pace.bound, self.loosest)) if kept else pace.bound,
             settled=0,
             rounds=pace.rounds + 1,
             since=len(points),
@@ -190,6 +192,7 @@ def start_budget(
     is_rate_given: bool,
     margin: float = SURE_MARGIN,
     effort: Effort = "standard",
+    loosest: float = LOOSEST,
     rounded_bound: float | None = None,
 ) -> tuple[Budget, Pace]:
     """Return a budget and its first pace. The step size stays as it is where it was given, where no
@@ -203,6 +206,7 @@ def start_budget(
         adapts=adapts,
         steps=steps,
         margin=ENDURANCE[effort].margin * margin,
+        loosest=loosest,
         effort=effort,
     )
     rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE

@@ -47,6 +47,7 @@ SCORE_WEIGHT = 0.5  # scores are independent: where an answer changes, two of th
 LOGIT_WEIGHT = 0.25  # a sigmoid hides most of such a change
 BOX_WEIGHT = 1.0  # of the part of a box that no longer overlaps
 KEEP_WEIGHT = 0.25
+LOOSEST = 2 * DRIFT_BOUND  # twice this takes two points of average precision from the others
 ROUNDED_BOUND = 2 * DRIFT_BOUND  # on the drift of whole numbers: rounding alone makes half of it
 _AUGMENTED_SHARE = 0.5
 _FAINTEST = 1e-4  # a score below is drawn no more seldom

@@ -13,7 +13,7 @@ from torch import nn
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.averaging import WeightAverage
-from nhle_onnx.training.budget import LARGEST_RATE, Budget, start_budget
+from nhle_onnx.training.budget import LARGEST_RATE, LOOSEST, Budget, start_budget
 from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
@@ -39,8 +39,8 @@ class Finetuned:
 
 class Goal(NamedTuple):
     """What training minimises, what was found for it, whether it can measure a drift, and how many
-    anchors were made for it. `rounded_bound` is how far it may drift where weights are rounded, if
-    its steps adapt there.
+    anchors were made for it. `loosest` is how far it may drift at most, and `rounded_bound` how far
+    where weights are rounded, if its steps adapt there.
     """
 
     objective: Callable[[], Losses]
@@ -48,6 +48,7 @@ class Goal(NamedTuple):
     measures: bool
     made_anchors: int = 0
     resists: bool = False
+    loosest: float = LOOSEST
     rounded_bound: float | None = None
 
 
@@ -141,6 +142,7 @@ def _run(
         is_rate_given=options.lr is not None,
         margin=goal.probe.margin,
         effort=options.effort,
+        loosest=goal.loosest,
         rounded_bound=goal.rounded_bound,
     )
     limit = find_step_limit(options)

@@ -133,6 +133,7 @@ def _make_goal(
         objective,
         probed,
         measures=len(plan.anchor_images) > 0,
+        loosest=detection_objective.LOOSEST,
         rounded_bound=detection_objective.ROUNDED_BOUND,
     )
 
