@@ -22,7 +22,7 @@ from nhle_onnx.values.detection import Precision
 from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
-from nhle_onnx.workflows.detection.gates import KNOWN
+from nhle_onnx.verification.gates.objects import KNOWN
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
 from nhle_onnx.workflows.detection.subject import Subject, name_outputs
 from nhle_onnx.workflows.observer import Stopwatch
