@@ -78,7 +78,7 @@ function readNumbers(output, batch) {
 // The answer to each object of an image: its class, if a box of that class overlaps it enough; otherwise null.
 function findObjects(kit, place, outputs, batch) {
   const { objects, classes } = kit;
-  const boxes = readRows(outputs[objects.boxes.name], objects.boxes.axis, batch).map((row) => readCorners(objects.boxes, row));
+  const boxes = readRows(outputs[objects.boxes.name], objects.boxes.axis, batch, 4).map((row) => readCorners(objects.boxes, row));
   const scores = readRows(outputs[kit.output], objects.scores.axis, batch).map((row) => readScores(objects.scores, row));
   if (!scores.every((row) => row.every(Number.isFinite))) throw new Error(`a score of image ${place} is not finite here`);
   const seen = listSeen(objects, boxes, scores, place);
@@ -90,13 +90,13 @@ function findObjects(kit, place, outputs, batch) {
     .filter((_, object) => objects.places[object] === place);
 }
 
-// A tensor's rows: one for each box, whichever axis they are along.
-function readRows(output, axis, batch) {
+// A tensor's rows, one for each box, whichever axis they are along; and no more than `most` columns.
+function readRows(output, axis, batch, most = Infinity) {
   const numbers = readNumbers(output, batch);
   const [, first, second] = output.dims;
   const [count, width] = axis === 1 ? [second, first] : [first, second];
   const at = axis === 1 ? (row, column) => column * count + row : (row, column) => row * width + column;
-  return Array.from({ length: count }, (_, row) => Array.from({ length: width }, (_, column) => numbers[at(row, column)]));
+  return Array.from({ length: count }, (_, row) => Array.from({ length: Math.min(width, most) }, (_, column) => numbers[at(row, column)]));
 }
 
 // Left, top, right and bottom.
