@@ -88,8 +88,9 @@ def make_case(tmp_path: Path) -> Callable[..., Path]:
     def make(edit: dict[str, Any], verification: dict[str, Any]) -> Path:
         given = replace(DETECTED.model, sha256=known.sha256)
         edited, _ = write_detector(tmp_path, replace(DETECTED, model=given, **edit))
-        verified = replace(DETECTION_VERIFIED, model=summarize(edited), baseline=known, scenes=())
-        text = render_json(replace(verified, checks=(PASSED,), **verification))
+        verified = replace(DETECTION_VERIFIED, model=summarize(edited), baseline=known)
+        changes = {"checks": (PASSED,), "scenes": (), **verification}
+        text = render_json(replace(verified, **changes))
         (tmp_path / "verify.json").write_text(text, "utf-8")
         (tmp_path / "case.toml").write_text(CASE, "utf-8")
         return tmp_path / "case.toml"
@@ -106,8 +107,7 @@ def read_dossier(path: Path) -> tuple[dict[str, Any], str]:
 def test_a_dossier_shows_average_precision(
     nhle: Nhle, tmp_path: Path, make_case: Callable[..., Path]
 ) -> None:
-    pictured = replace(SCENE, picture="data:image/png;base64,iVBORw0KGgo=")
-    case = make_case({"checks": (PASSED, *DETECTED.checks), "scenes": (pictured,)}, {})
+    case = make_case({"checks": (PASSED, *DETECTED.checks)}, {})
     found = nhle("dossier", case, "-o", tmp_path / "d.zip")
     assert found.code == 6, found.err  # nobody attacked it
     dossier, page = read_dossier(tmp_path / "d.zip")
@@ -116,7 +116,23 @@ def test_a_dossier_shows_average_precision(
     assert "Average precision of the forgotten classes" in page
     risks = " ".join(dossier["risks"])
     assert "at most 4.0 % of 1 hat may still be detected (95 % confidence, 1,040 objects)" in risks
-    assert "The reports unlearn hold small pictures" in risks
+    assert "small pictures" not in risks
+
+
+def test_pictures_in_any_report_are_named(
+    nhle: Nhle, tmp_path: Path, make_case: Callable[..., Path]
+) -> None:
+    """Also in those about derived files."""
+    pictured = {"scenes": (replace(SCENE, picture="data:image/png;base64,iVBORw0KGgo="),)}
+    case = make_case(pictured, pictured)
+    shutil.move(tmp_path / "verify.json", tmp_path / "copy.json")
+    make_case(pictured, {})
+    with case.open("a") as stream:
+        stream.write('[[derived]]\nfile = "edited.onnx"\nkind = "copy"\nreport = "copy.json"\n')
+    found = nhle("dossier", case, "-o", tmp_path / "d.zip")
+    assert found.code == 6, found.err
+    risks = " ".join(read_dossier(tmp_path / "d.zip")[0]["risks"])
+    assert "The reports unlearn, verify of edited.onnx hold small pictures" in risks
 
 
 def test_a_masked_detector_is_named_masked(
