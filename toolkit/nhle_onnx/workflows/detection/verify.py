@@ -1,5 +1,6 @@
 """verify on a detector: what it still detects of a class. Never imports torch."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
@@ -37,10 +38,10 @@ def verify_detector(
     _refuse_options(settings)
     request = parse_request(settings.forget, subject.labels)
     baseline = open_detector(settings.baseline, settings.flags) if settings.baseline else None
-    source = _open_images(settings, subject)
+    source = open_truth(settings.data, subject)
     protos = [subject.model.proto]
     if baseline:
-        _require_same(subject, baseline)
+        require_same(subject, baseline)
         original = baseline.model.proto
         protos += [original, restore_channels(subject.model.proto, baseline.detector, original)]
     sessions = [
@@ -98,17 +99,18 @@ def _refuse_options(settings: VerifySettings) -> None:
         raise UsageError(message, remedy=hint("Leave {engine=…} out, and give one {provider=…}."))
 
 
-def _open_images(settings: VerifySettings, subject: Subject) -> SceneSource:
-    source = open_scenes(settings.data, subject.image_input, subject.preprocess, subject.labels)
+def open_truth(data: Path, subject: Subject) -> SceneSource:
+    """Open those images below a folder whose boxes are given. Raises InputRefusedError."""
+    source = open_scenes(data, subject.image_input, subject.preprocess, subject.labels)
     known = [place for place, boxes in enumerate(source.boxes) if boxes is not None]
     if not known:
-        message = f"nothing says which boxes the images in {settings.data} have"
+        message = f"nothing says which boxes the images in {data} have"
         remedy = "Give their boxes as COCO JSON, YOLO text, or Pascal VOC XML."
         raise InputRefusedError(message, remedy=remedy)
     return source.choose(known)
 
 
-def _require_same(subject: Subject, baseline: Subject) -> None:
+def require_same(subject: Subject, baseline: Subject) -> None:
     """Raise InputRefusedError where one was not made from the other."""
     if subject.detector != baseline.detector or subject.extents != baseline.extents:
         message = f"{subject.model.path} was not made from {baseline.model.path}"
