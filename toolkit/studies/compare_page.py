@@ -21,9 +21,9 @@ ORIGINAL, RETRAINED = "original", "retrained"
 REFERENCE = "reference"  # in place of a group: these two are not methods
 TRAINED_AGAIN = (
     "Before Spotter, CLUE, TREW and ESC were measured, on 2026-11-28, `mlp` and `lenet5` were "
-    f"trained again by the same recipe. The rows of these four, of `{OURS}` and of `{ORIGINAL}` are "
-    "of the new networks. Other rows on these two are of earlier ones, whose accuracies differ by "
-    "up to 0.01."
+    f"trained again by the same recipe. The rows of these four, of `{OURS}` and of `{ORIGINAL}` "
+    "are of the new networks. Other rows on these two are of earlier ones, whose accuracies differ "
+    "by up to 0.01."
 )
 
 Baseline = tuple[str, str]  # its group, and its name

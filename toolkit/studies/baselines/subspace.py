@@ -26,5 +26,5 @@ def erase_subspace(task: Task, *, share: float) -> nn.Module:
 def make_projector(features: Tensor, count: int) -> Tensor:
     """Return I - U Uᵀ [D, D], with the `count` first right singular vectors of features [N, D]."""
     _, _, directions = torch.linalg.svd(features, full_matrices=False)
-    erased = directions[:count]
+    erased: Tensor = directions[:count]
     return torch.eye(features.shape[1]) - erased.T @ erased
