@@ -113,10 +113,10 @@ METHODS = (
     _forget("JiT", lipschitz.lipschitz, rate=(1e-3, 3e-3, 1e-2), sigma=(0.1, 0.5), steps=(50,)),
     _forget("GKT", gated_transfer.gated_transfer, rate=(1e-4, 1e-3, 1e-2), threshold=(0.01, 0.1)),
     _forget(
-        "Spotter", scattering.scatter, rate=(1e-3, 3e-3, 1e-2), steps=(50,), dispersion=(0.1, 1.0)
+        "Spotter", scattering.scatter, rate=(1e-3, 1e-2, 3e-2), steps=(50,), dispersion=(0.1, 1.0)
     ),
     _forget(
-        "CLUE", free_energy.raise_energy, rate=(1e-5, 1e-4, 1e-3), steps=(50,), weight=(1.0, 10.0)
+        "CLUE", free_energy.raise_energy, rate=(1e-4, 1e-3, 1e-2), steps=(50,), weight=(1.0, 10.0)
     ),
     _forget("TREW", reweighting.tilted_reweighting, **_TILTED, steps=(20,)),
     _forget("ESC", subspace.erase_subspace, share=_SHARES),
