@@ -105,7 +105,7 @@ def test_a_masked_class_is_brought_back_in_every_way(
     assert report["samples"] == {"attack": 8, "judge": 8, "members": 0, "source": str(scenes)}
     assert checks["after.ap_f"]["value"] == 0
     assert not report["skipped"]
-    for name in ("unmasking.ap_f", "rebuilding.ap_f", "probe.recall"):
+    for name in ("unmasking.ap_f", "rebuilding.ap_f", "probe.location_recall"):
         assert measures[name]["edited"] == measures[name]["original"] > 0.9
     for name in ("unmasking.ap_f", "rebuilding.ap_f"):
         assert checks[name]["verdict"] == "failed"

@@ -36,7 +36,7 @@ def attack_by_probe(context: DetectorContext) -> tuple[Measure, ...]:
         ),
         make_measure(
             "probe",
-            "recall",
+            "location_recall",
             "recall of a linear probe of locations",
             {role: recall for role, (recall, _) in found.items()},
             images=images,

@@ -186,7 +186,7 @@ def _describe_curves(
     return (
         make_measure(
             "relearning",
-            "steps",
+            f"steps_to_{100 * _BACK:.0f}",
             f"steps until {format_percent(_BACK)} of the original AP_F is back",
             {role: float(count_steps(curve, goal)) for role, curve in curves.items()},
             resolution=_STEPS_RESOLUTION,

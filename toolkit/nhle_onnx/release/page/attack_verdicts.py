@@ -34,6 +34,8 @@ _TOLD = {
     "rebuilding.ap_f": "With new class channels, fitted to half of the images, it is {}",
     "probe.balanced_accuracy": "A linear probe tells locations that show the class from others "
     "with a balanced accuracy of {}",
+    "relearning.steps_to_80": "Trained on the class again, the detector needs {} steps until 80 % "
+    "of the original's average precision is back",
     "relearning.mean_ap_f": "Trained on the class again, the mean of its average precision over "
     "all steps is {}",
     "relearning.steps": "Trained on the class again, the model needs {} steps to know it as before",

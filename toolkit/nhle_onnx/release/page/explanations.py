@@ -37,6 +37,9 @@ _FIGURES: Mapping[str, str] = {
     "class, in half of the images. A class that still stands out in the features comes back.",
     "probe.balanced_accuracy": "A linear classifier is trained to tell locations that show the "
     "class from others by their features. A coin gets 50 %.",
+    "probe.location_recall": "How many of the locations that show the class that classifier finds.",
+    "relearning.steps_to": "The whole network is trained on images of the class again. Fewer steps "
+    "mean that more of it was left.",
     "relearning.mean_ap_f": "How precisely the class is detected while it is trained again.",
     "separability.inter": "How far the class lies from the other classes in the features.",
     "separability.intra": "How far images of the class lie from their own centre.",
