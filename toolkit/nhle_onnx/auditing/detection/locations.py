@@ -51,7 +51,7 @@ def draw_locations(
     places: range,
     seed: int,
 ) -> list[Locations]:
-    """Draw locations of each layer in scenes, the first of which are at `places`, to the last.
+    """Draw locations of each layer in scenes, which begin at the first of `places`, to the last.
 
     They show a forgotten class, or are the surest of those that do not, or any others of these.
     """

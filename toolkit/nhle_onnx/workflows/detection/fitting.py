@@ -12,8 +12,8 @@ from nhle_onnx.workflows.detection.subject import Subject, describe_detector
 
 
 def open_other(path: Path, flags: ModelFlags, beside: Path) -> Subject:
-    """Open a detector that another one is compared with. Raises InputRefusedError for a model that
-    is none.
+    """Open a detector that another one is compared with. Raises InputRefusedError for a model of
+    another kind.
     """
     model = fix_inputs(load_model(path, max_elements=flags.max_elements), flags.constants)
     if not (has_boxes(model) or may_detect(model)):
