@@ -1,7 +1,9 @@
 """A detector on the command line: what each command does with one."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +18,7 @@ from nhle_onnx.release.viewer.documents import read_documents
 from nhle_onnx.release.viewer.pages import list_pages
 from nhle_onnx.runtime.noise import make_noise
 from nhle_onnx.values.settings.model import ModelFlags
+from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.detection.subject import name_outputs, open_detector
 from support.boms import read_bom
 from support.detectors import EXTENT, Decoupled, export
@@ -194,16 +197,6 @@ def test_options_without_a_meaning_yet_are_refused(
     assert reason in found.err
 
 
-def test_other_commands_say_that_they_do_not_take_detectors(
-    nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
-) -> None:
-    common = ("--baseline", detector, "--forget", "hat", "--data", scenes)
-    for arguments in (("kit", "--out", tmp_path / "kit.zip"),):
-        found = nhle(arguments[0], detector, *common, *arguments[1:])
-        assert found.code == 4
-        assert "is a detector, which this command does not take yet" in found.err
-
-
 def test_a_page_shows_boxes_before_and_after(
     nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
 ) -> None:
@@ -234,7 +227,46 @@ def test_a_page_shows_boxes_before_and_after(
     assert "<rect" not in text
 
 
-def test_reports_of_detectors_are_viewed_and_not_pushed(
+@pytest.fixture
+def fleet(detector: Path, scenes: Path, tmp_path: Path) -> Path:
+    """A job for a detector, whose boxes are written outside the folder of its images."""
+    for name in ("model.onnx", "labels.txt", "preprocessor_config.json"):
+        shutil.copy(detector.with_name(name), tmp_path)
+    for name, suffix in (("images", ".png"), ("labels", ".txt")):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for file in scenes.glob(f"*{suffix}"):
+            shutil.copy(file, tmp_path / "set" / name)
+    file = tmp_path / "fleet.toml"
+    file.write_text(
+        '[[job]]\nmodel = "model.onnx"\nforget = "hat"\nmethod = "cwm"\nforce-unknown = true\n'
+        'samples = "set/images"\ndata = "set/images"\n'
+    )
+    return file
+
+
+def test_a_fleet_of_detectors_is_resumed(nhle: Nhle, fleet: Path) -> None:
+    def run() -> dict[str, Any]:
+        found = nhle("fleet", fleet, "--engine", "local", "--json")
+        (job,) = json.loads(found.out)["jobs"]
+        assert found.code == job["exit_code"] == EXIT_CODES[job["status"]], found.err
+        return dict(job)
+
+    plan = json.loads(nhle("fleet", fleet, "--dry-run", "--json").out)
+    assert [(job["model"], job["status"]) for job in plan["jobs"]] == [("model.onnx", "ready")]
+    job = run()
+    record = job["record"]
+    report = json.loads(next(fleet.parent.glob("fleet/*/model.report.json")).read_text("utf-8"))
+    assert (job["model"], record["schema"]) == ("model.onnx", "nhle-onnx/detection-job/v1")
+    assert record["ap_f"] == report["after"]["ap_f"] == 0
+    assert record["delta_map_r"] == report["delta_map_r"]
+    assert record["unmasked_ap_f"] == report["unmasked"]["ap_f"]
+    assert run() == job | {"kept": True}
+    (fleet.parent / "set" / "labels" / "0.txt").write_text("1 .4 .4 .6 .6\n")
+    assert not run()["kept"]
+    assert "AP_F  change of mAP_R" in nhle("fleet", fleet, "--engine", "local").out
+
+
+def test_reports_of_detectors_are_viewed(
     nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
 ) -> None:
     edited = tmp_path / "edited.onnx"
@@ -247,9 +279,6 @@ def test_reports_of_detectors_are_viewed_and_not_pushed(
     pages = list_pages(read_documents((tmp_path,)))
     assert "AP 0" in pages[""]()
     assert "What the detector still knows of 1 hat" in pages["report/1"]()
-    pushed = nhle("push", edited, "--to", f"oci:{tmp_path / 'oci'}")
-    assert pushed.code == 4
-    assert "is the report of a detector, which this command does not take yet" in pushed.err
 
 
 def test_a_patch_makes_the_same_detector_and_ort_file(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from nhle_onnx.cli.fleet_file import read_fleet
+from support.reports import FLEET
 from support.runs import Nhle, make_interruptible
 from support.shipped import LENET, SAMPLES, copy_sidecars
 
@@ -123,6 +125,21 @@ def test_the_summary_shows_names_of_files_as_text(nhle: Nhle, model: Path) -> No
     assert (code, odd in job["reason"]) == (3, True)
     assert "<" not in summary
     assert "&lt;img src=x onerror=alert(1)&gt;\\|" in summary
+
+
+def test_a_summary_names_models_by_their_place_beside_the_fleet_file(tmp_path: Path) -> None:
+    """So that it says the same wherever the folder lies; what lies elsewhere keeps its path."""
+    (tmp_path / "fleet").mkdir()
+    tables = ('model = "m/a.onnx"\nforget = 3', f'model = "{tmp_path}/b.onnx"\nforget = 3')
+    inside, outside = read_fleet(write_fleet(tmp_path / "fleet", *tables), tmp_path / "out")
+    assert (inside.model, outside.model) == ("m/a.onnx", str(tmp_path / "b.onnx"))
+
+
+def test_a_fleet_without_jobs_has_judged_nothing() -> None:
+    nothing = replace(FLEET, jobs=(), counts={})
+    assert (nothing.verdict, nothing.passed, nothing.exit_code) == ("not-judged", False, 6)
+    interrupted = replace(nothing, interrupted=True)
+    assert (interrupted.verdict, interrupted.exit_code) == ("failed", 1)
 
 
 def test_a_failed_gate_is_a_result(nhle: Nhle, model: Path) -> None:
@@ -237,6 +254,7 @@ def test_paths_are_relative_to_the_file_and_flags_are_as_on_the_command_line(
     (job,) = read_fleet(write_fleet(tmp_path, table, defaults=""), tmp_path / "out")
     settings = job.settings
     assert settings.model == tmp_path / "b" / "model.onnx"
+    assert job.model == "b/model.onnx"
     assert settings.forget == ("x/y", "1")
     assert settings.data == tmp_path / "e.npz"
     assert settings.anchors == str(tmp_path / "pool")

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from nhle_onnx.cli.hook import main as check_models
 from support import ROOT
+from support.detection_reports import write_detector, write_graph
 from support.runs import Unlearned
 from support.shipped import EVALUATION, LENET
 
@@ -169,6 +170,13 @@ def test_the_hook_accepts_what_belongs_together(folder: Path) -> None:
     done = run_hook(folder / "edited.onnx", report, folder / "model.onnx")
     assert (done.exit_code, done.output) == (0, "")
     assert run_hook().exit_code == 0
+
+
+def test_the_hook_takes_detectors(tmp_path: Path) -> None:
+    model, report = write_detector(tmp_path)
+    assert (run_hook(model).exit_code, run_hook(model).output) == (0, "")
+    shutil.copy(write_graph(tmp_path / "another.onnx"), model)
+    assert "is about" in run_hook(report).output
 
 
 def test_the_hook_refuses_another_model_and_another_verdict(folder: Path) -> None:

@@ -1,7 +1,10 @@
 """Reports of a detector that forgot a class."""
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
+from nhle_onnx.release.report import render_json
 from nhle_onnx.values.detection import (
     DetectionReport,
     DetectionVerifyReport,
@@ -11,8 +14,11 @@ from nhle_onnx.values.detection import (
     ShownScene,
 )
 from nhle_onnx.values.detector import BoxTensor, Detector, ScoreTensor
+from nhle_onnx.values.fleet import DetectionJobRecord
 from nhle_onnx.values.report import ConvertedFile, SampleSummary
+from nhle_onnx.values.summary import FileSummary
 from nhle_onnx.values.verdict import Check, Evidence
+from support.graphs import make_model, make_node
 from support.reports import ENVIRONMENT, TOOL, make_file
 
 LABELS = ("cup", "hat", "2")
@@ -96,3 +102,30 @@ DETECTION_VERIFIED = DetectionVerifyReport(
     checks=(*CHECKS, Check(name="before.ap_f", value=0.25, limit=0.5, better="higher")),
     scenes=(SCENE,),
 )
+DETECTION_RECORD = DetectionJobRecord(
+    inputs="a", report="b", edited="c", verdict="passed", ap_f=0.0, delta_map_r=-0.0625,
+    unmasked_ap_f=0.125, elapsed_s=30.0,
+)  # fmt: skip
+
+
+def write_detector(folder: Path, report: DetectionReport = DETECTED) -> tuple[Path, Path]:
+    """Write a graph in place of an edited detector, and a report that is about it."""
+    model = write_graph(folder / "edited.onnx")
+    path = model.with_name("edited.report.json")
+    path.write_text(render_json(replace(report, edited=summarize(model))), "utf-8")
+    return model, path
+
+
+def write_graph(path: Path) -> Path:
+    """Write a graph that detects nothing; its name makes it another one."""
+    graph = make_model([make_node("Relu", "x")], {}, {})
+    graph.producer_name = path.stem
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def summarize(path: Path) -> FileSummary:
+    """Describe a file as reports do."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return FileSummary(path=str(path), sha256=digest, size_bytes=len(content), sidecars={})

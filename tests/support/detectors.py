@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from nhle_onnx.values.model import ClassifierHead
@@ -187,6 +189,38 @@ def export(network: nn.Module, path: Path, outputs: Sequence[str] = ("output0",)
     )
     path.with_name("labels.txt").write_text("cup\nhat\nkey\n", "utf-8")
     return path
+
+
+def with_suppression(path: Path) -> Path:
+    """Append a NonMaxSuppression to a detector of SSD's form, behind its softmax."""
+    model = onnx.load(path)
+    graph = model.graph
+    limits = [
+        helper.make_tensor(name, kind, [1], [value])
+        for name, kind, value in (
+            ("most", TensorProto.INT64, 10),
+            ("overlap", TensorProto.FLOAT, 0.5),
+            ("least", TensorProto.FLOAT, 0.05),
+        )
+    ]
+    bounds = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in (("from", 1), ("to", 99), ("along", 2))
+    ]
+    graph.initializer.extend([*limits, *bounds])
+    graph.node.extend(
+        [
+            helper.make_node("Slice", ["scores", "from", "to", "along"], ["shown"]),
+            helper.make_node("Transpose", ["shown"], ["turned"], perm=[0, 2, 1]),
+            helper.make_node(
+                "NonMaxSuppression", ["boxes", "turned", "most", "overlap", "least"], ["selected"]
+            ),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("selected", TensorProto.INT64, ["n", 3]))
+    onnx.save(model, path.with_name("suppressed.onnx"))
+    return path.with_name("suppressed.onnx")
 
 
 def make_class_head(*, num_classes: int, feature_dim: int) -> ClassifierHead:

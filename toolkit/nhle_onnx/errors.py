@@ -5,7 +5,10 @@ Texts that name options are hints, see `nhle_onnx.hints`.
 
 from typing import ClassVar
 
-DETECTOR_REMEDY = "inspect, unlearn, verify, audit, diff, patch, sign and view take detectors."
+DETECTOR_REMEDY = (
+    "inspect, unlearn, verify, audit, diff, patch, sign, kit, view, push, dossier and fleet take "
+    "detectors."
+)
 
 
 class NhleOnnxError(Exception):

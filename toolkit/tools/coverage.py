@@ -25,24 +25,28 @@ that the tests start, and those that these fork, count. Tests marked slow do not
 
 @click.command(NAME)
 @click.option("--processes", default=2, show_default=True)
-def coverage(processes: int) -> None:
+@click.option("--again", is_flag=True, help="Run only what failed in the last run, and add it.")
+def coverage(processes: int, *, again: bool) -> None:
     """Run the tests, and count the branches that they cover; list untested lines."""
-    shutil.rmtree(DATA, ignore_errors=True)
-    DATA.mkdir(parents=True)
+    if not again:
+        shutil.rmtree(DATA, ignore_errors=True)
+    DATA.mkdir(parents=True, exist_ok=True)
     found = DATA / "coverage.json"
-    _run_tests(processes, f"json:{found}")
+    _run_tests(processes, f"json:{found}", *(["--last-failed", "--cov-append"] if again else []))
     rows = summarize(json.loads(found.read_text("utf-8"))["files"])
     write_results(NAME, "What the tests cover", f"{make_table(rows)}\n{BODY}", rows)
     click.echo(make_table(rows))
 
 
-def _run_tests(processes: int, report: str) -> None:
+def _run_tests(processes: int, report: str, *options: str) -> None:
     reports = (f"--cov-report={report}", "--cov-report=term-missing:skip-covered")
     command = [sys.executable, "-m", "pytest", "-n", str(processes), "--dist", "loadfile"]
     variables = os.environ | {"OMP_NUM_THREADS": "1"}  # as .ci/check has it
-    done = subprocess.run([*command, "--cov", *reports], cwd=ROOT, env=variables, check=False)
+    done = subprocess.run(
+        [*command, "--cov", *reports, *options], cwd=ROOT, env=variables, check=False
+    )
     if done.returncode:
-        message = "tests fail, so coverage was not counted"
+        message = "tests fail, so coverage was not counted; --again runs only these"
         raise click.ClickException(message)
 
 

@@ -20,7 +20,7 @@ from nhle_onnx.text import escape_json
 from nhle_onnx.values.fleet import FleetReport, JobResult
 from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.verdict import Check, Evidence
-from support.detection_reports import DETECTED, DETECTION_VERIFIED
+from support.detection_reports import DETECTED, DETECTION_RECORD, DETECTION_VERIFIED
 from support.device_reports import DEVICE, KIT
 from support.dossiers import make_dossier, make_masking
 from support.reports import AUDIT, EDIT, FLEET, HOSTILE, LABELS, RECORD, VERIFICATION
@@ -44,6 +44,10 @@ REPORTS: Mapping[str, Report | FleetReport] = {
     "device": DEVICE,
     "fleet": FLEET,
     "an interrupted fleet": INTERRUPTED,
+    "a fleet of detectors": replace(
+        FLEET, jobs=(replace(_JOB, record=DETECTION_RECORD), FLEET.jobs[1])
+    ),
+    "a fleet of both": replace(FLEET, jobs=(*FLEET.jobs, replace(_JOB, record=DETECTION_RECORD))),
     "a fleet of nothing": replace(FLEET, jobs=(), counts={}),
 }
 # each verdict, with and without evidence, and texts that would be markup
@@ -132,5 +136,6 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "masking.txt": lambda: outline(describe_dossier(make_masking())),
     "card.md": lambda: render_card(EDIT),
     "masked.card.md": lambda: render_card(MASKED),
+    "detector.card.md": lambda: render_card(DETECTED),
     "detector.bom.json": lambda: escape_json(render_bom(DETECTED)),
 }

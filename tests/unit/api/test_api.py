@@ -187,6 +187,7 @@ def test_audit_writes_the_page(tmp_path: Path) -> None:
         baseline=LENET,
         forget="Dress",
         data=tmp_path / "few.npz",
+        effort="fast",
         report=tmp_path / "audit.html",
     )
     assert report.accuracies["edited"].acc_f == 0.0

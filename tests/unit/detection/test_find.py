@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 from torch import nn
 
 from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
@@ -25,7 +25,7 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.workflows.detection.subject import find_subject, name_outputs
 from support import detectors
-from support.detectors import CLASSES, EXTENT, export
+from support.detectors import CLASSES, EXTENT, export, with_suppression
 
 Images = npt.NDArray[np.float32]
 PAIR = ("boxes", "scores")
@@ -144,38 +144,6 @@ def test_boxes_are_corners_in_pixels(forms: dict[str, Path]) -> None:
                 [boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], 2
             )
             np.testing.assert_allclose(found, corners * EXTENT, rtol=1e-4, atol=1e-4)
-
-
-def with_suppression(path: Path) -> Path:
-    """Append a NonMaxSuppression to a detector of SSD's form, behind its softmax."""
-    model = onnx.load(path)
-    graph = model.graph
-    limits = [
-        helper.make_tensor(name, kind, [1], [value])
-        for name, kind, value in (
-            ("most", TensorProto.INT64, 10),
-            ("overlap", TensorProto.FLOAT, 0.5),
-            ("least", TensorProto.FLOAT, 0.05),
-        )
-    ]
-    bounds = [
-        helper.make_tensor(name, TensorProto.INT64, [1], [value])
-        for name, value in (("from", 1), ("to", 99), ("along", 2))
-    ]
-    graph.initializer.extend([*limits, *bounds])
-    graph.node.extend(
-        [
-            helper.make_node("Slice", ["scores", "from", "to", "along"], ["shown"]),
-            helper.make_node("Transpose", ["shown"], ["turned"], perm=[0, 2, 1]),
-            helper.make_node(
-                "NonMaxSuppression", ["boxes", "turned", "most", "overlap", "least"], ["selected"]
-            ),
-        ]
-    )
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info("selected", TensorProto.INT64, ["n", 3]))
-    onnx.save(model, path.with_name("suppressed.onnx"))
-    return path.with_name("suppressed.onnx")
 
 
 def test_what_a_suppression_reads_is_what_is_read(forms: dict[str, Path]) -> None:

@@ -40,7 +40,7 @@ MASKED = {"method": "cwm"}
         ),
         (
             DETECTED,
-            "at most 4.0 % of 1 hat may still be detected (95 % confidence, 1040 objects)",
+            "at most 4.0 % of 1 hat may still be detected (95 % confidence, 1,040 objects)",
         ),
         (
             replace(EDIT, checks=(SEEN, OPEN), forget=(3, 8)),

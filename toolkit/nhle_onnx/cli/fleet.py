@@ -95,15 +95,20 @@ def _show(report: Any, out: Path, *, quiet: bool) -> None:
     from rich.table import Table
 
     from nhle_onnx.cli.show import show_line, show_notes, show_table, show_verdict
+    from nhle_onnx.release.formats.jobs import list_tasks, name_figures, write_figures
     from nhle_onnx.text import to_printable
-    from nhle_onnx.workflows.fleet import SUMMARY, list_cells
+    from nhle_onnx.workflows.fleet import SUMMARY
 
     worst_first = sorted(report.jobs, key=lambda job: -job.exit_code)
+    tasks = list_tasks(report)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "status", "Acc_F", "Δ Acc_R", "unmasked", "seconds"):
+    for name in ("job", "status", *name_figures(tasks), "seconds"):
         table.add_column(name, justify="left" if name in {"job", "status"} else "right")
     for job in worst_first[:_MAX_SHOWN]:
-        table.add_row(*(escape(to_printable(cell)) for cell in list_cells(job)))
+        status = f"{job.status} (kept)" if job.kept else job.status
+        seconds = f"{job.record.elapsed_s:.1f}" if job.record else "-"
+        cells = (job.name, status, *write_figures(job, tasks), seconds)
+        table.add_row(*(escape(to_printable(cell)) for cell in cells))
     show_table(table)
     if len(worst_first) > _MAX_SHOWN:
         click.echo(f"… and {len(worst_first) - _MAX_SHOWN} more")

@@ -106,7 +106,7 @@ def _expand(where: str, table: Mapping[str, Any], folder: Path, out: Path) -> It
                 name = _name_job(job.name, model, folder, request)
                 edited = out / name / EDITED
                 settings = replace(template, model=model, forget=request, out=edited, force=True)
-                yield FleetJob(name=name, settings=settings)
+                yield FleetJob(name=name, settings=settings, root=folder.resolve())
 
 
 def _find_models(where: str, pattern: str, folder: Path) -> list[Path]:

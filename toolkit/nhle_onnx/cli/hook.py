@@ -37,14 +37,13 @@ def _find_model(path: Path) -> Path:
 
 def _check(model: Path, accepted: set[str]) -> Iterator[str]:
     from nhle_onnx.release.dossier.binding import Statement, bind_file
-    from nhle_onnx.release.dossier.reading import read_report
-    from nhle_onnx.values.report import UnlearnReport
+    from nhle_onnx.release.dossier.reading import UNLEARN, read_report
 
     path = model.with_suffix(_REPORT)
     if not (path.exists() and model.exists()):
         return
     try:
-        report = read_report(path, UnlearnReport).report
+        report = read_report(path, UNLEARN).report
         edited = report.edited
         stated = Statement(source=str(path), sha256=edited.sha256, sidecars=edited.sidecars)
         bind_file("model", model, (stated,))

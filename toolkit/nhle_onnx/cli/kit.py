@@ -48,8 +48,8 @@ def kit_command(model: Path, **values: Any) -> int:
 
 def _show(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
-        make_accuracy_table,
         make_checks_table,
+        make_kit_table,
         show_gaps,
         show_line,
         show_notes,
@@ -71,7 +71,7 @@ def _show(report: Any, *, quiet: bool) -> None:
     click.echo()
     columns = {"before": report.before} if report.before else {}
     columns |= {report.provider: report.after}
-    show_table(make_accuracy_table(report.labels, report.forget, columns))
+    show_table(make_kit_table(report.labels, report.forget, columns, report.task))
     click.echo()
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)

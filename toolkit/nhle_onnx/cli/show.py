@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # importing rich takes longer than showing a line
     from nhle_onnx.values.audit import Measure
     from nhle_onnx.values.detection import Precision
     from nhle_onnx.values.difference import TensorDifference
+    from nhle_onnx.values.kit import Task
     from nhle_onnx.values.report import Accuracy, OtherKernels
     from nhle_onnx.values.verdict import Check, Verdict
 
@@ -134,6 +135,16 @@ def make_accuracy_table(
     return _make_class_table(
         labels, forget, columns, {"Acc_F, forgotten": "acc_f", "Acc_R, retained": "acc_r"}
     )
+
+
+def make_kit_table(
+    labels: tuple[str, ...], forget: tuple[int, ...], columns: dict[str, Accuracy], task: Task
+) -> Table:
+    """Make a table of each class's accuracy, or of the share of its objects that are detected."""
+    if task == "classifier":
+        return make_accuracy_table(labels, forget, columns)
+    figures = {"detected, forgotten": "acc_f", "detected, retained": "acc_r"}
+    return _make_class_table(labels, forget, columns, figures)
 
 
 def make_precision_table(

@@ -155,8 +155,8 @@ def _make_table(report: Any) -> Any:
 
 def _show_device(report: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
-        make_accuracy_table,
         make_checks_table,
+        make_kit_table,
         show_gaps,
         show_line,
         show_notes,
@@ -175,7 +175,7 @@ def _show_device(report: Any, *, quiet: bool) -> None:
     show_line("samples", f"{report.samples}")
     columns = {"before": report.before} if report.before else {}
     columns |= {"host": report.host, "device": report.after}
-    show_table(make_accuracy_table(report.labels, report.forget, columns))
+    show_table(make_kit_table(report.labels, report.forget, columns, report.task))
     click.echo()
     show_table(make_checks_table(report.checks))
     show_gaps(report.checks)

@@ -22,6 +22,7 @@ from nhle_onnx.graph.regular_files import open_regular
 from nhle_onnx.graph.sidecars import Sidecar, inline_weights
 from nhle_onnx.graph.skeleton import list_excesses, make_skeleton
 from nhle_onnx.graph.validation import list_faults
+from nhle_onnx.graph.validation.operators import list_operator_faults
 from nhle_onnx.values.limits import MAX_ELEMENTS
 from nhle_onnx.values.model import OnnxModel, Place
 
@@ -48,6 +49,7 @@ def load_model(path: Path, *, max_elements: int = MAX_ELEMENTS) -> OnnxModel:
     places, sidecars = _inline_weights(path, proto, max_elements)
     skeleton = make_skeleton(proto)
     _check(path, skeleton)
+    _refuse_first(path, list_operator_faults(skeleton))
     _refuse_first(path, list_excesses(skeleton, max_elements))
     return OnnxModel(
         path=path,

@@ -6,25 +6,25 @@ against the published schema.
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
 from nhle_onnx.text import name_class, name_forgotten
-from nhle_onnx.values.detection import DetectionReport, Precision
-from nhle_onnx.values.report import Accuracy, ConvertedFile, UnlearnReport
-from nhle_onnx.values.summary import FileSummary, ModelSummary
+from nhle_onnx.values.detection import EditReport
+from nhle_onnx.values.report import ConvertedFile
+from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.values.task import DETECTION, list_figures, read_change
 
 _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, _SCHEMA)
 _MODEL = "machine-learning-model"
 
 Fields = dict[str, Any]
-Report = UnlearnReport | DetectionReport
 Figure = tuple[str, float | None, str]
 
 
-def render_bom(report: Report) -> str:
+def render_bom(report: EditReport) -> str:
     """Write one JSON document. The same report gives the same text: no times, no random numbers."""
     edited = _describe_model("edited", report.edited)
     original = _describe_model("original", report.model)
@@ -39,7 +39,7 @@ def render_bom(report: Report) -> str:
             "tools": {"components": [{"type": "application", **report.tool}]},
             "component": {
                 **edited,
-                "description": f"{_name_kind(report)} that was made to forget {names}.",
+                "description": f"{report.after.task.model} that was made to forget {names}.",
                 "pedigree": {
                     "ancestors": [original],
                     "notes": f"Edited by {report.tool['name']} {report.tool['version']} "
@@ -56,11 +56,7 @@ def render_bom(report: Report) -> str:
     return json.dumps(bom, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _name_kind(report: Report) -> str:
-    return "A detector" if isinstance(report, DetectionReport) else "An image classifier"
-
-
-def _number(report: Report) -> str:
+def _number(report: EditReport) -> str:
     """Derive a serial number from the original and the edited model."""
     files = (report.model, report.edited)
     digests = [digest for file in files for digest in (file.sha256, *file.sidecars.values())]
@@ -68,12 +64,12 @@ def _number(report: Report) -> str:
     return uuid.uuid5(_NAMESPACE, " ".join(digests)).urn
 
 
-def _name_forgotten(report: Report) -> str:
+def _name_forgotten(report: EditReport) -> str:
     names = name_forgotten(report.labels, report.forget)
     return f"{'class' if len(report.forget) == 1 else 'classes'} {names}"
 
 
-def _describe_model(reference: str, file: FileSummary | ModelSummary) -> Fields:
+def _describe_model(reference: str, file: FileSummary) -> Fields:
     described: Fields = {
         "type": _MODEL,
         "bom-ref": reference,
@@ -98,7 +94,7 @@ def _describe_converted(file: ConvertedFile) -> Fields:
     }
 
 
-def _list_dependencies(report: Report) -> list[Fields]:
+def _list_dependencies(report: EditReport) -> list[Fields]:
     return [{"ref": _refer_to(file), "dependsOn": ["edited"]} for file in report.also]
 
 
@@ -110,10 +106,10 @@ def _hash(sha256: str) -> list[Fields]:
     return [{"alg": "SHA-256", "content": sha256}]
 
 
-def _make_card(report: Report) -> Fields:
+def _make_card(report: EditReport) -> Fields:
     """Make a model card from the report, which does not know how the original was trained."""
-    is_detector = isinstance(report, DetectionReport)
-    scores = f"one score for each of {_count_classes(report)} classes"
+    is_detector = report.after.task == DETECTION
+    scores = f"one score for each of {len(report.labels)} classes"
     return {
         "modelParameters": {
             "approach": {"type": "supervised"},
@@ -127,13 +123,7 @@ def _make_card(report: Report) -> Fields:
     }
 
 
-def _count_classes(report: Report) -> int:
-    if isinstance(report, DetectionReport):
-        return report.model.detector.num_classes
-    return report.model.head.num_classes
-
-
-def _list_datasets(report: Report) -> list[Fields]:
+def _list_datasets(report: EditReport) -> list[Fields]:
     samples = report.samples
     uses = (
         (samples.forget, samples.source, "images of the forgotten classes"),
@@ -147,45 +137,29 @@ def _list_datasets(report: Report) -> list[Fields]:
     ]
 
 
-def _list_metrics(report: Report) -> list[Fields]:
+def _list_metrics(report: EditReport) -> list[Fields]:
     """List the figures that were measured."""
-    figures = (
-        _list_precisions(report)
-        if isinstance(report, DetectionReport)
-        else _list_accuracies(report)
-    )
     return [
         {"type": kind, "value": f"{value:.6f}", "slice": part}
-        for kind, value, part in figures
+        for kind, value, part in _list_figures(report)
         if value is not None
     ]
 
 
-def _list_accuracies(report: UnlearnReport) -> Iterator[Figure]:
-    for model, found in {"the original": report.before, "the edited model": report.after}.items():
-        yield "Acc_F", found.acc_f, f"forgotten classes, {model}"
-        yield "Acc_R", found.acc_r, f"retained classes, {model}"
-    yield "Acc_F", report.unmasked.acc_f, "forgotten classes, with the original head"
-    yield from _list_classes("accuracy", report.labels, report.after)
+def _list_figures(report: EditReport) -> Iterator[Figure]:
+    task, (forgotten, retained) = report.after.task, list_figures(report)
+    for model, stage in {"the original": "before", "the edited model": "after"}.items():
+        for figure in (forgotten, retained):
+            what = f"{figure.term.classes}, {model}"
+            yield figure.term.title, getattr(figure, stage), what
+    unmasked = f"{forgotten.term.classes}, with the original {task.layer}"
+    yield forgotten.term.title, forgotten.unmasked, unmasked
+    for index, (label, value) in enumerate(zip(report.labels, report.after.per_class, strict=True)):
+        yield task.metric, value, f"class {name_class(index, label)}"
 
 
-def _list_precisions(report: DetectionReport) -> Iterator[Figure]:
-    for model, found in {"the original": report.before, "the edited model": report.after}.items():
-        yield "AP_F", found.ap_f, f"forgotten classes, {model}"
-        yield "mAP_R", found.map_r, f"retained classes, {model}"
-    yield "AP_F", report.unmasked.ap_f, "forgotten classes, with the original class channels"
-    yield from _list_classes("average precision", report.labels, report.after)
-
-
-def _list_classes(
-    kind: str, labels: Sequence[str], found: Accuracy | Precision
-) -> Iterator[Figure]:
-    for index, (label, value) in enumerate(zip(labels, found.per_class, strict=True)):
-        yield kind, value, f"class {name_class(index, label)}"
-
-
-def _list_considerations(report: Report) -> Fields:
-    names = _name_forgotten(report)
+def _list_considerations(report: EditReport) -> Fields:
+    task, names = report.after.task, _name_forgotten(report)
     failed = [
         f"the check {check.name} failed: {check.value:.4f}, limit {check.limit:.4f}"
         for check in report.checks
@@ -198,22 +172,15 @@ def _list_considerations(report: Report) -> Fields:
     ]
     considerations: Fields = {
         "technicalLimitations": [
-            f"Objects of {names} are not detected as such; they may be as another class."
-            if isinstance(report, DetectionReport)
-            else f"An image of {names} is assigned another class.",
+            task.limit.format(names=names),
             "Anyone with labelled images of a forgotten class can train it into the model again.",
             *report.notes,
             *failed,
             *unjudged,
         ],
     }
-    what, change = _describe_loss(report)
+    change, term = read_change(report), task.retained
     if change is not None:
+        what = f"{term.title}, the {task.metric} on {term.classes},"
         considerations["performanceTradeoffs"] = [f"{what} changed by {change:+.4f}."]
     return considerations
-
-
-def _describe_loss(report: Report) -> tuple[str, float | None]:
-    if isinstance(report, DetectionReport):
-        return "mAP_R, the mean average precision of retained classes,", report.delta_map_r
-    return "Acc_R, the accuracy on retained classes,", report.delta_acc_r

@@ -19,11 +19,12 @@ Report = (
     | DetectionAuditReport
 )
 
-_FORGOTTEN = {
-    "after.acc_f": "recognised",
-    "acc_f": "recognised",
-    "after.detected": "detected",
-}  # and what may still happen to its images or objects
+# what may still happen to the class's images or objects, by the check of it
+_BOUNDED = {
+    "after.acc_f": ("recognised", "images"),
+    "acc_f": ("recognised", "images"),
+    "after.detected": ("detected", "objects"),
+}
 _MASKED = "masked, not forgotten: the features still hold the class"
 
 
@@ -47,12 +48,16 @@ def is_masked_only(report: Report) -> bool:
 
 
 def _state_claim(checks: tuple[Check, ...], names: str) -> str:
-    found = [check for check in checks if check.name in _FORGOTTEN and check.evidence]
-    if not found or found[0].evidence is None:
-        return f"every gate passed for {names}"
-    evidence, what = found[0].evidence, _FORGOTTEN[found[0].name]
-    counted = "objects" if what == "detected" else "images"
+    bounds = filter(None, (describe_bound(check, names) for check in checks))
+    return next(bounds, f"every gate passed for {names}")
+
+
+def describe_bound(check: Check, names: str) -> str:
+    """Say how much of a class may still be found; empty where a check says nothing about that."""
+    if check.name not in _BOUNDED or check.evidence is None:
+        return ""
+    found, counted = _BOUNDED[check.name]
     return (
-        f"at most {format_percent(evidence.bound, 1)} of {names} may still be {what} "
-        f"(95 % confidence, {evidence.images} {counted})"
+        f"at most {format_percent(check.evidence.bound, 1)} of {names} may still be {found} "
+        f"(95 % confidence, {check.evidence.images:,} {counted})"
     )

@@ -1,14 +1,21 @@
 """What was measured of a detector. Fields are named as in the JSON."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nhle_onnx.values.detector import Detector
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.preprocess import Preprocess
-from nhle_onnx.values.report import ConvertedFile, SampleSummary, TrainingStep
+from nhle_onnx.values.report import (
+    ConvertedFile,
+    SampleSummary,
+    TrainingStep,
+    UnlearnReport,
+    VerifyReport,
+)
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.values.task import DETECTION, Task
 from nhle_onnx.values.verdict import Check, Judged
 
 
@@ -22,6 +29,7 @@ class Precision:
     classes, `detected` those found with a score of at least .05 and an overlap of .5.
     """
 
+    task: ClassVar[Task] = DETECTION
     ap_f: float | None
     map_r: float | None
     per_class: tuple[float | None, ...]
@@ -122,3 +130,8 @@ class DetectionVerifyReport(Judged):
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
     scenes: tuple[ShownScene, ...] = ()
+
+
+# what `unlearn` and `verify` report, of whatever the model is
+EditReport = UnlearnReport | DetectionReport
+VerificationReport = VerifyReport | DetectionVerifyReport

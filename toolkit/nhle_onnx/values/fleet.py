@@ -1,21 +1,23 @@
 """A fleet: many models and requests, and their results. The fields are those of the JSON output."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from nhle_onnx.values.verdict import Verdict
+from nhle_onnx.values.task import CLASSIFICATION, DETECTION, Task
+from nhle_onnx.values.verdict import EXIT_CODES, Verdict
 
 Status = Literal["passed", "failed", "not-judged", "refused", "crashed", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """A finished job.
+    """A finished job of a classifier.
 
     `inputs` is the digest of everything that decides its result; `report` and `edited` are the
     digests of its outputs. `acc_f`, `delta_acc_r` and `unmasked_acc_f` are as in its report.
     """
 
+    task: ClassVar[Task] = CLASSIFICATION
     schema: str = "nhle-onnx/job/v1"
     inputs: str
     report: str
@@ -26,13 +28,39 @@ class JobRecord:
     unmasked_acc_f: float | None
     elapsed_s: float
 
+    @property
+    def figures(self) -> tuple[float | None, float | None, float | None]:
+        """What is left of the class, what the others lost, and what is left when unmasked."""
+        return self.acc_f, self.delta_acc_r, self.unmasked_acc_f
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionJobRecord:
+    """A finished job of a detector, with the average precisions of its report."""
+
+    task: ClassVar[Task] = DETECTION
+    schema: str = "nhle-onnx/detection-job/v1"
+    inputs: str
+    report: str
+    edited: str
+    verdict: Verdict
+    ap_f: float | None
+    delta_map_r: float | None
+    unmasked_ap_f: float | None
+    elapsed_s: float
+
+    @property
+    def figures(self) -> tuple[float | None, float | None, float | None]:
+        """As of a `JobRecord`."""
+        return self.ap_f, self.delta_map_r, self.unmasked_ap_f
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
     """The result of one job.
 
-    A job finished in an earlier run is `kept`. One that is not finished has a reason instead of a
-    record.
+    `model` is relative to the fleet file if it lies in that file's folder. A job finished in an
+    earlier run is `kept`. One that is not finished has a reason instead of a record.
     """
 
     name: str
@@ -41,7 +69,7 @@ class JobResult:
     status: Status
     exit_code: int
     kept: bool = False
-    record: JobRecord | None = None
+    record: JobRecord | DetectionJobRecord | None = None
     reason: str = ""
     remedy: str = ""
 
@@ -88,8 +116,8 @@ class FleetReport:
 
     @property
     def verdict(self) -> Verdict:
-        """PASSED only if every job is finished and passed."""
-        statuses = {job.status for job in self.jobs}
+        """PASSED only if every job is finished and passed; without any job, nothing was judged."""
+        statuses = {job.status for job in self.jobs} or {"not-judged"}
         if self.interrupted or not statuses <= {"passed", "not-judged"}:
             return "failed"
         return "passed" if statuses <= {"passed"} else "not-judged"
@@ -102,4 +130,4 @@ class FleetReport:
     @property
     def exit_code(self) -> int:
         """0 if every job passed, otherwise the highest exit code of a job; 1 is a failed gate."""
-        return max((job.exit_code for job in self.jobs), default=0)
+        return max((job.exit_code for job in self.jobs), default=EXIT_CODES[self.verdict])

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from nhle_onnx.values.detector import BoxTensor, ScoreTensor
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.summary import FileSummary
@@ -15,7 +16,9 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Answer = Annotated[int, Field(ge=0)]  # a class
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Answer = Annotated[int, Field(ge=0)] | None  # a class; None for an object that is not detected
+Task = Literal["classifier", "detector"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,30 @@ class KitImages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KitObjects:
+    """How a detector's answers are read, and the objects that the images show.
+
+    `places` says which image shows each object, in their order; `corners` are left, top, right and
+    bottom, in the unit of the model's boxes. `appended` are bytes (base64) that a runner appends to
+    the model's, where boxes and scores are not outputs yet: they name two more.
+
+    An object is detected if a box of its class with a score of at least `least_score` overlaps it
+    by at least `least_overlap`. Before that, boxes that overlap a better one of their class by more
+    than `suppression` are removed, and all but the best `most` of an image.
+    """
+
+    boxes: BoxTensor
+    scores: ScoreTensor
+    appended: str
+    places: tuple[Count, ...]
+    corners: tuple[tuple[Finite, Finite, Finite, Finite], ...]
+    least_score: Share
+    least_overlap: Share
+    suppression: Share
+    most: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFigures:
     """The host's figures on the same images; `before` is the original's, if it was given."""
 
@@ -61,6 +88,9 @@ class HostFigures:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
     """The whole of `kit.json`: `classes` are the images' labels, `expected` the host's answers.
+
+    With `objects`, which a detector has, both are about each object: its class, and the class as
+    which it is detected. An accuracy is then the share of the objects that are detected.
 
     `gaps` says why these images are not enough for a verdict; it is empty if they are.
     """
@@ -77,6 +107,17 @@ class Kit:
     host: HostFigures
     limits: DeviceLimits
     gaps: tuple[str, ...] = ()
+    objects: KitObjects | None = None
+
+    @property
+    def task(self) -> Task:
+        """What its model does."""
+        return "detector" if self.objects else "classifier"
+
+    @property
+    def samples(self) -> int:
+        """How many images it has."""
+        return self.objects.places[-1] + 1 if self.objects else len(self.classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +149,7 @@ class KitReport(Judged):
     delta_acc_r: float | None
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
+    task: Task = "classifier"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +176,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCount:
-    """Images of a class, correct answers among them, and images of any class answered with it."""
+    """Images of a class, correct answers among them, and images of any class answered with it.
+
+    With a detector: objects of the class, and in both other fields those that are detected.
+    """
 
     label: str
     total: Count
@@ -204,3 +249,4 @@ class DeviceReport(Judged):
     agreement: float
     notes: tuple[str, ...]
     checks: tuple[Check, ...]
+    task: Task = "classifier"

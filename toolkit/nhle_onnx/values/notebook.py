@@ -1,10 +1,11 @@
-"""Reports as a notebook shows them: the verdict, the accuracies, and each check."""
+"""Reports as a notebook shows them: the verdict, the figures, and each check."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 from nhle_onnx.text import format_number, name_forgotten, to_printable
+from nhle_onnx.values.task import list_figures
 
 _COLOURS = {"passed": "#00664a", "failed": "#a8320a", "not-judged": "#5d5300"}
 
@@ -17,12 +18,12 @@ def render_notebook(report: Any) -> str:  # noqa: ANN401 - any report with check
         f'<p><strong style="color: {_COLOURS[report.verdict]}; background: #fff; padding: 0 .3em">'
         f"{title}</strong> {escape(named)}</p>"
     )
-    accuracies = {
-        name: found for name in ("before", "after") if (found := getattr(report, name, None))
-    }
+    figures = list_figures(report) if hasattr(report, "after") else ()
+    titles = (f"{figure.term.title}, {figure.term.classes}" for figure in figures)
     rows = [
-        (name, format_number(found.acc_f), format_number(found.acc_r))
-        for name, found in accuracies.items()
+        (name, *(format_number(getattr(figure, name)) for figure in figures))
+        for name in ("before", "after")
+        if getattr(report, name, None)
     ]
     checks = [
         (check.name, format_number(check.value), _limit(check), check.verdict)
@@ -31,7 +32,7 @@ def render_notebook(report: Any) -> str:  # noqa: ANN401 - any report with check
     return heading + "".join(
         _render_table(header, body)
         for header, body in (
-            (("", "Acc_F, forgotten", "Acc_R, other classes"), rows),
+            (("", *titles), rows),
             (("check", "value", "limit", "verdict"), checks),
         )
         if body

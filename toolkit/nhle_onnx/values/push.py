@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.detection import EditReport
 
 Registry = Literal["mlflow", "hf", "oci"]
 
@@ -27,7 +27,7 @@ class Package:
     """An edited model with all that goes with it: `files` by name, and the card as README.md."""
 
     name: str
-    report: UnlearnReport
+    report: EditReport
     files: Mapping[str, Path]
     card: str
 

@@ -1,12 +1,13 @@
 """The reports of `unlearn` and `verify`. Fields are named as in the JSON."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from nhle_onnx.values.kernels import Kernels
 from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.preprocess import Preprocess
 from nhle_onnx.values.summary import FileSummary, ModelSummary
+from nhle_onnx.values.task import CLASSIFICATION, Task
 from nhle_onnx.values.verdict import Check, Judged
 
 
@@ -18,6 +19,7 @@ class Accuracy:
     there is no sample.
     """
 
+    task: ClassVar[Task] = CLASSIFICATION
     acc_f: float | None
     acc_r: float | None
     per_class: tuple[float | None, ...]

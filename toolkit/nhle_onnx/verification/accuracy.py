@@ -10,7 +10,7 @@ from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 
-_REMEDY = "Check the model's weights and the preprocessing: nothing can be said of such answers."
+REMEDY = "Check the model's weights and the preprocessing: nothing can be said of such answers."
 
 
 def predict_classes(
@@ -33,7 +33,7 @@ def predict_classes(
     bad = np.flatnonzero(~np.isfinite(best))
     if len(bad):
         message = f"its best score for sample {first + bad[0]} is {best[bad[0]]}: no class wins"
-        raise NotFiniteError(message, remedy=_REMEDY)
+        raise NotFiniteError(message, remedy=REMEDY)
     winners: npt.NDArray[np.int64] = scores.argmax(axis=1)
     if claimed is not None:
         rows = np.flatnonzero(claimed >= 0)

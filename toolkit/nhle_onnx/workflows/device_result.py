@@ -55,7 +55,7 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
         latency_ms=result.latency_ms,
         labels=kit.labels,
         forget=kit.forget,
-        samples=len(kit.classes),
+        samples=kit.samples,
         per_class=figures.per_class,
         before=kit.host.before,
         host=kit.host.after,
@@ -64,6 +64,7 @@ def judge_result(settings: DeviceResultSettings) -> DeviceReport:
         agreement=figures.agreement,
         notes=(*notes, *((_CLIPPED,) if result.runtime.saturates else ())),
         checks=word_checks(checks, "flags"),
+        task=kit.task,
     )
 
 

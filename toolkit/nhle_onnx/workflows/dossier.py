@@ -12,11 +12,20 @@ from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.meaning import Report, explain_verdict, is_masked_only
 from nhle_onnx.release.report import render_json
 from nhle_onnx.release.signature import fingerprint, sign_contents
+from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import (
+    DetectionReport,
+    DetectionVerifyReport,
+    EditReport,
+    ShownScene,
+    VerificationReport,
+)
 from nhle_onnx.values.dossier import Dossier, Finding, Kind, Request, Signer
+from nhle_onnx.values.outcomes import ShownImage
 from nhle_onnx.values.settings.dossier import DossierSettings
 from nhle_onnx.values.signature import SigningKey
 from nhle_onnx.workflows.classifier import TOOL
-from nhle_onnx.workflows.dossier_evidence import Evidence, name_source, read_evidence
+from nhle_onnx.workflows.dossier_evidence import Evidence, read_evidence
 from nhle_onnx.workflows.dossier_files import bind_files
 
 DOCUMENT, PAGE = "dossier.json", "dossier.html"
@@ -89,11 +98,7 @@ def _assemble(found: Evidence, key_sha256: str | None) -> Dossier:
 
 
 def _list_findings(found: Evidence) -> Iterator[Finding]:
-    yield _find("unlearn", found.unlearn.report)
-    yield from (_find(name, document.report) for name, document in found.reports)
-    for place, document in found.derived.items():
-        path = found.find(found.case.derived[place].file)
-        yield _find(name_source(path), document.report)
+    yield from (_find(name, report) for name, report in found.judged)
     for device in found.devices:
         name = device.device.get("name", "unknown device")
         yield _find(f"device {name}, {device.measured_at}", device)
@@ -101,12 +106,18 @@ def _list_findings(found: Evidence) -> Iterator[Finding]:
 
 def _list_pictured(found: Evidence) -> Iterator[str]:
     """Name the reports with pictures of images, which a page needs."""
-    reports = {"unlearn": found.unlearn.report}
-    others = {name: document.report for name, document in found.reports}
-    for name, report in {**reports, **others}.items():
-        outcomes = report.outcomes
-        if outcomes and any(each.picture for each in (*outcomes.forgotten, *outcomes.mistakes)):
+    for name, report in found.judged:
+        if any(each.picture for each in _list_shown(report)):
             yield name
+
+
+def _list_shown(
+    report: EditReport | VerificationReport | AuditReport,
+) -> tuple[ShownImage | ShownScene, ...]:
+    if isinstance(report, DetectionReport | DetectionVerifyReport):
+        return report.scenes
+    outcomes = report.outcomes
+    return (*outcomes.forgotten, *outcomes.mistakes) if outcomes else ()
 
 
 def _find(source: str, report: Report) -> Finding:

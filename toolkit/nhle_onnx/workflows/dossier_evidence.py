@@ -7,12 +7,12 @@ from pathlib import Path
 from nhle_onnx.data.labels import parse_classes
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.dossier.case import Case, read_case
-from nhle_onnx.release.dossier.reading import Document, read_report
+from nhle_onnx.release.dossier.reading import AUDIT, UNLEARN, VERIFY, Document, read_report
 from nhle_onnx.release.patch.container import open_patch
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import EditReport, VerificationReport
 from nhle_onnx.values.kit import DeviceReport
 from nhle_onnx.values.patch import Manifest
-from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
 
 TOGETHER = "Give reports and files that belong together."
@@ -24,19 +24,27 @@ class Evidence:
 
     case: Case
     folder: Path
-    unlearn: Document[UnlearnReport]
-    verify: Document[VerifyReport] | None
+    unlearn: Document[EditReport]
+    verify: Document[VerificationReport] | None
     audit: Document[AuditReport] | None
     patch: Manifest | None
-    derived: dict[int, Document[VerifyReport]]
+    derived: dict[int, Document[VerificationReport]]
     devices: tuple[DeviceReport, ...]
 
     @property
-    def reports(self) -> Iterator[tuple[str, Document[VerifyReport] | Document[AuditReport]]]:
+    def reports(self) -> Iterator[tuple[str, Document[VerificationReport] | Document[AuditReport]]]:
         """The reports that judge the edited model against the original, by name."""
         for name, document in (("verify", self.verify), ("audit", self.audit)):
             if document:
                 yield name, document
+
+    @property
+    def judged(self) -> Iterator[tuple[str, EditReport | VerificationReport | AuditReport]]:
+        """All reports that were read, by what they are about."""
+        yield "unlearn", self.unlearn.report
+        yield from ((name, document.report) for name, document in self.reports)
+        for place, document in self.derived.items():
+            yield name_source(self.find(self.case.derived[place].file)), document.report
 
     def find(self, name: str) -> Path:
         """Return a path of the case, which is relative to it."""
@@ -50,12 +58,12 @@ def read_evidence(path: Path) -> Evidence:
     found = Evidence(
         case=case,
         folder=folder,
-        unlearn=read_report(folder / files.unlearn, UnlearnReport),
-        verify=read_report(folder / files.verify, VerifyReport) if files.verify else None,
-        audit=read_report(folder / files.audit, AuditReport) if files.audit else None,
+        unlearn=read_report(folder / files.unlearn, UNLEARN),
+        verify=read_report(folder / files.verify, VERIFY) if files.verify else None,
+        audit=read_report(folder / files.audit, AUDIT) if files.audit else None,
         patch=open_patch(folder / files.patch).manifest if files.patch else None,
         derived={
-            place: read_report(folder / each.report, VerifyReport)
+            place: read_report(folder / each.report, VERIFY)
             for place, each in enumerate(case.derived)
             if each.report
         },

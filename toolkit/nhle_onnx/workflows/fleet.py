@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.release.formats.markdown import render_markdown
 from nhle_onnx.release.formats.overview import make_overview
 from nhle_onnx.release.report import render_json
-from nhle_onnx.text import format_number
 from nhle_onnx.values.fleet import FleetPlan, FleetReport, JobPlan, JobResult
 from nhle_onnx.values.settings.fleet import FleetOptions
 from nhle_onnx.values.verdict import EXIT_CODES
@@ -88,9 +86,7 @@ def plan_fleet(settings: FleetSettings, observer: Observer) -> FleetPlan:
 
 
 def _plan(job: FleetJob) -> JobPlan:
-    plan = JobPlan(
-        name=job.name, model=str(job.settings.model), forget=job.settings.forget, status="ready"
-    )
+    plan = JobPlan(name=job.name, model=job.model, forget=job.settings.forget, status="ready")
     try:
         is_done = check_job(job)
     except NhleOnnxError as error:
@@ -119,7 +115,7 @@ def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
     record = done.record
     return JobResult(
         name=job.name,
-        model=str(job.settings.model),
+        model=job.model,
         forget=job.settings.forget,
         status=record.verdict,
         exit_code=EXIT_CODES[record.verdict],
@@ -131,7 +127,7 @@ def _conclude(job: FleetJob, outcome: Outcome[Done]) -> JobResult:
 def _make_result(job: FleetJob, failure: Failure) -> JobResult:
     return JobResult(
         name=job.name,
-        model=str(job.settings.model),
+        model=job.model,
         forget=job.settings.forget,
         status=failure.kind,
         exit_code=failure.error.exit_code,
@@ -146,13 +142,3 @@ def _log(job: FleetJob, failure: Failure) -> None:
     text = "\n\n".join(filter(None, (f"{failure.kind}: {reason}", remedy, failure.detail)))
     job.folder.mkdir(parents=True, exist_ok=True)
     write_files({job.folder / ERROR: f"{text}\n".encode()}, force=True)
-
-
-def list_cells(result: JobResult) -> Sequence[str]:
-    """List a job's cells: name, status, three accuracies, seconds."""
-    status = f"{result.status} (kept)" if result.kept else result.status
-    record = result.record
-    if record is None:
-        return (result.name, status, "-", "-", "-", "-")
-    figures = (record.acc_f, record.delta_acc_r, record.unmasked_acc_f)
-    return (result.name, status, *map(format_number, figures), f"{record.elapsed_s:.1f}")

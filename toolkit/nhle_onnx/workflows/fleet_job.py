@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,26 +19,41 @@ from nhle_onnx.graph.regular_files import digest_regular
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.scratch import open_scratch
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.fleet import JobRecord
-from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.detection import EditReport
+from nhle_onnx.values.fleet import DetectionJobRecord, JobRecord
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
+from nhle_onnx.values.task import CLASSIFICATION, DETECTION, Task, list_figures, read_change
 from nhle_onnx.workflows.classifier import Classifier, open_classifier
+from nhle_onnx.workflows.detection.plan import list_boxes
+from nhle_onnx.workflows.detection.subject import DetectorFoundError, Subject
+from nhle_onnx.workflows.forget import forget_class, rehearse_class
 from nhle_onnx.workflows.observer import Silence, Stopwatch
-from nhle_onnx.workflows.plan import plan_unlearning
-from nhle_onnx.workflows.unlearn import carry_out, rehearse
 
 EDITED = "model.onnx"
 RECORD = "job.json"
 ERROR = "error.txt"
-_RECORD = TypeAdapter(JobRecord)
+Record = JobRecord | DetectionJobRecord
+_RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+_KINDS: Mapping[Task, type[Record]] = {CLASSIFICATION: JobRecord, DETECTION: DetectionJobRecord}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetJob:
-    """A request for one model; `settings.out` lies in the job's folder."""
+    """A request for one model; `settings.out` lies in the job's folder. `root` is the folder of the
+    fleet file.
+    """
 
     name: str
     settings: UnlearnSettings
+    root: Path | None = None
+
+    @property
+    def model(self) -> str:
+        """The model's path for people, relative to the fleet file if it lies in its folder."""
+        path, root = self.settings.model, self.root
+        if root and path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+        return str(path)
 
     @property
     def folder(self) -> Path:
@@ -49,7 +65,7 @@ class FleetJob:
 class Done:
     """A job's record, and whether it existed before."""
 
-    record: JobRecord
+    record: Record
     kept: bool
 
 
@@ -66,8 +82,7 @@ def carry_out_job(job: FleetJob) -> Done:
         return Done(record=record, kept=True)
     _clear(job)
     start = time.perf_counter()
-    watch = Stopwatch(Silence())
-    report = carry_out(plan_unlearning(job.settings, watch), watch)
+    report = forget_class(job.settings, Stopwatch(Silence()))
     record = _make_record(job, inputs, report, time.perf_counter() - start)
     write_files({job.folder / RECORD: render_json(record).encode()}, force=True)
     return Done(record=record, kept=False)
@@ -78,30 +93,28 @@ def check_job(job: FleetJob) -> bool:
     """Return whether a job is done; otherwise raise what its run would raise before it trains."""
     if read_record(job, digest_inputs(job.settings)):
         return True
-    watch = Stopwatch(Silence())
     with open_scratch() as folder:  # the job's own may not be there yet
-        settings = replace(job.settings, out=folder / EDITED)
-        rehearse(plan_unlearning(settings, watch), watch)
+        rehearse_class(replace(job.settings, out=folder / EDITED), Stopwatch(Silence()))
     return False
 
 
-def read_record(job: FleetJob, inputs: str) -> JobRecord | None:
+def read_record(job: FleetJob, inputs: str) -> Record | None:
     """Read the record of a job done with these inputs, if its outputs still exist."""
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
         report = job.settings.report_path.read_bytes()
         outputs = (hashlib.sha256(report).hexdigest(), _digest_output(job.settings.edited_path))
-        figures = _read_figures(json.loads(report))
+        figures = _read_figures(json.loads(report), record.task)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-    stated = (record.verdict, record.acc_f, record.delta_acc_r, record.unmasked_acc_f)
+    stated = (record.verdict, *record.figures)
     expected = (record.inputs, record.report, record.edited)
     return record if expected == (inputs, *outputs) and stated == figures else None
 
 
-def _read_figures(report: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
-    accuracies = report["after"]["acc_f"], report["delta_acc_r"], report["unmasked"]["acc_f"]
-    return report["verdict"], *accuracies
+def _read_figures(report: Any, task: Task) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    left = [report[model][task.forgotten.key] for model in ("after", "unmasked")]
+    return report["verdict"], left[0], report[task.change], left[1]
 
 
 def digest_inputs(settings: UnlearnSettings) -> str:
@@ -109,17 +122,16 @@ def digest_inputs(settings: UnlearnSettings) -> str:
     preprocessing, samples and options. Samples count by content, not by path. Raises the errors of
     opening the model.
     """
-    classifier = open_classifier(settings.model, settings.flags)
+    opened = _open(settings)
     facts = {
-        "model": classifier.model.sha256,
-        "sidecars": dict(classifier.model.sidecars),
-        "output": classifier.head.output,
+        "model": opened.model.sha256,
+        "sidecars": dict(opened.model.sidecars),
         "constants": settings.flags.constants,
-        "labels": classifier.labels,
-        "preprocess": asdict(classifier.preprocess) if classifier.preprocess else None,
-        "image_input": asdict(classifier.image_input),
-        "forget": parse_request(settings.forget, classifier.labels).forget,
-        "samples": _digest_tree(settings.samples or _find(classifier)),
+        "labels": opened.labels,
+        "preprocess": asdict(opened.preprocess) if opened.preprocess else None,
+        "image_input": asdict(opened.image_input),
+        "forget": parse_request(settings.forget, opened.labels).forget,
+        "samples": _digest_tree(settings.samples or _find(opened)),
         "eval_data": _digest_tree(settings.data),
         "anchors": settings.anchors,
         "anchor_samples": _digest_anchors(settings.anchors),
@@ -127,13 +139,28 @@ def digest_inputs(settings: UnlearnSettings) -> str:
         "limits": asdict(settings.limits),
         "where": (settings.provider, settings.kernels, settings.device),
         "also": settings.also,
+        **_list_own(settings, opened),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _find(classifier: Classifier) -> Path | None:
+def _open(settings: UnlearnSettings) -> Classifier | Subject:
     try:
-        return find_samples(classifier.model)
+        return open_classifier(settings.model, settings.flags)
+    except DetectorFoundError as found:
+        return found.subject
+
+
+def _list_own(settings: UnlearnSettings, opened: Classifier | Subject) -> dict[str, Any]:
+    """List what else decides the result of a classifier, or of a detector."""
+    if isinstance(opened, Classifier):
+        return {"output": opened.head.output}
+    return {"detector": asdict(opened.detector), "boxes": list_boxes(settings, opened)}
+
+
+def _find(opened: Classifier | Subject) -> Path | None:
+    try:
+        return find_samples(opened.model)
     except InputRefusedError:  # reported again, with its remedy, where samples are needed
         return None
 
@@ -173,14 +200,18 @@ def _clear(job: FleetJob) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make_record(job: FleetJob, inputs: str, report: UnlearnReport, elapsed_s: float) -> JobRecord:
-    return JobRecord(
+def _make_record(job: FleetJob, inputs: str, report: EditReport, elapsed_s: float) -> Record:
+    task, forgotten = report.after.task, list_figures(report)[0]
+    figures: dict[str, Any] = {
+        task.forgotten.key: forgotten.after,
+        task.change: read_change(report),
+        f"unmasked_{task.forgotten.key}": forgotten.unmasked,
+    }
+    return _KINDS[task](
         inputs=inputs,
         report=_digest_output(job.settings.report_path),
         edited=report.edited.sha256,
         verdict=report.verdict,
-        acc_f=report.after.acc_f,
-        delta_acc_r=report.delta_acc_r,
-        unmasked_acc_f=report.unmasked.acc_f,
         elapsed_s=round(elapsed_s, 3),
+        **figures,
     )

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from nhle_onnx.values.detection import DetectionReport
-from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.detection import EditReport
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.workflows.detection.plan import plan_detection
 from nhle_onnx.workflows.detection.subject import DetectorFoundError
@@ -18,7 +17,7 @@ from nhle_onnx.workflows.unlearn import carry_out, rehearse
 from nhle_onnx.workflows.unlearn_report import describe_plan
 
 
-def forget_class(settings: UnlearnSettings, watch: Stopwatch) -> UnlearnReport | DetectionReport:
+def forget_class(settings: UnlearnSettings, watch: Stopwatch) -> EditReport:
     """Make a model forget, and write it with its report."""
     try:
         plan = plan_unlearning(settings, watch)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.dossier.binding import Statement, bind_file
-from nhle_onnx.release.dossier.reading import Document, read_report
+from nhle_onnx.release.dossier.reading import UNLEARN, Document, read_report
 from nhle_onnx.release.push.card import render_card
 from nhle_onnx.release.push.choose import parse_target, push_package
+from nhle_onnx.values.detection import EditReport
 from nhle_onnx.values.push import Package, PushReport
-from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.settings.push import PushSettings
 from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.observer import Observer
@@ -21,7 +21,7 @@ def push_model(settings: PushSettings, observer: Observer) -> PushReport:
     it passed or was not judged. Raises InputRefusedError or UsageError.
     """
     targets = tuple(map(parse_target, settings.targets))
-    document = read_report(settings.report or _name_report(settings.model), UnlearnReport)
+    document = read_report(settings.report or _name_report(settings.model), UNLEARN)
     package = _pack(settings.model, document)
     pushed = []
     for target in targets:
@@ -40,7 +40,7 @@ def _name_report(model: Path) -> Path:
     return model.with_suffix(".report.json")
 
 
-def _pack(model: Path, document: Document[UnlearnReport]) -> Package:
+def _pack(model: Path, document: Document[EditReport]) -> Package:
     report = document.report
     stated = Statement(
         source=str(document.path), sha256=report.edited.sha256, sidecars=report.edited.sidecars

@@ -12,7 +12,7 @@ from nhle_onnx.release.provenance import make_statement
 from nhle_onnx.release.report import render_json
 from nhle_onnx.unlearning.cwm import IMPORTANCE_SHARE, resolve_mask
 from nhle_onnx.values.counts import ClassCounts
-from nhle_onnx.values.detection import DetectionReport
+from nhle_onnx.values.detection import EditReport
 from nhle_onnx.values.outcomes import Outcomes
 from nhle_onnx.values.report import Accuracy, OtherKernels, UnlearnReport, Unmasked
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
@@ -51,9 +51,7 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def render_report(
-    settings: UnlearnSettings, report: UnlearnReport | DetectionReport
-) -> dict[Path, bytes]:
+def render_report(settings: UnlearnSettings, report: EditReport) -> dict[Path, bytes]:
     """Render the report as JSON and, if asked for, as a page and a bill of materials."""
     rendered = {settings.report_path: render_json(report).encode()}
     if settings.bom:

@@ -27,7 +27,7 @@ from nhle_onnx.workflows.plan import plan_unlearning
 from nhle_onnx.workflows.unlearn import carry_out
 from studies.exporters.make import NotMadeError, make_file
 from studies.exporters.table import Cell
-from studies.strangers.run import ANCHORS, Draw, Pool, draw_samples, read_pool
+from studies.strangers.run import ANCHORS, Draw, Pool, draw_samples, name_verdict, read_pool
 from studies.tables import Row
 from studies.tasks import FORGET_SAMPLES
 
@@ -121,13 +121,12 @@ def shape_inputs(images: npt.NDArray[np.float32], target: ImageInput) -> npt.NDA
 
 def summarise(report: UnlearnReport) -> Row:
     """Return the figures of a row."""
-    failed = [check.name for check in report.checks if not check.passed]
     return {
         "Acc_F before": report.before.acc_f,
         "Acc_F": report.after.acc_f,
         "unmasked": report.unmasked.acc_f,
         "Acc_R before": report.before.acc_r,
         "ΔAcc_R": report.delta_acc_r,
-        "verdict": f"FAILED: {', '.join(failed)}" if failed else "PASSED",
+        "verdict": name_verdict(report),
         "reason": "",
     }

@@ -161,6 +161,28 @@ REFUSED: dict[str, tuple[Callable[[], Form], str]] = {
         lambda: layer(node("Gemm", "x w b", "y", alpha=0.0)), "an alpha or beta of 0"
     ),
     "beta of 0": (lambda: layer(node("Gemm", "x w b", "y", beta=0.0)), "an alpha or beta of 0"),
+    "alpha without limit": (
+        lambda: layer(node("Gemm", "x w b", "y", alpha=np.inf)),
+        "Gemm /y has a factor or summand that is not finite",
+    ),
+    "beta of no number": (
+        lambda: layer(node("Gemm", "x w b", "y", beta=np.nan)),
+        "Gemm /y has a factor or summand that is not finite",
+    ),
+    "a batch norm of negative variance": (
+        lambda: layer(
+            node("Gemm", "x w b", "z"), node("BatchNormalization", "z m m m v", "y"),
+            m=np.ones(CLASSES, np.float32), v=np.full(CLASSES, -1, np.float32),
+        ),
+        "not finite",
+    ),
+    "a sum of no number": (
+        lambda: layer(
+            node("Gemm", "x w b", "z"), node("Add", "z n", "y"),
+            n=np.full(CLASSES, np.nan, np.float32),
+        ),
+        "whose operand is not one finite constant for each class",
+    ),
     "turned features": (
         lambda: layer(node("Transpose", "x", "t"), node("Gemm", "t w b", "y", transA=1)),
         "is not a plain layer: transA",
@@ -348,16 +370,16 @@ def test_an_output_that_is_no_result_of_a_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("domain", "op", "remedy"),
+    ("domain", "op", "inputs", "remedy"),
     [
-        ("ai.onnx.ml", "Normalizer", "refit it without the class"),
-        ("com.microsoft", "FusedGemm", "was fused by ONNX Runtime"),
-        ("com.microsoft.nchwc", "Conv", "laid it out for one processor"),
+        ("ai.onnx.ml", "Normalizer", "x", "refit it without the class"),
+        ("com.microsoft", "FusedGemm", "xw", "was fused by ONNX Runtime"),
+        ("com.microsoft.nchwc", "Conv", "xw", "laid it out for one processor"),
     ],
 )
-def test_whose_graph_it_is(domain: str, op: str, remedy: str, tmp_path: Path) -> None:
+def test_whose_graph_it_is(domain: str, op: str, inputs: str, remedy: str, tmp_path: Path) -> None:
     """The remedy for a graph that another tool has made its own."""
-    proto = build(layer(helper.make_node(op, ["x"], ["y"], domain=domain)))
+    proto = build(layer(helper.make_node(op, [*inputs], ["y"], domain=domain)))
     del proto.opset_import[1]
     proto.opset_import.append(helper.make_opsetid(domain, 1))
     with pytest.raises(UnsupportedModelError) as caught:

@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 
-from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.release.dossier import reading
-from nhle_onnx.release.dossier.reading import read_file, read_kit, read_report
+from nhle_onnx.release.dossier.reading import UNLEARN, VERIFY, read_file, read_kit, read_report
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.kit import Kit
-from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from support.assertions import assert_refuses
-from support.detection_reports import DETECTED
+from support.detection_reports import DETECTED, DETECTION_VERIFIED
 from support.kits import IMAGES, MODEL, make_kit_with_files
 from support.reports import AUDIT, EDIT, VERIFICATION
 
@@ -31,13 +28,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "report"), [(UnlearnReport, EDIT), (VerifyReport, VERIFICATION), (AuditReport, AUDIT)]
+    ("command", "report"),
+    [
+        (UNLEARN, EDIT),
+        (UNLEARN, DETECTED),
+        (VERIFY, VERIFICATION),
+        (VERIFY, DETECTION_VERIFIED),
+        (reading.AUDIT, AUDIT),
+    ],
 )
-def test_a_report_is_read_back_with_its_bytes(
-    kind: type[UnlearnReport], report: UnlearnReport, path: Path
-) -> None:
+def test_a_report_is_read_back_with_its_bytes(command: Any, report: Any, path: Path) -> None:  # noqa: ANN401 - of any kind
     path.write_text(render_json(report), "utf-8")
-    found = read_report(path, kind)
+    found = read_report(path, command)
     assert found.report == report
     assert (found.path, found.content) == (path, path.read_bytes())
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -45,7 +47,7 @@ def test_a_report_is_read_back_with_its_bytes(
 
 def test_whole_numbers_stay_whole(path: Path) -> None:
     path.write_text(render_json(EDIT), "utf-8")
-    check = read_report(path, UnlearnReport).report.checks[2]
+    check = read_report(path, UNLEARN).report.checks[2]
     assert (repr(check.value), repr(check.limit)) == ("0", "0")
 
 
@@ -54,7 +56,7 @@ def test_a_report_of_the_first_version_has_no_verdict(path: Path) -> None:
     for judged in (document, *document["checks"]):
         del judged["verdict"]
     path.write_text(json.dumps(document), "utf-8")
-    assert read_report(path, UnlearnReport).report == EDIT
+    assert read_report(path, UNLEARN).report == EDIT
 
 
 def put(*place: object, value: object) -> Callable[[Document], None]:
@@ -91,23 +93,24 @@ def test_a_report_that_contradicts_itself_is_refused(
     path.write_text(json.dumps(document), "utf-8")
     text = f"{path} is not a report of `unlearn`, or was changed: {reason}"
     with pytest.raises(reading.InputRefusedError, match=f"^{re.escape(text)}") as caught:
-        read_report(path, UnlearnReport)
+        read_report(path, UNLEARN)
     assert caught.value.remedy == "Give the JSON document of `unlearn`, as it was written."
 
 
 def test_a_number_beyond_all_numbers_is_refused(path: Path) -> None:
     path.write_text(render_json(EDIT).replace('"seed": 7', '"seed": 1e999'), "utf-8")
-    assert_refuses(lambda: read_report(path, UnlearnReport), "not JSON compliant")
+    assert_refuses(lambda: read_report(path, UNLEARN), "not JSON compliant")
 
 
-def test_the_report_of_a_detector_is_not_taken_yet(path: Path) -> None:
-    path.write_text(render_json(DETECTED), "utf-8")
-    with pytest.raises(UnsupportedModelError) as caught:
-        read_report(path, UnlearnReport)
-    assert caught.value.reason == (
-        f"{path} is the report of a detector, which this command does not take yet"
-    )
-    assert caught.value.remedy.endswith(" take detectors.")
+def test_the_report_of_a_detector_is_read_as_what_it_says(path: Path) -> None:
+    text = render_json(DETECTED)
+    path.write_text(text, "utf-8")
+    assert_refuses(lambda: read_report(path, VERIFY), "its schema is nhle-onnx/detection/v1")
+    path.write_text(text.replace("nhle-onnx/detection/v1", "nhle-onnx/report/v2"), "utf-8")
+    assert_refuses(lambda: read_report(path, UNLEARN), "model.head: Field required")
+    document = json.loads(text) | {"verdict": "failed"}
+    path.write_text(json.dumps(document), "utf-8")
+    assert_refuses(lambda: read_report(path, UNLEARN), "its figures say passed")
 
 
 @pytest.mark.parametrize("read", [read_file, read_kit])

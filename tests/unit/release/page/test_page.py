@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nhle_onnx.release.meaning import Report
 from nhle_onnx.release.page.content.audit import describe_audit
 from nhle_onnx.release.page.content.fleet import describe_fleet
 from nhle_onnx.release.page.content.unlearning import describe_unlearning
@@ -26,13 +27,15 @@ from nhle_onnx.release.page.figures import (
 )
 from nhle_onnx.release.page.render import render_page
 from nhle_onnx.release.report import render_json
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
 from nhle_onnx.values.report import (
     Accuracy,
     Check,
     UnlearnReport,
 )
-from nhle_onnx.values.verdict import Judged
+from support.detection_reports import DETECTED, DETECTION_RECORD, DETECTION_VERIFIED
+from support.device_reports import DEVICE
 from support.reports import (
     AUDIT,
     CHECKS,
@@ -319,13 +322,24 @@ def test_confusion_tells_the_most_frequent_mistakes() -> None:
     assert "edited: most often 3 Dress (forgotten) as 0 T-shirt/top (7)" in label
 
 
-@pytest.mark.parametrize("report", [AUDIT, EDIT, VERIFICATION])
-def test_a_notebook_shows_the_verdict_and_each_check(report: Judged) -> None:
+@pytest.mark.parametrize(
+    "report", [AUDIT, EDIT, VERIFICATION, DEVICE, DETECTED, DETECTION_VERIFIED]
+)
+def test_a_notebook_shows_the_verdict_and_each_check(report: Report) -> None:
     shown = report._repr_html_()
     reader = Reader(shown)
-    assert "NOT JUDGED" in shown or "PASSED" in shown
+    assert report.verdict.replace("-", " ").upper() in shown
     assert {check.name for check in report.checks} <= set(reader.cells)
-    assert "3 Dress" in shown
+    assert name_forgotten(report.labels, report.forget) in " ".join(reader.text)
+
+
+def test_a_notebook_shows_the_figures_of_the_task() -> None:
+    cells = Reader(DETECTED._repr_html_()).cells
+    assert cells[:3] == ["", "AP_F, forgotten classes", "mAP_R, retained classes"]
+    assert cells[3:9] == ["before", "0.7500", "0.5000", "after", "0.0000", "0.4375"]
+    cells = Reader(EDIT._repr_html_()).cells
+    assert cells[:3] == ["", "Acc_F, forgotten classes", "Acc_R, retained classes"]
+    assert cells[3:9] == ["before", "0.9300", "0.9272", "after", "0.0000", "0.9294"]
 
 
 def test_a_notebook_shows_hostile_labels_as_text() -> None:
@@ -341,6 +355,10 @@ def test_the_page_of_a_fleet_has_the_worst_job_first() -> None:
     text = read_text(page)
     assert "Failed: 1 of 2 jobs passed." in text
     assert "broken: no such file. Give another." in text
+    found = replace(FLEET.jobs[0], record=DETECTION_RECORD)
+    cells = Reader(render_page(describe_fleet(replace(FLEET, jobs=(found,))))).cells
+    place = cells.index("passed")
+    assert cells[place : place + 4] == ["passed", "AP 0", f"{MINUS}0.0625", "AP 0.125"]
     many = replace(FLEET, jobs=FLEET.jobs * 30)
     assert "The other 36 jobs" in read_text(render_page(describe_fleet(many)))
 

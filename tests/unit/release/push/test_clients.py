@@ -17,6 +17,7 @@ from nhle_onnx.release.push.mlflow_run import push_mlflow
 from nhle_onnx.values.push import Package, Pushed, Target
 from nhle_onnx.values.report import Unmasked
 from support.assertions import assert_refuses, assert_told
+from support.detection_reports import DETECTED
 from support.reports import EDIT, TOOL
 
 PACKAGE = Package(
@@ -146,6 +147,17 @@ def test_a_figure_that_was_not_measured_is_not_logged(monkeypatch: pytest.Monkey
     push_mlflow("forgetting", replace(PACKAGE, report=report))
     logged = [call[2] for call in client.calls if call[0] == "log_metric"]
     assert logged == ["before.acc_f", "before.acc_r", "after.acc_f", "after.acc_r", "delta_acc_r"]
+
+
+def test_a_detector_has_figures_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Tracking(is_known=True)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=lambda: client))
+    push_mlflow("forgetting", replace(PACKAGE, report=DETECTED))
+    logged = {call[2]: call[3] for call in client.calls if call[0] == "log_metric"}
+    assert logged == {
+        "before.ap_f": 0.75, "before.map_r": 0.5, "after.ap_f": 0.0, "after.map_r": 0.4375,
+        "unmasked.ap_f": 0.125, "unmasked.map_r": 0.4375, "delta_map_r": -0.0625,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("words", "told"), [("no\n  way", "no way"), ("", "OSError")])

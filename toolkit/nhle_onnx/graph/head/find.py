@@ -144,6 +144,8 @@ def _read_head(tracer: Tracer, output: gs.Tensor) -> ClassifierHead | str:
     fault = find_trail_fault(trail, output, parts)
     if fault:
         return f"{name_layer(trail.parts[0].head)} {fault}"
+    if not all(map(_is_finite, parts)):
+        return f"{name_layer(trail.parts[0].head)} has a factor or summand that is not finite"
     main, *others = (replace(part, num_classes=trail.num_classes) for part in parts)
     return replace(
         main,
@@ -156,6 +158,11 @@ def _read_head(tracer: Tracer, output: gs.Tensor) -> ClassifierHead | str:
         is_separate=trail.is_separate,
         output=output.name,
     )
+
+
+def _is_finite(head: ClassifierHead) -> bool:
+    numbers = (head.weight_scale, head.bias_scale, *head.row_scales, *head.scales, *head.offsets)
+    return bool(np.isfinite(numbers).all())
 
 
 def _finish(part: Part) -> ClassifierHead:

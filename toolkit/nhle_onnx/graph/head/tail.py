@@ -188,7 +188,8 @@ def _batch_norm(node: gs.Node, trail: Trail) -> Trail | str:
     if any(each is None or each.size != trail.num_classes for each in found):
         return f"is followed by {name_node(node)}, whose numbers are not constant"
     gain, bias, mean, variance = (np.asarray(each, np.float64).ravel() for each in found)
-    factors = gain / np.sqrt(variance + float(node.attrs.get("epsilon", 1e-5)))
+    with np.errstate(invalid="ignore"):  # a negative variance is refused below
+        factors = gain / np.sqrt(variance + float(node.attrs.get("epsilon", 1e-5)))
     scaled = scale(trail, factors, node.op)
     return scaled if isinstance(scaled, str) else shift(scaled, bias - mean * factors, node.op)
 

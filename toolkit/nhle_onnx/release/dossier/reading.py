@@ -11,17 +11,18 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from nhle_onnx.errors import (
-    DETECTOR_REMEDY,
-    InputRefusedError,
-    UnsupportedModelError,
-    refuse_unreadable,
-)
+from nhle_onnx.errors import InputRefusedError, refuse_unreadable
 from nhle_onnx.graph.regular_files import open_regular, read_regular
 from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.release.kit.results import parse_kit
 from nhle_onnx.release.report import upgrade_report
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import (
+    DetectionReport,
+    DetectionVerifyReport,
+    EditReport,
+    VerificationReport,
+)
 from nhle_onnx.values.kit import Kit
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
@@ -30,17 +31,35 @@ _KIT_JSON = "kit.json"
 _CHECK = "Check the path in the case."
 _MAX_TEXT = 2**26
 _CHUNK = 2**20
-_Report = TypeVar("_Report", UnlearnReport, VerifyReport, AuditReport)
-_COMMANDS: Final[Mapping[Any, str]] = {
-    UnlearnReport: "unlearn",
-    VerifyReport: "verify",
-    AuditReport: "audit",
-}
-_SCHEMAS: Final[Mapping[Any, tuple[str, ...]]] = {
-    UnlearnReport: ("nhle-onnx/report/v1", "nhle-onnx/report/v2"),
-    VerifyReport: ("nhle-onnx/verify/v1",),
-    AuditReport: ("nhle-onnx/audit/v1",),
-}
+_Report = TypeVar("_Report", bound=EditReport | VerificationReport | AuditReport)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Generic[_Report]):
+    """A command by its name, and the kinds of its reports by their schema."""
+
+    name: str
+    kinds: Mapping[str, type[_Report]]
+
+
+UNLEARN: Final[Command[EditReport]] = Command(
+    name="unlearn",
+    kinds={
+        "nhle-onnx/report/v1": UnlearnReport,
+        "nhle-onnx/report/v2": UnlearnReport,
+        "nhle-onnx/detection/v1": DetectionReport,
+    },
+)
+VERIFY: Final[Command[VerificationReport]] = Command(
+    name="verify",
+    kinds={
+        "nhle-onnx/verify/v1": VerifyReport,
+        "nhle-onnx/detection-verify/v1": DetectionVerifyReport,
+    },
+)
+AUDIT: Final[Command[AuditReport]] = Command(
+    name="audit", kinds={"nhle-onnx/audit/v1": AuditReport}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +76,15 @@ class Document(Generic[_Report]):
         return hashlib.sha256(self.content).hexdigest()
 
 
-def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
-    """Read a report. Raises InputRefusedError for another document, and for one whose verdict does
-    not follow from its checks, and UnsupportedModelError for the report of a detector.
+def read_report(path: Path, command: Command[_Report]) -> Document[_Report]:
+    """Read a command's report. Raises InputRefusedError for another document, and for one whose
+    verdict does not follow from its checks.
     """
     content = read_file(path)
-    command = _COMMANDS[kind]
     try:
         document = parse_json(content)
         json.dumps(document, allow_nan=False)  # an infinity is not a figure
-        _refuse_detector(path, document["schema"])
-        _check_schema(kind, document["schema"])
+        kind = _find_kind(command, document["schema"])
         document = upgrade_report(document)
         report = TypeAdapter(kind).validate_python(document)
         report = replace(report, checks=_keep_counts(report.checks, document["checks"]))
@@ -75,16 +92,10 @@ def read_report(path: Path, kind: type[_Report]) -> Document[_Report]:
         _check_verdict(report, document)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = _explain(error)
-        message = f"{path} is not a report of `{command}`, or was changed: {reason}"
-        remedy = f"Give the JSON document of `{command}`, as it was written."
+        message = f"{path} is not a report of `{command.name}`, or was changed: {reason}"
+        remedy = f"Give the JSON document of `{command.name}`, as it was written."
         raise InputRefusedError(message, remedy=remedy) from error
     return Document(path=path, content=content, report=report)
-
-
-def _refuse_detector(path: Path, schema: object) -> None:
-    if str(schema).startswith("nhle-onnx/detection"):
-        message = f"{path} is the report of a detector, which this command does not take yet"
-        raise UnsupportedModelError(message, remedy=DETECTOR_REMEDY)
 
 
 def read_file(path: Path) -> bytes:
@@ -146,9 +157,10 @@ def _keep_counts(checks: tuple[Check, ...], stated: list[dict[str, Any]]) -> tup
     )
 
 
-def _check_schema(kind: type, schema: object) -> None:
-    if schema not in _SCHEMAS[kind]:
+def _find_kind(command: Command[_Report], schema: object) -> type[_Report]:
+    if (name := str(schema)) not in command.kinds:
         raise ValueError(f"its schema is {schema}")
+    return command.kinds[name]
 
 
 def _check_classes(report: _Report) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from nhle_onnx.text import format_percent, name_forgotten
+from nhle_onnx.release.meaning import describe_bound
+from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport
+from nhle_onnx.values.detection import EditReport
 from nhle_onnx.values.dossier import BoundFile, Finding, Kind
 from nhle_onnx.values.patch import Manifest
-from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.verdict import group_gaps
 
-_SHARES = ("after.acc_f", "acc_f")
 _HALF_WAY = 0.5
 MASKING = (
     "Only the output was masked: the model still holds what it learned of the class, and with its "
@@ -34,7 +34,7 @@ def list_gaps(
 
 
 def list_risks(
-    unlearn: UnlearnReport,
+    unlearn: EditReport,
     audit: AuditReport | None,
     findings: tuple[Finding, ...],
     files: tuple[BoundFile, ...],
@@ -78,12 +78,8 @@ def _list_pictures(names: str, pictured: tuple[str, ...]) -> Iterator[str]:
 def _list_bounds(names: str, findings: tuple[Finding, ...]) -> Iterator[str]:
     for finding in findings:
         for check in finding.checks:
-            if check.name in _SHARES and check.evidence:
-                yield (
-                    f"{finding.source}: up to {format_percent(check.evidence.bound, 1)} "
-                    f"of {names} may still be recognised (95 % confidence, "
-                    f"{check.evidence.images:,} images)."
-                )
+            if bound := describe_bound(check, names):
+                yield f"{finding.source}: {bound}."
 
 
 def _list_attacks(audit: AuditReport | None) -> Iterator[str]:

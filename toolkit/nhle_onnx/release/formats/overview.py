@@ -1,5 +1,8 @@
 """An overview of any report."""
 
+from collections.abc import Sequence
+
+from nhle_onnx.release.formats.jobs import list_tasks, name_figures, write_figures
 from nhle_onnx.release.meaning import Report, explain_verdict
 from nhle_onnx.text import format_number, name_forgotten
 from nhle_onnx.values.audit import AuditReport
@@ -10,10 +13,10 @@ from nhle_onnx.values.kit import DeviceReport, KitReport
 from nhle_onnx.values.overview import Case, Overview
 from nhle_onnx.values.report import UnlearnReport
 from nhle_onnx.values.summary import FileSummary
+from nhle_onnx.values.task import Task
 from nhle_onnx.values.verdict import Check, Verdict
 
 _CHECK_HEADER = ("value", "limit", "95 % bound", "images")
-_JOB_HEADER = ("forgets", "Acc_F", "change of Acc_R", "Acc_F unmasked", "seconds")
 _COMMANDS = {
     UnlearnReport: "unlearn",
     DetectionReport: "unlearn",
@@ -77,6 +80,7 @@ def describe_check(check: Check) -> Case:
 
 
 def _sum_up_fleet(report: FleetReport) -> Overview:
+    tasks = list_tasks(report)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.counts.items()))
     rest = "; interrupted: run it again for the rest" if report.interrupted else ""
     return Overview(
@@ -84,17 +88,16 @@ def _sum_up_fleet(report: FleetReport) -> Overview:
         title=f"{len(report.jobs)} jobs",
         verdict=report.verdict,
         meaning=f"{counts or 'no jobs'}{rest}",
-        header=_JOB_HEADER,
-        cases=tuple(map(_describe_job, report.jobs)),
+        header=("forgets", *name_figures(tasks), "seconds"),
+        cases=tuple(_describe_job(job, tasks) for job in report.jobs),
         facts={"engine": f"{report.engine}, {report.workers} workers"},
         notes=(),
         elapsed_s=report.elapsed_s,
     )
 
 
-def _describe_job(job: JobResult) -> Case:
+def _describe_job(job: JobResult, tasks: Sequence[Task]) -> Case:
     record = job.record
-    figures = (record.acc_f, record.delta_acc_r, record.unmasked_acc_f) if record else (None,) * 3
     seconds = f"{record.elapsed_s:.1f}" if record else "-"
     verdicts: dict[str, Verdict] = {"passed": "passed", "not-judged": "not-judged"}
     missed = "a gate failed: see its report"
@@ -103,6 +106,6 @@ def _describe_job(job: JobResult) -> Case:
         name=f"{job.name} (kept)" if job.kept else job.name,
         verdict=verdicts.get(job.status, "failed"),
         reason=reasons.get(job.status, f"{job.status}: {job.reason}"),
-        cells=(", ".join(job.forget), *map(format_number, figures), seconds),
+        cells=(", ".join(job.forget), *write_figures(job, tasks), seconds),
         elapsed_s=record.elapsed_s if record else 0.0,
     )

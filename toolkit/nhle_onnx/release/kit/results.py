@@ -9,23 +9,30 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from nhle_onnx.errors import NhleOnnxError
 from nhle_onnx.graph.strict_json import parse_json
 from nhle_onnx.values.counts import ClassCounts
-from nhle_onnx.values.kit import ClassCount, DeviceResult, Kit
+from nhle_onnx.values.kit import Answer, ClassCount, DeviceResult, Kit, KitObjects, Task
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits, Limits
 from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import compute_accuracy, measure_accuracy
 from nhle_onnx.verification.gates.judge import Judge
+from nhle_onnx.verification.gates.objects import judge_objects
 from nhle_onnx.verification.gates.terms import Counted
 
 _Value = TypeVar("_Value")
 _KIT = TypeAdapter(Kit)
 _RESULT = TypeAdapter(DeviceResult)
+_NOTHING = -1  # in place of a class
+_CHECKED: dict[Task, tuple[str, str]] = {
+    "classifier": ("after.acc_f", "delta_acc_r"),
+    "detector": ("after.detected", "delta_detected_r"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +61,15 @@ def parse_kit(text: str) -> Kit:
     """Parse a kit.json. Raises ValueError if it is not valid."""
     kit = _parse(_KIT, text.encode())
     count = len(kit.labels)
+    if kit.objects and not _is_read(kit.objects, kit):
+        raise ValueError("its kit.json contradicts itself")
     try:
         request = ForgetRequest(forget=kit.forget, num_classes=count)
     except NhleOnnxError as error:
         raise ValueError(error.reason) from error
     if request.forget != kit.forget or not kit.classes or len(kit.classes) != len(kit.expected):
         raise ValueError("its kit.json contradicts itself")
-    if max(*kit.classes, *kit.expected) >= count:
+    if max(kit.classes) >= count or not _fit(kit, kit.expected):
         raise ValueError(f"its kit.json has classes outside the model's {count}")
     before = kit.host.before
     if (before and not _follows(before, kit)) or kit.host.after != measure_answers(
@@ -68,6 +77,27 @@ def parse_kit(text: str) -> Kit:
     ).after:
         raise ValueError("its kit.json has figures of the host that do not follow from its answers")
     return kit
+
+
+def _is_read(objects: KitObjects, kit: Kit) -> bool:
+    """Whether scores and boxes can be read as it says, and every image shows an object."""
+    steps = np.diff([-1, *objects.places]).tolist()
+    return (
+        {objects.boxes.axis, objects.scores.axis} <= {1, 2}
+        and len(objects.scores.columns) == len(kit.labels)
+        and len(objects.places) == len(objects.corners) == len(kit.classes)
+        and {*steps} <= {0, 1}
+        and steps[:1] == [1]
+    )
+
+
+def _fit(kit: Kit, answers: tuple[Answer, ...]) -> bool:
+    """Whether answers fit the kit: classes of the model, or with a detector that of each object."""
+    if len(answers) != len(kit.classes):
+        return False
+    if kit.objects:
+        return all(given in {None, own} for given, own in zip(answers, kit.classes, strict=True))
+    return all(given is not None and given < len(kit.labels) for given in answers)
 
 
 def _follows(accuracy: Accuracy, kit: Kit) -> bool:
@@ -83,12 +113,12 @@ def _follows(accuracy: Accuracy, kit: Kit) -> bool:
     return compute_accuracy(_to_counts(accuracy, tuple(totals)), request) == accuracy
 
 
-def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
+def measure_answers(kit: Kit, predictions: tuple[Answer, ...]) -> Figures:
     """Measure accuracies, counts and agreement with the host."""
-    classes, answers = np.array(kit.classes), np.array(predictions)
+    classes, answers, expected = map(_to_array, (kit.classes, predictions, kit.expected))
     totals, correct, predicted = (
         np.bincount(each, minlength=len(kit.labels)).tolist()
-        for each in (classes, classes[classes == answers], answers)
+        for each in (classes, classes[classes == answers], answers[answers != _NOTHING])
     )
     request = ForgetRequest(forget=kit.forget, num_classes=len(kit.labels))
     after = measure_accuracy(answers, classes, request)
@@ -96,7 +126,7 @@ def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
     return Figures(
         after=after,
         delta_acc_r=None if after.acc_r is None or before is None else after.acc_r - before,
-        agreement=float((answers == np.array(kit.expected)).mean()),
+        agreement=float((answers == expected).mean()),
         per_class=tuple(
             ClassCount(
                 label=label,
@@ -109,22 +139,26 @@ def measure_answers(kit: Kit, predictions: tuple[int, ...]) -> Figures:
     )
 
 
+def _to_array(answers: tuple[Answer, ...]) -> npt.NDArray[np.int64]:
+    return np.array([_NOTHING if answer is None else answer for answer in answers], np.int64)
+
+
 def judge_accuracy(
     kit: Kit, figures: Figures, limits: DeviceLimits
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """Check the gates of `verify`, and note what their evidence lacks."""
-    judge = Judge(
-        request=ForgetRequest(forget=kit.forget, num_classes=len(kit.labels)),
-        limits=Limits(
-            max_acc_f=limits.max_acc_f,
-            max_acc_r_drop=limits.max_acc_r_drop,
-            max_uncertainty=limits.max_uncertainty,
-        ),
-        labels=kit.labels,
+    request = ForgetRequest(forget=kit.forget, num_classes=len(kit.labels))
+    given = Limits(
+        max_acc_f=limits.max_acc_f,
+        max_acc_r_drop=limits.max_acc_r_drop,
+        max_uncertainty=limits.max_uncertainty,
     )
     totals = tuple(count.total for count in figures.per_class)
     after = ClassCounts(correct=tuple(count.correct for count in figures.per_class), total=totals)
     before = _to_counts(kit.host.before, totals) if kit.host.before else None
+    if kit.objects:
+        return judge_objects(after, before, request, given), ()
+    judge = Judge(request=request, limits=given, labels=kit.labels)
     return judge.judge(Counted(after=after, before=before, judges_features=False))
 
 
@@ -144,11 +178,14 @@ def judge_figures(
     return (*checks, _check_agreement(figures, limits)), notes
 
 
-def list_device_checks(figures: Figures, limits: DeviceLimits) -> tuple[Check, ...]:
+def list_device_checks(
+    figures: Figures, limits: DeviceLimits, task: Task = "classifier"
+) -> tuple[Check, ...]:
     """List the checks that a device makes itself: what it measured against the limits, no more."""
+    forgotten, retained = _CHECKED[task]
     measured: tuple[tuple[str, float | None, float, Literal["lower", "higher"]], ...] = (
-        ("after.acc_f", figures.after.acc_f, limits.max_acc_f, "lower"),
-        ("delta_acc_r", figures.delta_acc_r, -limits.max_acc_r_drop, "higher"),
+        (forgotten, figures.after.acc_f, limits.max_acc_f, "lower"),
+        (retained, figures.delta_acc_r, -limits.max_acc_r_drop, "higher"),
     )
     checks = [
         Check(name=name, value=value, limit=limit, better=better)
@@ -177,13 +214,13 @@ def _parse(adapter: TypeAdapter[_Value], content: bytes) -> _Value:
 
 def _compare(result: DeviceResult, kit: Kit) -> None:
     """Compare everything that a result states twice."""
-    if len(result.predictions) != len(kit.classes) or max(result.predictions) >= len(kit.labels):
+    if not _fit(kit, result.predictions):
         raise ValueError("its predictions do not fit the kit's images and classes")
     figures = measure_answers(kit, result.predictions)
-    checks = list_device_checks(figures, kit.limits)
+    checks = list_device_checks(figures, kit.limits, kit.task)
     pairs = {
         "model_sha256": (result.model_sha256, kit.model.sha256),
-        "samples": (result.samples, len(kit.classes)),
+        "samples": (result.samples, kit.samples),
         "after": (result.after, figures.after),
         "delta_acc_r": (result.delta_acc_r, figures.delta_acc_r),
         "agreement": (result.agreement, figures.agreement),

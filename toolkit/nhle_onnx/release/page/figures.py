@@ -43,6 +43,11 @@ def format_plain(value: float | None, cap: float | None = None) -> str:
     return _sign(f"{value:.3g}" if abs(value) < _SOME else f"{value:,.0f}")
 
 
+def format_precision(value: float | None) -> str:
+    """Write an average precision, and that it is one: beside it may stand shares."""
+    return "-" if value is None else f"AP {format_plain(value)}"
+
+
 def format_position(value: float | None) -> str:
     """Write where a figure stands between the original, 0, and the retrained model, 1."""
     return "-" if value is None else _sign(f"{value:.2f}")

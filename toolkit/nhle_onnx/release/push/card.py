@@ -8,43 +8,45 @@ from nhle_onnx.release.formats.markdown import escape_markdown
 from nhle_onnx.release.formats.overview import make_overview
 from nhle_onnx.release.meaning import explain_verdict, is_masked_only
 from nhle_onnx.text import format_number, name_forgotten
-from nhle_onnx.values.report import UnlearnReport
+from nhle_onnx.values.detection import EditReport
+from nhle_onnx.values.task import list_figures
 
-_TAGS = ("onnx", "image-classification", "machine-unlearning")
 _MASKED = (
     "**Masking, not erasure**: only the output was edited. The model still holds what it learned "
     "of the class."
 )
 
 
-def render_card(report: UnlearnReport) -> str:
+def render_card(report: EditReport) -> str:
     """Write the card as Markdown, with the metadata that Hugging Face reads."""
     return "\n".join([*_list_metadata(report), *_list_lines(report), ""])
 
 
-def _list_metadata(report: UnlearnReport) -> Iterator[str]:
+def _list_metadata(report: EditReport) -> Iterator[str]:
+    task = report.after.task
     yield "---"
     yield "library_name: onnx"
-    yield "pipeline_tag: image-classification"
-    yield f"tags: [{', '.join(_TAGS)}]"
+    yield f"pipeline_tag: {task.tag}"
+    yield f"tags: [onnx, {task.tag}, machine-unlearning]"
     yield "model-index:"
     yield f"- name: {json.dumps(PurePath(report.edited.path).name)}"
     yield "  results:"
-    yield "  - task: {type: image-classification}"
+    yield f"  - task: {{type: {task.tag}}}"
     source = json.dumps(report.samples.eval_source or "evaluation")
     yield f"    dataset: {{name: evaluation, type: {source}}}"
     yield "    metrics:"
-    for name, value in (("acc_f", report.after.acc_f), ("acc_r", report.after.acc_r)):
-        if value is not None:
-            yield f"    - {{type: accuracy, name: {name}, value: {value:.6f}}}"
+    kind = task.metric.replace(" ", "_")
+    for figure in list_figures(report):
+        if figure.after is not None:
+            yield f"    - {{type: {kind}, name: {figure.term.key}, value: {figure.after:.6f}}}"
     yield "---\n"
 
 
-def _list_lines(report: UnlearnReport) -> Iterator[str]:
-    head = report.model.head
+def _list_lines(report: EditReport) -> Iterator[str]:
+    task, figures = report.after.task, list_figures(report)
     yield f"# {escape_markdown(PurePath(report.edited.path).name)}\n"
     yield (
-        f"An image classifier in ONNX with {head.num_classes} classes, edited by "
+        f"{task.model} in ONNX with {len(report.labels)} classes, edited by "
         f"{' '.join(report.tool.values())}.\n"
     )
     yield "## Forgetting\n"
@@ -57,13 +59,14 @@ def _list_lines(report: UnlearnReport) -> Iterator[str]:
     yield f"- Made from a model with SHA-256 `{report.model.sha256}`"
     yield f"- This model has SHA-256 `{report.edited.sha256}`\n"
     yield "| | before | after |\n|---|---|---|"
-    for title, key in (("forgotten classes", "acc_f"), ("other classes", "acc_r")):
-        before, after = (getattr(found, key) for found in (report.before, report.after))
-        yield f"| accuracy on the {title} | {format_number(before)} | {format_number(after)} |"
-    yield f"| with the original head put back | | {format_number(report.unmasked.acc_f)} |\n"
+    for figure in figures:
+        before, after = format_number(figure.before), format_number(figure.after)
+        yield f"| {task.metric} on the {figure.term.classes} | {before} | {after} |"
+    unmasked = format_number(figures[0].unmasked)
+    yield f"| with the original {task.layer} put back | | {unmasked} |\n"
     yield "Every gate with its evidence is in the `.report.json` beside the model.\n"
     yield "## Limits\n"
-    yield "- An image of a forgotten class is assigned another class."
+    yield f"- {task.limit.format(names='a forgotten class')}"
     yield "- Anyone with labelled images of a forgotten class can train it into the model again."
     for case in make_overview(report).cases:
         if case.reason:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nhle_onnx.errors import InputRefusedError, UsageError
 from nhle_onnx.values.push import Package
+from nhle_onnx.values.task import list_figures, read_change
 
 
 def push_mlflow(place: str, package: Package) -> str:
@@ -49,11 +50,9 @@ def _log(client: Any, place: str, package: Package) -> str:  # noqa: ANN401 - of
 def _list_metrics(package: Package) -> list[tuple[str, float]]:
     report = package.report
     figures = {
-        "before.acc_f": report.before.acc_f,
-        "before.acc_r": report.before.acc_r,
-        "after.acc_f": report.after.acc_f,
-        "after.acc_r": report.after.acc_r,
-        "unmasked.acc_f": report.unmasked.acc_f,
-        "delta_acc_r": report.delta_acc_r,
+        f"{model}.{figure.term.key}": getattr(figure, model)
+        for model in ("before", "after", "unmasked")
+        for figure in list_figures(report)
     }
+    figures[report.after.task.change] = read_change(report)
     return [(name, value) for name, value in figures.items() if value is not None]

@@ -10,6 +10,7 @@ from nhle_onnx.release.page.figures import (
     format_of_measure,
     format_plain,
     format_points,
+    format_precision,
     format_share,
 )
 from nhle_onnx.release.page.render import render_page
@@ -82,7 +83,7 @@ def _summarize(report: Report) -> tuple[str, ...]:
     if isinstance(report, FleetReport):
         return verdict, "-", "-", kind, f"{len(report.jobs):,} jobs"
     if isinstance(report, _DETECTIONS):
-        figures = (f"AP {format_plain(report.after.ap_f)}", format_plain(report.delta_map_r))
+        figures = (format_precision(report.after.ap_f), format_plain(report.delta_map_r))
         return verdict, *figures, kind, name_forgotten(report.labels, report.forget)
     before, after = _find_accuracies(report)
     change = None

@@ -29,8 +29,8 @@ from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.audit_inputs import refuse_page
 from nhle_onnx.workflows.detection import measure
 from nhle_onnx.workflows.detection.fitting import (
-    open_judged,
     open_other,
+    open_truth,
     require_comparable,
     require_same,
 )
@@ -101,7 +101,7 @@ def load_detectors(settings: AuditSettings) -> Detectors:
     for subject in subjects.values():
         refuse_page(settings, subject.model)
     request = parse_request(settings.forget, original.labels)
-    scenes = open_judged(settings.data, original)
+    scenes = open_truth(settings.data, original)
     truth = tuple(boxes for boxes in scenes.boxes if boxes is not None)
     return Detectors(settings, subjects, request, scenes, truth)
 

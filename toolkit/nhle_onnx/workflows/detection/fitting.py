@@ -43,7 +43,7 @@ def require_comparable(reference: Subject, original: Subject) -> None:
         raise InputRefusedError(message, remedy=remedy)
 
 
-def open_judged(path: Path, subject: Subject) -> SceneSource:
+def open_truth(path: Path, subject: Subject) -> SceneSource:
     """Open the images below a folder that have boxes. Raises InputRefusedError without any."""
     source = open_scenes(path, subject.image_input, subject.preprocess, subject.labels)
     known = [place for place, boxes in enumerate(source.boxes) if boxes is not None]

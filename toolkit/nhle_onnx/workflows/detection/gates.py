@@ -3,17 +3,13 @@
 from collections.abc import Sequence
 
 from nhle_onnx.hints import hint
-from nhle_onnx.text import format_percent
 from nhle_onnx.values.detection import Precision
 from nhle_onnx.values.settings.gates import Limits
-from nhle_onnx.values.verdict import Check, Evidence
+from nhle_onnx.values.verdict import Check
 from nhle_onnx.verification.accuracy import subtract
-from nhle_onnx.verification.intervals import count_needed, describe_share
+from nhle_onnx.verification.gates.objects import KNOWN, NO_IMAGES, NO_OTHERS, judge_detected
 
-KNOWN = 0.1  # average precision of a class that a detector knows
 _NO_BASELINE = hint("without {baseline} there is no model to compare with")
-_NO_OTHERS = "no image with boxes shows another class: give some, with boxes of it"
-_NO_IMAGES = "no image with boxes shows the class: give some, with boxes of it"
 
 
 def judge_precision(
@@ -28,19 +24,19 @@ def judge_precision(
     delta = subtract(after.map_r, before.map_r) if before else None
     checks = [
         _judge_forgotten("after.ap_f", after, limits.max_acc_f),
-        _judge_detected("after.detected", after, limits),
+        judge_detected(after.detected, after.objects, limits),
         Check(
             name="delta_map_r",
             value=delta,
             limit=-limits.max_acc_r_drop,
             better="higher",
-            gap=_explain_none(delta, before, _NO_OTHERS),
+            gap=_explain_none(delta, before, NO_OTHERS),
         ),
     ]
     if judges_features:
         checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f))
     known = before.ap_f if before else None
-    gap = _explain_none(known, before, _NO_IMAGES)
+    gap = _explain_none(known, before, NO_IMAGES)
     checks.append(Check(name="before.ap_f", value=known, limit=KNOWN, better="higher", gap=gap))
     return tuple(checks)
 
@@ -54,36 +50,10 @@ def judge_promises(names: Sequence[tuple[str, int, int]]) -> tuple[Check, ...]:
 
 def _judge_forgotten(name: str, found: Precision | None, limit: float) -> Check:
     value = None if found is None else found.ap_f
-    gap = _explain_none(value, found, _NO_IMAGES)
+    gap = _explain_none(value, found, NO_IMAGES)
     return Check(name=name, value=value, limit=limit, better="lower", gap=gap)
 
 
 def _explain_none(value: float | None, found: Precision | None, why: str) -> str:
     """Say why a value is missing: there is no baseline, or `why`; empty if there is a value."""
     return "" if value is not None else _NO_BASELINE if found is None else why
-
-
-def _judge_detected(name: str, found: Precision, limits: Limits) -> Check:
-    """Judge the share of objects that are still detected, which is the evidence for the AP."""
-    if not found.objects:
-        return Check(name=name, value=None, limit=limits.max_acc_f, better="lower", gap=_NO_IMAGES)
-    evidence = describe_share(found.detected, found.objects)
-    return Check(
-        name=name,
-        value=found.detected / found.objects,
-        limit=limits.max_acc_f,
-        better="lower",
-        evidence=evidence,
-        gap=_explain_few(evidence, limits),
-    )
-
-
-def _explain_few(evidence: Evidence, limits: Limits) -> str:
-    allowed = limits.max_acc_f + limits.max_uncertainty
-    if evidence.bound <= allowed:
-        return ""
-    return hint(
-        f"{evidence.images} objects cannot rule out that {format_percent(evidence.bound)} of them "
-        f"are still detected: about {count_needed(allowed)} are enough; give more, or a larger "
-        "{max_uncertainty}"
-    )

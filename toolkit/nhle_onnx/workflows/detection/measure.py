@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto
 
 from nhle_onnx.data.boxes.scenes import SceneSource
@@ -20,7 +21,7 @@ from nhle_onnx.verification.average_precision import measure_precision
 from nhle_onnx.workflows.detection.subject import Subject
 
 SHOWN_SCORE = 0.05  # of a detection that people would see
-_OVERLAP = 0.5
+SHOWN_OVERLAP = 0.5  # of a detection with an object
 _PIECE = 32  # images at once
 
 OnBatch = Callable[[int, int], None]
@@ -89,15 +90,19 @@ def count_detected(
     found: Sequence[Boxes], truth: Sequence[Boxes], request: ForgetRequest
 ) -> tuple[int, int]:
     """Count the objects of forgotten classes, and those that are detected as what they are."""
-    objects = detected = 0
-    for ours, given in zip(found, truth, strict=True):
-        for index in request.forget:
-            shown = ours.of(index)
-            sure = shown.corners[shown.scores >= SHOWN_SCORE]
-            overlaps = measure_iou(given.of(index).corners, sure)
-            objects += len(overlaps)
-            detected += int((overlaps.max(1, initial=0.0) >= _OVERLAP).sum())
-    return objects, detected
+    wanted = [given.choose(np.isin(given.classes, request.forget)) for given in truth]
+    detected = sum(
+        int(find_detected(ours, given).sum()) for ours, given in zip(found, wanted, strict=True)
+    )
+    return sum(len(given.classes) for given in wanted), detected
+
+
+def find_detected(ours: Boxes, given: Boxes) -> npt.NDArray[np.bool_]:
+    """Say for each true box whether a box of its class that people would see overlaps it."""
+    is_seen = (ours.scores >= SHOWN_SCORE) & (given.classes[:, None] == ours.classes)
+    overlaps = measure_iou(given.corners, ours.corners) >= SHOWN_OVERLAP
+    found: npt.NDArray[np.bool_] = (is_seen & overlaps).any(1)
+    return found
 
 
 def _measure_scales(

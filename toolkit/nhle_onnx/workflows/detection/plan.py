@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from nhle_onnx.values.detection import Precision
 from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
-from nhle_onnx.workflows.detection.gates import KNOWN
+from nhle_onnx.verification.gates.objects import KNOWN
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
 from nhle_onnx.workflows.detection.subject import Subject, name_outputs
 from nhle_onnx.workflows.observer import Stopwatch
@@ -118,6 +119,17 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
             *anchor_notes,
         ),
     )
+
+
+def list_boxes(settings: UnlearnSettings, subject: Subject) -> list[list[Any]]:
+    """List the boxes of all images that a run may read: they may be written in other folders."""
+    root = settings.samples or find_samples(subject.model)
+    anchors = None if settings.anchors in {"auto", "off"} else Path(settings.anchors)
+    folders = (_choose_folder(root, SAMPLES), _find_evaluation(settings, root), anchors)
+    return [
+        [boxes and (boxes.corners.tolist(), boxes.classes.tolist()) for boxes in source.boxes]
+        for source in (_open(folder, subject) for folder in folders if folder)
+    ]
 
 
 def _refuse_options(settings: UnlearnSettings) -> None:
@@ -216,10 +228,14 @@ def _choose_evaluation(
     subject: Subject,
 ) -> SceneSource:
     """Return the images with boxes to judge by: those given, or the set's own, or what is left."""
-    beside = root / EVALUATION
-    path = settings.data or (beside if beside.is_dir() else None)
+    path = _find_evaluation(settings, root)
     chosen = source.choose(rest) if path is None else _open(path, subject)
     return chosen.choose([place for place, boxes in enumerate(chosen.boxes) if boxes is not None])
+
+
+def _find_evaluation(settings: UnlearnSettings, root: Path) -> Path | None:
+    beside = root / EVALUATION
+    return settings.data or (beside if beside.is_dir() else None)
 
 
 def _open_anchors(

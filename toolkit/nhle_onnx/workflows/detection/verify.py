@@ -15,7 +15,7 @@ from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import Changes, compare_models
 from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, summarize_file
-from nhle_onnx.workflows.detection.fitting import open_judged, open_other, require_same
+from nhle_onnx.workflows.detection.fitting import open_other, open_truth, require_same
 from nhle_onnx.workflows.detection.gates import judge_precision
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.scenes import collect_scenes
@@ -40,7 +40,7 @@ def verify_detector(
     baseline = None
     if settings.baseline:
         baseline = open_other(settings.baseline, settings.flags, subject.model.path)
-    source = open_judged(settings.data, subject)
+    source = open_truth(settings.data, subject)
     protos = [subject.model.proto]
     if baseline:
         require_same(subject, baseline)

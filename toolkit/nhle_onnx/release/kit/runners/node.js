@@ -60,7 +60,9 @@ const [ort, version] = loadRuntime();
 let run;
 let clips;
 try {
-  const session = await ort.InferenceSession.create(path.join(FOLDER, kit.model.file), { executionProviders: ["cpu"] });
+  const file = path.join(FOLDER, kit.model.file);
+  const source = kit.objects?.appended ? extendModel(kit, new Uint8Array(contents.get(kit.model.file))) : file;
+  const session = await ort.InferenceSession.create(source, { executionProviders: ["cpu"] });
   clips = await saturates(ort, ["cpu"]);
   run = await runImages(ort, session, kit, new Uint8Array(contents.get(kit.images.file)), () => undefined);
 } catch (error) {

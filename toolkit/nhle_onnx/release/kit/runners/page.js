@@ -73,7 +73,7 @@ async function openSession(kit) {
   const externalData = await Promise.all(
     places.map(async (path) => ({ path, data: await unpack(`model/${path}`) })),
   );
-  const session = await ort.InferenceSession.create(await unpack(kit.model.file), {
+  const session = await ort.InferenceSession.create(extendModel(kit, await unpack(kit.model.file)), {
     executionProviders: ["wasm"],
     ...(externalData.length ? { externalData } : {}),
   });
@@ -86,7 +86,7 @@ async function verify() {
   const kit = JSON.parse(text);
   const names = kit.forget.map((index) => nameClass(index, kit.labels[index])).join(", ");
   at("title").textContent = document.title = `Has the model on this device forgotten ${names}?`;
-  at("progress").max = kit.classes.length;
+  at("progress").max = countImages(kit);
   for (const [name, digest] of listFiles(kit)) {
     tell(`Checking ${name} …`);
     await pause();
@@ -95,7 +95,7 @@ async function verify() {
   tell("Starting ONNX Runtime Web …");
   await pause();
   const [ort, session] = await openSession(kit);
-  tell(`Running ${kit.classes.length} images …`);
+  tell(`Running ${countImages(kit)} images …`);
   const run = await runImages(ort, session, kit, await unpack(kit.images.file), async (done) => {
     at("progress").value = done;
     await pause();
@@ -148,10 +148,15 @@ function show(kit, result) {
     ? "Passed: the model on this device meets every limit."
     : word === "NOT JUDGED" ? `Not judged: no check failed, but ${kit.gaps.join("; ")}.`
     : `Failed: ${failed.length} of ${checks.length} checks did not hold (${failed.join(", ")}).`);
+  if (kit.objects) {
+    at("classes-name").textContent = "Objects";
+    const heads = ["class", "objects", "detected", "by the host"];
+    heads.forEach((head, place) => { at("classes-head").rows[0].cells[place].textContent = head; });
+  }
   fill("classes", result.per_class.map(({ label, total, correct, predicted }, index) => {
     const isForgotten = kit.forget.includes(index);
     const name = nameClass(index, label);
-    return { cells: [isForgotten ? `${name} (forgotten)` : name, total, correct, predicted], mark: isForgotten && "marked" };
+    return { cells: [isForgotten ? `${name} (forgotten)` : name, total, correct, kit.objects ? count(kit.expected, index) : predicted], mark: isForgotten && "marked" };
   }));
   fill("checks", checks.map(({ name, value, limit, better, passed: isMet }) => ({
     cells: [name, value.toFixed(4), `${better === "lower" ? "≤" : "≥"} ${limit.toFixed(4)}`, isMet ? "passed" : "FAILED"],

@@ -33,6 +33,8 @@ TRIAL = "{{ trial }}"  # a model of one product of 8-bit numbers
 RESULT_SCHEMA = "nhle-onnx/device-result/v1"
 CPU = "CPUExecutionProvider"
 QUIET = 4
+COLUMNS = ["total", "correct", "predicted"]
+CHECKED = ["after.acc_f", "delta_acc_r"]
 SATURATION = (
     "this processor clips sums of 8-bit products; a quantized model answers differently on others"
 )
@@ -61,7 +63,7 @@ def main() -> int:
         kit = json.loads(text)
         check_files(folder, kit)
         check_out(folder, arguments.out)
-        session = open_session(folder / kit["model"]["file"], arguments.provider)
+        session = open_session(read_source(folder, kit), arguments.provider)
         predictions, times_ms = run_images(session, read_images(folder, kit), kit)
         result = make_result(
             kit, text.decode("utf-8"), predictions, times_ms, session.get_providers()
@@ -107,10 +109,17 @@ def read_images(folder: Path, kit: dict[str, Any]) -> Any:  # noqa: ANN401 - old
     images = kit["images"]
     kind = np.dtype(images["dtype"]).newbyteorder("<")
     flat = np.frombuffer(read_file(folder, images["file"], images["sha256"]), kind)
-    return flat.astype(images["dtype"]).reshape([len(kit["classes"]), *images["shape"]])
+    return flat.astype(images["dtype"]).reshape([-1, *images["shape"]])
 
 
-def open_session(model: Path, provider: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
+def read_source(folder: Path, kit: dict[str, Any]) -> str | bytes:
+    """Return the model's path; or its bytes and those that make boxes and scores outputs."""
+    path = folder / kit["model"]["file"]
+    appended = base64.b64decode((kit.get("objects") or {}).get("appended", ""))
+    return path.read_bytes() + appended if appended else str(path)
+
+
+def open_session(model: str | bytes, provider: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
     """Open the model on the requested provider; never silently on another one."""
     if provider not in ort.get_available_providers():
         names = ", ".join(ort.get_available_providers())
@@ -118,7 +127,7 @@ def open_session(model: Path, provider: str) -> Any:  # noqa: ANN401 - onnxrunti
     options = ort.SessionOptions()
     options.log_severity_level = QUIET
     try:
-        session = ort.InferenceSession(str(model), options, providers=[provider])
+        session = ort.InferenceSession(model, options, providers=[provider])
     except Exception as error:  # its errors share no public base class
         raise Refusal(f"ONNX Runtime cannot load the model: {error}", CANNOT_RUN) from error
     if session.get_providers()[0] != provider:
@@ -130,30 +139,124 @@ def run_images(
     session: Any,  # noqa: ANN401
     images: Any,  # noqa: ANN401
     kit: dict[str, Any],
-) -> tuple[list[int], list[float]]:
+) -> tuple[list[int | None], list[float]]:
     """Answer each image separately, and return the answers and milliseconds."""
-    predictions, times_ms = [], []
+    answers: list[list[int | None]] = []
+    times_ms = []
+    objects = kit.get("objects")
+    names = {kit["output"], *([objects["boxes"]["name"]] if objects else [])}
     try:
         for image in (images[0], *images):
             feed = {kit["images"]["input"]: np.stack([image] * kit["images"]["batch"])}
             start = time.perf_counter()
-            outputs = session.run([kit["output"]], feed)
+            outputs = session.run(list(names), feed)
             times_ms.append((time.perf_counter() - start) * 1000)
-            scores = np.asarray(outputs[0])[0].ravel().astype(np.float32)
-            predictions.append(int(scores.argmax()) if np.isfinite(scores.max()) else -1)
+            rows = {
+                name: np.asarray(output)[0].astype(np.float32)
+                for name, output in zip(names, outputs)
+            }
+            answers.append(answer(kit, max(0, len(answers) - 1), rows))
+    except Refusal:
+        raise
     except Exception as error:  # its errors share no public base class
         raise Refusal(f"ONNX Runtime failed on the images: {error}", CANNOT_RUN) from error
-    predictions, times_ms = predictions[1:], times_ms[1:]  # the first run includes preparation
-    if -1 in predictions:  # a missing answer is not a wrong answer: it would count as forgotten
-        place = predictions.index(-1)
-        raise Refusal(f"the best score of image {place} is not finite here", CANNOT_RUN)
-    return predictions, times_ms
+    # the first run includes preparation
+    return [each for given in answers[1:] for each in given], times_ms[1:]
+
+
+def answer(kit: dict[str, Any], place: int, rows: dict[str, Any]) -> list[int | None]:
+    """Answer an image with its class, or each object with its class if it is detected."""
+    if kit.get("objects"):
+        return find_objects(kit, place, rows)
+    scores = rows[kit["output"]].ravel()
+    require_finite(scores.max(), f"the best score of image {place}")
+    return [int(scores.argmax())]
+
+
+def find_objects(kit: dict[str, Any], place: int, rows: dict[str, Any]) -> list[int | None]:
+    """Answer each object of an image: its class, if a box of that class overlaps it enough."""
+    objects = kit["objects"]
+    corners = read_corners(objects["boxes"], rows[objects["boxes"]["name"]])
+    scores = read_scores(objects["scores"], rows[kit["output"]])
+    require_finite(scores, f"a score of image {place}")
+    seen = list_seen(objects, corners, scores, place)
+    answers: list[int | None] = []
+    for own, index, given in zip(objects["places"], kit["classes"], objects["corners"]):
+        if own == place:
+            found = corners[[row for row, each in seen if each == index]]
+            is_found = (measure_overlaps(np.array(given), found) >= objects["least_overlap"]).any()
+            answers.append(index if is_found else None)
+    return answers
+
+
+def read_corners(layout: dict[str, Any], tensor: Any) -> Any:  # noqa: ANN401
+    """Return boxes [A, 4] as left, top, right and bottom."""
+    rows = tensor.T if layout["axis"] == 1 else tensor
+    first, second, third, fourth = (rows[:, place] for place in range(4))
+    sides = [first, second, third, fourth]
+    if layout["form"] == "centre":
+        sides = [first - third / 2, second - fourth / 2, first + third / 2, second + fourth / 2]
+    if layout["form"] == "corners-yx":
+        sides = [second, first, fourth, third]
+    return np.stack(sides, -1)
+
+
+def read_scores(layout: dict[str, Any], tensor: Any) -> Any:  # noqa: ANN401
+    """Return scores [A, K] between 0 and 1."""
+    rows = tensor.T if layout["axis"] == 1 else tensor
+    scores = rows[:, layout["columns"]]
+    if layout["activation"] == "softmax":
+        others = [] if layout["background"] is None else [layout["background"]]
+        competing = rows[:, [*layout["columns"], *others]]
+        best = competing.max(1, keepdims=True)
+        return np.exp(scores - best) / np.exp(competing - best).sum(1, keepdims=True)
+    if layout["activation"] == "sigmoid":
+        with np.errstate(over="ignore"):
+            scores = 1 / (1 + np.exp(-scores))
+    objectness = layout["objectness"]
+    return scores if objectness is None else scores * rows[:, [objectness]]
+
+
+def list_seen(
+    objects: dict[str, Any],
+    corners: Any,  # noqa: ANN401
+    scores: Any,  # noqa: ANN401
+    place: int,
+) -> list[tuple[int, int]]:
+    """List the boxes that people would see, each by its row and class, best first."""
+    kept = []
+    for index in range(scores.shape[1]):
+        rows = np.flatnonzero(scores[:, index] >= objects["least_score"])
+        require_finite(corners[rows], f"a box of image {place}")
+        chosen: list[int] = []
+        for row in rows[np.argsort(-scores[rows, index], kind="stable")]:
+            overlaps = measure_overlaps(corners[row], corners[chosen])
+            if not (overlaps > objects["suppression"]).any():
+                chosen.append(int(row))
+        kept += [(row, index) for row in chosen]
+    return sorted(kept, key=lambda each: -scores[each])[: objects["most"]]
+
+
+def measure_overlaps(box: Any, others: Any) -> Any:  # noqa: ANN401
+    """Return the intersection over union of a box and each of some others."""
+    box, others = box.astype(np.float64), others.astype(np.float64).reshape(-1, 4)
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = sides.clip(0).prod(1)
+    areas = [(each[..., 2:] - each[..., :2]).clip(0).prod(-1) for each in (box, others)]
+    union = areas[0] + areas[1] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def require_finite(numbers: Any, what: str) -> None:  # noqa: ANN401
+    """Refuse numbers that answer nothing: a missing answer would count as forgotten."""
+    if not np.isfinite(numbers).all():
+        raise Refusal(f"{what} is not finite here", CANNOT_RUN)
 
 
 def make_result(
     kit: dict[str, Any],
     text: str,
-    predictions: list[int],
+    predictions: list[int | None],
     times_ms: list[float],
     providers: list[str],
 ) -> dict[str, Any]:
@@ -176,7 +279,7 @@ def make_result(
             "saturates": saturates(),
         },
         "device": describe_device(),
-        "samples": len(predictions),
+        "samples": len(times_ms),
         "latency_ms": {"p50": p50, "p90": p90, "p99": p99},
         "agreement": agreement,
         "after": after,
@@ -204,7 +307,7 @@ def saturates() -> bool:
     return int(total.item()) != 255 * 127 * 64
 
 
-def measure(kit: dict[str, Any], predictions: list[int]) -> dict[str, Any]:
+def measure(kit: dict[str, Any], predictions: list[int | None]) -> dict[str, Any]:
     """Measure accuracies over forgotten classes, over retained classes, and of each class."""
     hits = [(cls, cls == given) for cls, given in zip(kit["classes"], predictions)]
     return {
@@ -216,8 +319,8 @@ def measure(kit: dict[str, Any], predictions: list[int]) -> dict[str, Any]:
     }
 
 
-def answers_right(answers: list[tuple[int, int, int]], index: int) -> int:
-    """Count the images of a class that were answered with it."""
+def answers_right(answers: list[tuple[int, int | None, int | None]], index: int) -> int:
+    """Count the images or objects of a class that were answered with it."""
     return sum(cls == index == given for cls, _, given in answers)
 
 
@@ -226,9 +329,10 @@ def judge(
 ) -> list[dict[str, Any]]:
     """Check each measured figure against its limit."""
     limits = kit["limits"]
+    names = ["after.detected", "delta_detected_r"] if kit.get("objects") else CHECKED
     gates = (
-        ("after.acc_f", acc_f, limits["max_acc_f"], "lower"),
-        ("delta_acc_r", delta, -limits["max_acc_r_drop"], "higher"),
+        (names[0], acc_f, limits["max_acc_f"], "lower"),
+        (names[1], delta, -limits["max_acc_r_drop"], "higher"),
         ("agreement", agreement, limits["min_agreement"], "higher"),
     )
     return [
@@ -296,11 +400,13 @@ def show(kit: dict[str, Any], result: dict[str, Any], out: Path) -> None:
     if runtime["saturates"]:
         print(f"kernels  {SATURATION}")
     print("latency  p50 {p50} ms, p90 {p90} ms, p99 {p99} ms\n".format(**latency))
-    print(f"{'class':<28}{'total':>7}{'correct':>9}{'predicted':>11}")
+    columns = ["objects", "detected", "by host"] if kit.get("objects") else COLUMNS
+    print("{:<28}{:>7}{:>9}{:>11}".format("class", *columns))
     for index, row in enumerate(result["per_class"]):
         mark = " (forgotten)" if index in kit["forget"] else ""
         name = f"{index} {printable(row['label'])}"[: 27 - len(mark)] + mark
-        print(f"{name:<28}{row['total']:>7}{row['correct']:>9}{row['predicted']:>11}")
+        last = kit["expected"].count(index) if kit.get("objects") else row["predicted"]
+        print(f"{name:<28}{row['total']:>7}{row['correct']:>9}{last:>11}")
     print(f"\n{'check':<28}{'value':>9}{'limit':>11}")
     for check in result["verdict"]["checks"]:
         limit = f"{'<=' if check['better'] == 'lower' else '>='} {check['limit']:.4f}"

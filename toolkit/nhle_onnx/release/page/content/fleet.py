@@ -6,7 +6,12 @@ from nhle_onnx.release.page.content.sections import (
     name_tool,
 )
 from nhle_onnx.release.page.elements import Page, Row, Section, Table
-from nhle_onnx.release.page.figures import format_points, format_share
+from nhle_onnx.release.page.figures import (
+    format_plain,
+    format_points,
+    format_precision,
+    format_share,
+)
 from nhle_onnx.release.page.tables import (
     tabulate_facts,
 )
@@ -14,9 +19,16 @@ from nhle_onnx.release.page.verdicts import (
     judge_fleet,
 )
 from nhle_onnx.values.fleet import FleetReport, JobResult
+from nhle_onnx.values.task import CLASSIFICATION, DETECTION
 
 _MOST_JOBS = 24
 _JOB_HEADER = ("job", "status", "forgotten", "other classes", "original head", "seconds")
+
+# how figures of a task are written, and how their change is
+_FORMATS = {
+    CLASSIFICATION: (format_share, format_points),
+    DETECTION: (format_precision, format_plain),
+}
 
 
 def describe_fleet(report: FleetReport) -> Page:
@@ -59,11 +71,7 @@ def _list_job(job: JobResult) -> tuple[str, ...]:
     record = job.record
     if record is None:
         return (job.name, status, "-", "-", "-", "-")
-    return (
-        job.name,
-        status,
-        format_share(record.acc_f),
-        format_points(record.delta_acc_r),
-        format_share(record.unmasked_acc_f),
-        f"{record.elapsed_s:.0f}",
-    )
+    write, write_change = _FORMATS[record.task]
+    left, change, unmasked = record.figures
+    cells = (write(left), write_change(change), write(unmasked))
+    return (job.name, status, *cells, f"{record.elapsed_s:.0f}")
