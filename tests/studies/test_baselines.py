@@ -18,15 +18,26 @@ from studies.baselines import (
     boundary,
     dampening,
     distillation,
+    free_energy,
     gated_transfer,
     lipschitz,
     negative_hot,
     noise,
     projection,
     relabelling,
+    reweighting,
+    scattering,
+    subspace,
 )
 from studies.baselines.bias_shift import bias_shift
-from studies.baselines.shared import STEP_LIMIT, label_anchors, predict, reset_network
+from studies.baselines.shared import (
+    STEP_LIMIT,
+    diverge,
+    drop_forgotten,
+    label_anchors,
+    predict,
+    reset_network,
+)
 from studies.baselines.table import CANDIDATES, METHODS, Group, Method, restrict
 from studies.baselines.tuning import score_network, tune
 from studies.baselines.weight_filtering import weight_filtering
@@ -195,7 +206,9 @@ def test_every_method_has_the_same_budget_and_a_name_of_its_own() -> None:
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.parametrize("name", ["random label", "JiT", "Boundary Expand", "Bad Teacher", "UNSIR"])
+@pytest.mark.parametrize(
+    "name", ["random label", "JiT", "Boundary Expand", "Bad Teacher", "UNSIR", "TREW"]
+)
 def test_same_seed_gives_the_same_weights(task: Task, name: str) -> None:
     method = next(method for method in METHODS if method.name == name)
     first, second = (
@@ -268,6 +281,17 @@ def test_tuned_method_forgets_on_test_images_and_keeps_most(
     assert after.acc_r > before.acc_r - 0.2
 
 
+@pytest.mark.parametrize(("name", "index"), [("Spotter", 0), ("CLUE", 0), ("TREW", 0), ("ESC", 0)])
+def test_setting_forgets_on_test_images_and_keeps_most(
+    task: Task, data: Data, name: str, index: int
+) -> None:
+    method = next(method for method in METHODS if method.name == name)
+    edited = method.unlearn(restrict(task, method.group), **method.settings[index])
+    before, after = (measure(network, task, data) for network in (task.network, edited))
+    assert max(after.acc_f, after.unmasked) < before.acc_f / 2
+    assert after.acc_r > before.acc_r - 0.2
+
+
 def test_delete_moves_towards_the_original_without_the_class(task: Task) -> None:
     target = predict(task.network, task.forget)
     target[:, FORGOTTEN] = -torch.inf
@@ -277,6 +301,76 @@ def test_delete_moves_towards_the_original_without_the_class(task: Task) -> None
         for network in (task.network, edited)
     )
     assert after < before / 4
+
+
+def test_targets_are_tilted_towards_similar_classes(task: Task) -> None:
+    plain, tilted = (reweighting.make_targets(task, tilt).softmax(1) for tilt in (0.0, 10.0))
+    rows = task.network.classifier.weight.detach()
+    directions = functional.normalize(rows - rows.mean(0))
+    similarity = (10 * directions[KEPT] @ directions[FORGOTTEN]).softmax(0)
+    assert (tilted[:, FORGOTTEN] == 0).all()
+    by_hand = plain[:, KEPT] * (10 * similarity).exp()
+    assert torch.allclose(tilted[:, KEPT], by_hand / by_hand.sum(1, keepdim=True), atol=1e-5)
+
+
+def test_tilted_reweighting_learns_its_targets_and_follows_labels(task: Task) -> None:
+    edited = reweighting.tilted_reweighting(task, rate=1e-2, steps=30, tilt=10.0)
+    targets = reweighting.make_targets(task, 10.0)
+    before, after = (
+        diverge(targets, predict(network, task.forget)) for network in (task.network, edited)
+    )
+    assert after < before / 4
+    before, after = (
+        get_loss(network, task.retained, task.retained_labels) for network in (task.network, edited)
+    )
+    assert after < before
+
+
+def test_similarity_counts_pairs_of_one_class_by_hand() -> None:
+    features = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 1.0], [2.0, 2.0]])
+    labels = torch.tensor([0, 0, 1, 1])
+    # cosines 1 and 1 / √2, each pair counted twice
+    expected = (1 + 0.5**0.5) / 2
+    assert scattering.measure_similarity(features, labels).item() == pytest.approx(expected)
+    assert scattering.measure_similarity(features[::2], labels[::2]).item() == 0
+
+
+def test_scattering_leaves_no_prototype_and_keeps_what_is_near(task: Task) -> None:
+    with_it, without = (
+        scattering.scatter(task, rate=1e-2, steps=20, dispersion=weight) for weight in (1.0, 0.0)
+    )
+    scattered, gathered = (
+        scattering.measure_similarity(extract_features(network, task.forget), task.forget_labels)
+        for network in (with_it, without)
+    )
+    assert scattered < gathered
+    attacked = boundary.attack(task)
+    expected = drop_forgotten(predict(task.network, attacked), task)
+    plain = distillation.delete(task, rate=1e-2, steps=20)
+    near, far = (diverge(expected, predict(network, attacked)) for network in (without, plain))
+    assert near < far
+
+
+def test_energy_is_raised_until_all_scores_are_small(task: Task) -> None:
+    scores = torch.tensor([[2.0, 2.0], [0.0, 0.0], [-9.0, 0.0]])
+    assert free_energy.measure_shortfall(scores).item() == pytest.approx(4 / 3)
+    edited = free_energy.raise_energy(task, rate=1e-4, steps=30, weight=1.0)
+    before, after = (
+        free_energy.measure_shortfall(predict(network, task.forget))
+        for network in (task.network, edited)
+    )
+    assert after < before / 4
+
+
+def test_erasing_takes_the_directions_out_of_all_features(task: Task) -> None:
+    edited = subspace.erase_subspace(task, share=2 / 24)
+    before, after = (extract_features(network, task.forget) for network in (task.network, edited))
+    spectrum = torch.linalg.svdvals(before)
+    assert torch.allclose(torch.linalg.svdvals(after)[:14], spectrum[2:], atol=1e-3)
+    assert torch.equal(edited.classifier.weight, task.network.classifier.weight)
+    assert torch.allclose(
+        predict(edited, task.forget), edited.classifier(after).detach(), atol=1e-4
+    )
 
 
 def test_attack_raises_the_loss_within_its_bound(task: Task) -> None:

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from studies import results
 from studies.__main__ import main
 from studies.baselines.table import Group
-from studies.compare_page import find_dominating, find_undecided
+from studies.compare import Case
+from studies.compare_page import find_dominating, find_undecided, publish
 from studies.plots import Place, draw_scatter
 from studies.tables import Row
 from support.idx import write_idx_split
@@ -78,6 +79,17 @@ def test_command_writes_rows_a_page_and_a_picture_and_resumes(
     assert len(results.read_rows("compare")) == len(rows)
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         run_compare(data_root, "--fresh")
+    other = {**rows[0], "forget": "7"}
+    publish([*rows, other])
+
+    def measure(_classifier: object, case: Case, _cache: Path) -> Row:
+        return {**rows[0], "data": case.data, "method": case.method, "setting": "again"}
+
+    monkeypatch.setattr("studies.compare.measure_case", measure)
+    run_compare(data_root, "--fresh")
+    again = [row for row in results.read_rows("compare") if row["setting"] == "again"]
+    assert results.read_rows("compare") == [other, *again]
+    assert len(again) == len(rows)
 
 
 def test_unreadable_class_is_refused(data_root: Path) -> None:

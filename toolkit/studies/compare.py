@@ -89,17 +89,18 @@ def compare(
     seeds: int,
     fresh: bool,  # noqa: FBT001
 ) -> None:
-    """Forget with every method; rows that were measured before are kept."""
+    """Forget with every method; rows that were measured before are kept, unless `--fresh`."""
     wanted = [read_classes(request) for request in requests]
-    with resume(NAME, fresh=fresh) as kept:
+    asked = [
+        case
+        for case in list_cases(wanted, seeds)
+        if case.method in methods or (UNDECIDED in methods and is_baseline(case))
+    ]
+    keys = {(*cell, *write_case(case)) for *cell, case in product(datasets, names, asked)}
+    with resume(NAME, fresh=fresh, chosen=lambda row: get_key(row, KEY) in keys) as kept:
         done = {get_key(row, KEY) for row in kept.rows}
         for dataset_name, name in product(datasets, names):
-            cases = [
-                case
-                for case in list_cases(wanted, seeds)
-                if (case.method in methods or (UNDECIDED in methods and is_baseline(case)))
-                and (dataset_name, name, *write_case(case)) not in done
-            ]
+            cases = [case for case in asked if (dataset_name, name, *write_case(case)) not in done]
             if not cases:
                 continue
             classifier = open_classifier(load_dataset(dataset_name, data_root), name, cache)

@@ -9,6 +9,7 @@ from studies.baselines.shared import (
     descend,
     diverge,
     draw_batch,
+    drop_forgotten,
     make_generator,
     make_sgd,
     predict,
@@ -18,7 +19,6 @@ from studies.tasks import Task
 
 SCRUB_ALPHA, SCRUB_GAMMA = 0.5, 1.0  # weights of the divergence and of the cross-entropy
 SCRUB_ROUND = 5  # steps; the first one maximises
-_MASKED = -1e10
 
 
 def delete(task: Task, *, rate: float, steps: int) -> nn.Module:
@@ -26,8 +26,7 @@ def delete(task: Task, *, rate: float, steps: int) -> nn.Module:
     samples. All forgotten classes are masked in every target, not only the sample's own.
     """
     network = copy_network(task.network)
-    targets = predict(task.network, task.forget)
-    targets[:, list(task.forgotten)] = _MASKED
+    targets = drop_forgotten(predict(task.network, task.forget), task)
 
     def measure_loss() -> Tensor:
         return diverge(targets, network(task.forget))

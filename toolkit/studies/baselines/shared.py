@@ -14,6 +14,7 @@ from studies.tasks import Task
 STEP_LIMIT = 300  # optimiser steps of one run; the tool's own runs end sooner
 MOMENTUM = 0.9
 BATCH_SIZE = 64
+_DROPPED = -1e10  # a logit
 
 
 def copy_network(network: nn.Module) -> nn.Module:
@@ -77,6 +78,12 @@ def predict_kept(network: nn.Module, inputs: Tensor, task: Task) -> Tensor:
     """Return the best retained class of each sample, [N]."""
     kept = torch.tensor(task.kept)
     return kept[predict(network, inputs)[:, kept].argmax(1)]
+
+
+def drop_forgotten(logits: Tensor, task: Task) -> Tensor:
+    """Return logits [N, K] with a probability of 0 for all forgotten classes."""
+    forgotten = torch.tensor(task.forgotten)
+    return logits.index_fill(1, forgotten, _DROPPED)
 
 
 def label_anchors(task: Task) -> Task:

@@ -14,12 +14,16 @@ from studies.baselines import (
     boundary,
     dampening,
     distillation,
+    free_energy,
     gated_transfer,
     lipschitz,
     negative_hot,
     noise,
     projection,
     relabelling,
+    reweighting,
+    scattering,
+    subspace,
     weight_filtering,
 )
 from studies.baselines.shared import label_anchors
@@ -81,6 +85,8 @@ _MOMENTUM = {"rate": (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "steps": (20,)}
 _SMALL = {"rate": (1e-5, 5e-5, 1e-4, 2e-4, 4e-4, 1e-3), "steps": (20,)}
 _LONG = {"rate": (1e-4, 1e-3, 1e-2), "steps": (50, 300)}
 _PUSHED = {"rate": (1e-3, 1e-2), "weight": (0.9, 0.99, 0.999), "steps": (300,)}
+_TILTED = {"rate": (1e-3, 3e-3, 1e-2), "tilt": (1.0, 10.0)}
+_SHARES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 _SHIFTS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 _LABELLED = (
@@ -89,6 +95,7 @@ _LABELLED = (
     _retained("SCRUB", distillation.scrub, rate=(3e-3, 1e-2, 3e-2), steps=(50, 150)),
     _retained("SSD", dampening.dampening, alpha=(1.0, 3.0, 8.0), lam=(0.1, 1.0)),
     _retained("UNSIR", noise.error_maximising_noise, rate=(1e-3, 5e-3, 2e-2), steps=(10, 130)),
+    _retained("TREW", reweighting.tilted_reweighting, **_TILTED, steps=(300,)),
     _retained("WF-Net", weight_filtering.weight_filtering, rate=(1e-2, 1e-1, 1.0), steps=(50, 300)),
 )
 
@@ -105,6 +112,14 @@ METHODS = (
     _forget("Boundary Expand", boundary.boundary_expand, **_MOMENTUM),
     _forget("JiT", lipschitz.lipschitz, rate=(1e-3, 3e-3, 1e-2), sigma=(0.1, 0.5), steps=(50,)),
     _forget("GKT", gated_transfer.gated_transfer, rate=(1e-4, 1e-3, 1e-2), threshold=(0.01, 0.1)),
+    _forget(
+        "Spotter", scattering.scatter, rate=(1e-3, 1e-2, 3e-2), steps=(50,), dispersion=(0.1, 1.0)
+    ),
+    _forget(
+        "CLUE", free_energy.raise_energy, rate=(1e-4, 1e-3, 1e-2), steps=(50,), weight=(1.0, 10.0)
+    ),
+    _forget("TREW", reweighting.tilted_reweighting, **_TILTED, steps=(20,)),
+    _forget("ESC", subspace.erase_subspace, share=_SHARES),
     _anchors("DAMP", projection.projection, strength=(0.3, 0.6, 1.0), residual=("span", "mean")),
     _anchors("Bad Teacher", distillation.bad_teacher, rate=(1e-4, 3e-4, 1e-3), steps=(50, 300)),
     *(
