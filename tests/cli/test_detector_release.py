@@ -15,6 +15,7 @@ from nhle_onnx.release.report import render_json
 from nhle_onnx.values.verdict import Check
 from support.detection_reports import (
     DETECTED,
+    DETECTION_AUDITED,
     DETECTION_VERIFIED,
     SCENE,
     summarize,
@@ -164,3 +165,26 @@ def test_a_dossier_of_a_detector_says_no_more_than_its_reports(
     found = nhle("dossier", make_case(edit, verification), "-o", tmp_path / "d.zip")
     assert found.code == code, found
     assert said in found.err + found.out
+
+
+def test_an_audit_of_a_detector_is_evidence(
+    nhle: Nhle, tmp_path: Path, make_case: Callable[..., Path]
+) -> None:
+    case = make_case({"checks": (PASSED, *DETECTED.checks)}, {})
+    named = CASE.replace("[[", 'audit = "audit.json"\n[[')
+    case.write_text(named, "utf-8")
+    audited = replace(
+        DETECTION_AUDITED,
+        model=summarize(tmp_path / "edited.onnx"),
+        baseline=summarize(tmp_path / "original.onnx"),
+    )
+    (tmp_path / "audit.json").write_text(render_json(audited), "utf-8")
+    found = nhle("dossier", case, "-o", tmp_path / "d.zip")
+    dossier, _ = read_dossier(tmp_path / "d.zip")
+    assert [file["confirmed_by"] for file in dossier["files"]] == [
+        ["unlearn", "verify", "audit"]
+    ] * 2
+    assert found.code == 0, found.err
+    risks = " ".join(dossier["risks"])
+    assert "AP_F with fitted channels: nearer to the original model" in risks
+    assert "The attack probe could not run: no image shows the class" in risks

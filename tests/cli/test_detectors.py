@@ -197,14 +197,6 @@ def test_options_without_a_meaning_yet_are_refused(
     assert reason in found.err
 
 
-def test_other_commands_say_that_they_do_not_take_detectors(
-    nhle: Nhle, detector: Path, scenes: Path
-) -> None:
-    found = nhle("audit", detector, "--baseline", detector, "--forget", "hat", "--data", scenes)
-    assert found.code == 4
-    assert "is a detector, which this command does not take yet" in found.err
-
-
 def test_a_page_shows_boxes_before_and_after(
     nhle: Nhle, detector: Path, scenes: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nhle_onnx.release.report import render_json
+from nhle_onnx.values.audit import AuditSamples, Measure, Skipped
 from nhle_onnx.values.detection import (
     DetectionReport,
     DetectionVerifyReport,
@@ -13,6 +14,7 @@ from nhle_onnx.values.detection import (
     ShownBox,
     ShownScene,
 )
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.detector import BoxTensor, Detector, ScoreTensor
 from nhle_onnx.values.fleet import DetectionJobRecord
 from nhle_onnx.values.report import ConvertedFile, SampleSummary
@@ -129,3 +131,35 @@ def summarize(path: Path) -> FileSummary:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     return FileSummary(path=str(path), sha256=digest, size_bytes=len(content), sidecars={})
+
+
+DETECTION_AUDITED = DetectionAuditReport(
+    tool=TOOL,
+    environment=ENVIRONMENT,
+    command="nhle-onnx audit edited.onnx --forget hat",
+    seed=7,
+    model=DETECTED.edited,
+    baseline=DETECTION_VERIFIED.model,
+    reference=None,
+    labels=LABELS,
+    forget=(1,),
+    samples=AuditSamples(attack=30, judge=30, members=0, source="e"),
+    preprocess=None,
+    provider=DETECTED.provider,
+    kernels="exact",
+    device="cpu",
+    effort="fast",
+    precisions={"original": BEFORE, "edited": AFTER},
+    delta_map_r=-0.0625,
+    curves={},
+    measures=(
+        Measure(
+            attack="rebuilding", name="rebuilding.ap_f", title="AP_F with fitted channels",
+            original=0.75, edited=0.25, reference=0.5, position=0.25,
+        ),
+    ),
+    skipped=(Skipped(attack="probe", reason="no image shows the class"),),
+    elapsed_s={"measure": 0.5},
+    notes=(),
+    checks=CHECKS,
+)  # fmt: skip

@@ -6,7 +6,7 @@ Texts that name options are hints, see `nhle_onnx.hints`.
 from typing import ClassVar
 
 DETECTOR_REMEDY = (
-    "inspect, unlearn, verify, diff, patch, sign, kit, view, push, dossier and fleet take "
+    "inspect, unlearn, verify, audit, diff, patch, sign, kit, view, push, dossier and fleet take "
     "detectors."
 )
 

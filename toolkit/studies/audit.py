@@ -157,7 +157,7 @@ def run_audit(
         }.items():  # fmt: skip
             export(fold_batch_norm(network), task, folder / f"{role}.onnx")
         write_data(classifier, index, folder, count)
-        return audit_model(
+        report = audit_model(
             AuditSettings(
                 model=folder / "edited.onnx",
                 baseline=folder / "original.onnx",
@@ -171,6 +171,9 @@ def run_audit(
             ),
             Silence(),
         ).report
+    if not isinstance(report, AuditReport):
+        raise TypeError(classifier.name)
+    return report
 
 
 def write_data(classifier: Classifier, index: int, folder: Path, count: int | None) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from nhle_onnx.detection.overlap import measure_iou
 from nhle_onnx.detection.reading import Answers
+from nhle_onnx.training.overlap import measure_overlaps
 from nhle_onnx.unlearning.detection_objective import (
     measure_divergence,
     measure_log_odds,
@@ -19,7 +20,6 @@ from nhle_onnx.unlearning.locations import (
     Outputs,
     Reader,
     find_forgotten,
-    measure_overlaps,
     spread,
     weigh,
 )

@@ -17,6 +17,7 @@ from nhle_onnx.engines.choose import check_engine
 from nhle_onnx.graph.inputs import remember_inputs
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.inspect import InspectSettings
@@ -124,7 +125,7 @@ def audit(
     data: StrPath,
     observer: Observer | None = None,
     **keywords: Unpack[AuditKeywords],
-) -> AuditReport:
+) -> AuditReport | DetectionAuditReport:
     """Attack an edited model as anyone with the file could, and compare it with the original and
     with a retrained model. Writes nothing except a report, if `report` names one. Raises
     UsageError, InputRefusedError, UnsupportedModelError or DeviceUnavailableError.

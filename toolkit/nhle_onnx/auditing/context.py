@@ -1,8 +1,9 @@
 """The input of every attack: the models, their answers, and who holds which sample."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,10 @@ class AuditContext:
     def is_judge(self) -> npt.NDArray[np.bool_]:
         """A mask of samples of forgotten classes for measuring, [N]."""
         return self.is_forgotten & ~self.is_attack
+
+    def redraw(self, seed: int) -> Self:
+        """Share the samples out anew between attacker and judge."""
+        return replace(self, is_attack=split_halves(self.classes, seed), seed=seed)
 
     def recognise(
         self, proto: ModelProto, target: Target, chosen: npt.NDArray[np.bool_] | None = None

@@ -33,9 +33,11 @@ def fit_regression(
     *,
     inverse_penalty: float = 0.1,
     balances: bool = False,
+    offset: npt.NDArray[np.float64] | None = None,
 ) -> Regression:
     """Minimise C Σ cross-entropy + ½ ‖weight‖², where C is `inverse_penalty`; the problem is
     convex. With `balances`, each class has the same total weight, however many samples it has.
+    An `offset` [N, K] is added to the logits while fitting, and is no part of the result.
     """
     wide = features.astype(np.float64)
     mean, spread = wide.mean(0), wide.std(0)
@@ -45,6 +47,7 @@ def fit_regression(
     counts = torch.bincount(labels, minlength=num_classes).double()
     shares = len(labels) / (len(counts.nonzero()) * counts[labels])
     importance = shares if balances else torch.ones(len(labels), dtype=torch.float64)
+    given = torch.zeros(()) if offset is None else torch.from_numpy(offset)
     weight = torch.zeros(num_classes, inputs.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(num_classes, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -54,7 +57,8 @@ def fit_regression(
 
     def measure() -> torch.Tensor:
         optimizer.zero_grad()
-        losses = functional.cross_entropy(inputs @ weight.T + bias, labels, reduction="none")
+        logits = inputs @ weight.T + bias + given
+        losses = functional.cross_entropy(logits, labels, reduction="none")
         penalty = weight.square().sum() / (2 * inverse_penalty)
         loss = ((losses * importance).sum() + penalty) / len(labels)
         loss.backward()

@@ -60,10 +60,8 @@ def audit_command(model: Path, **values: Any) -> int:
 
 def _show(report: Any, settings: Any, *, quiet: bool) -> None:
     from nhle_onnx.cli.show import (
-        make_accuracy_table,
         make_checks_table,
         make_measures_table,
-        name_other_columns,
         show_gaps,
         show_line,
         show_notes,
@@ -85,8 +83,7 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
         "members",
     )
     click.echo()
-    columns = dict(report.accuracies) | name_other_columns(report.other_kernels)
-    show_table(make_accuracy_table(report.labels, report.forget, columns))
+    show_table(_make_table(report))
     click.echo()
     show_table(make_measures_table(report.measures))
     for skipped in report.skipped:
@@ -99,3 +96,12 @@ def _show(report: Any, settings: Any, *, quiet: bool) -> None:
     if settings.page:
         show_line("page", str(settings.page))
     show_verdict(report.verdict, explain_verdict(report))
+
+
+def _make_table(report: Any) -> Any:
+    from nhle_onnx.cli.show import make_accuracy_table, make_precision_table, name_other_columns
+
+    if hasattr(report, "precisions"):
+        return make_precision_table(report.labels, report.forget, report.precisions)
+    columns = dict(report.accuracies) | name_other_columns(report.other_kernels)
+    return make_accuracy_table(report.labels, report.forget, columns)

@@ -3,6 +3,7 @@
 from nhle_onnx.text import format_percent, name_forgotten
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.kit import DeviceReport, KitReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
@@ -15,6 +16,7 @@ Report = (
     | DeviceReport
     | DetectionReport
     | DetectionVerifyReport
+    | DetectionAuditReport
 )
 
 # what may still happen to the class's images or objects, by the check of it

@@ -70,5 +70,5 @@ def say_left_out(rows: Sequence[int], names: Sequence[str], which: str) -> str:
 def name_measure(measure: Measure) -> str:
     """Name a figure of an attack in plain words, as they start a row."""
     text = measure.title.replace("the original Acc_F", "the original accuracy")
-    text = text.replace("Acc_F", "recognised")
+    text = text.replace("Acc_F", "recognised").replace("AP_F", "average precision")
     return text[:1].upper() + text[1:]

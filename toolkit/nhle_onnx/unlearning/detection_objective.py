@@ -16,6 +16,7 @@ from nhle_onnx.detection.reading import LEAST_SCORE
 from nhle_onnx.training.augmentation import mix
 from nhle_onnx.training.budget import DRIFT_BOUND
 from nhle_onnx.training.loop import Losses
+from nhle_onnx.training.overlap import measure_overlaps
 from nhle_onnx.unlearning.feature_alignment import (
     imitation_loss,
     measure_spread,
@@ -26,7 +27,6 @@ from nhle_onnx.unlearning.locations import (
     Outputs,
     Reader,
     find_forgotten,
-    measure_overlaps,
     weigh,
 )
 from nhle_onnx.unlearning.network import to_inputs

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from nhle_onnx.detection.reading import Answers, read_answers
+from nhle_onnx.training.overlap import measure_overlaps
 from nhle_onnx.values.detector import ClassLayer, Detector
 from nhle_onnx.values.request import ForgetRequest
 
 COVERS = 0.4  # of overlap with a forgotten object
 KNOWN = 0.05  # score from which the original takes a location for a forgotten class
 _BACKGROUND_SHARE = 0.1  # of the weight of what is detected, spread over all locations
-_TINY = 1e-6
 
 
 class Outputs(NamedTuple):
@@ -74,15 +74,6 @@ def find_forgotten(answers: Answers, boxes: Sequence[Tensor], request: ForgetReq
             covers = overlap >= COVERS
             found[place, covers] = given[owner[covers], 4].long()
     return found
-
-
-def measure_overlaps(one: Tensor, other: Tensor) -> Tensor:
-    """Return the intersection over union of boxes [..., 4] with others, as far as both reach."""
-    start = torch.maximum(one[..., :2], other[..., :2])
-    end = torch.minimum(one[..., 2:], other[..., 2:])
-    shared = (end - start).clamp_min(0).prod(-1)
-    areas = [(box[..., 2:] - box[..., :2]).clamp_min(0).prod(-1) for box in (one, other)]
-    return shared / (areas[0] + areas[1] - shared).clamp_min(_TINY)
 
 
 def weigh(answers: Answers) -> Tensor:

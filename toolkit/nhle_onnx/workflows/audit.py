@@ -1,15 +1,15 @@
 """audit: attack an edited model as anyone with the file could, and judge what is found."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nhle_onnx.auditing.context import AuditContext, CannotRunError
+from nhle_onnx.auditing.context import AuditContext
 from nhle_onnx.auditing.projection import project_features
 from nhle_onnx.runtime.kernels import may_saturate
 from nhle_onnx.values.audit import AuditReport, Curves, Measure, Projection, Skipped
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.verdict import Check
@@ -24,6 +24,8 @@ from nhle_onnx.verification.gates.terms import Counted
 from nhle_onnx.workflows.audit_gates import judge_attacks
 from nhle_onnx.workflows.audit_inputs import Loaded, load_inputs, read_model, set_up
 from nhle_onnx.workflows.audit_report import Found, make_report
+from nhle_onnx.workflows.detection.audit import audit_detector
+from nhle_onnx.workflows.detection.subject import DetectorFoundError
 from nhle_onnx.workflows.measure import Evaluation, describe_suspicion, digest_images
 from nhle_onnx.workflows.observer import Observer, Stopwatch
 from nhle_onnx.workflows.other_kernels import compare_kernels, describe_kernels, name_other
@@ -31,29 +33,38 @@ from nhle_onnx.workflows.other_outputs import judge_other_outputs
 
 
 class Audit(NamedTuple):
-    """The report, and the picture of the features."""
+    """The report, and the picture of the features; there is none of a detector's."""
 
-    report: AuditReport
-    projection: Projection
+    report: AuditReport | DetectionAuditReport
+    projection: Projection | None = None
 
 
 def audit_model(settings: AuditSettings, observer: Observer) -> Audit:
     """Load, attack, judge. Changes no file."""
     watch = Stopwatch(observer)
-    with watch.stage("load", "loading"):
-        loaded = load_inputs(settings)
+    try:
+        with watch.stage("load", "loading"):
+            loaded = load_inputs(settings)
+    except DetectorFoundError:
+        return Audit(audit_detector(settings, watch))
+    return _audit_classifier(settings, loaded, watch)
+
+
+def _audit_classifier(settings: AuditSettings, loaded: Loaded, watch: Stopwatch) -> Audit:
     with watch.stage("answers", "reading each model's answers"):
         context = set_up(settings, loaded)
     with watch.stage("import_torch", "starting torch"):
         # torch takes seconds to import: only here, once all that can be refused was refused
-        from nhle_onnx.workflows.attacks import (  # noqa: PLC0415
+        from nhle_onnx.workflows.attack_runs import (  # noqa: PLC0415
             describe_left_out,
             list_attacks,
+            run_attacks,
         )
+        from nhle_onnx.workflows.attacks import ATTACKS  # noqa: PLC0415
     curves: Curves = {}
-    device, attacks = list_attacks(context, settings, curves, watch)
-    measures, skipped = _run(attacks, watch)
-    loaded = loaded._replace(notes=(*loaded.notes, *describe_left_out(settings.effort)))
+    device, attacks = list_attacks(ATTACKS, context, settings, curves, watch)
+    measures, skipped = run_attacks(attacks, watch)
+    loaded = loaded._replace(notes=(*loaded.notes, *describe_left_out(ATTACKS, settings.effort)))
     found = _judge(settings, loaded, context, (measures, skipped))
     report = make_report(
         settings, loaded, context, found, device=device, curves=curves, elapsed_s=watch.elapsed_s
@@ -159,20 +170,3 @@ def _measure_other_kernels(
         for role, classifier in loaded.classifiers.items()
         if may_saturate(classifier.model.proto)
     }
-
-
-def _run(
-    attacks: dict[str, Callable[[], tuple[Measure, ...]]], watch: Stopwatch
-) -> tuple[tuple[Measure, ...], tuple[Skipped, ...]]:
-    """Run every attack; list one that cannot run with its reason."""
-    measures: list[Measure] = []
-    skipped: list[Skipped] = []
-    for name, attack in attacks.items():
-        with watch.stage(name, f"attack: {name.replace('_', ' ')}"):
-            try:
-                measures += attack()
-            except CannotRunError as error:
-                skipped.append(
-                    Skipped(attack=name, reason=error.args[0], leaves_gap=error.leaves_gap)
-                )
-    return tuple(measures), tuple(skipped)

@@ -1,6 +1,6 @@
 """audit, the gates on attacks: what was found against what must not be found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nhle_onnx.auditing.context import AuditContext
@@ -24,7 +24,7 @@ _BEYOND_SHADOWS = hint(
     "a rebuilt row finds more of the class than in shadow networks that never saw it, but these "
     "are weaker than a retrained one: give {reference} one that was trained without the class"
 )
-_NOT_RETRAINED = (
+NOT_RETRAINED = (
     "the reference answers to the original's head, so it was not trained from scratch without the "
     "class: positions on the scale mean nothing"
 )
@@ -45,29 +45,44 @@ def judge_attacks(
     checks = [
         _limit(measure, limit, context, limits) for measure, limit in _list_limited(found, limits)
     ]
-    checks += [
-        Check(name=each.attack, value=None, limit=0.0, better="lower", gap=each.reason)
-        for each in skipped
-        if each.leaves_gap
-    ]
+    checks += judge_skipped(skipped)
     if _REBUILT in found:
         shadows = found[_SHADOWED].shadows if _SHADOWED in found else ()
         checks.append(_judge_rebuilt(found[_REBUILT], shadows, context, limits))
     placed = [found[name] for name in _PLACED if name in found]
-    checks += [
+    checks += judge_positions(placed)
+    if "reference" not in context.targets:
+        return (), tuple(checks)
+    suspect = (NOT_RETRAINED,) if _has_relative(found) else ()
+    return (*suspect, *describe_close(placed, int(context.is_judge.sum()))), tuple(checks)
+
+
+def judge_skipped(skipped: Sequence[Skipped]) -> tuple[Check, ...]:
+    """Return a gate that was not judged for each attack that the verdict needs and that could not
+    run.
+    """
+    return tuple(
+        Check(name=each.attack, value=None, limit=0.0, better="lower", gap=each.reason)
+        for each in skipped
+        if each.leaves_gap
+    )
+
+
+def judge_positions(placed: Sequence[Measure]) -> tuple[Check, ...]:
+    """Judge which of two models the edited one is nearer to, by each figure that tells."""
+    return tuple(
         Check(
             name=f"{measure.name}.position", value=measure.position, limit=NEARER, better="higher"
         )
         for measure in placed
         if measure.position is not None
-    ]
-    if "reference" not in context.targets:
-        return (), tuple(checks)
-    suspect = (_NOT_RETRAINED,) if _has_relative(found) else ()
-    images = int(context.is_judge.sum())
+    )
+
+
+def describe_close(placed: Sequence[Measure], images: int) -> tuple[str, ...]:
+    """Return a note for each figure that cannot tell original and reference apart."""
     close = [measure.name for measure in placed if measure.position is None]
-    notes = (_TOO_CLOSE.format(name=name, images=images) for name in close)
-    return (*suspect, *notes), tuple(checks)
+    return tuple(_TOO_CLOSE.format(name=name, images=images) for name in close)
 
 
 def _limit(measure: Measure, limit: float, context: AuditContext, limits: Limits) -> Check:

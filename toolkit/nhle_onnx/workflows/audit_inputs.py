@@ -62,7 +62,7 @@ def load_inputs(settings: AuditSettings) -> Loaded:
         )
     for classifier in classifiers.values():
         require_all_classes(classifier, "an audit")
-        _check_outputs(settings, classifier)
+        refuse_page(settings, classifier.model)
     original = classifiers["original"]
     for role, classifier in classifiers.items():
         require_same_task(original, classifier, f"{role} model")
@@ -182,9 +182,9 @@ def read_model(
         raise NotFiniteError(message, remedy="Check the model's weights.") from error
 
 
-def _check_outputs(settings: AuditSettings, classifier: Classifier) -> None:
+def refuse_page(settings: AuditSettings, model: OnnxModel) -> None:
     """Refuse a page in place of a file of the model, weights included."""
-    if settings.page and settings.page.resolve() in classifier.model.files:
+    if settings.page and settings.page.resolve() in model.files:
         message = f"{settings.page} is read by the audit, which changes no file"
         raise InputRefusedError(message, remedy=hint("Give {report} another path."))
 

@@ -9,6 +9,7 @@ from nhle_onnx.graph.save import check_writable, write_files
 from nhle_onnx.hints import hint
 from nhle_onnx.release.formats.choose import check_suffix, render_as
 from nhle_onnx.release.report import read_trajectory, require_report_of
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.workflows.audit import Audit
@@ -39,9 +40,14 @@ def write_page(settings: AuditSettings, audit: Audit, observer: Observer) -> Non
 def _draw(settings: AuditSettings, audit: Audit) -> str:
     # matplotlib is slow to import, so only if a page is made
     from nhle_onnx.release.page.content.audit import describe_audit  # noqa: PLC0415
+    from nhle_onnx.release.page.content.detection_audit import (  # noqa: PLC0415
+        describe_detection_audit,
+    )
     from nhle_onnx.release.page.render import render_page  # noqa: PLC0415
 
     trajectory = _read_trajectory(settings.unlearn_report) if settings.unlearn_report else ()
+    if isinstance(audit.report, DetectionAuditReport):
+        return render_page(describe_detection_audit(audit.report, trajectory))
     return render_page(describe_audit(audit.report, audit.projection, trajectory))
 
 

@@ -12,7 +12,6 @@ from nhle_onnx.release.kit.archive import pack_files
 from nhle_onnx.release.meaning import Report, explain_verdict, is_masked_only
 from nhle_onnx.release.report import render_json
 from nhle_onnx.release.signature import fingerprint, sign_contents
-from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import (
     DetectionReport,
     DetectionVerifyReport,
@@ -20,6 +19,7 @@ from nhle_onnx.values.detection import (
     ShownScene,
     VerificationReport,
 )
+from nhle_onnx.values.detection_audit import AnyAudit, DetectionAuditReport
 from nhle_onnx.values.dossier import Dossier, Finding, Kind, Request, Signer
 from nhle_onnx.values.outcomes import ShownImage
 from nhle_onnx.values.settings.dossier import DossierSettings
@@ -112,9 +112,9 @@ def _list_pictured(found: Evidence) -> Iterator[str]:
 
 
 def _list_shown(
-    report: EditReport | VerificationReport | AuditReport,
+    report: EditReport | VerificationReport | AnyAudit,
 ) -> tuple[ShownImage | ShownScene, ...]:
-    if isinstance(report, DetectionReport | DetectionVerifyReport):
+    if isinstance(report, DetectionReport | DetectionVerifyReport | DetectionAuditReport):
         return report.scenes
     outcomes = report.outcomes
     return (*outcomes.forgotten, *outcomes.mistakes) if outcomes else ()

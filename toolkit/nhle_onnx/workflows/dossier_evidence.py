@@ -9,8 +9,8 @@ from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.release.dossier.case import Case, read_case
 from nhle_onnx.release.dossier.reading import AUDIT, UNLEARN, VERIFY, Document, read_report
 from nhle_onnx.release.patch.container import open_patch
-from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import EditReport, VerificationReport
+from nhle_onnx.values.detection_audit import AnyAudit
 from nhle_onnx.values.kit import DeviceReport
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.workflows.device_result import DeviceResultSettings, judge_result
@@ -26,20 +26,20 @@ class Evidence:
     folder: Path
     unlearn: Document[EditReport]
     verify: Document[VerificationReport] | None
-    audit: Document[AuditReport] | None
+    audit: Document[AnyAudit] | None
     patch: Manifest | None
     derived: dict[int, Document[VerificationReport]]
     devices: tuple[DeviceReport, ...]
 
     @property
-    def reports(self) -> Iterator[tuple[str, Document[VerificationReport] | Document[AuditReport]]]:
+    def reports(self) -> Iterator[tuple[str, Document[VerificationReport] | Document[AnyAudit]]]:
         """The reports that judge the edited model against the original, by name."""
         for name, document in (("verify", self.verify), ("audit", self.audit)):
             if document:
                 yield name, document
 
     @property
-    def judged(self) -> Iterator[tuple[str, EditReport | VerificationReport | AuditReport]]:
+    def judged(self) -> Iterator[tuple[str, EditReport | VerificationReport | AnyAudit]]:
         """All reports that were read, by what they are about."""
         yield "unlearn", self.unlearn.report
         yield from ((name, document.report) for name, document in self.reports)

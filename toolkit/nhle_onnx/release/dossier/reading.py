@@ -23,6 +23,7 @@ from nhle_onnx.values.detection import (
     EditReport,
     VerificationReport,
 )
+from nhle_onnx.values.detection_audit import AnyAudit, DetectionAuditReport
 from nhle_onnx.values.kit import Kit
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
@@ -31,7 +32,7 @@ _KIT_JSON = "kit.json"
 _CHECK = "Check the path in the case."
 _MAX_TEXT = 2**26
 _CHUNK = 2**20
-_Report = TypeVar("_Report", bound=EditReport | VerificationReport | AuditReport)
+_Report = TypeVar("_Report", bound=EditReport | VerificationReport | AnyAudit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,12 @@ VERIFY: Final[Command[VerificationReport]] = Command(
         "nhle-onnx/detection-verify/v1": DetectionVerifyReport,
     },
 )
-AUDIT: Final[Command[AuditReport]] = Command(
-    name="audit", kinds={"nhle-onnx/audit/v1": AuditReport}
+AUDIT: Final[Command[AnyAudit]] = Command(
+    name="audit",
+    kinds={
+        "nhle-onnx/audit/v1": AuditReport,
+        "nhle-onnx/detection-audit/v1": DetectionAuditReport,
+    },
 )
 
 

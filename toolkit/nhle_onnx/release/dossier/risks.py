@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from nhle_onnx.release.meaning import describe_bound
 from nhle_onnx.text import name_forgotten
-from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import EditReport
+from nhle_onnx.values.detection_audit import AnyAudit
 from nhle_onnx.values.dossier import BoundFile, Finding, Kind
 from nhle_onnx.values.patch import Manifest
 from nhle_onnx.values.verdict import group_gaps
@@ -35,7 +35,7 @@ def list_gaps(
 
 def list_risks(
     unlearn: EditReport,
-    audit: AuditReport | None,
+    audit: AnyAudit | None,
     findings: tuple[Finding, ...],
     files: tuple[BoundFile, ...],
     patch: Manifest | None,
@@ -82,7 +82,7 @@ def _list_bounds(names: str, findings: tuple[Finding, ...]) -> Iterator[str]:
                 yield f"{finding.source}: {bound}."
 
 
-def _list_attacks(audit: AuditReport | None) -> Iterator[str]:
+def _list_attacks(audit: AnyAudit | None) -> Iterator[str]:
     if audit is None:
         return
     if audit.reference is None:

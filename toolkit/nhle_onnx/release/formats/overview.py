@@ -7,6 +7,7 @@ from nhle_onnx.release.meaning import Report, explain_verdict
 from nhle_onnx.text import format_number, name_forgotten
 from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.fleet import FleetReport, JobResult
 from nhle_onnx.values.kit import DeviceReport, KitReport
 from nhle_onnx.values.overview import Case, Overview
@@ -20,6 +21,7 @@ _COMMANDS = {
     UnlearnReport: "unlearn",
     DetectionReport: "unlearn",
     AuditReport: "audit",
+    DetectionAuditReport: "audit",
     KitReport: "kit",
 }
 _ROLES = ("model", "edited", "baseline", "reference")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from nhle_onnx.release.page.figures import format_of_measure, format_position
-from nhle_onnx.values.audit import AuditReport, Measure
+from nhle_onnx.values.audit import Measure
+from nhle_onnx.values.detection_audit import AnyAudit
 from nhle_onnx.values.verdict import Verdict as Outcome
 
 _NO_REFERENCE = (
@@ -28,6 +29,15 @@ _TOLD = {
     "recognised",
     "probe.recall": "A new head, trained on the features with images of every class, finds {} of "
     "them",
+    "unmasking.ap_f": "With the original's class channels put back, the average precision of the "
+    "class is {}",
+    "rebuilding.ap_f": "With new class channels, fitted to half of the images, it is {}",
+    "probe.balanced_accuracy": "A linear probe tells locations that show the class from others "
+    "with a balanced accuracy of {}",
+    "relearning.steps_to_80": "Trained on the class again, the detector needs {} steps until 80 % "
+    "of the original's average precision is back",
+    "relearning.mean_ap_f": "Trained on the class again, the mean of its average precision over "
+    "all steps is {}",
     "relearning.steps": "Trained on the class again, the model needs {} steps to know it as before",
 }
 _LEADS: dict[Outcome, str] = {
@@ -38,7 +48,7 @@ _LEADS: dict[Outcome, str] = {
 }
 
 
-def answer_attacks(report: AuditReport) -> tuple[str, ...]:
+def answer_attacks(report: AnyAudit) -> tuple[str, ...]:
     """Whether the class can be brought back, in the order of the attacks that show it best."""
     found = {measure.name: measure for measure in report.measures}
     lead = _LEADS[report.verdict] if report.measures else "No attack could run."
@@ -60,7 +70,7 @@ def _tell(measure: Measure | None, text: str) -> str:
     return told.replace(">", "more than")
 
 
-def explain_attacks(report: AuditReport) -> tuple[str, ...]:
+def explain_attacks(report: AnyAudit) -> tuple[str, ...]:
     """Say how many attacks there were, on what, and how many could not run."""
     attacks = tuple(dict.fromkeys(measure.attack for measure in report.measures))
     attacked = (
@@ -72,7 +82,7 @@ def explain_attacks(report: AuditReport) -> tuple[str, ...]:
     return (attacked, skipped if report.skipped else "Every attack ran.")
 
 
-def compare_with_retrained(report: AuditReport) -> str:
+def compare_with_retrained(report: AnyAudit) -> str:
     """Return how close the edited model is to the reference, or what its lack means."""
     if report.reference is None:
         return _compare_with_shadows(report.measures) or _NO_REFERENCE

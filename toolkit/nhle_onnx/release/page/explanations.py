@@ -31,6 +31,16 @@ _FIGURES: Mapping[str, str] = {
     "in the output, it is recognised again at once.",
     "unmasking.rebuilt_row": "The head's row of the class is computed again from a few images of "
     "it. A class that still forms a group of its own in the features comes back.",
+    "unmasking.ap_f": "The class channels of the original are put back. If the class is only "
+    "hidden in the output, it is detected again at once.",
+    "rebuilding.ap_f": "New class channels are fitted to the features of locations that show the "
+    "class, in half of the images. A class that still stands out in the features comes back.",
+    "probe.balanced_accuracy": "A linear classifier is trained to tell locations that show the "
+    "class from others by their features. A coin gets 50 %.",
+    "probe.location_recall": "How many of the locations that show the class that classifier finds.",
+    "relearning.steps_to": "The whole network is trained on images of the class again. Fewer steps "
+    "mean that more of it was left.",
+    "relearning.mean_ap_f": "How precisely the class is detected while it is trained again.",
     "separability.inter": "How far the class lies from the other classes in the features.",
     "separability.intra": "How far images of the class lie from their own centre.",
     "shadows": "The same attack on small networks that never saw the class. What they show of it, "

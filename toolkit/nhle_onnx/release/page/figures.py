@@ -8,7 +8,7 @@ from nhle_onnx.values.verdict import Check
 _MINUS = "\N{MINUS SIGN}"
 _SHARES = re.compile(
     r"acc_[fr]|^known_before|\.detected$|recall"
-    r"|^(unmasking|probe|shadows|quantization|membership|perturbation|revival)\."
+    r"|^(unmasking|probe|shadows|quantization|membership|perturbation|revival)\.(?!ap_f)"
 )
 _YES_OR_NO = re.compile(r"\.(guessed|named)")
 _FEW, _MANY = 100, 10_000  # images; one of them is 1 %, or 0.01 %

@@ -11,8 +11,9 @@ from nhle_onnx.release.page.figures import (
     format_share,
 )
 from nhle_onnx.text import name_forgotten
-from nhle_onnx.values.audit import AuditReport, Measure
+from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport, Precision
+from nhle_onnx.values.detection_audit import AnyAudit
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import Accuracy, UnlearnReport, Unmasked, VerifyReport
 from nhle_onnx.values.verdict import Check
@@ -31,7 +32,7 @@ _UNMASKED: dict[Outcome, str] = {
 }
 
 
-def judge_audit(report: AuditReport) -> Verdict:
+def judge_audit(report: AnyAudit) -> Verdict:
     """Whether the attacks found more than they may, and how far that carries."""
     names = name_forgotten(report.labels, report.forget)
     passed = f"no attack of this audit found more of {names} in the edited model than allowed"
@@ -103,7 +104,7 @@ def judge_fleet(report: FleetReport) -> Verdict:
 
 
 def _conclude(
-    report: UnlearnReport | AuditReport | VerifyReport | DetectionReport | DetectionVerifyReport,
+    report: UnlearnReport | VerifyReport | DetectionReport | DetectionVerifyReport | AnyAudit,
     passed: str,
     explanation: tuple[str, ...],
 ) -> Verdict:
@@ -117,7 +118,7 @@ def _conclude(
             f"Failed: {len(failed)} of {len(report.checks)} checks did not hold. The edited model "
             f"must not be taken for one that has forgotten {names}."
         )
-        measures = report.measures if isinstance(report, AuditReport) else ()
+        measures = report.measures if isinstance(report, AnyAudit) else ()
         explanation = (*(_tell_failed(check, measures) for check in failed), *explanation)
     else:
         open_checks = [check for check in report.checks if check.verdict == "not-judged"]

@@ -19,6 +19,7 @@ from nhle_onnx.values.detection import (
     ShownBox,
     ShownScene,
 )
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import UnlearnReport, VerifyReport
 
@@ -29,6 +30,7 @@ Report = (
     | FleetReport
     | DetectionReport
     | DetectionVerifyReport
+    | DetectionAuditReport
 )
 
 _KINDS: Mapping[str, type] = {
@@ -38,6 +40,7 @@ _KINDS: Mapping[str, type] = {
     "nhle-onnx/fleet/v1": FleetReport,
     "nhle-onnx/detection/v1": DetectionReport,
     "nhle-onnx/detection-verify/v1": DetectionVerifyReport,
+    "nhle-onnx/detection-audit/v1": DetectionAuditReport,
 }
 _REMEDY = "Give a .report.json of `unlearn`, or the JSON output of `verify`, `audit` or `fleet`."
 
@@ -102,7 +105,7 @@ def _check(report: Report) -> None:
     if isinstance(report, FleetReport):
         return
     named = {*report.forget}
-    if isinstance(report, DetectionReport | DetectionVerifyReport):
+    if isinstance(report, DetectionReport | DetectionVerifyReport | DetectionAuditReport):
         named |= {box.index for scene in report.scenes for box in _list_boxes(scene)}
         _require_classes(named, report.labels)
         return

@@ -20,13 +20,15 @@ from nhle_onnx.release.viewer.documents import Document, Report
 from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Measure
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
+from nhle_onnx.values.detection_audit import DetectionAuditReport
 from nhle_onnx.values.fleet import FleetReport
 from nhle_onnx.values.report import Accuracy, UnlearnReport, VerifyReport
 
 _KINDS = {
     UnlearnReport: "unlearn", VerifyReport: "verify", AuditReport: "audit", FleetReport: "fleet",
-    DetectionReport: "unlearn", DetectionVerifyReport: "verify",
+    DetectionReport: "unlearn", DetectionVerifyReport: "verify", DetectionAuditReport: "audit",
 }  # fmt: skip
+_DETECTIONS = DetectionReport | DetectionVerifyReport | DetectionAuditReport
 
 
 def list_pages(documents: Sequence[Document]) -> dict[str, Callable[[], str]]:
@@ -80,7 +82,7 @@ def _summarize(report: Report) -> tuple[str, ...]:
     verdict, kind = VERDICT_NAMES[report.verdict], _KINDS[type(report)]
     if isinstance(report, FleetReport):
         return verdict, "-", "-", kind, f"{len(report.jobs):,} jobs"
-    if isinstance(report, DetectionReport | DetectionVerifyReport):
+    if isinstance(report, _DETECTIONS):
         figures = (format_precision(report.after.ap_f), format_plain(report.delta_map_r))
         return verdict, *figures, kind, name_forgotten(report.labels, report.forget)
     before, after = _find_accuracies(report)
@@ -99,7 +101,7 @@ def _summarize(report: Report) -> tuple[str, ...]:
 def _find_accuracies(report: Report) -> tuple[Accuracy | None, Accuracy | None]:
     if isinstance(report, AuditReport):
         return report.accuracies.get("original"), report.accuracies.get("edited")
-    if isinstance(report, FleetReport | DetectionReport | DetectionVerifyReport):
+    if isinstance(report, FleetReport | _DETECTIONS):
         return None, None
     return report.before, report.after
 
@@ -146,7 +148,7 @@ def _compare_attacks(documents: Sequence[Document]) -> tuple[Table, ...]:
     audits = {
         f"{number + 1}. {document.name}": {each.name: each for each in document.report.measures}
         for number, document in enumerate(documents)
-        if isinstance(document.report, AuditReport)
+        if isinstance(document.report, AuditReport | DetectionAuditReport)
     }
     measures: dict[str, Measure] = {}
     for found in audits.values():

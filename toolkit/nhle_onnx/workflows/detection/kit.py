@@ -18,14 +18,14 @@ from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.kit import KitSettings
 from nhle_onnx.verification.accuracy import REMEDY
 from nhle_onnx.verification.finite import check_finite, name_model
+from nhle_onnx.workflows.detection.fitting import open_other, open_truth, require_same
 from nhle_onnx.workflows.detection.measure import (
     SHOWN_OVERLAP,
     SHOWN_SCORE,
     find_detected,
     open_reader,
 )
-from nhle_onnx.workflows.detection.subject import Subject, open_detector
-from nhle_onnx.workflows.detection.verify import open_truth, require_same
+from nhle_onnx.workflows.detection.subject import Subject
 from nhle_onnx.workflows.kit_parts import (
     NOTHING,
     Answers,
@@ -48,8 +48,9 @@ def draft_detector(settings: KitSettings, subject: Subject, observer: Observer) 
     check_fed(subject)
     appended = _expose(subject)
     request = parse_request(settings.forget, subject.labels)
-    baseline = open_detector(settings.baseline, settings.flags) if settings.baseline else None
-    if baseline:
+    baseline = None
+    if settings.baseline:
+        baseline = open_other(settings.baseline, settings.flags, subject.model.path)
         require_same(subject, baseline)
     check_kept(settings, subject, baseline)
     known, source = _choose(settings, subject, request)

@@ -77,6 +77,15 @@ def judge(
     )
 
 
+def rate(
+    answers: Sequence[Answers], truth: Sequence[Boxes], request: ForgetRequest
+) -> float | None:
+    """Return the average precision of the forgotten classes alone."""
+    found = _list_all(answers)
+    curves = [measure_precision(found, truth, index) for index in request.forget]
+    return _average([None if curve is None else float(curve.mean()) for curve in curves])
+
+
 def count_detected(
     found: Sequence[Boxes], truth: Sequence[Boxes], request: ForgetRequest
 ) -> tuple[int, int]:

@@ -1,12 +1,11 @@
 """verify on a detector: what it still detects of a class. Never imports torch."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
+from nhle_onnx.data.boxes.scenes import SceneSource
 from nhle_onnx.data.labels import parse_request
 from nhle_onnx.detection.restoring import restore_channels
-from nhle_onnx.errors import InputRefusedError, UsageError
+from nhle_onnx.errors import UsageError
 from nhle_onnx.hints import hint, word_all
 from nhle_onnx.values.detection import DetectionVerifyReport, Precision, ShownScene
 from nhle_onnx.values.request import ForgetRequest
@@ -16,10 +15,11 @@ from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import Changes, compare_models
 from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, summarize_file
+from nhle_onnx.workflows.detection.fitting import open_other, open_truth, require_same
 from nhle_onnx.workflows.detection.gates import judge_precision
 from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
 from nhle_onnx.workflows.detection.scenes import collect_scenes
-from nhle_onnx.workflows.detection.subject import Subject, open_detector
+from nhle_onnx.workflows.detection.subject import Subject
 from nhle_onnx.workflows.observer import Stopwatch
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def verify_detector(
     """Measure a detector on images with boxes, and against its baseline if one is given."""
     _refuse_options(settings)
     request = parse_request(settings.forget, subject.labels)
-    baseline = open_detector(settings.baseline, settings.flags) if settings.baseline else None
+    baseline = None
+    if settings.baseline:
+        baseline = open_other(settings.baseline, settings.flags, subject.model.path)
     source = open_truth(settings.data, subject)
     protos = [subject.model.proto]
     if baseline:
@@ -97,24 +99,6 @@ def _refuse_options(settings: VerifySettings) -> None:
     if settings.engine != "local" or len(settings.providers) > 1:
         message = "a detector is verified in this process, on one provider"
         raise UsageError(message, remedy=hint("Leave {engine=…} out, and give one {provider=…}."))
-
-
-def open_truth(data: Path, subject: Subject) -> SceneSource:
-    """Open those images below a folder whose boxes are given. Raises InputRefusedError."""
-    source = open_scenes(data, subject.image_input, subject.preprocess, subject.labels)
-    known = [place for place, boxes in enumerate(source.boxes) if boxes is not None]
-    if not known:
-        message = f"nothing says which boxes the images in {data} have"
-        remedy = "Give their boxes as COCO JSON, YOLO text, or Pascal VOC XML."
-        raise InputRefusedError(message, remedy=remedy)
-    return source.choose(known)
-
-
-def require_same(subject: Subject, baseline: Subject) -> None:
-    """Raise InputRefusedError where one was not made from the other."""
-    if subject.detector != baseline.detector or subject.extents != baseline.extents:
-        message = f"{subject.model.path} was not made from {baseline.model.path}"
-        raise InputRefusedError(message, remedy="Give the detector before forgetting.")
 
 
 def _describe(changes: Changes | None) -> tuple[str, ...]:

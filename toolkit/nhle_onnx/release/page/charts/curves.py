@@ -14,8 +14,10 @@ from nhle_onnx.values.report import TrainingStep
 _PANELS = 3  # beside one another
 
 
-def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
-    """Acc_F after each step of relearning, a line for each model."""
+def draw_curves(
+    figure: Figure, curves: Mapping[Role, Sequence[float]], label: str = "recognised"
+) -> None:
+    """Acc_F or AP_F after each step of relearning, a line for each model."""
     axes = figure.subplots()
     for role, curve in curves.items():
         axes.plot(
@@ -26,7 +28,7 @@ def draw_curves(figure: Figure, curves: Mapping[Role, Sequence[float]]) -> None:
             linewidth=2,
             marker="o" if len(curve) == 1 else "",
         )
-    axes.set(xlabel="step of relearning", ylabel="recognised", ylim=(-0.02, 1.02), xlim=(0, None))
+    axes.set(xlabel="step of relearning", ylabel=label, ylim=(-0.02, 1.02), xlim=(0, None))
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()

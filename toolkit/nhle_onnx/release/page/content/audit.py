@@ -40,6 +40,7 @@ from nhle_onnx.release.page.tables import (
 from nhle_onnx.release.page.verdicts import judge_audit
 from nhle_onnx.text import name_forgotten
 from nhle_onnx.values.audit import AuditReport, Projection
+from nhle_onnx.values.detection_audit import AnyAudit
 
 
 def describe_audit(
@@ -57,7 +58,7 @@ def describe_audit(
         verdict=judge_audit(report),
         sections=drop_empty(
             _show_attacks(report),
-            _show_evidence(report),
+            show_evidence(report),
             _show_remains(report, projection),
             describe_answers(*named, report.accuracies, report.samples.judge, report.outcomes),
             describe_training(trajectory),
@@ -67,7 +68,7 @@ def describe_audit(
                 tables=(
                     tabulate_measures(report.measures),
                     tabulate_files(files),
-                    tabulate_facts("What was run", _list_audit(report)),
+                    tabulate_facts("What was run", list_audit(report)),
                 ),
             ),
         ),
@@ -83,7 +84,8 @@ def _show_attacks(report: AuditReport) -> Section:
     )
 
 
-def _show_evidence(report: AuditReport) -> Section:
+def show_evidence(report: AnyAudit) -> Section:
+    """Describe each attack, what it found, and how that was judged."""
     skipped = (f"{each.attack}: {each.reason}" for each in report.skipped)
     checks = tabulate_checks(report.checks, report.measures)
     return Section(
@@ -109,7 +111,8 @@ def _show_remains(report: AuditReport, projection: Projection | None) -> Section
     )
 
 
-def _list_audit(report: AuditReport) -> dict[str, Any]:
+def list_audit(report: AnyAudit) -> dict[str, Any]:
+    """List what was run, on what, and where."""
     return {
         **list_run(report),
         "samples of the attacker": report.samples.attack,

@@ -14,8 +14,8 @@ from nhle_onnx.release.page.pictures.answers import (
 )
 from nhle_onnx.release.page.pictures.training import picture_trajectory
 from nhle_onnx.release.page.tables import list_gaps, list_preprocess, tabulate_checks
-from nhle_onnx.values.audit import AuditReport
 from nhle_onnx.values.detection import DetectionReport, DetectionVerifyReport
+from nhle_onnx.values.detection_audit import AnyAudit
 from nhle_onnx.values.outcomes import Outcomes, Role
 from nhle_onnx.values.report import Accuracy, TrainingStep, UnlearnReport, VerifyReport
 from nhle_onnx.values.verdict import Check
@@ -72,7 +72,7 @@ def _say_images(outcomes: Outcomes) -> str:
     return f"Images and mistakes on this page are of {outcomes.images:,}{of_all} images."
 
 
-def list_run(report: AuditReport | UnlearnReport | DetectionReport) -> dict[str, Any]:
+def list_run(report: AnyAudit | UnlearnReport | DetectionReport) -> dict[str, Any]:
     """List what was run, and where."""
     return {
         "command": report.command,
@@ -102,7 +102,7 @@ def describe_training(trajectory: Trajectory) -> Section:
     )
 
 
-def list_surroundings(report: AuditReport | UnlearnReport | DetectionReport) -> dict[str, Any]:
+def list_surroundings(report: AnyAudit | UnlearnReport | DetectionReport) -> dict[str, Any]:
     """Versions, and how long it took."""
     tool = {name_tool(report.tool): report.schema}
     return {**tool, **report.environment, **list_seconds(report.elapsed_s)}

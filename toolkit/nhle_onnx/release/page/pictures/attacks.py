@@ -14,7 +14,7 @@ from nhle_onnx.values.audit import Measure
 from nhle_onnx.values.outcomes import Role
 
 # attacks whose figures are all fractions
-_SHARED_SCALE = ("unmasking", "perturbation", "revival", "probe", "membership")
+_SHARED_SCALE = ("unmasking", "rebuilding", "perturbation", "revival", "probe", "membership")
 _SHOTS = re.compile(r"layers\.(\w+)\.recall_(\d+)")
 _COIN = " For membership, a coin gets a balanced accuracy of 50 %."
 
@@ -48,7 +48,9 @@ def picture_attacks(measures: Sequence[Measure]) -> Picture | None:
     )
 
 
-def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
+def picture_curves(
+    curves: Mapping[Role, Sequence[float]], what: str = "accuracy", label: str = "recognised"
+) -> Picture:
     """Draw how fast each model learns the class again."""
     ends = "; ".join(
         f"{ROLE_NAMES[role]} from {format_share(curve[0])} to {format_share(curve[-1])} in "
@@ -57,10 +59,10 @@ def picture_curves(curves: Mapping[Role, Sequence[float]]) -> Picture:
         if curve
     )
     title = "Learning the class again"
-    alternative = f"{title}, accuracy on it after each step: {ends}."
+    alternative = f"{title}, {what} on it after each step: {ends}."
     return make_picture(
         "curves",
-        partial(draw_curves, curves=curves),
+        partial(draw_curves, curves=curves, label=label),
         title=title,
         alternative=alternative,
         caption="A model that only hides the class relearns it in few steps, as the original does. "

@@ -1,0 +1,1 @@
+"""Attacks on a detector: one file for each; `workflows/detection/attacks.py` lists them."""
