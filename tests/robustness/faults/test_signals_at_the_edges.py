@@ -110,3 +110,49 @@ def test_no_temporary_file_is_left(
     code, _ = run(tmp_path, ["-c", MAKES_A_FILE.format(kill=kill), "probe"])
     assert code == (130 if number == signal.SIGINT else -number)
     assert not list(tmp_path.iterdir())
+
+
+LOSES_IT = """
+import os
+from pydantic import BaseModel, field_serializer
+from nhle_onnx.cli import main
+
+class Bundle(BaseModel):
+    content: str = "x"
+
+    @field_serializer("content")
+    def serialize(self, content):
+        os.kill(os.getpid(), {number})
+        return content
+
+@main.cli.command()
+def probe():
+    Bundle().model_dump_json()
+
+main.main()
+"""
+WHILE_IT_EXPLAINS = """
+import os
+from nhle_onnx.cli import main
+from nhle_onnx.errors import UsageError
+
+main._explain = lambda error: os.kill(os.getpid(), {number})
+
+@main.cli.command()
+def probe():
+    raise UsageError("wrong", remedy="None.")
+
+main.main()
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("program", [LOSES_IT, WHILE_IT_EXPLAINS], ids=["lost", "explains"])
+def test_what_a_library_makes_of_one_is_no_bug(
+    tmp_path: Path, program: str, number: signal.Signals
+) -> None:
+    """Serializers in other languages raise an error of their own, without its cause."""
+    code, errors = run(tmp_path, ["-c", program.format(number=number.value), "probe"])
+    is_interrupt = number == signal.SIGINT
+    assert code == (130 if is_interrupt else -number)
+    assert errors.strip() == ("interrupted: nothing is half-written" if is_interrupt else "")

@@ -12,7 +12,13 @@ import click
 from nhle_onnx.cli.commands import Commands
 from nhle_onnx.cli.groups import CommandGroup
 from nhle_onnx.cli.log import close_log, log
-from nhle_onnx.cli.signals import Terminated, leave_signals, repeat_signal, take_signals
+from nhle_onnx.cli.signals import (
+    Terminated,
+    find_request,
+    leave_signals,
+    repeat_signal,
+    take_signals,
+)
 from nhle_onnx.cli.streams import require_written, secure_streams
 from nhle_onnx.errors import InputRefusedError, NhleOnnxError
 from nhle_onnx.graph.inputs import remember_inputs
@@ -69,21 +75,29 @@ def run(arguments: list[str] | None = None, *, as_program: bool = False) -> int:
     try:
         if as_program:
             take_signals()
-        with remember_inputs():
-            code = cli.main(arguments, standalone_mode=False, obj={"may_fork": as_program})
-        require_written()
-    except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - 1 means a failed gate
+        return _run(arguments, may_fork=as_program)
+    except (KeyboardInterrupt, Terminated) as error:
         return _end(error)
     finally:
         close_log()
         if as_program:
             leave_signals()
+
+
+def _run(arguments: list[str] | None, *, may_fork: bool) -> int:
+    """Run a command, and return the exit code. A signal may also come while an error is shown."""
+    try:
+        with remember_inputs():
+            code = cli.main(arguments, standalone_mode=False, obj={"may_fork": may_fork})
+        require_written()
+    except Exception as error:  # noqa: BLE001 - 1 means a failed gate
+        return _end(error)
     return code if isinstance(code, int) else 0
 
 
 def _end(error: BaseException) -> int:
     """Show why the program ends, and return its exit code."""
-    match _find_request(error):
+    match find_request(error):
         case Terminated(number=number):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)  # as whoever sent it expects
@@ -92,13 +106,6 @@ def _end(error: BaseException) -> int:
             _show("interrupted: nothing is half-written")
             return _INTERRUPTED
     return _explain(error)
-
-
-def _find_request(error: BaseException | None) -> BaseException | None:
-    """Return the signal behind an error: extension modules turn it into an error of their own."""
-    while error and not isinstance(error, KeyboardInterrupt | Terminated | click.Abort):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _explain(error: BaseException) -> int:

@@ -14,6 +14,9 @@ _SIGNALS = [
 _INDIVISIBLE = frozenset({"importlib._bootstrap", "_frozen_importlib", "tempfile"})
 
 
+_raised: list[BaseException] = []
+
+
 class Terminated(BaseException):
     """A signal asks this process to end, which it does after removing what it left for a while."""
 
@@ -34,16 +37,27 @@ def leave_signals() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is _heed:
             signal.signal(number, signal.SIG_DFL)
+    _raised.clear()
+
+
+def find_request(error: BaseException) -> BaseException:
+    """Return the signal behind an error, or the error itself. Extension modules turn what is raised
+    into an error of their own, some without its cause.
+    """
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    signals = [each for each in causes if isinstance(each, KeyboardInterrupt | Terminated)]
+    return next(iter([*signals, *_raised]), error)
 
 
 def _heed(number: int, frame: FrameType | None) -> None:
     """Raise, once the modules that must not be disturbed have done their work."""
     if _is_indivisible(frame):
         _send_again(number)
-    elif number == signal.SIGINT:
-        raise KeyboardInterrupt
     else:
-        raise Terminated(number)
+        _raised.append(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
+        raise _raised[-1]
 
 
 def _is_indivisible(frame: FrameType | None) -> bool:
