@@ -5,23 +5,35 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper
 
 from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.graph.validation.operators import read_declarations
 from nhle_onnx.hints import word
 from nhle_onnx.lowering.weights import check_operators
 from nhle_onnx.values.model import OnnxModel
 from support.graphs import MICROSOFT, make_model, make_node
 
 WEIGHT = np.ones((4, 3), np.float32)
-PACKED = {"K": 32, "N": 4, "bits": 4, "block_size": 32}
+PACKED = {"K": 32, "N": 4, "block_size": 32, "quant_type": 1}
+PLAIN = {AttributeProto.INT: 1, AttributeProto.FLOAT: 1.0, AttributeProto.INTS: [1]}
 
 
 def save(folder: Path, model: ModelProto) -> OnnxModel:
     onnx.save(model, folder / "model.onnx")
     return load_model(folder / "model.onnx")
+
+
+def complete(node: NodeProto) -> NodeProto:
+    """Add the inputs and attributes without which ONNX Runtime would not take the node."""
+    declared = read_declarations()[node.domain, node.op_type]
+    node.input.extend([node.input[0]] * (declared.least - len(node.input)))
+    for name in sorted(declared.required - {each.name for each in node.attribute}):
+        kind = declared.attributes[name]
+        node.attribute.append(helper.make_attribute(name, PLAIN[kind]))
+    return node
 
 
 def pack_head() -> ModelProto:
@@ -88,7 +100,7 @@ def test_heads_in_the_way(model: ModelProto, reason: str, remedy: str, tmp_path:
 )
 def test_operators_in_the_way_of_training_alone(op_type: str, remedy: str, tmp_path: Path) -> None:
     """The head needs none of them: `cwm` works, and is offered."""
-    node = make_node(op_type, "x", "h", domain=MICROSOFT)
+    node = complete(make_node(op_type, "x", "h", domain=MICROSOFT))
     model = make_model(
         [node, make_node("MatMul", "h w", "y")], {"x": ["n", 4]}, {"y": ["n", 3]}, {"w": WEIGHT}
     )

@@ -32,7 +32,7 @@ def list_operator_faults(model: ModelProto) -> Iterator[str]:
         and (message.domain, message.op_type) not in local
         and not onnx.defs.has(message.op_type, message.domain)
     ]
-    declared = _read_declarations() if foreign else {}
+    declared = read_declarations() if foreign else {}
     for node in foreign:
         key = (node.domain, node.op_type)
         found = declared.get(key) or _find_namesake(node.op_type, model)
@@ -40,7 +40,7 @@ def list_operator_faults(model: ModelProto) -> Iterator[str]:
             yield from _compare(node, found)
 
 
-def _read_declarations() -> dict[_Key, Declaration]:
+def read_declarations() -> dict[_Key, Declaration]:
     """Return what ONNX Runtime declares of each operator that it knows, by domain and name."""
     # slow to import, and few models have such a node
     from onnxruntime.capi import onnxruntime_pybind11_state as native  # noqa: PLC0415
