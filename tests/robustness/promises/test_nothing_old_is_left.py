@@ -127,6 +127,6 @@ def test_the_audit_names_what_no_output_needs(
     data = lenet_copy.with_name("few.npz")
     samples = np.load(EVALUATION)
     np.savez(data, x=samples["x"][::20], y=samples["y"][::20])
-    flags = ("--forget", 3, "--data", data, "--effort", "fast", "--json")
+    flags = ("--forget", 3, "--data", data, "--effort", "fast", "--repeats", 1, "--json")
     result = nhle("audit", lenet_copy, "--baseline", LENET, *flags)
     assert any("what no output needs" in note for note in json.loads(result.out)["notes"])

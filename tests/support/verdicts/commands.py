@@ -31,7 +31,7 @@ def _unlearn(shop: Workshop, *flags: object, model: Path = LENET) -> list[object
 
 
 def _audit(shop: Workshop, model: Path, *flags: object) -> list[object]:
-    given = ("--forget", 3, "--data", shop.write_samples(40), "--effort", "fast")
+    given = ("--forget", 3, "--data", shop.write_samples(40), "--effort", "fast", "--repeats", 1)
     return ["audit", model, "--baseline", LENET, *given, *flags]
 
 

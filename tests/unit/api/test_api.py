@@ -188,6 +188,7 @@ def test_audit_writes_the_page(tmp_path: Path) -> None:
         forget="Dress",
         data=tmp_path / "few.npz",
         effort="fast",
+        repeats=1,
         report=tmp_path / "audit.html",
     )
     assert report.accuracies["edited"].acc_f == 0.0
