@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
+import json
 from typing import Any
 
-from nhle_onnx.release.kit.results import measure_answers
-from nhle_onnx.values.kit import HostFigures, Kit, KitImages, KitModel
+from nhle_onnx.release.kit.results import list_device_checks, measure_answers
+from nhle_onnx.release.report import render_json
+from nhle_onnx.values.kit import Answer, HostFigures, Kit, KitImages, KitModel
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.settings.gates import DeviceLimits
 
@@ -46,3 +48,25 @@ def make_kit_with_files(folder: str) -> Kit:
         file=f"{folder}m.onnx", sha256=model, size_bytes=5, sidecars={"w.bin": weights}
     )
     return make_kit(model=stated, images=dataclasses.replace(kit.images, sha256=images))
+
+
+def write_result(kit: Kit, answers: tuple[Answer, ...] = ()) -> dict[str, Any]:
+    """Write what a device would; by default, it answers as the host."""
+    answers = answers or kit.expected
+    figures = measure_answers(kit, answers)
+    checks = list_device_checks(figures, kit.limits, kit.task)
+    text = render_json(kit)
+    return {
+        "schema": "nhle-onnx/device-result/v1", "runner": "verify.py", "measured_at": "now",
+        "model_sha256": kit.model.sha256,
+        "runtime": {"name": "onnxruntime", "version": "1", "providers": ["CPU"]},
+        "device": {"cores": 4}, "samples": kit.samples,
+        "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0},
+        **json.loads(render_json(figures)),
+        "verdict": {
+            "passed": all(check.passed for check in checks),
+            "checks": [dataclasses.asdict(check) for check in checks],
+        },
+        "predictions": list(answers),
+        "kit": {"sha256": hashlib.sha256(text.encode()).hexdigest(), "document": text},
+    }  # fmt: skip

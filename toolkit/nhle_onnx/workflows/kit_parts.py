@@ -70,54 +70,65 @@ def draft_kit(
     samples: KitSamples,
 ) -> Draft:
     """Describe a kit of images [N, ...], with the model's unchanged files."""
-    model, target = subject.model, subject.image_input
-    main, *sidecars = read_model_files(model).items()
-    file = f"{MODEL_FOLDER}/{to_printable(model.path.name)}"
+    described, data = _describe_model(subject.model)
     dtype = check_fed(subject)
-    encoded = encode_images(images, dtype)
-    before = None
-    if answers.before is not None:
-        before = measure_accuracy(answers.before, answers.classes, request)
+    data[IMAGES] = encode_images(images, dtype)
     kit = Kit(
         tool=TOOL,
-        model=KitModel(
-            file=file,
-            sha256=model.sha256,
-            size_bytes=model.size_bytes,
-            sidecars=dict(model.sidecars),
-        ),
+        model=described,
         output=output,
-        images=KitImages(
-            file=IMAGES,
-            sha256=hashlib.sha256(encoded).hexdigest(),
-            input=target.name,
-            dtype=dtype,
-            shape=target.sample_shape,
-            batch=target.batch or 1,
-        ),
+        images=_describe_images(subject.image_input, dtype, data[IMAGES]),
         labels=subject.labels,
         forget=request.forget,
         classes=tuple(answers.classes.tolist()),
         expected=tuple(None if each == NOTHING else each for each in answers.after.tolist()),
-        host=HostFigures(
-            runtime=f"onnxruntime {ort.__version__}",
-            provider="CPUExecutionProvider",
-            before=before,
-            after=measure_accuracy(answers.after, answers.classes, request),
-        ),
+        host=_measure_host(answers, request),
         limits=settings.limits,
         objects=answers.objects,
     )
     return Draft(
         kit=kit,
-        data={
-            file: main[1],
-            **{f"{MODEL_FOLDER}/{name}": content for name, content in sidecars},
-            IMAGES: encoded,
-        },
+        data=data,
         samples=samples,
-        model=model,
+        model=subject.model,
         baseline=baseline.model if baseline else None,
+    )
+
+
+def _describe_model(model: OnnxModel) -> tuple[KitModel, dict[str, bytes]]:
+    """Describe the model, and return its unchanged files by their names in the kit."""
+    main, *sidecars = read_model_files(model).items()
+    described = KitModel(
+        file=f"{MODEL_FOLDER}/{to_printable(model.path.name)}",
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
+        sidecars=dict(model.sidecars),
+    )
+    beside = {f"{MODEL_FOLDER}/{name}": content for name, content in sidecars}
+    return described, {described.file: main[1], **beside}
+
+
+def _describe_images(target: ImageInput, dtype: InputType, encoded: bytes) -> KitImages:
+    return KitImages(
+        file=IMAGES,
+        sha256=hashlib.sha256(encoded).hexdigest(),
+        input=target.name,
+        dtype=dtype,
+        shape=target.sample_shape,
+        batch=target.batch or 1,
+    )
+
+
+def _measure_host(answers: Answers, request: ForgetRequest) -> HostFigures:
+    """Measure what was answered here, by both models."""
+    before = None
+    if answers.before is not None:
+        before = measure_accuracy(answers.before, answers.classes, request)
+    return HostFigures(
+        runtime=f"onnxruntime {ort.__version__}",
+        provider="CPUExecutionProvider",
+        before=before,
+        after=measure_accuracy(answers.after, answers.classes, request),
     )
 
 

@@ -32,35 +32,12 @@ from nhle_onnx.release.kit.results import (
 )
 from nhle_onnx.release.kit.vendored import read_manifest, read_runner, read_web_file
 from nhle_onnx.release.report import render_json
-from nhle_onnx.values.kit import Kit
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import DeviceLimits
-from support.kits import CLASSES, EXPECTED, make_kit
+from support.kits import CLASSES, EXPECTED, make_kit, write_result
 
 Document = dict[str, Any]
-
-
-def write_result(kit: Kit, answers: tuple[int, ...] = EXPECTED) -> Document:
-    """As a device does."""
-    figures = measure_answers(kit, answers)
-    checks = list_device_checks(figures, kit.limits)
-    text = render_json(kit)
-    document: Document = {
-        "schema": "nhle-onnx/device-result/v1", "runner": "verify.py", "measured_at": "now",
-        "model_sha256": kit.model.sha256,
-        "runtime": {"name": "onnxruntime", "version": "1", "providers": ["CPU"]},
-        "device": {"cores": 4}, "samples": len(answers),
-        "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0},
-        **json.loads(render_json(figures)),
-        "verdict": {
-            "passed": all(check.passed for check in checks),
-            "checks": [dataclasses.asdict(check) for check in checks],
-        },
-        "predictions": list(answers),
-        "kit": {"sha256": hashlib.sha256(text.encode()).hexdigest(), "document": text},
-    }  # fmt: skip
-    return document
 
 
 @settings(max_examples=30)

@@ -1,7 +1,6 @@
 """A detector's kit as a value: three programs read tensors alike, and nothing can be changed."""
 
 import dataclasses
-import hashlib
 import importlib.util
 import json
 import re
@@ -18,7 +17,6 @@ import pytest
 from nhle_onnx.detection.reading import list_detections, read_answers
 from nhle_onnx.release.kit.results import (
     judge_figures,
-    list_device_checks,
     measure_answers,
     parse_kit,
     parse_result,
@@ -31,7 +29,7 @@ from nhle_onnx.values.kit import Answer, Kit, KitObjects
 from nhle_onnx.values.report import Accuracy
 from nhle_onnx.verification.gates.objects import KNOWN
 from nhle_onnx.workflows.detection.measure import find_detected
-from support.kits import make_kit
+from support.kits import make_kit, write_result
 
 ANCHORS, CLASSES, SIDES = 60, 3, 4
 PLACES = (0, 0, 0, 1, 1, 2)
@@ -55,26 +53,6 @@ def make_object_kit(**changes: Any) -> Kit:  # noqa: ANN401 - fields of any type
     kit = make_kit(before=BEFORE, **fields)
     after = measure_answers(kit, kit.expected).after
     return dataclasses.replace(kit, host=dataclasses.replace(kit.host, after=after))
-
-
-def write_result(kit: Kit, answers: tuple[Answer, ...] = EXPECTED) -> dict[str, Any]:
-    figures = measure_answers(kit, answers)
-    checks = list_device_checks(figures, kit.limits, kit.task)
-    text = render_json(kit)
-    return {
-        "schema": "nhle-onnx/device-result/v1", "runner": "verify.py", "measured_at": "now",
-        "model_sha256": kit.model.sha256,
-        "runtime": {"name": "onnxruntime", "version": "1", "providers": ["CPU"]},
-        "device": {"cores": 4}, "samples": 3,
-        "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0},
-        **json.loads(render_json(figures)),
-        "verdict": {
-            "passed": all(check.passed for check in checks),
-            "checks": [dataclasses.asdict(check) for check in checks],
-        },
-        "predictions": list(answers),
-        "kit": {"sha256": hashlib.sha256(text.encode()).hexdigest(), "document": text},
-    }  # fmt: skip
 
 
 def test_a_result_about_objects_reads_back() -> None:

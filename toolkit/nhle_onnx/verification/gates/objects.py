@@ -9,6 +9,7 @@ from nhle_onnx.values.counts import ClassCounts
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.gates import Limits
 from nhle_onnx.values.verdict import Check, Evidence
+from nhle_onnx.verification.gates.retained import explain_lost
 from nhle_onnx.verification.gates.terms import NO_BASELINE
 from nhle_onnx.verification.intervals import count_needed, describe_change, describe_share
 
@@ -66,7 +67,7 @@ def _judge_others(
     if before and objects:
         was = _add_up(before, request.retained)[0] / objects
         value, evidence = now / objects - was, describe_change(was, now / objects, objects)
-        gap = _explain_lost(evidence, limits)
+        gap = explain_lost(limits, evidence, "objects")
     return Check(
         name="delta_detected_r",
         value=value,
@@ -92,14 +93,4 @@ def _explain_few(evidence: Evidence, limits: Limits) -> str:
         f"{evidence.images} objects cannot rule out that {format_percent(evidence.bound)} of them "
         f"are still detected: about {count_needed(allowed)} are enough; give more, or a larger "
         "{max_uncertainty}"
-    )
-
-
-def _explain_lost(evidence: Evidence, limits: Limits) -> str:
-    if evidence.bound >= -limits.max_acc_r_drop - limits.max_uncertainty:
-        return ""
-    return hint(
-        f"{evidence.images} objects of retained classes cannot rule out that "
-        f"{format_percent(-evidence.bound, 1)} of them are lost: give {{data}} with more, or a "
-        "larger {max_uncertainty}"
     )

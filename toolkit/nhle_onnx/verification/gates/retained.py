@@ -19,7 +19,7 @@ def judge_retained(terms: Terms, counted: Counted) -> list[Check]:
         gap = gap or NO_BASELINE
     elif any(counted.after.total[index] for index in retained):
         value, evidence = _measure_change(counted.before, counted.after, retained)
-        gap = gap or _explain_few(limits, evidence)
+        gap = gap or explain_lost(limits, evidence)
     return [
         Check(
             name="delta_acc_r",
@@ -42,12 +42,12 @@ def _measure_change(
     return now - was, describe_change(was, now, distinct)
 
 
-def _explain_few(limits: Limits, evidence: Evidence) -> str:
-    """Explain why the images of retained classes are not enough; empty if they are."""
+def explain_lost(limits: Limits, evidence: Evidence, samples: str = "images") -> str:
+    """Explain why the samples of retained classes are not enough; empty if they are."""
     if evidence.bound >= -limits.max_acc_r_drop - limits.max_uncertainty:
         return ""
     return hint(
-        f"{evidence.images} images of retained classes cannot rule out that "
+        f"{evidence.images} {samples} of retained classes cannot rule out that "
         f"{format_percent(-evidence.bound, 1)} of them are lost: give {{data}} with more, or a "
         "larger {max_uncertainty}"
     )
