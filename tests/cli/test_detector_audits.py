@@ -1,13 +1,16 @@
 """An audit of a detector: what attackers bring back of a class, and how that is judged."""
 
 import json
+import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from onnxruntime.quantization import QuantFormat, quantize_static
 from PIL import Image
 from torch import Tensor
 
@@ -148,6 +151,44 @@ def test_what_has_no_features_is_not_brought_back(
     assert "AP_F, forgotten" in shown.out
     assert "rebuilding.ap_f" in shown.out
     assert "audit, forgetting 1 hat" in (tmp_path / "a.md").read_text("utf-8")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_detector_quantized_after_masking_is_judged_by_what_it_was_made_from(
+    nhle: Nhle, models: dict[str, Path], scenes: Path, tmp_path: Path
+) -> None:
+    """Channel by channel, a masked channel gets a scale at which the original's is lost."""
+    logging.getLogger().setLevel(logging.ERROR)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(CONFIG), "utf-8")
+    quantized = {name: quantize(models[name], tmp_path) for name in ("original", "masked")}
+    named = ("--forget", HAT, "--data", scenes)
+    for baseline in (models["original"], quantized["original"]):
+        found = nhle("verify", quantized["masked"], "--baseline", baseline, *named, "--json")
+        assert found.code == 1, found.err
+        report = json.loads(found.out)
+        assert report["after"]["ap_f"] == 0
+        assert report["before"]["ap_f"] > 0.9
+        assert report["unmasked"]["ap_f"] == pytest.approx(report["before"]["ap_f"], abs=0.05)
+    flags = ("--baseline", models["original"], *named)
+    audited = nhle("audit", quantized["masked"], *flags, "--effort", "fast", "--json")
+    _, measures, _ = read(audited.out)
+    assert measures["unmasking.ap_f"]["edited"] > 0.9
+    kit = nhle("kit", quantized["masked"], *flags, "--out", tmp_path / "kit.zip")
+    assert kit.code in {0, 6}, kit.err  # 6: so few objects prove little
+
+
+def quantize(model: Path, folder: Path) -> Path:
+    """Quantize its convolutions channel by channel, by the range of noise."""
+    shape = (1, 3, EXTENT, EXTENT)
+    generator = np.random.default_rng(0)
+    name = onnx.load(model).graph.input[0].name
+    noise = iter([{name: generator.random(shape, np.float32)} for _ in range(4)])
+    path = folder / f"{model.stem}.int8.onnx"
+    quantize_static(
+        model, path, SimpleNamespace(get_next=lambda: next(noise, None)), per_channel=True,
+        quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv"],
+    )  # fmt: skip
+    return path
 
 
 def test_scenes_without_the_class_judge_nothing(

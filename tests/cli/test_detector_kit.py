@@ -19,7 +19,7 @@ from nhle_onnx.data.boxes.scenes import open_scenes
 from nhle_onnx.detection.reading import list_detections
 from nhle_onnx.release.kit import page
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.workflows.detection.measure import SHOWN_SCORE, open_reader, read_images
+from nhle_onnx.workflows.detection.measure import SHOWN_SCORE, open_reader
 from nhle_onnx.workflows.detection.subject import open_detector
 from support.assertions import assert_refused
 from support.detectors import CLASSES, EXTENT, Competing, Decoupled, export, with_suppression
@@ -91,7 +91,7 @@ def draw_scenes(case: Case) -> None:
         Image.fromarray(pixels).save(case.scenes / f"{place:02}.png")
     subject = open_detector(case.original, ModelFlags())
     source = open_scenes(case.scenes, subject.image_input, subject.preprocess, subject.labels)
-    answers = read_images(subject, open_reader(subject, "cpu", "exact"), source.read(), 8)
+    answers = open_reader(subject, "cpu", "exact").read(source.read(), 8)
     for place, found in enumerate(list_detections(answers)):
         seen = found.choose(found.scores >= SHOWN_SCORE)
         corners = seen.corners / EXTENT

@@ -66,3 +66,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def describe_node(op_type: str, name: str, outputs: Iterable[str]) -> str:
     """Name a node of a graph by its operator and name or, without a name, by what it computes."""
     return f"{op_type} {name}" if name else f"the {op_type} that computes {', '.join(outputs)}"
+
+
+def explain_lost(part: str, index: int) -> str:
+    """Say why a class's row or channel could not be put back."""
+    return (
+        f"the baseline's {part} of class {index} does not fit the scale that quantization gave "
+        "the masked one, so it cannot be put back: judge the file before quantization"
+    )

@@ -50,8 +50,8 @@ def measure(path: Path, scenes: Path) -> Precision:
     """Measure the average precision of the ONNX file in ONNX Runtime."""
     subject = open_detector(path, ModelFlags())
     source = open_scenes(scenes, subject.image_input, subject.preprocess, subject.labels)
-    session = open_reader(subject, "cpu", "exact")
-    answers = detect(subject, [session], source, ignore_batch)[0]
+    reader = open_reader(subject, "cpu", "exact")
+    answers = detect([reader], source, ignore_batch)[0]
     truth = [boxes for boxes in source.boxes if boxes is not None]
     request = ForgetRequest(forget=(0,), num_classes=len(subject.labels))
     return judge(subject, answers, truth, request)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto
 
-from nhle_onnx.graph.head.head import Head, average_features
+from nhle_onnx.graph.head.feature_tensors import average_features
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.subgraph import expose_tensors
 from nhle_onnx.runtime.session import open_session

@@ -16,5 +16,16 @@ def restore_channels(
     """
     restored = deepcopy(edited)
     for ours, theirs in zip(detector.layers, (source or detector).layers, strict=True):
-        Head(restored, ours.head).write_rows(Head(original, theirs.head).own_rows)
+        Head(restored, ours.head).take_rows(Head(original, theirs.head))
     return restored
+
+
+def find_lost_channel(
+    restored: ModelProto, detector: Detector, original: ModelProto, source: Detector
+) -> int | None:
+    """Find a class whose channel could not be put back, or None: see `Head.find_lost`."""
+    for ours, theirs in zip(detector.layers, source.layers, strict=True):
+        lost = Head(restored, ours.head).find_lost(Head(original, theirs.head))
+        if lost is not None:
+            return lost
+    return None

@@ -1,6 +1,5 @@
 """Quantized tensors: their integers, and the real numbers that these stand for."""
 
-from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -10,7 +9,7 @@ from nhle_onnx.graph.element_types import get_range, is_quantized
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.packed import pack, unpack
 from nhle_onnx.graph.tensors import write_tensor
-from nhle_onnx.values.model import ClassifierHead, QuantParams
+from nhle_onnx.values.model import QuantParams
 
 Reals = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.floating]
@@ -63,7 +62,7 @@ def fits_scales(
     """Do as `fits_quant_params`, for a tensor of any type."""
     try:
         shape = _find_shape(index, name, params)
-        scale, zero_point = _spread(index, params, shape)
+        scale, zero_point = spread_params(index, params, shape)
         spread = np.broadcast_shapes(scale.shape, zero_point.shape, shape)
         return spread == shape and _are_positive(scale if needs_positive else np.abs(scale))
     except (
@@ -91,7 +90,7 @@ def has_range(index: GraphIndex, params: QuantParams) -> bool:
     if params.zero_point is not None and not is_quantized(tensors[params.zero_point].data_type):
         return False
     try:
-        scale, zero_point = _spread(index, params, ())
+        scale, zero_point = spread_params(index, params, ())
     except (ValueError, ZeroDivisionError):  # each has several numbers, or no number
         return False
     return scale.size == zero_point.size == 1 and _are_positive(scale)
@@ -103,7 +102,7 @@ def _are_positive(scale: Reals) -> bool:
 
 def express_reals(index: GraphIndex, numbers: Reals, params: QuantParams) -> Reals:
     """Return the real numbers that integers stand for."""
-    scale, zero_point = _spread(index, params, numbers.shape)
+    scale, zero_point = spread_params(index, params, numbers.shape)
     return (numbers - zero_point) * scale
 
 
@@ -112,35 +111,14 @@ def round_reals(index: GraphIndex, name: str, params: QuantParams, values: Numbe
     low, high = get_range(index.tensors[name].data_type)
     if params.packed_bits:
         high = 2**params.packed_bits - 1
-    scale, zero_point = _spread(index, params, values.shape)
+    scale, zero_point = spread_params(index, params, values.shape)
     numbers: Reals = np.clip(np.rint(values / scale + zero_point), low, high)
     return numbers
 
 
-def list_class_scales(index: GraphIndex, head: ClassifierHead) -> Iterator[tuple[str, int]]:
-    """List the tensors of scales and zero points that have numbers for each class, with the axis
-    that counts classes. Those with one number for all classes or for a block of them are left out.
-    """
-    for name, params, axis in (
-        (head.weight, head.weight_quant_params or head.weight_rounding, head.class_axis),
-        (head.bias, head.bias_quant_params, 0),
-    ):
-        if name is None or params is None:
-            continue
-        rank = len(index.tensors[name].dims)
-        for each in (*params.scales, *filter(None, [params.zero_point])):
-            if params.packed_bits:
-                yield each, 0
-                continue
-            shape = index.tensors[each].dims
-            is_along = len(shape) == 1 and (params.axis % rank == axis or name == head.bias)
-            if len(shape) == rank > 1 and shape[axis] == head.num_classes:
-                yield each, axis
-            elif is_along and shape[0] == head.num_classes:
-                yield each, 0
-
-
-def _spread(index: GraphIndex, params: QuantParams, shape: tuple[int, ...]) -> tuple[Reals, Reals]:
+def spread_params(
+    index: GraphIndex, params: QuantParams, shape: tuple[int, ...]
+) -> tuple[Reals, Reals]:
     """Return scale and zero point in shapes that broadcast to a tensor's."""
     if params.packed_bits:
         return _spread_packed(index, params, shape)
@@ -154,7 +132,7 @@ def _spread(index: GraphIndex, params: QuantParams, shape: tuple[int, ...]) -> t
 def _spread_packed(
     index: GraphIndex, params: QuantParams, shape: tuple[int, ...]
 ) -> tuple[Reals, Reals]:
-    """Do as `_spread`, for packed rows, whose zero points may be packed as well."""
+    """Do as `spread_params`, for packed rows, whose zero points may be packed as well."""
     rows, width = shape
     blocks = -(-width // params.block_size)
     scale = _read(index, params.scales[0]).reshape(rows, blocks)

@@ -7,6 +7,7 @@ from onnx import ModelProto
 
 from nhle_onnx.data.labels import parse_request
 from nhle_onnx.graph.head.head import Head
+from nhle_onnx.text import explain_lost
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.verify import VerifySettings
 from nhle_onnx.verification.changes import Changes, compare_models
@@ -95,10 +96,7 @@ def _compare(baseline: Classifier, classifier: Classifier) -> Baseline:
         lost = Head(restored, classifier.head).find_lost(original)
         if lost is not None:
             restored = None
-            misfit = (
-                f"the baseline's row of class {lost} does not fit the scale that quantization gave "
-                "the masked one, so it cannot be put back: judge the file before quantization"
-            )
+            misfit = explain_lost("row", lost)
     else:
         misfit = (
             f"the baseline's head reads {theirs} features and the model's {ours}, so it cannot be "

@@ -13,8 +13,9 @@ from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.external import split_files
 from nhle_onnx.graph.fixed_inputs import free_inputs
 from nhle_onnx.graph.head.drop import drop_classes
+from nhle_onnx.graph.head.feature_tensors import average_features
 from nhle_onnx.graph.head.find import find_head
-from nhle_onnx.graph.head.head import Head, average_features
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.head.real_values import with_real_values
 from nhle_onnx.graph.save import write_files
 from nhle_onnx.graph.subgraph import expose_tensors

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto
 
-from nhle_onnx.graph.head.feature_tensors import list_feature_tensors
-from nhle_onnx.graph.head.head import average_features
+from nhle_onnx.graph.head.feature_tensors import average_features, list_feature_tensors
 from nhle_onnx.values.model import ClassifierHead
 from support.graphs import make_model
 from support.head_forms import node

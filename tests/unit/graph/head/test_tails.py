@@ -11,8 +11,9 @@ import pytest
 from onnx import ModelProto
 
 from nhle_onnx.errors import UnsupportedModelError
+from nhle_onnx.graph.head.feature_tensors import average_features
 from nhle_onnx.graph.head.find import find_head, list_other_heads
-from nhle_onnx.graph.head.head import Head, average_features
+from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.subgraph import expose_tensors, with_output
 from nhle_onnx.hints import word
 from nhle_onnx.values.model import OnnxModel

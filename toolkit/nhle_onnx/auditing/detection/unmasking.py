@@ -1,27 +1,32 @@
 """Unmasking: the original's class channels, put on the features of each detector."""
 
+from nhle_onnx.auditing.context import CannotRunError
 from nhle_onnx.auditing.detection.context import DetectorContext, DetectorTarget
 from nhle_onnx.auditing.measures import make_measure
-from nhle_onnx.detection.restoring import restore_channels
+from nhle_onnx.detection.restoring import find_lost_channel, restore_channels
 from nhle_onnx.graph.head.head import Head
+from nhle_onnx.text import explain_lost
 from nhle_onnx.values.audit import Measure
 
 
 def attack_by_unmasking(context: DetectorContext) -> tuple[Measure, ...]:
-    """Attack with the original's class channels. No image was needed, so all are for judging."""
+    """Attack with the original's class channels. No image was needed, so all are for judging.
+
+    Raises CannotRunError where they cannot be put back in the edited detector.
+    """
     original = context.targets["original"]
     everything = range(len(context.shown))
-    found = {
-        role: context.measure(
-            role,
-            restore_channels(
-                target.model.proto, target.detector, original.model.proto, original.detector
-            ),
-            everything,
-        ).ap_f
-        for role, target in context.targets.items()
-        if _fits(target, original)
-    }
+    found = {}
+    for role, target in context.targets.items():
+        if not _fits(target, original):
+            continue
+        files = (target.model.proto, target.detector, original.model.proto, original.detector)
+        restored = restore_channels(*files)
+        lost = find_lost_channel(restored, *files[1:])
+        if lost is None:
+            found[role] = context.measure(role, restored, everything).ap_f
+        elif role == "edited":
+            raise CannotRunError(explain_lost("channel", lost), leaves_gap=True)
     title = "AP_F with the original's class channels"
     return (make_measure("unmasking", "ap_f", title, found, places=False),)
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, checker, numpy_helper
 
 from nhle_onnx.errors import UnsupportedModelError, first_line
+from nhle_onnx.graph.head.row_scales import list_class_scales
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import list_class_scales
 from nhle_onnx.graph.subgraph import list_behind
 from nhle_onnx.graph.tensors import MAX_PROTO_BYTES, measure_bytes
 from nhle_onnx.hints import hint

@@ -1,5 +1,7 @@
 """Which constants serve features alone, and so hold nothing of a class's row."""
 
+import numpy as np
+import numpy.typing as npt
 from onnx import ModelProto, NodeProto
 
 from nhle_onnx.graph.head.find import list_heads
@@ -38,3 +40,18 @@ def _leave_out(nodes: tuple[NodeProto, ...], others: tuple[NodeProto, ...]) -> l
 def _list_names(*nodes: NodeProto, outputs: bool = True) -> frozenset[str]:
     read = {name for node in nodes for name in list_read(node)}
     return frozenset(read | {name for node in nodes if outputs for name in node.output})
+
+
+def average_features(
+    features: npt.NDArray[np.float32], layout: ClassifierHead
+) -> npt.NDArray[np.float32]:
+    """Return features of any rank as [N, D], by their mean over a map or over positions."""
+    if "Conv" in layout.op or layout.logits_axis != -1:
+        pooled: npt.NDArray[np.float32] = features.reshape(
+            len(features), layout.feature_dim, -1
+        ).mean(2)
+        return pooled
+    averaged: npt.NDArray[np.float32] = features.reshape(
+        len(features), -1, layout.feature_dim
+    ).mean(1)
+    return averaged

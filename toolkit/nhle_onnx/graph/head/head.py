@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +11,16 @@ from onnx import ModelProto, TensorProto
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import ElementType, get_element_type
 from nhle_onnx.graph.head.bias import write_bias
+from nhle_onnx.graph.head.row_scales import copy_scales, fit_scales, measure_losses
 from nhle_onnx.graph.head.tie import undo_step
 from nhle_onnx.graph.index import GraphIndex
-from nhle_onnx.graph.quant_params import list_class_scales, read_numbers, write_numbers
+from nhle_onnx.graph.quant_params import read_numbers, write_numbers
 from nhle_onnx.values.model import ClassifierHead
 
 Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 _UINT4_BITS = 4
 _MOST_LOST = 0.5  # of a row's length; rounding to 4 bits loses less
-_TINY = 1e-30
 _ROUNDING_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
@@ -186,6 +185,10 @@ class Head:
 
     def write_rows(self, rows: HeadRows) -> None:
         """Write this layer's effective weights and biases, in place. Unused rows stay."""
+        self.write(*self._express(rows))
+
+    def _express(self, rows: HeadRows) -> StoredHead:
+        """Return what is to be stored for these effective weights and biases."""
         layout, places = self.layout, self.places
         weight, bias = self.read()
         moved = np.moveaxis(weight, layout.class_axis, 0).copy()
@@ -196,49 +199,42 @@ class Head:
         biases = bias.copy()
         given_bias = (rows.bias[classes] - places.offsets[classes]) / scales
         biases[own] = (given_bias / (layout.bias_scale or 1.0)).astype(bias.dtype)
-        self.write(np.moveaxis(moved, 0, layout.class_axis), biases)
+        return StoredHead(np.moveaxis(moved, 0, layout.class_axis), biases)
+
+    def take_rows(self, original: "Head") -> None:
+        """Write the original's rows of this layer, in place, with its scales where each row has its
+        own. Where these are missing, and quantization gave a masked row a scale that cannot hold
+        the original's, that row gets one that can.
+        """
+        rows, places = original.own_rows, self.places
+        own = places.rows[places.is_there]
+        copy_scales(self.index, self.layout, own, original.index)
+        self.write_rows(rows)
+        is_lost = (measure_losses(self.own_rows.weight, rows.weight) > _MOST_LOST) & places.is_there
+        if is_lost.any():
+            weight = self._express(rows).weight
+            fit_scales(self.index, self.layout, places.rows[is_lost], weight)
+            self.write_rows(rows)
 
     def restore(self, original: "Head") -> ModelProto:
-        """Return a copy of this model with the original's rows, and its scales where each class has
-        its own. What the copy then recognises of a forgotten class is in the features.
+        """Return a copy of this model with the original's rows. What the copy then recognises of a
+        forgotten class is in the features.
         """
         restored = copy_model(self.proto)
         undo_step(restored)
-        head, source = Head(restored, self.layout), original.index.tensors
-        scales = [list_class_scales(head.index, part) for part in self.layout.all_parts]
-        for name, _ in chain.from_iterable(scales):
-            own = head.index.tensors[name]
-            if name in source and own.dims == source[name].dims:
-                own.CopyFrom(source[name])
+        head = Head(restored, self.layout)
         ours, theirs = (
             [part.layout.feature_dim for part in each.parts] for each in (self, original)
         )
         if ours != theirs:
             return head.with_rows(original.rows)
-        for part, rows in zip(head.parts, original.parts, strict=True):
-            part.write_rows(rows.own_rows)
+        for part, source in zip(head.parts, original.parts, strict=True):
+            part.take_rows(source)
         return restored
 
     def find_lost(self, original: "Head") -> int | None:
         """Find the class whose row differs most from the original's, or None if all are close. The
         scale of a masked, quantized row may be too small to hold the original's weights.
         """
-        rows, theirs = self.rows.weight, original.rows.weight
-        lengths = np.linalg.norm(theirs, axis=1)
-        shares = np.linalg.norm(rows - theirs, axis=1) / np.maximum(lengths, _TINY)
+        shares = measure_losses(self.rows.weight, original.rows.weight)
         return int(shares.argmax()) if shares.max() > _MOST_LOST else None
-
-
-def average_features(
-    features: npt.NDArray[np.float32], layout: ClassifierHead
-) -> npt.NDArray[np.float32]:
-    """Return features of any rank as [N, D], by their mean over a map or over positions."""
-    if "Conv" in layout.op or layout.logits_axis != -1:
-        pooled: npt.NDArray[np.float32] = features.reshape(
-            len(features), layout.feature_dim, -1
-        ).mean(2)
-        return pooled
-    averaged: npt.NDArray[np.float32] = features.reshape(
-        len(features), -1, layout.feature_dim
-    ).mean(1)
-    return averaged

@@ -7,7 +7,7 @@ both, even one that saturates, and only their biases differ.
 import numpy as np
 
 from nhle_onnx.graph.head.head import Head
-from nhle_onnx.graph.quant_params import list_class_scales
+from nhle_onnx.graph.head.row_scales import lay_by_row, list_class_scales
 from nhle_onnx.graph.subgraph import list_ancestors
 from nhle_onnx.graph.tensors import write_tensor
 from nhle_onnx.graph.traversal import list_graphs
@@ -22,9 +22,7 @@ def adopt_scales(head: Head, source: int, target: int) -> tuple[str, ...]:
     changed = []
     for name, axis in list_class_scales(head.index, head.layout):
         values = head.index.read(name).astype(np.float64)
-        places = np.moveaxis(values, axis, 0)  # a view: writes reach `values`
-        if len(places) != head.layout.num_classes:  # rows of blocks, one after another
-            places = values.reshape(head.layout.num_classes, -1)
+        places = lay_by_row(values, axis, head.layout.num_classes)
         if np.array_equal(places[source], places[target]) or _serves_others(head, name):
             continue
         places[target] = places[source]

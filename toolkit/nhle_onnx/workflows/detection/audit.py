@@ -15,12 +15,11 @@ from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, list_environment, summarize_file
 from nhle_onnx.workflows.detection.audit_gates import judge_detector
 from nhle_onnx.workflows.detection.audit_inputs import Detectors, load_detectors, set_up
-from nhle_onnx.workflows.detection.measure import open_reader
+from nhle_onnx.workflows.detection.measure import Reader, open_reader
 from nhle_onnx.workflows.detection.scenes import collect_scenes
 from nhle_onnx.workflows.observer import Stopwatch
 
 if TYPE_CHECKING:
-    from nhle_onnx.runtime.session import Session
     from nhle_onnx.values.settings.audit import AuditSettings
 
 
@@ -75,7 +74,7 @@ def _make_report(
             source=str(settings.data),
         ),
         preprocess=original.preprocess,
-        provider=_open_reader(loaded, "edited").provider,
+        provider=_open_reader(loaded, "edited").session.provider,
         kernels=settings.kernels,
         device="",
         effort=settings.effort,
@@ -93,7 +92,7 @@ def _make_report(
     )
 
 
-def _open_reader(loaded: Detectors, role: Role) -> "Session":
+def _open_reader(loaded: Detectors, role: Role) -> Reader:
     settings = loaded.settings
     return open_reader(loaded.subjects[role], settings.provider, settings.kernels)
 
@@ -104,6 +103,5 @@ def _collect(loaded: Detectors) -> tuple[ShownScene, ...]:
     if not has_page(settings.page):
         return ()
     roles: tuple[Role, ...] = ("edited", "original")
-    sessions = {role: _open_reader(loaded, role) for role in roles}
-    edited = loaded.subjects["edited"]
-    return collect_scenes(edited, sessions, loaded.scenes, loaded.request, settings.shown)
+    readers = {role: _open_reader(loaded, role) for role in roles}
+    return collect_scenes(readers, loaded.scenes, loaded.request, settings.shown)

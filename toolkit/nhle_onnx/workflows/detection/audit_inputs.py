@@ -55,9 +55,9 @@ class Detectors(NamedTuple):
     ) -> list[Answers]:
         """Run a detector, or a changed form of it, on some scenes."""
         subject, settings = self.subjects[role], self.settings
-        session = measure.open_reader(subject, settings.provider, settings.kernels, proto)
+        reader = measure.open_reader(subject, settings.provider, settings.kernels, proto)
         on_batch = watch.report_samples if watch else lambda _done, _total: None
-        return measure.detect(subject, [session], self.scenes.choose(places), on_batch)[0]
+        return measure.detect([reader], self.scenes.choose(places), on_batch)[0]
 
     def measure(self, role: Role, proto: ModelProto, places: Sequence[int]) -> Precision:
         """Measure a changed form of a detector on some scenes."""

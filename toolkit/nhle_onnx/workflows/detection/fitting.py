@@ -2,13 +2,22 @@
 
 from pathlib import Path
 
+from onnx import ModelProto
+
 from nhle_onnx.data.boxes.scenes import SceneSource, open_scenes
 from nhle_onnx.detection.find import has_boxes, may_detect
+from nhle_onnx.detection.restoring import find_lost_channel, restore_channels
 from nhle_onnx.errors import InputRefusedError
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.load import load_model
+from nhle_onnx.text import explain_lost
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.workflows.detection.subject import Subject, describe_detector
+
+_OTHER_FEATURES = (
+    "the baseline's class channels read other features than the model's, so they cannot be put "
+    "back: give the model that this one was made from"
+)
 
 
 def open_other(path: Path, flags: ModelFlags, beside: Path) -> Subject:
@@ -23,24 +32,43 @@ def open_other(path: Path, flags: ModelFlags, beside: Path) -> Subject:
 
 
 def require_same(subject: Subject, baseline: Subject) -> None:
-    """Raise InputRefusedError where one was not made from the other."""
-    if subject.detector != baseline.detector or subject.extents != baseline.extents:
+    """Raise InputRefusedError where one cannot have been made from the other."""
+    if _describe_form(subject) != _describe_form(baseline):
         message = f"{subject.model.path} was not made from {baseline.model.path}"
         raise InputRefusedError(message, remedy="Give the detector before forgetting.")
 
 
 def require_comparable(reference: Subject, original: Subject) -> None:
     """Raise InputRefusedError where a detector has other classes, locations or images."""
-    kinds = [
-        (each.detector.num_classes, each.extents, [layer.anchors for layer in each.detector.layers])
-        for each in (reference, original)
-    ]
-    if kinds[0] != kinds[1]:
+    if _describe_form(reference) != _describe_form(original):
         message = (
             f"{reference.model.path} has other classes, scales or images than {original.model.path}"
         )
         remedy = "Give a detector of the same form that was trained without the class."
         raise InputRefusedError(message, remedy=remedy)
+
+
+def put_back(subject: Subject, baseline: Subject) -> tuple[ModelProto | None, str]:
+    """Return a detector with its baseline's class channels; or None, and why they do not fit."""
+    ours, theirs = (
+        [(part.layout.feature_dim, part.layout.num_classes) for part in each.parts]
+        for each in (subject, baseline)
+    )
+    if ours != theirs:
+        return None, _OTHER_FEATURES
+    original = baseline.model.proto
+    restored = restore_channels(subject.model.proto, subject.detector, original, baseline.detector)
+    lost = find_lost_channel(restored, subject.detector, original, baseline.detector)
+    if lost is None:
+        return restored, ""
+    return None, explain_lost("channel", lost)
+
+
+def _describe_form(subject: Subject) -> tuple[object, ...]:
+    """Describe what detectors must have in common to be compared, in whatever numbers they are."""
+    target, detector = subject.image_input, subject.detector
+    anchors = [layer.anchors for layer in detector.layers]
+    return (detector.num_classes, target.dtype, target.sample_shape, target.layout, anchors)
 
 
 def open_truth(path: Path, subject: Subject) -> SceneSource:

@@ -1,6 +1,7 @@
 """The gates on a detector."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nhle_onnx.hints import hint
 from nhle_onnx.values.detection import Precision
@@ -19,8 +20,11 @@ def judge_precision(
     limits: Limits,
     *,
     judges_features: bool = True,
+    misfit: str = "",
 ) -> tuple[Check, ...]:
-    """Judge what is left of the forgotten classes, and what the others lost."""
+    """Judge what is left of the forgotten classes, and what the others lost. `misfit` says why the
+    baseline's class channels could not be put back.
+    """
     delta = subtract(after.map_r, before.map_r) if before else None
     checks = [
         _judge_forgotten("after.ap_f", after, limits.max_acc_f),
@@ -34,7 +38,8 @@ def judge_precision(
         ),
     ]
     if judges_features:
-        checks.append(_judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f))
+        left = _judge_forgotten("unmasked.ap_f", unmasked, limits.max_unmasked_acc_f)
+        checks.append(replace(left, gap=misfit or left.gap))
     known = before.ap_f if before else None
     gap = _explain_none(known, before, NO_IMAGES)
     checks.append(Check(name="before.ap_f", value=known, limit=KNOWN, better="higher", gap=gap))

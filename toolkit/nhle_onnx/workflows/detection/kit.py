@@ -139,7 +139,7 @@ def _answer(subject: Subject, images: Images, truth: list[Boxes]) -> Classes:
     """
     detector, target = subject.detector, subject.image_input
     batch = target.batch or 1
-    session = open_reader(subject, "cpu", "exact")
+    session = open_reader(subject, "cpu", "exact").session
     names = (detector.boxes.name, detector.scores.name)
     outputs = session.run_several(names, np.repeat(images, batch, axis=0), target, 1)
     boxes, scores = (output[::batch] for output in outputs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,33 +28,40 @@ _PIECE = 32  # images at once
 OnBatch = Callable[[int, int], None]
 
 
+class Reader(NamedTuple):
+    """A detector in a session that gives its tensors of boxes and scores."""
+
+    subject: Subject
+    session: Session
+
+    def read(self, images: np.ndarray, size: int) -> Answers:
+        """Run it on images [N, ...], so many at once."""
+        detector = self.subject.detector
+        names = (detector.boxes.name, detector.scores.name)
+        boxes, scores = self.session.run_several(names, images, self.subject.image_input, size)
+        return read_answers(detector, boxes, scores, self.subject.extents)
+
+
 def open_reader(
     subject: Subject, provider: Provider, kernels: Kernels, proto: ModelProto | None = None
-) -> Session:
-    """Open a session that gives the tensors of boxes and scores, of the model or an edited one."""
+) -> Reader:
+    """Open a session for the model, or for an edited form of it."""
     names = dict.fromkeys((subject.detector.boxes.name, subject.detector.scores.name))
-    return open_session(expose_tensors(proto or subject.model.proto, *names), provider, kernels)
-
-
-def read_images(subject: Subject, session: Session, images: np.ndarray, size: int) -> Answers:
-    """Run a detector on images [N, ...]."""
-    detector = subject.detector
-    names = (detector.boxes.name, detector.scores.name)
-    boxes, scores = session.run_several(names, images, subject.image_input, size)
-    return read_answers(detector, boxes, scores, subject.extents)
+    exposed = expose_tensors(proto or subject.model.proto, *names)
+    return Reader(subject, open_session(exposed, provider, kernels))
 
 
 def detect(
-    subject: Subject, sessions: Sequence[Session], source: SceneSource, on_batch: OnBatch
+    readers: Sequence[Reader], source: SceneSource, on_batch: OnBatch
 ) -> list[list[Answers]]:
     """Run detectors on all images of a source: for each detector, the answers in pieces."""
-    answers: list[list[Answers]] = [[] for _ in sessions]
+    answers: list[list[Answers]] = [[] for _ in readers]
     total = len(source.boxes)
     for start in range(0, total, _PIECE):
         piece = range(start, min(start + _PIECE, total))
         images = source.choose(piece).read()
-        for found, session in zip(answers, sessions, strict=True):
-            found.append(read_images(subject, session, images, _PIECE))
+        for found, reader in zip(answers, readers, strict=True):
+            found.append(reader.read(images, _PIECE))
         on_batch(piece.stop, total)
     return answers
 

@@ -15,7 +15,6 @@ from nhle_onnx.detection.reading import list_detections
 from nhle_onnx.errors import InputRefusedError, UnsupportedModelError
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import check_operators, check_weights, list_weights
-from nhle_onnx.runtime.session import Session
 from nhle_onnx.training.effort import describe_less
 from nhle_onnx.unlearning.channel_mask import list_own
 from nhle_onnx.values.boxes import Boxes, make_boxes
@@ -24,7 +23,7 @@ from nhle_onnx.values.report import SampleSummary
 from nhle_onnx.values.request import ForgetRequest
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
 from nhle_onnx.verification.gates.objects import KNOWN
-from nhle_onnx.workflows.detection.measure import detect, judge, open_reader, read_images
+from nhle_onnx.workflows.detection.measure import Reader, detect, judge, open_reader
 from nhle_onnx.workflows.detection.subject import Subject, name_outputs
 from nhle_onnx.workflows.observer import Stopwatch
 from nhle_onnx.workflows.output_checks import check_outputs
@@ -59,7 +58,7 @@ class DetectionPlan:
     anchor_boxes: tuple[Boxes, ...]
     evaluation: SceneSource
     samples: SampleSummary
-    session: Session
+    reader: Reader
     before: Precision
     notes: tuple[str, ...] = ()
 
@@ -77,17 +76,17 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
     check_outputs(settings, subject.model)
     if settings.also:
         name_outputs(subject)
-    session = open_reader(subject, settings.provider, settings.kernels)
+    reader = open_reader(subject, settings.provider, settings.kernels)
     with watch.stage("samples", "reading the samples"):
         root = settings.samples or find_samples(subject.model)
         source = _open(_choose_folder(root, SAMPLES), subject)
-        seen = _look(source, subject, session)
+        seen = _look(source, reader)
         forget, anchors, rest = _split(seen, request, settings.options.samples_per_class)
         _require_forget(source, forget, subject.labels[request.forget[0]])
         evaluation = _choose_evaluation(settings, root, source, rest, subject)
         given, anchor_notes = _open_anchors(settings, source, anchors, subject)
     with watch.stage("measure_before", "measuring the detector as given"):
-        answers = detect(subject, [session], evaluation, watch.report_samples)[0]
+        answers = detect([reader], evaluation, watch.report_samples)[0]
         truth = [boxes for boxes in evaluation.boxes if boxes is not None]
         before = judge(subject, answers, truth, request)
     if not settings.force_unknown:
@@ -111,7 +110,7 @@ def plan_detection(settings: UnlearnSettings, subject: Subject, watch: Stopwatch
             anchor_source=str(given.path),
             eval_source=str(evaluation.path),
         ),
-        session=session,
+        reader=reader,
         before=before,
         notes=(
             *describe_less(settings.options, resists=False),
@@ -184,17 +183,17 @@ def _open(path: Path, subject: Subject) -> SceneSource:
     return open_scenes(path, subject.image_input, subject.preprocess, subject.labels)
 
 
-def _look(source: SceneSource, subject: Subject, session: Session) -> tuple[Boxes, ...]:
+def _look(source: SceneSource, reader: Reader) -> tuple[Boxes, ...]:
     """Return each image's boxes: the given ones, else what the detector itself sees."""
     unknown = [place for place, boxes in enumerate(source.boxes) if boxes is None]
-    found = iter(_see(source.choose(unknown), subject, session))
+    found = iter(_see(source.choose(unknown), reader))
     return tuple(next(found) if boxes is None else boxes for boxes in source.boxes)
 
 
-def _see(source: SceneSource, subject: Subject, session: Session) -> list[Boxes]:
+def _see(source: SceneSource, reader: Reader) -> list[Boxes]:
     if not source.boxes:
         return []
-    answers = read_images(subject, session, source.read(), len(source.boxes))
+    answers = reader.read(source.read(), len(source.boxes))
     return [boxes.choose(boxes.scores >= _SEEN) for boxes in list_detections(answers)]
 
 

@@ -7,12 +7,11 @@ import numpy.typing as npt
 
 from nhle_onnx.data.boxes.scenes import SceneSource
 from nhle_onnx.detection.reading import list_detections
-from nhle_onnx.runtime.session import Session
 from nhle_onnx.values.boxes import Boxes, make_boxes
 from nhle_onnx.values.detection import ShownBox, ShownScene
 from nhle_onnx.values.outcomes import Role
 from nhle_onnx.values.request import ForgetRequest
-from nhle_onnx.workflows.detection.measure import SHOWN_SCORE, count_detected, detect
+from nhle_onnx.workflows.detection.measure import SHOWN_SCORE, Reader, count_detected, detect
 from nhle_onnx.workflows.detection.subject import Subject
 from nhle_onnx.workflows.outcomes import draw_images
 
@@ -23,8 +22,7 @@ _NOTHING = make_boxes([], [])
 
 
 def collect_scenes(
-    subject: Subject,
-    sessions: Mapping[Role, Session],
+    readers: Mapping[Role, Reader],
     source: SceneSource,
     request: ForgetRequest,
     shown: int,
@@ -40,8 +38,8 @@ def collect_scenes(
     ][:_MOST]
     if not places or not shown:
         return ()
-    chosen = source.choose(places)
-    found = _detect(subject, sessions, chosen)
+    subject, chosen = readers["edited"].subject, source.choose(places)
+    found = _detect(readers, chosen)
     order = _put_detected_first(found["edited"], chosen, request)[:shown]
     few = chosen.choose(order)
     pictures = draw_images(few.read(), subject.image_input, subject.preprocess, _EDGE)
@@ -56,13 +54,11 @@ def collect_scenes(
     )
 
 
-def _detect(
-    subject: Subject, sessions: Mapping[Role, Session], source: SceneSource
-) -> dict[Role, list[Boxes]]:
-    answers = detect(subject, [*sessions.values()], source, lambda _done, _total: None)
+def _detect(readers: Mapping[Role, Reader], source: SceneSource) -> dict[Role, list[Boxes]]:
+    answers = detect([*readers.values()], source, lambda _done, _total: None)
     return {
         role: [boxes for piece in pieces for boxes in list_detections(piece)]
-        for role, pieces in zip(sessions, answers, strict=True)
+        for role, pieces in zip(readers, answers, strict=True)
     }
 
 

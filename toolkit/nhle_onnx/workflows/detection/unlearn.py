@@ -30,7 +30,7 @@ from nhle_onnx.workflows.classifier import TOOL, list_environment
 from nhle_onnx.workflows.companions import list_beside
 from nhle_onnx.workflows.detection.conversion import convert_detector
 from nhle_onnx.workflows.detection.gates import judge_precision, judge_promises
-from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
+from nhle_onnx.workflows.detection.measure import Reader, detect, judge, open_reader
 from nhle_onnx.workflows.detection.plan import DetectionPlan
 from nhle_onnx.workflows.detection.scenes import collect_scenes
 from nhle_onnx.workflows.detection.subject import summarize
@@ -41,7 +41,6 @@ from nhle_onnx.workflows.unlearn import round_updates
 from nhle_onnx.workflows.unlearn_report import render_report
 
 if TYPE_CHECKING:
-    from nhle_onnx.runtime.session import Session
     from nhle_onnx.values.outcomes import Role
 
 _MAX_GROWTH_BYTES = 4096
@@ -102,7 +101,7 @@ def describe_detection_plan(plan: DetectionPlan) -> dict[str, Any]:
         "preprocess": plan.subject.preprocess,
         "method": plan.settings.options,
         "tensors": plan.names,
-        "provider": plan.session.provider,
+        "provider": plan.reader.session.provider,
         "before": plan.before,
         "would_write": [str(path) for path in plan.settings.outputs],
         "notes": word_all(plan.notes, plan.settings.wording),
@@ -143,12 +142,12 @@ def _measure(
     """Measure the edited model, and the same with the original's class channels."""
     subject, settings = plan.subject, plan.settings
     restored = restore_channels(edited, subject.detector, subject.model.proto)
-    sessions = [
+    readers = [
         open_reader(subject, settings.provider, settings.kernels, proto)
         for proto in (edited, restored)
     ]
     truth = [boxes for boxes in plan.evaluation.boxes if boxes is not None]
-    answers = detect(subject, sessions, plan.evaluation, watch.report_samples)
+    answers = detect(readers, plan.evaluation, watch.report_samples)
     after, unmasked = (judge(subject, each, truth, plan.request) for each in answers)
     return after, unmasked
 
@@ -159,8 +158,8 @@ def _collect(plan: DetectionPlan, edited: ModelProto) -> tuple[ShownScene, ...]:
     if not has_page(settings.page):
         return ()
     after = open_reader(subject, settings.provider, settings.kernels, edited)
-    sessions: dict[Role, Session] = {"original": plan.session, "edited": after}
-    return collect_scenes(subject, sessions, plan.evaluation, plan.request, settings.shown)
+    readers: dict[Role, Reader] = {"original": plan.reader, "edited": after}
+    return collect_scenes(readers, plan.evaluation, plan.request, settings.shown)
 
 
 def _make_report(
@@ -199,7 +198,7 @@ def _make_report(
         samples=plan.samples,
         preprocess=subject.preprocess,
         method=describe_method(plan.settings, _choose_mask(plan), training),
-        provider=plan.session.provider,
+        provider=plan.reader.session.provider,
         kernels=settings.kernels,
         device=training.device,
         before=plan.before,

@@ -1,10 +1,10 @@
 """verify on a detector: what it still detects of a class. Never imports torch."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nhle_onnx.data.boxes.scenes import SceneSource
 from nhle_onnx.data.labels import parse_request
-from nhle_onnx.detection.restoring import restore_channels
 from nhle_onnx.errors import UsageError
 from nhle_onnx.hints import hint, word_all
 from nhle_onnx.values.detection import DetectionVerifyReport, Precision, ShownScene
@@ -15,17 +15,14 @@ from nhle_onnx.verification.accuracy import subtract
 from nhle_onnx.verification.changes import Changes, compare_models
 from nhle_onnx.verification.gates.judge import word_checks
 from nhle_onnx.workflows.classifier import TOOL, summarize_file
-from nhle_onnx.workflows.detection.fitting import open_other, open_truth, require_same
+from nhle_onnx.workflows.detection.fitting import open_other, open_truth, put_back, require_same
 from nhle_onnx.workflows.detection.gates import judge_precision
-from nhle_onnx.workflows.detection.measure import detect, judge, open_reader
+from nhle_onnx.workflows.detection.measure import Reader, detect, judge, open_reader
 from nhle_onnx.workflows.detection.scenes import collect_scenes
 from nhle_onnx.workflows.detection.subject import Subject
 from nhle_onnx.workflows.observer import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from nhle_onnx.runtime.session import Session
     from nhle_onnx.values.outcomes import Role
 
 _OTHER_GRAPH = "the graph itself differs from the baseline's, not only its weights"
@@ -41,23 +38,16 @@ def verify_detector(
     if settings.baseline:
         baseline = open_other(settings.baseline, settings.flags, subject.model.path)
     source = open_truth(settings.data, subject)
-    protos = [subject.model.proto]
-    if baseline:
-        require_same(subject, baseline)
-        original = baseline.model.proto
-        protos += [original, restore_channels(subject.model.proto, baseline.detector, original)]
-    sessions = [
-        open_reader(subject, settings.providers[0], settings.kernels, proto) for proto in protos
-    ]
+    readers, misfit = _open_readers(settings, subject, baseline)
     truth = [boxes for boxes in source.boxes if boxes is not None]
     with watch.stage("measure", "measuring"):
-        answers = detect(subject, sessions, source, watch.report_samples)
+        answers = detect(readers, source, watch.report_samples)
         found = [judge(subject, each, truth, request) for each in answers]
     after = found[0]
-    before, unmasked = found[1:] or (None, None)
+    before, unmasked = (*found[1:], None, None)[:2]
     changes = compare_models(baseline.model.proto, subject.model.proto) if baseline else None
     notes = (*source.notes, *_describe(changes))
-    checks = judge_precision(after, before, unmasked, settings.limits)
+    checks = judge_precision(after, before, unmasked, settings.limits, misfit=misfit)
     return DetectionVerifyReport(
         tool=TOOL,
         model=summarize_file(subject.model),
@@ -66,7 +56,7 @@ def verify_detector(
         forget=request.forget,
         samples=len(truth),
         preprocess=subject.preprocess,
-        provider=sessions[0].provider,
+        provider=readers[0].session.provider,
         kernels=settings.kernels,
         before=before,
         after=after,
@@ -76,22 +66,37 @@ def verify_detector(
         elapsed_s=watch.elapsed_s,
         notes=word_all(notes, settings.wording),
         checks=word_checks(checks, settings.wording),
-        scenes=_collect(settings, subject, sessions, source, request),
+        scenes=_collect(settings, readers, source, request),
     )
+
+
+def _open_readers(
+    settings: VerifySettings, subject: Subject, baseline: Subject | None
+) -> tuple[list[Reader], str]:
+    """Open the model, its baseline, and the model with the baseline's class channels, if they can
+    be put back; else say why not.
+    """
+    where = (settings.providers[0], settings.kernels)
+    readers, misfit = [open_reader(subject, *where)], ""
+    if baseline:
+        require_same(subject, baseline)
+        readers.append(open_reader(baseline, *where))
+        restored, misfit = put_back(subject, baseline)
+        readers += [open_reader(subject, *where, restored)] if restored else []
+    return readers, misfit
 
 
 def _collect(
     settings: VerifySettings,
-    subject: Subject,
-    sessions: "Sequence[Session]",
+    readers: Sequence[Reader],
     source: SceneSource,
     request: ForgetRequest,
 ) -> tuple[ShownScene, ...]:
     """Collect scenes for a page, if one was asked for, by the model and its baseline."""
     if not has_page(settings.page):
         return ()
-    roles: dict[Role, Session] = dict(zip(("edited", "original"), sessions, strict=False))
-    return collect_scenes(subject, roles, source, request, settings.shown)
+    roles: dict[Role, Reader] = dict(zip(("edited", "original"), readers, strict=False))
+    return collect_scenes(roles, source, request, settings.shown)
 
 
 def _refuse_options(settings: VerifySettings) -> None:
