@@ -21,6 +21,7 @@ Array = npt.NDArray[np.floating]
 Floats = npt.NDArray[np.float64]
 _UINT4_BITS = 4
 _MOST_LOST = 0.5  # of a row's length; rounding to 4 bits loses less
+_SCALE_FITS = 0.02  # of a row's length; rounding to 8 bits loses less
 _ROUNDING_OPERATORS = {"QuantizeLinear", "DynamicQuantizeLinear"}
 
 
@@ -210,10 +211,10 @@ class Head:
         own = places.rows[places.is_there]
         copy_scales(self.index, self.layout, own, original.index)
         self.write_rows(rows)
-        is_lost = (measure_losses(self.own_rows.weight, rows.weight) > _MOST_LOST) & places.is_there
-        if is_lost.any():
+        is_off = (measure_losses(self.own_rows.weight, rows.weight) > _SCALE_FITS) & places.is_there
+        if is_off.any():
             weight = self._express(rows).weight
-            fit_scales(self.index, self.layout, places.rows[is_lost], weight)
+            fit_scales(self.index, self.layout, places.rows[is_off], weight)
             self.write_rows(rows)
 
     def restore(self, original: "Head") -> ModelProto:

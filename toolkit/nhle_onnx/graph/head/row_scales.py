@@ -77,7 +77,7 @@ def fit_scales(index: GraphIndex, head: ClassifierHead, rows: Rows, weight: Weig
         return
     listed = dict(list_row_scales(index, head))
     low, high = get_range(index.tensors[head.weight].data_type)
-    middle = (low + high) // 2
+    middle = (low + high + 1) // 2
     if params.zero_point in listed:
         _change_rows(index, listed, params.zero_point, rows, lambda old: np.full_like(old, middle))
     scale, zero_point = spread_params(index, params, weight.shape)
