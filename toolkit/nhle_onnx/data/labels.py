@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 from nhle_onnx.data.beside import find_beside
 from nhle_onnx.data.label_files import Labels, parse_lines, read_labels, read_table
+from nhle_onnx.data.model_metadata import list_metadata, read_metadata
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.data.processors.ultralytics import read_literal
 from nhle_onnx.errors import InputRefusedError, UsageError
@@ -33,7 +34,8 @@ def find_labels(
     model: OnnxModel, num_classes: int, given: Path | None, companions: Sequence[Path] = ()
 ) -> tuple[str, ...]:
     """Return the labels in class order: from the given file, the model's own report, a file beside
-    the model, the model's metadata, or files beside related models, such as the baseline.
+    the model, the model's metadata, or from related models, such as the baseline: files beside
+    them, or their metadata.
 
     Without any of these, the labels are the indices. Raises InputRefusedError for a file that does
     not name as many classes as the model has.
@@ -61,14 +63,18 @@ def _find(
     model: OnnxModel, num_classes: int, companions: Sequence[Path]
 ) -> tuple[str | None, Labels]:
     """Return the first place that names classes, and the labels there."""
-    if own := read_own_report(model):
-        path, report = own
+    if reported := read_own_report(model):
+        path, report = reported
         written = report.get("labels")
         if isinstance(written, list) and written:
             return str(path), tuple(map(str, written))
-    if found := _find_beside(model.path) or _read_metadata(model, num_classes):
+    own = list_metadata(model.proto)
+    if found := _find_beside(model.path) or _find_in(own, model.path, num_classes):
         return found
-    return next(filter(None, map(_find_beside, companions)), (None, ()))
+    for path in companions:
+        if found := _find_beside(path) or _find_in(read_metadata(path), path, num_classes):
+            return found
+    return None, ()
 
 
 def _find_beside(place: Path) -> tuple[str, Labels] | None:
@@ -78,18 +84,20 @@ def _find_beside(place: Path) -> tuple[str, Labels] | None:
     return None
 
 
-def _read_metadata(model: OnnxModel, num_classes: int) -> tuple[str, Labels] | None:
-    """Read labels from the model's metadata, as Ultralytics and others write them; other programs
-    use these keys for other things.
+def _find_in(
+    metadata: Mapping[str, str], path: Path, num_classes: int
+) -> tuple[str, Labels] | None:
+    """Find labels in the metadata of the model at `path`, as Ultralytics and others write them;
+    other programs use these keys for other things.
     """
-    for entry in model.proto.metadata_props:
-        if entry.key in _METADATA:
+    for key, value in metadata.items():
+        if key in _METADATA:
             try:
-                labels = read_table(_parse_value(entry.value))
+                labels = read_table(_parse_value(value))
             except (ValueError, TypeError, LookupError, AttributeError):
                 continue
             if len(labels) == num_classes:
-                return f"metadata {entry.key} of {model.path}", labels
+                return f"metadata {key} of {path}", labels
     return None
 
 

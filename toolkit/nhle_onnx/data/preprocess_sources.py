@@ -1,7 +1,7 @@
 """Where the preprocessing of a model is described. Nothing is guessed."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import floor
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nhle_onnx.data.beside import find_beside
+from nhle_onnx.data.model_metadata import list_metadata, read_metadata
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.data.presets import BY_NAME
 from nhle_onnx.data.processors import ultralytics
@@ -106,16 +107,21 @@ def _change_geometry(flags: PreprocessFlags, target: ImageInput) -> dict[str, An
 def _find_written(model: OnnxModel, companions: Sequence[Path]) -> Preprocess | None:
     if own := _read_reported(model):
         return own
-    if found := _find_beside(model.path):
+    if found := _find_beside(model.path) or _find_in(list_metadata(model.proto), model.path):
         return found
-    metadata = {entry.key: entry.value for entry in model.proto.metadata_props}
+    for path in companions:
+        if found := _find_beside(path) or _find_in(read_metadata(path), path):
+            return found
+    return None
+
+
+def _find_in(metadata: Mapping[str, str], path: Path) -> Preprocess | None:
+    """Find it in the metadata of the model at `path`."""
     if METADATA_KEY in metadata:
-        return _parse_text(metadata[METADATA_KEY], f"metadata {METADATA_KEY} of {model.path}")
+        return _parse_text(metadata[METADATA_KEY], f"metadata {METADATA_KEY} of {path}")
     if ultralytics.is_ultralytics(metadata):
-        return _guard(
-            lambda source: ultralytics.parse(metadata, source), f"metadata of {model.path}"
-        )
-    return next(filter(None, map(_find_beside, companions)), None)
+        return _guard(lambda source: ultralytics.parse(metadata, source), f"metadata of {path}")
+    return None
 
 
 def _find_beside(place: Path) -> Preprocess | None:

@@ -48,7 +48,7 @@ def open_classifier(path: Path, flags: ModelFlags, companions: Sequence[Path] = 
     it, or by models that it belongs to. Raises DetectorFoundError for a detector.
     """
     model = fix_inputs(load_model(path, max_elements=flags.max_elements), flags.constants)
-    if subject := find_subject(model, flags):
+    if subject := find_subject(model, flags, companions):
         raise DetectorFoundError(subject)
     head = find_head(model, output=flags.output)
     image_input = find_input(model, flags, companions)

@@ -49,8 +49,9 @@ def make_kit(settings: KitSettings, observer: Observer) -> KitReport:
     """Run the chosen images here, and write them with the model and the programs for a device."""
     check_writable(settings.out, force=settings.force)
     observer.start_stage("loading")
+    companions = (settings.baseline,) if settings.baseline else ()
     try:
-        classifier = open_classifier(settings.model, settings.flags)
+        classifier = open_classifier(settings.model, settings.flags, companions)
     except DetectorFoundError as found:
         return _pack(settings, draft_detector(settings, found.subject, observer), observer)
     return _pack(settings, _draft(settings, classifier, observer), observer)
@@ -94,7 +95,9 @@ def _draft(settings: KitSettings, classifier: Classifier, observer: Observer) ->
     _check_shown(settings, classifier)
     check_fed(classifier)
     request = parse_request(settings.forget, classifier.labels)
-    baseline = open_classifier(settings.baseline, settings.flags) if settings.baseline else None
+    baseline = None
+    if settings.baseline:
+        baseline = open_classifier(settings.baseline, settings.flags, (settings.model,))
     check_kept(settings, classifier, baseline)
     target = classifier.image_input
     source = open_samples(settings.data, target, classifier.preprocess, classifier.labels)

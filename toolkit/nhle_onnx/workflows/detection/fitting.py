@@ -28,7 +28,7 @@ def open_other(path: Path, flags: ModelFlags, beside: Path) -> Subject:
     if not (has_boxes(model) or may_detect(model)):
         message = f"{path} is not a detector, and {beside} is one"
         raise InputRefusedError(message, remedy="Give models of the same kind.")
-    return describe_detector(model, flags)
+    return describe_detector(model, flags, (beside,))
 
 
 def require_same(subject: Subject, baseline: Subject) -> None:

@@ -1,5 +1,6 @@
 """Opening a detector, the first step of every command on one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +48,19 @@ def open_detector(path: Path, flags: ModelFlags) -> Subject:
     )
 
 
-def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
-    """Find what a loaded detector consists of. Raises UnsupportedModelError."""
-    target = find_input(model, flags)
+def describe_detector(
+    model: OnnxModel, flags: ModelFlags, companions: Sequence[Path] = ()
+) -> Subject:
+    """Find what a loaded detector consists of, by itself or by models that it belongs to. Raises
+    UnsupportedModelError.
+    """
+    target = find_input(model, flags, companions)
     if target.layout is None:
         raise UnsupportedModelError(f"{model.path} is a detector whose input is not an image")
 
     def knows(count: int) -> bool:
         try:
-            found = find_labels(model, count, flags.labels)
+            found = find_labels(model, count, flags.labels, companions)
         except InputRefusedError:
             return False
         return found != tuple(map(str, range(count)))
@@ -65,8 +70,8 @@ def describe_detector(model: OnnxModel, flags: ModelFlags) -> Subject:
         model=model,
         detector=detector,
         image_input=target,
-        labels=find_labels(model, detector.num_classes, flags.labels),
-        preprocess=find_pixels(model, target, flags.preprocess),
+        labels=find_labels(model, detector.num_classes, flags.labels, companions),
+        preprocess=find_pixels(model, target, flags.preprocess, companions),
     )
 
 
@@ -92,7 +97,9 @@ class DetectorFoundError(UnsupportedModelError):
         self.subject = subject
 
 
-def find_subject(model: OnnxModel, flags: ModelFlags) -> Subject | None:
+def find_subject(
+    model: OnnxModel, flags: ModelFlags, companions: Sequence[Path] = ()
+) -> Subject | None:
     """Return a loaded model as a detector; None if it is not one.
 
     Raises UnsupportedModelError for one that is a detector beyond doubt, and cannot be read.
@@ -101,7 +108,7 @@ def find_subject(model: OnnxModel, flags: ModelFlags) -> Subject | None:
     if flags.output is not None or not (is_certain or may_detect(model)):
         return None
     try:
-        return describe_detector(model, flags)
+        return describe_detector(model, flags, companions)
     except UnsupportedModelError:
         if is_certain:
             raise
