@@ -25,6 +25,7 @@ CONFIG = {
     "rescale_factor": 1 / 255,
     "do_normalize": False,
 }
+YOLO = "models/yolo_tiny_fashion_scenes/model.onnx"
 CELL, CELLS = 8, EXTENT // 8
 HAT = 1
 
@@ -234,6 +235,21 @@ def test_options_without_a_meaning_yet_are_refused(
     found = nhle(*name_all(models, "masked", scenes), *flags)
     assert found.code == 4
     assert f"an audit of a detector {reason}" in found.err
+
+
+def test_inspect_tries_preprocessing_on_scenes(nhle: Nhle, tmp_path: Path) -> None:
+    shown = ("--data", "calibration_samples/fashion_scenes/evaluation", "--range", "0,255")
+    found = nhle("inspect", YOLO, *shown)
+    assert found.code == 0, found.err
+    tried = [line.split() for line in found.out.splitlines() if line.startswith("mean AP")]
+    values = [float(line[2]) for line in tried]
+    assert len(values) > 5
+    assert values == sorted(values, reverse=True)
+    assert found.out.splitlines()[-1] == "proposal --range 0,1 works better than what was found"
+    Image.new("RGB", (EXTENT, EXTENT)).save(tmp_path / "plain.png")
+    refused = nhle("inspect", YOLO, "--data", tmp_path)
+    assert refused.code == 3
+    assert "nothing says which boxes the images in" in refused.err
 
 
 def test_models_that_do_not_fit_are_refused(

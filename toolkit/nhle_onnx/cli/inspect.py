@@ -67,7 +67,7 @@ def _show(report: Any) -> None:
     for reason in report.reasons:
         show_line("reason", reason)
     if report.trials:
-        _show_trials(report.trials)
+        _show_trials(report.trials, "mean AP" if report.detector else "accuracy")
 
 
 def _describe_detector(detector: Any) -> str:
@@ -88,7 +88,7 @@ def _describe_detector(detector: Any) -> str:
     )
 
 
-def _show_trials(trials: Any) -> None:
+def _show_trials(trials: Any, measure: str) -> None:
     from nhle_onnx.cli.show import show_line
     from nhle_onnx.hints import word
 
@@ -96,6 +96,6 @@ def _show_trials(trials: Any) -> None:
         show_line("note", note)
     for trial in trials.tried:
         name = word(trial.options, "flags")
-        show_line("accuracy", f"{trial.accuracy:.4f} {name} ({trials.images} images)")
+        show_line(measure, f"{trial.accuracy:.4f} {name} ({trials.images} images)")
     if proposal := trials.proposal:
         show_line("proposal", f"{word(proposal.options, 'flags')} works better than what was found")

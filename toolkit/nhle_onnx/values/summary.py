@@ -31,7 +31,9 @@ class ModelSummary(FileSummary):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Options for preprocessing, and the mean accuracy over classes with them."""
+    """Options for preprocessing, and the mean accuracy over classes with them; of a detector, the
+    mean average precision.
+    """
 
     options: str
     accuracy: float

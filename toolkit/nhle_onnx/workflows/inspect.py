@@ -1,6 +1,7 @@
 """inspect: describes a model, and what can be done with it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ from nhle_onnx.data.model_input import find_input, find_pixels
 from nhle_onnx.data.own_report import read_dropped
 from nhle_onnx.data.presets import PRESETS
 from nhle_onnx.data.samples import open_samples
-from nhle_onnx.errors import UnsupportedModelError
 from nhle_onnx.graph.element_types import get_element_type
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.find import find_head
@@ -19,7 +19,6 @@ from nhle_onnx.graph.head.head import Head
 from nhle_onnx.graph.image_input import describe_axes
 from nhle_onnx.graph.load import load_model
 from nhle_onnx.graph.packed import measure_sizes
-from nhle_onnx.hints import hint
 from nhle_onnx.lowering.weights import (
     list_not_finite,
 )
@@ -33,10 +32,9 @@ from nhle_onnx.workflows.classifier import TOOL, Classifier, summarize_file
 from nhle_onnx.workflows.detection.inspect import list_operators, list_reasons
 from nhle_onnx.workflows.detection.plan import check_model
 from nhle_onnx.workflows.detection.subject import Subject, find_subject
+from nhle_onnx.workflows.detection.trials import try_on_scenes
 from nhle_onnx.workflows.methods import attempt, examine_training, promise_methods
 from nhle_onnx.workflows.trials import try_presets
-
-_VERIFY_INSTEAD = hint("Leave {data} out; verify measures what a detector detects in images.")
 
 
 def inspect_model(settings: InspectSettings) -> InspectReport:
@@ -51,10 +49,8 @@ def inspect_model(settings: InspectSettings) -> InspectReport:
     loaded = load_model(settings.model, max_elements=flags.max_elements)
     model = fix_inputs(loaded, flags.constants)
     if subject := attempt(lambda: find_subject(model, flags), reasons):
-        if settings.data:
-            message = f"{model.path} is a detector, whose preprocessing is not tried on images yet"
-            raise UnsupportedModelError(message, remedy=_VERIFY_INSTEAD)
-        return _inspect_detector(subject)
+        tried = try_on_scenes(settings.data, subject) if settings.data else None
+        return replace(_inspect_detector(subject), trials=tried)
     parts = _find_parts(model, flags, reasons)
     head, classifier = parts.head, None if reasons else parts.assemble(model)
     training = examine_training(model, head)

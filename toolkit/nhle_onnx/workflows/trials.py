@@ -1,6 +1,6 @@
 """Preprocessing tried on labelled images: as found, and by common presets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,8 +29,11 @@ def try_presets(
     """Measure accuracy on some images, as found and under each other preprocessing, best first."""
     chosen = np.unique(np.linspace(0, len(indices) - 1, _TRIED).astype(int)).tolist()
     places = [indices[index] for index in chosen]
+    candidates: Iterable[tuple[Hint, Preprocess | None]] = [(hint(AS_FOUND), None)]
+    if source.preprocess is not None:  # samples that are model inputs already stay as they are
+        candidates = list_candidates(classifier.preprocess, classifier.image_input)
     tried = []
-    for options, preprocess in _list_candidates(source.preprocess, classifier):
+    for options, preprocess in candidates:
         samples = open_samples(source.path, classifier.image_input, preprocess, classifier.labels)
         try:
             images = samples.read(places)
@@ -42,17 +45,12 @@ def try_presets(
     return Trials(images=len(places), tried=tuple(best), notes=source.notes)
 
 
-def _list_candidates(
-    used: Preprocess | None, classifier: Classifier
-) -> Iterator[tuple[Hint, Preprocess | None]]:
-    """List what to try, each once: as found, in other units, other orders, sizes, and presets; only
-    as they are for samples that are model inputs already.
-    """
-    if used is None:
-        yield hint(AS_FOUND), None
-        return
+def list_candidates(
+    found: Preprocess | None, target: ImageInput
+) -> Iterator[tuple[Hint, Preprocess]]:
+    """List what to try, each once: as found, in other units, other orders, sizes, and presets."""
     seen: set[Preprocess] = set()
-    for options, preprocess in _list_all(classifier.preprocess, classifier.image_input):
+    for options, preprocess in _list_all(found, target):
         same = replace(preprocess, source="")
         if same not in seen:
             seen.add(same)
