@@ -10,6 +10,8 @@ from nhle_onnx.graph.head.tie import undo_step
 from nhle_onnx.graph.index import GraphIndex
 from nhle_onnx.graph.tensors import list_tensors
 
+_READING = frozenset({"Cast", "DequantizeLinear", "Identity"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
@@ -73,11 +75,12 @@ def _strip(proto: ModelProto, added: Collection[str], original: ModelProto) -> b
 
 def _undo_added_bias(graph: GraphProto, added: Collection[str], original: GraphIndex) -> None:
     """Remove added tensors from their nodes, and Add nodes that were added for them."""
+    constants = _list_constants(original)
     for node in [node for node in graph.node if set(node.input) & set(added)]:
         kept = [name for name in node.input if name not in added]
         was = next((original.producers.get(name) for name in node.output), None)
         if was is not None and was.op_type == node.op_type:
-            kept = _put_back(node.input, added, was.input, original.tensors)
+            kept = _put_back(node.input, added, was.input, constants)
         elif node.op_type == "Add" and (producer := _find_producer(graph, kept)):
             producer.output[0] = node.output[0]
             graph.node.remove(node)
@@ -86,14 +89,28 @@ def _undo_added_bias(graph: GraphProto, added: Collection[str], original: GraphI
         node.input.extend(kept)
 
 
+def _list_constants(index: GraphIndex) -> set[str]:
+    """List tensors, and what is read from one under another name, in another type, or as the real
+    numbers that its integers stand for.
+    """
+    known = {*index.tensors}
+    for node in index.proto.graph.node:  # in the order in which they are computed
+        if node.op_type in _READING and known >= {*filter(None, node.input)}:
+            known.update(node.output)
+    return known
+
+
 def _put_back(
-    inputs: Sequence[str], added: Collection[str], originals: Sequence[str], tensors: Container[str]
+    inputs: Sequence[str],
+    added: Collection[str],
+    originals: Sequence[str],
+    constants: Container[str],
 ) -> list[str]:
     """Put the original's tensors back where added ones stand, and leave out what had no place."""
     places = originals[: len(inputs)]
     padded = [*places, *inputs[len(places) :]]
     return [
-        old if new in added and (not old or old in tensors) else new
+        old if new in added and (not old or old in constants) else new
         for old, new in zip(padded, inputs, strict=True)
         if old not in added
     ]

@@ -9,8 +9,24 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.graph.head.find import find_head
 from nhle_onnx.graph.head.head import Head
+from nhle_onnx.values.options import UnlearnOptions
+from nhle_onnx.values.request import ForgetRequest
+from nhle_onnx.verification.changes import compare_models
+from nhle_onnx.workflows.masking import mask_head
 from support.graphs import run_model
-from support.head_forms import BIAS, CLASSES, FLAT, Form, build, conv, layer, load, node
+from support.head_forms import (
+    BIAS,
+    CLASSES,
+    FEATURES,
+    FLAT,
+    WEIGHT,
+    Form,
+    build,
+    conv,
+    layer,
+    load,
+    node,
+)
 
 NEW = np.arange(CLASSES, dtype=np.float32)
 ALIASES = [node("Identity", "b", "i"), node("Cast", "i", "j", to=TensorProto.FLOAT)]
@@ -48,6 +64,7 @@ def test_a_bias_is_written_for_the_head_alone(
     head = find_head(model)
     Head(edited, head).write(Head(model.proto, head).read().weight, NEW)
     onnx.checker.check_model(edited, full_check=True)
+    assert compare_models(model.proto, edited).is_graph_same
     images = np.ones((2, *form.image), np.float32)
     was, now = (run_model(each, images) for each in (model.proto, edited))
     np.testing.assert_allclose(now[0] - was[0], [NEW - BIAS] * 2, atol=1e-5)
@@ -61,3 +78,24 @@ def test_a_bias_is_written_for_the_head_alone(
     assert held[added].shape == tuple(
         next(each.dims for each in proto.graph.initializer if each.name == head.bias)
     )
+
+
+def test_two_heads_that_share_whole_numbers_as_their_bias_are_masked(tmp_path: Path) -> None:
+    """Optimum stores equal biases once, as DeiT's two heads have before they are trained."""
+    whole = {"q": np.arange(CLASSES, dtype=np.int32), "s": np.array(0.5, np.float32)}
+    form = layer(
+        node("DequantizeLinear", "q s", "r"), node("Gemm", "x w r", "z"), node("Tanh", "x", "h"),
+        node("Gemm", "h v r", "u"), node("Add", "z u", "sum"), node("Mul", "sum s", "y"),
+        v=np.ascontiguousarray(WEIGHT[::-1].T), **whole,
+    )  # fmt: skip
+    model = load(form, tmp_path)
+    edited = ModelProto()
+    edited.CopyFrom(model.proto)
+    request = ForgetRequest(forget=(1,), num_classes=CLASSES)
+    mask_head(edited, find_head(model), request, UnlearnOptions())
+    changes = compare_models(model.proto, edited)
+    assert changes.is_graph_same
+    assert len(changes.added) == 1
+    images = np.random.default_rng(1).normal(size=(60, FEATURES)).astype(np.float32)
+    assert (run_model(model.proto, images)[0].argmax(1) == 1).any()
+    assert not (run_model(edited, images)[0].argmax(1) == 1).any()

@@ -66,8 +66,10 @@ def _add_bias(index: GraphIndex, head: ClassifierHead, bias: npt.NDArray[np.floa
         bias = bias.reshape(tuple(index.tensors[head.bias].dims))
     elif "Conv" not in head.op:
         bias = bias.reshape(-1, *[1] * (-head.logits_axis - 1))
-    if head.weight_quant_params is not None:
-        bias = bias.astype(np.float32)
+    params = head.bias_quant_params or head.weight_quant_params
+    if params is not None:  # its reals are of the type of their scale
+        known = [index.read(each) for each in params.scales if each in index.tensors]
+        bias = bias.astype(known[0].dtype if known else np.float32)
     proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(bias), name))
     if proto.ir_version < _FIRST_IR_WITHOUT_INPUTS:
         kind = helper.np_dtype_to_tensor_dtype(bias.dtype)
