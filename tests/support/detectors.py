@@ -89,6 +89,24 @@ class Fused(nn.Module):
         return torch.cat(rows, 1)
 
 
+class Maps(Fused):
+    """YOLOv5's form without decoding, as boards want it: a map of each scale."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        found = zip(self.heads, self.trunk(images), strict=True)
+        return tuple(
+            head(features).unflatten(1, (self.shapes, 5 + CLASSES)).permute(0, 1, 3, 4, 2)
+            for head, features in found
+        )
+
+
+class DecodedAndMaps(Maps):
+    """Both, as YOLOv5 exported them for years."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return (Fused.forward(self, images), *super().forward(images))
+
+
 class Objectness(nn.Module):
     """YOLOX's form: boxes, an objectness and classes from layers of their own."""
 

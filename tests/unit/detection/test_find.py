@@ -33,6 +33,7 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
     "decoupled": (detectors.Decoupled, ("output0",)),
     "summed": (detectors.Summed, ("output0",)),
     "fused": (detectors.Fused, ("output0",)),
+    "decoded and maps": (detectors.DecodedAndMaps, ("output0", "near", "far")),
     "objectness": (detectors.Objectness, ("output0",)),
     "competing": (detectors.Competing, PAIR),
     "competing logits": (lambda: detectors.Competing(logits=True), PAIR),
@@ -42,6 +43,7 @@ SCALES = {
     "decoupled": [((4, 4), 0, 1), ((2, 2), 16, 1)],
     "summed": [((4, 4), 0, 1), ((2, 2), 16, 1)],
     "fused": [((4, 4), 0, 1), ((4, 4), 16, 1), ((2, 2), 32, 1), ((2, 2), 36, 1)],
+    "decoded and maps": [((4, 4), 0, 1), ((4, 4), 16, 1), ((2, 2), 32, 1), ((2, 2), 36, 1)],
     "objectness": [((4, 4), 0, 1), ((2, 2), 16, 1)],
     "competing": [((4, 4), 0, 2), ((4, 4), 1, 2), ((2, 2), 32, 2), ((2, 2), 33, 2)],
     "competing logits": [((4, 4), 0, 2), ((4, 4), 1, 2), ((2, 2), 32, 2), ((2, 2), 33, 2)],
@@ -270,3 +272,29 @@ def test_quantized_logits_that_end_at_zero_are_followed(
     _, detector = find(tmp_path / "model.onnx")
     assert [layer.extents for layer in detector.layers] == [(4, 4), (2, 2)]
     assert detector.num_classes == CLASSES
+
+
+def test_maps_that_another_program_decodes_are_named_as_such(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = export(detectors.Maps(), tmp_path / "maps.onnx", ("near", "far"))
+    with pytest.raises(UnsupportedModelError) as raised:
+        find_subject(load_model(path), ModelFlags())
+    assert "whose boxes are computed outside of its graph" in raised.value.reason
+    assert "Export it with its boxes decoded" in str(raised.value.remedy)
+
+
+def test_maps_beside_decoded_boxes_lose_the_class_as_well(forms: dict[str, Path]) -> None:
+    path = forms["decoded and maps"]
+    subject = find_subject(load_model(path), ModelFlags())
+    assert subject is not None
+    edited = ModelProto()
+    edited.CopyFrom(subject.model.proto)
+    request = ForgetRequest(forget=(1,), num_classes=CLASSES)
+    mask = resolve_channel_mask("auto", subject.detector, has_steps=False)
+    mask_channels(edited, subject.detector, request, mask)
+    images = np.random.default_rng(2).random((4, 3, EXTENT, EXTENT), np.float32)
+    for maps in ort.InferenceSession(edited.SerializeToString()).run(
+        ["near", "far"], {"images": images}
+    ):
+        scores = 1 / (1 + np.exp(-np.asarray(maps)[..., 5:]))
+        assert scores[..., 1].max() < 0.001 < scores[..., 0].min()

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -36,6 +37,8 @@ _RANK = 3
 _BOX_NAME = re.compile(r"box|loc|coord|rect", re.IGNORECASE)
 _FEW = 2.0  # boxes in fractions of the image do not go far beyond it
 _ORDERED = 0.999
+_LOCATION_AXES = {2: 1, 3: 2, 4: 2}  # of a map without its batch axis: how many count locations
+_LEAST_GROWTH, _MOST_GROWTH = 3.0, 5.0  # of locations from one scale to the next
 
 
 def has_boxes(model: OnnxModel) -> bool:
@@ -49,9 +52,28 @@ def has_boxes(model: OnnxModel) -> bool:
 
 
 def may_detect(model: OnnxModel) -> bool:
-    """Whether a graph's only output may hold boxes with scores, as a classifier's does not."""
-    shapes = [_read_shape(value) for value in model.proto.graph.output]
-    return len(shapes) == 1 and len(shapes[0]) == _RANK and not _is_classifier(model)
+    """Whether a graph's only output of three axes may hold boxes with scores, as a classifier's
+    does not. Beside it, there may be the maps that these are decoded from.
+    """
+    ranks = [len(_read_shape(value)) for value in model.proto.graph.output]
+    is_alone = ranks.count(_RANK) == 1 and min(ranks) == _RANK
+    return is_alone and not _is_classifier(model)
+
+
+def decodes_outside(model: OnnxModel) -> bool:
+    """Whether a graph without a classifier's head ends in maps of several scales, as detectors do
+    whose boxes another program computes: outputs of one shape but for their locations, of which
+    each has about four times as many as the next.
+    """
+    shapes = [_read_shape(value)[1:] for value in model.proto.graph.output]
+    maps = sorted((shape for shape in shapes if len(shape) in _LOCATION_AXES), key=prod)
+    return any(map(_are_scales, maps, maps[1:])) and not _is_classifier(model)
+
+
+def _are_scales(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    differ = sum(few != many for few, many in zip(small, large, strict=False))
+    is_form = len(small) == len(large) and differ == _LOCATION_AXES[len(small)]
+    return is_form and _LEAST_GROWTH < prod(large) / max(prod(small), 1) < _MOST_GROWTH
 
 
 def find_detector(model: OnnxModel, target: ImageInput, knows: FindLabels) -> Detector:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nhle_onnx.data.labels import find_labels
 from nhle_onnx.data.model_input import find_input, find_pixels
-from nhle_onnx.detection.find import find_detector, has_boxes, may_detect
+from nhle_onnx.detection.find import decodes_outside, find_detector, has_boxes, may_detect
 from nhle_onnx.errors import DETECTOR_REMEDY, InputRefusedError, UnsupportedModelError
 from nhle_onnx.graph.fixed_inputs import fix_inputs
 from nhle_onnx.graph.head.head import Head
@@ -18,6 +18,8 @@ from nhle_onnx.values.model import OnnxModel
 from nhle_onnx.values.preprocess import ImageInput, Preprocess
 from nhle_onnx.values.settings.model import ModelFlags
 from nhle_onnx.workflows.file_facts import list_file_facts
+
+_DECODE = "Export it with its boxes decoded: one output of boxes with scores, or one of each."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +104,19 @@ def find_subject(
 ) -> Subject | None:
     """Return a loaded model as a detector; None if it is not one.
 
-    Raises UnsupportedModelError for one that is a detector beyond doubt, and cannot be read.
+    Raises UnsupportedModelError for one that is a detector beyond doubt, and cannot be read, and
+    for one whose boxes are computed elsewhere.
     """
+    if flags.output is not None:
+        return None
     is_certain = has_boxes(model)
-    if flags.output is not None or not (is_certain or may_detect(model)):
+    if not (is_certain or may_detect(model)):
+        if decodes_outside(model):
+            message = (
+                f"{model.path} has outputs of several scales, as a detector has whose boxes are "
+                "computed outside of its graph, and no classifier's head"
+            )
+            raise UnsupportedModelError(message, remedy=_DECODE)
         return None
     try:
         return describe_detector(model, flags, companions)
