@@ -62,8 +62,8 @@ def may_detect(model: OnnxModel) -> bool:
 
 def decodes_outside(model: OnnxModel) -> bool:
     """Whether a graph without a classifier's head ends in maps of several scales, as detectors do
-    whose boxes another program computes: outputs of one shape but for their locations, of which
-    each has about four times as many as the next.
+    whose boxes another program computes. They differ in how many locations they have, each about
+    four times as many as the next.
     """
     shapes = [_read_shape(value)[1:] for value in model.proto.graph.output]
     maps = sorted((shape for shape in shapes if len(shape) in _LOCATION_AXES), key=prod)
