@@ -31,6 +31,9 @@ def test_models_that_move_are_counted() -> None:
     text = count_moved(rows)
     assert text.startswith("1 of 2 models have another accuracy")
     assert "2 of 2 have the same on both" in text
+    assert "This machine saturates" not in text
+    rows = [rows[0], make_row("lenet5 b", {**same, "default": 0.7}, {**same, "default": 0.8})]
+    assert "This machine saturates as well; by default kernels, 1 of 2 have" in count_moved(rows)
 
 
 def test_without_qemu_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

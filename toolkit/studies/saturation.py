@@ -112,7 +112,14 @@ def count_moved(rows: Sequence[Row]) -> str:
     """Count models that answer differently where sums saturate, and those with equal exact sums."""
     moved = sum(row["without VNNI, default"] != row["without VNNI, exact"] for row in rows)
     equal = sum(row["here, exact"] == row["without VNNI, exact"] for row in rows)
-    return (
+    counted = (
         f"{moved} of {len(rows)} models have another accuracy by default kernels that saturate. By "
         f"exact sums, {equal} of {len(rows)} have the same on both processors."
+    )
+    if all(row["here, default"] == row["here, exact"] for row in rows):
+        return counted
+    same = sum(row["here, default"] == row["without VNNI, default"] for row in rows)
+    return (
+        f"{counted} This machine saturates as well; by default kernels, {same} of {len(rows)} have "
+        "the accuracy that the emulation shows."
     )

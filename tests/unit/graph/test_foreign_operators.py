@@ -35,6 +35,7 @@ def write(folder: Path, domain: str, operator: str, count: int, **attributes: ob
         ("com.microsoft", "MatMulNBits", 3, {"N": 4, "bits": 4}, "without K"),
         ("com.microsoft", "Gelu", 3, {}, "with 3 inputs, where it takes 1"),
         ("of.a.stranger", "Reshape", 1, {}, "with 1 inputs, where it takes at least 2"),
+        ("of.a.stranger", "RMSNormalization", 1, {}, "with 1 inputs, where it takes at least 2"),
         ("of.a.stranger", "Cast", 1, {"to": "float"}, "whose to is not of type INT"),
     ],
 )

@@ -269,6 +269,10 @@ REFUSED: dict[str, Case] = {
         "Einsum /y is not a product of features and a weight",
         n("Einsum", "x w t", "y", equation="nd,kd,m->nk"), t=f32(2),
     ),
+    "einsum of columns": case(
+        "Einsum /y does not sum each image's features",
+        n("Transpose", "x", "u"), n("Einsum", "u w", "y", equation="dn,kd->nk"),
+    ),
     "einsum that sums nothing": case(
         "Einsum /y does not sum each image's features",
         n("Einsum", "x w", "y", equation="nd,kd->nkd"),
