@@ -310,12 +310,6 @@ def test_a_patch_makes_the_same_detector_and_ort_file(
     } in (metrics)
 
 
-def test_preprocessing_of_a_detector_is_not_tried(nhle: Nhle, detector: Path, scenes: Path) -> None:
-    found = nhle("inspect", detector, "--data", scenes)
-    assert found.code == 4
-    assert "Leave --data out; verify measures what a detector detects" in found.err
-
-
 def test_another_ort_file_is_told_apart(detector: Path) -> None:
     subject = open_detector(detector, ModelFlags())
     other = copy_model(subject.model.proto)
