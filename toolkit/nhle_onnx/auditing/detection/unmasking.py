@@ -20,9 +20,9 @@ def attack_by_unmasking(context: DetectorContext) -> tuple[Measure, ...]:
     for role, target in context.targets.items():
         if not _fits(target, original):
             continue
-        files = (target.model.proto, target.detector, original.model.proto, original.detector)
-        restored = restore_channels(*files)
-        lost = find_lost_channel(restored, *files[1:])
+        source = (original.model.proto, original.detector)
+        restored = restore_channels(target.model.proto, target.detector, *source)
+        lost = find_lost_channel(restored, target.detector, *source)
         if lost is None:
             found[role] = context.measure(role, restored, everything).ap_f
         elif role == "edited":
