@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,33 @@ def test_a_signal_ends_both_as_it_would_have_ended_one(number: signal.Signals) -
     process.send_signal(number)
     assert finish(process).code == -number
     assert not is_alive(child)
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_a_signal_that_the_child_did_not_hear_is_sent_again(number: str) -> None:
+    """One that comes between Python's last look for signals and a step that waits is not heard."""
+    body = (
+        f"signal.signal(signal.{number}, lambda *_: signal.signal(signal.{number}, signal.SIG_DFL))"
+        "\n    print('ready', flush=True)\n    time.sleep(60)"
+    )
+    process = start_probe(body)
+    child = read_child(process)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(getattr(signal, number))
+    assert finish(process).code == -getattr(signal, number)
+    assert not is_alive(child)
+
+
+def test_a_repeated_request_to_end_does_not_disturb_what_the_first_began(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    body = f"try: time.sleep(60)\n    finally: time.sleep(2.5); Path({str(done)!r}).touch()"
+    process = start_probe(body)
+    read_child(process)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process).code == -signal.SIGTERM
+    assert done.exists()
 
 
 def test_no_orphan_is_left() -> None:

@@ -11,13 +11,12 @@ from typing import NamedTuple
 import click
 
 from benchmarks.cuda import faults, inference, machine, programs, training
-from benchmarks.cuda.place import Place, Step, fail, skip
+from benchmarks.cuda.place import REST, Place, Step, fail, skip
 from studies.results import read_rows, write_results
 from studies.tables import Row, make_table
 
 _NAME = "cuda"
 _CHILD = (sys.executable, "-m", "benchmarks", _NAME)
-_REST = "the rest, not run"
 
 
 class _Part(NamedTuple):
@@ -40,6 +39,7 @@ _STEPS = {
     "steps": _Part(training.time_steps, 60),
     "binding": _Part(inference.measure_binding, 40),
     "audit": _Part(programs.run_audit, 90),
+    "detector": _Part(programs.run_detector, 120),
     "memory": _Part(training.measure_memory, 60),
     "TensorRT": _Part(inference.compare_tensorrt, 40),
 }
@@ -92,7 +92,7 @@ def _guard(step: Step, place: Place) -> Iterator[Row]:
     try:
         yield from step(place)
     except Exception as error:  # noqa: BLE001 - the other steps go on
-        yield fail(_REST, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        yield fail(REST, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _isolate(name: str, limit_s: float) -> Iterator[Row]:
@@ -115,7 +115,7 @@ def _isolate(name: str, limit_s: float) -> Iterator[Row]:
         listener.join()
     if code:
         end = f"stopped after {limit_s:.0f} s" if is_late else f"ended with {code}"
-        yield fail(_REST, f"{end}: {' '.join(''.join(said[-6:]).split())[-600:]}")
+        yield fail(REST, f"{end}: {' '.join(''.join(said[-6:]).split())[-600:]}")
 
 
 def _read_published() -> dict[str, list[Row]]:

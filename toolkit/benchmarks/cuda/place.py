@@ -8,6 +8,7 @@ import torch
 
 from studies.tables import Row, write_met
 
+REST = "the rest, not run"
 Sign = Literal["≤", "≥", "="]
 
 

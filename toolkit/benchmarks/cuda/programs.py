@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.cuda.inference import EVALUATION, MODELS, SAMPLES
-from benchmarks.cuda.place import Place, judge, skip, tell
+from benchmarks.cuda.place import REST, Place, fail, judge, skip, tell
 from studies.results import ROOT
 from studies.tables import Row
 
 _PATIENCE_S = 150
+DETECTOR = ROOT / "models" / "yolo_tiny_fashion_scenes" / "model.onnx"
+SCENES = ROOT / "calibration_samples" / "fashion_scenes"
 
 
 class _Run(NamedTuple):
@@ -60,6 +62,29 @@ def run_audit(place: Place) -> Iterator[Row]:
         yield from _show([*attack, "--data", str(EVALUATION), *where], code)
 
 
+def run_detector(place: Place) -> Iterator[Row]:
+    """Forget a class of a detector on the card and on the CPU, and attack what the card made."""
+    if place.is_dry:
+        yield skip("a detector", "a dry run")
+        return
+    model, where = str(DETECTOR), ["--provider", place.name, "--device", place.name]
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / "new.onnx")
+        command = ["unlearn", model, "--quiet", "--forget", "Bag", "--samples", str(SCENES)]
+        command += ["--steps", "60"]
+        on_cpu = [*command, "--provider", "cpu", "--device", "cpu", "--out", f"{out}.onnx"]
+        yield from _show([*command, *where, "--out", out], _run(on_cpu).code)
+        if not Path(out).exists():
+            yield fail(REST, "there is no edited detector")
+            return
+        checks = ["--quiet", "--forget", "Bag", "--baseline", model, "--data", str(SCENES / "evaluation")]
+        for name in ("verify", "audit"):
+            there = where if name == "audit" else where[:2]
+            same = [each.replace(place.name, "cpu") for each in there]
+            code = _run([name, out, *checks, *same]).code
+            yield from _show([name, out, *checks, *there], code)
+
+
 def _write_unlearn(model: str, out: str, place: Place) -> list[str]:
     command = ["unlearn", model, "--quiet", "--forget", "3", "--samples", str(SAMPLES)]
     return [*command, "--out", out, "--provider", place.name, "--device", place.name]
@@ -73,6 +98,8 @@ def _show(arguments: list[str], code: int) -> Iterator[Row]:
         yield tell(f"{name}: said", done.complaint)
     yield judge(f"{name}: warnings of libraries", done.complaint.count("Warning:"), "=", 0)
     yield tell(f"{name}: seconds", done.elapsed_s)
+    if ap := (done.report.get("after") or {}).get("ap_f"):
+        yield tell(f"{name}: AP_F", ap)
     for place in done.report.get("providers", []) if arguments[0] == "verify" else ():
         figures = place["accuracy"]
         yield tell(

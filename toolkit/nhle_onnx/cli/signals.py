@@ -52,7 +52,11 @@ def find_request(error: BaseException) -> BaseException:
 
 
 def _heed(number: int, frame: FrameType | None) -> None:
-    """Raise, once the modules that must not be disturbed have done their work."""
+    """Raise, once the modules that must not be disturbed have done their work. A repeated request
+    to end changes nothing; a repeated interrupt does.
+    """
+    if number != signal.SIGINT and any(isinstance(each, Terminated) for each in _raised):
+        return
     if _is_indivisible(frame):
         _send_again(number)
     else:

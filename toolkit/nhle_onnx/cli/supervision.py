@@ -12,6 +12,8 @@ from typing import Literal
 
 _POLL_S = 0.05  # between checks; in that time memory can grow by about 100 MB
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_REPEATED = frozenset({signal.SIGTERM, signal.SIGHUP})  # a user repeats an interrupt
+_REPEAT_S = 1.0
 _PR_SET_PDEATHSIG = 1
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _CONTROL_GROUPS = (
@@ -96,14 +98,21 @@ def _die_with(parent: int) -> None:
 
 def _watch(child: int, awaited: Iterable[int], bounds: Bounds) -> Ending:
     spent_s, seen_s = 0.0, time.monotonic()
+    request, sent_s = 0, 0.0
     while True:
         arrived = signal.sigtimedwait(awaited, _POLL_S)
+        now_s = time.monotonic()
         if arrived and arrived.si_signo != signal.SIGCHLD and _was_sent_here_alone(arrived):
-            os.kill(child, arrived.si_signo)
+            request, sent_s = arrived.si_signo, now_s
+            os.kill(child, request)
+        # Python hears of a signal between two steps; one that comes just before a step that waits
+        # is heard only after it, unless another signal cuts that step short
+        elif request in _REPEATED and now_s - sent_s > _REPEAT_S:
+            sent_s = now_s
+            os.kill(child, request)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return Ending(code=os.waitstatus_to_exitcode(status))
-        now_s = time.monotonic()
         # when a terminal stops this process (Ctrl-Z), it stops the child as well
         spent_s, seen_s = spent_s + min(now_s - seen_s, 2 * _POLL_S), now_s
         if _measure_resident_bytes(child) > bounds.max_bytes:

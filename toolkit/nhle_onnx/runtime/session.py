@@ -197,11 +197,12 @@ def _run_bound(
     binding = native.io_binding()
     for name, images in feed.items():
         binding.bind_cpu_input(name, images)
-    for output in outputs:
-        binding.bind_output(output)
+    names = dict.fromkeys(outputs)  # a name that is bound twice is returned once
+    for name in names:
+        binding.bind_output(name)
     native.run_with_iobinding(binding, options)
-    results: _Outputs = binding.copy_outputs_to_cpu()
-    return results
+    results = dict(zip(names, binding.copy_outputs_to_cpu(), strict=True))
+    return [results[name] for name in outputs]
 
 
 def _fill(images: Array, batch: int) -> Array:
