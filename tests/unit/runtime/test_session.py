@@ -14,7 +14,7 @@ from support.shipped import LENET
 
 @pytest.mark.parametrize("is_bound", [False, True], ids=["plain", "bound, as on a GPU"])
 @pytest.mark.parametrize("asked", [(0,), (0, 1), (1, 0), (0, 0), (1, 0, 1)])
-def test_outputs_come_as_they_were_asked_for(asked: tuple[int, ...], is_bound: bool) -> None:
+def test_outputs_come_as_they_were_asked_for(asked: tuple[int, ...], *, is_bound: bool) -> None:
     """A detector's boxes and scores may be one output, which is asked for twice."""
     model = onnx.load(LENET)
     last = model.graph.node[-1]

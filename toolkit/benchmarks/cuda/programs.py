@@ -77,7 +77,8 @@ def run_detector(place: Place) -> Iterator[Row]:
         if not Path(out).exists():
             yield fail(REST, "there is no edited detector")
             return
-        checks = ["--quiet", "--forget", "Bag", "--baseline", model, "--data", str(SCENES / "evaluation")]
+        checks = ["--quiet", "--forget", "Bag", "--baseline", model]
+        checks += ["--data", str(SCENES / "evaluation")]
         for name in ("verify", "audit"):
             there = where if name == "audit" else where[:2]
             same = [each.replace(place.name, "cpu") for each in there]

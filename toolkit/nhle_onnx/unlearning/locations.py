@@ -70,9 +70,10 @@ def find_forgotten(answers: Answers, boxes: Sequence[Tensor], request: ForgetReq
     found = torch.where(is_known, index, -1)
     for place, given in enumerate(boxes):
         if len(given):
-            overlap, owner = measure_overlaps(answers.boxes[place][:, None], given[:, :4]).max(1)
+            objects = given.to(scores.device)
+            overlap, owner = measure_overlaps(answers.boxes[place][:, None], objects[:, :4]).max(1)
             covers = overlap >= COVERS
-            found[place, covers] = given[owner[covers], 4].long()
+            found[place, covers] = objects[owner[covers], 4].long()
     return found
 
 
