@@ -29,7 +29,7 @@ from support.inputs import make_input
 from support.runs import Nhle, Result
 from support.shipped import EVALUATION, LENET
 
-_SECONDS = 30  # of processor time: far more than any takes on a slow, busy machine
+_SECONDS = 15  # of processor time: far more than any takes on a slow, busy machine
 
 
 def _judge(nhle: Nhle, data: Path) -> Result:

@@ -39,6 +39,7 @@ PATTERNS: Mapping[str, Pattern] = {
     "QLinearMatMul": read_quantized,
 }
 _MIN_CLASSES = 2
+_MOST_PASSED = 100
 _PASSING = frozenset({"Cast", "Dropout", "Identity"})
 _ALIASES = QUANTIZING | {"Cast", "Identity"}
 _ADDING = frozenset({"Add", "QLinearAdd"})
@@ -122,8 +123,12 @@ def _list_row_scales(layer: Layer) -> tuple[float, ...]:
 
 
 def _skip_conversions(node: gs.Node) -> gs.Node:
-    """Return the node before Cast, Dropout and Identity, which a message names instead of them."""
-    while node.op in _PASSING and node.inputs[0].inputs:
+    """Return the node before Cast, Dropout and Identity, which a message names instead of them.
+    Gives up after many of them: each output of a chain of thousands would follow all before it.
+    """
+    for _ in range(_MOST_PASSED):
+        if node.op not in _PASSING or not node.inputs[0].inputs:
+            break
         node = node.inputs[0].inputs[0]
     return node
 
