@@ -23,6 +23,7 @@ from nhle_onnx.training.budget import (
     TOO_MUCH_DRIFT,
     Budget,
     Pace,
+    RoundedDrift,
     is_forgotten,
     is_stuck,
     start_budget,
@@ -290,16 +291,34 @@ def test_a_rate_that_was_given_stays() -> None:
     assert {each.rate for each in go_on([point(-1.0)] * 40, budget)} == {FIRST_RATE}
 
 
+ROUNDED = RoundedDrift(first=0.04, loosest=0.08, slack=1.2)
+
+
 @pytest.mark.parametrize(
-    ("bound", "expected"), [(None, (False, 0.1, FIXED_RATE)), (0.04, (True, 0.04, FIRST_RATE))]
+    ("rounded", "expected"), [(None, (False, 0.1, FIXED_RATE)), (ROUNDED, (True, 0.04, FIRST_RATE))]
 )
 def test_steps_on_rounded_weights_adapt_where_their_drift_is_bounded(
-    bound: float | None, expected: tuple[bool, float, float]
+    rounded: RoundedDrift | None, expected: tuple[bool, float, float]
 ) -> None:
     budget, pace = start_budget(
-        steps=None, measures=True, is_rounded=True, is_rate_given=False, rounded_bound=bound
+        steps=None, measures=True, is_rounded=True, is_rate_given=False, rounded=rounded
     )
     assert (budget.adapts, pace.bound, pace.rate) == expected
+
+
+@pytest.mark.parametrize(("drift", "largest"), [(0.046, 0.08), (0.05, 0.04)])
+def test_a_drift_that_rounding_makes_holds_no_bound_down(drift: float, largest: float) -> None:
+    """It stays a little above the bound for ever, within which the class would stay known."""
+    budget, pace = start_budget(
+        steps=None, measures=True, is_rounded=True, is_rate_given=False, rounded=ROUNDED
+    )
+    points: list[TrainingStep] = []
+    bounds = [pace.bound]
+    while pace.stop is None and len(points) < 600:
+        points.append(point(1.0, drift))
+        pace = budget.follow(pace, points)
+        bounds.append(pace.bound)
+    assert max(bounds) == pytest.approx(largest)
 
 
 def run(drifts: Sequence[float], weight: nn.Parameter, steps: int) -> Trajectory:

@@ -104,7 +104,7 @@ def test_training_is_begun_as_the_options_and_the_goal_say(
     assert asked == [
         {
             "steps": 2, "measures": True, "is_rounded": bool(quantized), "is_rate_given": True,
-            "margin": 0.75, "effort": "fast", "loosest": 0.07, "rounded_bound": None,
+            "margin": 0.75, "effort": "fast", "loosest": 0.07, "rounded": None,
         }
     ]  # fmt: skip
     module, original = told

@@ -9,6 +9,7 @@ its bound, and a step that goes far beyond it is taken back. Nothing here reads 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nhle_onnx.hints import hint
 from nhle_onnx.training.effort import ENDURANCE, Endurance
@@ -54,6 +55,16 @@ TOO_LITTLE_FORGOTTEN = hint(
 _LONGER = "{reason}, or {effort=thorough}, which goes on for longer"
 
 
+class RoundedDrift(NamedTuple):
+    """How far training may drift where weights are rounded, and its steps adapt nevertheless: in
+    its first round, and at most. As rounding makes the drift vary, `slack` times as much is kept.
+    """
+
+    first: float
+    loosest: float
+    slack: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """The weight of what is retained, and the step size, a fraction of each tensor's magnitude.
@@ -81,13 +92,15 @@ class Budget:
 
     `adapts` lets the step size change. `margin` is what counts as surely forgotten, in logit
     spreads, and `loosest` the largest drift that may be allowed where less leaves the class known.
-    With `steps` training neither ends early nor begins to settle before the last of them.
+    `slack` times the drift allowed still counts as kept. With `steps` training neither ends early
+    nor begins to settle before the last of them.
     """
 
     adapts: bool
     steps: int | None = None
     margin: float = SURE_MARGIN
     loosest: float = LOOSEST
+    slack: float = 1.0
     effort: Effort = "standard"
 
     @property
@@ -106,7 +119,7 @@ class Budget:
 
     def explain(self, pace: Pace, points: Sequence[TrainingStep]) -> str:
         """Say what is missing where training ends before the class is surely forgotten."""
-        kept = measure_drift(points[-WINDOW:]) <= pace.bound
+        kept = self._keeps(pace, points)
         reason = TOO_LITTLE_FORGOTTEN if kept else TOO_MUCH_DRIFT
         return reason if self.effort == "thorough" else hint(_LONGER, reason=reason)
 
@@ -164,10 +177,13 @@ class Budget:
         weight = _limit(pace.weight * _SETTLING_ASCENT)
         return replace(pace, weight=weight, rate=rate, settled=pace.settled + 1)
 
+    def _keeps(self, pace: Pace, points: Sequence[TrainingStep]) -> bool:
+        return measure_drift(points[-WINDOW:]) <= self.slack * pace.bound
+
     def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Stop, or go on if training began to settle too early."""
         forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
-        kept = measure_drift(points[-WINDOW:]) <= pace.bound
+        kept = self._keeps(pace, points)
         if forgotten and kept:
             return replace(pace, stop=FORGOTTEN)
         if pace.rounds + 1 >= self.endurance.rounds:
@@ -193,20 +209,24 @@ def start_budget(
     margin: float = SURE_MARGIN,
     effort: Effort = "standard",
     loosest: float = LOOSEST,
-    rounded_bound: float | None = None,
+    rounded: RoundedDrift | None = None,
 ) -> tuple[Budget, Pace]:
     """Return a budget and its first pace. The step size stays as it is where it was given, where no
-    drift is measured, and on rounded weights, which move by leaps, unless `rounded_bound` says how
-    far these may drift. `margin` is that of the standard effort.
+    drift is measured, and on rounded weights, which move by leaps, unless `rounded` says how far
+    these may drift. `margin` is that of the standard effort.
     """
-    leaps = is_rounded and rounded_bound is None
+    leaps = is_rounded and rounded is None
     adapts = measures and not leaps and not is_rate_given
-    bound = (rounded_bound or ROUNDED_BOUND) if is_rounded else DRIFT_BOUND
+    bound = ROUNDED_BOUND if leaps else DRIFT_BOUND
+    slack = 1.0
+    if is_rounded and rounded is not None:
+        bound, loosest, slack = rounded
     budget = Budget(
         adapts=adapts,
         steps=steps,
         margin=ENDURANCE[effort].margin * margin,
         loosest=loosest,
+        slack=slack,
         effort=effort,
     )
     rate = FIRST_RATE if adapts else 1.0 if is_rate_given else FIXED_RATE

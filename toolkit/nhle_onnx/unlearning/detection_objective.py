@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nhle_onnx.detection.reading import LEAST_SCORE
 from nhle_onnx.training.augmentation import mix
-from nhle_onnx.training.budget import DRIFT_BOUND
+from nhle_onnx.training.budget import DRIFT_BOUND, RoundedDrift
 from nhle_onnx.training.loop import Losses
 from nhle_onnx.training.overlap import measure_overlaps
 from nhle_onnx.unlearning.feature_alignment import (
@@ -48,7 +48,8 @@ LOGIT_WEIGHT = 0.25  # a sigmoid hides most of such a change
 BOX_WEIGHT = 1.0  # of the part of a box that no longer overlaps
 KEEP_WEIGHT = 0.25
 LOOSEST = 2 * DRIFT_BOUND  # twice this takes two points of average precision from the others
-ROUNDED_BOUND = 2 * DRIFT_BOUND  # on the drift of whole numbers: rounding alone makes half of it
+_ROUNDING = DRIFT_BOUND  # about what rounding alone makes of it
+ROUNDED = RoundedDrift(first=DRIFT_BOUND + _ROUNDING, loosest=LOOSEST + _ROUNDING, slack=1.2)
 _AUGMENTED_SHARE = 0.5
 _FAINTEST = 1e-4  # a score below is drawn no more seldom
 _MOST = 256  # locations of a layer whose features are compared

@@ -13,7 +13,7 @@ from torch import nn
 from nhle_onnx.hints import hint
 from nhle_onnx.lowering.module import LoweredModel
 from nhle_onnx.training.averaging import WeightAverage
-from nhle_onnx.training.budget import LARGEST_RATE, LOOSEST, Budget, start_budget
+from nhle_onnx.training.budget import LARGEST_RATE, LOOSEST, Budget, RoundedDrift, start_budget
 from nhle_onnx.training.effort import ENDURANCE
 from nhle_onnx.training.loop import Losses, Trajectory, make_relative_adam, train
 from nhle_onnx.unlearning.losses import find_loss
@@ -39,8 +39,8 @@ class Finetuned:
 
 class Goal(NamedTuple):
     """What training minimises, what was found for it, whether it can measure a drift, and how many
-    anchors were made for it. `loosest` is how far it may drift at most, and `rounded_bound` how far
-    where weights are rounded, if its steps adapt there.
+    anchors were made for it. `loosest` is how far it may drift at most, and `rounded` how far where
+    weights are rounded, if its steps adapt there.
     """
 
     objective: Callable[[], Losses]
@@ -49,7 +49,7 @@ class Goal(NamedTuple):
     made_anchors: int = 0
     resists: bool = False
     loosest: float = LOOSEST
-    rounded_bound: float | None = None
+    rounded: RoundedDrift | None = None
 
 
 def pursue(
@@ -143,7 +143,7 @@ def _run(
         margin=goal.probe.margin,
         effort=options.effort,
         loosest=goal.loosest,
-        rounded_bound=goal.rounded_bound,
+        rounded=goal.rounded,
     )
     limit = find_step_limit(options)
     trajectory = train(optimizer, goal.objective, budget, pace, max_steps=limit, on_step=follow)

@@ -134,7 +134,7 @@ def _make_goal(
         probed,
         measures=len(plan.anchor_images) > 0,
         loosest=detection_objective.LOOSEST,
-        rounded_bound=detection_objective.ROUNDED_BOUND,
+        rounded=detection_objective.ROUNDED,
     )
 
 
