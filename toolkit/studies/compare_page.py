@@ -21,9 +21,9 @@ ORIGINAL, RETRAINED = "original", "retrained"
 REFERENCE = "reference"  # in place of a group: these two are not methods
 TRAINED_AGAIN = (
     "Spotter, CLUE, TREW and ESC were measured on 2026-11-28, on `mlp` and `lenet5`, which were "
-    "trained again for it by the same recipe. Their rows, and the first of three draws of "
-    f"`{OURS}`, are of the new networks; other rows on these two are of earlier ones, whose "
-    "accuracies differ by up to 0.01."
+    "trained again for it by the same recipe. Their first draws, and those of "
+    f"`{OURS}` and `{ORIGINAL}`, are of the new networks; other rows on these two are of earlier "
+    "ones, whose accuracies differ by up to 0.01."
 )
 
 Baseline = tuple[str, str]  # its group, and its name
