@@ -41,6 +41,7 @@ _STEPS = {
     "audit": _Part(programs.run_audit, 90),
     "detector": _Part(programs.run_detector, 120),
     "memory": _Part(training.measure_memory, 60),
+    "profile": _Part(training.profile_steps, 60),
     "TensorRT": _Part(inference.compare_tensorrt, 40),
 }
 

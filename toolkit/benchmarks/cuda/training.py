@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 
 import architectures
 from architectures.examples import EXAMPLES, export_example, make_example, make_images
@@ -35,6 +36,7 @@ _VIT = partial(VisionTransformer, image_size=224, patch_size=16, dim=768, depth=
 _STEP_LIMIT = 1.0  # relative to the original module's step
 _MEMORY_LIMIT = 4.0  # relative to weights and activations; cuDNN's working memory counts
 _CLOSE = 1e-2  # the gradient of a wrong operator is much farther off
+_LARGEST, _WIDTH = 12, 90  # kernels listed, and characters of their names
 _FLOOR = 1e-3  # of the network's largest gradient: smaller ones are noise
 
 
@@ -107,6 +109,20 @@ def measure_memory(place: Place) -> Iterator[Row]:
             yield from _measure_peak(network, Path(folder) / network.constructor)
     if place.is_dry:
         yield tell("memory of the card", "none in a dry run")
+
+
+def profile_steps(place: Place) -> Iterator[Row]:
+    """List what `unlearn` of MobileNetV3-Small spends the device's time on: its largest kernels."""
+    steps = place.choose(20, 1)
+    kind = ProfilerActivity.CPU if place.is_dry else ProfilerActivity.CUDA
+    with tempfile.TemporaryDirectory() as folder, profile(activities=[kind]) as found:
+        report = _unlearn(MODELS[place.choose(1, 0)], steps, Path(folder), place.name)
+    kernels = found.key_averages()
+    spent = {each.key: each.self_device_time_total or each.self_cpu_time_total for each in kernels}
+    yield tell("ms a step, with all before the first", 1e3 * report.elapsed_s["train"] / steps)
+    yield tell("ms a step, of the device", sum(spent.values()) / 1e3 / steps)
+    for name in sorted(spent, key=spent.__getitem__, reverse=True)[:_LARGEST]:
+        yield tell(f"`{name[:_WIDTH]}`, ms a step", spent[name] / 1e3 / steps)
 
 
 def _unlearn(name: str, steps: int | None, folder: Path, place: Device) -> UnlearnReport:
