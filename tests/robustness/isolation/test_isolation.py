@@ -197,6 +197,18 @@ def test_a_repeated_request_to_end_does_not_disturb_what_the_first_began(tmp_pat
     assert done.exists()
 
 
+def test_a_request_to_end_that_is_swallowed_is_raised_again_later() -> None:
+    body = (
+        "from nhle_onnx.cli import signals\n    signals._GRACE_S = 2.0\n"
+        "    try: time.sleep(60)\n    except BaseException: pass\n    time.sleep(60)"
+    )
+    process = start_probe(body)
+    read_child(process)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process).code == -signal.SIGTERM
+
+
 def test_no_orphan_is_left() -> None:
     process = start_probe("time.sleep(60)")
     child = read_child(process)

@@ -3,9 +3,11 @@
 import os
 import signal
 import sys
+import time
 from types import FrameType
 
 _SOON_S = 0.01
+_GRACE_S = 10.0  # to end in; later, a library must have swallowed the request
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -23,6 +25,7 @@ class Terminated(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+        self.raised_s = time.monotonic()
 
 
 def take_signals() -> None:
@@ -52,16 +55,22 @@ def find_request(error: BaseException) -> BaseException:
 
 
 def _heed(number: int, frame: FrameType | None) -> None:
-    """Raise, once the modules that must not be disturbed have done their work. A repeated request
-    to end changes nothing; a repeated interrupt does.
+    """Raise, once the modules that must not be disturbed have done their work. A request to end
+    that is repeated soon changes nothing; a repeated interrupt does.
     """
-    if number != signal.SIGINT and any(isinstance(each, Terminated) for each in _raised):
+    if number != signal.SIGINT and _is_ending():
         return
     if _is_indivisible(frame):
         _send_again(number)
     else:
         _raised.append(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
         raise _raised[-1]
+
+
+def _is_ending() -> bool:
+    """Whether a request to end was raised a moment ago, which may still remove files."""
+    requests = [each for each in _raised if isinstance(each, Terminated)]
+    return bool(requests) and time.monotonic() - requests[-1].raised_s < _GRACE_S
 
 
 def _is_indivisible(frame: FrameType | None) -> bool:
@@ -74,6 +83,7 @@ def repeat_signal(lost: "sys.UnraisableHookArgs") -> None:
     """Send a signal again that came where nothing can be raised, such as in `__del__`."""
     request = lost.exc_value
     if isinstance(request, KeyboardInterrupt | Terminated):
+        _raised[:] = [each for each in _raised if each is not request]  # nobody heeded it
         _send_again(getattr(request, "number", signal.SIGINT))
     else:
         sys.__unraisablehook__(lost)
