@@ -1,5 +1,6 @@
 """The script for a machine with a GPU, without one: a dry run of all of it, and its guards."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from benchmarks.cuda import command, machine
 from benchmarks.cuda.place import Place, judge
+from benchmarks.cuda.programs import shorten_paths
 from studies import results
 from studies.tables import Row
 
@@ -71,3 +73,30 @@ def test_a_chosen_step_keeps_the_others_of_the_page(
 
 def _stand(_: Place) -> Iterator[Row]:
     yield judge("stood", 2, "≥", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("verify /a/b/new.onnx --data /c/d --mean 1/255", "verify new.onnx --data d --mean 1/255"),
+        ('File "/a/b/measure.py", line 4', 'File "measure.py", line 4'),
+        ("error: '/a b' and data/x.npz", "error: 'a b' and data/x.npz"),
+    ],
+)
+def test_what_a_command_says_names_no_folder_of_this_machine(text: str, expected: str) -> None:
+    assert shorten_paths(text) == expected
+
+
+def test_no_page_of_results_names_a_folder_of_a_machine() -> None:
+    """Those of others' builds, in messages of their libraries, are no machine of ours."""
+    built = ("/onnxruntime_src/", "/pytorch/", "/__w/")
+    found = [
+        f"{path.name}: {place}"
+        for path in (results.ROOT / "docs" / "results").glob("*.*")
+        if path.suffix in {".md", ".jsonl"}
+        for place in re.findall(
+            r"""(?<![^\s"'`(=])/(?:[\w.-]+/)+[\w-]+\.\w+""", path.read_text("utf-8")
+        )
+        if not place.startswith(built)
+    ]
+    assert found == []

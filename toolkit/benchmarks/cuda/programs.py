@@ -1,6 +1,7 @@
 """The commands themselves on the card, as a user runs them."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from studies.results import ROOT
 from studies.tables import Row
 
 _PATIENCE_S = 150
+_FOLDERS = re.compile(r"(?<![^\s\"'])/(?:[^\s/]+/)*(?=[^\s/])")
 DETECTOR = ROOT / "models" / "yolo_tiny_fashion_scenes" / "model.onnx"
 SCENES = ROOT / "calibration_samples" / "fashion_scenes"
 
@@ -93,13 +95,14 @@ def _write_unlearn(model: str, out: str, place: Place) -> list[str]:
 
 def _show(arguments: list[str], code: int) -> Iterator[Row]:
     done = _run([*arguments, "--json"])
-    name = f"`{' '.join(_shorten(arguments))}`"
+    name = f"`{shorten_paths(' '.join(arguments))}`"
     yield judge(f"{name}: exit code", done.code, "=", code)
     if done.complaint:
         yield tell(f"{name}: said", done.complaint)
     yield judge(f"{name}: warnings of libraries", done.complaint.count("Warning:"), "=", 0)
     yield tell(f"{name}: seconds", done.elapsed_s)
-    if ap := (done.report.get("after") or {}).get("ap_f"):
+    ap = (done.report.get("after") or {}).get("ap_f")
+    if ap is not None:
         yield tell(f"{name}: AP_F", ap)
     for place in done.report.get("providers", []) if arguments[0] == "verify" else ():
         figures = place["accuracy"]
@@ -109,9 +112,9 @@ def _show(arguments: list[str], code: int) -> Iterator[Row]:
         )
 
 
-def _shorten(arguments: list[str]) -> list[str]:
+def shorten_paths(text: str) -> str:
     """Name files without their folders, which are temporary or this machine's."""
-    return [Path(each).name if each.startswith("/") else each for each in arguments]
+    return _FOLDERS.sub("", text)
 
 
 def _run(arguments: list[str]) -> _Run:
@@ -125,4 +128,6 @@ def _run(arguments: list[str]) -> _Run:
         report = json.loads(done.stdout)
     except ValueError:
         report = {}
-    return _Run(done.returncode, elapsed_s, report, " ".join(done.stderr.split())[-600:])
+    return _Run(
+        done.returncode, elapsed_s, report, shorten_paths(" ".join(done.stderr.split()))[-600:]
+    )
