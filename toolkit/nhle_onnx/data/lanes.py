@@ -17,14 +17,15 @@ def run_in_lanes(
     lanes: int,
 ) -> Generator[Result]:
     """Yield `work(first, second)` for each pair. A pair is taken only once all pairs but the last
-    `lanes` - 1 are done. Close the generator to stop early; what was begun is then finished.
+    `lanes` are done: one waits, so that a lane that is done need not wait for an earlier one. Close
+    the generator to stop early; what was begun is then finished.
     """
     pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
     pending: deque[Future[Result]] = deque()
     try:
         for pair in zip(firsts, seconds, strict=True):
             pending.append(pool.submit(work, *pair))
-            if len(pending) == lanes:
+            if len(pending) > lanes:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -1,5 +1,6 @@
 """Measuring models on evaluation samples, which are prepared once for all of them."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -28,6 +29,8 @@ from nhle_onnx.verification.finite import name_model
 from nhle_onnx.workflows.classifier import Classifier
 
 _SUSPICIOUS = 0.5
+_FLOAT_BYTES = 4
+_SMALL_BYTES = 2**22  # that a lane's batch of images may always hold
 _REMEMBERED = 100_000  # images, so that memory does not grow with how many there are
 
 OnBatch = Callable[[int, int], None]
@@ -153,14 +156,14 @@ def _count(
     classes, copies = evaluation.classes, _Copies()
     counts = [count_hits(classes[:0], classes[:0], request.num_classes) for _ in models]
     lanes = min(model.session.lanes for model in models)
-    size = _choose_size(models, min(batch_size, len(classes)) // lanes)
+    size = _choose_size(models, batch_size, len(classes), lanes)
 
     def answer(first: int, inputs: npt.NDArray[np.float32]) -> _Answers:
         wanted = classes[first : first + len(inputs)]
         given = [_predict(model, inputs, wanted, request, first) for model in models]
         return _Answers(wanted, digest_images(inputs), given)
 
-    batches = stream_batches(evaluation.samples, evaluation.indices, size, lanes)
+    batches = stream_batches(evaluation.samples, evaluation.indices, size, held=lanes + 1)
     places = range(0, len(classes), size)
     with closing(batches), closing(run_in_lanes(answer, places, batches, lanes)) as answered:
         for first, (wanted, digests, given) in zip(places, answered, strict=True):
@@ -183,9 +186,15 @@ class _Answers(NamedTuple):
     given: list[npt.NDArray[np.int64]]
 
 
-def _choose_size(models: Sequence[LoadedModel], size: int) -> int:
-    """Choose a batch of whole fixed ones, if a graph fixes its batch size."""
+def _choose_size(models: Sequence[LoadedModel], batch_size: int, count: int, lanes: int) -> int:
+    """Choose each lane's batch, so that all have work. Lanes share `batch_size`, so that memory
+    does not grow with the cores; each takes more of small images, as starting a batch costs, too.
+    If a graph fixes its batch size, a lane takes whole fixed ones.
+    """
     fixed = max(model.target.batch or 1 for model in models)
+    image_bytes = max(math.prod(model.target.sample_shape) for model in models) * _FLOAT_BYTES
+    largest = min(batch_size, max(batch_size // lanes, _SMALL_BYTES // image_bytes))
+    size = min(largest, math.ceil(count / lanes))
     return max(fixed, size - size % fixed)
 
 
