@@ -17,8 +17,8 @@ from nhle_onnx.release.ort_format import compare_detectors, convert_to_ort
 from nhle_onnx.release.viewer.documents import read_documents
 from nhle_onnx.release.viewer.pages import list_pages
 from nhle_onnx.runtime.noise import make_noise
+from nhle_onnx.values.exit_codes import EXIT_CODES
 from nhle_onnx.values.settings.model import ModelFlags
-from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.detection.subject import name_outputs, open_detector
 from support.boms import read_bom
 from support.detectors import EXTENT, Decoupled, export

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from nhle_onnx.cli.groups import GroupedCommand, GroupedOption, summarize
+from nhle_onnx.cli.commands import summarize
+from nhle_onnx.cli.groups import GroupedCommand, GroupedOption
 from nhle_onnx.cli.main import cli
 from nhle_onnx.values.settings.groups import Group
 from support.runs import Nhle

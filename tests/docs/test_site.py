@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nhle_onnx
-from nhle_onnx.cli.groups import summarize
+from nhle_onnx.cli.commands import summarize
 from nhle_onnx.cli.main import cli
 from nhle_onnx.values.settings.groups import Group
 from support import ROOT

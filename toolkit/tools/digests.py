@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from nhle_onnx.cli.main import run
-from nhle_onnx.values.verdict import EXIT_CODES
+from nhle_onnx.values.exit_codes import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "calibration_samples" / "fashion_mnist" / "evaluation.npz"

@@ -11,9 +11,9 @@ from nhle_onnx.cli.config import configurable
 from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
+from nhle_onnx.values.exit_codes import choose_exit_code
 from nhle_onnx.values.settings.audit import AuditSettings
 from nhle_onnx.values.settings.option import make_settings
-from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command(

@@ -10,9 +10,9 @@ from nhle_onnx.cli.groups import GroupedCommand
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of
+from nhle_onnx.values.exit_codes import choose_exit_code
 from nhle_onnx.values.settings.dossier import DossierSettings
 from nhle_onnx.values.settings.option import make_settings
-from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command(

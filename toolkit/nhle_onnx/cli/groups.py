@@ -1,17 +1,14 @@
 """Help that begins with an example, lists options in groups, and cuts nothing."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
-from nhle_onnx.cli.commands import Commands
+from nhle_onnx.cli.commands import Commands, summarize
 from nhle_onnx.values.settings.groups import Group
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-_SENTENCE = ". "
 
 
 class GroupedOption(click.Option):
@@ -120,9 +117,14 @@ class CommandGroup(GroupedCommand, click.Group):
         """Write the commands by what they are for."""
         width = max(map(len, self.list_commands(ctx)))
         for kind, names in self.list_kinds().items():
-            rows = [(name.ljust(width), summarize(self.commands[name])) for name in names]
+            rows = [(name.ljust(width), self._summarize(name)) for name in names]
             with formatter.section(kind):
                 formatter.write_dl(rows)
+
+    def _summarize(self, name: str) -> str:
+        if isinstance(self.commands, Commands):
+            return self.commands.summarize(name)
+        return summarize(self.commands[name])
 
     def list_kinds(self) -> dict[str, list[str]]:
         """List the commands by what they are for, if they say so."""
@@ -133,12 +135,6 @@ class CommandGroup(GroupedCommand, click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """List the commands in the usual order of use."""
         return list(self.commands)
-
-
-def summarize(command: click.Command) -> str:
-    """Return the first sentence of a command's help."""
-    text = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
-    return text.partition(_SENTENCE)[0].rstrip(".")
 
 
 def _rename(argument: str, new: Mapping[str, str]) -> str:

@@ -12,11 +12,11 @@ from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, MODEL, options_of, verbosity_options
 from nhle_onnx.text import to_line
+from nhle_onnx.values.exit_codes import choose_exit_code
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.push import TARGET, PushSettings
 from nhle_onnx.values.settings.unlearn import UnlearnSettings
-from nhle_onnx.values.verdict import choose_exit_code
 
 
 @click.command(

@@ -11,11 +11,11 @@ from nhle_onnx.cli.groups import GroupedCommand, grouped_option
 from nhle_onnx.cli.isolation import isolated
 from nhle_onnx.cli.kinds import FilePath
 from nhle_onnx.cli.options import ALLOW_UNJUDGED, JSON, options_of, verbosity_options
+from nhle_onnx.values.exit_codes import choose_exit_code
 from nhle_onnx.values.settings.gates import DeviceLimits
 from nhle_onnx.values.settings.groups import Group
 from nhle_onnx.values.settings.option import make_settings
 from nhle_onnx.values.settings.verify import VerifySettings
-from nhle_onnx.values.verdict import choose_exit_code
 
 _PATH = FilePath(path_type=Path)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from nhle_onnx.values.exit_codes import EXIT_CODES
 from nhle_onnx.values.task import CLASSIFICATION, DETECTION, Task
-from nhle_onnx.values.verdict import EXIT_CODES, Verdict
+from nhle_onnx.values.verdict import Verdict
 
 Status = Literal["passed", "failed", "not-judged", "refused", "crashed", "lost"]
 

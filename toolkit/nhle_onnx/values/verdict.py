@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from nhle_onnx.values.notebook import render_notebook
 
 Verdict = Literal["passed", "failed", "not-judged"]
-EXIT_CODES: Final[dict[Verdict, int]] = {"passed": 0, "failed": 1, "not-judged": 6}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +90,3 @@ def group_gaps(checks: Sequence[Check]) -> dict[str, list[str]]:
         if check.verdict == "not-judged":
             gaps.setdefault(check.gap, []).append(check.name)
     return gaps
-
-
-def choose_exit_code(verdict: Verdict, *, allows_unjudged: bool = False) -> int:
-    """Return the exit code of a command whose report has this verdict."""
-    return 0 if allows_unjudged and verdict == "not-judged" else EXIT_CODES[verdict]

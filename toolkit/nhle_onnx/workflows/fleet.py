@@ -14,9 +14,9 @@ from nhle_onnx.hints import hint, word, word_all
 from nhle_onnx.release.formats.markdown import render_markdown
 from nhle_onnx.release.formats.overview import make_overview
 from nhle_onnx.release.report import render_json
+from nhle_onnx.values.exit_codes import EXIT_CODES
 from nhle_onnx.values.fleet import FleetPlan, FleetReport, JobPlan, JobResult
 from nhle_onnx.values.settings.fleet import FleetOptions
-from nhle_onnx.values.verdict import EXIT_CODES
 from nhle_onnx.workflows.classifier import TOOL
 from nhle_onnx.workflows.fleet_job import ERROR, Done, FleetJob, carry_out_job, check_job
 from nhle_onnx.workflows.observer import Observer
