@@ -1,6 +1,8 @@
 """Help begins with an example that works, groups every option, and cuts nothing."""
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -52,6 +54,16 @@ def test_nothing_is_cut(
         assert text, "every option has a text"
         assert squeeze(text) in squeeze(shown)
         assert {word for word in text.split() if "-" not in word} <= words  # whole words
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = "import sys; sys.argv = ['nhle-onnx', '--help']; "
+    code += "from nhle_onnx.cli.main import run; run(); print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *_, modules = shown.stdout.splitlines()
+    assert {"nhle_onnx.cli.groups", "nhle_onnx.cli.unlearn"} & {*modules.split()} == {
+        "nhle_onnx.cli.groups"
+    }
 
 
 @pytest.mark.parametrize("names", COMMANDS)
