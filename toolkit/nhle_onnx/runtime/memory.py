@@ -4,7 +4,7 @@ import ctypes
 import gc
 from contextlib import suppress
 
-_LARGE = 2**25  # bytes of a model; for smaller ones, the search takes longer than it is worth
+_LARGE = 2**22  # bytes of a model; runs of smaller ones are so short that the search would show
 
 
 def give_back_memory(model_bytes: int) -> None:
