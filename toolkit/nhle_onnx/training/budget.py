@@ -17,7 +17,7 @@ from nhle_onnx.values.report import TrainingStep
 from nhle_onnx.values.request import Effort
 
 DRIFT_BOUND = 0.025  # nats; a confident answer that flips costs ln 2, so 4 in 100 could
-LOOSEST = 0.1  # where training within the bound settles in vain, it doubles, up to this
+LOOSEST = 0.1  # where training settles in vain, the bound doubles, up to this
 SURE_MARGIN = 1.0  # logit spreads by which the class is to lose against the best retained one
 _CLEAR_SHARE = 0.25  # of the margin, by which it must still lose once training has settled
 ROUNDED_BOUND = 0.1  # where weights are whole numbers: their rounding alone makes most of it
@@ -180,6 +180,13 @@ class Budget:
     def _keeps(self, pace: Pace, points: Sequence[TrainingStep]) -> bool:
         return measure_drift(points[-WINDOW:]) <= self.slack * pace.bound
 
+    def _is_in_vain(self, pace: Pace, points: Sequence[TrainingStep]) -> bool:
+        """Whether the class is still known at a drift a little beyond a bound that may be loosened:
+        where anchors are unlike what the network was trained on, even small steps exceed it.
+        """
+        near = measure_drift(points[-WINDOW:]) <= _FAR * pace.bound
+        return near and pace.bound < self.loosest and is_known(points)
+
     def _conclude(self, pace: Pace, points: Sequence[TrainingStep]) -> Pace:
         """Stop, or go on if training began to settle too early."""
         forgotten = is_forgotten(points, _CLEAR_SHARE * self.margin)
@@ -189,11 +196,12 @@ class Budget:
         if pace.rounds + 1 >= self.endurance.rounds:
             return replace(pace, stop=self.explain(pace, points))
         rate = pace.rate / _COOLING**self.endurance.settling / 2 if self.adapts else pace.rate
+        loosens = kept or self._is_in_vain(pace, points)
         return replace(
             pace,
-            weight=_limit(pace.weight / 2 if kept else pace.weight * 2),
+            weight=_limit(pace.weight / 2 if loosens else pace.weight * 2),
             rate=rate,
-            bound=max(pace.bound, min(2 * pace.bound, self.loosest)) if kept else pace.bound,
+            bound=max(pace.bound, min(2 * pace.bound, self.loosest)) if loosens else pace.bound,
             settled=0,
             rounds=pace.rounds + 1,
             since=len(points),
@@ -237,6 +245,11 @@ def is_forgotten(points: Sequence[TrainingStep], margin: float) -> bool:
     """Whether over the last window the class lost by `margin` even on each step's surest sample."""
     last = points[-WINDOW:]
     return sum(point.win_margin for point in last) <= -margin * len(last)
+
+
+def is_known(points: Sequence[TrainingStep]) -> bool:
+    """Whether over the last window the class still won on each step's surest sample."""
+    return sum(point.win_margin for point in points[-WINDOW:]) > 0
 
 
 def is_stuck(points: Sequence[TrainingStep], patience: int) -> bool:
