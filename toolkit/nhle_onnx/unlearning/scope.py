@@ -16,6 +16,7 @@ from nhle_onnx.values.request import Scope
 
 _MOST = 0.95
 _EARLIEST = 0.01  # of the weights before the head
+_LAST = 3  # parts of a network without stages, the last of which is trained
 _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 
 
@@ -23,8 +24,8 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     """List the names of the trained tensors within a scope, in order of use.
 
     `features`: all before the head, none behind it, without the earliest. `last-stage`: those after
-    the last loss of resolution by a strided convolution or pooling. `head`: the head's own. `all`:
-    everything.
+    the last loss of resolution by a strided convolution or pooling; where these are nearly all, as
+    in a ViT, the last third. `head`: the head's own. `all`: everything.
     """
     own = {name for part in head.all_parts for name in (part.weight, part.bias)}
     weights = list_weights(model.proto, model.opset, head.scores, model.constants)
@@ -38,7 +39,20 @@ def select_tensors(model: OnnxModel, head: ClassifierHead, scope: Scope) -> tupl
     if scope == "features":
         return features[_count_earliest(model.proto, features) :]
     early = set(_list_early_weights(model.proto, model.opset, head))
-    return tuple(name for name in features if name not in early)
+    return _limit_stage(model.proto, features, [name for name in features if name not in early])
+
+
+def _limit_stage(
+    proto: ModelProto, features: Sequence[str], stage: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the stage, or the last third of the features where it holds nearly all of these."""
+    measured = measure_sizes(proto)
+    total = sum(measured[name] for name in features)
+    if sum(measured[name] for name in stage) <= (1 - _EARLIEST) * total:
+        return tuple(stage)
+    ends = accumulate(measured[name] for name in reversed(features))
+    count = bisect_right([*ends], total / _LAST)
+    return tuple(features[-max(1, count) :])
 
 
 def _count_earliest(proto: ModelProto, names: Sequence[str]) -> int:
