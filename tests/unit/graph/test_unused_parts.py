@@ -77,6 +77,9 @@ def add_text(model: ModelProto) -> None:
     helper.set_model_props(model, {"weights": "x" * (MAX_TEXT + 1), "few": "x"})
 
 
+UNKNOWN = b"\xfa\x3f\x01a"
+
+
 UNUSED: dict[str, tuple[Callable[[ModelProto], object], tuple[str, ...]]] = {
     "nothing": (lambda _model: None, ()),
     "nodes": (add_node, ("/neg", "u", "t", "ema")),
@@ -86,7 +89,15 @@ UNUSED: dict[str, tuple[Callable[[ModelProto], object], tuple[str, ...]]] = {
     "functions": (add_function, ("Twice",)),
     "training": (lambda model: model.training_info.add(), ("training_info",)),
     "texts": (add_text, ("the text of weights", "the text of graph", "the text of /sum")),
-    "unknown": (lambda model: model.MergeFromString(b"\xfa\x3f\x01a"), ("unknown fields",)),
+    "unknown": (lambda model: model.MergeFromString(UNKNOWN), ("unknown fields",)),
+    "unknown in a tensor": (
+        lambda model: model.graph.initializer[0].MergeFromString(UNKNOWN),
+        ("unknown fields",),
+    ),
+    "unknown within types": (
+        lambda model: model.graph.input[0].type.tensor_type.shape.dim[0].MergeFromString(UNKNOWN),
+        ("unknown fields",),
+    ),
 }
 
 
@@ -122,3 +133,15 @@ def test_a_graph_that_passes_on_what_it_is_given_keeps_its_nodes() -> None:
     model = make_model([make_node("Neg", "x", "z")], {"x": [1]}, {"x": [1]}, {"w": ONE})
     assert remove_unused(model) == ("w",)
     assert len(model.graph.node) == 1
+
+
+@pytest.mark.slow
+def test_a_model_of_more_than_protobuf_can_count_is_cleaned() -> None:
+    model = make()
+    add_node(model)
+    for index in range(2):
+        tensor = model.graph.initializer.add(name=f"large{index}", data_type=1, dims=[2**28])
+        tensor.raw_data = bytes(2**30)
+    model.graph.node.append(make_node("Sum", "large0 large1", "unread"))
+    model.graph.output.append(helper.make_tensor_value_info("unread", 1, [2**28]))
+    assert set(remove_unused(model)) == {"/neg", "u", "t", "ema"}

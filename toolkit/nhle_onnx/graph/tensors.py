@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.element_types import get_element_type
+from nhle_onnx.graph.tensor_sizes import count_bytes
 
 MAX_PROTO_BYTES = 2**31 - 2**20  # protobuf's limit, with room for the graph itself
 
@@ -26,8 +27,9 @@ def list_tensors(proto: ModelProto) -> Iterator[tuple[str, TensorProto]]:
 
 
 def measure_bytes(proto: ModelProto) -> int:
-    """Count the bytes that the tensors hold, without serialising them."""
-    return sum(len(tensor.raw_data) for _, tensor in list_tensors(proto))
+    """Count the bytes that the tensors hold, without serialising or copying them."""
+    tensors = (tensor for _, tensor in list_tensors(proto))
+    return sum(count_bytes(tensor) for tensor in tensors if tensor.HasField("raw_data"))
 
 
 def make_blank(proto: ModelProto) -> ModelProto:

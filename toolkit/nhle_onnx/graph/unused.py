@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from google.protobuf.message import Message
-from onnx import GraphProto, ModelProto, NodeProto
+from google.protobuf.unknown_fields import UnknownFieldSet
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto
 
 from nhle_onnx.graph.copies import copy_model
 from nhle_onnx.graph.subgraph import list_ancestors, list_read
@@ -23,9 +24,9 @@ def remove_unused(proto: ModelProto, kept: Collection[str] = ()) -> tuple[str, .
         names.append("training_info")
         del proto.training_info[:]
     names += _clean_texts(proto)
-    size = proto.ByteSize()
+    before = _measure_unknown(proto)
     proto.DiscardUnknownFields()
-    if proto.ByteSize() < size:
+    if _measure_unknown(proto) < before:
         names.append("unknown fields")
     return tuple(dict.fromkeys(names))
 
@@ -70,6 +71,25 @@ def _clean_texts(proto: ModelProto) -> Iterator[str]:
             if len(getattr(message, field, "") or "") > MAX_TEXT:
                 yield f"the text of {_name(message) or type(message).__name__}"
                 message.ClearField(field)
+
+
+def _measure_unknown(proto: ModelProto) -> int:
+    """Return a number that falls when unknown fields are discarded. protobuf itself cannot count
+    the bytes of more than 2 GiB.
+    """
+    return sum(_measure_message(message) for message, _ in walk_messages(proto))
+
+
+def _measure_message(message: Message) -> int:
+    """Count unknown fields, and the bytes of what is not walked further, but for numbers."""
+    count = len(UnknownFieldSet(message))
+    match message:
+        case TensorProto():
+            parts = (*message.external_data, *message.metadata_props)
+            return count + sum(part.ByteSize() for part in parts)
+        case TypeProto.Tensor():
+            return message.ByteSize()
+    return count
 
 
 def _is_entry(message: Message) -> bool:
