@@ -13,10 +13,11 @@ def read_own_report(model: OnnxModel) -> tuple[Path, dict[str, Any]] | None:
     path = model.path.with_suffix(".report.json")
     try:
         document = json.loads(read_text(path))
-        is_own = document["edited"]["sha256"] == model.sha256
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        edited = document["edited"]
+        stated = (edited["sha256"], edited.get("sidecars") or {})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return (path, document) if is_own else None
+    return (path, document) if stated == (model.sha256, dict(model.sidecars)) else None
 
 
 def read_dropped(model: OnnxModel) -> tuple[int, ...]:

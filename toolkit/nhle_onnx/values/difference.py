@@ -46,8 +46,9 @@ class Difference:
 
     @property
     def is_same(self) -> bool:
-        """Whether the two models are the same."""
-        return self.first.sha256 == self.second.sha256
+        """Whether the two models are the same, with the weights in their sidecars."""
+        first, second = self.first, self.second
+        return (first.sha256, first.sidecars) == (second.sha256, second.sidecars)
 
     @property
     def passed(self) -> bool:

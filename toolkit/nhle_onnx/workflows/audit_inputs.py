@@ -116,8 +116,9 @@ def _read_patch(
         return None
     manifest = open_patch(settings.patch).manifest
     models = (classifiers["original"].model, classifiers["edited"].model)
-    for model, file in zip(models, (manifest.base[0], manifest.result[0]), strict=True):
-        if file.sha256 != model.sha256:
+    for model, files in zip(models, (manifest.base, manifest.result), strict=True):
+        digests = {model.sha256, *model.sidecars.values()}
+        if digests != {file.sha256 for file in files}:
             message = f"{settings.patch} is not for {model.path}: the digests differ"
             raise InputRefusedError(
                 message, remedy=hint("Give {patch} the patch from {baseline} to the edited model.")

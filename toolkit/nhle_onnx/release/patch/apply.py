@@ -44,10 +44,10 @@ def check_base(container: Container, base: Path) -> None:
     for index, path in locate_base(container, base).items():
         expected = container.manifest.base[index]
         if digest_file(path) != expected.sha256:
-            made = container.manifest.result[0]
+            made = container.manifest.result[index : index + 1]
             message = f"{path} is not the model that {container.path} is for"
             remedy = f"It is for a model with SHA-256 {expected.sha256}."
-            if index == 0 and digest_file(path) == made.sha256:
+            if digest_file(path) in {file.sha256 for file in made}:
                 message, remedy = f"{path} is already patched", "There is nothing to do."
             raise InputRefusedError(message, remedy=remedy)
 
