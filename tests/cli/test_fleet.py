@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from nhle_onnx.cli.fleet_file import read_fleet
@@ -86,6 +87,21 @@ def test_what_is_done_is_kept_and_what_changed_is_done_again(nhle: Nhle, model: 
     text = model.with_name("labels.txt").read_text("utf-8")
     model.with_name("labels.txt").write_text(text.replace("Bag", "Handbag"))
     assert list_kept(run_fleet(nhle, file)[1]) == [False, False]
+
+
+def test_weights_beside_an_edited_model_count_as_done_only_whole(nhle: Nhle, model: Path) -> None:
+    proto = onnx.load(model)
+    onnx.save(proto, model, save_as_external_data=True, location="w.bin", size_threshold=0)
+    file = write_fleet(model.parent, 'model = "lenet.onnx"\nforget = 3')
+    _, report = run_fleet(nhle, file)
+    assert list_kept(run_fleet(nhle, file)[1]) == [True]
+    weights = file.with_suffix("") / report["jobs"][0]["name"] / "model.onnx.data"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert list_kept(run_fleet(nhle, file)[1]) == [False]
+    weights.unlink()
+    assert list_kept(run_fleet(nhle, file)[1]) == [False]
+    assert weights.read_bytes() == content
 
 
 def test_samples_count_by_their_content(nhle: Nhle, model: Path) -> None:

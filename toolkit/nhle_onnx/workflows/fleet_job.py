@@ -102,14 +102,16 @@ def read_record(job: FleetJob, inputs: str) -> Record | None:
     """Read the record of a job done with these inputs, if its outputs still exist."""
     try:
         record = _RECORD.validate_json((job.folder / RECORD).read_bytes())
-        report = job.settings.report_path.read_bytes()
-        outputs = (hashlib.sha256(report).hexdigest(), _digest_output(job.settings.edited_path))
-        figures = _read_figures(json.loads(report), record.task)
+        content, edited = job.settings.report_path.read_bytes(), job.settings.edited_path
+        report = json.loads(content)
+        outputs = (hashlib.sha256(content).hexdigest(), _digest_output(edited))
+        sidecars = report["edited"]["sidecars"]
+        found = {name: _digest_output(edited.with_name(name)) for name in sidecars}
+        figures = _read_figures(report, record.task)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-    stated = (record.verdict, *record.figures)
-    expected = (record.inputs, record.report, record.edited)
-    return record if expected == (inputs, *outputs) and stated == figures else None
+    stated = (record.inputs, record.report, record.edited, record.verdict, *record.figures)
+    return record if (stated, sidecars) == ((inputs, *outputs, *figures), found) else None
 
 
 def _read_figures(report: Any, task: Task) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
