@@ -8,7 +8,8 @@ from studies.tables import Row, make_table
 _METHOD = f"""\
 `ratio` is ours divided by the baseline's. Both alternate, in a new order every round, after one \
 warm-up round; each ratio is the median over rounds (memory: from one run each). Limits are met or \
-missed as measured here, on a machine shared with other work.
+missed as measured here, on a machine shared with other work. The command below measured the parts \
+that it names; other rows are of earlier runs, also on other machines.
 
 **Throughput.** Images per second of the measuring stage, in this process; the row with loading \
 includes opening the model and making the report. Baselines: a loop of ONNX Runtime alone over \
