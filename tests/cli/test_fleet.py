@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 from nhle_onnx.cli.fleet_file import read_fleet
 from support.reports import FLEET
 from support.runs import Nhle, make_interruptible
-from support.shipped import LENET, SAMPLES, copy_sidecars
+from support.shipped import LENET, SAMPLES, copy_sidecars, put_weights
 
 DEFAULTS = f'[defaults]\nsamples = "{SAMPLES}"\nmethod = "cwm"\n'
 
@@ -90,8 +89,7 @@ def test_what_is_done_is_kept_and_what_changed_is_done_again(nhle: Nhle, model: 
 
 
 def test_weights_beside_an_edited_model_count_as_done_only_whole(nhle: Nhle, model: Path) -> None:
-    proto = onnx.load(model)
-    onnx.save(proto, model, save_as_external_data=True, location="w.bin", size_threshold=0)
+    put_weights(model, "w.bin")
     file = write_fleet(model.parent, 'model = "lenet.onnx"\nforget = 3')
     _, report = run_fleet(nhle, file)
     assert list_kept(run_fleet(nhle, file)[1]) == [True]

@@ -26,7 +26,14 @@ from support import TESTS
 from support.assertions import assert_refused
 from support.graphs import make_model, make_node, run_model
 from support.runs import Nhle, Unlearned, unlearn
-from support.shipped import LENET, MOBILENET, MOBILENET_INT8, SAMPLES, copy_sidecars
+from support.shipped import (
+    LENET,
+    MOBILENET,
+    MOBILENET_INT8,
+    SAMPLES,
+    copy_sidecars,
+    put_weights,
+)
 from support.signing_keys import write_pair
 
 STORED = TESTS / "files" / "patches"
@@ -95,22 +102,13 @@ def test_round_trip_of_what_the_tool_edits(masked: Path, tmp_path: Path) -> None
 def test_round_trip_with_weights_beside_the_model(tmp_path: Path) -> None:
     base = tmp_path / "base" / "model.onnx"
     base.parent.mkdir()
-    onnx.save(
-        onnx.load(LENET), base, save_as_external_data=True, location="w.bin", size_threshold=0
-    )
+    put_weights(base, "w.bin")
     copy_sidecars(base.parent)
     edited = tmp_path / "edited.onnx"
     unlearn(base, edited, "--forget", "3", "--method", "cwm", "--samples", str(SAMPLES))
     assert edited.with_name("edited.onnx.data").exists()
     patch = assert_round_trip(base, edited, tmp_path)
     assert patch.stat().st_size < 4000
-
-
-def put_weights(model: Path, place: str) -> Path:
-    """A copy of LeNet with its weights in another file."""
-    (model.parent / place).parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(onnx.load(LENET), model, save_as_external_data=True, location=place, size_threshold=0)
-    return model
 
 
 def test_weights_in_another_folder_are_refused(tmp_path: Path, nhle: Nhle) -> None:

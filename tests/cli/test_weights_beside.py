@@ -5,14 +5,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
 import pytest
 
 from nhle_onnx.data.own_report import read_own_report
 from nhle_onnx.graph.load import load_model
 from support.assertions import assert_refused
 from support.runs import Nhle, unlearn
-from support.shipped import EVALUATION, LENET, SAMPLES, copy_sidecars
+from support.shipped import EVALUATION, SAMPLES, copy_sidecars, put_weights
 
 WEIGHTS = "model.onnx.data"
 
@@ -30,9 +29,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     base, edited = folder / "base" / "model.onnx", folder / "edited" / "model.onnx"
     for path in (base, edited):
         path.parent.mkdir()
-    onnx.save(
-        onnx.load(LENET), base, save_as_external_data=True, location=WEIGHTS, size_threshold=0
-    )
+    put_weights(base, WEIGHTS)
     copy_sidecars(base.parent)
     unlearn(base, edited, "--forget", "3", "--method", "cwm", "--samples", str(SAMPLES))
     assert edited.read_bytes() == base.read_bytes()

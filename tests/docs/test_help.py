@@ -60,10 +60,9 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     code = "import sys; sys.argv = ['nhle-onnx', '--help']; "
     code += "from nhle_onnx.cli.main import run; run(); print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    *_, modules = shown.stdout.splitlines()
-    assert {"nhle_onnx.cli.groups", "nhle_onnx.cli.unlearn"} & {*modules.split()} == {
-        "nhle_onnx.cli.groups"
-    }
+    modules = shown.stdout.splitlines()[-1].split()
+    assert "nhle_onnx.cli.groups" in modules
+    assert "nhle_onnx.cli.unlearn" not in modules
 
 
 @pytest.mark.parametrize("names", COMMANDS)

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import onnx
+
 from support import ROOT
 
 LENET = ROOT / "models" / "lenet5_fashion_mnist" / "model.onnx"
@@ -16,3 +18,10 @@ def copy_sidecars(folder: Path, model: Path = LENET) -> None:
     """A shipped model's labels and preprocessing."""
     for name in ("labels.txt", "preprocessor_config.json"):
         shutil.copy(model.with_name(name), folder)
+
+
+def put_weights(model: Path, place: str) -> Path:
+    """A copy of LeNet with its weights in another file."""
+    (model.parent / place).parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(onnx.load(LENET), model, save_as_external_data=True, location=place, size_threshold=0)
+    return model

@@ -16,7 +16,7 @@ from nhle_onnx.values.request import Scope
 
 _MOST = 0.95
 _EARLIEST = 0.01  # of the weights before the head
-_LAST = 3  # parts of a network without stages, the last of which is trained
+_LAST_SHARE = 1 / 3  # of the weights of a network without stages
 _STRIDED = frozenset({"Conv", "MaxPool", "AveragePool"})
 
 
@@ -51,7 +51,7 @@ def _limit_stage(
     if sum(measured[name] for name in stage) <= (1 - _EARLIEST) * total:
         return tuple(stage)
     ends = accumulate(measured[name] for name in reversed(features))
-    count = bisect_right([*ends], total / _LAST)
+    count = bisect_right([*ends], _LAST_SHARE * total)
     return tuple(features[-max(1, count) :])
 
 

@@ -63,11 +63,9 @@ def carry_out(plan: Plan, watch: Stopwatch) -> UnlearnReport:
         trained, removed = _write_back(plan, training)
         training = replace(training, tensors={})  # the graph has them now
         edited, masked = _mask(plan, trained)
-        whole = trained if plan.dropped else edited
-        del trained  # which may take gigabytes
         give_back_memory(plan.classifier.model.size_bytes)
     with watch.stage("verify", "verifying in ONNX Runtime"):
-        measured = _measure(plan, whole, edited, watch)
+        measured = _measure(plan, trained, edited, watch)
     with watch.stage("convert", "converting") if plan.settings.also else nullcontext():
         conversion = convert_edited(plan, edited)
     model, path = plan.classifier.model, plan.settings.edited_path
@@ -160,10 +158,10 @@ def _read_activations(plan: Plan, edited: ModelProto) -> Array:
     )
 
 
-def _measure(plan: Plan, whole: ModelProto, edited: ModelProto, watch: Stopwatch) -> Measured:
-    """Measure the edited model, and its features: those of `whole`, with the original's head."""
+def _measure(plan: Plan, trained: ModelProto, edited: ModelProto, watch: Stopwatch) -> Measured:
     classifier, settings = plan.classifier, plan.settings
     smaller = replace(classifier, dropped=plan.dropped)
+    whole = trained if plan.dropped else edited
     provider, kernels = settings.provider, settings.kernels
     models = [
         load_classifier(smaller, provider, kernels, edited),
